@@ -1,0 +1,141 @@
+//! Why a run failed.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+/// Defines an enum whose variants have one text each, in code, SQL and on the wire.
+macro_rules! text_enum {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum $name { $($(#[$variant_doc])* #[serde(rename = $text)] $variant,)+ }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// Its one text.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+
+            /// The value with this text.
+            #[must_use]
+            pub fn from_text(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|value| value.as_str() == text)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+pub(super) use text_enum;
+
+text_enum! {
+    /// The reason of a failed run, or of a failed attempt.
+    FailureReason {
+        /// The source has nothing to mirror.
+        EmptySource = "EMPTY_SOURCE",
+        /// The primary category maps to nothing.
+        UnmappedPrimary = "UNMAPPED_PRIMARY",
+        /// Google refuses a category.
+        InvalidCategory = "INVALID_CATEGORY",
+        /// More additional categories than Google takes.
+        TooManyCategories = "TOO_MANY_CATEGORIES",
+        /// The tenant names no location.
+        NoLocation = "NO_LOCATION",
+        /// The tenant was deleted before its run began.
+        TenantNotFound = "TENANT_NOT_FOUND",
+        /// Google does not know the location.
+        LocationNotFound = "LOCATION_NOT_FOUND",
+        /// Google refuses us.
+        PermissionDenied = "PERMISSION_DENIED",
+        /// Google refuses our credentials.
+        CredentialsRejected = "CREDENTIALS_REJECTED",
+        /// Google's quota is used up.
+        QuotaExhausted = "QUOTA_EXHAUSTED",
+        /// Google does not answer, or answers that it cannot.
+        UpstreamUnavailable = "UPSTREAM_UNAVAILABLE",
+        /// Google's answer cannot be read.
+        UpstreamInvalid = "UPSTREAM_INVALID",
+        /// Google refuses the update for a reason of its own; the metadata has it.
+        UpstreamRejected = "UPSTREAM_REJECTED",
+        /// The location is not what was written.
+        VerifyMismatch = "VERIFY_MISMATCH",
+        /// The last attempt failed with an error that would have been retried.
+        AttemptsExhausted = "ATTEMPTS_EXHAUSTED",
+        /// An error of the service's own.
+        Internal = "INTERNAL",
+    }
+}
+
+/// Whether, and when, an attempt that failed is made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Another attempt would fail in the same way.
+    Never,
+    /// After the backoff.
+    Backoff,
+    /// After the backoff, and not before this long.
+    After(Duration),
+}
+
+/// Why an attempt failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The reason.
+    pub reason: FailureReason,
+    /// For people: what happened, with the values.
+    pub message: String,
+    /// The values, for programs.
+    pub metadata: BTreeMap<String, String>,
+    /// The `details` of Google's error; `Null` where there are none.
+    pub upstream_details: serde_json::Value,
+    /// Whether to try again.
+    pub retry: Retry,
+}
+
+impl Failure {
+    /// A failure that another attempt would meet again.
+    #[must_use]
+    pub fn permanent(reason: FailureReason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+            metadata: BTreeMap::new(),
+            upstream_details: serde_json::Value::Null,
+            retry: Retry::Never,
+        }
+    }
+
+    /// A failure that may pass.
+    #[must_use]
+    pub fn transient(reason: FailureReason, message: impl Into<String>) -> Self {
+        Self { retry: Retry::Backoff, ..Self::permanent(reason, message) }
+    }
+
+    /// Adds a value for programs.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl fmt::Display) -> Self {
+        self.metadata.insert(key.to_owned(), value.to_string());
+        self
+    }
+
+    /// The failure of a run whose last attempt failed with `self`.
+    #[must_use]
+    pub fn exhausted(self, attempts: i32) -> Self {
+        Self {
+            reason: FailureReason::AttemptsExhausted,
+            message: format!("attempt {attempts} of {attempts} failed: {}", self.message),
+            retry: Retry::Never,
+            ..self.clone()
+        }
+        .with("last_reason", self.reason)
+    }
+}

@@ -1,0 +1,159 @@
+//! Runs and their life.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Change, ChangeCounts, Failure, FailureReason, OrganizationId, Plan, TenantId, failure::text_enum};
+
+/// A run's id, a UUIDv7: it sorts by the time of acceptance.
+pub type RunId = Uuid;
+
+text_enum! {
+    /// Which side wins, and so which side is written.
+    Strategy {
+        /// The platform wins; Google is written.
+        PlatformToGbp = "platform_to_gbp",
+        /// Google wins; the platform is written.
+        GbpToPlatform = "gbp_to_platform",
+    }
+}
+
+text_enum! {
+    /// Where a run is in its life.
+    RunState {
+        /// Durable, waiting for its first or next attempt.
+        Queued = "queued",
+        /// An attempt is under way.
+        Running = "running",
+        /// Did what was asked.
+        Succeeded = "succeeded",
+        /// Stopped at an error.
+        Failed = "failed",
+        /// Not carried out, on purpose.
+        Skipped = "skipped",
+        /// Cancelled before it wrote.
+        Cancelled = "cancelled",
+    }
+}
+
+impl RunState {
+    /// Whether the run never changes again.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        !matches!(self, Self::Queued | Self::Running)
+    }
+}
+
+text_enum! {
+    /// Why a run was skipped.
+    SkipReason {
+        /// A real run of the same tenant and strategy succeeded too recently.
+        Cooldown = "COOLDOWN",
+        /// A feature flag is off.
+        FeatureDisabled = "FEATURE_DISABLED",
+    }
+}
+
+/// What makes two runs of a tenant interchangeable: a request for a live one's kind joins it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RunKind {
+    /// Which side wins.
+    pub strategy: Strategy,
+    /// Whether it only plans.
+    pub dry_run: bool,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunResult {
+    /// It did what was asked; a dry run, planning.
+    Succeeded,
+    /// It was not to be carried out.
+    Skipped(SkipReason),
+    /// Somebody cancelled it, and it had not written.
+    Cancelled,
+    /// It failed. Whether another attempt follows is the runner's decision.
+    Failed(Failure),
+}
+
+/// The error that a run shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunError {
+    /// The reason.
+    pub reason: FailureReason,
+    /// For people.
+    pub message: String,
+    /// The attempt that met it, from 1.
+    pub attempt: i32,
+    /// The values of the message.
+    pub metadata: std::collections::BTreeMap<String, String>,
+    /// The `details` of Google's error.
+    pub upstream_details: serde_json::Value,
+}
+
+impl RunError {
+    /// The failure of attempt `attempt`.
+    #[must_use]
+    pub fn new(failure: Failure, attempt: i32) -> Self {
+        let Failure { reason, message, metadata, upstream_details, retry: _ } = failure;
+        Self { reason, message, attempt, metadata, upstream_details }
+    }
+}
+
+/// A run as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// The tenant; it may be deleted meanwhile.
+    pub tenant: TenantId,
+    /// The tenant's organization at acceptance.
+    pub organization: Option<OrganizationId>,
+    /// Strategy and dry run.
+    pub kind: RunKind,
+    /// Where it is in its life.
+    pub state: RunState,
+    /// Grows with every change, from 1.
+    pub revision: i64,
+    /// Claims that count: every one but those handed back.
+    pub attempt: i32,
+    /// How many attempts there may be.
+    pub max_attempts: i32,
+    /// Attempts cut short by a shutdown or crash of ours.
+    pub handed_back: i32,
+    /// Whether somebody asked to cancel it.
+    pub cancel_requested: bool,
+    /// The newest plan.
+    pub plan: Option<Plan>,
+    /// What it wrote, over all attempts.
+    pub written: Vec<Change>,
+    /// The plan's counts in a dry run, else those of `written`.
+    pub counts: ChangeCounts,
+    /// Unmapped categories that were left out.
+    pub skipped_categories: i32,
+    /// Why it failed, was skipped, or why its last attempt failed.
+    pub reason: Option<String>,
+    /// The error behind the reason.
+    pub error: Option<RunError>,
+    /// Who asked.
+    pub caller: String,
+    /// The request's id, where it had one.
+    pub request_id: Option<String>,
+    /// When it was accepted.
+    pub created_at: DateTime<Utc>,
+    /// When its first attempt began.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it reached a terminal state.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// When the next attempt is due, while it is queued.
+    pub due_at: Option<DateTime<Utc>>,
+}
+
+impl Run {
+    /// `tenants/{tenant}/runs/{run}`.
+    #[must_use]
+    pub fn resource_name(&self) -> String {
+        format!("tenants/{}/runs/{}", self.tenant, self.id)
+    }
+}
