@@ -1,0 +1,3 @@
+drop table tenant_category;
+drop table tenant;
+drop table platform_category;

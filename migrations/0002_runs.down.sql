@@ -1,0 +1,3 @@
+drop table mirror_request;
+drop table run;
+drop function run_is_over();

@@ -1,0 +1,86 @@
+-- Runs: the table is the queue, the history and the state machine.
+-- The lease is a column, the attempt is the fence, the constraints are the machine.
+
+create table run (
+    -- A UUIDv7, so ids sort by the time of acceptance.
+    id uuid primary key,
+    -- No foreign key: history outlives its tenant.
+    tenant_id text collate "C" not null,
+    organization_id text,
+    strategy text not null constraint run_strategy_is_known check (strategy in ('platform_to_gbp', 'gbp_to_platform')),
+    dry_run boolean not null,
+
+    state text not null constraint run_state_is_known
+        check (state in ('queued', 'running', 'succeeded', 'failed', 'skipped', 'cancelled')),
+    revision bigint not null default 1,
+    -- Grows with every claim and never shrinks, so a write that names it can only be the holder's.
+    attempt integer not null default 0,
+    -- Claims that a shutdown or a crash of ours cut short; the attempts that count are attempt - handed_back.
+    handed_back integer not null default 0,
+    max_attempts integer not null check (max_attempts > 0),
+    -- When the next attempt may begin; without meaning once the run is claimed.
+    due_at timestamptz not null,
+    lease_until timestamptz,
+    cancel_requested boolean not null default false,
+
+    plan jsonb,
+    found_differences boolean not null generated always as (plan is not null and plan -> 'changes' <> '[]') stored,
+    -- What an attempt set out to write, kept until it is known whether the write took effect.
+    intent jsonb,
+    written jsonb not null default '[]',
+    created integer not null default 0,
+    updated integer not null default 0,
+    deleted integer not null default 0,
+    skipped integer not null default 0,
+    reason text,
+    error jsonb,
+
+    caller text not null,
+    request_id text,
+    created_at timestamptz not null,
+    started_at timestamptz,
+    ended_at timestamptz,
+
+    constraint run_lease_while_running check ((state = 'running') = (lease_until is not null)),
+    constraint run_end_when_terminal check ((state in ('queued', 'running')) = (ended_at is null)),
+    constraint run_handed_back_within_attempts check (handed_back between 0 and attempt),
+    constraint run_failed_says_why check (state <> 'failed' or (reason is not null and error is not null)),
+    constraint run_skipped_says_why check (state <> 'skipped' or reason is not null),
+    constraint run_dry_writes_nothing check (not dry_run or (written = '[]' and intent is null))
+);
+
+-- One live run a tenant, whoever asks and however many servers there are.
+create unique index run_one_live_a_tenant on run (tenant_id) where state in ('queued', 'running');
+create index run_due on run (due_at, id) where state = 'queued';
+create index run_lease on run (lease_until) where state = 'running';
+create index run_by_tenant on run (tenant_id, strategy, id);
+create index run_by_age on run (created_at);
+create index run_by_strategy on run (strategy, id);
+-- The cooldown, and the last success.
+create index run_success on run (tenant_id, strategy, ended_at) where state = 'succeeded' and not dry_run;
+create index run_ended on run (ended_at) where ended_at is not null;
+create index run_failure on run (id) where state = 'failed' and not dry_run;
+
+create function run_is_over() returns trigger language plpgsql as $$
+begin
+    raise exception 'run % is terminal and never changes', old.id using errcode = 'check_violation', constraint = 'run_terminal_is_final';
+end
+$$;
+
+-- A check constraint cannot see the old row. The condition is evaluated without calling the function.
+create trigger run_terminal_is_final before update on run
+    for each row when (old.ended_at is not null) execute function run_is_over();
+
+-- First answers by request id, per caller, for 24 hours.
+create table mirror_request (
+    caller text not null,
+    request_id text not null,
+    -- SHA-256 of the arguments.
+    fingerprint bytea not null,
+    run_id uuid not null,
+    joined boolean not null,
+    created_at timestamptz not null,
+    primary key (caller, request_id)
+);
+
+create index mirror_request_by_age on mirror_request (created_at);

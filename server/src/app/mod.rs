@@ -1,0 +1,77 @@
+//! The use cases, one function each: what the gRPC interface and the page share.
+//!
+//! Each takes the caller, and gives away nothing that the caller may not see: what is out of scope does not exist.
+
+mod categories;
+mod flags;
+mod page;
+mod runs;
+mod tenants;
+mod trigger;
+
+pub use flags::{Flag, Flags};
+pub use page::{Page, PageRequest};
+pub use runs::RunName;
+pub use trigger::{MirrorRequest, Mirrored};
+
+use crate::{
+    domain::{Caller, TenantId, TenantScope},
+    error::Error,
+    store::{LogFilter, Store},
+    wake::Wake,
+};
+
+/// What the use cases work on. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App {
+    store: Store,
+    wake: Wake,
+    flags: Flags,
+    max_attempts: i32,
+}
+
+impl App {
+    /// Puts the use cases together; `max_attempts` is what new runs get.
+    #[must_use]
+    pub fn new(store: Store, wake: Wake, flags: Flags, max_attempts: i32) -> Self {
+        Self { store, wake, flags, max_attempts }
+    }
+
+    /// The wake-ups, for those that stream.
+    #[must_use]
+    pub fn wake(&self) -> &Wake {
+        &self.wake
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// [`Error::DatabaseUnavailable`].
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.store.ping().await
+    }
+}
+
+/// A tenant that the caller may not see does not exist.
+fn visible(caller: &Caller, tenant: &TenantId) -> Result<(), Error> {
+    if caller.scope.allows(tenant) {
+        Ok(())
+    } else {
+        Err(Error::NotFound(crate::error::Resource::Tenant, tenant.resource_name()))
+    }
+}
+
+/// What a caller may list.
+fn filter(caller: &Caller) -> LogFilter {
+    LogFilter { only: caller.scope.tenants().map(<[_]>::to_vec), ..LogFilter::default() }
+}
+
+/// Some things concern every tenant; a caller who is limited to some must not change them.
+fn unlimited(caller: &Caller, what: &str) -> Result<(), Error> {
+    match caller.scope {
+        TenantScope::All => Ok(()),
+        TenantScope::Only(_) => {
+            Err(Error::PermissionDenied(format!("{what} needs a token that is not limited to tenants")))
+        }
+    }
+}

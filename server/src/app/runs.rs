@@ -1,0 +1,173 @@
+//! Reading and cancelling runs.
+
+use std::time::Duration;
+
+use super::{App, Page, PageRequest, filter, visible};
+use crate::{
+    domain::{Caller, Run, RunId, Strategy, TenantId},
+    error::{Error, Resource},
+    store::{LogFilter, SyncStats},
+    wake::Hint,
+};
+
+/// How far back a stream looks that may have missed hints, in seconds.
+const STREAM_LOOKBACK: f64 = 60.0;
+
+/// A run's name; without a tenant it is `tenants/-/runs/{run}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunName {
+    /// The tenant, where the name has one.
+    pub tenant: Option<TenantId>,
+    /// The run.
+    pub id: RunId,
+}
+
+impl RunName {
+    /// Parses `tenants/{tenant}/runs/{run}` or `tenants/-/runs/{run}`.
+    ///
+    /// # Errors
+    /// A text that says what form a name has.
+    pub fn parse(name: &str) -> Result<Self, &'static str> {
+        let parse = || {
+            let (tenant, run) = name.strip_prefix("tenants/")?.split_once("/runs/")?;
+            let tenant = if tenant == "-" { None } else { Some(TenantId::parse(tenant).ok()?) };
+            // Only the form with hyphens: one run has one name.
+            let id = RunId::try_parse(run).ok().filter(|id| id.to_string() == run)?;
+            Some(Self { tenant, id })
+        };
+        parse().ok_or("must be `tenants/{tenant}/runs/{run}` or `tenants/-/runs/{run}`, the run a UUID in lower case")
+    }
+
+    fn not_found(&self) -> Error {
+        let tenant = self.tenant.as_ref().map_or("-", TenantId::as_str);
+        Error::NotFound(Resource::Run, format!("tenants/{tenant}/runs/{}", self.id))
+    }
+
+    fn admits(&self, caller: &Caller, run: &Run) -> bool {
+        caller.scope.allows(&run.tenant) && self.tenant.as_ref().is_none_or(|tenant| *tenant == run.tenant)
+    }
+}
+
+impl App {
+    /// Gets a run, whole.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or the database's.
+    pub async fn run(&self, caller: &Caller, name: &RunName) -> Result<Run, Error> {
+        let run = self.store.run(name.id).await?;
+        run.filter(|run| name.admits(caller, run)).ok_or_else(|| name.not_found())
+    }
+
+    /// Gets the run of a tenant and strategy that was accepted last. It may be there although the tenant no longer is.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] of the run, or of a tenant that never was, or the database's.
+    pub async fn last_run(&self, caller: &Caller, tenant: &TenantId, strategy: Strategy) -> Result<Run, Error> {
+        visible(caller, tenant)?;
+        if let Some(run) = self.store.last_run(tenant, strategy).await? {
+            return Ok(run);
+        }
+        self.store.tenant(tenant).await?;
+        Err(Error::NotFound(Resource::Run, format!("a run of tenants/{tenant} with strategy {strategy}")))
+    }
+
+    /// Cancels a run: a queued one at once, a running one before it writes. A terminal run is left as it is.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or the database's.
+    pub async fn cancel_run(&self, caller: &Caller, name: &RunName) -> Result<Run, Error> {
+        let before = self.run(caller, name).await?;
+        let Some(run) = self.store.cancel(None, before.id).await? else {
+            return self.run(caller, name).await;
+        };
+        self.wake.hint(Hint::Cancel(run.id));
+        self.wake.hint(Hint::Changed([run.id].into()));
+        tracing::info!(run_id = %run.id, tenant = %run.tenant, caller = %caller.subject, state = %run.state, "cancelled a run");
+        Ok(run)
+    }
+
+    /// Lists runs, newest first, without plans and written changes.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] of a tenant out of scope, [`Error::InvalidPageToken`], or the database's.
+    pub async fn sync_logs(
+        &self,
+        caller: &Caller,
+        tenant: Option<TenantId>,
+        strategy: Option<Strategy>,
+        page: PageRequest,
+    ) -> Result<Page<Run>, Error> {
+        let filter = LogFilter { strategy, ..self.of_tenant(caller, tenant)? };
+        let before = page.after.as_deref().map(RunId::try_parse).transpose().map_err(|_| Error::InvalidPageToken)?;
+        let runs = self.store.logs(&filter, before, page.limit()).await?;
+        Ok(page.page(runs, |run| run.id.to_string()))
+    }
+
+    /// Counts the runs of the last `window`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] of a tenant out of scope, or the database's.
+    pub async fn sync_stats(
+        &self,
+        caller: &Caller,
+        tenant: Option<TenantId>,
+        window: Duration,
+    ) -> Result<SyncStats, Error> {
+        self.store.stats(None, &self.of_tenant(caller, tenant)?, window).await
+    }
+
+    /// Gets the live runs and those that ended a moment ago: where a stream begins, and what it looks at after lost hints.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] of a tenant out of scope, or the database's.
+    pub async fn current_runs(
+        &self,
+        caller: &Caller,
+        tenant: Option<TenantId>,
+        ended_too: bool,
+    ) -> Result<Vec<Run>, Error> {
+        let lookback = if ended_too { STREAM_LOOKBACK } else { 0.0 };
+        self.store.current_runs(&self.of_tenant(caller, tenant)?, lookback).await
+    }
+
+    /// Gets those of these runs that the caller may see, whole.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn changed_runs(&self, caller: &Caller, ids: &[RunId]) -> Result<Vec<Run>, Error> {
+        let mut runs = self.store.runs(ids).await?;
+        runs.retain(|run| caller.scope.allows(&run.tenant));
+        Ok(runs)
+    }
+
+    fn of_tenant(&self, caller: &Caller, tenant: Option<TenantId>) -> Result<LogFilter, Error> {
+        if let Some(tenant) = &tenant {
+            visible(caller, tenant)?;
+        }
+        Ok(LogFilter { tenant, ..filter(caller) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_has_one_name() {
+        let id = "0190163d-8694-739b-aea5-966c26f8ad91";
+        let name = RunName::parse(&format!("tenants/a/runs/{id}")).expect("valid");
+        assert_eq!(name.tenant.as_ref().map(TenantId::as_str), Some("a"));
+        assert_eq!(RunName::parse(&format!("tenants/-/runs/{id}")).expect("valid").tenant, None);
+        for bad in [
+            format!("runs/{id}"),
+            format!("tenants//runs/{id}"),
+            format!("tenants/a/runs/{}", id.to_uppercase()),
+            format!("tenants/a/runs/{{{id}}}"),
+            format!("tenants/a/runs/{id}/x"),
+            "tenants/a/runs/1".to_owned(),
+            String::new(),
+        ] {
+            assert!(RunName::parse(&bad).is_err(), "{bad}");
+        }
+    }
+}

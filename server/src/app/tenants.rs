@@ -1,0 +1,127 @@
+//! Keeping tenants.
+
+use std::collections::BTreeSet;
+
+use super::{App, Flag, Page, PageRequest, unlimited, visible};
+use crate::{
+    domain::{Caller, MAX_ADDITIONAL, OrganizationId, Slug, Tenant, TenantCategories, TenantId},
+    error::{Error, Violations},
+    store::TenantChange,
+};
+
+impl App {
+    /// Creates a tenant.
+    ///
+    /// # Errors
+    /// [`Error::PermissionDenied`], [`Error::AlreadyExists`], [`Error::LocationTaken`], or the database's.
+    pub async fn create_tenant(&self, caller: &Caller, tenant: &Tenant) -> Result<Tenant, Error> {
+        unlimited(caller, "creating a tenant")?;
+        self.store.insert_tenant(None, tenant).await
+    }
+
+    /// Gets a tenant.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or the database's.
+    pub async fn tenant(&self, caller: &Caller, tenant: &TenantId) -> Result<Tenant, Error> {
+        visible(caller, tenant)?;
+        self.store.tenant(tenant).await
+    }
+
+    /// Lists tenants by id.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn tenants(
+        &self,
+        caller: &Caller,
+        organization: Option<&OrganizationId>,
+        page: PageRequest,
+    ) -> Result<Page<Tenant>, Error> {
+        let after = page.after.as_deref().unwrap_or_default();
+        let tenants = self.store.tenants(organization, caller.scope.tenants(), after, page.limit()).await?;
+        Ok(page.page(tenants, |tenant| tenant.id.to_string()))
+    }
+
+    /// Changes a tenant.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::LocationTaken`], or the database's.
+    pub async fn update_tenant(
+        &self,
+        caller: &Caller,
+        tenant: &TenantId,
+        change: &TenantChange,
+    ) -> Result<Tenant, Error> {
+        visible(caller, tenant)?;
+        self.store.update_tenant(None, tenant, change).await
+    }
+
+    /// Deletes a tenant; its runs stay.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::RunInProgress`], or the database's.
+    pub async fn delete_tenant(&self, caller: &Caller, tenant: &TenantId) -> Result<(), Error> {
+        visible(caller, tenant)?;
+        self.store.delete_tenant(tenant).await
+    }
+
+    /// Gets a tenant's categories on the platform.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or the database's.
+    pub async fn tenant_categories(&self, caller: &Caller, tenant: &TenantId) -> Result<TenantCategories, Error> {
+        visible(caller, tenant)?;
+        self.store.tenant_categories(tenant).await
+    }
+
+    /// Replaces a tenant's categories on the platform.
+    ///
+    /// # Errors
+    /// [`Error::FeatureDisabled`], [`Error::NotFound`], [`Error::Invalid`] for a set that is none or has unknown categories, or the
+    /// database's. Nothing is changed then.
+    pub async fn set_tenant_categories(
+        &self,
+        caller: &Caller,
+        tenant: &TenantId,
+        primary: Slug,
+        additional: Vec<Slug>,
+    ) -> Result<TenantCategories, Error> {
+        self.flags.require(Flag::TenantPlatformCategory)?;
+        visible(caller, tenant)?;
+        let slugs: Vec<Slug> = std::iter::once(primary).chain(additional).collect();
+        check_set(&slugs)?;
+        let unknown = self.store.set_tenant_categories(None, tenant, &slugs).await?;
+        let mut violations = Violations::default();
+        for slug in unknown {
+            let position = slugs.iter().position(|s| *s == slug).unwrap_or_default();
+            violations.add(&field(position), format!("{} does not exist", slug.resource_name()));
+        }
+        violations.finish()?;
+        self.store.tenant_categories(tenant).await
+    }
+}
+
+fn check_set(slugs: &[Slug]) -> Result<(), Error> {
+    let mut violations = Violations::default();
+    let additional = slugs.len().saturating_sub(1);
+    if additional > MAX_ADDITIONAL {
+        violations
+            .add("categories.additional", format!("has {additional} categories, at most {MAX_ADDITIONAL} are allowed"));
+    }
+    let mut seen = BTreeSet::new();
+    for (position, slug) in slugs.iter().enumerate() {
+        if !seen.insert(slug) {
+            violations.add(&field(position), format!("`{slug}` is there more than once"));
+        }
+    }
+    violations.finish()
+}
+
+/// The field of the category at a position, the primary one first.
+fn field(position: usize) -> String {
+    match position {
+        0 => "categories.primary".to_owned(),
+        n => format!("categories.additional[{}]", n - 1),
+    }
+}

@@ -1,0 +1,73 @@
+//! Asking for a run.
+
+use aws_lc_rs::digest;
+
+use super::{App, Flag, visible};
+use crate::{
+    domain::{Caller, Run, RunId, RunKind, Strategy, TenantId},
+    error::Error,
+    store::NewRun,
+    wake::Hint,
+};
+
+/// A valid request for a run.
+#[derive(Debug, Clone)]
+pub struct MirrorRequest {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Strategy and dry run.
+    pub kind: RunKind,
+    /// Makes the call safe to repeat.
+    pub request_id: Option<String>,
+}
+
+/// The accepted run.
+#[derive(Debug, Clone)]
+pub struct Mirrored {
+    /// The run.
+    pub run: Run,
+    /// Whether it was live already.
+    pub joined: bool,
+}
+
+impl App {
+    /// Accepts a run. When this returns, the run is durable.
+    ///
+    /// # Errors
+    /// [`Error::FeatureDisabled`], [`Error::NotFound`], [`Error::NoLocation`], [`Error::RunInProgress`], [`Error::RequestIdReused`],
+    /// or the database's.
+    pub async fn mirror(&self, caller: &Caller, request: MirrorRequest) -> Result<Mirrored, Error> {
+        self.flags.require(Flag::CategoryMirroring)?;
+        visible(caller, &request.tenant)?;
+        // It must never fall through to a push: the reverse strategy writes to the platform, or not at all.
+        if request.kind.strategy == Strategy::GbpToPlatform {
+            return Err(Error::Unimplemented("strategy gbp_to_platform is not available yet"));
+        }
+        let fingerprint = request.request_id.as_ref().map(|id| (id.clone(), fingerprint(&request)));
+        let new = NewRun {
+            id: RunId::now_v7(),
+            tenant: request.tenant,
+            kind: request.kind,
+            caller: caller.subject.clone(),
+            request: fingerprint,
+            max_attempts: self.max_attempts,
+        };
+        let accepted = self.store.accept(None, &new).await?;
+        if accepted.created {
+            self.wake.hint(Hint::Queued);
+            self.wake.hint(Hint::Changed([accepted.run.id].into()));
+            tracing::info!(
+                run_id = %accepted.run.id, tenant = %accepted.run.tenant, strategy = %accepted.run.kind.strategy,
+                dry_run = accepted.run.kind.dry_run, caller = %caller.subject, "accepted a run"
+            );
+        }
+        Ok(Mirrored { run: accepted.run, joined: accepted.joined })
+    }
+}
+
+/// Tells requests with the same id and other arguments apart.
+fn fingerprint(request: &MirrorRequest) -> Vec<u8> {
+    let arguments =
+        serde_json::json!([request.tenant.as_str(), request.kind.strategy.as_str(), request.kind.dry_run]).to_string();
+    digest::digest(&digest::SHA256, arguments.as_bytes()).as_ref().to_vec()
+}

@@ -1,0 +1,182 @@
+//! What a call can fail with.
+
+use std::collections::BTreeMap;
+
+use crate::domain::{Slug, TenantId};
+
+/// The cause behind an error: logged once, never sent.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// A field of a request, and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldViolation {
+    /// The field's path, such as `tenant.display_name`.
+    pub field: String,
+    /// What is wrong, and what would be right.
+    pub description: String,
+}
+
+/// Kinds of things that have names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    /// `tenants/{tenant}`.
+    Tenant,
+    /// `tenants/{tenant}/runs/{run}`.
+    Run,
+    /// `platformCategories/{slug}`.
+    PlatformCategory,
+}
+
+/// Why a call failed. Each has one reason string and one gRPC code (`api::status`).
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request's fields, all violations at once.
+    #[error("the request is invalid: {}", list(.0))]
+    Invalid(Vec<FieldViolation>),
+    /// The request id was used within 24 h with other arguments.
+    #[error("request_id `{0}` was used with other arguments within the last 24 hours")]
+    RequestIdReused(String),
+    /// The page token is not one of ours, or belongs to other filters.
+    #[error("the page token is invalid, or belongs to a request with other filters")]
+    InvalidPageToken,
+    /// There is no such thing, or the caller may not know of it.
+    #[error("{1} does not exist")]
+    NotFound(Resource, String),
+    /// There is one already.
+    #[error("{1} exists already")]
+    AlreadyExists(Resource, String),
+    /// The location belongs to another tenant.
+    #[error("locations/{0} belongs to another tenant")]
+    LocationTaken(String),
+    /// The tenant has no location.
+    #[error("tenants/{0} has no GBP location; set gbp_account and gbp_location first")]
+    NoLocation(TenantId),
+    /// Another run of the tenant is live.
+    #[error("{run} is live ({kind}); wait for it or cancel it")]
+    RunInProgress {
+        /// The live run's name.
+        run: String,
+        /// Its strategy, and whether it is dry.
+        kind: String,
+    },
+    /// Tenants have the category.
+    #[error("platformCategories/{slug} is in use by {tenants} tenants")]
+    CategoryInUse {
+        /// The category.
+        slug: Slug,
+        /// How many tenants have it.
+        tenants: i64,
+    },
+    /// A feature flag is off.
+    #[error("{0} is off")]
+    FeatureDisabled(&'static str),
+    /// No identity, or none that can be believed.
+    #[error("{0}")]
+    Unauthenticated(String),
+    /// The caller may not.
+    #[error("{0}")]
+    PermissionDenied(String),
+    /// The contract has it, this version does not.
+    #[error("{0}")]
+    Unimplemented(&'static str),
+    /// The server is shutting down; another one will answer.
+    #[error("the server is shutting down; connect again")]
+    Draining,
+    /// PostgreSQL is not reachable now.
+    #[error("the database is not available now; try again")]
+    DatabaseUnavailable(#[source] Cause),
+    /// A defect of ours.
+    #[error("internal error")]
+    Internal(#[source] Cause),
+}
+
+impl Error {
+    /// A single field violation.
+    #[must_use]
+    pub fn invalid(field: &str, description: impl ToString) -> Self {
+        Self::Invalid(vec![FieldViolation { field: field.to_owned(), description: description.to_string() }])
+    }
+
+    /// The reason, in UPPER_SNAKE_CASE.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "INVALID_REQUEST",
+            Self::RequestIdReused(_) => "REQUEST_ID_REUSED",
+            Self::InvalidPageToken => "INVALID_PAGE_TOKEN",
+            Self::NotFound(Resource::Tenant, _) => "TENANT_NOT_FOUND",
+            Self::NotFound(Resource::Run, _) => "RUN_NOT_FOUND",
+            Self::NotFound(Resource::PlatformCategory, _) => "PLATFORM_CATEGORY_NOT_FOUND",
+            Self::AlreadyExists(Resource::Tenant, _) => "TENANT_ALREADY_EXISTS",
+            Self::AlreadyExists(Resource::Run, _) => "RUN_ALREADY_EXISTS",
+            Self::AlreadyExists(Resource::PlatformCategory, _) => "PLATFORM_CATEGORY_ALREADY_EXISTS",
+            Self::LocationTaken(_) => "LOCATION_TAKEN",
+            Self::NoLocation(_) => "NO_LOCATION",
+            Self::RunInProgress { .. } => "RUN_IN_PROGRESS",
+            Self::CategoryInUse { .. } => "CATEGORY_IN_USE",
+            Self::FeatureDisabled(_) => "FEATURE_DISABLED",
+            Self::Unauthenticated(_) => "UNAUTHENTICATED",
+            Self::PermissionDenied(_) => "PERMISSION_DENIED",
+            Self::Unimplemented(_) => "UNIMPLEMENTED",
+            Self::Draining => "DRAINING",
+            Self::DatabaseUnavailable(_) => "DATABASE_UNAVAILABLE",
+            Self::Internal(_) => "INTERNAL",
+        }
+    }
+
+    /// The values of the message, for programs.
+    #[must_use]
+    pub fn metadata(&self) -> BTreeMap<&'static str, String> {
+        let pairs = match self {
+            Self::RequestIdReused(id) => vec![("request_id", id.clone())],
+            Self::NotFound(_, name) | Self::AlreadyExists(_, name) => vec![("name", name.clone())],
+            Self::LocationTaken(location) => vec![("location", format!("locations/{location}"))],
+            Self::NoLocation(tenant) => vec![("tenant", tenant.resource_name())],
+            Self::RunInProgress { run, kind } => vec![("run", run.clone()), ("kind", kind.clone())],
+            Self::CategoryInUse { slug, tenants } => {
+                vec![("platform_category", slug.resource_name()), ("tenants", tenants.to_string())]
+            }
+            Self::FeatureDisabled(flag) => vec![("flag", (*flag).to_owned())],
+            _ => vec![],
+        };
+        pairs.into_iter().collect()
+    }
+}
+
+fn list(violations: &[FieldViolation]) -> String {
+    let parts: Vec<String> = violations.iter().map(|v| format!("{} {}", v.field, v.description)).collect();
+    parts.join("; ")
+}
+
+/// Collects what is wrong with a request, so that the caller hears of everything at once.
+#[derive(Debug, Default)]
+pub struct Violations(Vec<FieldViolation>);
+
+impl Violations {
+    /// Notes a violation.
+    pub fn add(&mut self, field: &str, description: impl ToString) {
+        self.0.push(FieldViolation { field: field.to_owned(), description: description.to_string() });
+    }
+
+    /// Takes the value of a result, or notes its error.
+    pub fn take<T, E: ToString>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.add(field, error)).ok()
+    }
+
+    /// Ends the collection.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when there was a violation.
+    pub fn finish(self) -> Result<(), Error> {
+        if self.0.is_empty() { Ok(()) } else { Err(Error::Invalid(self.0)) }
+    }
+
+    /// Ends the collection with the values that [`Violations::take`] gave.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when there was a violation.
+    pub fn finish_with<T>(self, value: Option<T>) -> Result<T, Error> {
+        self.finish()?;
+        value.ok_or_else(|| Error::Internal("a value is missing without a violation".into()))
+    }
+}

@@ -1,0 +1,185 @@
+//! Accepting runs: after the commit a run is durable, and so is the answer to its request id.
+
+use sqlx::PgConnection;
+
+use super::{Now, Store, row::RunRow, tenant::not_found};
+use crate::{
+    domain::{Run, RunId, RunKind, TenantId},
+    error::Error,
+};
+
+/// A run to accept.
+#[derive(Debug, Clone)]
+pub struct NewRun {
+    /// Its id, if it becomes a run of its own.
+    pub id: RunId,
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Strategy and dry run.
+    pub kind: RunKind,
+    /// Who asks.
+    pub caller: String,
+    /// The request's id, where it has one, and the SHA-256 of its arguments.
+    pub request: Option<(String, Vec<u8>)>,
+    /// How many attempts there may be.
+    pub max_attempts: i32,
+}
+
+/// The answer to a request for a run.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// The run, as it is now.
+    pub run: Run,
+    /// Whether it was live already.
+    pub joined: bool,
+    /// Whether this call made it.
+    pub created: bool,
+}
+
+impl Store {
+    /// Accepts a run, or joins the live one of its kind, or repeats the first answer to the request id: all in one transaction.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] and [`Error::NoLocation`] of the tenant, [`Error::RunInProgress`], [`Error::RequestIdReused`], or the database's.
+    pub async fn accept(&self, now: Now, new: &NewRun) -> Result<Accepted, Error> {
+        let mut transaction = self.pool.begin().await?;
+        if let Some((request_id, fingerprint)) = &new.request
+            && let Some(first) = claim_request(&mut transaction, now, new, request_id, fingerprint).await?
+        {
+            return Ok(first);
+        }
+        lock_tenant(&mut transaction, &new.tenant).await?;
+        let accepted = insert_or_join(&mut transaction, now, new).await?;
+        if let Some((request_id, _)) = &new.request {
+            sqlx::query("update mirror_request set run_id = $3, joined = $4 where caller = $1 and request_id = $2")
+                .bind(&new.caller)
+                .bind(request_id)
+                .bind(accepted.run.id)
+                .bind(accepted.joined)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(accepted)
+    }
+
+    /// Forgets first answers that are older than 24 hours, at most `limit`. Gives how many it forgot.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn forget_requests(&self, now: Now, limit: i64) -> Result<u64, Error> {
+        let done = sqlx::query(
+            "delete from mirror_request
+              where (caller, request_id) in (select caller, request_id from mirror_request
+                                              where created_at < coalesce($1, now()) - interval '24 hours'
+                                              limit $2)",
+        )
+        .bind(now)
+        .bind(limit)
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected())
+    }
+}
+
+/// Makes the request id ours, or gives the first answer to it. A second call with the same id waits here for the first one's commit.
+async fn claim_request(
+    connection: &mut PgConnection,
+    now: Now,
+    new: &NewRun,
+    request_id: &str,
+    fingerprint: &[u8],
+) -> Result<Option<Accepted>, Error> {
+    let ours = sqlx::query(
+        "insert into mirror_request as first (caller, request_id, fingerprint, run_id, joined, created_at)
+         values ($1, $2, $3, $4, false, coalesce($5, now()))
+         on conflict (caller, request_id) do update
+            set fingerprint = excluded.fingerprint, run_id = excluded.run_id,
+                joined = excluded.joined, created_at = excluded.created_at
+          where first.created_at < excluded.created_at - interval '24 hours'
+         returning 1",
+    )
+    .bind(&new.caller)
+    .bind(request_id)
+    .bind(fingerprint)
+    .bind(new.id)
+    .bind(now)
+    .fetch_optional(&mut *connection)
+    .await?;
+    if ours.is_some() {
+        return Ok(None);
+    }
+    let (first_fingerprint, run_id, joined): (Vec<u8>, RunId, bool) =
+        sqlx::query_as("select fingerprint, run_id, joined from mirror_request where caller = $1 and request_id = $2")
+            .bind(&new.caller)
+            .bind(request_id)
+            .fetch_one(&mut *connection)
+            .await?;
+    if first_fingerprint != fingerprint {
+        return Err(Error::RequestIdReused(request_id.to_owned()));
+    }
+    let run =
+        sqlx::query_as::<_, RunRow>("select * from run where id = $1").bind(run_id).fetch_one(connection).await?.0;
+    Ok(Some(Accepted { run, joined, created: false }))
+}
+
+/// Checks the tenant, and holds it until the commit, so that it is not deleted between the look and the run.
+async fn lock_tenant(connection: &mut PgConnection, tenant: &TenantId) -> Result<(), Error> {
+    let (has_location,): (bool,) =
+        sqlx::query_as("select gbp_location is not null from tenant where id = $1 for key share")
+            .bind(tenant.as_str())
+            .fetch_optional(connection)
+            .await?
+            .ok_or_else(|| not_found(tenant))?;
+    if has_location { Ok(()) } else { Err(Error::NoLocation(tenant.clone())) }
+}
+
+async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -> Result<Accepted, Error> {
+    // A live run can end between the conflict and the look at it: then the place is free, and we try again.
+    loop {
+        let inserted = sqlx::query_as::<_, RunRow>(
+            "insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, due_at,
+                              caller, request_id, created_at)
+             select $1, tenant.id, tenant.organization_id, $3, $4, 'queued', $5, coalesce($8, now()), $6, $7, coalesce($8, now())
+               from tenant
+              where tenant.id = $2
+             on conflict (tenant_id) where state in ('queued', 'running') do nothing
+             returning *",
+        )
+        .bind(new.id)
+        .bind(new.tenant.as_str())
+        .bind(new.kind.strategy.as_str())
+        .bind(new.kind.dry_run)
+        .bind(new.max_attempts)
+        .bind(&new.caller)
+        .bind(new.request.as_ref().map(|(id, _)| id))
+        .bind(now)
+        .fetch_optional(&mut *connection)
+        .await?;
+        if let Some(row) = inserted {
+            return Ok(Accepted { run: row.0, joined: false, created: true });
+        }
+        if let Some(run) = live_run(connection, &new.tenant).await? {
+            return if run.kind == new.kind {
+                Ok(Accepted { run, joined: true, created: false })
+            } else {
+                Err(in_progress(&run))
+            };
+        }
+    }
+}
+
+/// The tenant's live run.
+pub(super) async fn live_run(connection: &mut PgConnection, tenant: &TenantId) -> Result<Option<Run>, Error> {
+    let row = sqlx::query_as::<_, RunRow>("select * from run where tenant_id = $1 and state in ('queued', 'running')")
+        .bind(tenant.as_str())
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.map(|row| row.0))
+}
+
+/// The error of those who would start beside a live run.
+pub(super) fn in_progress(run: &Run) -> Error {
+    let dry = if run.kind.dry_run { ", dry run" } else { "" };
+    Error::RunInProgress { run: run.resource_name(), kind: format!("{}{dry}", run.kind.strategy) }
+}

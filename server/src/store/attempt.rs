@@ -1,0 +1,171 @@
+//! What an attempt writes into its run. Each statement names the fence: 0 rows means that the run is in other hands.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sqlx::types::Json;
+
+use super::{Held, Now, Store};
+use crate::{
+    domain::{CategorySet, Change, ChangeCounts, Plan, RunError, RunResult, RunState},
+    error::Error,
+};
+
+/// What an attempt is about to write: kept until it is known whether the write took effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// The target before.
+    pub before: Option<CategorySet>,
+    /// The target after.
+    pub after: CategorySet,
+    /// The way from one to the other.
+    pub changes: Vec<Change>,
+}
+
+/// Whether an attempt may write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BeginWrite {
+    /// It may, and its lease was renewed.
+    Go,
+    /// Somebody cancelled the run.
+    Cancelled,
+    /// The run is in other hands.
+    Lost,
+}
+
+/// What an attempt knows of its run, and passes on to the next one.
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    /// The newest plan, where there is one.
+    pub plan: Option<Plan>,
+    /// What was written, over all attempts.
+    pub written: Vec<Change>,
+    /// What was begun and is not known to be written.
+    pub intent: Option<Intent>,
+}
+
+impl Store {
+    /// Records plan and intent, and asks whether the attempt still holds the run: the last statement before a write to the other side.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn begin_write(
+        &self,
+        now: Now,
+        held: Held,
+        progress: &Progress,
+        lease: Duration,
+    ) -> Result<BeginWrite, Error> {
+        let row: Option<(bool,)> = sqlx::query_as(
+            "update run
+                set plan = case when cancel_requested then plan else $4 end,
+                    intent = case when cancel_requested then intent else $5 end,
+                    written = $6,
+                    lease_until = coalesce($1, now()) + $7,
+                    revision = revision + 1
+              where id = $2 and attempt = $3 and state = 'running' and lease_until > coalesce($1, now())
+             returning cancel_requested",
+        )
+        .bind(now)
+        .bind(held.id)
+        .bind(held.fence)
+        .bind(progress.plan.as_ref().map(Json))
+        .bind(progress.intent.as_ref().map(Json))
+        .bind(Json(&progress.written))
+        .bind(lease)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(match row {
+            None => BeginWrite::Lost,
+            Some((true,)) => BeginWrite::Cancelled,
+            Some((false,)) => BeginWrite::Go,
+        })
+    }
+
+    /// Ends a run, after attempt `attempt`. Gives whether it was still held.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn finish(
+        &self,
+        now: Now,
+        held: Held,
+        attempt: i32,
+        result: &RunResult,
+        progress: &Progress,
+    ) -> Result<bool, Error> {
+        let (state, reason, error) = match result {
+            RunResult::Succeeded => (RunState::Succeeded, None, None),
+            RunResult::Cancelled => (RunState::Cancelled, None, None),
+            RunResult::Skipped(reason) => (RunState::Skipped, Some(reason.as_str()), None),
+            RunResult::Failed(failure) => {
+                (RunState::Failed, Some(failure.reason.as_str()), Some(RunError::new(failure.clone(), attempt)))
+            }
+        };
+        let plan = progress.plan.as_ref();
+        let planned = ChangeCounts::of(plan.map(|plan| plan.changes.as_slice()).unwrap_or_default());
+        let written = ChangeCounts::of(&progress.written);
+        let unmapped = plan.map(|plan| i32::try_from(plan.unmapped.len()).unwrap_or(i32::MAX));
+        let done = sqlx::query(
+            "update run
+                set state = $4, reason = $5, error = $6,
+                    plan = coalesce($7, plan), written = $8, intent = null,
+                    created = case when dry_run then $9 else $12 end,
+                    updated = case when dry_run then $10 else $13 end,
+                    deleted = case when dry_run then $11 else $14 end,
+                    skipped = coalesce($15, skipped),
+                    lease_until = null, ended_at = coalesce($1, now()), revision = revision + 1
+              where id = $2 and attempt = $3 and state = 'running'",
+        )
+        .bind(now)
+        .bind(held.id)
+        .bind(held.fence)
+        .bind(state.as_str())
+        .bind(reason)
+        .bind(error.map(Json))
+        .bind(plan.map(Json))
+        .bind(Json(&progress.written))
+        .bind(planned.created)
+        .bind(planned.updated)
+        .bind(planned.deleted)
+        .bind(written.created)
+        .bind(written.updated)
+        .bind(written.deleted)
+        .bind(unmapped)
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Queues a run for its next attempt, `delay` from now. Gives whether it was still held.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn retry(
+        &self,
+        now: Now,
+        held: Held,
+        delay: Duration,
+        error: &RunError,
+        progress: &Progress,
+    ) -> Result<bool, Error> {
+        let done = sqlx::query(
+            "update run
+                set state = 'queued', lease_until = null, due_at = coalesce($1, now()) + $4, revision = revision + 1,
+                    reason = $5, error = $6, plan = coalesce($7, plan), written = $8, intent = $9
+              where id = $2 and attempt = $3 and state = 'running'",
+        )
+        .bind(now)
+        .bind(held.id)
+        .bind(held.fence)
+        .bind(delay)
+        .bind(error.reason.as_str())
+        .bind(Json(error))
+        .bind(progress.plan.as_ref().map(Json))
+        .bind(Json(&progress.written))
+        .bind(progress.intent.as_ref().map(Json))
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+}

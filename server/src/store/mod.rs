@@ -1,0 +1,64 @@
+//! PostgreSQL: every SQL statement of the service, one typed function each.
+//!
+//! The time of a statement is a parameter, [`Now`]: `None` is the database's own clock, the one clock that all replicas share; tests
+//! pass another. A statement that finds its run in other hands changes nothing, and says so in its answer.
+
+mod accept;
+mod attempt;
+mod cancel;
+mod error;
+mod logs;
+pub mod migrations;
+mod platform_category;
+mod pool;
+mod queue;
+mod row;
+mod source;
+mod stats;
+mod tenant;
+mod tenant_categories;
+
+pub use accept::{Accepted, NewRun};
+pub use attempt::{BeginWrite, Intent, Progress};
+pub use logs::LogFilter;
+pub use platform_category::PlatformCategoryChange;
+pub use pool::connect;
+pub use queue::{Claimed, Held};
+pub use source::Source;
+pub use stats::SyncStats;
+pub use tenant::TenantChange;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+/// The time of a statement; `None` is the database's clock.
+pub type Now = Option<DateTime<Utc>>;
+
+/// Everything that is stored. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+}
+
+impl Store {
+    /// A store over a pool whose database is migrated.
+    #[must_use]
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    /// The pool, for those that hold a connection of their own for life.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Asks the database for nothing.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::DatabaseUnavailable`] when it does not answer.
+    pub async fn ping(&self) -> Result<(), crate::error::Error> {
+        sqlx::query("select 1").execute(&self.pool).await?;
+        Ok(())
+    }
+}

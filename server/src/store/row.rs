@@ -1,0 +1,71 @@
+//! From a row of `run` to a [`Run`].
+
+use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
+
+use crate::domain::{ChangeCounts, OrganizationId, Run, RunKind, RunState, Strategy, TenantId};
+
+/// A run as `select *` or `returning run.*` gives it. Lists leave out `plan`, `intent` and `written`.
+pub(super) struct RunRow(pub(super) Run);
+
+impl FromRow<'_, PgRow> for RunRow {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let state = text(row, "state", RunState::from_text)?;
+        Ok(Self(Run {
+            id: row.try_get("id")?,
+            tenant: id(row, "tenant_id", TenantId::parse)?,
+            organization: optional_id(row, "organization_id", OrganizationId::parse)?,
+            kind: RunKind { strategy: text(row, "strategy", Strategy::from_text)?, dry_run: row.try_get("dry_run")? },
+            state,
+            revision: row.try_get("revision")?,
+            attempt: row.try_get::<i32, _>("attempt")? - row.try_get::<i32, _>("handed_back")?,
+            max_attempts: row.try_get("max_attempts")?,
+            handed_back: row.try_get("handed_back")?,
+            cancel_requested: row.try_get("cancel_requested")?,
+            plan: row.try_get::<Option<Json<_>>, _>("plan")?.map(|json| json.0),
+            written: row.try_get::<Json<_>, _>("written")?.0,
+            counts: ChangeCounts {
+                created: row.try_get("created")?,
+                updated: row.try_get("updated")?,
+                deleted: row.try_get("deleted")?,
+            },
+            skipped_categories: row.try_get("skipped")?,
+            reason: row.try_get("reason")?,
+            error: row.try_get::<Option<Json<_>>, _>("error")?.map(|json| json.0),
+            caller: row.try_get("caller")?,
+            request_id: row.try_get("request_id")?,
+            created_at: row.try_get("created_at")?,
+            started_at: row.try_get("started_at")?,
+            ended_at: row.try_get("ended_at")?,
+            due_at: if state == RunState::Queued { Some(row.try_get("due_at")?) } else { None },
+        }))
+    }
+}
+
+/// Reads a column whose texts are an enum's.
+pub(super) fn text<T>(row: &PgRow, column: &str, from_text: fn(&str) -> Option<T>) -> Result<T, sqlx::Error> {
+    let text: &str = row.try_get(column)?;
+    from_text(text).ok_or_else(|| decode(column, format!("unknown value `{text}`")))
+}
+
+/// Reads a column that holds an identifier.
+pub(super) fn id<T, E: std::error::Error + Send + Sync + 'static>(
+    row: &PgRow,
+    column: &str,
+    parse: fn(&str) -> Result<T, E>,
+) -> Result<T, sqlx::Error> {
+    parse(row.try_get(column)?).map_err(|error| decode(column, error))
+}
+
+/// Reads a column that may hold an identifier.
+pub(super) fn optional_id<T, E: std::error::Error + Send + Sync + 'static>(
+    row: &PgRow,
+    column: &str,
+    parse: fn(&str) -> Result<T, E>,
+) -> Result<Option<T>, sqlx::Error> {
+    let text: Option<&str> = row.try_get(column)?;
+    text.map(parse).transpose().map_err(|error| decode(column, error))
+}
+
+fn decode(column: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> sqlx::Error {
+    sqlx::Error::ColumnDecode { index: column.to_owned(), source: source.into() }
+}

@@ -1,0 +1,184 @@
+//! Tenants.
+
+use sqlx::{FromRow, Row, postgres::PgRow};
+
+use super::{
+    Now, Store,
+    error::OnConstraint,
+    row::{id, optional_id},
+};
+use crate::{
+    domain::{AccountId, LocationId, OrganizationId, Tenant, TenantId},
+    error::{Error, Resource},
+};
+
+/// New values of a tenant; the outer `None` leaves a field alone, the inner one empties it.
+#[derive(Debug, Default, Clone)]
+pub struct TenantChange {
+    /// The name for people.
+    pub display_name: Option<String>,
+    /// The chain.
+    pub organization: Option<Option<OrganizationId>>,
+    /// The GBP account and location, which are set together.
+    pub place: Option<Option<(AccountId, LocationId)>>,
+    /// The region.
+    pub region_code: Option<String>,
+    /// The language.
+    pub language_code: Option<String>,
+}
+
+impl Store {
+    /// Adds a tenant. Its times are the statement's.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`], [`Error::LocationTaken`], or the database's.
+    pub async fn insert_tenant(&self, now: Now, tenant: &Tenant) -> Result<Tenant, Error> {
+        let row = sqlx::query_as::<_, TenantRow>(
+            "insert into tenant (id, display_name, organization_id, gbp_account, gbp_location,
+                                 region_code, language_code, created_at, updated_at)
+             values ($1, $2, $3, $4, $5, $6, $7, coalesce($8, now()), coalesce($8, now()))
+             returning *",
+        )
+        .bind(tenant.id.as_str())
+        .bind(&tenant.display_name)
+        .bind(tenant.organization.as_ref().map(OrganizationId::as_str))
+        .bind(tenant.account.as_ref().map(AccountId::as_str))
+        .bind(tenant.location.as_ref().map(LocationId::as_str))
+        .bind(&tenant.region_code)
+        .bind(&tenant.language_code)
+        .bind(now)
+        .fetch_one(&self.pool)
+        .await;
+        match row {
+            Err(error) if error.as_database_error().is_some_and(|e| e.constraint() == Some("tenant_pkey")) => {
+                Err(Error::AlreadyExists(Resource::Tenant, tenant.id.resource_name()))
+            }
+            row => Ok(row.on_constraint("tenant_location_is_its_own", || taken(tenant.location.as_ref()))?.0),
+        }
+    }
+
+    /// Gets a tenant.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or the database's.
+    pub async fn tenant(&self, tenant: &TenantId) -> Result<Tenant, Error> {
+        sqlx::query_as::<_, TenantRow>("select * from tenant where id = $1")
+            .bind(tenant.as_str())
+            .fetch_optional(&self.pool)
+            .await?
+            .map(|row| row.0)
+            .ok_or_else(|| not_found(tenant))
+    }
+
+    /// Lists tenants by id, after `after`, at most `limit`; `only` limits them to what a caller may see.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn tenants(
+        &self,
+        organization: Option<&OrganizationId>,
+        only: Option<&[TenantId]>,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<Tenant>, Error> {
+        let rows = sqlx::query_as::<_, TenantRow>(
+            "select * from tenant
+              where id > $1
+                and ($2::text is null or organization_id = $2)
+                and ($3::text[] is null or id = any ($3))
+              order by id
+              limit $4",
+        )
+        .bind(after)
+        .bind(organization.map(OrganizationId::as_str))
+        .bind(only.map(|only| only.iter().map(TenantId::as_str).collect::<Vec<_>>()))
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| row.0).collect())
+    }
+
+    /// Changes a tenant.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::LocationTaken`], or the database's.
+    pub async fn update_tenant(&self, now: Now, tenant: &TenantId, change: &TenantChange) -> Result<Tenant, Error> {
+        let organization = change.organization.as_ref();
+        let place = change.place.as_ref();
+        let location = place.and_then(Option::as_ref).map(|(_, location)| location);
+        sqlx::query_as::<_, TenantRow>(
+            "update tenant
+                set display_name = coalesce($2, display_name),
+                    organization_id = case when $3 then $4 else organization_id end,
+                    gbp_account = case when $5 then $6 else gbp_account end,
+                    gbp_location = case when $5 then $7 else gbp_location end,
+                    region_code = coalesce($8, region_code),
+                    language_code = coalesce($9, language_code),
+                    updated_at = coalesce($10, now())
+              where id = $1
+             returning *",
+        )
+        .bind(tenant.as_str())
+        .bind(change.display_name.as_deref())
+        .bind(organization.is_some())
+        .bind(organization.and_then(Option::as_ref).map(OrganizationId::as_str))
+        .bind(place.is_some())
+        .bind(place.and_then(Option::as_ref).map(|(account, _)| account.as_str()))
+        .bind(location.map(LocationId::as_str))
+        .bind(change.region_code.as_deref())
+        .bind(change.language_code.as_deref())
+        .bind(now)
+        .fetch_optional(&self.pool)
+        .await
+        .on_constraint("tenant_location_is_its_own", || taken(location))?
+        .map(|row| row.0)
+        .ok_or_else(|| not_found(tenant))
+    }
+
+    /// Deletes a tenant and its categories; its runs stay.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::RunInProgress`] while a run of it is live, or the database's.
+    pub async fn delete_tenant(&self, tenant: &TenantId) -> Result<(), Error> {
+        let mut transaction = self.pool.begin().await?;
+        // Accepting a run locks the tenant's row too, so none can begin between the look and the deletion.
+        sqlx::query("select 1 from tenant where id = $1 for update")
+            .bind(tenant.as_str())
+            .fetch_optional(&mut *transaction)
+            .await?
+            .ok_or_else(|| not_found(tenant))?;
+        if let Some(live) = super::accept::live_run(&mut transaction, tenant).await? {
+            return Err(super::accept::in_progress(&live));
+        }
+        sqlx::query("delete from tenant where id = $1").bind(tenant.as_str()).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+/// A row of `tenant`.
+pub(super) struct TenantRow(pub(super) Tenant);
+
+impl FromRow<'_, PgRow> for TenantRow {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self(Tenant {
+            id: id(row, "id", TenantId::parse)?,
+            display_name: row.try_get("display_name")?,
+            organization: optional_id(row, "organization_id", OrganizationId::parse)?,
+            account: optional_id(row, "gbp_account", AccountId::parse)?,
+            location: optional_id(row, "gbp_location", LocationId::parse)?,
+            region_code: row.try_get("region_code")?,
+            language_code: row.try_get("language_code")?,
+            created_at: row.try_get("created_at")?,
+            updated_at: row.try_get("updated_at")?,
+        }))
+    }
+}
+
+pub(super) fn not_found(tenant: &TenantId) -> Error {
+    Error::NotFound(Resource::Tenant, tenant.resource_name())
+}
+
+fn taken(location: Option<&LocationId>) -> Error {
+    Error::LocationTaken(location.map(ToString::to_string).unwrap_or_default())
+}
