@@ -1,0 +1,49 @@
+//! From the domain to messages.
+
+mod plan;
+mod run;
+
+use category_mirror_proto::v1 as proto;
+use chrono::{DateTime, Utc};
+
+use crate::domain::{PlatformCategory, Slug, Tenant, TenantCategories};
+
+pub(super) use run::{run, stats};
+
+/// A moment, to the nanosecond.
+pub(super) fn time(at: DateTime<Utc>) -> prost_types::Timestamp {
+    let nanos = i32::try_from(at.timestamp_subsec_nanos()).unwrap_or_default();
+    prost_types::Timestamp { seconds: at.timestamp(), nanos }
+}
+
+pub(super) fn tenant(tenant: Tenant) -> proto::Tenant {
+    proto::Tenant {
+        name: tenant.id.resource_name(),
+        display_name: tenant.display_name,
+        organization: tenant.organization.map(|id| id.resource_name()).unwrap_or_default(),
+        gbp_account: tenant.account.map(|id| id.resource_name()).unwrap_or_default(),
+        gbp_location: tenant.location.map(|id| id.resource_name()).unwrap_or_default(),
+        region_code: tenant.region_code,
+        language_code: tenant.language_code,
+        create_time: Some(time(tenant.created_at)),
+        update_time: Some(time(tenant.updated_at)),
+    }
+}
+
+pub(super) fn tenant_categories(set: TenantCategories) -> proto::TenantCategories {
+    proto::TenantCategories {
+        primary: set.primary.as_ref().map(Slug::resource_name).unwrap_or_default(),
+        additional: set.additional.iter().map(Slug::resource_name).collect(),
+        update_time: set.updated_at.map(time),
+    }
+}
+
+pub(super) fn platform_category(category: PlatformCategory) -> proto::PlatformCategory {
+    proto::PlatformCategory {
+        name: category.slug.resource_name(),
+        display_name: category.display_name,
+        gbp_category: category.gcid.map(|gcid| gcid.resource_name()).unwrap_or_default(),
+        create_time: Some(time(category.created_at)),
+        update_time: Some(time(category.updated_at)),
+    }
+}

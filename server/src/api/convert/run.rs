@@ -1,0 +1,107 @@
+//! Runs and their statistics.
+
+use category_mirror_proto::v1::{self as proto, run::State};
+
+use super::{plan::change, time};
+use crate::{
+    domain::{Run, RunError, RunState, Strategy},
+    store::SyncStats,
+};
+
+pub(in crate::api) fn run(run: Run) -> proto::Run {
+    proto::Run {
+        name: run.resource_name(),
+        tenant: run.tenant.resource_name(),
+        organization: run.organization.map(|id| id.resource_name()).unwrap_or_default(),
+        batch: String::new(),
+        strategy: match run.kind.strategy {
+            Strategy::PlatformToGbp => proto::Strategy::PlatformToGbp,
+            Strategy::GbpToPlatform => proto::Strategy::GbpToPlatform,
+        }
+        .into(),
+        dry_run: run.kind.dry_run,
+        state: match run.state {
+            RunState::Queued => State::Queued,
+            RunState::Running => State::Running,
+            RunState::Succeeded => State::Succeeded,
+            RunState::Failed => State::Failed,
+            RunState::Skipped => State::Skipped,
+            RunState::Cancelled => State::Cancelled,
+        }
+        .into(),
+        revision: run.revision,
+        attempt: run.attempt,
+        max_attempts: run.max_attempts,
+        handed_back_attempts: run.handed_back,
+        plan: run.plan.map(super::plan::plan),
+        written_changes: run.written.into_iter().map(change).collect(),
+        counts: Some(proto::ChangeCounts {
+            created: run.counts.created,
+            updated: run.counts.updated,
+            deleted: run.counts.deleted,
+            skipped: run.skipped_categories,
+        }),
+        reason: run.reason.unwrap_or_default(),
+        error: run.error.map(error),
+        caller: run.caller,
+        request_id: run.request_id.unwrap_or_default(),
+        cancel_requested: run.cancel_requested && !run.state.is_terminal(),
+        create_time: Some(time(run.created_at)),
+        start_time: run.started_at.map(time),
+        end_time: run.ended_at.map(time),
+        next_attempt_time: run.due_at.map(time),
+    }
+}
+
+fn error(error: RunError) -> proto::RunError {
+    let details = &error.upstream_details;
+    proto::RunError {
+        reason: error.reason.to_string(),
+        message: error.message,
+        attempt: error.attempt,
+        metadata: error.metadata.into_iter().collect(),
+        upstream_details_json: if details.is_null() { String::new() } else { details.to_string() },
+    }
+}
+
+pub(in crate::api) fn stats(stats: SyncStats) -> proto::SyncStats {
+    proto::SyncStats {
+        start_time: Some(time(stats.start_at)),
+        end_time: Some(time(stats.end_at)),
+        total_runs: stats.total,
+        successful_runs: stats.succeeded,
+        failed_runs: stats.failed,
+        skipped_runs: stats.skipped,
+        cancelled_runs: stats.cancelled,
+        live_runs: stats.live,
+        dry_runs: stats.dry,
+        success_rate_percent: success_rate(stats.succeeded, stats.failed),
+        out_of_sync_runs: stats.out_of_sync,
+        recent_failures: stats.recent_failures.into_iter().map(run).collect(),
+    }
+}
+
+/// In percent, to one decimal; `None` when there is nothing to divide.
+fn success_rate(succeeded: i64, failed: i64) -> Option<f64> {
+    let total = succeeded + failed;
+    #[expect(clippy::cast_precision_loss, reason = "counts of runs are far below 2^53")]
+    let rate = || (succeeded as f64 * 1000.0 / total as f64).round() / 10.0;
+    (total > 0).then(rate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::success_rate;
+
+    #[test]
+    fn d30_nothing_to_divide_is_no_rate() {
+        assert_eq!(success_rate(0, 0), None);
+    }
+
+    #[test]
+    fn the_rate_has_one_decimal() {
+        assert_eq!(success_rate(2, 1), Some(66.7));
+        assert_eq!(success_rate(12, 0), Some(100.0));
+        assert_eq!(success_rate(0, 3), Some(0.0));
+    }
+}

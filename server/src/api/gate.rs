@@ -1,0 +1,149 @@
+//! The gate before every call: who is it, and may they call this at all?
+//!
+//! Closed by default: only health and reflection are open, and a method that does not read by its name needs `admin`.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures::future::{Either, Ready, ready};
+use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+use super::status::status;
+use crate::{
+    auth::Verifier,
+    domain::{Caller, Role},
+    error::Error,
+};
+
+/// Open to everyone: a load balancer and `grpcurl list` have no token.
+const OPEN: [&str; 3] =
+    ["/grpc.health.v1.Health/", "/grpc.reflection.v1.ServerReflection/", "/grpc.reflection.v1alpha."];
+/// Methods whose names begin so change nothing.
+const READS: [&str; 4] = ["Get", "List", "Search", "Stream"];
+
+/// Puts the gate before a service.
+#[derive(Clone)]
+pub struct GateLayer {
+    verifier: Arc<Verifier>,
+    drain: CancellationToken,
+}
+
+impl GateLayer {
+    pub(super) fn new(verifier: Arc<Verifier>, drain: CancellationToken) -> Self {
+        Self { verifier, drain }
+    }
+}
+
+impl<S> Layer<S> for GateLayer {
+    type Service = Gate<S>;
+
+    fn layer(&self, inner: S) -> Gate<S> {
+        Gate { inner, rules: self.clone() }
+    }
+}
+
+/// A service behind the gate. Requests that pass carry their [`Caller`].
+#[derive(Clone)]
+pub struct Gate<S> {
+    inner: S,
+    rules: GateLayer,
+}
+
+impl<S, B> Service<Request<B>> for Gate<S>
+where
+    S: Service<Request<B>, Response = Response<Body>>,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Either<S::Future, Ready<Result<Self::Response, S::Error>>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        match self.rules.admit(request.uri().path(), request.headers()) {
+            Ok(caller) => {
+                if let Some(caller) = caller {
+                    request.extensions_mut().insert(caller);
+                }
+                Either::Left(self.inner.call(request))
+            }
+            Err(error) => Either::Right(ready(Ok(status(error).into_http()))),
+        }
+    }
+}
+
+impl GateLayer {
+    /// `None`: the path is open.
+    fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Option<Caller>, Error> {
+        if OPEN.iter().any(|open| path.starts_with(open)) {
+            return Ok(None);
+        }
+        if self.drain.is_cancelled() {
+            return Err(Error::Draining);
+        }
+        let token = bearer(headers)?;
+        let caller =
+            self.verifier.verify(token, chrono::Utc::now()).map_err(|no| Error::Unauthenticated(no.to_string()))?;
+        let required = required_role(path);
+        if caller.role.is_none_or(|role| role < required) {
+            let wanted = if required == Role::Admin { "`admin`" } else { "`viewer` or `admin`" };
+            return Err(Error::PermissionDenied(format!("this call needs role {wanted} in the token's `roles`")));
+        }
+        Ok(Some(caller))
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
+    let missing = || Error::Unauthenticated("send a token: `authorization: Bearer <token>`".to_owned());
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next().ok_or_else(missing)?;
+    if values.next().is_some() {
+        return Err(Error::Unauthenticated("send one authorization header, not several".to_owned()));
+    }
+    let (scheme, token) = value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or_else(missing)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(missing()) }
+}
+
+fn required_role(path: &str) -> Role {
+    let method = path.rsplit('/').next().unwrap_or_default();
+    if READS.iter().any(|read| method.starts_with(read)) { Role::Viewer } else { Role::Admin }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_read_needs_admin() {
+        for method in ["GetRun", "ListSyncLogs", "StreamRunUpdates"] {
+            assert_eq!(required_role(&format!("/categorymirror.v1.CategoryMirrorService/{method}")), Role::Viewer);
+        }
+        for path in
+            ["/categorymirror.v1.CategoryMirrorService/MirrorCategories", "/a/CancelRun", "/", "", "/Get/", "/GetX/Y"]
+        {
+            assert_eq!(required_role(path), Role::Admin, "{path}");
+        }
+    }
+
+    #[test]
+    fn one_bearer_token_or_none() {
+        let headers = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(AUTHORIZATION, value.parse().expect("a header value"));
+            }
+            headers
+        };
+        assert_eq!(bearer(&headers(&["bearer abc"])).expect("a token"), "abc");
+        for bad in [&[][..], &["abc"], &["Basic abc"], &["Bearer a", "Bearer b"]] {
+            assert!(matches!(bearer(&headers(bad)), Err(Error::Unauthenticated(_))), "{bad:?}");
+        }
+    }
+}

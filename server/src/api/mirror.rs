@@ -1,0 +1,165 @@
+//! `CategoryMirrorService`.
+
+use std::time::Duration;
+
+use category_mirror_proto::v1::{
+    self as proto, category_mirror_service_server::CategoryMirrorService, mirror_categories_request::Target,
+};
+use futures::{StreamExt, stream::BoxStream};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use super::{convert, request, status::status, updates};
+use crate::{
+    app::{App, MirrorRequest, PageRequest, RunName},
+    domain::{RunKind, TenantId},
+    error::{Error, Violations},
+};
+
+const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 3600);
+const MAX_WINDOW: Duration = Duration::from_secs(90 * 24 * 3600);
+const MAX_REQUEST_ID: usize = 128;
+
+/// The service over the use cases.
+pub(super) struct Mirror {
+    app: App,
+    drain: CancellationToken,
+}
+
+impl Mirror {
+    pub(super) fn new(app: App, drain: CancellationToken) -> Self {
+        Self { app, drain }
+    }
+}
+
+#[tonic::async_trait]
+impl CategoryMirrorService for Mirror {
+    async fn mirror_categories(
+        &self,
+        request: Request<proto::MirrorCategoriesRequest>,
+    ) -> Result<Response<proto::MirrorCategoriesResponse>, Status> {
+        let (caller, message) = request::open(request).map_err(status)?;
+        let wanted = mirror_request(message).map_err(status)?;
+        let mirrored = self.app.mirror(&caller, wanted).await.map_err(status)?;
+        Ok(Response::new(proto::MirrorCategoriesResponse {
+            run: Some(convert::run(mirrored.run)),
+            joined: mirrored.joined,
+        }))
+    }
+
+    async fn get_run(&self, request: Request<proto::GetRunRequest>) -> Result<Response<proto::GetRunResponse>, Status> {
+        let (caller, message) = request::open(request).map_err(status)?;
+        let name = run_name(&message.name).map_err(status)?;
+        let run = self.app.run(&caller, &name).await.map_err(status)?;
+        Ok(Response::new(proto::GetRunResponse { run: Some(convert::run(run)) }))
+    }
+
+    async fn get_last_run(
+        &self,
+        request: Request<proto::GetLastRunRequest>,
+    ) -> Result<Response<proto::GetLastRunResponse>, Status> {
+        let (caller, message) = request::open(request).map_err(status)?;
+        let mut violations = Violations::default();
+        let tenant = request::required(&mut violations, "tenant", &message.tenant, TenantId::parse);
+        let strategy = request::required_strategy(&mut violations, message.strategy);
+        let (tenant, strategy) = violations.finish_with(tenant.zip(strategy)).map_err(status)?;
+        let run = self.app.last_run(&caller, &tenant, strategy).await.map_err(status)?;
+        Ok(Response::new(proto::GetLastRunResponse { run: Some(convert::run(run)) }))
+    }
+
+    async fn cancel_run(
+        &self,
+        request: Request<proto::CancelRunRequest>,
+    ) -> Result<Response<proto::CancelRunResponse>, Status> {
+        let (caller, message) = request::open(request).map_err(status)?;
+        let name = run_name(&message.name).map_err(status)?;
+        let run = self.app.cancel_run(&caller, &name).await.map_err(status)?;
+        Ok(Response::new(proto::CancelRunResponse { run: Some(convert::run(run)) }))
+    }
+
+    async fn list_sync_logs(
+        &self,
+        request: Request<proto::ListSyncLogsRequest>,
+    ) -> Result<Response<proto::ListSyncLogsResponse>, Status> {
+        let (caller, message) = request::open(request).map_err(status)?;
+        let mut violations = Violations::default();
+        let tenant = request::tenant_filter(&mut violations, &message.tenant);
+        let strategy = request::strategy(&mut violations, message.strategy);
+        violations.finish().map_err(status)?;
+        let filters =
+            ["logs", tenant.as_ref().map_or("", TenantId::as_str), strategy.map_or("", |strategy| strategy.as_str())];
+        let page = PageRequest::new(message.page_size, &message.page_token, &filters).map_err(status)?;
+        let page = self.app.sync_logs(&caller, tenant, strategy, page).await.map_err(status)?;
+        Ok(Response::new(proto::ListSyncLogsResponse {
+            runs: page.items.into_iter().map(convert::run).collect(),
+            next_page_token: page.next_page_token,
+        }))
+    }
+
+    async fn get_sync_stats(
+        &self,
+        request: Request<proto::GetSyncStatsRequest>,
+    ) -> Result<Response<proto::GetSyncStatsResponse>, Status> {
+        let (caller, message) = request::open(request).map_err(status)?;
+        let mut violations = Violations::default();
+        let tenant = request::tenant_filter(&mut violations, &message.tenant);
+        let window = violations.take("window", window(message.window));
+        let window = violations.finish_with(window).map_err(status)?;
+        let stats = self.app.sync_stats(&caller, tenant, window).await.map_err(status)?;
+        Ok(Response::new(proto::GetSyncStatsResponse { stats: Some(convert::stats(stats)) }))
+    }
+
+    type StreamRunUpdatesStream = BoxStream<'static, Result<proto::StreamRunUpdatesResponse, Status>>;
+
+    async fn stream_run_updates(
+        &self,
+        request: Request<proto::StreamRunUpdatesRequest>,
+    ) -> Result<Response<Self::StreamRunUpdatesStream>, Status> {
+        let (caller, message) = request::open(request).map_err(status)?;
+        let mut violations = Violations::default();
+        let scope = request::required(&mut violations, "name", &message.name, updates::Scope::parse);
+        if message.after_revision < 0 {
+            violations.add("after_revision", format!("must not be negative, is {}", message.after_revision));
+        }
+        let scope = violations.finish_with(scope).map_err(status)?;
+        let updates = updates::open(self.app.clone(), caller, scope, message.after_revision, self.drain.clone());
+        let updates = updates.await.map_err(status)?;
+        Ok(Response::new(updates.map(|update| update.map_err(status)).boxed()))
+    }
+}
+
+fn mirror_request(message: proto::MirrorCategoriesRequest) -> Result<MirrorRequest, Error> {
+    let mut violations = Violations::default();
+    let strategy = request::required_strategy(&mut violations, message.strategy);
+    let tenant = match &message.target {
+        Some(Target::Tenant(tenant)) => request::required(&mut violations, "tenant", tenant, TenantId::parse),
+        None => {
+            violations.add("target", "is required: `tenant`");
+            None
+        }
+    };
+    let is_printable = message.request_id.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if message.request_id.len() > MAX_REQUEST_ID || !is_printable {
+        violations.add("request_id", format!("must be at most {MAX_REQUEST_ID} printable ASCII characters"));
+    }
+    let (strategy, tenant) = violations.finish_with(strategy.zip(tenant))?;
+    Ok(MirrorRequest {
+        tenant,
+        kind: RunKind { strategy, dry_run: message.dry_run },
+        request_id: Some(message.request_id).filter(|id| !id.is_empty()),
+    })
+}
+
+fn run_name(name: &str) -> Result<RunName, Error> {
+    let mut violations = Violations::default();
+    let name = request::required(&mut violations, "name", name, RunName::parse);
+    violations.finish_with(name)
+}
+
+fn window(window: Option<prost_types::Duration>) -> Result<Duration, String> {
+    let Some(window) = window else { return Ok(DEFAULT_WINDOW) };
+    match Duration::try_from(window) {
+        Ok(window) if !window.is_zero() && window <= MAX_WINDOW => Ok(window),
+        _ => Err(format!("must be more than 0 and at most 90 days, is {} s", window.seconds)),
+    }
+}

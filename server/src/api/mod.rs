@@ -1,0 +1,69 @@
+//! The gRPC interface: requests become use cases, and their answers messages. Every call passes the [`gate`] first.
+
+mod categories;
+mod convert;
+mod gate;
+mod mirror;
+mod request;
+mod status;
+mod tenants;
+mod updates;
+
+use std::sync::Arc;
+
+use category_mirror_proto::v1::{
+    category_mirror_service_server::CategoryMirrorServiceServer, category_service_server::CategoryServiceServer,
+    tenant_service_server::TenantServiceServer,
+};
+use tokio_util::sync::CancellationToken;
+use tonic::{service::Routes, transport::Server};
+use tonic_health::server::HealthReporter;
+use tower::layer::util::{Identity, Stack};
+
+use self::{categories::Categories, gate::GateLayer, mirror::Mirror, tenants::Tenants};
+use crate::{app::App, auth::Verifier};
+
+/// The largest request: far above what any of them needs.
+const MAX_REQUEST: usize = 1024 * 1024;
+
+/// The services behind the gate, with health and reflection, ready to serve. `drain` ends streams and refuses new calls.
+///
+/// # Panics
+/// Never: the descriptor set is part of the program.
+#[must_use]
+pub fn router(
+    app: App,
+    verifier: Arc<Verifier>,
+    health: tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health>,
+    drain: CancellationToken,
+    server: Server,
+) -> tonic::transport::server::Router<Stack<GateLayer, Identity>> {
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(category_mirror_proto::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .expect("the descriptor sets are part of the program");
+    let mirror = CategoryMirrorServiceServer::new(Mirror::new(app.clone(), drain.clone()));
+    let tenants = TenantServiceServer::new(Tenants::new(app.clone()));
+    let categories = CategoryServiceServer::new(Categories::new(app));
+    let routes = Routes::new(mirror.max_decoding_message_size(MAX_REQUEST))
+        .add_service(tenants.max_decoding_message_size(MAX_REQUEST))
+        .add_service(categories.max_decoding_message_size(MAX_REQUEST))
+        .add_service(health)
+        .add_service(reflection);
+    server.layer(GateLayer::new(verifier, drain)).add_routes(routes)
+}
+
+/// Tells the health service whether each of ours is able to serve.
+pub async fn set_health(reporter: &HealthReporter, serving: bool) {
+    let status = if serving { tonic_health::ServingStatus::Serving } else { tonic_health::ServingStatus::NotServing };
+    // The empty name stands for the server as a whole.
+    for service in [
+        "",
+        category_mirror_proto::v1::category_mirror_service_server::SERVICE_NAME,
+        category_mirror_proto::v1::tenant_service_server::SERVICE_NAME,
+        category_mirror_proto::v1::category_service_server::SERVICE_NAME,
+    ] {
+        reporter.set_service_status(service, status).await;
+    }
+}

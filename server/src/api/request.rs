@@ -1,0 +1,145 @@
+//! Reading requests: every field is parsed into its type, and all violations are collected.
+
+use tonic::Request;
+
+use crate::{
+    domain::{Caller, OrganizationId, Slug, Strategy, TenantId},
+    error::{Error, Violations},
+};
+use category_mirror_proto::v1 as proto;
+
+/// The longest name for people, in characters.
+const MAX_DISPLAY_NAME: usize = 200;
+
+/// Splits a request into its caller, whom the gate left there, and its message.
+pub(super) fn open<T>(request: Request<T>) -> Result<(Caller, T), Error> {
+    let (_, mut extensions, message) = request.into_parts();
+    let caller = extensions.remove().ok_or_else(|| Error::Internal("a call passed without the gate".into()))?;
+    Ok((caller, message))
+}
+
+/// A required field: an empty text is named as such, rather than as a malformed one.
+pub(super) fn required<T, E: ToString>(
+    violations: &mut Violations,
+    field: &str,
+    text: &str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Option<T> {
+    if text.is_empty() {
+        violations.add(field, "is required");
+        return None;
+    }
+    violations.take(field, parse(text))
+}
+
+/// An optional field: an empty text is `None`.
+pub(super) fn optional<T, E: ToString>(
+    violations: &mut Violations,
+    field: &str,
+    text: &str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Option<T> {
+    if text.is_empty() { None } else { violations.take(field, parse(text)) }
+}
+
+/// A tenant that the request must name.
+pub(super) fn tenant(field: &str, text: &str) -> Result<TenantId, Error> {
+    let mut violations = Violations::default();
+    let tenant = required(&mut violations, field, text, TenantId::parse);
+    violations.finish_with(tenant)
+}
+
+/// A tenant that the request may name.
+pub(super) fn tenant_filter(violations: &mut Violations, text: &str) -> Option<TenantId> {
+    optional(violations, "tenant", text, TenantId::parse)
+}
+
+/// An organization that the request may name.
+pub(super) fn organization(violations: &mut Violations, field: &str, text: &str) -> Option<OrganizationId> {
+    optional(violations, field, text, OrganizationId::parse)
+}
+
+/// A platform category that the request must name.
+pub(super) fn slug(field: &str, text: &str) -> Result<Slug, Error> {
+    let mut violations = Violations::default();
+    let slug = required(&mut violations, field, text, Slug::parse);
+    violations.finish_with(slug)
+}
+
+/// A strategy: `None` is unspecified.
+pub(super) fn strategy(violations: &mut Violations, number: i32) -> Option<Strategy> {
+    match proto::Strategy::try_from(number) {
+        Ok(proto::Strategy::PlatformToGbp) => Some(Strategy::PlatformToGbp),
+        Ok(proto::Strategy::GbpToPlatform) => Some(Strategy::GbpToPlatform),
+        Ok(proto::Strategy::Unspecified) => None,
+        Err(_) => {
+            violations.add("strategy", format!("{number} is no strategy"));
+            None
+        }
+    }
+}
+
+/// A strategy that the request must name.
+pub(super) fn required_strategy(violations: &mut Violations, number: i32) -> Option<Strategy> {
+    if number == 0 {
+        violations.add("strategy", "is required: STRATEGY_PLATFORM_TO_GBP or STRATEGY_GBP_TO_PLATFORM");
+    }
+    strategy(violations, number)
+}
+
+/// A name for people: kept as it is, and free of what would act on a terminal or a log.
+pub(super) fn display_name(text: &str) -> Result<String, String> {
+    let length = text.chars().count();
+    if text.trim().is_empty() {
+        return Err("is required".to_owned());
+    }
+    if length > MAX_DISPLAY_NAME {
+        return Err(format!("has {length} characters, at most {MAX_DISPLAY_NAME} are allowed"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err("must not hold control characters".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// The fields that an update takes: those of the mask, or, without one, those that are not empty.
+pub(super) fn masked<'a>(
+    violations: &mut Violations,
+    mask: Option<&prost_types::FieldMask>,
+    fields: &[(&'a str, &str)],
+) -> Vec<&'a str> {
+    let Some(mask) = mask.filter(|mask| !mask.paths.is_empty()) else {
+        return fields.iter().filter(|(_, value)| !value.is_empty()).map(|(field, _)| *field).collect();
+    };
+    for path in &mask.paths {
+        if !fields.iter().any(|(field, _)| field == path) {
+            let known: Vec<&str> = fields.iter().map(|(field, _)| *field).collect();
+            let shown: String = path.chars().take(80).collect();
+            violations.add("update_mask", format!("`{shown}` cannot be updated; can be: {}", known.join(", ")));
+        }
+    }
+    fields.iter().map(|(field, _)| *field).filter(|field| mask.paths.iter().any(|path| path == field)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_for_people_are_bounded_and_harmless() {
+        assert_eq!(display_name("Café \"Zur Post\" & Söhne").as_deref(), Ok("Café \"Zur Post\" & Söhne"));
+        for bad in ["", "  ", "a\nb", "\u{1b}[2J", &"x".repeat(201)] {
+            assert!(display_name(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_mask_takes_what_it_names_and_refuses_the_rest() {
+        let fields = [("a", "1"), ("b", "")];
+        let mut violations = Violations::default();
+        assert_eq!(masked(&mut violations, None, &fields), ["a"]);
+        let mask = prost_types::FieldMask { paths: vec!["b".to_owned(), "c".to_owned()] };
+        assert_eq!(masked(&mut violations, Some(&mask), &fields), ["b"]);
+        assert!(violations.finish().is_err());
+    }
+}

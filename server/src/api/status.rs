@@ -1,0 +1,56 @@
+//! From our errors to gRPC statuses: the one place where a [`Status`] is made.
+
+use std::collections::HashMap;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+use crate::error::Error;
+
+/// Names this service in every error.
+const DOMAIN: &str = "categorymirror.v1";
+/// When a call that met an unavailable service should be made again.
+const RETRY_DELAY: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Makes the status of an error, with its reason, values and advice. An internal cause is logged here, and never sent.
+pub(super) fn status(error: Error) -> Status {
+    if let Some(cause) = std::error::Error::source(&error) {
+        match code(&error) {
+            Code::Internal => tracing::error!(cause = %cause, "a call failed"),
+            _ => tracing::warn!(cause = %cause, "{error}"),
+        }
+    }
+    let metadata: HashMap<String, String> =
+        error.metadata().into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let mut details = ErrorDetails::new();
+    details.set_error_info(error.reason(), DOMAIN, metadata);
+    match &error {
+        Error::Invalid(violations) => {
+            let violations = violations.iter().map(|v| FieldViolation::new(&v.field, &v.description));
+            details.set_bad_request(violations.collect::<Vec<_>>());
+        }
+        Error::DatabaseUnavailable(_) | Error::Draining => {
+            details.set_retry_info(Some(RETRY_DELAY));
+        }
+        _ => {}
+    }
+    Status::with_error_details(code(&error), error.to_string(), details)
+}
+
+fn code(error: &Error) -> Code {
+    match error {
+        Error::Invalid(_) | Error::RequestIdReused(_) | Error::InvalidPageToken => Code::InvalidArgument,
+        Error::NotFound(..) => Code::NotFound,
+        Error::AlreadyExists(..) => Code::AlreadyExists,
+        Error::LocationTaken(_)
+        | Error::NoLocation(_)
+        | Error::RunInProgress { .. }
+        | Error::CategoryInUse { .. }
+        | Error::FeatureDisabled(_) => Code::FailedPrecondition,
+        Error::Unauthenticated(_) => Code::Unauthenticated,
+        Error::PermissionDenied(_) => Code::PermissionDenied,
+        Error::Unimplemented(_) => Code::Unimplemented,
+        Error::DatabaseUnavailable(_) | Error::Draining => Code::Unavailable,
+        Error::Internal(_) => Code::Internal,
+    }
+}

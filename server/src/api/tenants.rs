@@ -1,0 +1,224 @@
+//! `TenantService`.
+
+use category_mirror_proto::v1::{self as proto, tenant_service_server::TenantService};
+use tonic::{Request, Response, Status};
+
+use super::{convert, request, status::status};
+use crate::{
+    app::{App, PageRequest},
+    domain::{AccountId, LocationId, OrganizationId, Slug, Tenant, TenantId},
+    error::{Error, Violations},
+    store::TenantChange,
+};
+
+/// The service over the use cases.
+pub(super) struct Tenants {
+    app: App,
+}
+
+impl Tenants {
+    pub(super) fn new(app: App) -> Self {
+        Self { app }
+    }
+}
+
+#[tonic::async_trait]
+impl TenantService for Tenants {
+    async fn create_tenant(
+        &self,
+        request: Request<proto::CreateTenantRequest>,
+    ) -> Result<Response<proto::CreateTenantResponse>, Status> {
+        let (caller, message) = request::open(request).map_err(status)?;
+        let tenant = new_tenant(message.tenant).map_err(status)?;
+        let tenant = self.app.create_tenant(&caller, &tenant).await.map_err(status)?;
+        Ok(Response::new(proto::CreateTenantResponse { tenant: Some(convert::tenant(tenant)) }))
+    }
+
+    async fn get_tenant(
+        &self,
+        request: Request<proto::GetTenantRequest>,
+    ) -> Result<Response<proto::GetTenantResponse>, Status> {
+        let (caller, message) = request::open(request).map_err(status)?;
+        let id = request::tenant("name", &message.name).map_err(status)?;
+        let tenant = self.app.tenant(&caller, &id).await.map_err(status)?;
+        Ok(Response::new(proto::GetTenantResponse { tenant: Some(convert::tenant(tenant)) }))
+    }
+
+    async fn list_tenants(
+        &self,
+        request: Request<proto::ListTenantsRequest>,
+    ) -> Result<Response<proto::ListTenantsResponse>, Status> {
+        let (caller, message) = request::open(request).map_err(status)?;
+        let mut violations = Violations::default();
+        let organization = request::organization(&mut violations, "organization", &message.organization);
+        violations.finish().map_err(status)?;
+        let filters = ["tenants", organization.as_ref().map_or("", OrganizationId::as_str)];
+        let page = PageRequest::new(message.page_size, &message.page_token, &filters).map_err(status)?;
+        let page = self.app.tenants(&caller, organization.as_ref(), page).await.map_err(status)?;
+        Ok(Response::new(proto::ListTenantsResponse {
+            tenants: page.items.into_iter().map(convert::tenant).collect(),
+            next_page_token: page.next_page_token,
+        }))
+    }
+
+    async fn update_tenant(
+        &self,
+        request: Request<proto::UpdateTenantRequest>,
+    ) -> Result<Response<proto::UpdateTenantResponse>, Status> {
+        let (caller, message) = request::open(request).map_err(status)?;
+        let (id, change) = tenant_change(message).map_err(status)?;
+        let tenant = self.app.update_tenant(&caller, &id, &change).await.map_err(status)?;
+        Ok(Response::new(proto::UpdateTenantResponse { tenant: Some(convert::tenant(tenant)) }))
+    }
+
+    async fn delete_tenant(
+        &self,
+        request: Request<proto::DeleteTenantRequest>,
+    ) -> Result<Response<proto::DeleteTenantResponse>, Status> {
+        let (caller, message) = request::open(request).map_err(status)?;
+        let id = request::tenant("name", &message.name).map_err(status)?;
+        self.app.delete_tenant(&caller, &id).await.map_err(status)?;
+        Ok(Response::new(proto::DeleteTenantResponse {}))
+    }
+
+    async fn set_tenant_categories(
+        &self,
+        request: Request<proto::SetTenantCategoriesRequest>,
+    ) -> Result<Response<proto::SetTenantCategoriesResponse>, Status> {
+        let (caller, message) = request::open(request).map_err(status)?;
+        let (tenant, primary, additional) = categories(message).map_err(status)?;
+        let set = self.app.set_tenant_categories(&caller, &tenant, primary, additional).await.map_err(status)?;
+        Ok(Response::new(proto::SetTenantCategoriesResponse { categories: Some(convert::tenant_categories(set)) }))
+    }
+
+    async fn get_tenant_categories(
+        &self,
+        request: Request<proto::GetTenantCategoriesRequest>,
+    ) -> Result<Response<proto::GetTenantCategoriesResponse>, Status> {
+        let (caller, message) = request::open(request).map_err(status)?;
+        let tenant = request::tenant("tenant", &message.tenant).map_err(status)?;
+        let set = self.app.tenant_categories(&caller, &tenant).await.map_err(status)?;
+        Ok(Response::new(proto::GetTenantCategoriesResponse { categories: Some(convert::tenant_categories(set)) }))
+    }
+}
+
+fn new_tenant(message: Option<proto::Tenant>) -> Result<Tenant, Error> {
+    let message = message.ok_or_else(|| Error::invalid("tenant", "is required"))?;
+    let mut violations = Violations::default();
+    let v = &mut violations;
+    let id = request::required(v, "tenant.name", &message.name, TenantId::parse);
+    let display_name = v.take("tenant.display_name", request::display_name(&message.display_name));
+    let organization = request::organization(v, "tenant.organization", &message.organization);
+    let place = place(v, &message);
+    let region_code = v.take("tenant.region_code", region_code(&message.region_code));
+    let language_code = v.take("tenant.language_code", language_code(&message.language_code));
+    let tenant = (|| {
+        let (account, location) = place?.unzip();
+        Some(Tenant {
+            id: id?,
+            display_name: display_name?,
+            organization,
+            account,
+            location,
+            region_code: region_code?,
+            language_code: language_code?,
+            created_at: chrono::DateTime::UNIX_EPOCH,
+            updated_at: chrono::DateTime::UNIX_EPOCH,
+        })
+    })();
+    violations.finish_with(tenant)
+}
+
+/// Account and location come together or not at all; the outer `None` is a violation.
+#[expect(clippy::option_option, reason = "absent and invalid are two things")]
+fn place(violations: &mut Violations, message: &proto::Tenant) -> Option<Option<(AccountId, LocationId)>> {
+    let account = request::optional(violations, "tenant.gbp_account", &message.gbp_account, AccountId::parse);
+    let location = request::optional(violations, "tenant.gbp_location", &message.gbp_location, LocationId::parse);
+    match (message.gbp_account.is_empty(), message.gbp_location.is_empty()) {
+        (true, true) => Some(None),
+        (false, false) => account.zip(location).map(Some),
+        (true, false) => {
+            violations.add("tenant.gbp_account", "is required with gbp_location");
+            None
+        }
+        (false, true) => {
+            violations.add("tenant.gbp_location", "is required with gbp_account");
+            None
+        }
+    }
+}
+
+fn tenant_change(message: proto::UpdateTenantRequest) -> Result<(TenantId, TenantChange), Error> {
+    let tenant = message.tenant.ok_or_else(|| Error::invalid("tenant", "is required"))?;
+    let mut violations = Violations::default();
+    let v = &mut violations;
+    let id = request::required(v, "tenant.name", &tenant.name, TenantId::parse);
+    let fields = [
+        ("display_name", tenant.display_name.as_str()),
+        ("organization", tenant.organization.as_str()),
+        ("gbp_account", tenant.gbp_account.as_str()),
+        ("gbp_location", tenant.gbp_location.as_str()),
+        ("region_code", tenant.region_code.as_str()),
+        ("language_code", tenant.language_code.as_str()),
+    ];
+    let mut change = TenantChange::default();
+    let masked = request::masked(v, message.update_mask.as_ref(), &fields);
+    for field in &masked {
+        match *field {
+            "display_name" => {
+                change.display_name = v.take("tenant.display_name", request::display_name(&tenant.display_name))
+            }
+            "organization" => {
+                change.organization = Some(request::organization(v, "tenant.organization", &tenant.organization))
+            }
+            "region_code" => change.region_code = v.take("tenant.region_code", region_code(&tenant.region_code)),
+            "language_code" => {
+                change.language_code = v.take("tenant.language_code", language_code(&tenant.language_code))
+            }
+            // Account and location follow together, below.
+            _ => {}
+        }
+    }
+    match (masked.contains(&"gbp_account"), masked.contains(&"gbp_location")) {
+        (true, true) => change.place = place(v, &tenant),
+        (false, false) => {}
+        _ => v.add("update_mask", "gbp_account and gbp_location are updated together"),
+    }
+    if masked.is_empty() {
+        v.add("update_mask", "names no field, and none of the tenant's is set");
+    }
+    let id = violations.finish_with(id)?;
+    Ok((id, change))
+}
+
+fn categories(message: proto::SetTenantCategoriesRequest) -> Result<(TenantId, Slug, Vec<Slug>), Error> {
+    let mut violations = Violations::default();
+    let v = &mut violations;
+    let tenant = request::required(v, "tenant", &message.tenant, TenantId::parse);
+    let Some(set) = message.categories else {
+        v.add("categories", "is required");
+        return violations.finish_with(None);
+    };
+    let primary = request::required(v, "categories.primary", &set.primary, Slug::parse);
+    let mut additional = Vec::new();
+    for (n, text) in set.additional.iter().enumerate() {
+        additional.extend(request::required(v, &format!("categories.additional[{n}]"), text, Slug::parse));
+    }
+    let (tenant, primary) = violations.finish_with(tenant.zip(primary))?;
+    Ok((tenant, primary, additional))
+}
+
+fn region_code(text: &str) -> Result<String, &'static str> {
+    let is_valid = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
+    if is_valid { Ok(text.to_owned()) } else { Err("must be two upper-case letters, such as `US`") }
+}
+
+fn language_code(text: &str) -> Result<String, &'static str> {
+    let mut parts = text.split('-');
+    let is_valid = text.len() <= 35
+        && parts
+            .next()
+            .is_some_and(|part| (2..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_lowercase()))
+        && parts.all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()));
+    if is_valid { Ok(text.to_owned()) } else { Err("must be a BCP 47 code, such as `en` or `pt-BR`") }
+}

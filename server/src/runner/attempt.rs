@@ -1,0 +1,184 @@
+//! One attempt of one run, from the claim to what is recorded of it.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Tools, cause, claims::Claim, platform_to_gbp, record};
+use crate::{
+    app::Flag,
+    domain::{Failure, FailureReason, Retry, Run, RunError, RunResult, SkipReason, Strategy},
+    error::Error,
+    store::{Claimed, Intent, Now, Progress, Source},
+    wake::Hint,
+};
+
+/// The wait between tries to record the end of an attempt while the database is away.
+const RECORD_RETRY: Duration = Duration::from_millis(500);
+
+/// Why an attempt went no further.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// It failed, by the tenant, by Google, or by what the two say of each other.
+    Failed(Failure),
+    /// Somebody cancelled the run, and the attempt had not begun to write.
+    Cancelled,
+    /// The run is in other hands: nothing more may be written, also not about it.
+    Lost,
+    /// Our own trouble; another attempt will do better, and this one does not count.
+    Interrupted(Error),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Interrupted(error)
+    }
+}
+
+/// An attempt under way.
+pub(super) struct Attempt {
+    pub(super) tools: Arc<Tools>,
+    pub(super) run: Run,
+    pub(super) claim: Claim,
+    pub(super) now: Now,
+    /// What is known so far; it is recorded however the attempt ends.
+    pub(super) progress: Progress,
+    /// What an earlier attempt began and may have written.
+    pub(super) unsettled: Option<Intent>,
+}
+
+impl Attempt {
+    pub(super) fn new(tools: Arc<Tools>, claimed: Claimed, claim: Claim, now: Now) -> Self {
+        let Claimed { mut run, intent, fence: _ } = claimed;
+        let progress = Progress {
+            plan: run.plan.take(),
+            written: std::mem::take(&mut run.written),
+            // It stays recorded until the location was read and says what became of it.
+            intent: intent.clone(),
+        };
+        Self { tools, run, claim, now, progress, unsettled: intent }
+    }
+
+    /// Carries the attempt out and records how it ended.
+    pub(super) async fn carry_out(mut self) {
+        self.tools.wake.hint(Hint::Changed([self.run.id].into()));
+        let lost = self.claim.lost.clone();
+        let outcome = lost.run_until_cancelled(self.run_strategy()).await.unwrap_or(Err(Stop::Lost));
+        let recorded = match outcome {
+            Ok(result) => self.finish(result).await,
+            Err(Stop::Cancelled) => self.finish(RunResult::Cancelled).await,
+            Err(Stop::Failed(failure)) => self.fail(failure).await,
+            Err(Stop::Interrupted(error)) => self.hand_back(&error).await,
+            Err(Stop::Lost) => false,
+        };
+        if recorded {
+            self.tools.wake.hint(Hint::Changed([self.run.id].into()));
+        } else {
+            tracing::warn!(run_id = %self.run.id, attempt = self.run.attempt, "lost the run to another worker");
+        }
+    }
+
+    async fn run_strategy(&mut self) -> Result<RunResult, Stop> {
+        let Some(source) = self.tools.store.source(self.now, &self.run).await? else {
+            let message = format!("tenants/{} was deleted", self.run.tenant);
+            return Err(Failure::permanent(FailureReason::TenantNotFound, message).into());
+        };
+        if self.is_fresh() {
+            if self.claim.cancelled.is_cancelled() {
+                return Err(Stop::Cancelled);
+            }
+            if let Some(reason) = self.reason_to_skip(&source) {
+                return Ok(RunResult::Skipped(reason));
+            }
+        }
+        match self.run.kind.strategy {
+            Strategy::PlatformToGbp => platform_to_gbp::carry_out(self, source).await,
+            // Never a push: this strategy writes to the platform, and does not do so yet.
+            Strategy::GbpToPlatform => {
+                let message = "strategy gbp_to_platform is not available yet";
+                Err(Failure::permanent(FailureReason::Internal, message).into())
+            }
+        }
+    }
+
+    /// Whether nothing of the run was, or may have been, written.
+    fn is_fresh(&self) -> bool {
+        self.unsettled.is_none() && self.progress.written.is_empty()
+    }
+
+    fn reason_to_skip(&self, source: &Source) -> Option<SkipReason> {
+        if !self.tools.flags.is_on(Flag::TenantGbpCategorySync) {
+            return Some(SkipReason::FeatureDisabled);
+        }
+        let since_success = source.last_success_at.map(|at| source.read_at - at);
+        let is_cooling =
+            since_success.is_some_and(|since| since.to_std().unwrap_or_default() < self.tools.settings.cooldown);
+        (is_cooling && !self.run.kind.dry_run).then_some(SkipReason::Cooldown)
+    }
+
+    async fn finish(&self, result: RunResult) -> bool {
+        let store = &self.tools.store;
+        let finished =
+            self.persist(|| store.finish(self.now, self.claim.held, self.run.attempt, &result, &self.progress)).await;
+        if finished {
+            record::finished(&self.run, &result, &self.progress);
+        }
+        finished
+    }
+
+    async fn fail(&self, failure: Failure) -> bool {
+        let wait = match failure.retry {
+            Retry::Never => return self.finish(RunResult::Failed(failure)).await,
+            Retry::Backoff => None,
+            Retry::After(wait) => Some(wait),
+        };
+        if self.run.attempt >= self.run.max_attempts {
+            return self.finish(RunResult::Failed(failure.exhausted(self.run.attempt))).await;
+        }
+        if self.claim.cancelled.is_cancelled() && self.progress.intent.is_none() {
+            return self.finish(RunResult::Cancelled).await;
+        }
+        let attempt = u32::try_from(self.run.attempt).unwrap_or(1);
+        let delay = self.tools.settings.backoff.after(attempt, fastrand::f64(), wait);
+        record::will_retry(&self.run, &failure, delay);
+        let error = RunError::new(failure, self.run.attempt);
+        let store = &self.tools.store;
+        self.persist(|| store.retry(self.now, self.claim.held, delay, &error, &self.progress)).await
+    }
+
+    async fn hand_back(&self, error: &Error) -> bool {
+        tracing::warn!(run_id = %self.run.id, error = %cause(error), "interrupted an attempt; it does not count");
+        let store = &self.tools.store;
+        let held = [self.claim.held];
+        let handed_back = self.persist(|| async move { Ok(!store.hand_back(self.now, &held).await?.is_empty()) }).await;
+        self.tools.wake.hint(Hint::Queued);
+        handed_back
+    }
+
+    /// Records something about the run, again and again while the database is away, until the run turns out to be in other hands.
+    async fn persist<F>(&self, record: impl Fn() -> F) -> bool
+    where
+        F: Future<Output = Result<bool, Error>>,
+    {
+        loop {
+            match record().await {
+                Ok(held) => return held,
+                Err(error @ Error::DatabaseUnavailable(_)) => {
+                    tracing::warn!(run_id = %self.run.id, error = %cause(&error), "cannot record an attempt; trying again");
+                }
+                Err(error) => {
+                    tracing::error!(run_id = %self.run.id, error = %cause(&error), "cannot record an attempt");
+                    return false;
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(RECORD_RETRY) => {}
+                () = self.claim.lost.cancelled() => return false,
+            }
+        }
+    }
+}

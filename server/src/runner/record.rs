@@ -1,0 +1,65 @@
+//! What the logs and metrics say of an attempt's end: one line a failure, bounded labels, no tenant among them.
+
+use std::time::Duration;
+
+use chrono::Utc;
+
+use crate::{
+    domain::{ChangeCounts, Failure, Run, RunResult},
+    store::Progress,
+};
+
+/// An attempt failed, and another will follow.
+pub(super) fn will_retry(run: &Run, failure: &Failure, delay: Duration) {
+    metrics::counter!("category_mirror_retries_total", "reason" => failure.reason.as_str()).increment(1);
+    tracing::warn!(
+        run_id = %run.id, tenant = %run.tenant, attempt = run.attempt, max_attempts = run.max_attempts,
+        reason = %failure.reason, error = %failure.message, delay_ms = millis(delay), "an attempt failed, another will follow"
+    );
+}
+
+/// A run ended.
+pub(super) fn finished(run: &Run, result: &RunResult, progress: &Progress) {
+    let duration = run.started_at.and_then(|started| (Utc::now() - started).to_std().ok()).unwrap_or_default();
+    let found = ChangeCounts::of(progress.plan.as_ref().map(|plan| plan.changes.as_slice()).unwrap_or_default());
+    if found != ChangeCounts::default() {
+        metrics::counter!("gbp_sync_out_of_sync_detected").increment(1);
+        tracing::info!(
+            run_id = %run.id, tenant = %run.tenant, strategy = %run.kind.strategy, dry_run = run.kind.dry_run,
+            created = found.created, updated = found.updated, deleted = found.deleted, "found a tenant out of sync"
+        );
+    }
+    // A dry run and a run that was not carried out are no successes: they would hide failures in the rate.
+    let is_real = !run.kind.dry_run;
+    match result {
+        RunResult::Succeeded if is_real => {
+            metrics::counter!("category_mirror_success_total").increment(1);
+            metrics::gauge!("category_mirror_last_duration_ms").set(duration.as_secs_f64() * 1000.0);
+        }
+        RunResult::Failed(failure) if is_real => {
+            metrics::counter!("category_mirror_fail_total", "reason" => failure.reason.as_str()).increment(1);
+            metrics::gauge!("category_mirror_last_duration_ms").set(duration.as_secs_f64() * 1000.0);
+        }
+        _ => {}
+    }
+    let written = ChangeCounts::of(&progress.written);
+    let duration_ms = millis(duration);
+    match result {
+        RunResult::Failed(failure) => tracing::error!(
+            run_id = %run.id, tenant = %run.tenant, strategy = %run.kind.strategy, dry_run = run.kind.dry_run,
+            attempt = run.attempt, reason = %failure.reason, error = %failure.message, duration_ms, "a run failed"
+        ),
+        RunResult::Succeeded => tracing::info!(
+            run_id = %run.id, tenant = %run.tenant, strategy = %run.kind.strategy, dry_run = run.kind.dry_run,
+            created = written.created, updated = written.updated, deleted = written.deleted, duration_ms, "a run succeeded"
+        ),
+        RunResult::Skipped(reason) => {
+            tracing::info!(run_id = %run.id, tenant = %run.tenant, reason = %reason, "a run was skipped");
+        }
+        RunResult::Cancelled => tracing::info!(run_id = %run.id, tenant = %run.tenant, "a run was cancelled"),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
