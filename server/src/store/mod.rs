@@ -1,0 +1,3 @@
+//! PostgreSQL: every SQL statement of the service, one typed function each.
+
+pub mod migrations;
