@@ -1,11 +1,23 @@
 //! Category Mirror: keeps a store's business categories equal on a retail platform and on its Google Business Profile.
+//!
+//! The modules in their order: each imports from those above it only.
 
-pub mod api;
-pub mod app;
-pub mod auth;
+// What it is about: no I/O, no clock.
 pub mod domain;
+
 pub mod error;
+
+// The outside: the machine, PostgreSQL, Google, tokens. None of them knows another.
+pub mod auth;
+pub mod data_dir;
 pub mod gbp;
-pub mod runner;
+pub mod postgres;
 pub mod store;
 pub mod wake;
+
+// The use cases.
+pub mod app;
+
+// Who uses them. These meet in PostgreSQL, never here.
+pub mod api;
+pub mod runner;

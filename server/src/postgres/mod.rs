@@ -1,0 +1,194 @@
+//! The machine's own PostgreSQL as a private child of this process.
+//!
+//! For a machine without a database server: the data lies in `DATA_DIR`, the only way in is a unix socket that other users cannot reach,
+//! and the child ends with us, also when we are killed. It survives `kill -9` of either side: what is left over is cleared away under
+//! a lock, and PostgreSQL recovers. When the child dies under us it is started again.
+
+mod account;
+mod binaries;
+mod cluster;
+mod error;
+mod leftovers;
+mod lock;
+mod pid_file;
+mod postmaster;
+mod spawn;
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{ConnectOptions, Connection};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+pub use self::error::Error;
+
+use self::cluster::Cluster;
+use self::postmaster::Postmaster;
+
+/// The only role, and the name of the database.
+const ROLE: &str = "category_mirror";
+
+/// What a unix socket's path holds, less the socket's own name.
+const SOCKET_DIR_LIMIT: usize = 107 - "/.s.PGSQL.5432".len();
+
+/// Between two tries to start a child that died.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+/// Whether a commit is on disk when it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// Yes: survives a power failure.
+    #[default]
+    Durable,
+    /// No: for tests, whose data nobody wants back.
+    Volatile,
+}
+
+/// Which PostgreSQL to run, and where.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `DATA_DIR`: new, empty, or made by an earlier start.
+    pub data_dir: PathBuf,
+    /// `PG_BIN_DIR`: the folder of `postgres` and `initdb`; `None` looks for the newest, or for the one that fits existing data.
+    pub bin_dir: Option<PathBuf>,
+    /// Whether commits are durable.
+    pub durability: Durability,
+    /// Connections at once, three of them kept for a superuser.
+    pub max_connections: u16,
+}
+
+impl Options {
+    /// A durable PostgreSQL for 100 connections, from the machine's newest binaries.
+    #[must_use]
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self { data_dir: data_dir.into(), bin_dir: None, durability: Durability::Durable, max_connections: 100 }
+    }
+}
+
+/// A running PostgreSQL. Dropped, it is told to stop; [`Embedded::stop`] also waits for that.
+#[derive(Debug)]
+pub struct Embedded {
+    version: String,
+    socket_dir: PathBuf,
+    /// Open for as long as connections may be made: see [`Embedded::connect_options`].
+    socket_dir_handle: File,
+    pid: watch::Receiver<u32>,
+    /// Dropped or used, it ends the keeper.
+    stop: oneshot::Sender<()>,
+    keeper: JoinHandle<()>,
+}
+
+impl Embedded {
+    /// Starts PostgreSQL on the folder, creating the database where there is none, and waits until it answers.
+    ///
+    /// # Errors
+    /// [`Error`], in words for the operator.
+    pub async fn start(options: Options) -> Result<Self, Error> {
+        let cluster = Cluster::open(&options).await?;
+        let postmaster = cluster.start().await?;
+        let socket_dir = cluster.socket_dir();
+        let socket_dir_handle = File::open(&socket_dir).map_err(Error::io(&socket_dir))?;
+        let version = cluster.major_version().to_owned();
+        let (pid_of, pid) = watch::channel(postmaster.pid());
+        let (stop, stopped) = oneshot::channel();
+        let data_dir = cluster.path();
+        let keeper = tokio::spawn(keep(cluster, postmaster, stopped, pid_of));
+        let embedded = Self { version, socket_dir, socket_dir_handle, pid, stop, keeper };
+        if let Err(error) = embedded.create_database().await {
+            embedded.stop().await;
+            return Err(error.into());
+        }
+        tracing::info!(version = embedded.version, pid = embedded.pid(), ?data_dir, "embedded postgresql is ready");
+        Ok(embedded)
+    }
+
+    /// How this process connects to the database `category_mirror`. Works for as long as this value lives.
+    #[must_use]
+    pub fn connect_options(&self) -> PgConnectOptions {
+        // Nothing of libpq's environment variables shall lead elsewhere.
+        PgConnectOptions::new_without_pgpass()
+            .socket(self.socket_path())
+            .port(5432)
+            .username(ROLE)
+            .database(ROLE)
+            .ssl_mode(PgSslMode::Disable)
+            .application_name("category-mirror")
+    }
+
+    /// The major version, such as `17`.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The postmaster's process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        *self.pid.borrow()
+    }
+
+    /// The postmaster's process id, over restarts: it changes when a postmaster that died has been replaced and is ready.
+    #[must_use]
+    pub fn watch_pid(&self) -> watch::Receiver<u32> {
+        self.pid.clone()
+    }
+
+    /// Stops PostgreSQL: connections are cut, open transactions rolled back. Waits for its end, at most about half a minute.
+    pub async fn stop(self) {
+        // The keeper is gone already when its runtime is ending.
+        let _ = self.stop.send(());
+        let _ = self.keeper.await;
+    }
+
+    /// A path that is short enough for a socket, however long `DATA_DIR` is.
+    fn socket_path(&self) -> PathBuf {
+        if self.socket_dir.as_os_str().len() <= SOCKET_DIR_LIMIT {
+            return self.socket_dir.clone();
+        }
+        Path::new("/proc/self/fd").join(self.socket_dir_handle.as_raw_fd().to_string())
+    }
+
+    async fn create_database(&self) -> Result<(), sqlx::Error> {
+        const NO_SUCH_DATABASE: &str = "3D000";
+        let options = self.connect_options();
+        match options.connect().await {
+            Ok(connection) => connection.close().await,
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(NO_SUCH_DATABASE) => {
+                let mut connection = options.database("postgres").connect().await?;
+                sqlx::raw_sql("create database category_mirror").execute(&mut connection).await?;
+                connection.close().await
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Keeps a postmaster running until it is told to stop.
+async fn keep(cluster: Cluster, mut postmaster: Postmaster, mut stop: oneshot::Receiver<()>, pid: watch::Sender<u32>) {
+    loop {
+        tokio::select! {
+            _ = &mut stop => return postmaster.stop().await,
+            status = postmaster.ended() => tracing::error!(pid = postmaster.pid(), %status, "embedded postgresql ended, starting it again"),
+        }
+        postmaster = loop {
+            let started = tokio::select! {
+                _ = &mut stop => return,
+                started = cluster.start() => started,
+            };
+            match started {
+                Ok(postmaster) => break postmaster,
+                Err(error) => tracing::error!(%error, "embedded postgresql cannot be started again"),
+            }
+            tokio::select! {
+                _ = &mut stop => return,
+                () = tokio::time::sleep(RESTART_PAUSE) => {}
+            }
+        };
+        tracing::info!(pid = postmaster.pid(), "embedded postgresql is ready again");
+        pid.send_replace(postmaster.pid());
+    }
+}

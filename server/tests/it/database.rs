@@ -1,0 +1,103 @@
+//! A database for each test, made from a migrated template in one volatile PostgreSQL for the whole binary.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use category_mirror::postgres::{Durability, Embedded, Error, Options};
+use category_mirror::store::migrations;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool};
+use tokio::runtime::Runtime;
+use tokio::sync::OnceCell;
+
+/// Outlives the runtimes of the tests, and with it the server's keeper. The server ends with the process.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+static SERVER: OnceCell<Embedded> = OnceCell::const_new();
+static NEXT: AtomicU32 = AtomicU32::new(1);
+
+/// A migrated database that one test has for itself.
+pub(crate) struct TestDatabase {
+    name: String,
+    options: PgConnectOptions,
+}
+
+/// Makes one. Takes about 50 ms.
+pub(crate) async fn create() -> TestDatabase {
+    let server = server().await;
+    let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let mut admin = connect(server, "postgres").await;
+    execute(&mut admin, format!("create database {name} template migrated")).await;
+    admin.close().await.expect("closed");
+    TestDatabase { options: server.connect_options().database(&name), name }
+}
+
+impl TestDatabase {
+    /// How to connect to it.
+    pub(crate) fn options(&self) -> PgConnectOptions {
+        self.options.clone()
+    }
+
+    /// A pool of a few connections.
+    pub(crate) async fn pool(&self) -> PgPool {
+        PgPoolOptions::new().max_connections(4).connect_with(self.options()).await.expect("connected")
+    }
+}
+
+impl Drop for TestDatabase {
+    /// Best effort: the next start on the folder drops what is left.
+    fn drop(&mut self) {
+        let name = std::mem::take(&mut self.name);
+        RUNTIME.spawn(async move {
+            if let Ok(mut admin) = server().await.connect_options().database("postgres").connect().await {
+                let _ = sqlx::raw_sql(AssertSqlSafe(format!("drop database {name} with (force)")))
+                    .execute(&mut admin)
+                    .await;
+            }
+        });
+    }
+}
+
+async fn server() -> &'static Embedded {
+    SERVER.get_or_init(|| async { RUNTIME.spawn(start()).await.expect("started") }).await
+}
+
+/// Takes the first folder that no other run of the tests holds. A folder is used again: a warm start is quick, and nothing piles up.
+async fn start() -> Embedded {
+    for slot in 1.. {
+        let folder = format!("category-mirror-tests-{}-{slot}", nix::unistd::geteuid());
+        let mut options = Options::new(std::env::temp_dir().join(folder));
+        options.durability = Durability::Volatile;
+        options.max_connections = 200;
+        match Embedded::start(options).await {
+            Ok(server) => {
+                make_template(&server).await;
+                return server;
+            }
+            Err(Error::Locked { .. } | Error::VersionMismatch { .. }) => {}
+            Err(error) => panic!("the tests need a PostgreSQL: {error}"),
+        }
+    }
+    unreachable!("some slot is free")
+}
+
+async fn make_template(server: &Embedded) {
+    let mut admin = connect(server, "postgres").await;
+    let old = "select datname::text from pg_database where datname like 'test\\_%' or datname = 'migrated'";
+    for name in sqlx::query_scalar::<_, String>(old).fetch_all(&mut admin).await.expect("listed") {
+        execute(&mut admin, format!("drop database {name} with (force)")).await;
+    }
+    execute(&mut admin, "create database migrated".into()).await;
+    let pool = PgPool::connect_with(server.connect_options().database("migrated")).await.expect("connected");
+    migrations::migrate(&pool).await.expect("migrated");
+    // A template must not be in use.
+    pool.close().await;
+}
+
+async fn connect(server: &Embedded, database: &str) -> PgConnection {
+    server.connect_options().database(database).connect().await.expect("connected")
+}
+
+/// The names are our own.
+async fn execute(connection: &mut PgConnection, sql: String) {
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.expect("executed");
+}

@@ -1,0 +1,5 @@
+//! The integration tests: one binary, so that they share one PostgreSQL. Each test has a database of its own.
+
+mod database;
+mod migrations;
+mod postgres;

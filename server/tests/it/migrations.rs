@@ -1,0 +1,55 @@
+//! The schema goes up, down and up again.
+
+use category_mirror::store::migrations;
+
+use crate::database;
+
+#[tokio::test]
+async fn every_migration_can_be_undone_and_made_again() {
+    let database = database::create().await;
+    let pool = database.pool().await;
+    let before = schema(&pool).await;
+    let applied: Option<i64> = sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
+        .fetch_one(&pool)
+        .await
+        .expect("read");
+    assert_eq!(applied.unwrap_or(0), migrations::latest());
+
+    migrations::undo(&pool, 0).await.expect("undone");
+    assert_eq!(schema(&pool).await, Vec::<String>::new(), "left over");
+
+    migrations::migrate(&pool).await.expect("made again");
+    assert_eq!(schema(&pool).await, before);
+    migrations::migrate(&pool).await.expect("nothing to do");
+}
+
+#[tokio::test]
+async fn two_servers_may_migrate_at_once() {
+    let database = database::create().await;
+    let (one, other) = (database.pool().await, database.pool().await);
+    migrations::undo(&one, 0).await.expect("undone");
+    let (first, second) = tokio::join!(migrations::migrate(&one), migrations::migrate(&other));
+    first.expect("migrated");
+    second.expect("migrated, or waited for the other");
+    let applied: i64 =
+        sqlx::query_scalar("select count(*) from _sqlx_migrations where success").fetch_one(&one).await.expect("read");
+    assert_eq!(applied == 0, migrations::latest() == 0);
+}
+
+/// Everything that a migration can make: relations, types, functions, constraints, triggers.
+async fn schema(pool: &sqlx::PgPool) -> Vec<String> {
+    sqlx::query_scalar(
+        "select 'relation ' || relname || ' ' || relkind::text from pg_class
+         where relnamespace = 'public'::regnamespace and relname not like '\\_sqlx%'
+         union all select 'type ' || typname from pg_type
+         where typnamespace = 'public'::regnamespace and typname !~ '^__?sqlx'
+         union all select 'function ' || oid::regprocedure from pg_proc where pronamespace = 'public'::regnamespace
+         union all select 'constraint ' || conrelid::regclass || ' ' || pg_get_constraintdef(oid) from pg_constraint
+         where connamespace = 'public'::regnamespace and conrelid::regclass::text !~ '^_sqlx'
+         union all select 'trigger ' || tgname from pg_trigger where not tgisinternal
+         order by 1",
+    )
+    .fetch_all(pool)
+    .await
+    .expect("read")
+}
