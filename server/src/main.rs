@@ -1,2 +1,26 @@
-//! Entry.
-fn main() {}
+//! `category-mirror`: see `category-mirror --help`.
+
+use std::process::ExitCode;
+
+use category_mirror::commands;
+
+fn main() -> ExitCode {
+    let cli = match commands::parse() {
+        Ok(cli) => cli,
+        Err(exit_code) => return exit_code,
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(commands::run(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            error.exit_code()
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What the commands do. Each starts the parts that it needs, and stops them in reverse order.
+
+mod database;
+mod demo;
+mod migrate;
+mod serve;
+mod token;
+
+use std::process::ExitCode;
+
+use crate::config::{Cli, Command, ConfigError};
+
+/// A setting is missing or wrong (`EX_USAGE` of sysexits.h).
+const EXIT_CONFIGURATION: u8 = 64;
+
+/// Why a command ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// A setting is missing or wrong.
+    #[error(transparent)]
+    Configuration(#[from] ConfigError),
+    /// Something else.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl CommandError {
+    /// An error of something that was tried.
+    pub(crate) fn failed(what: &str, error: impl std::fmt::Display) -> Self {
+        Self::Failed(format!("{what}: {error}"))
+    }
+
+    /// 64 for configuration, else 1.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Configuration(_) => ExitCode::from(EXIT_CONFIGURATION),
+            Self::Failed(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Reads the command line. A wrong one ends the process with one line that names the setting, exit code 64.
+#[must_use]
+pub fn parse() -> Result<Cli, ExitCode> {
+    use clap::{Parser, error::ErrorKind};
+    Cli::try_parse().map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            ExitCode::from(EXIT_CONFIGURATION)
+        }
+        _ => {
+            let text = error.to_string();
+            // The rest is the usage, which `--help` tells better.
+            let line = text.split("\n\n").next().unwrap_or(&text).split_whitespace().collect::<Vec<_>>().join(" ");
+            eprintln!("{line}");
+            ExitCode::from(EXIT_CONFIGURATION)
+        }
+    })
+}
+
+/// Carries a command out.
+///
+/// # Errors
+/// [`CommandError`], in words for the operator.
+pub async fn run(cli: Cli) -> Result<(), CommandError> {
+    let quiet = matches!(cli.command, Command::Demo(_) | Command::Token(_));
+    cli.log.start(if quiet { "warn" } else { "info" })?;
+    match cli.command {
+        Command::Demo(args) => demo::run(args).await,
+        Command::Serve(args) => serve::run(args, shutdown_signal()).await,
+        Command::Migrate(args) => migrate::run(args).await,
+        Command::Token(args) => token::run(args).await,
+        Command::GbpEmulator(args) => crate::emulator::run(args, shutdown_signal())
+            .await
+            .map_err(|error| CommandError::failed("the emulator cannot listen", error)),
+    }
+}
+
+/// Ctrl-C, or what a supervisor sends.
+async fn shutdown_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        tracing::error!("cannot listen for signals, only kill -9 will end this process");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,119 @@
+//! `category-mirror serve`
+
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use super::{CommandError, database::Database};
+use crate::{
+    auth::Verifier,
+    config::{ConfigError, GbpChoice, ServeArgs},
+    emulator::Emulator,
+    gbp,
+    serve::{Config, Listeners, serve},
+};
+
+/// Serves until `shutdown`.
+pub(super) async fn run(args: ServeArgs, shutdown: impl Future<Output = ()> + Send) -> Result<(), CommandError> {
+    // Everything that can be wrong with the settings, before anything is started.
+    require_settings(&args)?;
+    let runner = args.runner.settings()?;
+    let tls = args.listen.tls()?;
+    let verifier = verifier(&args).await?;
+    let listeners = Listeners {
+        grpc: bind("LISTEN_ADDR", args.listen.listen_addr).await?,
+        admin: bind("ADMIN_LISTEN_ADDR", args.listen.admin_listen_addr).await?,
+    };
+    if args.dev {
+        tracing::warn!("--dev: what is not configured is made for trying out; do not serve real stores with it");
+    }
+    let (gbp, emulator) = google(&args).await?;
+    let database = Database::open(&args.database, args.dev).await?;
+
+    let config = Config {
+        pool: database.pool.clone(),
+        gbp,
+        verifier,
+        flags: args.flags.flags(args.dev),
+        runner,
+        max_attempts: args.runner.runner_attempts,
+        tls,
+    };
+    let addresses = (listeners.grpc.local_addr(), listeners.admin.local_addr());
+    if let (Ok(grpc), Ok(admin)) = addresses {
+        tracing::info!(%grpc, %admin, flags = ?config.flags, concurrency = runner.concurrency, "serving");
+    }
+    let served = serve(config, listeners, shutdown).await;
+    database.close().await;
+    if let Some(emulator) = emulator {
+        emulator.stop().await;
+    }
+    served.map_err(|error| CommandError::failed("cannot serve", error))
+}
+
+/// Names everything that is missing at once.
+fn require_settings(args: &ServeArgs) -> Result<(), ConfigError> {
+    if args.dev {
+        return Ok(());
+    }
+    let mut missing = Vec::new();
+    if args.database.database_url.is_none() && args.database.data_dir.is_none() {
+        missing.push("DATABASE_URL or DATA_DIR (which database)");
+    }
+    if args.gbp.gbp_endpoint.is_none() {
+        missing.push("GBP_ENDPOINT (which Google Business Profile)");
+    }
+    if !args.auth.is_configured() {
+        missing.push("AUTH_HS256_SECRET_FILE, AUTH_PUBLIC_KEY_FILE, AUTH_JWKS_FILE or AUTH_JWKS_URL (which keys)");
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(ConfigError(format!("not configured: {}; to try it out, `serve --dev`", missing.join(", "))))
+}
+
+async fn verifier(args: &ServeArgs) -> Result<Verifier, CommandError> {
+    if args.auth.is_configured() {
+        return Verifier::from_args(&args.auth).await.map_err(|error| ConfigError(error.to_string()).into());
+    }
+    Verifier::development(&args.database.data_dir(args.dev)?).map_err(|error| ConfigError(error.to_string()).into())
+}
+
+async fn bind(name: &str, address: std::net::SocketAddr) -> Result<TcpListener, ConfigError> {
+    TcpListener::bind(address).await.map_err(|error| ConfigError(format!("{name}={address}: {error}")))
+}
+
+/// An emulator that runs inside this process.
+pub(super) struct RunningEmulator {
+    pub(super) endpoint: String,
+    stop: CancellationToken,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl RunningEmulator {
+    /// Starts one with the demo's locations.
+    pub(super) async fn start(address: std::net::SocketAddr) -> Result<Self, ConfigError> {
+        let emulator = Emulator::bind(address)
+            .await
+            .map_err(|error| ConfigError(format!("GBP_EMULATOR_LISTEN_ADDR={address}: {error}")))?;
+        emulator.seed_demo();
+        let (endpoint, stop) = (emulator.endpoint(), CancellationToken::new());
+        let task = tokio::spawn(emulator.serve(stop.clone().cancelled_owned()));
+        Ok(Self { endpoint, stop, task })
+    }
+
+    pub(super) async fn stop(self) {
+        self.stop.cancel();
+        let _ = self.task.await;
+    }
+}
+
+async fn google(args: &ServeArgs) -> Result<(gbp::Client, Option<RunningEmulator>), CommandError> {
+    match args.gbp.choice(args.dev)? {
+        GbpChoice::Endpoint(endpoint) => Ok((args.gbp.client(&endpoint, false)?, None)),
+        GbpChoice::Emulator => {
+            let emulator = RunningEmulator::start(args.gbp.gbp_emulator_listen_addr).await?;
+            tracing::warn!(endpoint = emulator.endpoint, "using the built-in emulator, not Google");
+            Ok((args.gbp.client(&emulator.endpoint, true)?, Some(emulator)))
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Which database.
+
+use std::{env, path::PathBuf, str::FromStr};
+
+use clap::Args;
+use sqlx::postgres::PgConnectOptions;
+
+use super::ConfigError;
+
+/// The database: one that runs somewhere, or one that this server runs itself.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Database")]
+pub struct DatabaseArgs {
+    /// A PostgreSQL 15 or newer, such as `postgres://user:password@host/database`
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<DatabaseUrl>,
+    /// Without DATABASE_URL: the folder of an embedded PostgreSQL, run from this machine's binaries; new, empty, or made by an earlier start
+    #[arg(long, env = "DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Folder of PostgreSQL's binaries for the embedded one; else the newest that is installed
+    #[arg(long, env = "PG_BIN_DIR", value_name = "DIR")]
+    pub pg_bin_dir: Option<PathBuf>,
+    /// Connections to the database at once
+    #[arg(long, env = "DATABASE_CONNECTIONS", value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub database_connections: u32,
+}
+
+/// Connection options; the URL, which may hold a password, is not kept and never shown.
+#[derive(Clone)]
+pub struct DatabaseUrl(pub PgConnectOptions);
+
+impl std::fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DatabaseUrl(…)")
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = String;
+
+    fn from_str(url: &str) -> Result<Self, String> {
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err("must begin with postgres:// or postgresql://".to_owned());
+        }
+        // The parser's own words may quote the URL, and with it a password.
+        PgConnectOptions::from_str(url).map(Self).map_err(|_| "is not a valid connection URL".to_owned())
+    }
+}
+
+impl DatabaseArgs {
+    /// The folder of the embedded PostgreSQL and the development key; `dev` has a place of its own where none is named.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn data_dir(&self, dev: bool) -> Result<PathBuf, ConfigError> {
+        match (&self.data_dir, dev) {
+            (Some(folder), _) => Ok(folder.clone()),
+            (None, true) => development_folder(),
+            (None, false) => Err(ConfigError("DATABASE_URL or DATA_DIR is required: which database?".to_owned())),
+        }
+    }
+}
+
+/// Where `--dev` keeps its things. Root's home is closed to the user that PostgreSQL runs as, so root has another place.
+///
+/// # Errors
+/// When the user has no home.
+pub fn development_folder() -> Result<PathBuf, ConfigError> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok(PathBuf::from("/var/lib/category-mirror"));
+    }
+    let data = env::var_os("XDG_DATA_HOME").map(PathBuf::from);
+    let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
+    data.or_else(home)
+        .map(|data| data.join("category-mirror"))
+        .ok_or_else(|| ConfigError("DATA_DIR is required: there is no HOME to keep a folder in".to_owned()))
+}

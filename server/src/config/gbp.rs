@@ -1,0 +1,95 @@
+//! Which Google.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::Args;
+
+use super::ConfigError;
+use crate::gbp::{Client, Config, Credentials, Endpoint};
+
+/// What stands for the built-in emulator in GBP_ENDPOINT.
+const EMULATOR: &str = "emulator";
+
+/// Google Business Profile, or the emulator.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Google Business Profile")]
+pub struct GbpArgs {
+    /// `https://mybusinessbusinessinformation.googleapis.com`, another `http(s)://` address, or `emulator` for the built-in one
+    #[arg(long, env = "GBP_ENDPOINT", value_name = "URL")]
+    pub gbp_endpoint: Option<String>,
+    /// Google's `authorized_user` JSON: client id, client secret and refresh token
+    #[arg(long, env = "GBP_CREDENTIALS_FILE", value_name = "FILE")]
+    pub gbp_credentials_file: Option<PathBuf>,
+    /// A fixed access token instead, for the emulator and tests
+    #[arg(long, env = "GBP_ACCESS_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub gbp_access_token: Option<String>,
+    /// Where access tokens are renewed; else Google's, or the emulator's
+    #[arg(long, env = "GBP_TOKEN_URL", value_name = "URL")]
+    pub gbp_token_url: Option<String>,
+    /// How long a request to Google may take
+    #[arg(long, env = "GBP_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub gbp_timeout: Duration,
+    /// Where the built-in emulator listens
+    #[arg(long, env = "GBP_EMULATOR_LISTEN_ADDR", value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub gbp_emulator_listen_addr: SocketAddr,
+}
+
+/// What GBP_ENDPOINT says.
+#[derive(Debug)]
+pub enum GbpChoice {
+    /// The built-in emulator, to be started.
+    Emulator,
+    /// This address.
+    Endpoint(String),
+}
+
+impl GbpArgs {
+    /// Which Google; with `dev`, the emulator where nothing is configured.
+    ///
+    /// # Errors
+    /// When nothing is configured.
+    pub fn choice(&self, dev: bool) -> Result<GbpChoice, ConfigError> {
+        match self.gbp_endpoint.as_deref() {
+            Some(EMULATOR) => Ok(GbpChoice::Emulator),
+            Some(endpoint) => Ok(GbpChoice::Endpoint(endpoint.to_owned())),
+            None if dev => Ok(GbpChoice::Emulator),
+            None => Err(ConfigError("GBP_ENDPOINT is required: which Google Business Profile?".to_owned())),
+        }
+    }
+
+    /// A client for `endpoint`; `is_emulator` lets the token be missing.
+    ///
+    /// # Errors
+    /// An address or credentials that cannot be used, naming the setting and never a secret.
+    pub fn client(&self, endpoint: &str, is_emulator: bool) -> Result<Client, ConfigError> {
+        let address = |name: &str, url: &str| {
+            Endpoint::parse(url).map_err(|error| ConfigError(format!("{name}={url}: {error}")))
+        };
+        let endpoint = address("GBP_ENDPOINT", endpoint)?;
+        if !is_emulator && !endpoint.is_encrypted() {
+            tracing::warn!("GBP_ENDPOINT is plain http: whoever is on the way can read the access token");
+        }
+        let token_url = self.gbp_token_url.as_deref().map(|url| address("GBP_TOKEN_URL", url)).transpose()?;
+        let credentials = self.credentials(is_emulator)?;
+        let config = Config { endpoint, token_url, credentials, timeout: self.gbp_timeout };
+        Client::new(config).map_err(|error| ConfigError(format!("GBP_ENDPOINT: {error}")))
+    }
+
+    fn credentials(&self, is_emulator: bool) -> Result<Credentials, ConfigError> {
+        match (&self.gbp_credentials_file, &self.gbp_access_token) {
+            (Some(_), Some(_)) => {
+                Err(ConfigError("GBP_CREDENTIALS_FILE and GBP_ACCESS_TOKEN exclude each other".to_owned()))
+            }
+            (Some(file), None) => Credentials::from_file(file)
+                .map_err(|error| ConfigError(format!("GBP_CREDENTIALS_FILE: {error}"))),
+            (None, Some(token)) => Credentials::access_token(token.clone())
+                .map_err(|error| ConfigError(format!("GBP_ACCESS_TOKEN: {error}"))),
+            // The emulator takes any token; this one says in its log where it came from.
+            (None, None) if is_emulator => Credentials::access_token("category-mirror".to_owned())
+                .map_err(|error| ConfigError(error.to_string())),
+            (None, None) => {
+                Err(ConfigError("GBP_CREDENTIALS_FILE or GBP_ACCESS_TOKEN is required with GBP_ENDPOINT".to_owned()))
+            }
+        }
+    }
+}

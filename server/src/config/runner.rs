@@ -1,0 +1,83 @@
+//! How runs are carried out.
+
+use std::time::Duration;
+
+use clap::Args;
+use humantime::parse_duration;
+
+use super::ConfigError;
+use crate::{
+    domain::{Backoff, MAX_ADDITIONAL},
+    runner::Settings,
+};
+
+/// The shortest lease: below, a busy moment of the database would look like a death.
+const MIN_LEASE: Duration = Duration::from_secs(1);
+
+/// The runner. Durations are texts such as `500ms`, `30s`, `5m`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Runner")]
+pub struct RunnerArgs {
+    /// Runs at once; 0 carries out none, and leaves that to other servers
+    #[arg(long, env = "RUNNER_CONCURRENCY", value_name = "N", default_value_t = 10, value_parser = concurrency)]
+    pub runner_concurrency: usize,
+    /// How long a run stays with a server that gives no sign of life
+    #[arg(long, env = "RUNNER_LEASE", value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
+    pub runner_lease: Duration,
+    /// Pause of a tenant and strategy after a real run that succeeded; runs that hit it are skipped
+    #[arg(long, env = "RUNNER_COOLDOWN", value_name = "DURATION", default_value = "60s", value_parser = parse_duration)]
+    pub runner_cooldown: Duration,
+    /// Attempts of a run
+    #[arg(long, env = "RUNNER_ATTEMPTS", value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(i32).range(1..=100))]
+    pub runner_attempts: i32,
+    /// Wait after the first attempt; it doubles with each one
+    #[arg(long, env = "RUNNER_BACKOFF", value_name = "DURATION", default_value = "500ms", value_parser = parse_duration)]
+    pub runner_backoff: Duration,
+    /// The longest wait
+    #[arg(long, env = "RUNNER_BACKOFF_MAX", value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
+    pub runner_backoff_max: Duration,
+    /// The longest random addition to a wait
+    #[arg(long, env = "RUNNER_BACKOFF_JITTER", value_name = "DURATION", default_value = "250ms", value_parser = parse_duration)]
+    pub runner_backoff_jitter: Duration,
+    /// How long a shutdown waits for attempts and calls under way
+    #[arg(long, env = "RUNNER_GRACE", value_name = "DURATION", default_value = "25s", value_parser = parse_duration)]
+    pub runner_grace: Duration,
+    /// How many additional categories Google takes
+    #[arg(long, env = "RUNNER_MAX_ADDITIONAL", value_name = "N", default_value_t = MAX_ADDITIONAL)]
+    pub runner_max_additional: usize,
+}
+
+fn concurrency(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if n <= 10_000 => Ok(n),
+        _ => Err("must be a number from 0 to 10000".to_owned()),
+    }
+}
+
+impl RunnerArgs {
+    /// The runner's settings.
+    ///
+    /// # Errors
+    /// Values that make no sense, alone or together.
+    pub fn settings(&self) -> Result<Settings, ConfigError> {
+        if self.runner_lease < MIN_LEASE {
+            let lease = humantime::format_duration(self.runner_lease);
+            return Err(ConfigError(format!("RUNNER_LEASE is {lease}, must be at least 1s")));
+        }
+        if self.runner_backoff > self.runner_backoff_max {
+            return Err(ConfigError("RUNNER_BACKOFF is longer than RUNNER_BACKOFF_MAX".to_owned()));
+        }
+        Ok(Settings {
+            concurrency: self.runner_concurrency,
+            lease: self.runner_lease,
+            cooldown: self.runner_cooldown,
+            backoff: Backoff {
+                initial: self.runner_backoff,
+                max: self.runner_backoff_max,
+                jitter: self.runner_backoff_jitter,
+            },
+            grace: self.runner_grace,
+            max_additional: self.runner_max_additional,
+        })
+    }
+}

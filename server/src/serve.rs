@@ -1,0 +1,125 @@
+//! The service as a whole: from its parts and two listeners to the end of its drain.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::PgPool;
+use tokio::{net::TcpListener, sync::watch};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming};
+use tonic_health::server::HealthReporter;
+
+use crate::{
+    api,
+    app::{App, Flags},
+    auth::Verifier,
+    gbp,
+    runner::{Runner, Settings},
+    store::Store,
+    wake::Wake,
+    web,
+};
+
+/// How often the database is asked whether it is there.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
+/// A client that vanished without a word is noticed after the interval and the timeout.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
+
+/// What the service is made of.
+pub struct Config {
+    /// The database, migrated.
+    pub pool: PgPool,
+    /// Google.
+    pub gbp: gbp::Client,
+    /// Whose tokens are believed.
+    pub verifier: Verifier,
+    /// Which features are on.
+    pub flags: Flags,
+    /// How runs are carried out.
+    pub runner: Settings,
+    /// How many attempts a new run gets.
+    pub max_attempts: i32,
+    /// Certificate chain and key, PEM.
+    pub tls: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Where the service listens: bound by the caller, so that tests own the ports.
+#[derive(Debug)]
+pub struct Listeners {
+    /// gRPC.
+    pub grpc: TcpListener,
+    /// Health and metrics.
+    pub admin: TcpListener,
+}
+
+/// Serves until `shutdown`, then drains: new calls are refused, streams end, runs finish within the grace period or are handed back.
+///
+/// # Errors
+/// A certificate that does not fit its key, or a listener that breaks.
+pub async fn serve(
+    config: Config,
+    listeners: Listeners,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), tonic::transport::Error> {
+    let Config { pool, gbp, verifier, flags, runner, max_attempts, tls } = config;
+    // Two stops: the drain, and the end of what serves until everything else has ended.
+    let drain = CancellationToken::new();
+    let end = CancellationToken::new();
+    let _stop_all = (drain.clone().drop_guard(), end.clone().drop_guard());
+
+    let wake = Wake::start(pool.clone(), end.clone());
+    let store = Store::new(pool.clone());
+    let app = App::new(store.clone(), wake.clone(), flags, max_attempts);
+
+    let mut server = Server::builder().http2_keepalive_interval(Some(KEEPALIVE.0)).http2_keepalive_timeout(Some(KEEPALIVE.1));
+    if let Some((cert, key)) = tls {
+        server = server.tls_config(ServerTlsConfig::new().identity(Identity::from_pem(cert, key)))?;
+    }
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let (serving, is_serving) = watch::channel(false);
+    tokio::spawn(end.clone().run_until_cancelled_owned(watch_health(app.clone(), reporter, serving, drain.clone())));
+
+    let admin = axum::serve(listeners.admin, web::router(is_serving)).with_graceful_shutdown(end.clone().cancelled_owned());
+    let admin = tokio::spawn(admin.into_future());
+    let runner_task = tokio::spawn(Runner::new(store, gbp, wake, flags, runner).run(drain.clone()));
+    let incoming = TcpIncoming::from(listeners.grpc).with_nodelay(Some(true));
+    let router = api::router(app, Arc::new(verifier), health, drain.clone(), server);
+    let mut grpc = tokio::spawn(router.serve_with_incoming_shutdown(incoming, drain.clone().cancelled_owned()));
+
+    let served = tokio::select! {
+        () = shutdown => {
+            tracing::info!(grace = ?runner.grace, "draining");
+            Ok(())
+        }
+        served = &mut grpc => served.unwrap_or(Ok(())),
+    };
+    drain.cancel();
+    // Open streams have ended by themselves; a client that holds a call open is cut off.
+    if tokio::time::timeout(runner.grace, &mut grpc).await.is_err() {
+        tracing::warn!("cut off calls that did not end within the grace period");
+        grpc.abort();
+    }
+    if runner_task.await.is_err() {
+        tracing::error!("the runner did not end well");
+    }
+    end.cancel();
+    let _ = admin.await;
+    pool.close().await;
+    tracing::info!("stopped");
+    served
+}
+
+/// Keeps health true: serving means that the database answers, and that the server is not draining.
+async fn watch_health(app: App, reporter: HealthReporter, serving: watch::Sender<bool>, drain: CancellationToken) {
+    let mut interval = tokio::time::interval(HEALTH_INTERVAL);
+    loop {
+        let is_up = !drain.is_cancelled() && app.ping().await.is_ok();
+        if serving.send_replace(is_up) != is_up {
+            tracing::info!(serving = is_up, "health changed");
+        }
+        api::set_health(&reporter, is_up).await;
+        tokio::select! {
+            _ = interval.tick() => {}
+            () = drain.cancelled(), if !drain.is_cancelled() => {}
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! The admin port: health and metrics, over plain HTTP and without a token, so it belongs inside.
+
+mod metrics;
+
+use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+pub use metrics::recorder;
+
+/// What the admin port tells.
+#[derive(Clone)]
+struct Admin {
+    serving: watch::Receiver<bool>,
+    metrics: metrics_exporter_prometheus::PrometheusHandle,
+}
+
+/// The routes of the admin port; `serving` is false while the server drains or is without a database.
+pub fn router(serving: watch::Receiver<bool>) -> Router {
+    let admin = Admin { serving, metrics: recorder() };
+    Router::new().route("/healthz", get(health)).route("/metrics", get(render)).with_state(admin)
+}
+
+async fn health(State(admin): State<Admin>) -> (StatusCode, Json<Value>) {
+    if *admin.serving.borrow() {
+        (StatusCode::OK, Json(json!({"status": "serving"})))
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "not serving"})))
+    }
+}
+
+async fn render(State(admin): State<Admin>) -> String {
+    admin.metrics.render()
+}
