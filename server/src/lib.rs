@@ -15,9 +15,20 @@ pub mod postgres;
 pub mod store;
 pub mod wake;
 
+// What stands for Google where there is none.
+pub mod emulator;
+
 // The use cases.
 pub mod app;
 
 // Who uses them. These meet in PostgreSQL, never here.
 pub mod api;
 pub mod runner;
+pub mod web;
+
+// The whole: the service, its settings, its commands.
+pub mod serve;
+
+pub mod config;
+
+pub mod commands;

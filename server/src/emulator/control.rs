@@ -1,0 +1,117 @@
+//! The control interface: everything that Google does unseen, for tests, rehearsals and outside checks.
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::google::MAX_BODY;
+use super::seeding;
+use super::world::{Shared, World};
+
+/// Everything under `/_control/`.
+pub(super) fn routes(world: Shared) -> Router {
+    Router::new()
+        .route(
+            "/locations/{location}",
+            put(seeding::put).get(seeding::show).delete(seeding::remove).post(seeding::edit),
+        )
+        .route("/calls", get(show_calls).delete(forget_calls))
+        .route("/faults", post(add_fault).delete(remove_faults))
+        .route("/quota", put(set_quota))
+        .route("/review", put(set_review))
+        .route("/taxonomy", post(change_taxonomy))
+        .route("/tokens", post(change_tokens))
+        .fallback(|| async { Refused(StatusCode::NOT_FOUND, "there is no such control call".to_owned()) })
+        .method_not_allowed_fallback(|| async {
+            Refused(StatusCode::METHOD_NOT_ALLOWED, "this control call does not take this method".to_owned())
+        })
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(world)
+}
+
+/// A control call that was not carried out, and why.
+#[derive(Debug)]
+pub(super) struct Refused(pub(super) StatusCode, pub(super) String);
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.0, Json(json!({ "error": { "code": self.0.as_u16(), "message": self.1 } }))).into_response()
+    }
+}
+
+/// What a control call answers.
+pub(super) type Reply = Result<Json<Value>, Refused>;
+
+/// Reads a body of JSON, whatever its declared type.
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
+    serde_json::from_slice(body).map_err(|error| bad(error.to_string()))
+}
+
+/// 400 with a reason.
+pub(super) fn bad(reason: impl Into<String>) -> Refused {
+    Refused(StatusCode::BAD_REQUEST, reason.into())
+}
+
+/// Reads a change and applies it to the world.
+fn change<T: DeserializeOwned>(
+    world: &Shared,
+    body: &[u8],
+    apply: impl FnOnce(&mut World, T) -> Result<(), String>,
+) -> Reply {
+    let change = parse(body)?;
+    apply(&mut world.lock(), change).map_err(bad)?;
+    Ok(Json(json!({})))
+}
+
+async fn show_calls(State(world): State<Shared>) -> Json<Value> {
+    Json(world.lock().calls.report())
+}
+
+async fn forget_calls(State(world): State<Shared>) -> Json<Value> {
+    world.lock().calls = Default::default();
+    Json(json!({}))
+}
+
+async fn add_fault(State(world): State<Shared>, body: Bytes) -> Reply {
+    change(&world, &body, |world, script| world.faults.add(script))
+}
+
+async fn remove_faults(State(world): State<Shared>) -> Json<Value> {
+    world.lock().faults = Default::default();
+    Json(json!({}))
+}
+
+async fn set_quota(State(world): State<Shared>, body: Bytes) -> Reply {
+    change(&world, &body, |world, limits| {
+        world.quota.set(limits);
+        Ok(())
+    })
+}
+
+/// Whether a merchant's edits wait for review.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Review {
+    enabled: bool,
+}
+
+async fn set_review(State(world): State<Shared>, body: Bytes) -> Reply {
+    change(&world, &body, |world, review: Review| {
+        world.review = review.enabled;
+        Ok(())
+    })
+}
+
+async fn change_taxonomy(State(world): State<Shared>, body: Bytes) -> Reply {
+    change(&world, &body, |world, change| world.taxonomy.change(change))
+}
+
+async fn change_tokens(State(world): State<Shared>, body: Bytes) -> Reply {
+    change(&world, &body, |world, change| world.tokens.change(change))
+}

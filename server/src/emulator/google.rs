@@ -1,0 +1,98 @@
+//! Google's side: reads a request, finds out which call it is, and answers it in Google's order: who, how often, what.
+
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method as Verb, StatusCode};
+use axum::response::Response;
+use axum::routing::post;
+use percent_encoding::percent_decode_str;
+
+use super::answer::{Answer, GoogleError};
+use super::faults::spoil;
+use super::method::{Call, Method};
+use super::query::Query;
+use super::world::{Shared, World};
+use super::{categories, locations};
+
+/// The most bytes of a request's body.
+pub(super) const MAX_BODY: usize = 1024 * 1024;
+
+/// The API and the token endpoint.
+pub(super) fn routes(world: Shared) -> Router {
+    Router::new().route("/token", post(token)).fallback(api).with_state(world)
+}
+
+async fn token(State(world): State<Shared>, request: Request) -> Response {
+    let body = match read_body(request).await {
+        Ok(body) => body,
+        Err(error) => return error.answer(true).send(),
+    };
+    let form = String::from_utf8_lossy(&body);
+    spoil(&world, &Call::TOKEN, |world| world.tokens.grant(&form, Instant::now())).await
+}
+
+async fn api(State(world): State<Shared>, request: Request) -> Response {
+    let (mut verb, uri, headers) = (request.method().clone(), request.uri().clone(), request.headers().clone());
+    let body = match read_body(request).await {
+        Ok(body) => body,
+        Err(error) => return error.answer(true).send(),
+    };
+    let mut query = uri.query().unwrap_or_default().to_owned();
+    // A URL that is too long travels as a POST: the query is the form body then.
+    if let Some(overridden) = headers.get("x-http-method-override").filter(|_| verb == Verb::POST) {
+        verb = Verb::from_bytes(overridden.as_bytes()).unwrap_or(verb);
+        if verb == Verb::GET {
+            query = format!("{query}&{}", String::from_utf8_lossy(&body));
+        }
+    }
+    let query = Query::decode(&query);
+    let validate_only = query.as_ref().is_ok_and(|query| query.flag("validateOnly").unwrap_or(false));
+    let path = percent_decode_str(uri.path()).decode_utf8_lossy();
+    match Call::identify(&verb, &path, validate_only) {
+        Some(call) => spoil(&world, &call, |world| perform(world, &call, query, &headers, &body)).await,
+        None => no_such_page().send(),
+    }
+}
+
+async fn read_body(request: Request) -> Result<Bytes, GoogleError> {
+    to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| {
+        let message = format!("Request payload size exceeds the limit: {MAX_BODY} bytes.");
+        GoogleError::new(StatusCode::BAD_REQUEST, message)
+    })
+}
+
+fn perform(
+    world: &mut World,
+    call: &Call,
+    query: Result<Query, GoogleError>,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Answer {
+    let now = Instant::now();
+    let pretty = query.as_ref().map_or(true, Query::pretty);
+    let authenticated = world.tokens.check(call, headers, now);
+    let admitted = authenticated.and_then(|()| world.quota.admit(call, now));
+    let answer = admitted.and(query).and_then(|query| match call.method {
+        Method::GetLocation => locations::get(world, call, &query),
+        Method::PatchLocation | Method::ValidateLocation => locations::patch(world, call, &query, body),
+        Method::GetGoogleUpdated => locations::get_google_updated(world, call, &query),
+        Method::ListLocations => locations::list(world, call, &query),
+        Method::ListCategories => categories::list(world, &query),
+        Method::BatchGetCategories => categories::batch_get(world, &query),
+        Method::Token => Err(GoogleError::not_found()),
+    });
+    match answer {
+        Ok(value) => Answer::json(StatusCode::OK, &value, pretty),
+        Err(error) => error.answer(pretty),
+    }
+}
+
+/// Where the API has no such path, Google's front end answers, and that in HTML.
+fn no_such_page() -> Answer {
+    let page = "<!DOCTYPE html>\n<html lang=en>\n<title>Error 404 (Not Found)!!1</title>\n<p><b>404.</b> That’s an error.\n\
+                <p>The requested URL was not found on this server.\n";
+    Answer::new(StatusCode::NOT_FOUND, "text/html; charset=UTF-8", page)
+}

@@ -1,0 +1,80 @@
+//! The calls about locations.
+
+use chrono::Utc;
+use serde_json::{Value, json};
+
+use super::answer::GoogleError;
+use super::location::Location;
+use super::method::Call;
+use super::paging::page;
+use super::query::Query;
+use super::world::World;
+use super::{edit, mask};
+use crate::domain::LocationId;
+
+/// `locations.get`: the merchant's view.
+pub(super) fn get(world: &World, call: &Call, query: &Query) -> Result<Value, GoogleError> {
+    query.check(&["readMask"], &[])?;
+    let paths = mask::read_mask(query.required("readMask")?)?;
+    let (id, location) = find(world, call)?;
+    Ok(mask::apply(&paths, &location.resource(id, &world.taxonomy)))
+}
+
+/// `locations.getGoogleUpdated`: the public's view.
+pub(super) fn get_google_updated(world: &World, call: &Call, query: &Query) -> Result<Value, GoogleError> {
+    query.check(&["readMask"], &[])?;
+    let paths = mask::read_mask(query.required("readMask")?)?;
+    let (id, location) = find(world, call)?;
+    Ok(location.google_updated(id, &world.taxonomy, |whole| mask::apply(&paths, whole)))
+}
+
+/// `locations.patch`, and its rehearsal with `validateOnly`.
+pub(super) fn patch(world: &mut World, call: &Call, query: &Query, body: &[u8]) -> Result<Value, GoogleError> {
+    query.check(&["updateMask", "validateOnly"], &[])?;
+    let validate_only = query.flag("validateOnly")?;
+    mask::update_mask(query.required("updateMask")?)?;
+    let (id, _) = find(world, call)?;
+    let categories = edit::read(body, &world.taxonomy)?;
+    if validate_only {
+        return Ok(json!({}));
+    }
+    let location = world.locations.get_mut(id).ok_or_else(GoogleError::not_found)?;
+    location.edit(categories.clone(), world.review);
+    world.calls.wrote(id, &categories, Utc::now());
+    Ok(location.resource(id, &world.taxonomy))
+}
+
+/// `accounts.locations.list`; `accounts/-` lists those of every account.
+pub(super) fn list(world: &World, call: &Call, query: &Query) -> Result<Value, GoogleError> {
+    query.check(&["readMask", "pageSize", "pageToken", "filter", "orderBy"], &[])?;
+    let paths = mask::read_mask(query.required("readMask")?)?;
+    for unsupported in ["filter", "orderBy"] {
+        if query.one(unsupported).is_some() {
+            return Err(GoogleError::field(unsupported, "Not supported by this emulator."));
+        }
+    }
+    let account = call.account.as_ref().ok_or_else(GoogleError::not_found)?;
+    let is_wildcard = account.as_str() == "-";
+    if !is_wildcard && !world.locations.has_account(account) {
+        return Err(GoogleError::not_found());
+    }
+    let held = world.locations.iter().filter(|(_, _, location)| is_wildcard || location.account == *account);
+    let entries = held.map(|(key, id, location)| (key, (id, location)));
+    let page = page(query, account.as_str(), 10, entries)?;
+    let locations =
+        page.items.iter().map(|(id, location)| mask::apply(&paths, &location.resource(id, &world.taxonomy)));
+    let locations: Vec<_> = locations.collect();
+    let mut answer = json!({});
+    if !locations.is_empty() {
+        answer["locations"] = json!(locations);
+    }
+    if let Some(token) = page.next {
+        answer["nextPageToken"] = json!(token);
+    }
+    Ok(answer)
+}
+
+fn find<'w, 'c>(world: &'w World, call: &'c Call) -> Result<(&'c LocationId, &'w Location), GoogleError> {
+    let found = call.location.as_ref().and_then(|id| Some((id, world.locations.get(id)?)));
+    found.ok_or_else(GoogleError::not_found)
+}
