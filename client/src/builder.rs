@@ -1,0 +1,154 @@
+//! How a client is set up.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
+
+use crate::{Client, Error, RetryPolicy, TokenProvider, endpoint};
+
+/// Longer timeouts have no form in gRPC's header, and are a mistake of units.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Sets a [`Client`] up. Nothing is sent before the client's first call.
+#[must_use = "a builder does nothing until it is built"]
+pub struct ClientBuilder {
+    endpoint: String,
+    token: Option<Arc<dyn TokenProvider>>,
+    allow_plaintext_token: bool,
+    ca_certificate: Option<Vec<u8>>,
+    connect_timeout: Duration,
+    settings: Settings,
+}
+
+/// What every call looks up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) timeout: Duration,
+    pub(crate) heartbeat_timeout: Duration,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) reconnect: RetryPolicy,
+}
+
+impl ClientBuilder {
+    pub(crate) fn new(endpoint: String) -> Self {
+        Self {
+            endpoint,
+            token: None,
+            allow_plaintext_token: false,
+            ca_certificate: None,
+            connect_timeout: Duration::from_secs(5),
+            settings: Settings {
+                timeout: Duration::from_secs(10),
+                heartbeat_timeout: Duration::from_secs(60),
+                retry: RetryPolicy::CALLS,
+                reconnect: RetryPolicy::STREAMS,
+            },
+        }
+    }
+
+    /// The bearer token: a string, an async closure, or any other [`TokenProvider`].
+    pub fn token(mut self, provider: impl TokenProvider) -> Self {
+        self.token = Some(Arc::new(provider));
+        self
+    }
+
+    /// Allows the token to be sent over `http://` to another machine, where everybody on the way can read and use it.
+    /// Without this, [`build`](Self::build) refuses that. For networks that encrypt below, such as a service mesh.
+    pub fn allow_plaintext_token(mut self) -> Self {
+        self.allow_plaintext_token = true;
+        self
+    }
+
+    /// Trusts this certificate authority (PEM) for `https://`, instead of those of the operating system.
+    pub fn ca_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.ca_certificate = Some(pem.into());
+        self
+    }
+
+    /// How long a call may take, with all its retries: 10 s unless told otherwise. Streams have no such limit, only their opening.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.settings.timeout = timeout;
+        self
+    }
+
+    /// How long making a connection may take: 5 s unless told otherwise.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long a stream may be silent before it is held for dead and opened again: 60 s unless told otherwise.
+    /// It must be longer than the server's pause between heartbeats.
+    pub fn heartbeat_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.heartbeat_timeout = timeout;
+        self
+    }
+
+    /// How calls are retried, and how a stream is opened: 4 tries, 100 ms to 2 s, unless told otherwise.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.settings.retry = policy;
+        self
+    }
+
+    /// How a stream that was up is opened again: 12 tries, 100 ms to 5 s, unless told otherwise. Every message starts the count anew.
+    pub fn reconnect(mut self, policy: RetryPolicy) -> Self {
+        self.settings.reconnect = policy;
+        self
+    }
+
+    /// Checks the settings and makes the client. Nothing is sent, and no runtime is needed yet.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT`, naming the setting, for an endpoint that is no URL, a token that would be readable on its way, a
+    /// certificate that cannot be read, a timeout of nothing or of more than a day.
+    pub fn build(self) -> Result<Client, Error> {
+        let timeouts = [
+            ("timeout", self.settings.timeout),
+            ("connect_timeout", self.connect_timeout),
+            ("heartbeat_timeout", self.settings.heartbeat_timeout),
+        ];
+        for (name, timeout) in timeouts {
+            if timeout.is_zero() || timeout > LONGEST_TIMEOUT {
+                return Err(Error::setting(format!("{name} {timeout:?}: must be more than 0, and at most a day")));
+            }
+        }
+        let endpoint = endpoint::parse(&self.endpoint)?;
+        if self.token.is_some() && endpoint::is_exposed(endpoint.uri()) && !self.allow_plaintext_token {
+            return Err(Error::setting(format!(
+                "endpoint {:?}: a token is not sent in plain text to another machine; use https://, or allow_plaintext_token()",
+                self.endpoint
+            )));
+        }
+        Ok(Client::new(self.transport(endpoint)?, self.token, self.settings))
+    }
+
+    fn transport(&self, endpoint: Endpoint) -> Result<Endpoint, Error> {
+        let is_tls = endpoint.uri().scheme_str() == Some("https");
+        let endpoint = endpoint
+            .user_agent(concat!("category-mirror-client/", env!("CARGO_PKG_VERSION")))
+            .expect("name and version are a valid header")
+            .connect_timeout(self.connect_timeout)
+            // A connection that died without a word is noticed while calls are waiting on it.
+            .http2_keep_alive_interval(Duration::from_secs(30))
+            .keep_alive_timeout(Duration::from_secs(10));
+        if !is_tls {
+            return Ok(endpoint);
+        }
+        let tls = match &self.ca_certificate {
+            Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
+            None => ClientTlsConfig::new().with_native_roots(),
+        };
+        endpoint.tls_config(tls).map_err(|error| {
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            Error::setting(format!("TLS settings: {error}{cause}"))
+        })
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Neither the provider, which may hold a secret, nor the endpoint, which is not yet known to hold none.
+        f.debug_struct("ClientBuilder").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

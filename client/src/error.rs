@@ -1,0 +1,206 @@
+//! What can go wrong with a call.
+
+use std::{collections::BTreeMap, error, fmt, time::Duration};
+
+use tonic_types::StatusExt;
+
+use crate::{Code, Printable};
+
+/// Why a call failed: what the server answered, or why there was no answer.
+///
+/// Opaque, so that what is behind it can change. Its `Display` is one line without control characters.
+#[derive(Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    code: Code,
+    message: String,
+    reason: Option<String>,
+    metadata: BTreeMap<String, String>,
+    violations: Vec<FieldViolation>,
+    retry_after: Option<Duration>,
+}
+
+/// A field of the request that the server refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FieldViolation {
+    /// The field's path in the request, such as `tenant.display_name`.
+    pub field: String,
+    /// What is wrong with it.
+    pub description: String,
+}
+
+impl Error {
+    /// Its class.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// The server's reason, such as `TENANT_NOT_FOUND`. `None`: it gave none, or there was no answer.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.0.reason.as_deref()
+    }
+
+    /// What happened, for people, as the server put it. It may hold control characters; `Display` does not.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The values of the message, for programs, such as `flag` of a `FEATURE_DISABLED`.
+    #[must_use]
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.0.metadata
+    }
+
+    /// Every field that the server refused.
+    #[must_use]
+    pub fn field_violations(&self) -> &[FieldViolation] {
+        &self.0.violations
+    }
+
+    /// How long the server asks to wait before another try.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// Whether there is no such thing, or none that the caller may see.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.code() == Code::NotFound
+    }
+
+    /// Whether the name is taken.
+    #[must_use]
+    pub fn is_already_exists(&self) -> bool {
+        self.code() == Code::AlreadyExists
+    }
+
+    /// Whether a value of the request is wrong.
+    #[must_use]
+    pub fn is_invalid_argument(&self) -> bool {
+        self.code() == Code::InvalidArgument
+    }
+
+    /// Whether the server cannot be reached or cannot serve now: the same call may work later.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        self.code() == Code::Unavailable
+    }
+
+    /// Whether the token is missing or invalid.
+    #[must_use]
+    pub fn is_unauthenticated(&self) -> bool {
+        self.code() == Code::Unauthenticated
+    }
+
+    /// Whether the caller's role does not suffice.
+    #[must_use]
+    pub fn is_permission_denied(&self) -> bool {
+        self.code() == Code::PermissionDenied
+    }
+
+    /// Whether a live run of another kind is in the way.
+    #[must_use]
+    pub fn is_run_in_progress(&self) -> bool {
+        self.reason() == Some("RUN_IN_PROGRESS")
+    }
+
+    /// Whether a feature flag is off; the metadata `flag` names it.
+    #[must_use]
+    pub fn is_feature_disabled(&self) -> bool {
+        self.reason() == Some("FEATURE_DISABLED")
+    }
+
+    /// Whether there were too many requests; [`retry_after`](Self::retry_after) says how long to wait.
+    #[must_use]
+    pub fn is_rate_limited(&self) -> bool {
+        self.code() == Code::ResourceExhausted
+    }
+
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            code,
+            message: message.into(),
+            reason: None,
+            metadata: BTreeMap::new(),
+            violations: Vec::new(),
+            retry_after: None,
+        }))
+    }
+
+    /// A setting of the client that cannot be used.
+    pub(crate) fn setting(message: impl Into<String>) -> Self {
+        Self::new(Code::InvalidArgument, message)
+    }
+
+    pub(crate) fn from_status(status: &tonic::Status) -> Self {
+        if let Some(cause) = error::Error::source(status) {
+            return Self::from_transport(cause);
+        }
+        let details = status.get_error_details();
+        let mut error = Self::new(Code::from_wire(status.code()), status.message());
+        if let Some(info) = details.error_info() {
+            error.0.reason = Some(info.reason.clone()).filter(|reason| !reason.is_empty());
+            error.0.metadata = info.metadata.clone().into_iter().collect();
+        }
+        if let Some(request) = details.bad_request() {
+            let violations = request.field_violations.iter();
+            error.0.violations = violations
+                .map(|v| FieldViolation { field: v.field.clone(), description: v.description.clone() })
+                .collect();
+        }
+        error.0.retry_after = details.retry_info().and_then(|info| info.retry_delay);
+        error
+    }
+
+    /// No answer of the server: the code that the transport guessed varies with where the connection broke, so it is not used.
+    fn from_transport(cause: &(dyn error::Error + 'static)) -> Self {
+        let chain: Vec<_> = std::iter::successors(Some(cause), |cause| cause.source()).collect();
+        if chain.iter().any(|cause| cause.is::<tonic::TimeoutExpired>()) {
+            return Self::new(Code::DeadlineExceeded, "no answer in time");
+        }
+        // The chain says the same thing in ever more detail, with repetitions; the outermost line is the least telling one.
+        let mut words: Vec<String> = chain.iter().map(ToString::to_string).collect();
+        words.dedup();
+        Self::new(Code::Unavailable, format!("no connection to the server: {}", words.join(": ")))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.code())?;
+        if let Some(reason) = self.reason() {
+            write!(f, " ({})", Printable(reason))?;
+        }
+        write!(f, ": {}", Printable(self.message()))?;
+        for (index, violation) in self.field_violations().iter().enumerate() {
+            let lead = if index == 0 { " [" } else { "; " };
+            write!(f, "{lead}{}: {}", Printable(&violation.field), Printable(&violation.description))?;
+        }
+        if !self.field_violations().is_empty() {
+            f.write_str("]")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("code", &self.0.code)
+            .field("reason", &self.0.reason)
+            .field("message", &self.0.message)
+            .field("metadata", &self.0.metadata)
+            .field("field_violations", &self.0.violations)
+            .field("retry_after", &self.0.retry_after)
+            .finish()
+    }
+}
+
+impl error::Error for Error {}

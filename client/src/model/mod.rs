@@ -1,0 +1,57 @@
+//! What the server tells, as plain data. A field that a newer server adds is a field that this client leaves out.
+
+macro_rules! open_enum {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $wire:literal, $text:literal;)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)+
+            /// A value of a newer server that this client does not know, by its number.
+            Unknown(i32),
+        }
+
+        impl $name {
+            pub(crate) fn from_wire(number: i32) -> Self {
+                match number {
+                    $($wire => Self::$variant,)+
+                    other => Self::Unknown(other),
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                match self {
+                    // `pad`, so that tables can align it.
+                    $(Self::$variant => f.pad($text),)+
+                    Self::Unknown(number) => f.pad(&format!("unknown_{number}")),
+                }
+            }
+        }
+
+        #[cfg(feature = "serde")]
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    };
+}
+
+mod category;
+mod change;
+mod plan;
+mod run;
+mod stats;
+mod strategy;
+mod tenant;
+mod wire;
+
+pub use category::{CategorySet, GbpCategory, PlatformCategory, TenantCategories};
+pub use change::{Change, ChangeCounts, Operation, PlacedCategory, Role};
+pub use plan::{MergedCategory, Objection, Plan, UnmappedCategory};
+pub use run::{Mirrored, Run, RunError, RunState};
+pub use stats::SyncStats;
+pub use strategy::Strategy;
+pub use tenant::Tenant;

@@ -1,0 +1,169 @@
+//! A run: one execution of one strategy for one tenant.
+
+use std::collections::BTreeMap;
+
+use category_mirror_proto::v1;
+use chrono::{DateTime, Utc};
+
+use super::{Change, ChangeCounts, Plan, Strategy, wire};
+
+open_enum! {
+    /// Where a run is in its life.
+    RunState {
+        /// Accepted and durable, waiting for a worker: at first, or for its next attempt.
+        Queued = 1, "queued";
+        /// An attempt is under way.
+        Running = 2, "running";
+        /// Terminal: it did what was asked, which may be nothing.
+        Succeeded = 3, "succeeded";
+        /// Terminal: it stopped at an error.
+        Failed = 4, "failed";
+        /// Terminal: it was not carried out, on purpose.
+        Skipped = 5, "skipped";
+        /// Terminal: somebody cancelled it before it wrote.
+        Cancelled = 6, "cancelled";
+    }
+}
+
+impl RunState {
+    /// Whether the run will never change again, as far as this client knows the state; see [`Run::is_terminal`].
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Skipped | Self::Cancelled)
+    }
+}
+
+/// One execution of one strategy for one tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Run {
+    /// `tenants/{tenant}/runs/{run}`.
+    pub name: String,
+    /// `tenants/{tenant}`.
+    pub tenant: String,
+    /// The tenant's organization when the run was accepted, `organizations/{organization}`.
+    pub organization: Option<String>,
+    /// The batch it belongs to, `batches/{batch}`.
+    pub batch: Option<String>,
+    /// Which side wins.
+    pub strategy: Strategy,
+    /// Whether it only plans.
+    pub dry_run: bool,
+    /// Where it is in its life.
+    pub state: RunState,
+    /// Grows with every change of the run, from 1.
+    pub revision: i64,
+    /// The attempt under way or made last, from 1; 0 before the first.
+    pub attempt: i32,
+    /// How many attempts there may be.
+    pub max_attempts: i32,
+    /// Attempts that a shutdown or a crash of the server cut short; they do not count.
+    pub handed_back_attempts: i32,
+    /// What it will change, or would. `None` before the first plan, and in lists.
+    pub plan: Option<Plan>,
+    /// What it wrote, over all attempts. Empty in lists.
+    pub written_changes: Vec<Change>,
+    /// How many changes of each kind: of the plan for a dry run, else of what was written.
+    pub counts: ChangeCounts,
+    /// Why it failed or was skipped, or why its last attempt failed, such as `UNMAPPED_PRIMARY`.
+    pub reason: Option<String>,
+    /// The error behind `reason`.
+    pub error: Option<RunError>,
+    /// Who asked: the subject of the caller's token.
+    pub caller: String,
+    /// The request id of the request that made it.
+    pub request_id: Option<String>,
+    /// Whether somebody asked to cancel it and it has not stopped yet.
+    pub cancel_requested: bool,
+    /// When it was accepted.
+    pub create_time: Option<DateTime<Utc>>,
+    /// When its first attempt began.
+    pub start_time: Option<DateTime<Utc>>,
+    /// When it reached a terminal state.
+    pub end_time: Option<DateTime<Utc>>,
+    /// When its next attempt is due, while it is queued.
+    pub next_attempt_time: Option<DateTime<Utc>>,
+}
+
+/// Why a run failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct RunError {
+    /// In UPPER_SNAKE_CASE, such as `UPSTREAM_UNAVAILABLE`.
+    pub reason: String,
+    /// What happened, for people.
+    pub message: String,
+    /// The attempt that met it.
+    pub attempt: i32,
+    /// The values of the message, for programs.
+    pub metadata: BTreeMap<String, String>,
+    /// The `details` of Google's own error, as JSON.
+    pub upstream_details_json: Option<String>,
+}
+
+/// What a request for a run was answered with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Mirrored {
+    /// The run, as it was then.
+    pub run: Run,
+    /// Whether it was live already, and the request joined it.
+    pub joined: bool,
+}
+
+impl Run {
+    /// Whether the run will never change again. True also for a terminal state that only a newer server knows.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        self.state.is_terminal() || self.end_time.is_some()
+    }
+
+    pub(crate) fn from_wire(wire: v1::Run) -> Self {
+        Self {
+            name: wire.name,
+            tenant: wire.tenant,
+            organization: wire::text(wire.organization),
+            batch: wire::text(wire.batch),
+            strategy: Strategy::from_wire(wire.strategy),
+            dry_run: wire.dry_run,
+            state: RunState::from_wire(wire.state),
+            revision: wire.revision,
+            attempt: wire.attempt,
+            max_attempts: wire.max_attempts,
+            handed_back_attempts: wire.handed_back_attempts,
+            plan: wire.plan.map(Plan::from_wire),
+            written_changes: wire.written_changes.into_iter().map(Change::from_wire).collect(),
+            counts: wire.counts.map(ChangeCounts::from_wire).unwrap_or_default(),
+            reason: wire::text(wire.reason),
+            error: wire.error.map(RunError::from_wire),
+            caller: wire.caller,
+            request_id: wire::text(wire.request_id),
+            cancel_requested: wire.cancel_requested,
+            create_time: wire::time(wire.create_time),
+            start_time: wire::time(wire.start_time),
+            end_time: wire::time(wire.end_time),
+            next_attempt_time: wire::time(wire.next_attempt_time),
+        }
+    }
+}
+
+impl Mirrored {
+    pub(crate) fn from_wire(wire: v1::MirrorCategoriesResponse) -> Option<Self> {
+        Some(Self { run: Run::from_wire(wire.run?), joined: wire.joined })
+    }
+}
+
+impl RunError {
+    fn from_wire(wire: v1::RunError) -> Self {
+        Self {
+            reason: wire.reason,
+            message: wire.message,
+            attempt: wire.attempt,
+            metadata: wire.metadata.into_iter().collect(),
+            upstream_details_json: wire::text(wire.upstream_details_json),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The requests: what is required was an argument of the client's method, the rest is a method here, `send` ends it.
+//!
+//! What may be sent twice is: reads; writes that say how things shall be (update, set, cancel); and asking for a run, because
+//! of its request id. Create and delete are not: the second would fail on what the first had done.
+
+/// A request with one answer: the struct, and how it is sent.
+macro_rules! request {
+    ($(#[$doc:meta])* $name:ident($message:ty) -> $answer:ty {
+        $service:ident.$rpc:ident, $repeat:ident, $take:expr
+    }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        #[must_use = "a request does nothing until it is sent"]
+        pub struct $name {
+            client: $crate::Client,
+            message: $message,
+        }
+
+        impl $name {
+            /// Sends it.
+            ///
+            /// # Errors
+            ///
+            /// What the server answered, or why there is no answer.
+            pub async fn send(self) -> Result<$answer, $crate::Error> {
+                let rpc = |channel, request| async move {
+                    let service = $service::new(channel);
+                    service.max_decoding_message_size($crate::client::MAX_ANSWER_BYTES).$rpc(request).await
+                };
+                let answer = self.client.call($crate::client::Repeat::$repeat, self.message, rpc).await?;
+                let answer: Option<$answer> = $take(answer);
+                answer.ok_or_else(|| {
+                    $crate::Error::new($crate::Code::Internal, concat!("an empty answer to ", stringify!($rpc)))
+                })
+            }
+        }
+    };
+}
+
+/// A request for a list: the struct, its page size, and the stream.
+macro_rules! list_request {
+    ($(#[$doc:meta])* $name:ident($message:ident) -> $item:ident { $service:ident.$rpc:ident, $items:ident }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        #[must_use = "a request does nothing until it is sent"]
+        pub struct $name {
+            client: $crate::Client,
+            message: v1::$message,
+        }
+
+        impl $name {
+            /// How many items a page brings, at most 1000: 50 unless told otherwise. The stream has all pages in any case.
+            pub fn page_size(mut self, items: u16) -> Self {
+                self.message.page_size = items.into();
+                self
+            }
+
+            /// The items; each page is fetched when it is needed.
+            pub fn send(self) -> $crate::Items<$item> {
+                let client = self.client;
+                $crate::items::pages(self.message, move |page| {
+                    let client = client.clone();
+                    async move {
+                        let rpc = |channel, request| async move {
+                            let service = $service::new(channel);
+                            service.max_decoding_message_size($crate::client::MAX_ANSWER_BYTES).$rpc(request).await
+                        };
+                        let answer = client.call($crate::client::Repeat::Safe, page, rpc).await?;
+                        let items = answer.$items.into_iter().map($item::from_wire).collect();
+                        Ok((items, answer.next_page_token))
+                    }
+                })
+            }
+        }
+
+        impl $crate::items::Paged for v1::$message {
+            fn page_token(&mut self) -> &mut String {
+                &mut self.page_token
+            }
+        }
+    };
+}
+
+mod logs;
+mod platform_category;
+mod run;
+mod stats;
+mod tenant;
+mod tenant_categories;
+mod watch;
+
+pub use logs::ListSyncLogs;
+pub use platform_category::{
+    CreatePlatformCategory, DeletePlatformCategory, GetPlatformCategory, ListPlatformCategories, UpdatePlatformCategory,
+};
+pub use run::{CancelRun, GetLastRun, GetRun, Mirror};
+pub use stats::GetSyncStats;
+pub use tenant::{CreateTenant, DeleteTenant, GetTenant, ListTenants, UpdateTenant};
+pub use tenant_categories::{GetTenantCategories, SetTenantCategories};
+pub use watch::{WatchRun, WatchRuns};

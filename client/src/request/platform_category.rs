@@ -1,0 +1,126 @@
+//! Keeping the platform's categories and their mapping.
+
+use category_mirror_proto::v1::{self, category_service_client::CategoryServiceClient};
+
+use crate::{Client, PlatformCategory, names};
+
+const COLLECTION: &str = "platformCategories";
+
+impl Client {
+    /// Creates a platform category. Sent once, never retried.
+    pub fn create_platform_category(&self, slug: impl Into<String>) -> CreatePlatformCategory {
+        let category = v1::PlatformCategory { name: names::qualified(COLLECTION, slug), ..Default::default() };
+        let message = v1::CreatePlatformCategoryRequest { platform_category: Some(category) };
+        CreatePlatformCategory { client: self.clone(), message }
+    }
+
+    /// Gets a platform category by its slug or `platformCategories/{slug}`.
+    pub fn get_platform_category(&self, slug: impl Into<String>) -> GetPlatformCategory {
+        let message = v1::GetPlatformCategoryRequest { name: names::qualified(COLLECTION, slug) };
+        GetPlatformCategory { client: self.clone(), message }
+    }
+
+    /// Lists platform categories by slug.
+    pub fn list_platform_categories(&self) -> ListPlatformCategories {
+        ListPlatformCategories { client: self.clone(), message: v1::ListPlatformCategoriesRequest::default() }
+    }
+
+    /// Changes what is set on the request, and nothing else.
+    pub fn update_platform_category(&self, slug: impl Into<String>) -> UpdatePlatformCategory {
+        let category = v1::PlatformCategory { name: names::qualified(COLLECTION, slug), ..Default::default() };
+        let message = v1::UpdatePlatformCategoryRequest {
+            platform_category: Some(category),
+            update_mask: Some(Default::default()),
+        };
+        UpdatePlatformCategory { client: self.clone(), message }
+    }
+
+    /// Deletes a platform category that no tenant has. Sent once, never retried.
+    pub fn delete_platform_category(&self, slug: impl Into<String>) -> DeletePlatformCategory {
+        let message = v1::DeletePlatformCategoryRequest { name: names::qualified(COLLECTION, slug) };
+        DeletePlatformCategory { client: self.clone(), message }
+    }
+}
+
+request! {
+    /// Asks for a new platform category; see [`Client::create_platform_category`].
+    CreatePlatformCategory(v1::CreatePlatformCategoryRequest) -> PlatformCategory {
+        CategoryServiceClient.create_platform_category, Never,
+        |a: v1::CreatePlatformCategoryResponse| a.platform_category.map(PlatformCategory::from_wire)
+    }
+}
+
+request! {
+    /// Asks for a platform category; see [`Client::get_platform_category`].
+    GetPlatformCategory(v1::GetPlatformCategoryRequest) -> PlatformCategory {
+        CategoryServiceClient.get_platform_category, Safe,
+        |a: v1::GetPlatformCategoryResponse| a.platform_category.map(PlatformCategory::from_wire)
+    }
+}
+
+list_request! {
+    /// Asks for platform categories; see [`Client::list_platform_categories`].
+    ListPlatformCategories(ListPlatformCategoriesRequest) -> PlatformCategory {
+        CategoryServiceClient.list_platform_categories, platform_categories
+    }
+}
+
+impl ListPlatformCategories {
+    /// Whether to list only those without a mapping. False unless told otherwise.
+    pub fn unmapped_only(mut self, unmapped_only: bool) -> Self {
+        self.message.unmapped_only = unmapped_only;
+        self
+    }
+}
+
+request! {
+    /// Asks to change a platform category; see [`Client::update_platform_category`].
+    UpdatePlatformCategory(v1::UpdatePlatformCategoryRequest) -> PlatformCategory {
+        CategoryServiceClient.update_platform_category, Safe,
+        |a: v1::UpdatePlatformCategoryResponse| a.platform_category.map(PlatformCategory::from_wire)
+    }
+}
+
+request! {
+    /// Asks to delete a platform category; see [`Client::delete_platform_category`].
+    DeletePlatformCategory(v1::DeletePlatformCategoryRequest) -> () {
+        CategoryServiceClient.delete_platform_category, Never, |_: v1::DeletePlatformCategoryResponse| Some(())
+    }
+}
+
+impl CreatePlatformCategory {
+    /// The platform's name for people, 1 to 200 characters.
+    pub fn display_name(mut self, name: impl Into<String>) -> Self {
+        self.message.platform_category.get_or_insert_default().display_name = name.into();
+        self
+    }
+
+    /// The GBP category it maps to, `gcid:bakery` or `categories/gcid:bakery`. Without it, it is unmapped.
+    pub fn gbp_category(mut self, category: impl Into<String>) -> Self {
+        self.message.platform_category.get_or_insert_default().gbp_category = names::qualified("categories", category);
+        self
+    }
+}
+
+impl UpdatePlatformCategory {
+    /// The platform's name for people, 1 to 200 characters.
+    pub fn display_name(self, name: impl Into<String>) -> Self {
+        self.set("display_name", |category| category.display_name = name.into())
+    }
+
+    /// The GBP category it maps to, `gcid:bakery` or `categories/gcid:bakery`.
+    pub fn gbp_category(self, category: impl Into<String>) -> Self {
+        self.set("gbp_category", |it| it.gbp_category = names::qualified("categories", category))
+    }
+
+    /// Takes its mapping away.
+    pub fn clear_gbp_category(self) -> Self {
+        self.gbp_category("")
+    }
+
+    fn set(mut self, field: &str, write: impl FnOnce(&mut v1::PlatformCategory)) -> Self {
+        write(self.message.platform_category.get_or_insert_default());
+        self.message.update_mask.get_or_insert_default().paths.push(field.to_owned());
+        self
+    }
+}

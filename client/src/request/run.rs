@@ -1,0 +1,85 @@
+//! Asking for a run, and about one.
+
+use category_mirror_proto::v1::{self, category_mirror_service_client::CategoryMirrorServiceClient};
+use uuid::Uuid;
+
+use crate::{Client, Mirrored, Run, Strategy, names};
+
+impl Client {
+    /// Asks for a run that mirrors the categories of `tenant`, an id or `tenants/{id}`. The answer comes at once, the run is then
+    /// durable; [`watch_run`](Self::watch_run) tells how it goes on.
+    pub fn mirror(&self, tenant: impl Into<String>, strategy: Strategy) -> Mirror {
+        let target = v1::mirror_categories_request::Target::Tenant(names::qualified("tenants", tenant));
+        let message = v1::MirrorCategoriesRequest {
+            strategy: strategy.to_wire(),
+            target: Some(target),
+            dry_run: false,
+            // What makes repeating safe.
+            request_id: Uuid::now_v7().to_string(),
+        };
+        Mirror { client: self.clone(), message }
+    }
+
+    /// Gets a run by `tenants/{tenant}/runs/{run}`, or by its id alone, with its plan and what it wrote.
+    pub fn get_run(&self, name: impl Into<String>) -> GetRun {
+        GetRun { client: self.clone(), message: v1::GetRunRequest { name: names::run(name) } }
+    }
+
+    /// Gets the run of a tenant and strategy that was accepted last.
+    pub fn get_last_run(&self, tenant: impl Into<String>, strategy: Strategy) -> GetLastRun {
+        let message =
+            v1::GetLastRunRequest { tenant: names::qualified("tenants", tenant), strategy: strategy.to_wire() };
+        GetLastRun { client: self.clone(), message }
+    }
+
+    /// Cancels a run: a queued one at once, a running one before it writes. A terminal run is returned as it is.
+    pub fn cancel_run(&self, name: impl Into<String>) -> CancelRun {
+        CancelRun { client: self.clone(), message: v1::CancelRunRequest { name: names::run(name) } }
+    }
+}
+
+impl Mirror {
+    /// Whether only to plan, and to write to neither side. False unless told otherwise.
+    pub fn dry_run(mut self, dry_run: bool) -> Self {
+        self.message.dry_run = dry_run;
+        self
+    }
+
+    /// Names this request, at most 128 printable ASCII characters, so that sending it again within 24 h, also from another
+    /// process, returns the first answer. Without it the client makes one up for its own retries.
+    pub fn request_id(mut self, id: impl Into<String>) -> Self {
+        self.message.request_id = id.into();
+        self
+    }
+}
+
+request! {
+    /// Asks for a run; see [`Client::mirror`].
+    ///
+    /// After `UNAVAILABLE` or `DEADLINE_EXCEEDED` the run may have been accepted: sending the same
+    /// [`request_id`](Self::request_id) again tells, or makes it so.
+    Mirror(v1::MirrorCategoriesRequest) -> Mirrored {
+        CategoryMirrorServiceClient.mirror_categories, Safe, Mirrored::from_wire
+    }
+}
+
+request! {
+    /// Asks for one run; see [`Client::get_run`].
+    GetRun(v1::GetRunRequest) -> Run {
+        CategoryMirrorServiceClient.get_run, Safe, |a: v1::GetRunResponse| a.run.map(Run::from_wire)
+    }
+}
+
+request! {
+    /// Asks for the newest run of a tenant and strategy; see [`Client::get_last_run`].
+    GetLastRun(v1::GetLastRunRequest) -> Run {
+        CategoryMirrorServiceClient.get_last_run, Safe, |a: v1::GetLastRunResponse| a.run.map(Run::from_wire)
+    }
+}
+
+request! {
+    /// Asks to cancel a run; see [`Client::cancel_run`].
+    CancelRun(v1::CancelRunRequest) -> Run {
+        CategoryMirrorServiceClient.cancel_run, Safe, |a: v1::CancelRunResponse| a.run.map(Run::from_wire)
+    }
+}

@@ -1,0 +1,70 @@
+//! How often, and after what wait, to try again.
+
+use std::time::Duration;
+
+/// The longest wait that a server can ask of a stream. One that asks for more gets its error shown to the caller.
+const LONGEST_ASKED: Duration = Duration::from_secs(300);
+
+/// How often something is tried, and how long the waits between are: they double, and a random half of each is left out,
+/// so that many clients do not come back at the same moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPolicy {
+    attempts: u32,
+    first_delay: Duration,
+    max_delay: Duration,
+}
+
+impl RetryPolicy {
+    /// Waits that begin at `first_delay` and double up to `max_delay`, between at most `attempts` tries (the first one counts).
+    #[must_use]
+    pub const fn new(attempts: u32, first_delay: Duration, max_delay: Duration) -> Self {
+        Self { attempts, first_delay, max_delay }
+    }
+
+    /// One try.
+    #[must_use]
+    pub const fn never() -> Self {
+        Self::new(1, Duration::ZERO, Duration::ZERO)
+    }
+
+    /// For calls: 4 tries, 100 ms to 2 s.
+    pub(crate) const CALLS: Self = Self::new(4, Duration::from_millis(100), Duration::from_secs(2));
+
+    /// For streams that were up: 12 tries, 100 ms to 5 s; about half a minute, which outlasts a restart of the server.
+    pub(crate) const STREAMS: Self = Self::new(12, Duration::from_millis(100), Duration::from_secs(5));
+
+    /// The wait after `failures` failed tries, never less than the server `asked` for. `None`: give up.
+    pub(crate) fn delay(&self, failures: u32, asked: Option<Duration>) -> Option<Duration> {
+        let asked = asked.unwrap_or_default();
+        if failures >= self.attempts || asked > LONGEST_ASKED {
+            return None;
+        }
+        let factor = 2_u32.saturating_pow(failures.saturating_sub(1));
+        let full = self.first_delay.saturating_mul(factor).min(self.max_delay);
+        Some(full.mul_f64(1.0 - fastrand::f64() / 2.0).max(asked))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_limit_and_end() {
+        let policy = RetryPolicy::new(5, Duration::from_millis(100), Duration::from_millis(300));
+        for (failures, full) in [(1, 100), (2, 200), (3, 300), (4, 300)] {
+            let delay = policy.delay(failures, None).expect("one more try");
+            let full = Duration::from_millis(full);
+            assert!(delay > full / 2 - Duration::from_millis(1) && delay <= full, "{failures}: {delay:?}");
+        }
+        assert_eq!(policy.delay(5, None), None);
+        assert_eq!(RetryPolicy::never().delay(1, None), None);
+    }
+
+    #[test]
+    fn the_server_can_ask_for_more_but_not_for_hours() {
+        let policy = RetryPolicy::new(5, Duration::from_millis(1), Duration::from_millis(1));
+        assert_eq!(policy.delay(1, Some(Duration::from_secs(7))), Some(Duration::from_secs(7)));
+        assert_eq!(policy.delay(1, Some(Duration::from_secs(3600))), None);
+    }
+}

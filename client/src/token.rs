@@ -1,0 +1,43 @@
+//! Where the bearer token comes from.
+
+use std::{error::Error, future::Future, pin::Pin};
+
+/// What a [`TokenProvider`] returns.
+pub type TokenFuture<'a> = Pin<Box<dyn Future<Output = Result<String, Box<dyn Error + Send + Sync>>> + Send + 'a>>;
+
+/// Gives the bearer token for a call. It is asked before every attempt, so it can renew, and should cache.
+///
+/// A string is the provider that always gives that string; an async closure is one too:
+///
+/// ```
+/// # use category_mirror_client::Client;
+/// # async fn fetch() -> Result<String, std::io::Error> { unimplemented!() }
+/// let fixed = Client::builder("https://mirror.example.com").token("eyJ…");
+/// let renewed = Client::builder("https://mirror.example.com").token(|| async { Ok(fetch().await?) });
+/// ```
+pub trait TokenProvider: Send + Sync + 'static {
+    /// The token, without the word `Bearer`. An error fails the call as `UNAUTHENTICATED`, with its text.
+    fn token(&self) -> TokenFuture<'_>;
+}
+
+impl TokenProvider for String {
+    fn token(&self) -> TokenFuture<'_> {
+        Box::pin(std::future::ready(Ok(self.clone())))
+    }
+}
+
+impl TokenProvider for &'static str {
+    fn token(&self) -> TokenFuture<'_> {
+        Box::pin(std::future::ready(Ok((*self).to_owned())))
+    }
+}
+
+impl<F, Fut> TokenProvider for F
+where
+    F: Fn() -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<String, Box<dyn Error + Send + Sync>>> + Send + 'static,
+{
+    fn token(&self) -> TokenFuture<'_> {
+        Box::pin(self())
+    }
+}
