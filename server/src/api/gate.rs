@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures::future::{Either, Ready, ready};
+use futures::future::BoxFuture;
 use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
@@ -56,32 +56,40 @@ pub struct Gate<S> {
 
 impl<S, B> Service<Request<B>> for Gate<S>
 where
-    S: Service<Request<B>, Response = Response<Body>>,
+    S: Service<Request<B>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = S::Error;
-    type Future = Either<S::Future, Ready<Result<Self::Response, S::Error>>>;
+    type Future = BoxFuture<'static, Result<Self::Response, S::Error>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        match self.rules.admit(request.uri().path(), request.headers()) {
-            Ok(caller) => {
-                if let Some(caller) = caller {
-                    request.extensions_mut().insert(caller);
+        // The service that is ready goes with the call; its clone waits for the next one.
+        let inner = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, inner);
+        let rules = self.rules.clone();
+        Box::pin(async move {
+            match rules.admit(request.uri().path(), request.headers()).await {
+                Ok(caller) => {
+                    if let Some(caller) = caller {
+                        request.extensions_mut().insert(caller);
+                    }
+                    inner.call(request).await
                 }
-                Either::Left(self.inner.call(request))
+                Err(error) => Ok(status(error).into_http()),
             }
-            Err(error) => Either::Right(ready(Ok(status(error).into_http()))),
-        }
+        })
     }
 }
 
 impl GateLayer {
     /// `None`: the path is open.
-    fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Option<Caller>, Error> {
+    async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Option<Caller>, Error> {
         if OPEN.iter().any(|open| path.starts_with(open)) {
             return Ok(None);
         }
@@ -89,8 +97,8 @@ impl GateLayer {
             return Err(Error::Draining);
         }
         let token = bearer(headers)?;
-        let caller =
-            self.verifier.verify(token, chrono::Utc::now()).map_err(|no| Error::Unauthenticated(no.to_string()))?;
+        let caller = self.verifier.verify(token, chrono::Utc::now()).await;
+        let caller = caller.map_err(|rejected| Error::Unauthenticated(rejected.to_string()))?;
         let required = required_role(path);
         if caller.role.is_none_or(|role| role < required) {
             let wanted = if required == Role::Admin { "`admin`" } else { "`viewer` or `admin`" };

@@ -2,6 +2,7 @@
 
 mod database;
 mod demo;
+mod emulator;
 mod migrate;
 mod serve;
 mod token;

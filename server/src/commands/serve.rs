@@ -1,13 +1,11 @@
 //! `category-mirror serve`
 
-use tokio::{net::TcpListener, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
+use tokio::net::TcpListener;
 
-use super::{CommandError, database::Database};
+use super::{CommandError, database::Database, emulator::RunningEmulator};
 use crate::{
     auth::Verifier,
     config::{ConfigError, GbpChoice, ServeArgs},
-    emulator::Emulator,
     gbp,
     serve::{Config, Listeners, serve},
 };
@@ -62,7 +60,7 @@ fn require_settings(args: &ServeArgs) -> Result<(), ConfigError> {
     if args.gbp.gbp_endpoint.is_none() {
         missing.push("GBP_ENDPOINT (which Google Business Profile)");
     }
-    if !args.auth.is_configured() {
+    if !args.auth.has_verification_key() {
         missing.push("AUTH_HS256_SECRET_FILE, AUTH_PUBLIC_KEY_FILE, AUTH_JWKS_FILE or AUTH_JWKS_URL (which keys)");
     }
     if missing.is_empty() {
@@ -72,7 +70,7 @@ fn require_settings(args: &ServeArgs) -> Result<(), ConfigError> {
 }
 
 async fn verifier(args: &ServeArgs) -> Result<Verifier, CommandError> {
-    if args.auth.is_configured() {
+    if args.auth.has_verification_key() {
         return Verifier::from_args(&args.auth).await.map_err(|error| ConfigError(error.to_string()).into());
     }
     Verifier::development(&args.database.data_dir(args.dev)?).map_err(|error| ConfigError(error.to_string()).into())
@@ -80,31 +78,6 @@ async fn verifier(args: &ServeArgs) -> Result<Verifier, CommandError> {
 
 async fn bind(name: &str, address: std::net::SocketAddr) -> Result<TcpListener, ConfigError> {
     TcpListener::bind(address).await.map_err(|error| ConfigError(format!("{name}={address}: {error}")))
-}
-
-/// An emulator that runs inside this process.
-pub(super) struct RunningEmulator {
-    pub(super) endpoint: String,
-    stop: CancellationToken,
-    task: JoinHandle<std::io::Result<()>>,
-}
-
-impl RunningEmulator {
-    /// Starts one with the demo's locations.
-    pub(super) async fn start(address: std::net::SocketAddr) -> Result<Self, ConfigError> {
-        let emulator = Emulator::bind(address)
-            .await
-            .map_err(|error| ConfigError(format!("GBP_EMULATOR_LISTEN_ADDR={address}: {error}")))?;
-        emulator.seed_demo();
-        let (endpoint, stop) = (emulator.endpoint(), CancellationToken::new());
-        let task = tokio::spawn(emulator.serve(stop.clone().cancelled_owned()));
-        Ok(Self { endpoint, stop, task })
-    }
-
-    pub(super) async fn stop(self) {
-        self.stop.cancel();
-        let _ = self.task.await;
-    }
 }
 
 async fn google(args: &ServeArgs) -> Result<(gbp::Client, Option<RunningEmulator>), CommandError> {

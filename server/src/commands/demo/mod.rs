@@ -1,0 +1,27 @@
+//! `category-mirror demo`: the whole product at work, with nothing configured, in under a minute.
+
+mod sample;
+mod screen;
+mod stage;
+mod tour;
+
+use self::{screen::Screen, stage::Stage};
+use super::{CommandError, shutdown_signal};
+use crate::config::DemoArgs;
+
+/// Plays the demo; with `--keep` it goes on serving until Ctrl-C.
+pub(super) async fn run(args: DemoArgs) -> Result<(), CommandError> {
+    let screen = Screen::new();
+    screen.say("Starting a PostgreSQL, an emulator of Google Business Profile, and the service.");
+    let stage = Stage::open(&args).await?;
+    let played = tokio::select! {
+        played = tour::play(&stage, &screen) => played,
+        () = shutdown_signal() => Err(CommandError::Failed("interrupted".to_owned())),
+    };
+    if played.is_ok() && args.keep {
+        stage.explain(&screen);
+        shutdown_signal().await;
+    }
+    stage.close().await;
+    played
+}
