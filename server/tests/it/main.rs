@@ -1,5 +1,7 @@
-//! The integration tests: one binary, so that they share one PostgreSQL. Each test has a database of its own.
+//! The integration tests: one binary, so that they share one PostgreSQL. Each test has a database of its own, and everything speaks
+//! real HTTP to real processes on loopback.
 
 mod database;
+mod gbp;
 mod migrations;
 mod postgres;

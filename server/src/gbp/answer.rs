@@ -1,0 +1,47 @@
+//! An answer with its status, not yet understood.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde::de::DeserializeOwned;
+
+use crate::domain::{Failure, FailureReason};
+
+/// An answer as it came.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// The status.
+    pub(super) status: StatusCode,
+    /// How long the other side asks to wait, bounded.
+    pub(super) retry_after: Option<Duration>,
+    /// Whether it calls itself JSON.
+    pub(super) is_json: bool,
+    /// What it calls itself, bounded.
+    pub(super) content_type: String,
+    /// The complete body, or why there is none.
+    pub(super) body: Result<Vec<u8>, Failure>,
+}
+
+impl Answer {
+    /// Reads the body as `T`.
+    ///
+    /// # Errors
+    /// `UPSTREAM_INVALID` when it is no complete JSON of that form, or does not call itself JSON: a proxy's page is no answer.
+    pub(super) fn json<T: DeserializeOwned>(&self, label: &str) -> Result<T, Failure> {
+        let body = self.body.as_ref().map_err(Clone::clone)?;
+        if !self.is_json {
+            return Err(unreadable(label, format_args!("the answer is `{}`, not JSON", self.content_type)));
+        }
+        // The parser's own message can repeat the text, and that of a token's answer is secret.
+        serde_json::from_slice(body).map_err(|error| {
+            let what = if error.is_data() { "not of the expected form" } else { "not complete JSON" };
+            let (line, column) = (error.line(), error.column());
+            unreadable(label, format_args!("the answer is {what} (line {line}, column {column})"))
+        })
+    }
+}
+
+/// The failure of an answer that came but cannot be used.
+pub(super) fn unreadable(label: &str, what: impl std::fmt::Display) -> Failure {
+    Failure::transient(FailureReason::UpstreamInvalid, format!("{label}: {what}"))
+}

@@ -1,0 +1,130 @@
+//! What a caller may do, one type each: code that holds no [`Writer`] cannot write.
+
+use reqwest::Method;
+use serde_json::json;
+
+use super::{Client, Location, answer::Answer, client::Call, google_error::GoogleError, location::WireLocation};
+use crate::domain::{CategorySet, Failure, GbpCategory, LocationId, Objection, Retry};
+
+/// Reads locations.
+#[derive(Debug, Clone)]
+pub struct Reader(pub(super) Client);
+
+/// Has Google check updates, which changes nothing.
+#[derive(Debug, Clone)]
+pub struct Validator(pub(super) Client);
+
+/// Updates locations.
+#[derive(Debug, Clone)]
+pub struct Writer(pub(super) Client);
+
+/// How a write failed: what matters next is whether it may have happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WriteFailure {
+    /// Certainly not written: it never left, or Google refused it.
+    Refused(Failure),
+    /// Perhaps written: it left, and no answer that can be understood came back. Read before anything is written again.
+    Unknown(Failure),
+}
+
+impl WriteFailure {
+    pub(super) fn new(is_certain: bool, failure: Failure) -> Self {
+        if is_certain { Self::Refused(failure) } else { Self::Unknown(failure) }
+    }
+
+    /// The failure alone, where it does not matter what became of the call.
+    #[must_use]
+    pub fn into_failure(self) -> Failure {
+        match self {
+            Self::Refused(failure) | Self::Unknown(failure) => failure,
+        }
+    }
+}
+
+impl Reader {
+    /// Reads a location.
+    ///
+    /// # Errors
+    /// The class of each of Google's answers; `UPSTREAM_INVALID` for one that is incomplete or about another location.
+    pub async fn location(&self, id: &LocationId) -> Result<Location, Failure> {
+        let call = Call {
+            name: "locations.get",
+            method: Method::GET,
+            location: id,
+            // Categories whole: a path into them is an error.
+            query: &[("readMask", "name,title,categories,metadata")],
+            body: None,
+        };
+        let answer = self.0.call(&call).await.map_err(WriteFailure::into_failure)?;
+        if !answer.status.is_success() {
+            return Err(call.refused(&answer).into_failure());
+        }
+        location(&call, &answer)
+    }
+}
+
+impl Validator {
+    /// Asks Google whether it would accept `categories` as all the location's categories. No objections: it would.
+    ///
+    /// # Errors
+    /// Everything that is no verdict about the update: no access, no such location, no quota, no answer.
+    pub async fn validate(&self, id: &LocationId, categories: &CategorySet) -> Result<Vec<Objection>, Failure> {
+        let query = [("updateMask", "categories"), ("validateOnly", "true")];
+        let call = patch(id, categories, &query);
+        let answer = self.0.call(&call).await.map_err(WriteFailure::into_failure)?;
+        if answer.status.is_success() {
+            return accepted(&call, &answer).map(|()| Vec::new());
+        }
+        let failure = call.refused(&answer).into_failure();
+        let verdict = answer.body.as_ref().ok().and_then(|body| GoogleError::parse(body));
+        match verdict {
+            Some(error) if answer.status == 400 && failure.retry == Retry::Never => Ok(error.objections()),
+            _ => Err(failure),
+        }
+    }
+}
+
+impl Writer {
+    /// Replaces all the location's categories, in one request that is sent once. The answer is the location as Google says it now is.
+    ///
+    /// # Errors
+    /// [`WriteFailure`] tells a write that did not happen from one that may have.
+    pub async fn replace_categories(
+        &self,
+        id: &LocationId,
+        categories: &CategorySet,
+    ) -> Result<Location, WriteFailure> {
+        let query = [("updateMask", "categories")];
+        let call = patch(id, categories, &query);
+        let answer = self.0.call(&call).await?;
+        if !answer.status.is_success() {
+            return Err(call.refused(&answer));
+        }
+        location(&call, &answer).map_err(WriteFailure::Unknown)
+    }
+}
+
+/// An update of the whole field: with the primary alone, Google would remove the additional ones, so both are always sent.
+fn patch<'a>(location: &'a LocationId, categories: &CategorySet, query: &'a [(&'a str, &'a str)]) -> Call<'a> {
+    // The name is all that Google needs; a display name would only be another language's.
+    let named = |category: &GbpCategory| json!({"name": category.gcid.resource_name()});
+    let additional: Vec<_> = categories.additional().iter().map(named).collect();
+    let body = json!({"categories": {
+        "primaryCategory": named(categories.primary()),
+        "additionalCategories": additional,
+    }});
+    Call { name: "locations.patch", method: Method::PATCH, location, query, body: Some(body) }
+}
+
+fn location(call: &Call<'_>, answer: &Answer) -> Result<Location, Failure> {
+    let label = call.label();
+    answer.json::<WireLocation>(&label)?.checked(&label, call.location)
+}
+
+/// A validation that succeeds answers `{}`, or nothing at all.
+fn accepted(call: &Call<'_>, answer: &Answer) -> Result<(), Failure> {
+    match &answer.body {
+        Ok(body) if body.is_empty() => Ok(()),
+        _ => answer.json::<serde_json::Map<_, _>>(&call.label()).map(drop),
+    }
+}

@@ -1,0 +1,176 @@
+//! What proves to Google who we are.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Map, Value};
+
+use super::{Secret, token};
+
+/// Bytes of a credentials file that are read; the real one has some hundred.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// Credentials for Google. `Debug` shows no secret.
+#[derive(Debug, Clone)]
+pub enum Credentials {
+    /// An access token that cannot be renewed, for the emulator and for tests.
+    AccessToken(Secret),
+    /// A person's consent, from which access tokens are made.
+    AuthorizedUser {
+        /// The OAuth client's id.
+        client_id: String,
+        /// The OAuth client's secret.
+        client_secret: Secret,
+        /// The consent.
+        refresh_token: Secret,
+    },
+}
+
+/// Credentials that cannot be used. The values are never repeated.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialsError {
+    /// The file cannot be read.
+    #[error("`{}` cannot be read: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is too long to be a credentials file.
+    #[error("`{}` is longer than {MAX_FILE} bytes", path.display())]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is no JSON object.
+    #[error("`{}` is not a JSON object", path.display())]
+    NotJson {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is for another kind of credentials.
+    #[error("`{}`: the field `type` must be `authorized_user`", path.display())]
+    Type {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A field is missing, empty or no text.
+    #[error("`{}`: the field `{field}` must be a text that is not empty", path.display())]
+    Field {
+        /// The file.
+        path: PathBuf,
+        /// The field.
+        field: &'static str,
+    },
+    /// The access token cannot be sent in a header.
+    #[error("the access token must be 1 to {} printable ASCII characters without spaces", token::MAX_TOKEN)]
+    AccessToken,
+}
+
+impl Credentials {
+    /// A fixed access token.
+    ///
+    /// # Errors
+    /// [`CredentialsError::AccessToken`] when it cannot be sent: it is empty, too long, or has a space or a line end.
+    pub fn access_token(text: String) -> Result<Self, CredentialsError> {
+        if token::is_token(&text) { Ok(Self::AccessToken(text.into())) } else { Err(CredentialsError::AccessToken) }
+    }
+
+    /// Reads the `authorized_user` JSON of Google's tools. A `token_uri` in it is ignored, as Google's tools do:
+    /// where the refresh token is sent is a setting of its own.
+    ///
+    /// # Errors
+    /// [`CredentialsError`] names the file, and the field that is wrong.
+    pub fn from_file(path: &Path) -> Result<Self, CredentialsError> {
+        let owned = || path.to_owned();
+        let unreadable = |source| CredentialsError::Unreadable { path: owned(), source };
+        let mut content = Vec::new();
+        let file = fs::File::open(path).map_err(unreadable)?;
+        io::Read::read_to_end(&mut io::Read::take(file, MAX_FILE + 1), &mut content).map_err(unreadable)?;
+        if content.len() as u64 > MAX_FILE {
+            return Err(CredentialsError::TooLong { path: owned() });
+        }
+        let fields: Map<String, Value> =
+            serde_json::from_slice(&content).map_err(|_| CredentialsError::NotJson { path: owned() })?;
+        if fields.get("type").and_then(Value::as_str) != Some("authorized_user") {
+            return Err(CredentialsError::Type { path: owned() });
+        }
+        let text = |field| match fields.get(field).and_then(Value::as_str) {
+            Some(text) if !text.trim().is_empty() => Ok(text.to_owned()),
+            _ => Err(CredentialsError::Field { path: owned(), field }),
+        };
+        Ok(Self::AuthorizedUser {
+            client_id: text("client_id")?,
+            client_secret: text("client_secret")?.into(),
+            refresh_token: text("refresh_token")?.into(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(content: &str) -> Result<Credentials, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("adc.json");
+        fs::write(&path, content).expect("written");
+        Credentials::from_file(&path).map_err(|error| {
+            let text = error.to_string();
+            text.replace(&path.display().to_string(), "FILE")
+        })
+    }
+
+    #[test]
+    fn googles_file_is_read_and_never_shown() {
+        let content = r#"{"type": "authorized_user", "client_id": "id", "client_secret": "hush1", "refresh_token": "hush2",
+            "quota_project_id": "p", "token_uri": "https://elsewhere"}"#;
+        let credentials = read(content).expect("valid");
+        let Credentials::AuthorizedUser { refresh_token, client_secret, .. } = &credentials else {
+            panic!("{credentials:?}")
+        };
+        assert_eq!((client_secret.reveal(), refresh_token.reveal()), ("hush1", "hush2"));
+        let shown = format!("{credentials:?}");
+        assert!(!shown.contains("hush") && shown.contains("[redacted]"), "{shown}");
+    }
+
+    #[test]
+    fn a_wrong_file_is_named_with_the_field_and_without_values() {
+        let not_json = "`FILE` is not a JSON object";
+        for (content, error) in [
+            ("", not_json),
+            ("[]", not_json),
+            (r#"{"refresh_token": "hush"#, not_json),
+            (r#"{"client_id": "hush"}"#, "`FILE`: the field `type` must be `authorized_user`"),
+            (r#"{"type": "service_account"}"#, "`FILE`: the field `type` must be `authorized_user`"),
+            (
+                r#"{"type": "authorized_user", "client_id": "i", "client_secret": "hush"}"#,
+                "`FILE`: the field `refresh_token` must be a text that is not empty",
+            ),
+            (
+                r#"{"type": "authorized_user", "client_id": 5, "refresh_token": "hush"}"#,
+                "`FILE`: the field `client_id` must be a text that is not empty",
+            ),
+            (
+                r#"{"type": "authorized_user", "client_id": "i", "client_secret": " "}"#,
+                "`FILE`: the field `client_secret` must be a text that is not empty",
+            ),
+        ] {
+            assert_eq!(read(content).expect_err("wrong"), error, "{content}");
+        }
+        assert_eq!(read(&" ".repeat(70_000)).expect_err("long"), "`FILE` is longer than 65536 bytes");
+        let missing = Credentials::from_file(Path::new("/nonexistent/adc.json")).expect_err("missing").to_string();
+        assert!(missing.starts_with("`/nonexistent/adc.json` cannot be read: "), "{missing}");
+    }
+
+    #[test]
+    fn a_fixed_token_must_fit_a_header() {
+        assert!(Credentials::access_token("ya29.a-b_c".to_owned()).is_ok());
+        for text in ["", " a", "a\n", "a b", "é", &"a".repeat(token::MAX_TOKEN + 1)] {
+            assert!(Credentials::access_token(text.to_owned()).is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! A location as Google answers it.
+
+use serde::Deserialize;
+
+use super::{answer::unreadable, text};
+use crate::domain::{CategorySet, Failure, GbpCategory, Gcid, LocationId};
+
+/// Characters of a name for people that are kept.
+const MAX_NAME: usize = 300;
+
+/// A location, from a complete answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// Its name for people; empty where the answer has none, as that of an update may.
+    pub title: String,
+    /// Its categories. `None`: the answer is complete, and the location has none.
+    pub categories: Option<CategorySet>,
+    /// Whether an edit of ours is still in review.
+    pub has_pending_edits: bool,
+    /// Whether the public sees something that Google changed.
+    pub has_google_updated: bool,
+}
+
+/// The answer's fields that are read; others may come and go.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WireLocation {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    title: String,
+    categories: Option<WireCategories>,
+    #[serde(default)]
+    metadata: WireMetadata,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireCategories {
+    primary_category: Option<WireCategory>,
+    #[serde(default)]
+    additional_categories: Vec<WireCategory>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireCategory {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    display_name: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct WireMetadata {
+    has_pending_edits: bool,
+    has_google_updated: bool,
+}
+
+impl WireLocation {
+    /// The location, if this is the answer for `id`.
+    ///
+    /// # Errors
+    /// `UPSTREAM_INVALID` when the answer is about another location or about none, or its categories are no set of Google's categories.
+    pub(super) fn checked(self, label: &str, id: &LocationId) -> Result<Location, Failure> {
+        if self.name != id.resource_name() {
+            return Err(unreadable(label, format_args!("the answer is about {}", quoted(&self.name))));
+        }
+        Ok(Location {
+            title: text::bounded(&self.title, MAX_NAME),
+            categories: self.categories.map(|categories| categories.checked(label)).transpose()?,
+            has_pending_edits: self.metadata.has_pending_edits,
+            has_google_updated: self.metadata.has_google_updated,
+        })
+    }
+}
+
+impl WireCategories {
+    fn checked(self, label: &str) -> Result<CategorySet, Failure> {
+        // Google requires a primary category, so a set without one was cut somewhere: not "no categories".
+        let primary =
+            self.primary_category.ok_or_else(|| unreadable(label, "the answer has categories and no primary one"))?;
+        let category = |wire: WireCategory| {
+            let gcid = Gcid::parse(&wire.name).map_err(|why| {
+                unreadable(label, format_args!("the answer has the category {}: {why}", quoted(&wire.name)))
+            })?;
+            Ok(GbpCategory::new(gcid, text::bounded(&wire.display_name, MAX_NAME)))
+        };
+        let additional = self.additional_categories.into_iter().map(category).collect::<Result<_, Failure>>()?;
+        CategorySet::new(category(primary)?, additional)
+            .map_err(|why| unreadable(label, format_args!("in the answer's categories, {why}")))
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("`{}`", text::bounded(text, 150))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::domain::FailureReason;
+
+    fn read(answer: Value) -> Result<Location, Failure> {
+        let wire: WireLocation = serde_json::from_value(answer).expect("of the expected form");
+        wire.checked("locations.get", &LocationId::parse("1").expect("valid"))
+    }
+
+    #[test]
+    fn d3_only_a_complete_answer_says_that_there_are_no_categories() {
+        assert_eq!(read(json!({"name": "locations/1", "title": "Shop"})).expect("complete").categories, None);
+        for incomplete in [
+            json!({}),
+            json!({"name": ""}),
+            json!({"name": "locations/2"}),
+            json!({"name": "locations/1", "categories": {}}),
+            json!({"name": "locations/1", "categories": {"additionalCategories": [{"name": "categories/gcid:a"}]}}),
+            json!({"name": "locations/1", "categories": {"primaryCategory": {}}}),
+        ] {
+            let failure = read(incomplete.clone()).expect_err("incomplete");
+            assert_eq!(failure.reason, FailureReason::UpstreamInvalid, "{incomplete}");
+        }
+    }
+
+    #[test]
+    fn d9_a_category_that_google_cannot_have_is_named_and_bounded() {
+        let with = |name: &str| {
+            json!({"name": "locations/1", "categories": {
+                "primaryCategory": {"name": "categories/gcid:a"},
+                "additionalCategories": [{"name": name}],
+            }})
+        };
+        let failure = read(with("categories/gcid:african-grocery-store")).expect_err("hyphens");
+        assert!(failure.message.contains("`categories/gcid:african-grocery-store`"), "{}", failure.message);
+        let failure = read(with(&"x".repeat(100_000))).expect_err("no gcid");
+        assert!(failure.message.len() < 400, "{}", failure.message.len());
+        let failure = read(with("categories/gcid:a")).expect_err("twice");
+        assert!(failure.message.contains("`gcid:a` is there more than once"), "{}", failure.message);
+    }
+}

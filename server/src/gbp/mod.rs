@@ -1,0 +1,28 @@
+//! Google Business Profile over HTTP: the only place that talks to Google, and exact about how each call ended.
+//!
+//! - What a caller may do is a type: whoever holds a [`Reader`] and a [`Validator`] cannot write.
+//! - Nothing is retried here, with one exception: a rejected access token is renewed and the call sent once more.
+//!   Whether and when to try again is the caller's decision, from [`Failure::retry`](crate::domain::Failure).
+//! - A write that was sent and not answered is [`WriteFailure::Unknown`], never a guess.
+//! - Answers come from outside: what is read and what is kept is bounded, and an incomplete answer is an error, not an empty one.
+
+mod answer;
+mod capability;
+mod classify;
+mod client;
+mod credentials;
+mod endpoint;
+mod exchange;
+mod google_error;
+mod location;
+mod retry_after;
+mod secret;
+mod text;
+mod token;
+
+pub use capability::{Reader, Validator, WriteFailure, Writer};
+pub use client::{Client, Config, ConfigError};
+pub use credentials::{Credentials, CredentialsError};
+pub use endpoint::{Endpoint, InvalidEndpoint};
+pub use location::Location;
+pub use secret::Secret;

@@ -1,0 +1,63 @@
+//! Bounds for what others wrote, before it is kept, shown or logged.
+
+use serde_json::Value;
+
+/// Characters of a failure's message that are kept.
+pub(super) const MAX_MESSAGE: usize = 1000;
+
+/// Bytes of JSON that are kept of one error's details; Google's own are far below.
+const MAX_DETAILS: usize = 16 * 1024;
+
+/// At most `max` characters of `text`. Control characters become spaces: a terminal would obey them, and PostgreSQL refuses NUL.
+pub(super) fn bounded(text: &str, max: usize) -> String {
+    let mut chars = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut kept: String = chars.by_ref().take(max).collect();
+    if chars.next().is_some() {
+        kept.pop();
+        kept.push('…');
+    }
+    kept
+}
+
+/// The entries of `details` that fit, whole and in their order, without control characters.
+pub(super) fn bounded_details(details: &[Value]) -> Vec<Value> {
+    let mut room = MAX_DETAILS;
+    let fits = |entry: &Value| {
+        let size = entry.to_string().len();
+        let fits = size <= room;
+        room -= if fits { size } else { 0 };
+        fits
+    };
+    details.iter().map(without_control).filter(fits).collect()
+}
+
+fn without_control(value: &Value) -> Value {
+    let clean = |text: &str| bounded(text, usize::MAX);
+    match value {
+        Value::String(text) => Value::String(clean(text)),
+        Value::Array(entries) => entries.iter().map(without_control).collect(),
+        Value::Object(fields) => fields.iter().map(|(key, value)| (clean(key), without_control(value))).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_at_characters_and_say_so() {
+        assert_eq!(bounded("ééé", 3), "ééé");
+        assert_eq!(bounded("éééé", 3), "éé…");
+        assert_eq!(bounded("a\0b\u{1b}[31m", 20), "a b [31m");
+    }
+
+    #[test]
+    fn details_lose_what_does_not_fit_and_control_characters() {
+        let huge = json!({"text": "x".repeat(MAX_DETAILS)});
+        let kept = bounded_details(&[json!({"a\0": ["b\n", 1]}), huge, json!("last")]);
+        assert_eq!(kept, [json!({"a ": ["b ", 1]}), json!("last")]);
+    }
+}

@@ -1,0 +1,227 @@
+//! Access tokens: made from a refresh token, shared by all calls, renewed by one of them at a time.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+use reqwest::{StatusCode, header::HeaderValue};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+
+use super::{
+    Credentials, Endpoint, Secret,
+    answer::{Answer, unreadable},
+    classify,
+    client::ConfigError,
+    exchange::{exchange, http_client},
+};
+use crate::domain::{Failure, FailureReason, Retry};
+
+/// The name of the call in messages.
+const LABEL: &str = "token renewal";
+/// Characters of an access token; Google promises at most 2,048.
+pub(super) const MAX_TOKEN: usize = 4096;
+/// A token is renewed this long before it expires, so that it does not expire on the way.
+const MARGIN: Duration = Duration::from_secs(60);
+/// How long a token is believed to last, whatever its maker says.
+const MAX_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// How long it is believed to last when its maker says nothing: Google's usual time.
+const USUAL_LIFE: u64 = 3600;
+
+/// The value of an `Authorization` header. Its `Debug` shows nothing.
+#[derive(Debug, Clone)]
+pub(super) struct Bearer {
+    /// The header's value, marked sensitive.
+    pub(super) header: HeaderValue,
+    /// Which renewal it came from.
+    round: u64,
+}
+
+/// Where access tokens come from.
+pub(super) enum TokenSource {
+    /// One that was given.
+    Fixed(Bearer),
+    /// Made anew from a refresh token.
+    Renewed(Box<Renewal>),
+}
+
+/// The shared state of the renewals.
+pub(super) struct Renewal {
+    http: reqwest::Client,
+    endpoint: Endpoint,
+    client_id: String,
+    client_secret: Secret,
+    refresh_token: Secret,
+    /// How many renewals have ended. Read without the lock: a call that waited for one shares its end, also a bad one.
+    rounds: AtomicU64,
+    /// Held during a renewal, so there is one at a time.
+    last: Mutex<Option<Result<Current, Failure>>>,
+}
+
+struct Current {
+    bearer: Bearer,
+    renew_at: Instant,
+}
+
+/// The token endpoint's good answer.
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+    expires_in: Option<u64>,
+    token_type: Option<String>,
+}
+
+/// Its bad answer. The description is left out: it may repeat what was sent.
+#[derive(Deserialize)]
+struct Denied {
+    error: String,
+}
+
+impl TokenSource {
+    /// Prepares, and asks for nothing yet.
+    pub(super) fn new(credentials: Credentials, endpoint: Endpoint, timeout: Duration) -> Result<Self, ConfigError> {
+        match credentials {
+            Credentials::AccessToken(token) => {
+                let header = header(token.reveal()).ok_or(ConfigError::AccessToken)?;
+                Ok(Self::Fixed(Bearer { header, round: 0 }))
+            }
+            Credentials::AuthorizedUser { client_id, client_secret, refresh_token } => {
+                Ok(Self::Renewed(Box::new(Renewal {
+                    http: http_client(&endpoint, timeout)?,
+                    endpoint,
+                    client_id,
+                    client_secret,
+                    refresh_token,
+                    rounds: AtomicU64::new(0),
+                    last: Mutex::new(None),
+                })))
+            }
+        }
+    }
+
+    /// A token for a call.
+    pub(super) async fn current(&self) -> Result<Bearer, Failure> {
+        match self {
+            Self::Fixed(bearer) => Ok(bearer.clone()),
+            Self::Renewed(renewal) => renewal.bearer(None).await,
+        }
+    }
+
+    /// Another token than the rejected one; `None` where there can be no other.
+    pub(super) async fn instead_of(&self, rejected: &Bearer) -> Result<Option<Bearer>, Failure> {
+        match self {
+            Self::Fixed(_) => Ok(None),
+            Self::Renewed(renewal) => renewal.bearer(Some(rejected)).await.map(Some),
+        }
+    }
+}
+
+impl Renewal {
+    async fn bearer(&self, rejected: Option<&Bearer>) -> Result<Bearer, Failure> {
+        let seen = self.rounds.load(Ordering::Acquire);
+        let mut last = self.last.lock().await;
+        match &*last {
+            Some(Ok(current)) if current.serves(rejected) => return Ok(current.bearer.clone()),
+            // It failed while this call waited; asking again at once would only queue up the timeouts.
+            Some(Err(failure)) if self.rounds.load(Ordering::Acquire) != seen => return Err(failure.clone()),
+            _ => {}
+        }
+        let round = self.rounds.load(Ordering::Acquire) + 1;
+        let renewed = self.renew(round).await;
+        let result = renewed.as_ref().map(|current| current.bearer.clone()).map_err(Clone::clone);
+        *last = Some(renewed);
+        self.rounds.store(round, Ordering::Release);
+        result
+    }
+
+    async fn renew(&self, round: u64) -> Result<Current, Failure> {
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("client_id", &self.client_id),
+            ("client_secret", self.client_secret.reveal()),
+            ("refresh_token", self.refresh_token.reveal()),
+        ];
+        // The life of the token begins before the answer arrives.
+        let asked = Instant::now();
+        let request = self.http.post(self.endpoint.url()).form(&form);
+        let answer = exchange(LABEL, request).await.map_err(|lost| lost.failure)?;
+        if !answer.status.is_success() {
+            return Err(denied(&answer));
+        }
+        let granted: Granted = answer.json(LABEL)?;
+        if granted.token_type.is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
+            return Err(unreadable(LABEL, "the token is of another type than `Bearer`"));
+        }
+        let header = header(&granted.access_token)
+            .ok_or_else(|| unreadable(LABEL, "the field `access_token` holds no access token"))?;
+        let life = Duration::from_secs(granted.expires_in.unwrap_or(USUAL_LIFE));
+        tracing::debug!(expires_in_s = life.as_secs(), "access token renewed");
+        Ok(Current { bearer: Bearer { header, round }, renew_at: asked + usable(life) })
+    }
+}
+
+impl Current {
+    fn serves(&self, rejected: Option<&Bearer>) -> bool {
+        Instant::now() < self.renew_at && rejected.is_none_or(|rejected| rejected.round != self.bearer.round)
+    }
+}
+
+/// How long a token is used of the life that it has.
+fn usable(life: Duration) -> Duration {
+    let life = life.min(MAX_LIFE);
+    // A short life keeps most of itself.
+    life - MARGIN.min(life / 10)
+}
+
+/// The failure of a renewal that was answered, but with no token.
+fn denied(answer: &Answer) -> Failure {
+    let error = answer.json::<Denied>(LABEL).ok().map(|denied| denied.error).filter(|error| is_error_code(error));
+    let refusal = matches!(answer.status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    match error {
+        Some(error) if refusal => {
+            let message = format!("{LABEL}: Google refuses the credentials: {error} ({})", answer.status);
+            Failure::permanent(FailureReason::CredentialsRejected, message).with("oauth_error", error)
+        }
+        // An OAuth server that refuses says why. This is something in front of it, or not it at all.
+        _ => {
+            let reason = match answer.status.as_u16() {
+                429 => FailureReason::QuotaExhausted,
+                408 | 500..=599 => FailureReason::UpstreamUnavailable,
+                _ => FailureReason::UpstreamInvalid,
+            };
+            let message = format!("{LABEL}: the token endpoint answered {}", answer.status);
+            let failure = Failure::transient(reason, message).with("http_status", answer.status.as_u16());
+            Failure { retry: classify::wait(Retry::Backoff, answer), ..failure }
+        }
+    }
+}
+
+fn is_error_code(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+}
+
+/// Whether `text` can be an access token.
+pub(super) fn is_token(text: &str) -> bool {
+    (1..=MAX_TOKEN).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+fn header(token: &str) -> Option<HeaderValue> {
+    let mut header = HeaderValue::from_str(&format!("Bearer {token}")).ok().filter(|_| is_token(token))?;
+    header.set_sensitive(true);
+    Some(header)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_renewed_before_it_expires() {
+        let seconds = Duration::from_secs;
+        assert_eq!(usable(seconds(3600)), seconds(3540));
+        assert_eq!(usable(seconds(10)), seconds(9));
+        assert_eq!(usable(seconds(0)), seconds(0));
+        assert_eq!(usable(seconds(u64::MAX)), MAX_LIFE - MARGIN);
+    }
+}

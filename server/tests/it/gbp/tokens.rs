@@ -1,0 +1,153 @@
+//! Access tokens: renewed when needed, once for all, and shown to nobody but Google.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use category_mirror::{
+    domain::{FailureReason, Retry},
+    gbp::{Client, Endpoint, WriteFailure},
+};
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+use super::fake::{Fake, HUSH, answer, categories, client, config, id, location, renewing_client};
+
+/// A token endpoint that hands out `hush-hush-1`, `hush-hush-2` and so on.
+async fn tokens(expires_in: u64) -> Fake {
+    let count = AtomicU32::new(0);
+    Fake::start(move |_| {
+        let token = format!("{HUSH}-{}", count.fetch_add(1, Ordering::Relaxed) + 1);
+        answer(200, json!({"access_token": token, "expires_in": expires_in, "token_type": "Bearer", "scope": "s"}))
+    })
+    .await
+}
+
+/// An API that knows one access token.
+async fn api(token: &'static str) -> Fake {
+    Fake::start(move |seen| match seen.authorization() == format!("Bearer {token}") {
+        true => answer(200, location()),
+        false => answer(401, json!({"error": {"code": 401, "status": "UNAUTHENTICATED", "message": "Expired."}})),
+    })
+    .await
+}
+
+async fn ten_reads(client: &Client) -> usize {
+    let reader = client.reader();
+    let id = id();
+    join_all((0..10).map(|_| reader.location(&id))).await.into_iter().filter(Result::is_ok).count()
+}
+
+#[tokio::test]
+async fn ten_calls_share_one_renewal_and_the_token_lasts() {
+    let (tokens, api) = (tokens(3600).await, api("hush-hush-1").await);
+    let client = renewing_client(&api.endpoint, &tokens.endpoint);
+    assert_eq!(ten_reads(&client).await, 10);
+    assert_eq!(ten_reads(&client.clone()).await, 10);
+    let [renewal] = &tokens.seen()[..] else { panic!("{} renewals", tokens.seen().len()) };
+    assert_eq!((renewal.method.as_str(), renewal.uri.as_str()), ("POST", "/"));
+    let form = "grant_type=refresh_token&client_id=the-client&client_secret=hush-hush-1&refresh_token=hush-hush-2";
+    assert_eq!(renewal.body, form);
+    assert!(!renewal.headers.contains_key("authorization"));
+}
+
+#[tokio::test]
+async fn ten_rejected_calls_share_one_renewal_and_are_sent_again() {
+    let (tokens, api) = (tokens(3600).await, api("hush-hush-2").await);
+    let client = renewing_client(&api.endpoint, &tokens.endpoint);
+    assert_eq!(ten_reads(&client).await, 10);
+    assert_eq!(tokens.seen().len(), 2);
+    assert_eq!(api.seen().len(), 20);
+}
+
+#[tokio::test]
+async fn a_token_that_expires_at_once_is_used_once() {
+    let (tokens, api) = (tokens(0).await, Fake::start(|_| answer(200, location())).await);
+    let reader = renewing_client(&api.endpoint, &tokens.endpoint).reader();
+    for _ in 0..2 {
+        reader.location(&id()).await.expect("read");
+    }
+    let sent: Vec<String> = api.seen().iter().map(|seen| seen.authorization().to_owned()).collect();
+    assert_eq!(sent, ["Bearer hush-hush-1", "Bearer hush-hush-2"]);
+}
+
+#[tokio::test]
+async fn a_write_is_sent_again_after_a_rejected_token_and_only_then() {
+    let (tokens, api) = (tokens(3600).await, api("hush-hush-2").await);
+    let writer = renewing_client(&api.endpoint, &tokens.endpoint).writer();
+    writer.replace_categories(&id(), &categories()).await.expect("written");
+    assert_eq!(api.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn a_second_rejection_is_final() {
+    let (tokens, api) = (tokens(3600).await, api("none").await);
+    let writer = renewing_client(&api.endpoint, &tokens.endpoint).writer();
+    let WriteFailure::Refused(failure) = writer.replace_categories(&id(), &categories()).await.expect_err("rejected")
+    else {
+        panic!("a rejected token writes nothing")
+    };
+    assert_eq!((failure.reason, failure.retry), (FailureReason::CredentialsRejected, Retry::Never));
+    assert_eq!((api.seen().len(), tokens.seen().len()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_fixed_token_is_not_tried_twice() {
+    let api = api("another").await;
+    let failure = client(&api.endpoint).reader().location(&id()).await.expect_err("rejected");
+    assert_eq!((failure.reason, failure.retry), (FailureReason::CredentialsRejected, Retry::Never));
+    assert_eq!(api.seen().len(), 1);
+}
+
+/// How a write fails for which no token can be had, and how often the token endpoint was asked for ten of them.
+async fn without_token(status: u16, body: Value) -> (FailureReason, Retry, usize) {
+    let tokens = Fake::start(move |_| answer(status, &body)).await;
+    let api = api("none").await;
+    let writer = renewing_client(&api.endpoint, &tokens.endpoint).writer();
+    let (id, categories) = (id(), categories());
+    let mut results = join_all((0..10).map(|_| writer.replace_categories(&id, &categories))).await;
+    let Some(Err(WriteFailure::Refused(failure))) = results.pop() else { panic!("nothing was sent") };
+    assert!(results.iter().all(|result| *result == Err(WriteFailure::Refused(failure.clone()))));
+    assert!(api.seen().is_empty());
+    assert!(!format!("{failure:?}").contains(HUSH), "{failure:?}");
+    (failure.reason, failure.retry, tokens.seen().len())
+}
+
+#[tokio::test]
+async fn a_failed_renewal_is_shared_too_and_classed() {
+    use FailureReason::{CredentialsRejected, QuotaExhausted, UpstreamInvalid, UpstreamUnavailable};
+    let token = |token: Value| json!({"access_token": token, "expires_in": 3600});
+    for (status, body, reason, retry) in [
+        (400, json!({"error": "invalid_grant", "error_description": HUSH}), CredentialsRejected, Retry::Never),
+        (401, json!({"error": "invalid_client"}), CredentialsRejected, Retry::Never),
+        (400, json!({"error": HUSH}), UpstreamInvalid, Retry::Backoff),
+        (404, json!({"error": "invalid_grant"}), UpstreamInvalid, Retry::Backoff),
+        (429, json!({}), QuotaExhausted, Retry::Backoff),
+        (503, json!({}), UpstreamUnavailable, Retry::Backoff),
+        (200, json!({}), UpstreamInvalid, Retry::Backoff),
+        (200, json!(HUSH), UpstreamInvalid, Retry::Backoff),
+        (200, token(json!("hush-hush\r\nx-other: 1")), UpstreamInvalid, Retry::Backoff),
+        (200, json!({"access_token": "a", "expires_in": HUSH}), UpstreamInvalid, Retry::Backoff),
+        (200, json!({"access_token": "a", "token_type": HUSH}), UpstreamInvalid, Retry::Backoff),
+    ] {
+        let told = body.to_string();
+        assert_eq!(without_token(status, body).await, (reason, retry, 1), "{status} {told}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_shows_a_secret() {
+    let (tokens, api) = (tokens(3600).await, api("hush-hush-1").await);
+    let config = config(&api.endpoint);
+    let renewing = renewing_client(&api.endpoint, &tokens.endpoint);
+    renewing.reader().location(&id()).await.expect("read");
+    let fixed = client(&api.endpoint);
+    let rejected = fixed.reader().location(&id()).await.expect_err("rejected");
+    let unreachable = client(&Endpoint::parse("http://127.0.0.1:1").expect("a URL")).reader().location(&id()).await;
+    let shown = format!(
+        "{config:?} {renewing:?} {fixed:?} {:?} {:?} {:?} {rejected:?} {unreachable:?}",
+        fixed.reader(),
+        fixed.validator(),
+        fixed.writer()
+    );
+    assert!(!shown.contains(HUSH), "{shown}");
+    assert!(shown.contains("[redacted]"), "{shown}");
+}
