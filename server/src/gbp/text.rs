@@ -59,5 +59,7 @@ mod tests {
         let huge = json!({"text": "x".repeat(MAX_DETAILS)});
         let kept = bounded_details(&[json!({"a\0": ["b\n", 1]}), huge, json!("last")]);
         assert_eq!(kept, [json!({"a ": ["b ", 1]}), json!("last")]);
+        let many = vec![json!("x".repeat(1022)); 100];
+        assert_eq!(bounded_details(&many).len(), MAX_DETAILS / 1024);
     }
 }

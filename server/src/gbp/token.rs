@@ -224,4 +224,11 @@ mod tests {
         assert_eq!(usable(seconds(0)), seconds(0));
         assert_eq!(usable(seconds(u64::MAX)), MAX_LIFE - MARGIN);
     }
+
+    #[test]
+    fn a_header_is_marked_so_that_nothing_prints_it() {
+        let bearer = Bearer { header: header("hush-hush").expect("a token"), round: 1 };
+        assert_eq!(bearer.header.as_bytes(), b"Bearer hush-hush");
+        assert!(!format!("{bearer:?}").contains("hush"), "{bearer:?}");
+    }
 }
