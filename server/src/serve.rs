@@ -39,7 +39,7 @@ pub struct Config {
     /// How many attempts a new run gets.
     pub max_attempts: i32,
     /// Certificate chain and key, PEM.
-    pub tls: Option<(Vec<u8>, Vec<u8>)>,
+    pub tls: Option<Identity>,
 }
 
 /// Where the service listens: bound by the caller, so that tests own the ports.
@@ -70,15 +70,17 @@ pub async fn serve(
     let store = Store::new(pool.clone());
     let app = App::new(store.clone(), wake.clone(), flags, max_attempts);
 
-    let mut server = Server::builder().http2_keepalive_interval(Some(KEEPALIVE.0)).http2_keepalive_timeout(Some(KEEPALIVE.1));
-    if let Some((cert, key)) = tls {
-        server = server.tls_config(ServerTlsConfig::new().identity(Identity::from_pem(cert, key)))?;
+    let mut server =
+        Server::builder().http2_keepalive_interval(Some(KEEPALIVE.0)).http2_keepalive_timeout(Some(KEEPALIVE.1));
+    if let Some(identity) = tls {
+        server = server.tls_config(ServerTlsConfig::new().identity(identity))?;
     }
     let (reporter, health) = tonic_health::server::health_reporter();
     let (serving, is_serving) = watch::channel(false);
     tokio::spawn(end.clone().run_until_cancelled_owned(watch_health(app.clone(), reporter, serving, drain.clone())));
 
-    let admin = axum::serve(listeners.admin, web::router(is_serving)).with_graceful_shutdown(end.clone().cancelled_owned());
+    let admin =
+        axum::serve(listeners.admin, web::router(is_serving)).with_graceful_shutdown(end.clone().cancelled_owned());
     let admin = tokio::spawn(admin.into_future());
     let runner_task = tokio::spawn(Runner::new(store, gbp, wake, flags, runner).run(drain.clone()));
     let incoming = TcpIncoming::from(listeners.grpc).with_nodelay(Some(true));

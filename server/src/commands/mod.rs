@@ -41,8 +41,10 @@ impl CommandError {
     }
 }
 
-/// Reads the command line. A wrong one ends the process with one line that names the setting, exit code 64.
-#[must_use]
+/// Reads the command line.
+///
+/// # Errors
+/// The exit code, after one line that names the setting: 64 for a wrong command line, 0 for `--help`.
 pub fn parse() -> Result<Cli, ExitCode> {
     use clap::{Parser, error::ErrorKind};
     Cli::try_parse().map_err(|error| match error.kind() {
@@ -69,11 +71,15 @@ pub fn parse() -> Result<Cli, ExitCode> {
 /// # Errors
 /// [`CommandError`], in words for the operator.
 pub async fn run(cli: Cli) -> Result<(), CommandError> {
-    let quiet = matches!(cli.command, Command::Demo(_) | Command::Token(_));
-    cli.log.start(if quiet { "warn" } else { "info" })?;
+    cli.log.start(match cli.command {
+        // What becomes of the runs is what the demo shows itself.
+        Command::Demo(_) => "warn,category_mirror::runner=off",
+        Command::Token(_) => "warn",
+        _ => "info",
+    })?;
     match cli.command {
         Command::Demo(args) => demo::run(args).await,
-        Command::Serve(args) => serve::run(args, shutdown_signal()).await,
+        Command::Serve(args) => serve::run(*args, shutdown_signal()).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::Token(args) => token::run(args).await,
         Command::GbpEmulator(args) => crate::emulator::run(args, shutdown_signal())

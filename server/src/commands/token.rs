@@ -16,9 +16,10 @@ pub(super) async fn run(args: TokenArgs) -> Result<(), CommandError> {
     } else {
         Signer::from_args(&args.auth).map_err(configuration)?
     };
-    let tenants = args.tenants.iter().map(|tenant| {
-        TenantId::parse(tenant).map_err(|error| ConfigError(format!("--tenant={tenant}: {error}")))
-    });
+    let tenants = args
+        .tenants
+        .iter()
+        .map(|tenant| TenantId::parse(tenant).map_err(|error| ConfigError(format!("--tenant={tenant}: {error}"))));
     let tenants = tenants.collect::<Result<Vec<_>, _>>()?;
     let grant = Grant {
         subject: args.subject,

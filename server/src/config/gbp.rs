@@ -62,9 +62,8 @@ impl GbpArgs {
     /// # Errors
     /// An address or credentials that cannot be used, naming the setting and never a secret.
     pub fn client(&self, endpoint: &str, is_emulator: bool) -> Result<Client, ConfigError> {
-        let address = |name: &str, url: &str| {
-            Endpoint::parse(url).map_err(|error| ConfigError(format!("{name}={url}: {error}")))
-        };
+        let address =
+            |name: &str, url: &str| Endpoint::parse(url).map_err(|error| ConfigError(format!("{name}={url}: {error}")));
         let endpoint = address("GBP_ENDPOINT", endpoint)?;
         if !is_emulator && !endpoint.is_encrypted() {
             tracing::warn!("GBP_ENDPOINT is plain http: whoever is on the way can read the access token");
@@ -80,13 +79,15 @@ impl GbpArgs {
             (Some(_), Some(_)) => {
                 Err(ConfigError("GBP_CREDENTIALS_FILE and GBP_ACCESS_TOKEN exclude each other".to_owned()))
             }
-            (Some(file), None) => Credentials::from_file(file)
-                .map_err(|error| ConfigError(format!("GBP_CREDENTIALS_FILE: {error}"))),
+            (Some(file), None) => {
+                Credentials::from_file(file).map_err(|error| ConfigError(format!("GBP_CREDENTIALS_FILE: {error}")))
+            }
             (None, Some(token)) => Credentials::access_token(token.clone())
                 .map_err(|error| ConfigError(format!("GBP_ACCESS_TOKEN: {error}"))),
             // The emulator takes any token; this one says in its log where it came from.
-            (None, None) if is_emulator => Credentials::access_token("category-mirror".to_owned())
-                .map_err(|error| ConfigError(error.to_string())),
+            (None, None) if is_emulator => {
+                Credentials::access_token("category-mirror".to_owned()).map_err(|error| ConfigError(error.to_string()))
+            }
             (None, None) => {
                 Err(ConfigError("GBP_CREDENTIALS_FILE or GBP_ACCESS_TOKEN is required with GBP_ENDPOINT".to_owned()))
             }

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
+use tonic::transport::Identity;
 
 use super::ConfigError;
 
@@ -29,13 +30,13 @@ impl ListenArgs {
     ///
     /// # Errors
     /// One without the other, or a file that cannot be read.
-    pub fn tls(&self) -> Result<Option<(Vec<u8>, Vec<u8>)>, ConfigError> {
+    pub fn tls(&self) -> Result<Option<Identity>, ConfigError> {
         let read = |name: &str, path: &PathBuf| {
             std::fs::read(path).map_err(|error| ConfigError(format!("{name}={}: {error}", path.display())))
         };
         match (&self.tls_cert, &self.tls_key) {
             (None, None) => Ok(None),
-            (Some(cert), Some(key)) => Ok(Some((read("TLS_CERT", cert)?, read("TLS_KEY", key)?))),
+            (Some(cert), Some(key)) => Ok(Some(Identity::from_pem(read("TLS_CERT", cert)?, read("TLS_KEY", key)?))),
             (Some(_), None) => Err(ConfigError("TLS_KEY is required with TLS_CERT".to_owned())),
             (None, Some(_)) => Err(ConfigError("TLS_CERT is required with TLS_KEY".to_owned())),
         }

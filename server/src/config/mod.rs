@@ -9,7 +9,7 @@ mod runner;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use database::DatabaseArgs;
+pub use database::{DatabaseArgs, development_folder};
 pub use flags::FlagArgs;
 pub use gbp::{GbpArgs, GbpChoice};
 pub use listen::ListenArgs;
@@ -44,7 +44,7 @@ pub enum Command {
     /// Show the whole product at work on this machine, with nothing to configure
     Demo(DemoArgs),
     /// Run the service
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Bring the database up to date, and exit
     Migrate(DatabaseArgs),
     /// Sign a token and print it, alone, on stdout

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 
-use super::{Held, Now, Store};
+use super::{Held, Now, Store, interval};
 use crate::{
     domain::{CategorySet, Change, ChangeCounts, Plan, RunError, RunResult, RunState},
     error::Error,
@@ -72,7 +72,7 @@ impl Store {
         .bind(progress.plan.as_ref().map(Json))
         .bind(progress.intent.as_ref().map(Json))
         .bind(Json(&progress.written))
-        .bind(lease)
+        .bind(interval(lease))
         .fetch_optional(&self.pool)
         .await?;
         Ok(match row {
@@ -158,7 +158,7 @@ impl Store {
         .bind(now)
         .bind(held.id)
         .bind(held.fence)
-        .bind(delay)
+        .bind(interval(delay))
         .bind(error.reason.as_str())
         .bind(Json(error))
         .bind(progress.plan.as_ref().map(Json))

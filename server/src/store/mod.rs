@@ -28,8 +28,10 @@ pub use source::Source;
 pub use stats::SyncStats;
 pub use tenant::TenantChange;
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use sqlx::{PgPool, postgres::types::PgInterval};
 
 /// The time of a statement; `None` is the database's clock.
 pub type Now = Option<DateTime<Utc>>;
@@ -61,4 +63,9 @@ impl Store {
         sqlx::query("select 1").execute(&self.pool).await?;
         Ok(())
     }
+}
+
+/// A duration as PostgreSQL counts it: to the microsecond, what is below it cut off.
+fn interval(duration: Duration) -> PgInterval {
+    PgInterval { months: 0, days: 0, microseconds: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX) }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
-use super::{Intent, Now, Store, row::RunRow};
+use super::{Intent, Now, Store, interval, row::RunRow};
 use crate::{
     domain::{Run, RunId},
     error::Error,
@@ -56,7 +56,7 @@ impl Store {
         )
         .bind(now)
         .bind(limit)
-        .bind(lease)
+        .bind(interval(lease))
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(|row| row.0).collect())
@@ -78,7 +78,7 @@ impl Store {
         .bind(now)
         .bind(ids)
         .bind(fences)
-        .bind(lease)
+        .bind(interval(lease))
         .fetch_all(&self.pool)
         .await?)
     }

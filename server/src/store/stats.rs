@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Row, postgres::PgRow};
 
-use super::{LogFilter, Now, Store, logs::light_run, row::RunRow};
+use super::{LogFilter, Now, Store, interval, logs::light_run, row::RunRow};
 use crate::{
     domain::{Run, TenantId},
     error::Error,
@@ -66,7 +66,7 @@ impl Store {
                 and ($4::text[] is null or tenant_id = any ($4))",
         )
         .bind(now)
-        .bind(window)
+        .bind(interval(window))
         .bind(tenant)
         .bind(&only)
         .fetch_one(&self.pool)

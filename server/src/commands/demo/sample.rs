@@ -110,7 +110,11 @@ pub(super) async fn load(client: &Client) -> Result<(), Error> {
             .language_code("en")
             .send()
             .await?;
-        client.set_tenant_categories(store.id, store.primary).additional(store.additional.iter().copied()).send().await?;
+        client
+            .set_tenant_categories(store.id, store.primary)
+            .additional(store.additional.iter().copied())
+            .send()
+            .await?;
     }
     Ok(())
 }

@@ -26,7 +26,7 @@ pub(super) struct Progress<'a> {
 /// One run's line.
 pub(super) struct Line<'a> {
     screen: &'a Screen,
-    name: &'a str,
+    name: &'static str,
     bar: Option<ProgressBar>,
     shown: String,
 }
@@ -68,7 +68,7 @@ impl Screen {
 
 impl<'a> Progress<'a> {
     /// Adds the line of a run.
-    pub(super) fn line(&self, name: &'a str) -> Line<'a> {
+    pub(super) fn line(&self, name: &'static str) -> Line<'a> {
         let bar = self.lines.as_ref().map(|lines| {
             let style = ProgressStyle::with_template("{spinner} {prefix:28} {msg}");
             let bar = lines.add(ProgressBar::new_spinner()).with_prefix(name).with_style(

@@ -40,7 +40,7 @@ pub(super) struct Stage {
 impl Stage {
     /// Starts everything.
     pub(super) async fn open(args: &DemoArgs) -> Result<Self, CommandError> {
-        let folder = std::env::temp_dir().join(format!("category-mirror-demo-{}", uuid::Uuid::new_v4().simple()));
+        let folder = std::env::temp_dir().join(format!("category-mirror-demo-{}", uuid::Uuid::now_v7().simple()));
         let mut options = Options::new(&folder);
         options.bin_dir.clone_from(&args.pg_bin_dir);
         let postgres = Embedded::start(options).await.map_err(postgres_error)?;
@@ -48,7 +48,8 @@ impl Stage {
         migrations::migrate(&pool).await.map_err(|error| CommandError::failed("cannot make the schema", error))?;
         let emulator = RunningEmulator::start(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
 
-        let verifier = Verifier::development(&folder).map_err(|error| CommandError::failed("development key", error))?;
+        let verifier =
+            Verifier::development(&folder).map_err(|error| CommandError::failed("development key", error))?;
         let signer = Signer::development(&folder).map_err(|error| CommandError::failed("development key", error))?;
         let grant = Grant { subject: "demo".to_owned(), role: Role::Admin, tenants: None, ttl: TOKEN_LIFE };
         let token = signer
@@ -135,7 +136,9 @@ impl Stage {
 async fn bind(port: u16) -> Result<TcpListener, CommandError> {
     match TcpListener::bind(("127.0.0.1", port)).await {
         Ok(listener) => Ok(listener),
-        Err(_) => TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| CommandError::failed("cannot listen", error)),
+        Err(_) => {
+            TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| CommandError::failed("cannot listen", error))
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The demo's story: a plan, the same for real, nothing left to do, and the statistics.
 
 use category_mirror_client::{Error, Run, RunState, Strategy, SyncStats};
-use futures::{StreamExt, future::try_join_all};
+use futures::future::try_join_all;
 
 use super::{
     sample::{self, STORES, Store},
