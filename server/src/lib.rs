@@ -1,5 +1,6 @@
 //! Category Mirror: keeps a store's business categories equal on a retail platform and on its Google Business Profile.
 
+pub mod auth;
 pub mod data_dir;
 pub mod domain;
 pub mod postgres;
