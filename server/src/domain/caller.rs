@@ -42,7 +42,7 @@ impl TenantScope {
 pub struct Caller {
     /// The token's `sub`.
     pub subject: String,
-    /// The strongest of the token's roles; `None` may do nothing.
+    /// The strongest of the token's roles that is known; `None` may do nothing.
     pub role: Option<Role>,
     /// The token's `tenants` claim, or everything where it has none.
     pub scope: TenantScope,

@@ -1,0 +1,63 @@
+//! A JSON Web Key Set: keys by their `kid`.
+
+use jsonwebtoken::jwk::{Jwk, KeyOperations, PublicKeyUse};
+use serde::Deserialize;
+
+use super::Rejected;
+use super::key::Key;
+
+/// At least one key.
+#[derive(Debug)]
+pub(super) struct KeySet {
+    keys: Vec<(Option<String>, Key)>,
+}
+
+impl KeySet {
+    /// Leaves out what cannot verify a token here (keys for encryption, of other kinds, symmetric ones): a provider may publish more than
+    /// we use.
+    pub(super) fn parse(json: &[u8]) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Document {
+            keys: Vec<serde_json::Value>,
+        }
+        let document: Document = serde_json::from_slice(json)
+            .map_err(|error| format!("is not a JSON Web Key Set (line {})", error.line()))?;
+        let mut keys: Vec<(Option<String>, Key)> = Vec::new();
+        for value in document.keys {
+            let kid = value.get("kid").and_then(|kid| kid.as_str()).map(str::to_owned);
+            let parsed = usable(value).and_then(|key| match &kid {
+                Some(_) if keys.iter().any(|(other, _)| *other == kid) => {
+                    Err("another key of the set has the same kid")
+                }
+                _ => Ok(key),
+            });
+            match parsed {
+                Ok(key) => keys.push((kid, key)),
+                Err(problem) => tracing::warn!(?kid, problem, "key of the key set is not used"),
+            }
+        }
+        if keys.is_empty() { Err("holds no key that can verify a token".into()) } else { Ok(Self { keys }) }
+    }
+
+    /// The key that a token names. Without a name it is the only one.
+    pub(super) fn find(&self, kid: Option<&str>) -> Result<&Key, Rejected> {
+        match (kid, self.keys.as_slice()) {
+            (None, [(_, only)]) => Ok(only),
+            (None, _) => Err(Rejected::NoKeyId),
+            (kid, keys) => {
+                keys.iter().find(|(own, _)| own.as_deref() == kid).map(|(_, key)| key).ok_or(Rejected::UnknownKey)
+            }
+        }
+    }
+}
+
+fn usable(value: serde_json::Value) -> Result<Key, &'static str> {
+    let jwk: Jwk = serde_json::from_value(value).map_err(|_| "it is not a JSON Web Key")?;
+    if jwk.common.public_key_use.as_ref().is_some_and(|usage| *usage != PublicKeyUse::Signature) {
+        return Err("it is not for signatures (use)");
+    }
+    if jwk.common.key_operations.as_ref().is_some_and(|operations| !operations.contains(&KeyOperations::Verify)) {
+        return Err("it is not for verification (key_ops)");
+    }
+    Key::from_jwk(&jwk)
+}

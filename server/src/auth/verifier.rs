@@ -1,0 +1,116 @@
+//! From a token to a caller.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Validation, decode, decode_header};
+
+use super::claims::{Claims, Expected};
+use super::jwks::KeySet;
+use super::key::{self, Key};
+use super::remote::{Pace, Remote};
+use super::{AuthArgs, AuthConfigError, Rejected, development};
+use crate::domain::Caller;
+
+/// Longer than any honest token; a longer one is not even parsed.
+const MAX_TOKEN_BYTES: usize = 8192;
+
+/// Knows whose tokens are good. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Verifier {
+    keys: Keys,
+    expected: Expected,
+}
+
+#[derive(Debug, Clone)]
+enum Keys {
+    /// For every token, whatever `kid` it names.
+    One(Arc<Key>),
+    Set(Arc<KeySet>),
+    Remote(Arc<Remote>),
+}
+
+impl Verifier {
+    /// Reads the configured key, and fetches it where it is a URL.
+    ///
+    /// # Errors
+    /// [`AuthConfigError`] names the setting.
+    pub async fn from_args(args: &AuthArgs) -> Result<Self, AuthConfigError> {
+        let set = [
+            ("AUTH_HS256_SECRET_FILE", args.auth_hs256_secret_file.is_some()),
+            ("AUTH_PUBLIC_KEY_FILE", args.auth_public_key_file.is_some()),
+            ("AUTH_JWKS_FILE", args.auth_jwks_file.is_some()),
+            ("AUTH_JWKS_URL", args.auth_jwks_url.is_some()),
+        ];
+        let mut set = set.into_iter().filter_map(|(setting, is_set)| is_set.then_some(setting));
+        let setting = set.next().ok_or(AuthConfigError::NoVerificationKey)?;
+        if let Some(other) = set.next() {
+            return Err(AuthConfigError::TwoKeys(setting, other));
+        }
+        let keys = if let Some(path) = &args.auth_hs256_secret_file {
+            Keys::One(Arc::new(Key::from_secret(&key::read(setting, path, key::secret)?)))
+        } else if let Some(path) = &args.auth_public_key_file {
+            Keys::One(Arc::new(key::read(setting, path, |pem| Key::from_public_pem(pem).map_err(str::to_owned))?))
+        } else if let Some(path) = &args.auth_jwks_file {
+            Keys::Set(Arc::new(key::read(setting, path, KeySet::parse)?))
+        } else {
+            Keys::Remote(Remote::connect(args.auth_jwks_url.as_deref().unwrap_or_default(), Pace::default()).await?)
+        };
+        let expected = Expected { issuer: args.auth_issuer.clone(), audience: args.auth_audience.clone() };
+        Ok(Self { keys, expected })
+    }
+
+    /// Trusts the development key of this data folder, which is made where there is none.
+    ///
+    /// # Errors
+    /// When the folder or the key cannot be used.
+    pub fn development(data_dir: &Path) -> Result<Self, AuthConfigError> {
+        let key = Key::from_secret(&development::secret(data_dir)?);
+        Ok(Self { keys: Keys::One(Arc::new(key)), expected: Expected::default() })
+    }
+
+    /// Who the token's bearer is. Waits only when the token names a key that a published key set may hold by now.
+    ///
+    /// # Errors
+    /// [`Rejected`], whose text may be sent to the caller.
+    pub async fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Caller, Rejected> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(Rejected::TooLong);
+        }
+        let header = decode_header(token).map_err(|_| Rejected::Malformed)?;
+        if header.crit.is_some() {
+            return Err(Rejected::Critical);
+        }
+        let kid = header.kid.as_deref();
+        let claims = match &self.keys {
+            Keys::One(key) => claims(token, key),
+            Keys::Set(set) => claims(token, set.find(kid)?),
+            Keys::Remote(remote) => claims(token, remote.keys_for(kid).await.find(kid)?),
+        };
+        claims?.into_caller(&self.expected, now)
+    }
+
+    #[cfg(test)]
+    pub(super) fn remote(remote: Arc<Remote>) -> Self {
+        Self { keys: Keys::Remote(remote), expected: Expected::default() }
+    }
+}
+
+/// The claims of a token that this key has signed, in this key's algorithm.
+fn claims(token: &str, key: &Key) -> Result<Claims, Rejected> {
+    // The signature only: the claims are checked against our own clock, in `Claims`.
+    let mut validation = Validation::new(key.algorithm);
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+    match decode(token, &key.decoding, &validation) {
+        Ok(token) => Ok(token.claims),
+        Err(error) => Err(match error.kind() {
+            ErrorKind::InvalidSignature => Rejected::Signature,
+            ErrorKind::InvalidAlgorithm => Rejected::Algorithm,
+            _ => Rejected::Malformed,
+        }),
+    }
+}
