@@ -4,4 +4,6 @@
 mod database;
 mod gbp;
 mod migrations;
+mod mirroring;
 mod postgres;
+mod service;
