@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{Google, WRITE, answer, reasons, set};
+use super::{Google, WRITE, reasons, set};
 
 #[tokio::test]
 async fn a_fault_answers_in_googles_place() {

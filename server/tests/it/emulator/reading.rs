@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Google, WRITE, answer, names, reasons, set};
+use super::{Google, WRITE, answer, reasons, set};
 
 #[tokio::test]
 async fn a_location_is_read_through_its_mask() {

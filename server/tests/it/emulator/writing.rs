@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use super::{Google, READ, WRITE, answer, names, reasons, set};
+use super::{Google, READ, WRITE, names, reasons, set};
 
 #[tokio::test]
 async fn d6_a_patch_replaces_the_whole_field() {
