@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::answer::GoogleError;
-use super::paging::page;
+use super::paging::Paging;
 use super::query::{Query, snake_case};
+use super::taxonomy::Locale;
 use super::world::World;
 use crate::domain::Gcid;
 
@@ -23,8 +24,8 @@ pub(super) fn list(world: &World, query: &Query) -> Result<Value, GoogleError> {
             _ => return Err(GoogleError::field("filter", "Only displayName=… is supported.")),
         },
     };
-    let (region, language) = locale(query);
-    let page = page(query, "categories", 100, world.taxonomy.search(prefix, region, language))?;
+    let paging = Paging::read(query, "categories", 100)?;
+    let page = paging.cut(world.taxonomy.search(paging.after(), prefix, locale(query)));
     let mut answer = json!({});
     if !page.items.is_empty() {
         answer["categories"] = json!(page.items);
@@ -50,15 +51,14 @@ pub(super) fn batch_get(world: &World, query: &Query) -> Result<Value, GoogleErr
     if error.has_details() {
         return Err(error);
     }
-    let (region, language) = locale(query);
     // Sorted, so not in the order of the request: Google promises none.
     let known = wanted.iter().filter(|gcid| world.taxonomy.contains(gcid));
-    let found: Vec<_> = known.map(|gcid| world.taxonomy.category(gcid, region, language)).collect();
+    let found: Vec<_> = known.map(|gcid| world.taxonomy.category(gcid, locale(query))).collect();
     Ok(if found.is_empty() { json!({}) } else { json!({ "categories": found }) })
 }
 
-fn locale(query: &Query) -> (&str, &str) {
-    (query.one("regionCode").unwrap_or("US"), query.one("languageCode").unwrap_or("en"))
+fn locale(query: &Query) -> Locale<'_> {
+    Locale { region: query.one("regionCode").unwrap_or("US"), language: query.one("languageCode").unwrap_or("en") }
 }
 
 /// Checks what is required, and the form of region, language and view; every problem in one answer.

@@ -1,10 +1,11 @@
 //! A location, and the three views of its categories: the merchant's, the public's, and what is in review.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use serde_json::{Value, json};
 
-use super::taxonomy::Taxonomy;
+use super::taxonomy::{Locale, Taxonomy};
 use crate::domain::{AccountId, CategorySet, Gcid, LocationId};
 
 /// A location on Google's side.
@@ -114,7 +115,8 @@ impl Location {
     }
 
     fn categories(&self, set: &CategorySet, taxonomy: &Taxonomy) -> Value {
-        let category = |gcid: &Gcid| taxonomy.category(gcid, &self.region_code, &self.language_code);
+        let locale = Locale { region: &self.region_code, language: &self.language_code };
+        let category = |gcid: &Gcid| taxonomy.category(gcid, locale);
         let mut categories = json!({ "primaryCategory": category(&set.primary().gcid) });
         if !set.additional().is_empty() {
             categories["additionalCategories"] = set.additional().iter().map(|c| category(&c.gcid)).collect();
@@ -179,9 +181,10 @@ impl Locations {
         self.accounts.contains(account)
     }
 
-    /// All locations, sorted by id as text.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &LocationId, &Location)> {
-        self.by_id.iter().map(|(key, (id, location))| (key.as_str(), id, location))
+    /// The locations whose id, as text, comes after `key`, sorted by it.
+    pub(super) fn after(&self, key: &str) -> impl Iterator<Item = (&str, (&LocationId, &Location))> {
+        let rest = self.by_id.range::<str, _>((Bound::Excluded(key), Bound::Unbounded));
+        rest.map(|(key, (id, location))| (key.as_str(), (id, location)))
     }
 }
 

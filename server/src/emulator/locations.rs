@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::answer::GoogleError;
 use super::location::Location;
 use super::method::Call;
-use super::paging::page;
+use super::paging::Paging;
 use super::query::Query;
 use super::world::World;
 use super::{edit, mask};
@@ -58,9 +58,9 @@ pub(super) fn list(world: &World, call: &Call, query: &Query) -> Result<Value, G
     if !is_wildcard && !world.locations.has_account(account) {
         return Err(GoogleError::not_found());
     }
-    let held = world.locations.iter().filter(|(_, _, location)| is_wildcard || location.account == *account);
-    let entries = held.map(|(key, id, location)| (key, (id, location)));
-    let page = page(query, account.as_str(), 10, entries)?;
+    let paging = Paging::read(query, account.as_str(), 10)?;
+    let rest = world.locations.after(paging.after());
+    let page = paging.cut(rest.filter(|(_, (_, location))| is_wildcard || location.account == *account));
     let locations =
         page.items.iter().map(|(id, location)| mask::apply(&paths, &location.resource(id, &world.taxonomy)));
     let locations: Vec<_> = locations.collect();

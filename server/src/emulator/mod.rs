@@ -4,6 +4,22 @@
 //! It exists because nothing about the real service can be proved offline, so where Google is known to be strict, this is
 //! strict: masks, parameters, field names, error details, quotas. It shares no code with the client that it is there to test.
 //!
+//! | control call | does |
+//! |---|---|
+//! | `PUT`, `GET`, `DELETE /_control/locations/{l}` | seeds `{account, title, regionCode, languageCode, categories}`; shows every view; removes |
+//! | `POST /_control/locations/{l}:edit` | an edit from outside, `{by: "owner" or "google", categories}` |
+//! | `POST /_control/locations/{l}:publish` | ends the review of an edit |
+//! | `PUT /_control/review` | `{enabled}`: whether edits wait for review; off at first |
+//! | `GET`, `DELETE /_control/calls` | counts by method, and `writes` in order; forgets them |
+//! | `POST`, `DELETE /_control/faults` | `{method, location, times, probability, seed, status, headers, body, delay_ms, drop}` |
+//! | `PUT /_control/quota` | `{requests_per_minute, edits_per_minute_per_location}`: 0 is no access, absent unlimited |
+//! | `POST /_control/taxonomy` | `{retire: […], rename: {…}, add: {…}}` |
+//! | `POST /_control/tokens` | `{revoke_refresh: […], revoke_access: […], expire_access, expires_in, allow_access: […]}` |
+//!
+//! A fault strikes the calls that it matches, for ever unless `times` says otherwise, and answers 503 unless it says otherwise;
+//! with nothing but `delay_ms` the call is answered late, and normally. `categories` are in Google's form or
+//! `{primary, additional}` with gcids.
+//!
 //! Deliberately absent: persistence, TLS, the calls that this project does not make, partial answers by the system parameter
 //! `fields` (tolerated, without effect), `filter` and `orderBy` on a list of locations (refused), and the service and hours
 //! types that `view=FULL` would add.

@@ -17,34 +17,47 @@ pub(super) struct Page<T> {
     pub(super) next: Option<String>,
 }
 
-/// Cuts the wanted page out of `entries`, which are sorted by their key. A token holds the last key seen, not a position, so
-/// what comes and goes between two pages shifts nothing.
-pub(super) fn page<'a, T>(
-    query: &Query,
-    scope: &str,
-    default_size: usize,
-    entries: impl Iterator<Item = (&'a str, T)>,
-) -> Result<Page<T>, GoogleError> {
-    let size = match query.integer("pageSize")? {
-        0 => default_size,
-        asked => {
-            usize::try_from(asked).map_err(|_| GoogleError::field("page_size", "Must not be negative."))?.min(MAX_PAGE)
-        }
-    };
-    let after = match query.one("pageToken") {
-        Some(token) => Some(open(token, query, scope)?),
-        None => None,
-    };
-    let mut rest = entries.filter(|(key, _)| after.as_deref().is_none_or(|after| *key > after)).peekable();
-    let (mut items, mut last) = (Vec::new(), "");
-    while items.len() < size
-        && let Some((key, item)) = rest.next()
-    {
-        items.push(item);
-        last = key;
+/// Which page of which list a request asks for.
+#[derive(Debug)]
+pub(super) struct Paging<'a> {
+    query: &'a Query,
+    scope: &'a str,
+    size: usize,
+    after: String,
+}
+
+impl<'a> Paging<'a> {
+    /// Reads `pageSize` and `pageToken`. `scope` is what selects the list beside the query, such as its parent.
+    pub(super) fn read(query: &'a Query, scope: &'a str, default_size: usize) -> Result<Self, GoogleError> {
+        let size = match query.integer("pageSize")? {
+            0 => default_size,
+            asked => usize::try_from(asked)
+                .map_err(|_| GoogleError::field("page_size", "Must not be negative."))?
+                .min(MAX_PAGE),
+        };
+        let after = query.one("pageToken").map(|token| open(token, query, scope)).transpose()?.unwrap_or_default();
+        Ok(Self { query, scope, size, after })
     }
-    let next = rest.peek().is_some().then(|| seal(last, query, scope));
-    Ok(Page { items, next })
+
+    /// The key after which the page begins; empty, and so before every key, on the first one. A token holds a key and not a
+    /// position, so what comes and goes between two pages shifts nothing.
+    pub(super) fn after(&self) -> &str {
+        &self.after
+    }
+
+    /// Cuts the page from `rest`: the entries after [`Self::after`], sorted by their key.
+    pub(super) fn cut<'e, T>(&self, rest: impl Iterator<Item = (&'e str, T)>) -> Page<T> {
+        let mut rest = rest.peekable();
+        let (mut items, mut last) = (Vec::new(), "");
+        while items.len() < self.size
+            && let Some((key, item)) = rest.next()
+        {
+            items.push(item);
+            last = key;
+        }
+        let next = rest.peek().is_some().then(|| seal(last, self.query, self.scope));
+        Page { items, next }
+    }
 }
 
 /// A checksum over the key and over everything that selects the list.
@@ -80,7 +93,9 @@ mod tests {
     }
 
     fn cut(text: &str, keys: &[&'static str]) -> Result<Page<&'static str>, GoogleError> {
-        page(&query(text), "accounts/1", 2, keys.iter().map(|key| (*key, *key)))
+        let query = query(text);
+        let paging = Paging::read(&query, "accounts/1", 2)?;
+        Ok(paging.cut(keys.iter().filter(|key| **key > paging.after()).map(|key| (*key, *key))))
     }
 
     #[test]
@@ -97,13 +112,8 @@ mod tests {
     fn a_token_fits_its_own_list_only() {
         let token = cut("readMask=name", &["a", "b", "c"]).expect("a page").next.expect("more");
         assert!(cut(&format!("readMask=title&pageToken={token}"), &["c"]).is_err(), "another mask");
-        let other = page(
-            &query(&format!("readMask=name&pageToken={token}")),
-            "accounts/2",
-            2,
-            std::iter::empty::<(&str, ())>(),
-        );
-        assert!(other.is_err(), "another account");
+        let other = query(&format!("readMask=name&pageToken={token}"));
+        assert!(Paging::read(&other, "accounts/2", 2).is_err(), "another account");
         assert!(
             cut(&format!("readMask=name&alt=json&pageToken={token}"), &["c"]).is_ok(),
             "system parameters do not select"
@@ -113,8 +123,11 @@ mod tests {
     #[test]
     fn sizes_are_bounded() {
         let keys: Vec<String> = (100..300).map(|n| n.to_string()).collect();
-        let size =
-            |text| page(&query(text), "", 10, keys.iter().map(|key| (key.as_str(), ()))).map(|page| page.items.len());
+        let size = |text| {
+            let query = query(text);
+            let page = Paging::read(&query, "", 10)?.cut(keys.iter().map(|key| (key.as_str(), ())));
+            Ok::<_, GoogleError>(page.items.len())
+        };
         assert_eq!(size("").expect("the default"), 10);
         assert_eq!(size("pageSize=100").expect("the most"), 100);
         assert_eq!(size("pageSize=1000").expect("cut down"), 100);

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
@@ -73,7 +74,8 @@ impl Emulator {
                     Ok((stream, _)) => drop(connections.spawn(connection(stream, router.clone()))),
                     Err(error) => {
                         tracing::warn!(%error, "the emulator could not accept a connection");
-                        tokio::task::yield_now().await;
+                        // Most likely too many files are open: some time must pass before another try can succeed.
+                        tokio::time::sleep(Duration::from_millis(100)).await;
                     }
                 }
             }

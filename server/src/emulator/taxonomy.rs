@@ -1,6 +1,7 @@
 //! Google's list of categories: a few hundred real ones, which the control interface can change.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -21,6 +22,15 @@ pub(super) struct TaxonomyChange {
 /// The categories that exist now, by resource name.
 #[derive(Debug)]
 pub(super) struct Taxonomy(BTreeMap<String, Names>);
+
+/// For whom a category is named.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Locale<'a> {
+    /// CLDR region code.
+    pub(super) region: &'a str,
+    /// BCP 47 language code.
+    pub(super) language: &'a str,
+}
 
 /// What a category is called.
 #[derive(Debug)]
@@ -49,19 +59,21 @@ impl Taxonomy {
     }
 
     /// A category as Google shows it. One that left the list can still be on a location; it has no name then.
-    pub(super) fn category(&self, gcid: &Gcid, region: &str, language: &str) -> Value {
+    pub(super) fn category(&self, gcid: &Gcid, locale: Locale<'_>) -> Value {
         let name = gcid.resource_name();
         match self.0.get(&name) {
-            Some(names) => json!({ "name": name, "displayName": names.shown(region, language) }),
+            Some(names) => json!({ "name": name, "displayName": names.shown(locale) }),
             None => json!({ "name": name }),
         }
     }
 
-    /// All categories whose name begins with `prefix`, whatever the case, sorted by resource name.
-    pub(super) fn search(&self, prefix: &str, region: &str, language: &str) -> impl Iterator<Item = (&str, Value)> {
+    /// The categories after the resource name `key` whose display name begins with `prefix`, whatever the case, sorted by
+    /// resource name.
+    pub(super) fn search(&self, key: &str, prefix: &str, locale: Locale<'_>) -> impl Iterator<Item = (&str, Value)> {
         let prefix = prefix.to_lowercase();
-        self.0.iter().filter_map(move |(name, names)| {
-            let shown = names.shown(region, language);
+        let rest = self.0.range::<str, _>((Bound::Excluded(key), Bound::Unbounded));
+        rest.filter_map(move |(name, names)| {
+            let shown = names.shown(locale);
             let found = shown.to_lowercase().starts_with(&prefix);
             found.then(|| (name.as_str(), json!({ "name": name, "displayName": shown })))
         })
@@ -93,9 +105,9 @@ impl Taxonomy {
 }
 
 impl Names {
-    fn shown(&self, region: &str, language: &str) -> &str {
-        let language = language.split(['-', '_']).next().unwrap_or_default();
-        let wanted = if language.eq_ignore_ascii_case("en") { region } else { language };
+    fn shown(&self, locale: Locale<'_>) -> &str {
+        let language = locale.language.split(['-', '_']).next().unwrap_or_default();
+        let wanted = if language.eq_ignore_ascii_case("en") { locale.region } else { language };
         let local = self.local.iter().find(|(key, _)| key.eq_ignore_ascii_case(wanted));
         local.map_or(&self.english, |(_, name)| name)
     }
@@ -110,7 +122,7 @@ mod tests {
     }
 
     fn name(taxonomy: &Taxonomy, id: &str, region: &str, language: &str) -> Option<String> {
-        taxonomy.category(&gcid(id), region, language)["displayName"].as_str().map(str::to_owned)
+        taxonomy.category(&gcid(id), Locale { region, language })["displayName"].as_str().map(str::to_owned)
     }
 
     #[test]
@@ -138,7 +150,8 @@ mod tests {
     #[test]
     fn a_search_matches_the_front_of_the_name() {
         let taxonomy = Taxonomy::default();
-        let found: Vec<_> = taxonomy.search("FOOD", "US", "en").map(|(name, _)| name.to_owned()).collect();
+        let locale = Locale { region: "US", language: "en" };
+        let found: Vec<_> = taxonomy.search("", "FOOD", locale).map(|(name, _)| name.to_owned()).collect();
         assert!(found.contains(&"categories/gcid:food_court".to_owned()));
         assert!(!found.contains(&"categories/gcid:fast_food_restaurant".to_owned()));
     }

@@ -2,6 +2,7 @@
 //! real HTTP to real processes on loopback.
 
 mod database;
+mod emulator;
 mod gbp;
 mod migrations;
 mod mirroring;
