@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::account::Account;
@@ -58,18 +59,33 @@ impl Binaries {
         self.dir.join(name)
     }
 
-    /// Asks the binary, not the folder's name, and as the user that is going to run it.
-    async fn inspect(dir: PathBuf, account: &Account) -> Result<Self, Error> {
-        let program = dir.join("postgres");
-        let mut command = spawn::command(&program, account, Path::new("/"));
-        command.arg("--version");
-        let output = spawn::run(command).await.map_err(Error::io(&program))?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        match major_version(&text) {
-            Some(major) => Ok(Self { dir, major: major.to_owned() }),
-            None => Err(Error::Program { program: "postgres --version", output: text.into_owned() }),
+    /// Lets the kernel judge whether PostgreSQL's user can stand in the folder.
+    pub(super) async fn check_reachable(&self, folder: &Path, account: &Account) -> Result<(), Error> {
+        match version(&self.dir, account, folder).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                Err(Error::UnreachableFolder { user: account.name.clone(), blocked: account.blocked_at(folder) })
+            }
+            Err(error) => Err(Error::io(folder)(error)),
         }
     }
+
+    /// Asks the binary, not the folder's name, and as the user that is going to run it.
+    async fn inspect(dir: PathBuf, account: &Account) -> Result<Self, Error> {
+        let text = version(&dir, account, Path::new("/")).await.map_err(Error::io(dir.join("postgres")))?;
+        match major_version(&text) {
+            Some(major) => Ok(Self { dir, major: major.to_owned() }),
+            None => Err(Error::Program { program: "postgres --version", output: text }),
+        }
+    }
+}
+
+/// What `postgres --version` says, standing in a folder.
+async fn version(dir: &Path, account: &Account, folder: &Path) -> io::Result<String> {
+    let mut command = spawn::command(&dir.join("postgres"), account, folder);
+    command.arg("--version");
+    let output = spawn::run(command).await?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The major version in `postgres (PostgreSQL) 17.2 (Debian 17.2-1)`.

@@ -38,18 +38,24 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Takes the folder, and fills it where it is new.
+    /// Takes the folder, and fills it where it is new. What can be known before is checked before anything is written.
     pub(super) async fn open(options: &Options) -> Result<Self, Error> {
-        let dir = DataDir::claim(&options.data_dir)?;
-        let lock = Lock::take(&dir)?;
-        let path = dir.join("postgres");
+        let wanted = std::path::absolute(&options.data_dir).map_err(Error::io(&options.data_dir))?;
+        let path = wanted.join("postgres");
         let account = Account::choose(&path)?;
         let version = if path.exists() { Some(read_version(&path)?) } else { None };
         let binaries = Binaries::find(options.bin_dir.as_deref(), version.as_deref(), &path, &account).await?;
+        if !wanted.exists()
+            && let Some(existing) = wanted.ancestors().find(|folder| folder.exists())
+        {
+            binaries.check_reachable(existing, &account).await?;
+        }
+        let dir = DataDir::claim(&wanted)?;
+        let lock = Lock::take(&dir)?;
+        binaries.check_reachable(dir.path(), &account).await?;
         let Options { durability, max_connections, .. } = *options;
         let cluster = Self { dir, account, binaries, durability, max_connections, _lock: lock };
-        cluster.check_reachable().await?;
-        if version.is_none() {
+        if !cluster.path().exists() {
             cluster.initialise().await?;
         }
         cluster.account.create_private_dir(&cluster.socket_dir())?;
@@ -122,6 +128,8 @@ impl Cluster {
             ("logging_collector", "off".into()),
             ("log_destination", "stderr".into()),
             ("log_checkpoints", "off".into()),
+            // A process less.
+            ("max_logical_replication_workers", "0".into()),
             ("timezone", "UTC".into()),
             ("log_timezone", "UTC".into()),
         ];
@@ -175,24 +183,6 @@ impl Cluster {
             }
         }
         unreachable!("the last locale returns")
-    }
-
-    /// Lets the kernel judge whether PostgreSQL's user can stand in the folder.
-    async fn check_reachable(&self) -> Result<(), Error> {
-        let mut command = spawn::command(&self.binaries.program("postgres"), &self.account, self.dir.path());
-        match spawn::run({
-            command.arg("--version");
-            command
-        })
-        .await
-        {
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Err(Error::UnreachableFolder {
-                user: self.account.name.clone(),
-                blocked: self.account.blocked_at(self.dir.path()),
-            }),
-            Err(error) => Err(Error::io(self.dir.path())(error)),
-        }
     }
 
     fn open_log(&self) -> Result<File, Error> {

@@ -57,7 +57,7 @@ pub struct Options {
     pub bin_dir: Option<PathBuf>,
     /// Whether commits are durable.
     pub durability: Durability,
-    /// Connections at once, three of them kept for a superuser.
+    /// Connections at once.
     pub max_connections: u16,
 }
 

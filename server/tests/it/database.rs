@@ -37,6 +37,11 @@ impl TestDatabase {
         self.options.clone()
     }
 
+    /// The same as a `DATABASE_URL`, for a process of its own.
+    pub(crate) fn url(&self) -> String {
+        self.options.to_url_lossy().into()
+    }
+
     /// A pool of a few connections.
     pub(crate) async fn pool(&self) -> PgPool {
         PgPoolOptions::new().max_connections(4).connect_with(self.options()).await.expect("connected")
@@ -100,4 +105,17 @@ async fn connect(server: &Embedded, database: &str) -> PgConnection {
 /// The names are our own.
 async fn execute(connection: &mut PgConnection, sql: String) {
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.expect("executed");
+}
+
+#[tokio::test]
+async fn a_test_has_its_database_for_itself_and_reaches_it_by_url() {
+    let (one, other) = (create().await, create().await);
+    let mut connection = PgConnection::connect(&one.url()).await.expect("connected");
+    sqlx::raw_sql("create table mine ()").execute(&mut connection).await.expect("created");
+    let (here, elsewhere) = (table(&one).await, table(&other).await);
+    assert_eq!((here.as_deref(), elsewhere), (Some("mine"), None));
+}
+
+async fn table(database: &TestDatabase) -> Option<String> {
+    sqlx::query_scalar("select to_regclass('mine')::text").fetch_one(&database.pool().await).await.expect("read")
 }

@@ -143,18 +143,24 @@ async fn a_dropped_server_ends_and_its_folder_can_be_used_at_once() {
 
 #[tokio::test]
 async fn a_stale_pid_file_does_not_keep_it_from_starting() {
-    let folder = Folder::new();
+    let (folder, elsewhere) = (Folder::new(), Folder::new());
     folder.start().await.expect("started").stop().await;
-    // The pid of a live process that is no postmaster, as after a reboot: PostgreSQL alone would refuse.
-    let pid_file = folder.data().join("postgres/postmaster.pid");
-    let cluster = folder.data().join("postgres").display().to_string();
-    let text =
-        format!("{}\n{cluster}\n1700000000\n5432\n../socket\n\n  5432001    262153\nready   \n", std::process::id());
-    fs::write(&pid_file, text).expect("written");
-    fs::write(folder.data().join("socket/.s.PGSQL.5432.lock"), format!("{}\n", std::process::id())).expect("written");
+    // As after a reboot, the pid is by now that of another process of the same user: PostgreSQL alone would refuse.
+    let other = elsewhere.start().await.expect("started");
+    let cluster = folder.data().join("postgres");
+    let text = format!(
+        "{}\n{}\n1700000000\n5432\n../socket\n\n  5432001    262153\nready   \n",
+        other.pid(),
+        cluster.display()
+    );
+    fs::write(cluster.join("postmaster.pid"), text).expect("written");
+    fs::write(folder.data().join("socket/.s.PGSQL.5432.lock"), format!("{}\n", other.pid())).expect("written");
+
     let server = folder.start().await.expect("started in spite of it");
-    assert_ne!(server.pid(), std::process::id());
+    assert_ne!(server.pid(), other.pid());
+    write(&other, "undisturbed").await;
     server.stop().await;
+    other.stop().await;
 }
 
 #[tokio::test]
@@ -254,7 +260,7 @@ async fn a_folder_without_binaries_is_named() {
     options.bin_dir = Some(folder.0.path().join("bin"));
     let error = Embedded::start(options).await.expect_err("no binaries");
     assert!(matches!(error, Error::BinDir { .. }) && error.to_string().contains("PG_BIN_DIR"), "{error}");
-    assert!(!folder.data().join("postgres").exists());
+    assert!(!folder.data().exists(), "nothing was written");
 }
 
 #[tokio::test]
@@ -280,4 +286,5 @@ async fn a_closed_folder_on_the_way_is_named() {
     let error = folder.start().await.expect_err("closed");
     let closed = folder.0.path().canonicalize().expect("exists");
     assert!(matches!(&error, Error::UnreachableFolder { blocked, .. } if *blocked == closed), "{error}");
+    assert!(!folder.data().exists(), "nothing was written");
 }
