@@ -23,7 +23,7 @@ pub(super) enum Stop {
     Cancelled,
     /// The run is in other hands: nothing more may be written, also not about it.
     Lost,
-    /// Our own trouble; another attempt will do better, and this one does not count.
+    /// Our own trouble. Where the database was away, another attempt will do better, and this one does not count.
     Interrupted(Error),
 }
 
@@ -72,7 +72,8 @@ impl Attempt {
             Ok(result) => self.finish(result).await,
             Err(Stop::Cancelled) => self.finish(RunResult::Cancelled).await,
             Err(Stop::Failed(failure)) => self.fail(failure).await,
-            Err(Stop::Interrupted(error)) => self.hand_back(&error).await,
+            Err(Stop::Interrupted(error @ Error::DatabaseUnavailable(_))) => self.hand_back(&error).await,
+            Err(Stop::Interrupted(error)) => self.fail(self.defect(&error)).await,
             Err(Stop::Lost) => false,
         };
         if recorded {
@@ -147,7 +148,16 @@ impl Attempt {
         record::will_retry(&self.run, &failure, delay);
         let error = RunError::new(failure, self.run.attempt);
         let store = &self.tools.store;
-        self.persist(|| store.retry(self.now, self.claim.held, delay, &error, &self.progress)).await
+        let queued = self.persist(|| store.retry(self.now, self.claim.held, delay, &error, &self.progress)).await;
+        // Workers sleep until the next run that they knew to be due: this one may come before it.
+        self.tools.wake.hint(Hint::Queued);
+        queued
+    }
+
+    /// A defect of ours does not pass by waiting, so its attempts are counted: a run must not be tried for ever.
+    fn defect(&self, error: &Error) -> Failure {
+        tracing::error!(run_id = %self.run.id, error = %cause(error), "a defect ended an attempt");
+        Failure::transient(FailureReason::Internal, error.to_string())
     }
 
     async fn hand_back(&self, error: &Error) -> bool {

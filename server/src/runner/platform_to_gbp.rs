@@ -91,12 +91,14 @@ async fn write(
     attempt.progress.intent =
         Some(Intent { before: plan.observed.clone(), after: plan.desired.clone(), changes: plan.changes.clone() });
     let asked = Instant::now();
-    match attempt.tools.store.begin_write(attempt.now, attempt.claim.held, &attempt.progress, lease).await? {
+    let begun = attempt.tools.store.begin_write(attempt.now, attempt.claim.held, &attempt.progress, lease).await;
+    if !matches!(begun, Ok(BeginWrite::Go)) {
+        // Nothing is sent, so there is nothing to settle later.
+        attempt.progress.intent = None;
+    }
+    match begun? {
         BeginWrite::Go => attempt.claim.renewed(asked, lease),
-        BeginWrite::Cancelled => {
-            attempt.progress.intent = None;
-            return Err(Stop::Cancelled);
-        }
+        BeginWrite::Cancelled => return Err(Stop::Cancelled),
         BeginWrite::Lost => return Err(Stop::Lost),
     }
     // The process may have been stopped since: without a lease there is no write.
