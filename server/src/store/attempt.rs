@@ -137,7 +137,8 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Queues a run for its next attempt, `delay` from now. Gives whether it was still held.
+    /// Queues a run for its next attempt, `delay` from now, or now when somebody cancelled it: there is nothing left to wait for.
+    /// Gives whether it was still held.
     ///
     /// # Errors
     /// The database's.
@@ -151,7 +152,8 @@ impl Store {
     ) -> Result<bool, Error> {
         let done = sqlx::query(
             "update run
-                set state = 'queued', lease_until = null, due_at = coalesce($1, now()) + $4, revision = revision + 1,
+                set state = 'queued', lease_until = null, revision = revision + 1,
+                    due_at = coalesce($1, now()) + case when cancel_requested then interval '0' else $4 end,
                     reason = $5, error = $6, plan = coalesce($7, plan), written = $8, intent = $9
               where id = $2 and attempt = $3 and state = 'running'",
         )
