@@ -148,14 +148,24 @@ fn list(violations: &[FieldViolation]) -> String {
     parts.join("; ")
 }
 
+/// How many violations are told one by one. Errors travel in headers, and clients refuse headers of more than 16 kB.
+const MAX_VIOLATIONS: usize = 16;
+
 /// Collects what is wrong with a request, so that the caller hears of everything at once.
 #[derive(Debug, Default)]
-pub struct Violations(Vec<FieldViolation>);
+pub struct Violations {
+    told: Vec<FieldViolation>,
+    untold: usize,
+}
 
 impl Violations {
     /// Notes a violation.
     pub fn add(&mut self, field: &str, description: impl ToString) {
-        self.0.push(FieldViolation { field: field.to_owned(), description: description.to_string() });
+        if self.told.len() < MAX_VIOLATIONS {
+            self.told.push(FieldViolation { field: field.to_owned(), description: description.to_string() });
+        } else {
+            self.untold += 1;
+        }
     }
 
     /// Takes the value of a result, or notes its error.
@@ -167,8 +177,12 @@ impl Violations {
     ///
     /// # Errors
     /// [`Error::Invalid`] when there was a violation.
-    pub fn finish(self) -> Result<(), Error> {
-        if self.0.is_empty() { Ok(()) } else { Err(Error::Invalid(self.0)) }
+    pub fn finish(mut self) -> Result<(), Error> {
+        let Some(last) = self.told.last_mut() else { return Ok(()) };
+        if self.untold > 0 {
+            last.description.push_str(&format!(", and {} more violations", self.untold));
+        }
+        Err(Error::Invalid(self.told))
     }
 
     /// Ends the collection with the values that [`Violations::take`] gave.

@@ -51,7 +51,8 @@ impl CategoryService for Categories {
     ) -> Result<Response<proto::ListPlatformCategoriesResponse>, Status> {
         let message = request.into_inner();
         let filters = ["platformCategories", if message.unmapped_only { "unmapped" } else { "" }];
-        let page = PageRequest::new(message.page_size, &message.page_token, &filters).map_err(status)?;
+        let page = PageRequest::new(Violations::default(), message.page_size, &message.page_token, &filters)
+            .map_err(status)?;
         let page = self.app.platform_categories(message.unmapped_only, page).await.map_err(status)?;
         Ok(Response::new(proto::ListPlatformCategoriesResponse {
             platform_categories: page.items.into_iter().map(convert::platform_category).collect(),
@@ -105,9 +106,6 @@ fn category_change(message: proto::UpdatePlatformCategoryRequest) -> Result<(Slu
     }
     if masked.contains(&"gbp_category") {
         change.gcid = Some(request::optional(v, "platform_category.gbp_category", &category.gbp_category, Gcid::parse));
-    }
-    if masked.is_empty() {
-        v.add("update_mask", "names no field, and none of the category's is set");
     }
     Ok((violations.finish_with(slug)?, change))
 }

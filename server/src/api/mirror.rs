@@ -85,10 +85,9 @@ impl CategoryMirrorService for Mirror {
         let mut violations = Violations::default();
         let tenant = request::tenant_filter(&mut violations, &message.tenant);
         let strategy = request::strategy(&mut violations, message.strategy);
-        violations.finish().map_err(status)?;
         let filters =
             ["logs", tenant.as_ref().map_or("", TenantId::as_str), strategy.map_or("", |strategy| strategy.as_str())];
-        let page = PageRequest::new(message.page_size, &message.page_token, &filters).map_err(status)?;
+        let page = PageRequest::new(violations, message.page_size, &message.page_token, &filters).map_err(status)?;
         let page = self.app.sync_logs(&caller, tenant, strategy, page).await.map_err(status)?;
         Ok(Response::new(proto::ListSyncLogsResponse {
             runs: page.items.into_iter().map(convert::run).collect(),
@@ -158,8 +157,11 @@ fn run_name(name: &str) -> Result<RunName, Error> {
 
 fn window(window: Option<prost_types::Duration>) -> Result<Duration, String> {
     let Some(window) = window else { return Ok(DEFAULT_WINDOW) };
-    match Duration::try_from(window) {
-        Ok(window) if !window.is_zero() && window <= MAX_WINDOW => Ok(window),
-        _ => Err(format!("must be more than 0 and at most 90 days, is {} s", window.seconds)),
-    }
+    // Not the conversion of the message's own crate, which overflows on the least of all durations.
+    let parts = u64::try_from(window.seconds).ok().zip(u32::try_from(window.nanos).ok());
+    let window_in_range =
+        parts.filter(|(_, nanos)| *nanos < 1_000_000_000).map(|(seconds, nanos)| Duration::new(seconds, nanos));
+    window_in_range
+        .filter(|window| !window.is_zero() && *window <= MAX_WINDOW)
+        .ok_or_else(|| format!("must be more than 0 and at most 90 days, is {} s", window.seconds))
 }

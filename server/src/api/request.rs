@@ -109,12 +109,17 @@ pub(super) fn masked<'a>(
     fields: &[(&'a str, &str)],
 ) -> Vec<&'a str> {
     let Some(mask) = mask.filter(|mask| !mask.paths.is_empty()) else {
-        return fields.iter().filter(|(_, value)| !value.is_empty()).map(|(field, _)| *field).collect();
+        let set: Vec<&str> = fields.iter().filter(|(_, value)| !value.is_empty()).map(|(field, _)| *field).collect();
+        if set.is_empty() {
+            violations.add("update_mask", "is empty, and so is every field that can be updated");
+        }
+        return set;
     };
     for path in &mask.paths {
         if !fields.iter().any(|(field, _)| field == path) {
             let known: Vec<&str> = fields.iter().map(|(field, _)| *field).collect();
-            let shown: String = path.chars().take(80).collect();
+            // Escaped, so that a long path of other characters does not outgrow the headers that errors travel in.
+            let shown: String = path.escape_default().take(80).collect();
             violations.add("update_mask", format!("`{shown}` cannot be updated; can be: {}", known.join(", ")));
         }
     }
@@ -141,5 +146,8 @@ mod tests {
         let mask = prost_types::FieldMask { paths: vec!["b".to_owned(), "c".to_owned()] };
         assert_eq!(masked(&mut violations, Some(&mask), &fields), ["b"]);
         assert!(violations.finish().is_err());
+        let mut violations = Violations::default();
+        assert_eq!(masked(&mut violations, None, &fields[1..]), [""; 0]);
+        assert!(violations.finish().is_err(), "nothing to update");
     }
 }

@@ -51,9 +51,8 @@ impl TenantService for Tenants {
         let (caller, message) = request::open(request).map_err(status)?;
         let mut violations = Violations::default();
         let organization = request::organization(&mut violations, "organization", &message.organization);
-        violations.finish().map_err(status)?;
         let filters = ["tenants", organization.as_ref().map_or("", OrganizationId::as_str)];
-        let page = PageRequest::new(message.page_size, &message.page_token, &filters).map_err(status)?;
+        let page = PageRequest::new(violations, message.page_size, &message.page_token, &filters).map_err(status)?;
         let page = self.app.tenants(&caller, organization.as_ref(), page).await.map_err(status)?;
         Ok(Response::new(proto::ListTenantsResponse {
             tenants: page.items.into_iter().map(convert::tenant).collect(),
@@ -183,9 +182,6 @@ fn tenant_change(message: proto::UpdateTenantRequest) -> Result<(TenantId, Tenan
         (true, true) => change.place = place(v, &tenant),
         (false, false) => {}
         _ => v.add("update_mask", "gbp_account and gbp_location are updated together"),
-    }
-    if masked.is_empty() {
-        v.add("update_mask", "names no field, and none of the tenant's is set");
     }
     let id = violations.finish_with(id)?;
     Ok((id, change))

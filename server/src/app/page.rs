@@ -30,11 +30,11 @@ pub struct PageRequest {
 
 impl PageRequest {
     /// Reads a page's size and token; `filters` is everything else that decides about the list, and a token is bound to it.
+    /// `violations` are those of the filters, so that the caller hears of all at once.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a negative size, [`Error::InvalidPageToken`].
-    pub fn new(page_size: i32, page_token: &str, filters: &[&str]) -> Result<Self, Error> {
-        let mut violations = Violations::default();
+    /// [`Error::Invalid`] for those and for a negative size, [`Error::InvalidPageToken`].
+    pub fn new(mut violations: Violations, page_size: i32, page_token: &str, filters: &[&str]) -> Result<Self, Error> {
         if page_size < 0 {
             violations.add("page_size", format!("must not be negative, is {page_size}"));
         }
@@ -44,7 +44,9 @@ impl PageRequest {
             Self { size: usize::try_from(size).unwrap_or_default(), after: None, binding: binding(filters) };
         if !page_token.is_empty() {
             let after = unhex(page_token).and_then(|token| token.strip_prefix(&request.binding).map(str::to_owned));
-            request.after = Some(after.filter(|key| !key.is_empty()).ok_or(Error::InvalidPageToken)?);
+            // Every key of ours is printable ASCII. A token is not signed, and PostgreSQL takes no NUL.
+            let is_key = |key: &String| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
+            request.after = Some(after.filter(is_key).ok_or(Error::InvalidPageToken)?);
         }
         Ok(request)
     }
@@ -94,7 +96,7 @@ mod tests {
     use super::*;
 
     fn request(token: &str, filters: &[&str]) -> Result<PageRequest, Error> {
-        PageRequest::new(2, token, filters)
+        PageRequest::new(Violations::default(), 2, token, filters)
     }
 
     #[test]
@@ -126,8 +128,9 @@ mod tests {
 
     #[test]
     fn sizes_are_bounded() {
-        assert_eq!(PageRequest::new(0, "", &[]).expect("valid").size, 50);
-        assert_eq!(PageRequest::new(i32::MAX, "", &[]).expect("valid").size, 1000);
-        assert!(matches!(PageRequest::new(-1, "", &[]), Err(Error::Invalid(_))));
+        let sized = |size| PageRequest::new(Violations::default(), size, "", &[]);
+        assert_eq!(sized(0).expect("valid").size, 50);
+        assert_eq!(sized(i32::MAX).expect("valid").size, 1000);
+        assert!(matches!(sized(-1), Err(Error::Invalid(_))));
     }
 }
