@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::convert;
 use crate::{
     app::{App, RunName},
+    auth::LEEWAY,
     domain::{Caller, Run, RunId, TenantId},
     error::Error,
     wake::{Hint, Hints},
@@ -107,7 +108,7 @@ impl Updates {
             }
             let looked = tokio::select! {
                 () = self.drain.cancelled() => Err(Error::Draining),
-                () = expiry(self.caller.expires_at) => Err(Error::Unauthenticated("the token has expired".to_owned())),
+                () = expiry(self.caller.expires_at + LEEWAY) => Err(Error::Unauthenticated("the token has expired".to_owned())),
                 hint = self.hints.next() => self.look(hint).await,
                 () = sleep_until(self.next_heartbeat) => self.beat().await,
             };
