@@ -76,6 +76,8 @@ pub async fn serve(
         server = server.tls_config(ServerTlsConfig::new().identity(identity))?;
     }
     let (reporter, health) = tonic_health::server::health_reporter();
+    // Known from the first call on: an unknown service would be `NOT_FOUND` to whoever asks before the database has answered.
+    api::set_health(&reporter, false).await;
     let (serving, is_serving) = watch::channel(false);
     tokio::spawn(end.clone().run_until_cancelled_owned(watch_health(app.clone(), reporter, serving, drain.clone())));
 
