@@ -1,10 +1,18 @@
 //! The integration tests: one binary, so that they share one PostgreSQL. Each test has a database of its own, and everything speaks
 //! real HTTP to real processes on loopback.
 
+mod access;
+mod bad_input;
+mod cancel;
 mod database;
 mod emulator;
+mod flags;
 mod gbp;
+mod idempotency;
 mod migrations;
 mod mirroring;
 mod postgres;
+mod replica;
+mod rows;
 mod service;
+mod wire;

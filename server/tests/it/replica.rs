@@ -1,0 +1,165 @@
+//! Another server on the database of a test's service, and a door between a server and Google.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use category_mirror::{
+    auth::Verifier,
+    domain::Role,
+    gbp::{self, Credentials, Endpoint},
+    serve::{Config, Listeners, serve},
+    store,
+};
+use category_mirror_client::Client;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::service::{Service, Setup};
+
+/// A server that accepts runs and carries none out: they stay queued until a [`replica`] works.
+pub(crate) fn idle() -> Setup {
+    let mut setup = Setup::default();
+    setup.runner.concurrency = 0;
+    setup
+}
+
+/// Another server. It ends with the test's runtime, or before.
+pub(crate) struct Replica {
+    /// A client with an administrator's token.
+    pub(crate) client: Client,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Replica {
+    /// Stops it as a supervisor would, and waits until it has drained.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.expect("stopped");
+    }
+}
+
+/// Starts another server on the service's database, which finds Google at `google`.
+pub(crate) async fn replica(service: &Service, setup: Setup, google: &str) -> Replica {
+    let credentials = Credentials::access_token("test".to_owned()).expect("a token");
+    let config = gbp_config(google, credentials);
+    replica_with(service, setup, config).await
+}
+
+/// The same, with a refresh token instead of a fixed access token.
+pub(crate) async fn renewing_replica(service: &Service, setup: Setup) -> Replica {
+    let credentials = Credentials::AuthorizedUser {
+        client_id: "client".to_owned(),
+        client_secret: "secret".to_owned().into(),
+        refresh_token: "refresh".to_owned().into(),
+    };
+    let token_url = Endpoint::parse(&format!("{}/token", service.google.endpoint)).expect("an endpoint");
+    let config = gbp::Config { token_url: Some(token_url), ..gbp_config(&service.google.endpoint, credentials) };
+    replica_with(service, setup, config).await
+}
+
+fn gbp_config(google: &str, credentials: Credentials) -> gbp::Config {
+    let endpoint = Endpoint::parse(google).expect("an endpoint");
+    gbp::Config { endpoint, token_url: None, credentials, timeout: Duration::from_secs(10) }
+}
+
+async fn replica_with(service: &Service, setup: Setup, gbp: gbp::Config) -> Replica {
+    let listeners = Listeners { grpc: bind().await, admin: bind().await };
+    let address = listeners.grpc.local_addr().expect("an address");
+    let config = Config {
+        pool: store::connect(service.database().options(), 10),
+        gbp: gbp::Client::new(gbp).expect("a client"),
+        verifier: Verifier::development(&service.key_folder()).expect("a key"),
+        flags: setup.flags,
+        runner: setup.runner,
+        max_attempts: setup.max_attempts,
+        tls: None,
+    };
+    let stop = CancellationToken::new();
+    let served = serve(config, listeners, stop.clone().cancelled_owned());
+    let task = tokio::spawn(async move { served.await.expect("served") });
+    let token = service.token(Role::Admin, "tester", None);
+    let client = Client::builder(format!("http://{address}")).token(token).build().expect("a client");
+    Replica { client, stop, task }
+}
+
+async fn bind() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.expect("a port")
+}
+
+/// Stands between a server and Google: updates wait at it until it is opened, everything else passes. It sees what is sent.
+pub(crate) struct Door {
+    /// Its base URL.
+    pub(crate) endpoint: String,
+    state: Arc<State>,
+}
+
+struct State {
+    waiting: Semaphore,
+    open: CancellationToken,
+    sent: Mutex<String>,
+}
+
+impl Door {
+    /// Builds a closed door in front of `google`.
+    pub(crate) async fn closed(google: &str) -> Self {
+        let listener = bind().await;
+        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+        let state = State { waiting: Semaphore::new(0), open: CancellationToken::new(), sent: Mutex::default() };
+        let state = Arc::new(state);
+        let (google, door) = (google.trim_start_matches("http://").to_owned(), state.clone());
+        tokio::spawn(async move {
+            while let Ok((caller, _)) = listener.accept().await {
+                let google = TcpStream::connect(&google).await.expect("connected");
+                tokio::spawn(pass(caller, google, door.clone()));
+            }
+        });
+        Self { endpoint, state }
+    }
+
+    /// Waits until an update is waiting.
+    pub(crate) async fn update_waits(&self) {
+        self.state.waiting.acquire().await.expect("never closed").forget();
+    }
+
+    /// Opens the door for good.
+    pub(crate) fn open(&self) {
+        self.state.open.cancel();
+    }
+
+    /// The bodies of the updates, in order.
+    pub(crate) fn updates(&self) -> Vec<serde_json::Value> {
+        let sent = self.state.sent.lock().expect("not poisoned");
+        let bodies = sent.split("PATCH /").skip(1).filter_map(|request| request.split_once("\r\n\r\n"));
+        let values = bodies.map(|(_, body)| serde_json::Deserializer::from_str(body).into_iter().next());
+        values.map(|body| body.expect("a body").expect("JSON")).collect()
+    }
+}
+
+/// HTTP/1 sends one request at a time on a connection, so a request begins where a read begins.
+async fn pass(caller: TcpStream, google: TcpStream, door: Arc<State>) {
+    let (mut from_caller, mut to_caller) = caller.into_split();
+    let (mut from_google, mut to_google) = google.into_split();
+    let back = tokio::spawn(async move { copy(&mut from_google, &mut to_caller).await });
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(length @ 1..) = from_caller.read(&mut buffer).await {
+        let chunk = &buffer[..length];
+        door.sent.lock().expect("not poisoned").push_str(std::str::from_utf8(chunk).expect("text"));
+        if chunk.starts_with(b"PATCH ") {
+            door.waiting.add_permits(1);
+            door.open.cancelled().await;
+        }
+        if to_google.write_all(chunk).await.is_err() {
+            break;
+        }
+    }
+    drop(to_google);
+    let _ = back.await;
+}
