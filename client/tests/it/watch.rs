@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use category_mirror_client::{Items, Run, RunState};
+use category_mirror_client::{Items, RetryPolicy, Run, RunState};
 use category_mirror_proto::v1::{self, run::State};
 use tonic::Status;
 
@@ -61,11 +61,15 @@ async fn a_silent_stream_is_opened_again() {
     let fake = Fake::start().await;
     let stream = &fake.methods.stream_run_updates;
     stream.will(Ok(updates(vec![], Ending::Silence)));
-    stream.will(Ok(updates(vec![run("1", 2, State::Cancelled)], Ending::Silence)));
-    let client = fake.builder().heartbeat_timeout(Duration::from_millis(300)).build().expect("good settings");
-    let runs = client.watch_run("1").send().collect().await.expect("to its end");
+    // More than one, for a machine so busy that it finds a good stream silent as well.
+    for _ in 0..9 {
+        stream.will(Ok(updates(vec![run("1", 2, State::Cancelled)], Ending::Silence)));
+    }
+    let tries = RetryPolicy::new(10, Duration::ZERO, Duration::ZERO);
+    let client = fake.builder().heartbeat_timeout(Duration::from_millis(300)).retry(tries).build();
+    let runs = client.expect("good settings").watch_run("1").send().collect().await.expect("to its end");
     assert_eq!(runs.len(), 1);
-    assert_eq!(stream.asked().len(), 2);
+    assert!(stream.asked().len() >= 2);
 }
 
 #[tokio::test]
