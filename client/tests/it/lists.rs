@@ -54,6 +54,7 @@ async fn a_list_that_leads_in_a_circle_is_an_error() {
     fake.methods.list_sync_logs.will(Ok(page(&["a"], "x"))).will(Ok(page(&["a"], "x")));
     let error = fake.client().list_sync_logs().send().collect().await.expect_err("a circle");
     assert_eq!(error.code(), Code::Internal);
+    assert!(error.message().contains("repeats a page token"), "{error}");
 }
 
 #[tokio::test]

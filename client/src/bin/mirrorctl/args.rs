@@ -22,11 +22,11 @@ Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = "mirrorctl", version, after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    #[command(flatten)]
-    pub(crate) connection: Connection,
     /// Print JSON, one object a line
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -35,7 +35,13 @@ pub(crate) struct Args {
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Connection {
     /// The server
-    #[arg(long, global = true, env = "MIRROR_ENDPOINT", default_value = "http://127.0.0.1:50051")]
+    #[arg(
+        long,
+        global = true,
+        env = "MIRROR_ENDPOINT",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:50051"
+    )]
     pub(crate) endpoint: String,
     /// A file with the bearer token, read again for each call; goes before MIRROR_TOKEN
     #[arg(long, global = true, env = "MIRROR_TOKEN_FILE")]
