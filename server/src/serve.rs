@@ -14,7 +14,7 @@ use crate::{
     auth::Verifier,
     gbp,
     runner::{Runner, Settings},
-    store::Store,
+    store::{Acceptor, Store},
     wake::Wake,
     web,
 };
@@ -68,7 +68,8 @@ pub async fn serve(
 
     let wake = Wake::start(pool.clone(), end.clone());
     let store = Store::new(pool.clone());
-    let app = App::new(store.clone(), wake.clone(), flags, max_attempts);
+    let acceptor = Acceptor::start(&store, &end);
+    let app = App::new(store.clone(), acceptor, wake.clone(), flags, max_attempts);
 
     let mut server =
         Server::builder().http2_keepalive_interval(Some(KEEPALIVE.0)).http2_keepalive_timeout(Some(KEEPALIVE.1));

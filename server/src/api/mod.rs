@@ -1,4 +1,4 @@
-//! The gRPC interface: requests become use cases, and their answers messages. Every call passes the [`gate`] first.
+//! The gRPC interface: requests become use cases, and their answers messages. Every call passes the gate first.
 
 mod categories;
 mod convert;

@@ -52,7 +52,7 @@ impl App {
             request: fingerprint,
             max_attempts: self.max_attempts,
         };
-        let accepted = self.store.accept(None, &new).await?;
+        let accepted = self.acceptor.accept(new).await?;
         if accepted.created {
             self.wake.hint(Hint::Queued);
             self.wake.hint(Hint::Changed([accepted.run.id].into()));

@@ -1,5 +1,6 @@
 //! What the commands do. Each starts the parts that it needs, and stops them in reverse order.
 
+mod bench;
 mod database;
 mod demo;
 mod emulator;
@@ -74,13 +75,14 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
     cli.log.start(match cli.command {
         // What becomes of the runs is what the demo shows itself.
         Command::Demo(_) => "warn,category_mirror::runner=off",
-        Command::Token(_) => "warn",
+        Command::Token(_) | Command::Bench(_) => "warn",
         _ => "info",
     })?;
     match cli.command {
         Command::Demo(args) => demo::run(args).await,
         Command::Serve(args) => serve::run(*args, shutdown_signal()).await,
         Command::Migrate(args) => migrate::run(args).await,
+        Command::Bench(args) => bench::run(args).await,
         Command::Token(args) => token::run(args).await,
         Command::GbpEmulator(args) => crate::emulator::run(args, shutdown_signal())
             .await

@@ -1,5 +1,6 @@
 //! The command line and the environment: every setting is a flag and a variable of the same name.
 
+mod bench;
 mod database;
 mod flags;
 mod gbp;
@@ -9,6 +10,7 @@ mod runner;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use bench::{BenchArgs, Figures};
 pub use database::{DatabaseArgs, development_folder};
 pub use flags::FlagArgs;
 pub use gbp::{GbpArgs, GbpChoice};
@@ -49,6 +51,8 @@ pub enum Command {
     Migrate(DatabaseArgs),
     /// Sign a token and print it, alone, on stdout
     Token(TokenArgs),
+    /// Measure, beside PostgreSQL's own `pgbench`; prints one JSON object a line
+    Bench(BenchArgs),
     /// Run the emulator of Google's API alone, with its control interface under /_control/
     GbpEmulator(crate::emulator::Args),
 }

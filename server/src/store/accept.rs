@@ -37,7 +37,8 @@ pub struct Accepted {
 }
 
 impl Store {
-    /// Accepts a run, or joins the live one of its kind, or repeats the first answer to the request id: all in one transaction.
+    /// Accepts one run, or joins the live one of its kind, or repeats the first answer to the request id: all in one transaction, so
+    /// in every race. [`Store::accept_all`] is the quick way for what is not in a race.
     ///
     /// # Errors
     /// [`Error::NotFound`] and [`Error::NoLocation`] of the tenant, [`Error::RunInProgress`], [`Error::RequestIdReused`], or the database's.
@@ -83,6 +84,7 @@ impl Store {
 }
 
 /// Makes the request id ours, or gives the first answer to it. A second call with the same id waits here for the first one's commit.
+/// An id whose run never came to be, because its batch lost a race, was never answered: it is free.
 async fn claim_request(
     connection: &mut PgConnection,
     now: Now,
@@ -97,6 +99,7 @@ async fn claim_request(
             set fingerprint = excluded.fingerprint, run_id = excluded.run_id,
                 joined = excluded.joined, created_at = excluded.created_at
           where first.created_at < excluded.created_at - interval '24 hours'
+             or not exists (select from run where run.id = first.run_id)
          returning 1",
     )
     .bind(&new.caller)

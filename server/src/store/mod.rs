@@ -4,7 +4,10 @@
 //! pass another. A statement that finds its run in other hands changes nothing, and says so in its answer.
 
 mod accept;
+mod accept_all;
+mod acceptor;
 mod attempt;
+mod bench;
 mod cancel;
 mod error;
 mod logs;
@@ -19,7 +22,9 @@ mod tenant;
 mod tenant_categories;
 
 pub use accept::{Accepted, NewRun};
+pub use acceptor::Acceptor;
 pub use attempt::{BeginWrite, Intent, Progress};
+pub use bench::{fill, sweep};
 pub use logs::LogFilter;
 pub use platform_category::PlatformCategoryChange;
 pub use pool::connect;
