@@ -38,11 +38,12 @@ pub fn router(
     drain: CancellationToken,
     server: Server,
 ) -> tonic::transport::server::Router<Stack<GateLayer, Identity>> {
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(category_mirror_proto::FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .expect("the descriptor sets are part of the program");
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(category_mirror_proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let sound = "the descriptor sets are part of the program";
     let mirror = CategoryMirrorServiceServer::new(Mirror::new(app.clone(), drain.clone()));
     let tenants = TenantServiceServer::new(Tenants::new(app.clone()));
     let categories = CategoryServiceServer::new(Categories::new(app));
@@ -50,7 +51,9 @@ pub fn router(
         .add_service(tenants.max_decoding_message_size(MAX_REQUEST))
         .add_service(categories.max_decoding_message_size(MAX_REQUEST))
         .add_service(health)
-        .add_service(reflection);
+        .add_service(reflection().build_v1().expect(sound))
+        // Python's reflection client, and tools of a few years ago, know no other.
+        .add_service(reflection().build_v1alpha().expect(sound));
     server.layer(GateLayer::new(verifier, drain)).add_routes(routes)
 }
 
