@@ -83,7 +83,7 @@ pub async fn serve(
     let admin =
         axum::serve(listeners.admin, web::router(is_serving)).with_graceful_shutdown(end.clone().cancelled_owned());
     let admin = tokio::spawn(admin.into_future());
-    let runner_task = tokio::spawn(Runner::new(store, gbp, wake, flags, runner).run(drain.clone()));
+    let runner_task = tokio::spawn(Runner::new(store.clone(), gbp, wake, flags, runner).run(drain.clone()));
     let incoming = TcpIncoming::from(listeners.grpc).with_nodelay(Some(true));
     let router = api::router(app, Arc::new(verifier), health, drain.clone(), server);
     let mut grpc = tokio::spawn(router.serve_with_incoming_shutdown(incoming, drain.clone().cancelled_owned()));
@@ -106,7 +106,7 @@ pub async fn serve(
     }
     end.cancel();
     let _ = admin.await;
-    pool.close().await;
+    store.close().await;
     tracing::info!("stopped");
     served
 }

@@ -41,9 +41,10 @@ impl Store {
         }
         Ok(sqlx::query_as::<_, Found>(
             "with wanted as materialized (
-                 select * from unnest($2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::integer[], $7::text[], $8::text[], $9::bytea[])
+                 select * from unnest($2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::integer[], $7::text[], $8::text[],
+                                      $9::uuid[], $10::uuid[])
                      with ordinality
-                     as wanted (id, tenant_id, strategy, dry_run, max_attempts, caller, request_id, fingerprint, position)
+                     as wanted (id, tenant_id, strategy, dry_run, max_attempts, caller, request_id, key, fingerprint, position)
              ), place as materialized (
                  -- Held until the commit, so that no tenant is deleted between the look and its run; in one order for all.
                  select id, organization_id, gbp_location is not null as has_location
@@ -51,6 +52,10 @@ impl Store {
                   where id = any ($3)
                   order by id
                     for key share
+             ), first as materialized (
+                 -- First answers, as they were before this statement.
+                 select key, fingerprint, run_id, joined from mirror_request
+                  where key = any ($9) and created_at >= coalesce($1, now()) - interval '24 hours'
              ), live as materialized (
                  select id, tenant_id, strategy, dry_run from run where tenant_id = any ($3) and state in ('queued', 'running')
              ), acceptable as (
@@ -60,25 +65,25 @@ impl Store {
                    left join live on live.tenant_id = wanted.tenant_id
                   where live.id is null or (live.strategy = wanted.strategy and live.dry_run = wanted.dry_run)
              ), claimed_request as (
-                 insert into mirror_request as first (caller, request_id, fingerprint, run_id, joined, created_at)
-                 select caller, request_id, fingerprint, coalesce(live_id, id), live_id is not null, coalesce($1, now())
+                 insert into mirror_request as old (key, fingerprint, run_id, joined, created_at)
+                 select key, fingerprint, coalesce(live_id, id), live_id is not null, coalesce($1, now())
                    from acceptable
-                  where request_id is not null
-                  order by caller, request_id
-                 on conflict (caller, request_id) do update
+                  where key is not null
+                  order by key
+                 on conflict (key) do update
                     set fingerprint = excluded.fingerprint, run_id = excluded.run_id,
                         joined = excluded.joined, created_at = excluded.created_at
-                  where first.created_at < excluded.created_at - interval '24 hours'
-                 returning caller, request_id
+                  where old.created_at < excluded.created_at - interval '24 hours'
+                 returning key
              ), created as (
                  insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, due_at,
                                   caller, request_id, created_at)
                  select id, tenant_id, organization_id, strategy, dry_run, 'queued', max_attempts, coalesce($1, now()),
                         caller, request_id, coalesce($1, now())
                    from acceptable
-                   left join claimed_request using (caller, request_id)
+                   left join claimed_request using (key)
                   where live_id is null
-                    and (acceptable.request_id is null or claimed_request.request_id is not null)
+                    and (acceptable.key is null or claimed_request.key is not null)
                   order by tenant_id
                  on conflict (tenant_id) where state in ('queued', 'running') do nothing
                  returning id, organization_id, created_at
@@ -89,10 +94,7 @@ impl Store {
                left join place on place.id = wanted.tenant_id
                left join created on created.id = wanted.id
                left join live on live.tenant_id = wanted.tenant_id
-               -- As it was before this statement.
-               left join mirror_request first
-                      on first.caller = wanted.caller and first.request_id = wanted.request_id
-                     and first.created_at >= coalesce($1, now()) - interval '24 hours'",
+               left join first on first.key = wanted.key",
         )
         .bind(now)
         .bind(column(wanted, |new| new.id))
@@ -101,9 +103,10 @@ impl Store {
         .bind(column(wanted, |new| new.kind.dry_run))
         .bind(column(wanted, |new| new.max_attempts))
         .bind(column(wanted, |new| new.caller.as_str()))
-        .bind(column(wanted, |new| new.request.as_ref().map(|(id, _)| id.as_str())))
-        .bind(column(wanted, |new| new.request.as_ref().map(|(_, fingerprint)| fingerprint.as_slice())))
-        .fetch_all(&self.pool)
+        .bind(column(wanted, |new| new.request_id.as_deref()))
+        .bind(column(wanted, |new| new.request().map(|request| request.key)))
+        .bind(column(wanted, |new| new.request().map(|request| request.fingerprint)))
+        .fetch_all(&self.hot)
         .await?)
     }
 }
@@ -112,8 +115,7 @@ impl Store {
 fn answer(new: &NewRun, found: &Found, run: impl Fn(RunId) -> Option<Run>) -> Option<Result<Accepted, Error>> {
     if let Some((id, joined, is_same)) = found.first {
         if !is_same {
-            let request_id = new.request.as_ref().map(|(id, _)| id.clone()).unwrap_or_default();
-            return Some(Err(Error::RequestIdReused(request_id)));
+            return Some(Err(Error::RequestIdReused(new.request_id.clone().unwrap_or_default())));
         }
         return run(id).map(|run| Ok(Accepted { run, joined, created: false }));
     }
@@ -155,7 +157,7 @@ impl NewRun {
             reason: None,
             error: None,
             caller: self.caller.clone(),
-            request_id: self.request.as_ref().map(|(id, _)| id.clone()),
+            request_id: self.request_id.clone(),
             created_at,
             started_at: None,
             ended_at: None,

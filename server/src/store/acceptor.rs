@@ -74,8 +74,8 @@ fn split_duplicates(group: &mut Vec<Waiting>) -> Vec<Waiting> {
     // A caller who no longer waits has no use for a run.
     let (unique, rest) = group.drain(..).filter(|waiting| !waiting.answer.is_closed()).partition(|waiting| {
         let Waiting { new, .. } = waiting;
-        let is_first_request = match &new.request {
-            Some((id, _)) => requests.insert((new.caller.clone(), id.clone())),
+        let is_first_request = match &new.request_id {
+            Some(id) => requests.insert((new.caller.clone(), id.clone())),
             None => true,
         };
         is_first_request && tenants.insert(new.tenant.clone())

@@ -74,7 +74,8 @@ async fn store(ground: &Ground, callers: usize, window: Duration) -> Measured {
                 tenant: TenantId::parse(&format!("bench-{}", number % TENANTS)).expect("an id"),
                 kind: RunKind { strategy: DomainStrategy::PlatformToGbp, dry_run: false },
                 caller: "bench".to_owned(),
-                request: None,
+                // As the published client sends: every request has an id.
+                request_id: Some(RunId::now_v7().to_string()),
                 max_attempts: 5,
             };
             acceptor.accept(new).await.expect("accepted");
