@@ -78,6 +78,8 @@ pub async fn serve(
     }
     let (reporter, health) = tonic_health::server::health_reporter();
     let (serving, is_serving) = watch::channel(false);
+    // Until the database was asked, nobody knows.
+    api::set_health(&reporter, false).await;
     tokio::spawn(end.clone().run_until_cancelled_owned(watch_health(app.clone(), reporter, serving, drain.clone())));
 
     let admin =
@@ -115,14 +117,19 @@ pub async fn serve(
 async fn watch_health(app: App, reporter: HealthReporter, serving: watch::Sender<bool>, drain: CancellationToken) {
     let mut interval = tokio::time::interval(HEALTH_INTERVAL);
     loop {
-        let is_up = !drain.is_cancelled() && app.ping().await.is_ok();
+        let is_draining = drain.is_cancelled();
+        let is_up = !is_draining && app.ping().await.is_ok();
         if serving.send_replace(is_up) != is_up {
             tracing::info!(serving = is_up, "health changed");
         }
         api::set_health(&reporter, is_up).await;
+        if is_draining {
+            // Whoever watches has been told; a watch that stayed open would hold the drain up.
+            return api::end_health_watches(reporter).await;
+        }
         tokio::select! {
             _ = interval.tick() => {}
-            () = drain.cancelled(), if !drain.is_cancelled() => {}
+            () = drain.cancelled() => {}
         }
     }
 }

@@ -12,8 +12,9 @@ mod updates;
 use std::sync::Arc;
 
 use category_mirror_proto::v1::{
-    category_mirror_service_server::CategoryMirrorServiceServer, category_service_server::CategoryServiceServer,
-    tenant_service_server::TenantServiceServer,
+    category_mirror_service_server::{self, CategoryMirrorServiceServer},
+    category_service_server::{self, CategoryServiceServer},
+    tenant_service_server::{self, TenantServiceServer},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::Server};
@@ -25,6 +26,13 @@ use crate::{app::App, auth::Verifier};
 
 /// The largest request: far above what any of them needs.
 const MAX_REQUEST: usize = 1024 * 1024;
+/// What the health service knows. The empty name stands for the server as a whole.
+const HEALTH_SERVICES: [&str; 4] = [
+    "",
+    category_mirror_service_server::SERVICE_NAME,
+    category_service_server::SERVICE_NAME,
+    tenant_service_server::SERVICE_NAME,
+];
 
 /// The services behind the gate, with health and reflection, ready to serve. `drain` ends streams and refuses new calls.
 ///
@@ -60,13 +68,14 @@ pub fn router(
 /// Tells the health service whether each of ours is able to serve.
 pub async fn set_health(reporter: &HealthReporter, serving: bool) {
     let status = if serving { tonic_health::ServingStatus::Serving } else { tonic_health::ServingStatus::NotServing };
-    // The empty name stands for the server as a whole.
-    for service in [
-        "",
-        category_mirror_proto::v1::category_mirror_service_server::SERVICE_NAME,
-        category_mirror_proto::v1::tenant_service_server::SERVICE_NAME,
-        category_mirror_proto::v1::category_service_server::SERVICE_NAME,
-    ] {
+    for service in HEALTH_SERVICES {
         reporter.set_service_status(service, status).await;
+    }
+}
+
+/// Ends the watches of our health, after what [`set_health`] told them last.
+pub async fn end_health_watches(mut reporter: HealthReporter) {
+    for service in HEALTH_SERVICES {
+        reporter.clear_service_status(service).await;
     }
 }

@@ -19,7 +19,9 @@ pub fn connect(options: PgConnectOptions, max_connections: u32) -> PgPool {
     let options = options
         .application_name("category-mirror")
         // A server that hangs must not hang its callers: no statement here takes long.
-        .options([("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "30s")]);
+        .options([("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "30s")])
+        // Below are notices such as "relation already exists, skipping", which nobody needs in a log.
+        .options([("client_min_messages", "warning")]);
     settings(max_connections).connect_lazy_with(options)
 }
 

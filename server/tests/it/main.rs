@@ -7,4 +7,5 @@ mod gbp;
 mod migrations;
 mod mirroring;
 mod postgres;
+mod processes;
 mod service;
