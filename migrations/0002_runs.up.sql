@@ -73,14 +73,14 @@ create trigger run_terminal_is_final before update on run
 
 -- First answers by request id, per caller, for 24 hours.
 create table mirror_request (
-    caller text not null,
-    request_id text not null,
-    -- SHA-256 of the arguments.
-    fingerprint bytea not null,
+    -- The first half of the SHA-256 of caller and request id: a key of 16 bytes, whatever a caller sends.
+    key uuid primary key,
+    -- The first half of the SHA-256 of the arguments.
+    fingerprint uuid not null,
     run_id uuid not null,
     joined boolean not null,
-    created_at timestamptz not null,
-    primary key (caller, request_id)
+    created_at timestamptz not null
 );
 
-create index mirror_request_by_age on mirror_request (created_at);
+-- Only forgetting asks for the age. The rows lie in its order, and every accepted run would pay for a tree.
+create index mirror_request_by_age on mirror_request using brin (created_at) with (pages_per_range = 16, autosummarize = on);

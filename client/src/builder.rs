@@ -9,6 +9,8 @@ use crate::{Client, Error, RetryPolicy, TokenProvider, endpoint};
 /// Longer timeouts have no form in gRPC's header, and are a mistake of units.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
+const PEM_BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
 /// Sets a [`Client`] up. Nothing is sent before the client's first call.
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {
@@ -136,6 +138,10 @@ impl ClientBuilder {
             return Ok(endpoint);
         }
         let tls = match &self.ca_certificate {
+            // Text without a certificate is read as an authority that has signed nothing, and would show only in the first call.
+            Some(pem) if !pem.windows(PEM_BEGIN.len()).any(|part| part == PEM_BEGIN) => {
+                return Err(Error::setting("ca_certificate: holds no certificate in PEM form"));
+            }
             Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
             None => ClientTlsConfig::new().with_native_roots(),
         };

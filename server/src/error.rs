@@ -79,6 +79,9 @@ pub enum Error {
     /// The contract has it, this version does not.
     #[error("{0}")]
     Unimplemented(&'static str),
+    /// Too much at once.
+    #[error("{0}; try again in a moment")]
+    RateLimited(&'static str),
     /// The server is shutting down; another one will answer.
     #[error("the server is shutting down; connect again")]
     Draining,
@@ -118,6 +121,7 @@ impl Error {
             Self::Unauthenticated(_) => "UNAUTHENTICATED",
             Self::PermissionDenied(_) => "PERMISSION_DENIED",
             Self::Unimplemented(_) => "UNIMPLEMENTED",
+            Self::RateLimited(_) => "RATE_LIMITED",
             Self::Draining => "DRAINING",
             Self::DatabaseUnavailable(_) => "DATABASE_UNAVAILABLE",
             Self::Internal(_) => "INTERNAL",

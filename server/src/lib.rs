@@ -1,6 +1,5 @@
-//! Category Mirror: keeps a store's business categories equal on a retail platform and on its Google Business Profile.
-//!
-//! The modules in their order: each imports from those above it only.
+#![doc = include_str!("../../README.md")]
+// The modules in their order: each imports from those above it only.
 
 // What it is about: no I/O, no clock.
 pub mod domain;

@@ -14,7 +14,7 @@ use crate::{
     auth::Verifier,
     gbp,
     runner::{Runner, Settings},
-    store::Store,
+    store::{Acceptor, Store},
     wake::Wake,
     web,
 };
@@ -68,7 +68,8 @@ pub async fn serve(
 
     let wake = Wake::start(pool.clone(), end.clone());
     let store = Store::new(pool.clone());
-    let app = App::new(store.clone(), wake.clone(), flags, max_attempts);
+    let acceptor = Acceptor::start(&store, &end);
+    let app = App::new(store.clone(), acceptor, wake.clone(), flags, max_attempts);
 
     let mut server =
         Server::builder().http2_keepalive_interval(Some(KEEPALIVE.0)).http2_keepalive_timeout(Some(KEEPALIVE.1));
@@ -76,15 +77,15 @@ pub async fn serve(
         server = server.tls_config(ServerTlsConfig::new().identity(identity))?;
     }
     let (reporter, health) = tonic_health::server::health_reporter();
-    // Known from the first call on: an unknown service would be `NOT_FOUND` to whoever asks before the database has answered.
-    api::set_health(&reporter, false).await;
     let (serving, is_serving) = watch::channel(false);
+    // Until the database was asked, nobody knows.
+    api::set_health(&reporter, false).await;
     tokio::spawn(end.clone().run_until_cancelled_owned(watch_health(app.clone(), reporter, serving, drain.clone())));
 
     let admin =
         axum::serve(listeners.admin, web::router(is_serving)).with_graceful_shutdown(end.clone().cancelled_owned());
     let admin = tokio::spawn(admin.into_future());
-    let runner_task = tokio::spawn(Runner::new(store, gbp, wake, flags, runner).run(drain.clone()));
+    let runner_task = tokio::spawn(Runner::new(store.clone(), gbp, wake, flags, runner).run(drain.clone()));
     let incoming = TcpIncoming::from(listeners.grpc).with_nodelay(Some(true));
     let router = api::router(app, Arc::new(verifier), health, drain.clone(), server);
     let mut grpc = tokio::spawn(router.serve_with_incoming_shutdown(incoming, drain.clone().cancelled_owned()));
@@ -107,7 +108,7 @@ pub async fn serve(
     }
     end.cancel();
     let _ = admin.await;
-    pool.close().await;
+    store.close().await;
     tracing::info!("stopped");
     served
 }
@@ -116,14 +117,19 @@ pub async fn serve(
 async fn watch_health(app: App, reporter: HealthReporter, serving: watch::Sender<bool>, drain: CancellationToken) {
     let mut interval = tokio::time::interval(HEALTH_INTERVAL);
     loop {
-        let is_up = !drain.is_cancelled() && app.ping().await.is_ok();
+        let is_draining = drain.is_cancelled();
+        let is_up = !is_draining && app.ping().await.is_ok();
         if serving.send_replace(is_up) != is_up {
             tracing::info!(serving = is_up, "health changed");
         }
         api::set_health(&reporter, is_up).await;
+        if is_draining {
+            // Whoever watches has been told; a watch that stayed open would hold the drain up.
+            return api::end_health_watches(reporter).await;
+        }
         tokio::select! {
             _ = interval.tick() => {}
-            () = drain.cancelled(), if !drain.is_cancelled() => {}
+            () = drain.cancelled() => {}
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The gRPC interface: requests become use cases, and their answers messages. Every call passes the [`gate`] first.
+//! The gRPC interface: requests become use cases, and their answers messages. Every call passes the gate first.
 
 mod categories;
 mod convert;
@@ -12,8 +12,9 @@ mod updates;
 use std::sync::Arc;
 
 use category_mirror_proto::v1::{
-    category_mirror_service_server::CategoryMirrorServiceServer, category_service_server::CategoryServiceServer,
-    tenant_service_server::TenantServiceServer,
+    category_mirror_service_server::{self, CategoryMirrorServiceServer},
+    category_service_server::{self, CategoryServiceServer},
+    tenant_service_server::{self, TenantServiceServer},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::Server};
@@ -25,6 +26,13 @@ use crate::{app::App, auth::Verifier};
 
 /// The largest request: far above what any of them needs.
 const MAX_REQUEST: usize = 1024 * 1024;
+/// What the health service knows. The empty name stands for the server as a whole.
+const HEALTH_SERVICES: [&str; 4] = [
+    "",
+    category_mirror_service_server::SERVICE_NAME,
+    category_service_server::SERVICE_NAME,
+    tenant_service_server::SERVICE_NAME,
+];
 
 /// The services behind the gate, with health and reflection, ready to serve. `drain` ends streams and refuses new calls.
 ///
@@ -38,11 +46,12 @@ pub fn router(
     drain: CancellationToken,
     server: Server,
 ) -> tonic::transport::server::Router<Stack<GateLayer, Identity>> {
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(category_mirror_proto::FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .expect("the descriptor sets are part of the program");
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(category_mirror_proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let sound = "the descriptor sets are part of the program";
     let mirror = CategoryMirrorServiceServer::new(Mirror::new(app.clone(), drain.clone()));
     let tenants = TenantServiceServer::new(Tenants::new(app.clone()));
     let categories = CategoryServiceServer::new(Categories::new(app));
@@ -50,20 +59,23 @@ pub fn router(
         .add_service(tenants.max_decoding_message_size(MAX_REQUEST))
         .add_service(categories.max_decoding_message_size(MAX_REQUEST))
         .add_service(health)
-        .add_service(reflection);
+        .add_service(reflection().build_v1().expect(sound))
+        // Python's reflection client, and tools of a few years ago, know no other.
+        .add_service(reflection().build_v1alpha().expect(sound));
     server.layer(GateLayer::new(verifier, drain)).add_routes(routes)
 }
 
 /// Tells the health service whether each of ours is able to serve.
 pub async fn set_health(reporter: &HealthReporter, serving: bool) {
     let status = if serving { tonic_health::ServingStatus::Serving } else { tonic_health::ServingStatus::NotServing };
-    // The empty name stands for the server as a whole.
-    for service in [
-        "",
-        category_mirror_proto::v1::category_mirror_service_server::SERVICE_NAME,
-        category_mirror_proto::v1::tenant_service_server::SERVICE_NAME,
-        category_mirror_proto::v1::category_service_server::SERVICE_NAME,
-    ] {
+    for service in HEALTH_SERVICES {
         reporter.set_service_status(service, status).await;
+    }
+}
+
+/// Ends the watches of our health, after what [`set_health`] told them last.
+pub async fn end_health_watches(mut reporter: HealthReporter) {
+    for service in HEALTH_SERVICES {
+        reporter.clear_service_status(service).await;
     }
 }

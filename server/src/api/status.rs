@@ -29,7 +29,7 @@ pub(super) fn status(error: Error) -> Status {
             let violations = violations.iter().map(|v| FieldViolation::new(&v.field, &v.description));
             details.set_bad_request(violations.collect::<Vec<_>>());
         }
-        Error::DatabaseUnavailable(_) | Error::Draining => {
+        Error::DatabaseUnavailable(_) | Error::Draining | Error::RateLimited(_) => {
             details.set_retry_info(Some(RETRY_DELAY));
         }
         _ => {}
@@ -50,6 +50,7 @@ fn code(error: &Error) -> Code {
         Error::Unauthenticated(_) => Code::Unauthenticated,
         Error::PermissionDenied(_) => Code::PermissionDenied,
         Error::Unimplemented(_) => Code::Unimplemented,
+        Error::RateLimited(_) => Code::ResourceExhausted,
         Error::DatabaseUnavailable(_) | Error::Draining => Code::Unavailable,
         Error::Internal(_) => Code::Internal,
     }

@@ -17,7 +17,7 @@ pub use trigger::{MirrorRequest, Mirrored};
 use crate::{
     domain::{Caller, TenantId, TenantScope},
     error::Error,
-    store::{LogFilter, Store},
+    store::{Acceptor, LogFilter, Store},
     wake::Wake,
 };
 
@@ -25,6 +25,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct App {
     store: Store,
+    acceptor: Acceptor,
     wake: Wake,
     flags: Flags,
     max_attempts: i32,
@@ -33,8 +34,8 @@ pub struct App {
 impl App {
     /// Puts the use cases together; `max_attempts` is what new runs get.
     #[must_use]
-    pub fn new(store: Store, wake: Wake, flags: Flags, max_attempts: i32) -> Self {
-        Self { store, wake, flags, max_attempts }
+    pub fn new(store: Store, acceptor: Acceptor, wake: Wake, flags: Flags, max_attempts: i32) -> Self {
+        Self { store, acceptor, wake, flags, max_attempts }
     }
 
     /// The wake-ups, for those that stream.

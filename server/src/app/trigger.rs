@@ -1,7 +1,5 @@
 //! Asking for a run.
 
-use aws_lc_rs::digest;
-
 use super::{App, Flag, visible};
 use crate::{
     domain::{Caller, Run, RunId, RunKind, Strategy, TenantId},
@@ -43,16 +41,15 @@ impl App {
         if request.kind.strategy == Strategy::GbpToPlatform {
             return Err(Error::Unimplemented("strategy gbp_to_platform is not available yet"));
         }
-        let fingerprint = request.request_id.as_ref().map(|id| (id.clone(), fingerprint(&request)));
         let new = NewRun {
             id: RunId::now_v7(),
             tenant: request.tenant,
             kind: request.kind,
             caller: caller.subject.clone(),
-            request: fingerprint,
+            request_id: request.request_id,
             max_attempts: self.max_attempts,
         };
-        let accepted = self.store.accept(None, &new).await?;
+        let accepted = self.acceptor.accept(new).await?;
         if accepted.created {
             self.wake.hint(Hint::Queued);
             self.wake.hint(Hint::Changed([accepted.run.id].into()));
@@ -63,11 +60,4 @@ impl App {
         }
         Ok(Mirrored { run: accepted.run, joined: accepted.joined })
     }
-}
-
-/// Tells requests with the same id and other arguments apart.
-fn fingerprint(request: &MirrorRequest) -> Vec<u8> {
-    let arguments =
-        serde_json::json!([request.tenant.as_str(), request.kind.strategy.as_str(), request.kind.dry_run]).to_string();
-    digest::digest(&digest::SHA256, arguments.as_bytes()).as_ref().to_vec()
 }

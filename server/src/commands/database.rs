@@ -1,13 +1,18 @@
 //! The database of a command: one that runs somewhere, or one of our own.
 
-use sqlx::PgPool;
+use std::time::Duration;
+
+use sqlx::{ConnectOptions, Connection, PgPool, postgres::PgConnectOptions};
 
 use super::CommandError;
 use crate::{
-    config::DatabaseArgs,
+    config::{ConfigError, DatabaseArgs},
     postgres::{Embedded, Error, Options},
     store::{self, migrations},
 };
+
+/// How long a database may take to answer at the start.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A migrated database, and the PostgreSQL behind it where that is ours.
 pub(super) struct Database {
@@ -19,7 +24,10 @@ impl Database {
     /// Starts PostgreSQL where none is named, and brings the schema up to date; `dev` has a folder of its own.
     pub(super) async fn open(args: &DatabaseArgs, dev: bool) -> Result<Self, CommandError> {
         let (options, embedded) = match &args.database_url {
-            Some(url) => (url.0.clone(), None),
+            Some(url) => {
+                reach(&url.0).await?;
+                (url.0.clone(), None)
+            }
             None => {
                 let mut options = Options::new(args.data_dir(dev)?);
                 options.bin_dir.clone_from(&args.pg_bin_dir);
@@ -46,6 +54,22 @@ impl Database {
     }
 }
 
+/// Connects once: a pool, which tries again and again, would only say that it waited in vain.
+async fn reach(options: &PgConnectOptions) -> Result<(), CommandError> {
+    let failed = |error: &dyn std::fmt::Display| CommandError::failed("DATABASE_URL: cannot connect", error);
+    match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
+        Ok(Ok(connection)) => connection.close().await.map_err(|error| failed(&error)),
+        Ok(Err(error)) => Err(failed(&error)),
+        Err(_) => Err(failed(&"no answer")),
+    }
+}
+
+/// Tells a wrong setting, which the error names, from a PostgreSQL that does not start.
 pub(super) fn postgres_error(error: Error) -> CommandError {
-    CommandError::failed("the embedded PostgreSQL cannot start", error)
+    match error {
+        Error::BinDir { .. } | Error::DataDir(_) | Error::UnreachableFolder { .. } => {
+            ConfigError(error.to_string()).into()
+        }
+        error => CommandError::failed("the embedded PostgreSQL cannot start", error),
+    }
 }

@@ -1,18 +1,23 @@
 //! What the commands do. Each starts the parts that it needs, and stops them in reverse order.
 
+mod bench;
 mod database;
 mod demo;
 mod emulator;
 mod migrate;
 mod serve;
+mod signals;
 mod token;
 
 use std::process::ExitCode;
 
-use crate::config::{Cli, Command, ConfigError};
+use self::signals::shutdown_signal;
+use crate::config::{self, Cli, Command, ConfigError};
 
 /// A setting is missing or wrong (`EX_USAGE` of sysexits.h).
 const EXIT_CONFIGURATION: u8 = 64;
+/// Ctrl-C (128 and SIGINT, as shells have it).
+const EXIT_INTERRUPTED: u8 = 130;
 
 /// Why a command ended early.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +25,9 @@ pub enum CommandError {
     /// A setting is missing or wrong.
     #[error(transparent)]
     Configuration(#[from] ConfigError),
+    /// Somebody ended it before it was done.
+    #[error("interrupted")]
+    Interrupted,
     /// Something else.
     #[error("{0}")]
     Failed(String),
@@ -31,11 +39,12 @@ impl CommandError {
         Self::Failed(format!("{what}: {error}"))
     }
 
-    /// 64 for configuration, else 1.
+    /// 64 for configuration, 130 for an interruption, else 1.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Configuration(_) => ExitCode::from(EXIT_CONFIGURATION),
+            Self::Interrupted => ExitCode::from(EXIT_INTERRUPTED),
             Self::Failed(_) => ExitCode::FAILURE,
         }
     }
@@ -57,10 +66,7 @@ pub fn parse() -> Result<Cli, ExitCode> {
             ExitCode::from(EXIT_CONFIGURATION)
         }
         _ => {
-            let text = error.to_string();
-            // The rest is the usage, which `--help` tells better.
-            let line = text.split("\n\n").next().unwrap_or(&text).split_whitespace().collect::<Vec<_>>().join(" ");
-            eprintln!("{line}");
+            eprintln!("error: {}", config::explain(&error));
             ExitCode::from(EXIT_CONFIGURATION)
         }
     })
@@ -74,30 +80,17 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
     cli.log.start(match cli.command {
         // What becomes of the runs is what the demo shows itself.
         Command::Demo(_) => "warn,category_mirror::runner=off",
-        Command::Token(_) => "warn",
+        Command::Token(_) | Command::Bench(_) => "warn",
         _ => "info",
     })?;
     match cli.command {
         Command::Demo(args) => demo::run(args).await,
         Command::Serve(args) => serve::run(*args, shutdown_signal()).await,
         Command::Migrate(args) => migrate::run(args).await,
+        Command::Bench(args) => bench::run(args).await,
         Command::Token(args) => token::run(args).await,
         Command::GbpEmulator(args) => crate::emulator::run(args, shutdown_signal())
             .await
             .map_err(|error| CommandError::failed("the emulator cannot listen", error)),
-    }
-}
-
-/// Ctrl-C, or what a supervisor sends.
-async fn shutdown_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        tracing::error!("cannot listen for signals, only kill -9 will end this process");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
     }
 }

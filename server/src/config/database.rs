@@ -14,7 +14,8 @@ pub struct DatabaseArgs {
     /// A PostgreSQL 15 or newer, such as `postgres://user:password@host/database`
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<DatabaseUrl>,
-    /// Without DATABASE_URL: the folder of an embedded PostgreSQL, run from this machine's binaries; new, empty, or made by an earlier start
+    /// Without DATABASE_URL: the folder of an embedded PostgreSQL, which the server runs from this machine's binaries; a new one, an empty
+    /// one, or one that an earlier start made
     #[arg(long, env = "DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Folder of PostgreSQL's binaries for the embedded one; else the newest that is installed

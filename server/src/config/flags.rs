@@ -9,13 +9,13 @@ use crate::app::Flags;
 #[command(next_help_heading = "Feature flags (off by default, on with --dev)")]
 pub struct FlagArgs {
     /// Triggering runs
-    #[arg(long, env = "FF_CATEGORY_MIRRORING", value_name = "SWITCH")]
+    #[arg(long, env = "FF_CATEGORY_MIRRORING", value_name = "on|off", hide_possible_values = true)]
     pub ff_category_mirroring: Option<Switch>,
     /// Changing a tenant's categories
-    #[arg(long, env = "FF_TENANT_PLATFORM_CATEGORY", value_name = "SWITCH")]
+    #[arg(long, env = "FF_TENANT_PLATFORM_CATEGORY", value_name = "on|off", hide_possible_values = true)]
     pub ff_tenant_platform_category: Option<Switch>,
     /// Carrying runs out: while it is off, they end skipped
-    #[arg(long, env = "FF_TENANT_GBP_CATEGORY_SYNC", value_name = "SWITCH")]
+    #[arg(long, env = "FF_TENANT_GBP_CATEGORY_SYNC", value_name = "on|off", hide_possible_values = true)]
     pub ff_tenant_gbp_category_sync: Option<Switch>,
 }
 

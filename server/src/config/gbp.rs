@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::ConfigError;
+use super::{ConfigError, duration::positive_duration};
 use crate::gbp::{Client, Config, Credentials, Endpoint};
 
 /// What stands for the built-in emulator in GBP_ENDPOINT.
@@ -17,7 +17,7 @@ pub struct GbpArgs {
     /// `https://mybusinessbusinessinformation.googleapis.com`, another `http(s)://` address, or `emulator` for the built-in one
     #[arg(long, env = "GBP_ENDPOINT", value_name = "URL")]
     pub gbp_endpoint: Option<String>,
-    /// Google's `authorized_user` JSON: client id, client secret and refresh token
+    /// Google's `authorized_user` JSON: client id, client secret and refresh token, as `gcloud auth application-default login` writes it
     #[arg(long, env = "GBP_CREDENTIALS_FILE", value_name = "FILE")]
     pub gbp_credentials_file: Option<PathBuf>,
     /// A fixed access token instead, for the emulator and tests
@@ -27,7 +27,7 @@ pub struct GbpArgs {
     #[arg(long, env = "GBP_TOKEN_URL", value_name = "URL")]
     pub gbp_token_url: Option<String>,
     /// How long a request to Google may take
-    #[arg(long, env = "GBP_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, env = "GBP_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = positive_duration)]
     pub gbp_timeout: Duration,
     /// Where the built-in emulator listens
     #[arg(long, env = "GBP_EMULATOR_LISTEN_ADDR", value_name = "ADDR", default_value = "127.0.0.1:0")]
@@ -62,10 +62,13 @@ impl GbpArgs {
     /// # Errors
     /// An address or credentials that cannot be used, naming the setting and never a secret.
     pub fn client(&self, endpoint: &str, is_emulator: bool) -> Result<Client, ConfigError> {
-        let address =
-            |name: &str, url: &str| Endpoint::parse(url).map_err(|error| ConfigError(format!("{name}={url}: {error}")));
+        let address = |name: &str, url: &str| {
+            // What stands before an @ may be a password.
+            let shown = url.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, host)| format!("…@{host}"));
+            Endpoint::parse(url).map_err(|error| ConfigError(format!("{name}={shown}: {error}")))
+        };
         let endpoint = address("GBP_ENDPOINT", endpoint)?;
-        if !is_emulator && !endpoint.is_encrypted() {
+        if endpoint.is_exposed() {
             tracing::warn!("GBP_ENDPOINT is plain http: whoever is on the way can read the access token");
         }
         let token_url = self.gbp_token_url.as_deref().map(|url| address("GBP_TOKEN_URL", url)).transpose()?;

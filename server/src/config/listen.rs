@@ -1,8 +1,16 @@
 //! Where to listen.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
+use rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
 use tonic::transport::Identity;
 
 use super::ConfigError;
@@ -11,10 +19,10 @@ use super::ConfigError;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Listening")]
 pub struct ListenArgs {
-    /// gRPC
+    /// Address and port of gRPC; port 0 lets the system choose
     #[arg(long, env = "LISTEN_ADDR", value_name = "ADDR", default_value = "127.0.0.1:50051")]
     pub listen_addr: SocketAddr,
-    /// /healthz and /metrics, over plain HTTP and without a token: keep it inside
+    /// The same for /healthz and /metrics, over plain HTTP and without a token: keep it inside
     #[arg(long, env = "ADMIN_LISTEN_ADDR", value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub admin_listen_addr: SocketAddr,
     /// Certificate chain for gRPC, PEM; with TLS_KEY
@@ -29,16 +37,35 @@ impl ListenArgs {
     /// The certificate and its key, read; `None` where neither is set.
     ///
     /// # Errors
-    /// One without the other, or a file that cannot be read.
+    /// One without the other, a file that cannot be read or is no PEM, or a key of another certificate.
     pub fn tls(&self) -> Result<Option<Identity>, ConfigError> {
-        let read = |name: &str, path: &PathBuf| {
-            std::fs::read(path).map_err(|error| ConfigError(format!("{name}={}: {error}", path.display())))
-        };
         match (&self.tls_cert, &self.tls_key) {
             (None, None) => Ok(None),
-            (Some(cert), Some(key)) => Ok(Some(Identity::from_pem(read("TLS_CERT", cert)?, read("TLS_KEY", key)?))),
+            (Some(cert), Some(key)) => identity(cert, key).map(Some),
             (Some(_), None) => Err(ConfigError("TLS_KEY is required with TLS_CERT".to_owned())),
             (None, Some(_)) => Err(ConfigError("TLS_CERT is required with TLS_KEY".to_owned())),
         }
     }
+}
+
+/// Checked here, because the server itself would not say which of the two is wrong, nor in what.
+fn identity(cert: &Path, key: &Path) -> Result<Identity, ConfigError> {
+    let wrong = |name: &str, path: &Path, problem: &dyn std::fmt::Display| {
+        ConfigError(format!("{name}={}: {problem}", path.display()))
+    };
+    let cert_pem = fs::read(cert).map_err(|error| wrong("TLS_CERT", cert, &error))?;
+    let key_pem = fs::read(key).map_err(|error| wrong("TLS_KEY", key, &error))?;
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&cert_pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| wrong("TLS_CERT", cert, &error))?;
+    if chain.is_empty() {
+        return Err(wrong("TLS_CERT", cert, &"holds no certificate in PEM form"));
+    }
+    let private = PrivateKeyDer::from_pem_slice(&key_pem)
+        .map_err(|_| wrong("TLS_KEY", key, &"holds no private key in PEM form"))?;
+    ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, private)
+        .map_err(|error| ConfigError(format!("TLS_CERT={} with TLS_KEY={}: {error}", cert.display(), key.display())))?;
+    Ok(Identity::from_pem(cert_pem, key_pem))
 }

@@ -11,8 +11,15 @@ use super::ConfigError;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Logging")]
 pub struct LogArgs {
-    /// Lines for people, or one JSON object a line
-    #[arg(long, env = "LOG_FORMAT", value_name = "FORMAT", default_value = "text", global = true)]
+    /// `text`, lines for people, or `json`, one object a line
+    #[arg(
+        long,
+        env = "LOG_FORMAT",
+        value_name = "text|json",
+        hide_possible_values = true,
+        default_value = "text",
+        global = true
+    )]
     pub log_format: LogFormat,
     /// What is logged, such as `info` or `category_mirror=debug,sqlx=warn`
     #[arg(long, env = "RUST_LOG", value_name = "FILTER", global = true)]

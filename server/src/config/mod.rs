@@ -1,6 +1,9 @@
 //! The command line and the environment: every setting is a flag and a variable of the same name.
 
+mod bench;
 mod database;
+mod duration;
+mod explain;
 mod flags;
 mod gbp;
 mod listen;
@@ -9,7 +12,9 @@ mod runner;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use bench::{BenchArgs, Figures};
 pub use database::{DatabaseArgs, development_folder};
+pub use explain::explain;
 pub use flags::FlagArgs;
 pub use gbp::{GbpArgs, GbpChoice};
 pub use listen::ListenArgs;
@@ -17,6 +22,25 @@ pub use logging::{LogArgs, LogFormat};
 pub use runner::RunnerArgs;
 
 use crate::auth::AuthArgs;
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  category-mirror serve --dev
+  DATABASE_URL=postgres://mirror@db/mirror AUTH_JWKS_URL=https://id.example/keys \\
+    GBP_ENDPOINT=https://mybusinessbusinessinformation.googleapis.com \\
+    GBP_CREDENTIALS_FILE=/run/secrets/google.json FF_CATEGORY_MIRRORING=on \\
+    FF_TENANT_PLATFORM_CATEGORY=on FF_TENANT_GBP_CATEGORY_SYNC=on category-mirror serve";
+
+const TOKEN_EXAMPLES: &str = "\
+Examples:
+  export TOKEN=$(category-mirror token --dev --role admin --subject \"$USER\")
+  grpcurl -plaintext -H \"authorization: Bearer $TOKEN\" 127.0.0.1:50051 categorymirror.v1.TenantService/ListTenants
+  category-mirror token --role viewer --subject support --tenant store-1 --ttl 15m --auth-hs256-secret-file secret";
+
+const EMULATOR_EXAMPLES: &str = r#"Examples, with `category-mirror gbp-emulator --seed-demo` running:
+  curl http://127.0.0.1:8765/_control/locations/2001        what the merchant and the public see
+  curl http://127.0.0.1:8765/_control/calls                 what was called, and what was written
+  curl http://127.0.0.1:8765/_control/faults -d '{"method": "locations.get", "status": 503, "times": 2}'"#;
 
 /// A setting that is missing or wrong: one line that names it. Exit code 64.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +50,8 @@ pub struct ConfigError(pub String);
 /// Keeps a store's business categories equal on a retail platform and on its Google Business Profile.
 ///
 /// To see it work, with nothing configured: `category-mirror demo`. Every setting is a flag, or an environment variable of the same
-/// name in capitals (`--database-url` is DATABASE_URL); flags win.
+/// name in capitals (`--database-url` is DATABASE_URL); flags win. Exit codes: 0; 64 for a setting that is missing or wrong; 1 for
+/// anything else that fails.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 110)]
 pub struct Cli {
@@ -42,14 +67,35 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show the whole product at work on this machine, with nothing to configure
+    ///
+    /// Starts a PostgreSQL from this machine's binaries and an emulator of Google Business Profile, loads six stores, shows what a dry
+    /// run would change, changes it, shows that nothing is left to do, and removes everything again. Takes a few seconds.
     Demo(DemoArgs),
     /// Run the service
+    ///
+    /// It has to be told which database (DATABASE_URL or DATA_DIR), which Google (GBP_ENDPOINT and a credential) and whose tokens to
+    /// believe (one of the AUTH_ keys); the rest has defaults. `serve --dev` needs none of it. Brings the database up to date first.
+    ///
+    /// SIGTERM or Ctrl-C drains: new calls are refused, and runs under way are finished, or handed to the next server after RUNNER_GRACE.
+    /// A second one ends it at once. Nothing is lost either way, also not by kill -9.
+    #[command(after_long_help = SERVE_EXAMPLES)]
     Serve(Box<ServeArgs>),
     /// Bring the database up to date, and exit
+    ///
+    /// `serve` does the same when it starts. This is for those who migrate in a step of its own. Doing it twice does no harm.
     Migrate(DatabaseArgs),
     /// Sign a token and print it, alone, on stdout
+    ///
+    /// With the secret or private key whose counterpart the server believes, or with `--dev`, the development key of this machine.
+    #[command(after_long_help = TOKEN_EXAMPLES)]
     Token(TokenArgs),
+    /// Measure, beside PostgreSQL's own `pgbench`; prints one JSON object a line
+    Bench(BenchArgs),
     /// Run the emulator of Google's API alone, with its control interface under /_control/
+    ///
+    /// It answers as Google Business Profile does, its errors and quotas included, and takes any access token. Point a server at it
+    /// with GBP_ENDPOINT=http://ADDRESS and any GBP_ACCESS_TOKEN. What it knows is gone when it ends.
+    #[command(after_long_help = EMULATOR_EXAMPLES)]
     GbpEmulator(crate::emulator::Args),
 }
 

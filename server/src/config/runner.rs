@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use clap::Args;
-use humantime::parse_duration;
 
-use super::ConfigError;
+use super::{ConfigError, duration::duration};
 use crate::{
     domain::{Backoff, MAX_ADDITIONAL},
     runner::Settings,
@@ -18,31 +17,31 @@ const MIN_LEASE: Duration = Duration::from_secs(1);
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Runner")]
 pub struct RunnerArgs {
-    /// Runs at once; 0 carries out none, and leaves that to other servers
+    /// Runs carried out at once; 0 carries out none, and leaves that to other servers
     #[arg(long, env = "RUNNER_CONCURRENCY", value_name = "N", default_value_t = 10, value_parser = concurrency)]
     pub runner_concurrency: usize,
-    /// How long a run stays with a server that gives no sign of life
-    #[arg(long, env = "RUNNER_LEASE", value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
+    /// How long a run stays with a server that gives no sign of life, before another one takes it over; at least 1s
+    #[arg(long, env = "RUNNER_LEASE", value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub runner_lease: Duration,
     /// Pause of a tenant and strategy after a real run that succeeded; runs that hit it are skipped
-    #[arg(long, env = "RUNNER_COOLDOWN", value_name = "DURATION", default_value = "60s", value_parser = parse_duration)]
+    #[arg(long, env = "RUNNER_COOLDOWN", value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub runner_cooldown: Duration,
-    /// Attempts of a run
+    /// Attempts of a run, before it is given up as failed
     #[arg(long, env = "RUNNER_ATTEMPTS", value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(i32).range(1..=100))]
     pub runner_attempts: i32,
     /// Wait after the first attempt; it doubles with each one
-    #[arg(long, env = "RUNNER_BACKOFF", value_name = "DURATION", default_value = "500ms", value_parser = parse_duration)]
+    #[arg(long, env = "RUNNER_BACKOFF", value_name = "DURATION", default_value = "500ms", value_parser = duration)]
     pub runner_backoff: Duration,
-    /// The longest wait
-    #[arg(long, env = "RUNNER_BACKOFF_MAX", value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
+    /// The longest wait; only Google can ask for more (Retry-After)
+    #[arg(long, env = "RUNNER_BACKOFF_MAX", value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub runner_backoff_max: Duration,
     /// The longest random addition to a wait
-    #[arg(long, env = "RUNNER_BACKOFF_JITTER", value_name = "DURATION", default_value = "250ms", value_parser = parse_duration)]
+    #[arg(long, env = "RUNNER_BACKOFF_JITTER", value_name = "DURATION", default_value = "250ms", value_parser = duration)]
     pub runner_backoff_jitter: Duration,
     /// How long a shutdown waits for attempts and calls under way
-    #[arg(long, env = "RUNNER_GRACE", value_name = "DURATION", default_value = "25s", value_parser = parse_duration)]
+    #[arg(long, env = "RUNNER_GRACE", value_name = "DURATION", default_value = "25s", value_parser = duration)]
     pub runner_grace: Duration,
-    /// How many additional categories Google takes
+    /// How many additional categories Google takes for one location
     #[arg(long, env = "RUNNER_MAX_ADDITIONAL", value_name = "N", default_value_t = MAX_ADDITIONAL)]
     pub runner_max_additional: usize,
 }
@@ -60,12 +59,13 @@ impl RunnerArgs {
     /// # Errors
     /// Values that make no sense, alone or together.
     pub fn settings(&self) -> Result<Settings, ConfigError> {
+        let shown = humantime::format_duration;
         if self.runner_lease < MIN_LEASE {
-            let lease = humantime::format_duration(self.runner_lease);
-            return Err(ConfigError(format!("RUNNER_LEASE is {lease}, must be at least 1s")));
+            return Err(ConfigError(format!("RUNNER_LEASE={}: must be at least 1s", shown(self.runner_lease))));
         }
         if self.runner_backoff > self.runner_backoff_max {
-            return Err(ConfigError("RUNNER_BACKOFF is longer than RUNNER_BACKOFF_MAX".to_owned()));
+            let (first, longest) = (shown(self.runner_backoff), shown(self.runner_backoff_max));
+            return Err(ConfigError(format!("RUNNER_BACKOFF={first}: must be at most RUNNER_BACKOFF_MAX={longest}")));
         }
         Ok(Settings {
             concurrency: self.runner_concurrency,

@@ -1,6 +1,6 @@
 //! Where Google is.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use reqwest::Url;
 
@@ -60,6 +60,15 @@ impl Endpoint {
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
         self.0.scheme() == "https"
+    }
+
+    /// Whether what is sent there can be read on its way: it leaves this machine, and is not encrypted.
+    #[must_use]
+    pub fn is_exposed(&self) -> bool {
+        let host = self.0.host_str().unwrap_or_default();
+        // An IPv6 address stands in brackets.
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        !self.is_encrypted() && host != "localhost" && !address.is_ok_and(|address| address.is_loopback())
     }
 
     /// The URL itself.

@@ -71,6 +71,10 @@ impl Cluster {
     }
 
     /// The major version, such as `17`.
+    pub(super) fn binaries(&self) -> PathBuf {
+        self.binaries.dir.clone()
+    }
+
     pub(super) fn major_version(&self) -> &str {
         &self.binaries.major
     }

@@ -73,6 +73,7 @@ impl Options {
 #[derive(Debug)]
 pub struct Embedded {
     version: String,
+    binaries: PathBuf,
     socket_dir: PathBuf,
     /// Open for as long as connections may be made: see [`Embedded::connect_options`].
     socket_dir_handle: File,
@@ -93,11 +94,12 @@ impl Embedded {
         let socket_dir = cluster.socket_dir();
         let socket_dir_handle = File::open(&socket_dir).map_err(Error::io(&socket_dir))?;
         let version = cluster.major_version().to_owned();
+        let binaries = cluster.binaries();
         let (pid_of, pid) = watch::channel(postmaster.pid());
         let (stop, stopped) = oneshot::channel();
         let data_dir = cluster.path();
         let keeper = tokio::spawn(keep(cluster, postmaster, stopped, pid_of));
-        let embedded = Self { version, socket_dir, socket_dir_handle, pid, stop, keeper };
+        let embedded = Self { version, binaries, socket_dir, socket_dir_handle, pid, stop, keeper };
         if let Err(error) = embedded.create_database().await {
             embedded.stop().await;
             return Err(error.into());
@@ -123,6 +125,12 @@ impl Embedded {
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// One of this installation's programs, such as `pgbench`; it need not exist.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.binaries.join(name)
     }
 
     /// The postmaster's process id.

@@ -1,6 +1,8 @@
 //! Accepting runs: after the commit a run is durable, and so is the answer to its request id.
 
+use aws_lc_rs::digest;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::{Now, Store, row::RunRow, tenant::not_found};
 use crate::{
@@ -19,8 +21,8 @@ pub struct NewRun {
     pub kind: RunKind,
     /// Who asks.
     pub caller: String,
-    /// The request's id, where it has one, and the SHA-256 of its arguments.
-    pub request: Option<(String, Vec<u8>)>,
+    /// The request's id, where it has one.
+    pub request_id: Option<String>,
     /// How many attempts there may be.
     pub max_attempts: i32,
 }
@@ -36,24 +38,57 @@ pub struct Accepted {
     pub created: bool,
 }
 
+/// A request id and its arguments, as the table keeps them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RequestKey {
+    /// Of the caller and the request id.
+    pub(super) key: Uuid,
+    /// Of the arguments.
+    pub(super) fingerprint: Uuid,
+}
+
+impl NewRun {
+    /// The key of its request, where it has an id.
+    pub(super) fn request(&self) -> Option<RequestKey> {
+        let request_id = self.request_id.as_deref()?;
+        let dry_run = if self.kind.dry_run { "dry" } else { "real" };
+        Some(RequestKey {
+            key: half_digest(&[&self.caller, request_id]),
+            fingerprint: half_digest(&[self.tenant.as_str(), self.kind.strategy.as_str(), dry_run]),
+        })
+    }
+}
+
+/// Half of the SHA-256 of texts and their lengths, so that no two lists of texts run together.
+fn half_digest(texts: &[&str]) -> Uuid {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for text in texts {
+        context.update(&text.len().to_le_bytes());
+        context.update(text.as_bytes());
+    }
+    let mut half = [0; 16];
+    half.copy_from_slice(&context.finish().as_ref()[..16]);
+    Uuid::from_bytes(half)
+}
+
 impl Store {
-    /// Accepts a run, or joins the live one of its kind, or repeats the first answer to the request id: all in one transaction.
+    /// Accepts one run, or joins the live one of its kind, or repeats the first answer to the request id: all in one transaction, so
+    /// in every race. [`Store::accept_all`] is the quick way for what is not in a race.
     ///
     /// # Errors
     /// [`Error::NotFound`] and [`Error::NoLocation`] of the tenant, [`Error::RunInProgress`], [`Error::RequestIdReused`], or the database's.
     pub async fn accept(&self, now: Now, new: &NewRun) -> Result<Accepted, Error> {
         let mut transaction = self.pool.begin().await?;
-        if let Some((request_id, fingerprint)) = &new.request
-            && let Some(first) = claim_request(&mut transaction, now, new, request_id, fingerprint).await?
+        if let Some(request) = new.request()
+            && let Some(first) = claim_request(&mut transaction, now, new, request).await?
         {
             return Ok(first);
         }
         lock_tenant(&mut transaction, &new.tenant).await?;
         let accepted = insert_or_join(&mut transaction, now, new).await?;
-        if let Some((request_id, _)) = &new.request {
-            sqlx::query("update mirror_request set run_id = $3, joined = $4 where caller = $1 and request_id = $2")
-                .bind(&new.caller)
-                .bind(request_id)
+        if let Some(request) = new.request() {
+            sqlx::query("update mirror_request set run_id = $2, joined = $3 where key = $1")
+                .bind(request.key)
                 .bind(accepted.run.id)
                 .bind(accepted.joined)
                 .execute(&mut *transaction)
@@ -70,9 +105,9 @@ impl Store {
     pub async fn forget_requests(&self, now: Now, limit: i64) -> Result<u64, Error> {
         let done = sqlx::query(
             "delete from mirror_request
-              where (caller, request_id) in (select caller, request_id from mirror_request
-                                              where created_at < coalesce($1, now()) - interval '24 hours'
-                                              limit $2)",
+              where key in (select key from mirror_request
+                             where created_at < coalesce($1, now()) - interval '24 hours'
+                             limit $2)",
         )
         .bind(now)
         .bind(limit)
@@ -83,25 +118,25 @@ impl Store {
 }
 
 /// Makes the request id ours, or gives the first answer to it. A second call with the same id waits here for the first one's commit.
+/// An id whose run never came to be, because its batch lost a race, was never answered: it is free.
 async fn claim_request(
     connection: &mut PgConnection,
     now: Now,
     new: &NewRun,
-    request_id: &str,
-    fingerprint: &[u8],
+    request: RequestKey,
 ) -> Result<Option<Accepted>, Error> {
     let ours = sqlx::query(
-        "insert into mirror_request as first (caller, request_id, fingerprint, run_id, joined, created_at)
-         values ($1, $2, $3, $4, false, coalesce($5, now()))
-         on conflict (caller, request_id) do update
+        "insert into mirror_request as first (key, fingerprint, run_id, joined, created_at)
+         values ($1, $2, $3, false, coalesce($4, now()))
+         on conflict (key) do update
             set fingerprint = excluded.fingerprint, run_id = excluded.run_id,
                 joined = excluded.joined, created_at = excluded.created_at
           where first.created_at < excluded.created_at - interval '24 hours'
+             or not exists (select from run where run.id = first.run_id)
          returning 1",
     )
-    .bind(&new.caller)
-    .bind(request_id)
-    .bind(fingerprint)
+    .bind(request.key)
+    .bind(request.fingerprint)
     .bind(new.id)
     .bind(now)
     .fetch_optional(&mut *connection)
@@ -109,14 +144,13 @@ async fn claim_request(
     if ours.is_some() {
         return Ok(None);
     }
-    let (first_fingerprint, run_id, joined): (Vec<u8>, RunId, bool) =
-        sqlx::query_as("select fingerprint, run_id, joined from mirror_request where caller = $1 and request_id = $2")
-            .bind(&new.caller)
-            .bind(request_id)
+    let (fingerprint, run_id, joined): (Uuid, RunId, bool) =
+        sqlx::query_as("select fingerprint, run_id, joined from mirror_request where key = $1")
+            .bind(request.key)
             .fetch_one(&mut *connection)
             .await?;
-    if first_fingerprint != fingerprint {
-        return Err(Error::RequestIdReused(request_id.to_owned()));
+    if fingerprint != request.fingerprint {
+        return Err(Error::RequestIdReused(new.request_id.clone().unwrap_or_default()));
     }
     let run =
         sqlx::query_as::<_, RunRow>("select * from run where id = $1").bind(run_id).fetch_one(connection).await?.0;
@@ -152,7 +186,7 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
         .bind(new.kind.dry_run)
         .bind(new.max_attempts)
         .bind(&new.caller)
-        .bind(new.request.as_ref().map(|(id, _)| id))
+        .bind(&new.request_id)
         .bind(now)
         .fetch_optional(&mut *connection)
         .await?;

@@ -4,7 +4,10 @@
 //! pass another. A statement that finds its run in other hands changes nothing, and says so in its answer.
 
 mod accept;
+mod accept_all;
+mod acceptor;
 mod attempt;
+mod bench;
 mod cancel;
 mod error;
 mod logs;
@@ -19,7 +22,9 @@ mod tenant;
 mod tenant_categories;
 
 pub use accept::{Accepted, NewRun};
+pub use acceptor::Acceptor;
 pub use attempt::{BeginWrite, Intent, Progress};
+pub use bench::{fill, sweep};
 pub use logs::LogFilter;
 pub use platform_category::PlatformCategoryChange;
 pub use pool::connect;
@@ -40,19 +45,28 @@ pub type Now = Option<DateTime<Utc>>;
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: PgPool,
+    /// For the statements that every run goes through; see [`pool::hot`].
+    hot: PgPool,
 }
 
 impl Store {
     /// A store over a pool whose database is migrated.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+        let hot = pool::hot(&pool);
+        Self { pool, hot }
     }
 
     /// The pool, for those that hold a connection of their own for life.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        self.hot.close().await;
+        self.pool.close().await;
     }
 
     /// Asks the database for nothing.

@@ -10,17 +10,33 @@ use sqlx::{
 /// How long a call waits for a connection before it answers that the database is unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// As many as there are statements of the hot path under way at once.
+const HOT_CONNECTIONS: u32 = 6;
+
 /// Makes a pool. Nothing is connected yet, so a server can start before its database.
 #[must_use]
 pub fn connect(options: PgConnectOptions, max_connections: u32) -> PgPool {
     let options = options
         .application_name("category-mirror")
         // A server that hangs must not hang its callers: no statement here takes long.
-        .options([("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "30s")]);
+        .options([("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "30s")])
+        // Below are notices such as "relation already exists, skipping", which nobody needs in a log.
+        .options([("client_min_messages", "warning")]);
+    settings(max_connections).connect_lazy_with(options)
+}
+
+/// Connections for the few statements that every run goes through: accepting, claiming, ending. Planning one of them takes longer than
+/// carrying it out, so each is planned once, for any values; and once only, while the table is empty, a plan must not read it whole.
+pub(super) fn hot(pool: &PgPool) -> PgPool {
+    let options = PgConnectOptions::clone(&pool.connect_options())
+        .options([("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")]);
+    settings(HOT_CONNECTIONS).connect_lazy_with(options)
+}
+
+fn settings(max_connections: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         // A ping before each use costs a quarter of the throughput; a dead connection is found by its first statement.
         .test_before_acquire(false)
-        .connect_lazy_with(options)
 }

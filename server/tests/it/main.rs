@@ -12,6 +12,7 @@ mod idempotency;
 mod migrations;
 mod mirroring;
 mod postgres;
+mod processes;
 mod replica;
 mod rows;
 mod service;

@@ -1,1 +1,43 @@
-fn main() {}
+//! `mirrorctl`: Category Mirror from the command line.
+
+mod args;
+mod categories;
+mod connect;
+mod exit;
+mod output;
+mod report;
+mod run;
+mod tenants;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{
+    args::{Args, Command},
+    exit::Exit,
+    output::Output,
+};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    match execute(args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(exit) => exit.report(),
+    }
+}
+
+async fn execute(args: Args) -> Result<(), Exit> {
+    let client = connect::client(&args.connection)?;
+    let mut output = Output::new(args.json);
+    match args.command {
+        Command::Trigger(trigger) => run::trigger(&client, &mut output, trigger).await,
+        Command::Run(command) => run::run(&client, &mut output, command).await,
+        Command::Watch { tenant } => run::watch_many(&client, &mut output, tenant).await,
+        Command::Logs(filter) => report::logs(&client, &mut output, filter).await,
+        Command::Stats { tenant, window } => report::stats(&client, &mut output, tenant, window).await,
+        Command::Tenants(command) => tenants::tenants(&client, &mut output, command).await,
+        Command::Categories(command) => categories::categories(&client, &mut output, command).await,
+    }
+}

@@ -1,0 +1,51 @@
+//! The platform's categories.
+
+use std::io;
+
+use category_mirror_client::{Client, PlatformCategory, Printable};
+
+use crate::{args, exit::Exit, output::Output};
+
+pub(crate) async fn categories(client: &Client, output: &mut Output, command: args::Categories) -> Result<(), Exit> {
+    let category = match command {
+        args::Categories::List { unmapped } => {
+            let mut categories = client.list_platform_categories().unmapped_only(unmapped).send();
+            while let Some(category) = categories.next().await {
+                show(output, &category?)?;
+            }
+            return Ok(());
+        }
+        args::Categories::Delete { slug } => return Ok(client.delete_platform_category(slug).send().await?),
+        args::Categories::Get { slug } => client.get_platform_category(slug).send().await?,
+        args::Categories::Create { slug, fields } => {
+            let mut request = client.create_platform_category(slug);
+            if let Some(name) = fields.display_name {
+                request = request.display_name(name);
+            }
+            if let Some(category) = fields.gbp_category {
+                request = request.gbp_category(category);
+            }
+            request.send().await?
+        }
+        args::Categories::Update { slug, fields } => {
+            let mut request = client.update_platform_category(slug);
+            if let Some(name) = fields.display_name {
+                request = request.display_name(name);
+            }
+            if let Some(category) = fields.gbp_category {
+                request = request.gbp_category(category);
+            }
+            request.send().await?
+        }
+    };
+    Ok(show(output, &category)?)
+}
+
+fn show(output: &mut Output, category: &PlatformCategory) -> io::Result<()> {
+    output.show(category, |output| {
+        let mapping = category.gbp_category.as_deref().unwrap_or("unmapped");
+        let [name, display_name, mapping] =
+            [&category.name, &category.display_name, mapping].map(|text| Printable(text).to_string());
+        output.line(format_args!("{name:<40}  {display_name:<32}  {mapping}"))
+    })
+}

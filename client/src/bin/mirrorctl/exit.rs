@@ -1,0 +1,62 @@
+//! How the program ends.
+
+use std::{io, process::ExitCode};
+
+use category_mirror_client::{Code, Error, Printable};
+
+/// Any end but a good one. The codes are in `--help`.
+pub(crate) enum Exit {
+    /// A watched run ended otherwise than well; what it was is printed already.
+    RunNotSucceeded,
+    Usage(String),
+    Call(Error),
+    Output(io::Error),
+}
+
+impl Exit {
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::Usage(message.into())
+    }
+
+    pub(crate) fn report(self) -> ExitCode {
+        match self {
+            Self::RunNotSucceeded => ExitCode::from(1),
+            Self::Usage(message) => failed(&Printable(&message), 2),
+            Self::Call(error) => failed(&error, code(error.code())),
+            // `mirrorctl logs | head`: the reader has what it wanted.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Self::Output(error) => failed(&format!("cannot write the output: {error}"), 6),
+        }
+    }
+}
+
+fn failed(message: &dyn std::fmt::Display, code: u8) -> ExitCode {
+    eprintln!("mirrorctl: {message}");
+    ExitCode::from(code)
+}
+
+fn code(code: Code) -> u8 {
+    match code {
+        Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::FailedPrecondition
+        | Code::OutOfRange
+        | Code::Unimplemented => 3,
+        Code::Unauthenticated | Code::PermissionDenied => 4,
+        Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted | Code::Aborted => 5,
+        _ => 6,
+    }
+}
+
+impl From<Error> for Exit {
+    fn from(error: Error) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl From<io::Error> for Exit {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}

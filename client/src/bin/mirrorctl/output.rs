@@ -1,0 +1,78 @@
+//! What is printed: text for people, JSON for programs.
+
+use std::{
+    env,
+    fmt::Display,
+    io::{self, IsTerminal, Write},
+};
+
+use anstyle::{AnsiColor, Style};
+use category_mirror_client::{Run, RunState};
+use serde::Serialize;
+
+/// Standard output, in the form that was asked for.
+pub(crate) struct Output {
+    json: bool,
+    colour: bool,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        // https://no-color.org: present and not empty.
+        let no_colour = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self { json, colour: !json && !no_colour && io::stdout().is_terminal() }
+    }
+
+    /// One thing: its JSON, or what `text` writes.
+    pub(crate) fn show<T: Serialize>(
+        &mut self,
+        item: &T,
+        text: impl FnOnce(&mut Self) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if self.json { self.line(serde_json::to_string(item)?) } else { text(self) }
+    }
+
+    pub(crate) fn line(&mut self, line: impl Display) -> io::Result<()> {
+        // Locked for a line, and flushed by its end: a watch is read while it goes on.
+        writeln!(io::stdout().lock(), "{line}")
+    }
+
+    /// A name and its value, where there is one.
+    pub(crate) fn field(&mut self, name: &str, value: Option<impl Display>) -> io::Result<()> {
+        value.map_or(Ok(()), |value| self.line(format_args!("{name:<14}{value}")))
+    }
+
+    /// Lines of changes, each in the colour of its sign.
+    pub(crate) fn changes(&mut self, lines: impl Display) -> io::Result<()> {
+        for line in lines.to_string().lines() {
+            let colour = match line.chars().next() {
+                Some('+') => AnsiColor::Green,
+                Some('-') => AnsiColor::Red,
+                Some('=') => AnsiColor::BrightBlack,
+                _ => AnsiColor::Yellow,
+            };
+            self.line(self.paint(colour, line))?;
+        }
+        Ok(())
+    }
+
+    /// A run's state, in its colour and `width` wide.
+    pub(crate) fn state(&self, run: &Run, width: usize) -> String {
+        let colour = match run.state {
+            RunState::Succeeded => AnsiColor::Green,
+            RunState::Failed => AnsiColor::Red,
+            RunState::Running => AnsiColor::Yellow,
+            _ => AnsiColor::BrightBlack,
+        };
+        // Padded before it is painted: escapes take no room.
+        self.paint(colour, format_args!("{:<width$}", run.state)).to_string()
+    }
+
+    fn paint(&self, colour: AnsiColor, text: impl Display) -> String {
+        if !self.colour {
+            return text.to_string();
+        }
+        let style = Style::new().fg_color(Some(colour.into()));
+        format!("{style}{text}{style:#}")
+    }
+}

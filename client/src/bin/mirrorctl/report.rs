@@ -1,0 +1,53 @@
+//! Logs and counts.
+
+use std::time::Duration;
+
+use category_mirror_client::Client;
+
+use crate::{args::Logs, exit::Exit, output::Output, run::summary};
+
+pub(crate) async fn logs(client: &Client, output: &mut Output, filter: Logs) -> Result<(), Exit> {
+    // No page need hold more than what is shown; the server takes 1000 at most.
+    let page_size = u16::try_from(filter.limit.clamp(1, 1000)).expect("at most 1000");
+    let mut request = client.list_sync_logs().page_size(page_size);
+    if let Some(tenant) = filter.tenant {
+        request = request.tenant(tenant);
+    }
+    if let Some(strategy) = filter.strategy {
+        request = request.strategy(strategy);
+    }
+    let mut runs = request.send();
+    for _ in 0..filter.limit {
+        let Some(run) = runs.next().await else { break };
+        let run = run?;
+        output.show(&run, |output| summary(output, &run))?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn stats(
+    client: &Client,
+    output: &mut Output,
+    tenant: Option<String>,
+    window: Duration,
+) -> Result<(), Exit> {
+    let mut request = client.get_sync_stats().window(window);
+    if let Some(tenant) = tenant {
+        request = request.tenant(tenant);
+    }
+    let stats = request.send().await?;
+    let text = |output: &mut Output| {
+        let rate = stats.success_rate_percent.map(|percent| format!("{percent:.1} %"));
+        output.field("runs", Some(stats.total_runs))?;
+        output.field("succeeded", Some(stats.successful_runs))?;
+        output.field("failed", Some(stats.failed_runs))?;
+        output.field("skipped", Some(stats.skipped_runs))?;
+        output.field("cancelled", Some(stats.cancelled_runs))?;
+        output.field("live", Some(stats.live_runs))?;
+        output.field("dry runs", Some(stats.dry_runs))?;
+        output.field("out of sync", Some(stats.out_of_sync_runs))?;
+        output.field("success rate", Some(rate.as_deref().unwrap_or("no run has ended")))?;
+        stats.recent_failures.iter().try_for_each(|run| summary(output, run))
+    };
+    Ok(output.show(&stats, text)?)
+}

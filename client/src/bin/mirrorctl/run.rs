@@ -1,0 +1,110 @@
+//! Triggering, watching, showing and cancelling runs.
+
+use std::io;
+
+use category_mirror_client::{Client, Items, Printable, Run, RunState};
+
+use crate::{
+    args::{self, Trigger},
+    exit::Exit,
+    output::Output,
+};
+
+pub(crate) async fn trigger(client: &Client, output: &mut Output, trigger: Trigger) -> Result<(), Exit> {
+    let mut request = client.mirror(trigger.tenant, trigger.strategy).dry_run(trigger.dry_run);
+    if let Some(id) = trigger.request_id {
+        request = request.request_id(id);
+    }
+    let mirrored = request.send().await?;
+    let name = mirrored.run.name.clone();
+    output.show(&mirrored, |output| {
+        let joined = if mirrored.joined { "joined the live run" } else { "accepted" };
+        output.line(format_args!("{joined} {}", Printable(&name)))
+    })?;
+    if trigger.watch { watch_one(output, client.watch_run(name).send()).await } else { Ok(()) }
+}
+
+pub(crate) async fn run(client: &Client, output: &mut Output, command: args::Run) -> Result<(), Exit> {
+    let run = match command {
+        args::Run::Get { run } => client.get_run(run).send().await?,
+        args::Run::Last { tenant, strategy } => client.get_last_run(tenant, strategy).send().await?,
+        args::Run::Cancel { run } => client.cancel_run(run).send().await?,
+        args::Run::Watch { run } => return watch_one(output, client.watch_run(run).send()).await,
+    };
+    Ok(output.show(&run, |output| details(output, &run))?)
+}
+
+async fn watch_one(output: &mut Output, mut snapshots: Items<Run>) -> Result<(), Exit> {
+    let mut last = None;
+    while let Some(run) = snapshots.next().await {
+        let run = run?;
+        output.show(&run, |output| {
+            summary(output, &run)?;
+            if run.is_terminal() { outcome(output, &run) } else { Ok(()) }
+        })?;
+        last = Some(run.state);
+    }
+    if last == Some(RunState::Succeeded) { Ok(()) } else { Err(Exit::RunNotSucceeded) }
+}
+
+pub(crate) async fn watch_many(client: &Client, output: &mut Output, tenant: Option<String>) -> Result<(), Exit> {
+    let request = tenant.map_or_else(|| client.watch_all(), |tenant| client.watch_tenant(tenant));
+    let mut snapshots = request.send();
+    while let Some(run) = snapshots.next().await {
+        let run = run?;
+        output.show(&run, |output| summary(output, &run))?;
+    }
+    Ok(())
+}
+
+/// One line for a run.
+pub(crate) fn summary(output: &mut Output, run: &Run) -> io::Result<()> {
+    let time = run.end_time.or(run.start_time).or(run.create_time);
+    let time = time.map(|time| time.format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default();
+    let kind = if run.dry_run { " dry run" } else { "" };
+    let reason = run.reason.as_deref().unwrap_or_default();
+    let line = format!(
+        "{time:19}  {}  attempt {}/{}  {}  {}{kind}  {}  {}",
+        output.state(run, 9),
+        run.attempt,
+        run.max_attempts,
+        run.counts,
+        run.strategy,
+        Printable(&run.name),
+        Printable(reason),
+    );
+    output.line(line.trim_end())
+}
+
+/// Everything about a run.
+fn details(output: &mut Output, run: &Run) -> io::Result<()> {
+    let of = if run.dry_run { " (dry run)" } else { "" };
+    output.field("run", Some(Printable(&run.name)))?;
+    output.field("strategy", Some(format_args!("{}{of}", run.strategy)))?;
+    output.field("state", Some(output.state(run, 0)))?;
+    output.field("attempt", Some(format_args!("{} of {}", run.attempt, run.max_attempts)))?;
+    output.field("caller", Some(Printable(&run.caller)))?;
+    output.field("organization", run.organization.as_deref().map(Printable))?;
+    output.field("accepted", run.create_time)?;
+    output.field("started", run.start_time)?;
+    output.field("next attempt", run.next_attempt_time)?;
+    output.field("ended", run.end_time)?;
+    output.field("cancel", run.cancel_requested.then_some("requested"))?;
+    outcome(output, run)
+}
+
+/// The plan, what was written of it, and the error.
+fn outcome(output: &mut Output, run: &Run) -> io::Result<()> {
+    if let Some(plan) = &run.plan {
+        output.changes(plan)?;
+    }
+    if !run.dry_run && run.plan.as_ref().is_none_or(|plan| plan.changes != run.written_changes) {
+        for change in &run.written_changes {
+            output.line(format_args!("written       {change}"))?;
+        }
+    }
+    output.field("reason", run.reason.as_deref().map(Printable))?;
+    let Some(error) = &run.error else { return Ok(()) };
+    output.field("error", Some(format_args!("{} (attempt {})", Printable(&error.message), error.attempt)))?;
+    output.field("google", error.upstream_details_json.as_deref().map(Printable))
+}

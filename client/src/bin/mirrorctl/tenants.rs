@@ -1,0 +1,87 @@
+//! Tenants and their categories.
+
+use std::io;
+
+use category_mirror_client::{Client, Printable, Tenant, TenantCategories};
+
+use crate::{args, exit::Exit, output::Output};
+
+/// Sets on a request what was given on the command line.
+macro_rules! with_fields {
+    ($request:expr, $fields:expr) => {{
+        let (mut request, fields) = ($request, $fields);
+        if let Some(name) = fields.display_name {
+            request = request.display_name(name);
+        }
+        if let Some(organization) = fields.organization {
+            request = request.organization(organization);
+        }
+        if let (Some(account), Some(location)) = (fields.account, fields.location) {
+            request = request.location(account, location);
+        }
+        if let Some(region) = fields.region {
+            request = request.region_code(region);
+        }
+        if let Some(language) = fields.language {
+            request = request.language_code(language);
+        }
+        request
+    }};
+}
+
+pub(crate) async fn tenants(client: &Client, output: &mut Output, command: args::Tenants) -> Result<(), Exit> {
+    let tenant = match command {
+        args::Tenants::List { organization } => return list(client, output, organization).await,
+        args::Tenants::Delete { tenant } => return Ok(client.delete_tenant(tenant).send().await?),
+        args::Tenants::Categories { tenant } => {
+            let categories = client.get_tenant_categories(tenant).send().await?;
+            return show_categories(output, &categories);
+        }
+        args::Tenants::SetCategories { tenant, primary, additional } => {
+            let categories = client.set_tenant_categories(tenant, primary).additional(additional).send().await?;
+            return show_categories(output, &categories);
+        }
+        args::Tenants::Get { tenant } => client.get_tenant(tenant).send().await?,
+        args::Tenants::Create { tenant, fields } => with_fields!(client.create_tenant(tenant), fields).send().await?,
+        args::Tenants::Update { tenant, fields } => with_fields!(client.update_tenant(tenant), fields).send().await?,
+    };
+    Ok(output.show(&tenant, |output| details(output, &tenant))?)
+}
+
+async fn list(client: &Client, output: &mut Output, organization: Option<String>) -> Result<(), Exit> {
+    let mut request = client.list_tenants();
+    if let Some(organization) = organization {
+        request = request.organization(organization);
+    }
+    let mut tenants = request.send();
+    while let Some(tenant) = tenants.next().await {
+        let tenant = tenant?;
+        output.show(&tenant, |output| {
+            let location = tenant.gbp_location.as_deref().unwrap_or("no location");
+            let [name, display_name, location] =
+                [&tenant.name, &tenant.display_name, location].map(|text| Printable(text).to_string());
+            output.line(format_args!("{name:<32}  {display_name:<32}  {location}"))
+        })?;
+    }
+    Ok(())
+}
+
+fn details(output: &mut Output, tenant: &Tenant) -> io::Result<()> {
+    output.field("tenant", Some(Printable(&tenant.name)))?;
+    output.field("display name", Some(Printable(&tenant.display_name)))?;
+    output.field("organization", tenant.organization.as_deref().map(Printable))?;
+    output.field("account", tenant.gbp_account.as_deref().map(Printable))?;
+    output.field("location", tenant.gbp_location.as_deref().map(Printable))?;
+    output.field("region", Some(Printable(&tenant.region_code)))?;
+    output.field("language", Some(Printable(&tenant.language_code)))?;
+    output.field("created", tenant.create_time)?;
+    output.field("changed", tenant.update_time)
+}
+
+fn show_categories(output: &mut Output, categories: &TenantCategories) -> Result<(), Exit> {
+    let text = |output: &mut Output| {
+        output.field("primary", Some(Printable(categories.primary.as_deref().unwrap_or("none"))))?;
+        categories.additional.iter().try_for_each(|name| output.field("additional", Some(Printable(name))))
+    };
+    Ok(output.show(categories, text)?)
+}

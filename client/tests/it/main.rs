@@ -1,0 +1,11 @@
+//! The client against a server that the test writes, over real connections.
+
+mod calls;
+mod errors;
+mod fake;
+mod guard;
+mod lists;
+#[cfg(feature = "cli")]
+mod mirrorctl;
+mod surface;
+mod watch;

@@ -1,0 +1,93 @@
+//! The tool, as a process of its own.
+
+use std::process::Output;
+
+use category_mirror_proto::v1::{self, run::State};
+use tokio::process::Command;
+use tonic::Status;
+
+use crate::fake::{Ending, Fake, run, updates};
+
+async fn mirrorctl(fake: &Fake, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mirrorctl"));
+    command.args(arguments).env_clear().env("MIRROR_ENDPOINT", fake.endpoint()).env("MIRROR_TOKEN", "s3cret");
+    command.kill_on_drop(true).output().await.expect("the tool starts")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("UTF-8")
+}
+
+fn planned(state: State) -> v1::Run {
+    let category = v1::GbpCategory { name: "categories/gcid:bakery".into(), display_name: "Bakery\u{1b}[2J".into() };
+    let placed = v1::PlacedCategory { category: Some(category), role: v1::placed_category::Role::Additional.into() };
+    let operation = v1::change::Operation::Create.into();
+    let plan =
+        v1::Plan { changes: vec![v1::Change { operation, before: None, after: Some(placed) }], ..Default::default() };
+    v1::Run { plan: Some(plan), dry_run: true, ..run("1", 2, state) }
+}
+
+fn will_run(fake: &Fake, end: State) {
+    let accepted = v1::MirrorCategoriesResponse { run: Some(run("1", 1, State::Queued)), joined: false };
+    fake.methods.mirror_categories.will(Ok(accepted));
+    let snapshots = vec![run("1", 1, State::Queued), planned(end)];
+    fake.methods.stream_run_updates.will(Ok(updates(snapshots, Ending::Close)));
+}
+
+#[tokio::test]
+async fn a_triggered_run_is_shown_to_its_end() {
+    let fake = Fake::start().await;
+    will_run(&fake, State::Succeeded);
+    let output = mirrorctl(&fake, &["trigger", "store-1", "platform_to_gbp", "--dry-run", "--watch"]).await;
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(shown.starts_with("accepted tenants/t/runs/1\n"), "{shown}");
+    assert!(shown.contains("+ additional  gcid:bakery (Bakery\\u{1b}[2J)\n"), "{shown}");
+    assert!(!shown.contains('\u{1b}'), "no escapes in a pipe: {shown:?}");
+    let asked = fake.methods.mirror_categories.asked();
+    assert!(asked[0].message.dry_run);
+    assert_eq!(asked[0].authorization.as_deref(), Some("Bearer s3cret"));
+}
+
+#[tokio::test]
+async fn programs_get_a_json_object_a_line() {
+    let fake = Fake::start().await;
+    will_run(&fake, State::Failed);
+    let output = mirrorctl(&fake, &["trigger", "a", "platform_to_gbp", "--watch", "--json"]).await;
+    assert_eq!(output.status.code(), Some(1), "the run failed");
+    let lines: Vec<serde_json::Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines.len(), 3);
+    assert_eq!(lines[0]["run"]["strategy"], "unknown_0");
+    assert_eq!(lines[1]["state"], "queued");
+    assert_eq!(lines[2]["plan"]["changes"][0]["after"]["category"]["name"], "categories/gcid:bakery");
+}
+
+#[tokio::test]
+async fn each_kind_of_failure_has_its_exit_code() {
+    let fake = Fake::start().await;
+    let get = &fake.methods.get_run;
+    get.will(Err(Status::not_found("no"))).will(Err(Status::permission_denied("no"))).will(Err(Status::internal("no")));
+    for code in [3, 4, 6] {
+        let output = mirrorctl(&fake, &["run", "get", "1"]).await;
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output.stderr));
+        assert_eq!(text(&output.stderr).lines().count(), 1);
+    }
+    let output = mirrorctl(&fake, &["run", "last", "a", "sideways"]).await;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("platform_to_gbp or gbp_to_platform"));
+    let output = mirrorctl(&fake, &["stats", "--endpoint", "http://mirror.example.com"]).await;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("plain text"));
+}
+
+#[tokio::test]
+async fn an_update_sends_what_was_given() {
+    let fake = Fake::start().await;
+    let tenant = v1::Tenant { name: "tenants/a".into(), ..Default::default() };
+    fake.methods.update_tenant.will(Ok(v1::UpdateTenantResponse { tenant: Some(tenant) }));
+    let output = mirrorctl(&fake, &["tenants", "update", "a", "--organization", "", "--region", "US"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let asked = fake.methods.update_tenant.asked();
+    assert_eq!(asked[0].message.update_mask.as_ref().expect("a mask").paths, ["organization", "region_code"]);
+}

@@ -1,0 +1,91 @@
+//! What a whole session logs: JSON on every line, and no secret at any level.
+
+use std::fs;
+
+use category_mirror_client::{Client, Strategy};
+use serde_json::{Value, json};
+
+use super::site::{ACCESS_TOKEN, SECRET, Site, ended};
+
+const PASSWORD: &str = "only-for-tests-password";
+const CLIENT_SECRET: &str = "only-for-tests-client-secret";
+const REFRESH_TOKEN: &str = "1//only-for-tests-refresh-token";
+
+/// A session with real calls, good ones and bad ones, and everything that it logged.
+async fn session(site: &Site, settings: &[(&str, &str)]) -> Vec<String> {
+    let server = site.serve(settings).await;
+    let client = site.client(&server);
+    site.load(&client).await;
+    site.google.fault(json!({"method": "locations.patch", "status": 503, "times": 1})).await;
+    let run = site.trigger(&client).await;
+    ended(&client, &run).await;
+    client.mirror("nobody", Strategy::PlatformToGbp).send().await.expect_err("no such tenant");
+    for token in [format!("{}x", site.token()), "made-up-token".to_owned()] {
+        let stranger = Client::builder(format!("http://{}", server.address)).token(token).build().expect("a client");
+        stranger.get_sync_stats().send().await.expect_err("no token of ours");
+    }
+    assert_eq!(server.healthz().await, 200);
+    server.signal(nix::sys::signal::Signal::SIGTERM);
+    let (status, log) = server.ended().await;
+    assert_eq!(status.code(), Some(0), "{log:#?}");
+    log
+}
+
+fn assert_no_secret(log: &[String], secrets: &[&str]) {
+    for line in log {
+        for secret in secrets {
+            assert!(!line.contains(secret), "{secret}: {line}");
+        }
+        // Whatever token it is: ours begin so, as every JWT does, and so does what Google's are sent with.
+        assert!(!line.contains("eyJ") && !line.to_lowercase().contains("bearer "), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn every_line_is_json_and_says_when_where_and_what() {
+    let site = Site::embedded().await;
+    let log = session(&site, &[]).await;
+    for line in &log {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        for field in ["timestamp", "level", "target", "message"] {
+            assert!(line[field].is_string(), "{field}: {line}");
+        }
+        // The house's style: lower case, so that a line reads on after its level, and no full stop.
+        let message = line["message"].as_str().expect("text");
+        assert!(!message.starts_with(char::is_uppercase) && !message.ends_with('.'), "{message:?}");
+    }
+    let named = |name: &str| log.iter().any(|line| line.contains(name));
+    assert!(named("a run succeeded") && named("stopped"), "{log:#?}");
+}
+
+#[tokio::test]
+async fn no_secret_is_logged_however_much_is_logged() {
+    let site = Site::new().await;
+    let url = site.url_with_password(PASSWORD);
+    let log = session(&site, &[("RUST_LOG", "trace"), ("DATABASE_URL", &url)]).await;
+    assert!(log.len() > 500, "tracing is on: {} lines", log.len());
+    let token = site.token();
+    let signature = token.rsplit('.').next().expect("a signature");
+    assert_no_secret(&log, &[SECRET, ACCESS_TOKEN, PASSWORD, &token, signature, "made-up-token"]);
+}
+
+#[tokio::test]
+async fn no_secret_of_google_s_is_logged_when_tokens_are_renewed() {
+    let site = Site::new().await;
+    let file = site.path("credentials.json");
+    let credentials = json!({
+        "type": "authorized_user", "client_id": "id", "client_secret": CLIENT_SECRET, "refresh_token": REFRESH_TOKEN,
+    });
+    fs::write(&file, credentials.to_string()).expect("written");
+    let token_url = format!("{}/token", site.google.endpoint);
+    let settings = [
+        ("RUST_LOG", "trace"),
+        ("GBP_ACCESS_TOKEN", ""),
+        ("GBP_CREDENTIALS_FILE", file.to_str().expect("text")),
+        ("GBP_TOKEN_URL", &token_url),
+    ];
+    site.google.fault(json!({"method": "locations.get", "status": 401, "times": 1})).await;
+    let log = session(&site, &settings).await;
+    assert!(site.google.count("token").await >= 2, "renewed after the 401");
+    assert_no_secret(&log, &[CLIENT_SECRET, REFRESH_TOKEN, "only-for-tests-refresh"]);
+}

@@ -1,0 +1,12 @@
+//! The program itself, as processes of their own: killed, stopped, misconfigured, looked at from outside.
+
+mod commands;
+mod database_restarts;
+mod demo;
+mod draining;
+mod kill;
+mod logging;
+mod server;
+mod settings;
+mod site;
+mod tls;

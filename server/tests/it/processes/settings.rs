@@ -1,0 +1,125 @@
+//! What `serve` says to settings that are missing or wrong: one line, naming the variable and its value, and exit code 64.
+
+use std::{fs, net::TcpListener, process::Command, time::Duration};
+
+use super::site::{Site, program};
+
+const EXIT_CONFIGURATION: i32 = 64;
+/// Longer than any refusal takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The one line that it ended with.
+pub(super) async fn refused(command: Command) -> String {
+    let mut command = tokio::process::Command::from(command);
+    let output = tokio::time::timeout(PATIENCE, command.kill_on_drop(true).output()).await;
+    let output = output.unwrap_or_else(|_| panic!("it serves: {command:?}")).expect("ran");
+    let text = String::from_utf8(output.stderr.clone()).expect("text");
+    assert_eq!(output.status.code(), Some(EXIT_CONFIGURATION), "{text}");
+    assert!(output.stdout.is_empty(), "nothing is printed but the error: {output:?}");
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(matches!(lines[..], [line] if line.starts_with("error: ")), "one line, and not {lines:#?}");
+    text
+}
+
+#[tokio::test]
+async fn without_settings_it_names_all_that_is_missing() {
+    let line = refused(program(&["serve"])).await;
+    for name in ["DATABASE_URL", "DATA_DIR", "GBP_ENDPOINT", "AUTH_HS256_SECRET_FILE", "AUTH_JWKS_URL", "serve --dev"] {
+        assert!(line.contains(name), "{name}: {line}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_value_is_named_with_its_variable() {
+    let site = Site::embedded().await;
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = taken.local_addr().expect("an address").to_string();
+    let garbage = site.path("garbage");
+    fs::write(&garbage, "not a certificate, not a key and not JSON").expect("written");
+    let garbage = garbage.to_str().expect("text");
+    let missing = site.path("missing");
+    let missing = missing.to_str().expect("text");
+
+    for (name, value) in [
+        ("LISTEN_ADDR", "nonsense"),
+        ("LISTEN_ADDR", "localhost"),
+        ("LISTEN_ADDR", &taken),
+        ("ADMIN_LISTEN_ADDR", "127.0.0.1:99999"),
+        ("ADMIN_LISTEN_ADDR", &taken),
+        ("RUNNER_CONCURRENCY", "-1"),
+        ("RUNNER_LEASE", "abc"),
+        ("RUNNER_LEASE", "1ms"),
+        ("RUNNER_LEASE", "1000y"),
+        ("RUNNER_COOLDOWN", "60"),
+        ("RUNNER_COOLDOWN", "1000y"),
+        ("RUNNER_ATTEMPTS", "0"),
+        ("RUNNER_BACKOFF", "1h"),
+        ("RUNNER_BACKOFF", "x"),
+        ("RUNNER_BACKOFF_MAX", "1ms"),
+        ("RUNNER_BACKOFF_MAX", "1000y"),
+        ("RUNNER_BACKOFF_JITTER", "1000y"),
+        ("RUNNER_GRACE", "soon"),
+        ("RUNNER_GRACE", "1000y"),
+        ("RUNNER_MAX_ADDITIONAL", "many"),
+        ("DATABASE_CONNECTIONS", "1"),
+        ("GBP_ENDPOINT", "ftp://x"),
+        ("GBP_ENDPOINT", ""),
+        ("GBP_CREDENTIALS_FILE", missing),
+        ("GBP_CREDENTIALS_FILE", garbage),
+        ("GBP_TOKEN_URL", "nowhere"),
+        ("GBP_TIMEOUT", "fast"),
+        ("GBP_TIMEOUT", "0s"),
+        ("GBP_TIMEOUT", "1000y"),
+        ("AUTH_HS256_SECRET_FILE", missing),
+        ("AUTH_JWKS_FILE", garbage),
+        ("FF_CATEGORY_MIRRORING", "maybe"),
+        ("RUST_LOG", "[[["),
+        ("LOG_FORMAT", "xml"),
+        ("PG_BIN_DIR", missing),
+        ("DATA_DIR", garbage),
+    ] {
+        let mut command = site.program(&["serve"]);
+        if name == "GBP_CREDENTIALS_FILE" {
+            command.env_remove("GBP_ACCESS_TOKEN");
+        }
+        if name == "AUTH_JWKS_FILE" {
+            command.env_remove("AUTH_HS256_SECRET_FILE");
+        }
+        command.env(name, value);
+        let line = refused(command).await;
+        assert!(line.contains(name) && line.contains(value), "{name}={value}: {line}");
+        assert!(!site.path("data").exists(), "{name}={value}: nothing was begun");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_flag_is_named_like_its_variable() {
+    let site = Site::embedded().await;
+    let line = refused(site.program(&["serve", "--runner-lease=abc"])).await;
+    assert!(line.contains("RUNNER_LEASE=abc"), "{line}");
+}
+
+#[tokio::test]
+async fn a_secret_is_not_repeated() {
+    let site = Site::embedded().await;
+    let short = site.path("short");
+    fs::write(&short, "hunter2").expect("written");
+    for (name, value) in [
+        ("DATABASE_URL", "mysql://user:hunter2@host/database"),
+        ("DATABASE_URL", "postgres://user:hunter2@host:port/database"),
+        ("DATABASE_URL", "postgres://user:hunter2@host/database?sslmode=hunter2"),
+        ("GBP_ACCESS_TOKEN", "hunter2\nhunter2"),
+        ("GBP_ENDPOINT", "https://user:hunter2@google.example"),
+        ("GBP_TOKEN_URL", "https://user:hunter2@google.example"),
+        ("AUTH_JWKS_URL", "ftp://user:hunter2@keys.example"),
+        ("AUTH_HS256_SECRET_FILE", short.to_str().expect("text")),
+    ] {
+        let mut command = site.program(&["serve"]);
+        if name == "AUTH_JWKS_URL" {
+            command.env_remove("AUTH_HS256_SECRET_FILE");
+        }
+        command.env(name, value);
+        let line = refused(command).await;
+        assert!(line.contains(name) && !line.contains("hunter2"), "{name}: {line}");
+    }
+}
