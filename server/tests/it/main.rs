@@ -8,3 +8,5 @@ mod migrations;
 mod mirroring;
 mod postgres;
 mod service;
+mod streams;
+mod wake;
