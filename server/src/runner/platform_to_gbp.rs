@@ -7,6 +7,7 @@ use crate::{
     domain::{CategorySet, Failure, FailureReason, LocationId, Plan, RunResult, SourceError, Tenant, diff, map_to_gbp},
     gbp::{Location, Reader, Validator, WriteFailure, Writer},
     store::{BeginWrite, Intent, Source},
+    wake::Hint,
 };
 
 /// Carries the strategy out. A dry run gets no [`Writer`]: what plans cannot write.
@@ -92,7 +93,11 @@ async fn write(
         Some(Intent { before: plan.observed.clone(), after: plan.desired.clone(), changes: plan.changes.clone() });
     let asked = Instant::now();
     match attempt.tools.store.begin_write(attempt.now, attempt.claim.held, &attempt.progress, lease).await? {
-        BeginWrite::Go => attempt.claim.renewed(asked, lease),
+        BeginWrite::Go => {
+            attempt.claim.renewed(asked, lease);
+            // The plan can be seen from now on.
+            attempt.tools.wake.hint(Hint::Changed([attempt.run.id].into()));
+        }
         BeginWrite::Cancelled => {
             attempt.progress.intent = None;
             return Err(Stop::Cancelled);

@@ -8,5 +8,6 @@ mod migrations;
 mod mirroring;
 mod postgres;
 mod service;
+mod store;
 mod streams;
 mod wake;
