@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sqlx::PgPool;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming};
 use tonic_health::server::HealthReporter;
@@ -19,8 +19,12 @@ use crate::{
     web,
 };
 
+/// A stream's usual heartbeat: below the 30 s and more after which proxies cut what is quiet.
+pub const STREAM_HEARTBEAT: Duration = Duration::from_secs(15);
 /// How often the database is asked whether it is there.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the last calls on the admin port may take: nothing there is slow, and nobody may hold up the stop.
+const ADMIN_GRACE: Duration = Duration::from_secs(1);
 /// A client that vanished without a word is noticed after the interval and the timeout.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
 
@@ -38,6 +42,8 @@ pub struct Config {
     pub runner: Settings,
     /// How many attempts a new run gets.
     pub max_attempts: i32,
+    /// How long a stream may be quiet; [`STREAM_HEARTBEAT`] suits proxies.
+    pub stream_heartbeat: Duration,
     /// Certificate chain and key, PEM.
     pub tls: Option<Identity>,
 }
@@ -60,7 +66,7 @@ pub async fn serve(
     listeners: Listeners,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), tonic::transport::Error> {
-    let Config { pool, gbp, verifier, flags, runner, max_attempts, tls } = config;
+    let Config { pool, gbp, verifier, flags, runner, max_attempts, stream_heartbeat, tls } = config;
     // Two stops: the drain, and the end of what serves until everything else has ended.
     let drain = CancellationToken::new();
     let end = CancellationToken::new();
@@ -87,19 +93,23 @@ pub async fn serve(
     let admin = tokio::spawn(admin.into_future());
     let runner_task = tokio::spawn(Runner::new(store.clone(), gbp, wake, flags, runner).run(drain.clone()));
     let incoming = TcpIncoming::from(listeners.grpc).with_nodelay(Some(true));
-    let router = api::router(app, Arc::new(verifier), health, drain.clone(), server);
+    let router = api::router(app, Arc::new(verifier), health, stream_heartbeat, drain.clone(), server);
     let mut grpc = tokio::spawn(router.serve_with_incoming_shutdown(incoming, drain.clone().cancelled_owned()));
 
     let served = tokio::select! {
         () = shutdown => {
             tracing::info!(grace = ?runner.grace, "draining");
-            Ok(())
+            None
         }
-        served = &mut grpc => served.unwrap_or(Ok(())),
+        served = &mut grpc => Some(served),
     };
     drain.cancel();
-    // Open streams have ended by themselves; a client that holds a call open is cut off.
-    if tokio::time::timeout(runner.grace, &mut grpc).await.is_err() {
+    let served = match served {
+        Some(served) => Ok(served),
+        // Open streams end by themselves; a client that holds a call open is cut off.
+        None => timeout(runner.grace, &mut grpc).await,
+    };
+    if served.is_err() {
         tracing::warn!("cut off calls that did not end within the grace period");
         grpc.abort();
     }
@@ -107,10 +117,16 @@ pub async fn serve(
         tracing::error!("the runner did not end well");
     }
     end.cancel();
-    let _ = admin.await;
+    if timeout(ADMIN_GRACE, admin).await.is_err() {
+        tracing::warn!("cut off calls on the admin port");
+    }
     store.close().await;
     tracing::info!("stopped");
-    served
+    match served {
+        Ok(Ok(served)) => served,
+        Ok(Err(broken)) => std::panic::resume_unwind(broken.into_panic()),
+        Err(_cut_off) => Ok(()),
+    }
 }
 
 /// Keeps health true: serving means that the database answers, and that the server is not draining.

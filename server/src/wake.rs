@@ -4,24 +4,37 @@
 //! [`Hint::Everything`] says that hints may have been lost. NOTIFY takes a lock of the whole cluster at commit, so hints are
 //! collected for a moment and sent together, never inside a caller's transaction.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, convert::Infallible, io, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use sqlx::{PgPool, postgres::PgListener};
-use tokio::sync::{broadcast, mpsc};
+use sqlx::{
+    PgPool,
+    postgres::{PgListener, PgNotification, PgPoolOptions},
+};
+use tokio::{
+    sync::{broadcast, mpsc},
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::domain::RunId;
 
 const CHANNEL: &str = "category_mirror";
 /// How long hints are collected: at most 50 notifications a second a process.
 const COLLECT: Duration = Duration::from_millis(20);
-/// Ids in one notification: 180 of 36 characters and separators stay below the payload's limit of 7,999 bytes.
+/// Ids in one notification: 180 of 36 characters, separators and the rest stay below the payload's limit of 7,999 bytes.
 const MAX_IDS: usize = 180;
+/// Ids that one hint may add to a notification.
+const MAX_PART: usize = 60;
 /// Hints that a slow subscriber may lag behind before it has to look at everything.
 const BACKLOG: usize = 1024;
 /// Between attempts to listen again.
 const RECONNECT: Duration = Duration::from_secs(1);
+/// A connection that is quiet for so long is asked whether it is still there: a firewall forgets it without a word to either side.
+const QUIET: Duration = Duration::from_secs(60);
+/// How long it may take to answer.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// Something may have happened.
 #[derive(Debug, Clone)]
@@ -39,6 +52,9 @@ pub enum Hint {
 /// Collected hints, as they are sent.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Notification {
+    /// The process that sent it, which has heard it already.
+    #[serde(default)]
+    origin: Uuid,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     queued: bool,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -58,7 +74,7 @@ impl Notification {
     }
 
     fn is_full(&self) -> bool {
-        self.cancel.len() + self.changed.len() >= MAX_IDS
+        self.cancel.len() + self.changed.len() > MAX_IDS - MAX_PART
     }
 }
 
@@ -75,8 +91,12 @@ impl Wake {
     pub fn start(pool: PgPool, stop: CancellationToken) -> Self {
         let (outgoing, collected) = mpsc::channel(BACKLOG);
         let (incoming, _) = broadcast::channel(BACKLOG);
-        tokio::spawn(stop.clone().run_until_cancelled_owned(send(pool.clone(), collected)));
-        tokio::spawn(stop.run_until_cancelled_owned(listen(pool, incoming.clone())));
+        let origin = Uuid::now_v7();
+        // Its connection is its own for life, and not one of those that calls and runs share.
+        let one = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+        let listening = one.connect_lazy_with((*pool.connect_options()).clone());
+        tokio::spawn(stop.clone().run_until_cancelled_owned(send(pool, origin, collected)));
+        tokio::spawn(stop.run_until_cancelled_owned(listen(listening, origin, incoming.clone())));
         Self { outgoing, incoming }
     }
 
@@ -84,7 +104,13 @@ impl Wake {
     pub fn hint(&self, hint: Hint) {
         // Nobody listening, or a full queue, loses a hint: that is allowed, polls find what it meant.
         let _ = self.incoming.send(hint.clone());
-        let _ = self.outgoing.try_send(hint);
+        let parts = match &hint {
+            Hint::Changed(ids) => ids.chunks(MAX_PART).map(|part| Hint::Changed(part.into())).collect(),
+            _ => vec![hint],
+        };
+        for part in parts {
+            let _ = self.outgoing.try_send(part);
+        }
     }
 
     /// Subscribes. A lagging receiver has to take it as [`Hint::Everything`].
@@ -110,10 +136,10 @@ impl Hints {
     }
 }
 
-async fn send(pool: PgPool, mut collected: mpsc::Receiver<Hint>) {
+async fn send(pool: PgPool, origin: Uuid, mut collected: mpsc::Receiver<Hint>) {
     while let Some(first) = collected.recv().await {
-        tokio::time::sleep(COLLECT).await;
-        let mut notification = Notification::default();
+        sleep(COLLECT).await;
+        let mut notification = Notification { origin, ..Notification::default() };
         notification.add(first);
         while !notification.is_full()
             && let Ok(hint) = collected.try_recv()
@@ -127,27 +153,37 @@ async fn send(pool: PgPool, mut collected: mpsc::Receiver<Hint>) {
     }
 }
 
-async fn listen(pool: PgPool, incoming: broadcast::Sender<Hint>) {
+async fn listen(pool: PgPool, origin: Uuid, incoming: broadcast::Sender<Hint>) {
     loop {
-        if let Err(error) = listen_once(&pool, &incoming).await {
-            tracing::warn!(%error, "lost the connection that listens for wake-ups");
-        }
+        let Err(error) = listen_once(&pool, origin, &incoming).await;
+        tracing::warn!(%error, "lost the connection that listens for wake-ups");
         let _ = incoming.send(Hint::Everything);
-        tokio::time::sleep(RECONNECT).await;
+        sleep(RECONNECT).await;
     }
 }
 
-async fn listen_once(pool: &PgPool, incoming: &broadcast::Sender<Hint>) -> Result<(), sqlx::Error> {
+async fn listen_once(
+    pool: &PgPool,
+    origin: Uuid,
+    incoming: &broadcast::Sender<Hint>,
+) -> Result<Infallible, sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(CHANNEL).await?;
     // What happened before this moment was not heard.
     let _ = incoming.send(Hint::Everything);
-    // `None` means that the connection broke and notifications were lost.
-    while let Some(message) = listener.try_recv().await? {
+    loop {
+        let Some(message) = receive(&mut listener).await? else {
+            tracing::warn!("the connection that listens for wake-ups broke, and was made again");
+            let _ = incoming.send(Hint::Everything);
+            continue;
+        };
         let Ok(notification) = serde_json::from_str::<Notification>(message.payload()) else {
             tracing::warn!("ignored a wake-up that is not one of ours");
             continue;
         };
+        if notification.origin == origin {
+            continue;
+        }
         if notification.queued {
             let _ = incoming.send(Hint::Queued);
         }
@@ -158,5 +194,19 @@ async fn listen_once(pool: &PgPool, incoming: &broadcast::Sender<Hint>) -> Resul
             let _ = incoming.send(Hint::Changed(notification.changed.into_iter().collect()));
         }
     }
-    Ok(())
+}
+
+/// Waits for a notification. `None`: the connection broke and was made again, and notifications were lost in between.
+async fn receive(listener: &mut PgListener) -> Result<Option<PgNotification>, sqlx::Error> {
+    loop {
+        match timeout(QUIET, listener.try_recv()).await {
+            Ok(received) => return received,
+            Err(_quiet) => match timeout(ANSWER, sqlx::query("select 1").execute(&mut *listener)).await {
+                Ok(answered) => {
+                    answered?;
+                }
+                Err(_silent) => return Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+            },
+        }
+    }
 }

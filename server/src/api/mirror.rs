@@ -23,12 +23,13 @@ const MAX_REQUEST_ID: usize = 128;
 /// The service over the use cases.
 pub(super) struct Mirror {
     app: App,
+    heartbeat: Duration,
     drain: CancellationToken,
 }
 
 impl Mirror {
-    pub(super) fn new(app: App, drain: CancellationToken) -> Self {
-        Self { app, drain }
+    pub(super) fn new(app: App, heartbeat: Duration, drain: CancellationToken) -> Self {
+        Self { app, heartbeat, drain }
     }
 }
 
@@ -121,7 +122,8 @@ impl CategoryMirrorService for Mirror {
             violations.add("after_revision", format!("must not be negative, is {}", message.after_revision));
         }
         let scope = violations.finish_with(scope).map_err(status)?;
-        let updates = updates::open(self.app.clone(), caller, scope, message.after_revision, self.drain.clone());
+        let (app, drain) = (self.app.clone(), self.drain.clone());
+        let updates = updates::open(app, caller, scope, message.after_revision, self.heartbeat, drain);
         let updates = updates.await.map_err(status)?;
         Ok(Response::new(updates.map(|update| update.map_err(status)).boxed()))
     }

@@ -9,7 +9,7 @@ mod status;
 mod tenants;
 mod updates;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use category_mirror_proto::v1::{
     category_mirror_service_server::{self, CategoryMirrorServiceServer},
@@ -34,7 +34,8 @@ const HEALTH_SERVICES: [&str; 4] = [
     tenant_service_server::SERVICE_NAME,
 ];
 
-/// The services behind the gate, with health and reflection, ready to serve. `drain` ends streams and refuses new calls.
+/// The services behind the gate, with health and reflection, ready to serve. `heartbeat` is how long a stream may be quiet; `drain` ends
+/// streams and refuses new calls.
 ///
 /// # Panics
 /// Never: the descriptor set is part of the program.
@@ -43,6 +44,7 @@ pub fn router(
     app: App,
     verifier: Arc<Verifier>,
     health: tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health>,
+    heartbeat: Duration,
     drain: CancellationToken,
     server: Server,
 ) -> tonic::transport::server::Router<Stack<GateLayer, Identity>> {
@@ -52,7 +54,7 @@ pub fn router(
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let sound = "the descriptor sets are part of the program";
-    let mirror = CategoryMirrorServiceServer::new(Mirror::new(app.clone(), drain.clone()));
+    let mirror = CategoryMirrorServiceServer::new(Mirror::new(app.clone(), heartbeat, drain.clone()));
     let tenants = TenantServiceServer::new(Tenants::new(app.clone()));
     let categories = CategoryServiceServer::new(Categories::new(app));
     let routes = Routes::new(mirror.max_decoding_message_size(MAX_REQUEST))

@@ -1,7 +1,8 @@
 //! The streams of runs. Level-triggered: hints say when to look, and what is sent is what the table says.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
+    future::ready,
     time::Duration,
 };
 
@@ -20,10 +21,12 @@ use crate::{
     wake::{Hint, Hints},
 };
 
-/// How long a stream may be quiet.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-/// How long an ended run is remembered, so that a second look does not send it again; longer than any look goes back.
+/// How far a look goes back behind the look before it: a commit may be seen later than the time that it wrote.
+const OVERLAP: Duration = Duration::from_secs(60);
+/// How long an ended run is remembered, so that the next look does not send it again; well above [`OVERLAP`].
 const REMEMBER: chrono::TimeDelta = chrono::TimeDelta::minutes(5);
+/// Runs that are read at once, which bounds what a stream holds of them.
+const READ: usize = 100;
 
 /// What a stream watches.
 #[derive(Debug, Clone)]
@@ -58,11 +61,17 @@ struct Updates {
     scope: Scope,
     hints: Hints,
     drain: CancellationToken,
-    /// Read and not yet sent. Bounded by one look; there is no further look before it is sent.
-    pending: VecDeque<Run>,
+    heartbeat: Duration,
+    /// May have changed, and was not read since. Ids only: runs are read just before they are sent, so a slow reader gets the newest.
+    wanted: BTreeSet<RunId>,
+    /// Read, and not yet sent.
+    read: VecDeque<Run>,
     /// The newest revision sent of each run, and when the run ended.
     sent: HashMap<RunId, (i64, Option<DateTime<Utc>>)>,
-    next_heartbeat: Instant,
+    /// When everything was last looked at.
+    looked: Instant,
+    /// When a message was last sent.
+    said: Instant,
     is_over: bool,
 }
 
@@ -72,12 +81,9 @@ pub(super) async fn open(
     caller: Caller,
     scope: Scope,
     after_revision: i64,
+    heartbeat: Duration,
     drain: CancellationToken,
 ) -> Result<impl Stream<Item = Result<proto::StreamRunUpdatesResponse, Error>> + Send + 'static, Error> {
-    let sent = match &scope {
-        Scope::Run(name) => HashMap::from([(name.id, (after_revision, None))]),
-        Scope::Tenant(_) => HashMap::new(),
-    };
     let mut updates = Updates {
         // Subscribed before the first look: nothing falls between.
         hints: app.wake().subscribe(),
@@ -85,34 +91,47 @@ pub(super) async fn open(
         caller,
         scope,
         drain,
-        pending: VecDeque::new(),
-        sent,
-        next_heartbeat: Instant::now() + HEARTBEAT,
+        heartbeat,
+        wanted: BTreeSet::new(),
+        read: VecDeque::new(),
+        sent: HashMap::new(),
+        looked: Instant::now(),
+        said: Instant::now(),
         is_over: false,
     };
-    updates.look_at_everything(false).await?;
+    match &updates.scope {
+        Scope::Run(name) => {
+            updates.sent.insert(name.id, (after_revision, None));
+            updates.read.push_back(updates.app.run(&updates.caller, name).await?);
+        }
+        Scope::Tenant(_) => updates.look(Duration::ZERO).await?,
+    }
     Ok(stream::unfold(updates, |mut updates| async { Some((updates.next().await?, updates)) }))
 }
 
 impl Updates {
     async fn next(&mut self) -> Option<Result<proto::StreamRunUpdatesResponse, Error>> {
         loop {
-            while let Some(run) = self.pending.pop_front() {
+            while let Some(run) = self.read.pop_front() {
                 if let Some(update) = self.take(run) {
-                    self.next_heartbeat = Instant::now() + HEARTBEAT;
+                    self.said = Instant::now();
                     return Some(Ok(message(update)));
                 }
             }
             if self.is_over {
                 return None;
             }
-            let looked = tokio::select! {
+            // In this order: what ends the stream goes before what feeds it, and all hints that are there before one read for them.
+            let beat = sleep_until(self.looked.min(self.said) + self.heartbeat);
+            let done = tokio::select! {
+                biased;
                 () = self.drain.cancelled() => Err(Error::Draining),
                 () = expiry(self.caller.expires_at + LEEWAY) => Err(Error::Unauthenticated("the token has expired".to_owned())),
-                hint = self.hints.next() => self.look(hint).await,
-                () = sleep_until(self.next_heartbeat) => self.beat().await,
+                () = beat => self.beat().await,
+                hint = self.hints.next() => self.note(hint).await,
+                () = ready(()), if !self.wanted.is_empty() => self.read().await,
             };
-            match looked {
+            match done {
                 Ok(None) => {}
                 Ok(Some(heartbeat)) => return Some(Ok(message(heartbeat))),
                 Err(error) => {
@@ -125,51 +144,79 @@ impl Updates {
 
     /// Decides whether a run that was read is news.
     fn take(&mut self, run: Run) -> Option<Update> {
-        let is_news = self.sent.get(&run.id).is_none_or(|(revision, _)| run.revision > *revision);
         if matches!(self.scope, Scope::Run(_)) && run.state.is_terminal() {
             self.is_over = true;
         }
-        if !is_news {
+        if !self.is_news(run.id, run.revision) {
             return None;
         }
         self.sent.insert(run.id, (run.revision, run.ended_at));
         Some(Update::Run(Box::new(convert::run(run))))
     }
 
-    async fn look(&mut self, hint: Hint) -> Result<Option<Update>, Error> {
+    fn is_news(&self, run: RunId, revision: i64) -> bool {
+        self.sent.get(&run).is_none_or(|(sent, _)| revision > *sent)
+    }
+
+    async fn note(&mut self, hint: Hint) -> Result<Option<Update>, Error> {
         match hint {
             Hint::Queued | Hint::Cancel(_) => {}
-            Hint::Everything => self.look_at_everything(true).await?,
+            Hint::Everything => self.look_again().await?,
             Hint::Changed(ids) => match &self.scope {
-                Scope::Run(name) if !ids.contains(&name.id) => {}
-                Scope::Run(_) => self.look_at_everything(true).await?,
-                Scope::Tenant(tenant) => {
-                    let mut runs = self.app.changed_runs(&self.caller, &ids).await?;
-                    runs.retain(|run| tenant.as_ref().is_none_or(|tenant| run.tenant == *tenant));
-                    self.pending.extend(runs);
-                }
+                Scope::Run(name) => self.wanted.extend(ids.iter().filter(|id| **id == name.id)),
+                Scope::Tenant(_) => self.wanted.extend(ids.iter()),
             },
         }
         Ok(None)
     }
 
-    /// Looks at all that the stream watches; `ended_too` also at what ended a moment ago.
-    async fn look_at_everything(&mut self, ended_too: bool) -> Result<(), Error> {
+    async fn read(&mut self) -> Result<Option<Update>, Error> {
+        let mut ids = Vec::with_capacity(READ);
+        while ids.len() < READ
+            && let Some(id) = self.wanted.pop_first()
+        {
+            ids.push(id);
+        }
+        let tenant = match &self.scope {
+            Scope::Run(name) => name.tenant.clone(),
+            Scope::Tenant(tenant) => tenant.clone(),
+        };
+        self.read.extend(self.app.runs(&self.caller, tenant, &ids).await?);
+        Ok(None)
+    }
+
+    /// Looks at everything that is live, or ended since the last look.
+    async fn look_again(&mut self) -> Result<(), Error> {
+        self.look(self.looked.elapsed() + OVERLAP).await
+    }
+
+    /// Looks for news in everything that the stream watches.
+    async fn look(&mut self, ended: Duration) -> Result<(), Error> {
+        let now = Instant::now();
         match &self.scope {
-            Scope::Run(name) => self.pending.push_back(self.app.run(&self.caller, name).await?),
+            Scope::Run(name) => drop(self.wanted.insert(name.id)),
             Scope::Tenant(tenant) => {
-                self.pending.extend(self.app.current_runs(&self.caller, tenant.clone(), ended_too).await?);
+                let current = self.app.current_revisions(&self.caller, tenant.clone(), ended).await?;
+                let news = current.into_iter().filter(|(id, revision)| self.is_news(*id, *revision));
+                let news: Vec<RunId> = news.map(|(id, _)| id).collect();
+                self.wanted.extend(news);
+                let forgotten = Utc::now() - REMEMBER;
+                self.sent.retain(|_, (_, ended_at)| ended_at.is_none_or(|ended_at| ended_at > forgotten));
             }
         }
-        let forgotten = Utc::now() - REMEMBER;
-        self.sent.retain(|_, (_, ended_at)| ended_at.is_none_or(|ended_at| ended_at > forgotten));
+        self.looked = now;
         Ok(())
     }
 
-    /// Quiet for long: looks, in case a hint was lost, and says that the stream is alive.
+    /// Looks, in case a hint was lost, also while the stream is busy; says that it is alive only while it is quiet.
     async fn beat(&mut self) -> Result<Option<Update>, Error> {
-        self.next_heartbeat = Instant::now() + HEARTBEAT;
-        self.look_at_everything(true).await?;
+        if self.looked.elapsed() >= self.heartbeat {
+            self.look_again().await?;
+        }
+        if self.said.elapsed() < self.heartbeat {
+            return Ok(None);
+        }
+        self.said = Instant::now();
         Ok(Some(Update::Heartbeat(proto::Heartbeat { time: Some(convert::time(Utc::now())) })))
     }
 }

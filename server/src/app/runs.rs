@@ -10,9 +10,6 @@ use crate::{
     wake::Hint,
 };
 
-/// How far back a stream looks that may have missed hints, in seconds.
-const STREAM_LOOKBACK: f64 = 60.0;
-
 /// A run's name; without a tenant it is `tenants/-/runs/{run}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunName {
@@ -116,28 +113,26 @@ impl App {
         self.store.stats(None, &self.of_tenant(caller, tenant)?, window).await
     }
 
-    /// Gets the live runs and those that ended a moment ago: where a stream begins, and what it looks at after lost hints.
+    /// Gets id and revision of the live runs, and of those that ended within the last `ended`: where a stream begins, and what it
+    /// looks at after lost hints.
     ///
     /// # Errors
     /// [`Error::NotFound`] of a tenant out of scope, or the database's.
-    pub async fn current_runs(
+    pub async fn current_revisions(
         &self,
         caller: &Caller,
         tenant: Option<TenantId>,
-        ended_too: bool,
-    ) -> Result<Vec<Run>, Error> {
-        let lookback = if ended_too { STREAM_LOOKBACK } else { 0.0 };
-        self.store.current_runs(&self.of_tenant(caller, tenant)?, lookback).await
+        ended: Duration,
+    ) -> Result<Vec<(RunId, i64)>, Error> {
+        self.store.current_revisions(None, &self.of_tenant(caller, tenant)?, ended).await
     }
 
-    /// Gets those of these runs that the caller may see, whole.
+    /// Gets those of these runs that the caller may see, or of one such tenant, whole.
     ///
     /// # Errors
-    /// The database's.
-    pub async fn changed_runs(&self, caller: &Caller, ids: &[RunId]) -> Result<Vec<Run>, Error> {
-        let mut runs = self.store.runs(ids).await?;
-        runs.retain(|run| caller.scope.allows(&run.tenant));
-        Ok(runs)
+    /// [`Error::NotFound`] of a tenant out of scope, or the database's.
+    pub async fn runs(&self, caller: &Caller, tenant: Option<TenantId>, ids: &[RunId]) -> Result<Vec<Run>, Error> {
+        self.store.runs(&self.of_tenant(caller, tenant)?, ids).await
     }
 
     fn of_tenant(&self, caller: &Caller, tenant: Option<TenantId>) -> Result<LogFilter, Error> {

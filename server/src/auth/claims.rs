@@ -45,8 +45,8 @@ pub(super) struct Expected {
 impl Claims {
     /// Checks the claims of a token whose signature is good.
     pub(super) fn into_caller(self, expected: &Expected, now: DateTime<Utc>) -> Result<Caller, Rejected> {
-        let expires_at = time("exp", self.exp)?.ok_or(Rejected::Missing("exp"))?;
-        if now >= expires_at + LEEWAY {
+        let expires_at = time("exp", self.exp)?.ok_or(Rejected::Missing("exp"))? + LEEWAY;
+        if now >= expires_at {
             return Err(Rejected::Expired);
         }
         if time("nbf", self.nbf)?.is_some_and(|not_before| not_before > now + LEEWAY) {

@@ -7,7 +7,7 @@ use crate::{
     auth::Verifier,
     config::{ConfigError, GbpChoice, ServeArgs},
     gbp,
-    serve::{Config, Listeners, serve},
+    serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
 };
 
 /// Serves until `shutdown`.
@@ -34,6 +34,7 @@ pub(super) async fn run(args: ServeArgs, shutdown: impl Future<Output = ()> + Se
         flags: args.flags.flags(args.dev),
         runner,
         max_attempts: args.runner.runner_attempts,
+        stream_heartbeat: STREAM_HEARTBEAT,
         tls,
     };
     let addresses = (listeners.grpc.local_addr(), listeners.admin.local_addr());

@@ -46,6 +46,6 @@ pub struct Caller {
     pub role: Option<Role>,
     /// The token's `tenants` claim, or everything where it has none.
     pub scope: TenantScope,
-    /// The token's `exp`.
+    /// From when the token is no longer believed: its `exp`, and the leeway for clocks that differ.
     pub expires_at: chrono::DateTime<chrono::Utc>,
 }

@@ -1,6 +1,8 @@
 //! One attempt of one run, from the claim to what is recorded of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::FutureExt;
 
 use super::{Tools, cause, claims::Claim, platform_to_gbp, record};
 use crate::{
@@ -23,7 +25,7 @@ pub(super) enum Stop {
     Cancelled,
     /// The run is in other hands: nothing more may be written, also not about it.
     Lost,
-    /// Our own trouble. Where the database was away, another attempt will do better, and this one does not count.
+    /// Our own trouble: the database is away, or there is a defect.
     Interrupted(Error),
 }
 
@@ -67,19 +69,22 @@ impl Attempt {
     pub(super) async fn carry_out(mut self) {
         self.tools.wake.hint(Hint::Changed([self.run.id].into()));
         let lost = self.claim.lost.clone();
-        let outcome = lost.run_until_cancelled(self.run_strategy()).await.unwrap_or(Err(Stop::Lost));
+        let strategy = lost.run_until_cancelled(self.run_strategy());
+        let outcome = match AssertUnwindSafe(strategy).catch_unwind().await {
+            Ok(outcome) => outcome.unwrap_or(Err(Stop::Lost)),
+            // The panic itself is on stderr. What was known before it, the intent above all, is still known.
+            Err(_) => Err(Stop::Interrupted(Error::Internal("an attempt panicked".into()))),
+        };
         let recorded = match outcome {
             Ok(result) => self.finish(result).await,
             Err(Stop::Cancelled) => self.finish(RunResult::Cancelled).await,
             Err(Stop::Failed(failure)) => self.fail(failure).await,
             Err(Stop::Interrupted(error @ Error::DatabaseUnavailable(_))) => self.hand_back(&error).await,
-            Err(Stop::Interrupted(error)) => self.fail(self.defect(&error)).await,
-            Err(Stop::Lost) => false,
+            Err(Stop::Interrupted(error)) => self.fail(defect(&self.run, &error)).await,
+            Err(Stop::Lost) => self.is_lost(),
         };
         if recorded {
             self.tools.wake.hint(Hint::Changed([self.run.id].into()));
-        } else {
-            tracing::warn!(run_id = %self.run.id, attempt = self.run.attempt, "lost the run to another worker");
         }
     }
 
@@ -149,15 +154,9 @@ impl Attempt {
         let error = RunError::new(failure, self.run.attempt);
         let store = &self.tools.store;
         let queued = self.persist(|| store.retry(self.now, self.claim.held, delay, &error, &self.progress)).await;
-        // Workers sleep until the next run that they knew to be due: this one may come before it.
+        // Whoever waits for the next due run has to reckon with this one.
         self.tools.wake.hint(Hint::Queued);
         queued
-    }
-
-    /// A defect of ours does not pass by waiting, so its attempts are counted: a run must not be tried for ever.
-    fn defect(&self, error: &Error) -> Failure {
-        tracing::error!(run_id = %self.run.id, error = %cause(error), "a defect ended an attempt");
-        Failure::transient(FailureReason::Internal, error.to_string())
     }
 
     async fn hand_back(&self, error: &Error) -> bool {
@@ -169,14 +168,16 @@ impl Attempt {
         handed_back
     }
 
-    /// Records something about the run, again and again while the database is away, until the run turns out to be in other hands.
+    /// Records something about the run, again and again while the database is away, until the run turns out to be in other hands. What
+    /// the database refuses it would refuse again: then the run is left to its lease, and the number of rescues ends it.
     async fn persist<F>(&self, record: impl Fn() -> F) -> bool
     where
         F: Future<Output = Result<bool, Error>>,
     {
         loop {
             match record().await {
-                Ok(held) => return held,
+                Ok(true) => return true,
+                Ok(false) => return self.is_lost(),
                 Err(error @ Error::DatabaseUnavailable(_)) => {
                     tracing::warn!(run_id = %self.run.id, error = %cause(&error), "cannot record an attempt; trying again");
                 }
@@ -187,8 +188,20 @@ impl Attempt {
             }
             tokio::select! {
                 () = tokio::time::sleep(RECORD_RETRY) => {}
-                () = self.claim.lost.cancelled() => return false,
+                () = self.claim.lost.cancelled() => return self.is_lost(),
             }
         }
     }
+
+    /// Nothing was recorded, because the run is in other hands.
+    fn is_lost(&self) -> bool {
+        tracing::warn!(run_id = %self.run.id, attempt = self.run.attempt, "lost the run to another worker");
+        false
+    }
+}
+
+/// A defect of ours may meet the next attempt too: it counts, so that it comes to an end.
+fn defect(run: &Run, error: &Error) -> Failure {
+    tracing::error!(run_id = %run.id, error = %cause(error), "an attempt met a defect");
+    Failure::transient(FailureReason::Internal, "the service could not carry the attempt out; its log has the cause")
 }

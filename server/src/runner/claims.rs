@@ -27,11 +27,11 @@ struct Entry {
 pub(super) struct Claims(Arc<Mutex<HashMap<RunId, Entry>>>);
 
 impl Claims {
-    /// Notes a claim, for as long as the guard lives.
-    pub(super) fn hold(&self, claimed: &Claimed, lease: Duration) -> Claim {
+    /// Notes a claim that was asked for at `sent`, for as long as the guard lives.
+    pub(super) fn hold(&self, claimed: &Claimed, sent: Instant, lease: Duration) -> Claim {
         let entry = Entry {
             fence: claimed.fence,
-            lease_until: Instant::now() + lease,
+            lease_until: sent + lease,
             cancelled: CancellationToken::new(),
             lost: CancellationToken::new(),
         };

@@ -16,6 +16,9 @@ use crate::{
 const BEATS: u32 = 3;
 /// How many expired leases one statement takes over.
 const RESCUE_BATCH: i64 = 500;
+/// How often a run may be handed back before an expired lease ends it: a run that kills its holder must not do so for ever. High,
+/// because the runs beside it die with it.
+const PATIENCE: i32 = 20;
 
 /// Renews every held lease with one statement, three times a lease, and at once when somebody cancels a run.
 pub(super) async fn run(tools: Arc<Tools>, claims: Claims, stop: CancellationToken) {
@@ -56,12 +59,16 @@ async fn renew(tools: &Tools, claims: &Claims) -> Result<(), Error> {
 
 /// Queues runs again whose lease has expired.
 pub(super) async fn rescue(tools: &Tools, now: Now) -> Result<(), Error> {
-    let rescued = tools.store.rescue(now, RESCUE_BATCH).await?;
-    if !rescued.is_empty() {
-        tracing::warn!(runs = rescued.len(), "queued runs again whose lease had expired");
-        metrics::counter!("category_mirror_rescued_total").increment(rescued.len() as u64);
-        tools.wake.hint(Hint::Queued);
-        tools.wake.hint(Hint::Changed(rescued.into()));
+    let rescued = tools.store.rescue(now, RESCUE_BATCH, PATIENCE).await?;
+    if rescued.is_empty() {
+        return Ok(());
     }
+    for hopeless in rescued.iter().filter(|run| run.given_up) {
+        tracing::error!(run_id = %hopeless.id, "gave a run up: its lease expired too often");
+    }
+    tracing::warn!(runs = rescued.len(), "took over runs whose lease had expired");
+    metrics::counter!("category_mirror_rescued_total").increment(rescued.len() as u64);
+    tools.wake.hint(Hint::Queued);
+    tools.wake.hint(Hint::Changed(rescued.iter().map(|run| run.id).collect()));
     Ok(())
 }

@@ -5,12 +5,20 @@
 mod attempt;
 mod claims;
 mod heartbeat;
+mod housekeeping;
 mod platform_to_gbp;
 mod record;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use tokio::{sync::Semaphore, task::JoinSet, time::sleep};
+use tokio::{
+    sync::Semaphore,
+    task::{JoinError, JoinSet},
+    time::sleep,
+};
 use tokio_util::sync::CancellationToken;
 
 use self::{attempt::Attempt, claims::Claims};
@@ -55,6 +63,17 @@ struct Tools {
     settings: Settings,
 }
 
+/// What to wait for before the next look at the queue.
+#[derive(Debug)]
+enum Next {
+    /// A free place.
+    Place,
+    /// A hint at work, or the time at which some is due.
+    Work(Duration),
+    /// A database that answers.
+    Database,
+}
+
 /// A runner of one process.
 #[derive(Debug)]
 pub struct Runner {
@@ -81,9 +100,22 @@ impl Runner {
     pub async fn run(mut self, stop: CancellationToken) {
         let heartbeat_stop = CancellationToken::new();
         let heartbeat = tokio::spawn(heartbeat::run(self.tools.clone(), self.claims.clone(), heartbeat_stop.clone()));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping::run(self.tools.clone())));
         // Subscribed before the first look: what comes between the look and the wait is not missed.
         let mut hints = self.tools.wake.subscribe();
-        while stop.run_until_cancelled(self.work(&mut hints)).await.is_some() {}
+        let grace = self.tools.settings.grace;
+        while !stop.is_cancelled() {
+            // A stop does not cut a look short: what it has claimed would lie idle until its lease expires. A database that hangs does.
+            let is_late = async {
+                stop.cancelled().await;
+                sleep(grace).await;
+            };
+            let next = tokio::select! {
+                next = self.look() => next,
+                () = is_late => break,
+            };
+            stop.run_until_cancelled(self.wait(next, &mut hints)).await;
+        }
         self.drain().await;
         heartbeat_stop.cancel();
         if let Err(error) = heartbeat.await {
@@ -98,34 +130,43 @@ impl Runner {
     pub async fn tick(&mut self, now: Now) -> Result<usize, Error> {
         heartbeat::rescue(&self.tools, now).await?;
         let claimed = self.claim(now).await?;
-        while self.attempts.join_next().await.is_some() {}
+        while let Some(ended) = self.attempts.join_next().await {
+            log_end(ended);
+        }
         Ok(claimed)
     }
 
-    /// One look at the queue, and the wait for a reason to look again.
-    async fn work(&mut self, hints: &mut Hints) {
-        while self.attempts.try_join_next().is_some() {}
-        match self.claim(None).await {
-            // Everything is busy, or there may be more: the next free place decides.
-            Ok(claimed) if claimed > 0 => self.place_is_free().await,
-            Ok(_) if self.permits.available_permits() == 0 => self.place_is_free().await,
-            Ok(_) => {
-                let wait = self.tools.store.next_due(None).await.ok().flatten().map_or(POLL, |due| due.min(POLL));
-                tokio::select! {
-                    () = sleep(wait) => {}
-                    () = work_is_there(hints) => {}
-                }
-            }
+    /// One look at the queue: claims what is due.
+    async fn look(&mut self) -> Next {
+        while let Some(ended) = self.attempts.try_join_next() {
+            log_end(ended);
+        }
+        let due = match self.claim(None).await {
+            // There may be more than was claimed.
+            Ok(claimed) if claimed > 0 || self.permits.available_permits() == 0 => return Next::Place,
+            Ok(_) => self.tools.store.next_due(None).await,
+            Err(error) => Err(error),
+        };
+        match due {
+            Ok(due) => Next::Work(due.unwrap_or(POLL).min(POLL)),
             Err(error) => {
                 tracing::warn!(error = %cause(&error), "cannot look at the queue");
-                sleep(DATABASE_RETRY).await;
+                Next::Database
             }
         }
     }
 
-    async fn place_is_free(&self) {
-        // The semaphore is never closed.
-        let _ = self.permits.acquire().await;
+    /// Waits for a reason to look again.
+    async fn wait(&self, next: Next, hints: &mut Hints) {
+        match next {
+            // The semaphore is never closed.
+            Next::Place => drop(self.permits.acquire().await),
+            Next::Work(due) => tokio::select! {
+                () = sleep(due) => {}
+                () = work_is_there(hints) => {}
+            },
+            Next::Database => sleep(DATABASE_RETRY).await,
+        }
     }
 
     /// Claims as many runs as there are places, and starts an attempt for each.
@@ -138,10 +179,11 @@ impl Runner {
             return Ok(0);
         }
         let limit = i64::try_from(permits.len()).unwrap_or(i64::MAX);
+        let sent = Instant::now();
         let claimed = self.tools.store.claim(now, limit, self.tools.settings.lease).await?;
         let count = claimed.len();
         for (claimed, permit) in claimed.into_iter().zip(permits) {
-            let claim = self.claims.hold(&claimed, self.tools.settings.lease);
+            let claim = self.claims.hold(&claimed, sent, self.tools.settings.lease);
             let attempt = Attempt::new(self.tools.clone(), claimed, claim, now);
             self.attempts.spawn(async move {
                 attempt.carry_out().await;
@@ -156,7 +198,11 @@ impl Runner {
         if under_way > 0 {
             tracing::info!(runs = under_way, "waiting for attempts under way");
         }
-        let all_ended = async { while self.attempts.join_next().await.is_some() {} };
+        let all_ended = async {
+            while let Some(ended) = self.attempts.join_next().await {
+                log_end(ended);
+            }
+        };
         if tokio::time::timeout(self.tools.settings.grace, all_ended).await.is_ok() {
             return;
         }
@@ -173,6 +219,13 @@ impl Runner {
                 tracing::error!(error = %cause(&error), "could not hand runs back; their leases will expire");
             }
         }
+    }
+}
+
+/// An attempt catches what its strategy does; a panic here is in what records it, and the lease brings the run back.
+fn log_end(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "an attempt broke off; its run waits for its lease to expire");
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
     domain::{CategorySet, Failure, FailureReason, LocationId, Plan, RunResult, SourceError, Tenant, diff, map_to_gbp},
     gbp::{Location, Reader, Validator, WriteFailure, Writer},
     store::{BeginWrite, Intent, Source},
+    wake::Hint,
 };
 
 /// Carries the strategy out. A dry run gets no [`Writer`]: what plans cannot write.
@@ -97,7 +98,11 @@ async fn write(
         attempt.progress.intent = None;
     }
     match begun? {
-        BeginWrite::Go => attempt.claim.renewed(asked, lease),
+        BeginWrite::Go => {
+            attempt.claim.renewed(asked, lease);
+            // The plan can be seen from now on.
+            attempt.tools.wake.hint(Hint::Changed([attempt.run.id].into()));
+        }
         BeginWrite::Cancelled => return Err(Stop::Cancelled),
         BeginWrite::Lost => return Err(Stop::Lost),
     }

@@ -102,15 +102,17 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn forget_requests(&self, now: Now, limit: i64) -> Result<u64, Error> {
+    pub async fn forget_requests(&self, now: Now, limit: u64) -> Result<u64, Error> {
         let done = sqlx::query(
             "delete from mirror_request
-              where key in (select key from mirror_request
-                             where created_at < coalesce($1, now()) - interval '24 hours'
-                             limit $2)",
+              where ctid = any (array(select ctid from mirror_request
+                                       where created_at < coalesce($1, now()) - interval '24 hours'
+                                       order by created_at
+                                       limit $2
+                                         for update skip locked))",
         )
         .bind(now)
-        .bind(limit)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected())

@@ -2,7 +2,7 @@
 
 use sqlx::{FromRow, Row, postgres::PgRow};
 
-use super::{Accepted, NewRun, Now, Store, accept::in_progress, row::optional_id, tenant::not_found};
+use super::{Accepted, LogFilter, NewRun, Now, Store, accept::in_progress, row::optional_id, tenant::not_found};
 use crate::{
     domain::{ChangeCounts, OrganizationId, Run, RunId, RunState},
     error::Error,
@@ -30,7 +30,7 @@ impl Store {
         let mut found = self.accept_statement(now, wanted).await?;
         found.sort_by_key(|found| found.position);
         let others: Vec<RunId> = found.iter().filter_map(|f| f.first.map(|first| first.0).or(f.live)).collect();
-        let others = if others.is_empty() { Vec::new() } else { self.runs(&others).await? };
+        let others = if others.is_empty() { Vec::new() } else { self.runs(&LogFilter::default(), &others).await? };
         let run = |id: RunId| others.iter().find(|run| run.id == id).cloned();
         Ok(wanted.iter().zip(found).map(|(new, found)| answer(new, &found, run)).collect())
     }

@@ -110,9 +110,9 @@ impl Store {
             "update run
                 set state = $4, reason = $5, error = $6,
                     plan = coalesce($7, plan), written = $8, intent = null,
-                    created = case when dry_run then $9 else $12 end,
-                    updated = case when dry_run then $10 else $13 end,
-                    deleted = case when dry_run then $11 else $14 end,
+                    created = case when dry_run then $9::integer else $12 end,
+                    updated = case when dry_run then $10::integer else $13 end,
+                    deleted = case when dry_run then $11::integer else $14 end,
                     skipped = coalesce($15, skipped),
                     lease_until = null, ended_at = coalesce($1, now()), revision = revision + 1
               where id = $2 and attempt = $3 and state = 'running'",

@@ -2,9 +2,10 @@
 
 use crate::error::Error;
 
-/// Classes and codes of SQLSTATE that pass by themselves: connection exceptions, serialization failures and deadlocks, too many
-/// connections, shutdown, crash, start-up, and a standby that was promoted away.
-const PASSING: [&str; 9] = ["08", "40001", "40P01", "53300", "57P01", "57P02", "57P03", "57P05", "25006"];
+/// Classes and codes of SQLSTATE that pass by themselves: connection exceptions, serialization failures and deadlocks, a lack of
+/// resources, a statement or transaction that took too long, shutdown, crash, start-up, and a standby that was promoted away.
+const PASSING: [&str; 11] =
+    ["08", "40001", "40P01", "53", "57014", "57P01", "57P02", "57P03", "57P05", "25P03", "25006"];
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {

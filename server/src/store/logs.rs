@@ -1,6 +1,8 @@
 //! Reading runs.
 
-use super::{Store, row::RunRow};
+use std::time::Duration;
+
+use super::{Now, Store, interval, row::RunRow};
 use crate::{
     domain::{Run, RunId, Strategy, TenantId},
     error::Error,
@@ -44,33 +46,48 @@ impl Store {
         Ok(row.fetch_optional(&self.pool).await?.map(|row| row.0))
     }
 
-    /// Gets these runs, whole, oldest first.
+    /// Gets those of these runs that are `filter`'s tenants', whole, oldest first.
     ///
     /// # Errors
     /// The database's.
-    pub async fn runs(&self, ids: &[RunId]) -> Result<Vec<Run>, Error> {
-        let rows = sqlx::query_as::<_, RunRow>("select * from run where id = any ($1) order by id").bind(ids);
-        Ok(rows.fetch_all(&self.pool).await?.into_iter().map(|row| row.0).collect())
-    }
-
-    /// Gets the live runs and those that ended within the last `seconds`, oldest first: what a stream that missed hints looks at.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn current_runs(&self, filter: &LogFilter, seconds: f64) -> Result<Vec<Run>, Error> {
+    pub async fn runs(&self, filter: &LogFilter, ids: &[RunId]) -> Result<Vec<Run>, Error> {
         let rows = sqlx::query_as::<_, RunRow>(
             "select * from run
-              where (state in ('queued', 'running') or ended_at > now() - make_interval(secs => $3))
-                and ($1::text is null or tenant_id = $1)
-                and ($2::text[] is null or tenant_id = any ($2))
+              where id = any ($1)
+                and ($2::text is null or tenant_id = $2)
+                and ($3::text[] is null or tenant_id = any ($3))
               order by id",
         )
+        .bind(ids)
         .bind(filter.tenant.as_ref().map(TenantId::as_str))
         .bind(filter.tenants())
-        .bind(seconds)
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(|row| row.0).collect())
+    }
+
+    /// Gets id and revision of the live runs and of those that ended within the last `ended`: what a stream that missed hints looks at.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn current_revisions(
+        &self,
+        now: Now,
+        filter: &LogFilter,
+        ended: Duration,
+    ) -> Result<Vec<(RunId, i64)>, Error> {
+        Ok(sqlx::query_as(
+            "select id, revision from run
+              where (state in ('queued', 'running') or ended_at > coalesce($1, now()) - $2::interval)
+                and ($3::text is null or tenant_id = $3)
+                and ($4::text[] is null or tenant_id = any ($4))",
+        )
+        .bind(now)
+        .bind(interval(ended))
+        .bind(filter.tenant.as_ref().map(TenantId::as_str))
+        .bind(filter.tenants())
+        .fetch_all(&self.pool)
+        .await?)
     }
 
     /// Gets the newest run of a tenant and strategy, whole.

@@ -28,7 +28,7 @@ pub use bench::{fill, sweep};
 pub use logs::LogFilter;
 pub use platform_category::PlatformCategoryChange;
 pub use pool::connect;
-pub use queue::{Claimed, Held};
+pub use queue::{Claimed, Held, Rescued};
 pub use source::Source;
 pub use stats::SyncStats;
 pub use tenant::TenantChange;

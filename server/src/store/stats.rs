@@ -50,7 +50,7 @@ impl Store {
         let tenant = filter.tenant.as_ref().map(TenantId::as_str);
         let only = filter.only.as_ref().map(|only| only.iter().map(TenantId::as_str).collect::<Vec<_>>());
         let mut stats = sqlx::query_as::<_, StatsRow>(
-            "select coalesce($1, now()) - $2 as start_at,
+            "select coalesce($1, now()) - $2::interval as start_at,
                     coalesce($1, now()) as end_at,
                     count(*) as total,
                     count(*) filter (where not dry_run and state = 'succeeded') as succeeded,
@@ -61,7 +61,7 @@ impl Store {
                     count(*) filter (where dry_run) as dry,
                     count(*) filter (where found_differences) as out_of_sync
                from run
-              where created_at >= coalesce($1, now()) - $2
+              where created_at >= coalesce($1, now()) - $2::interval
                 and ($3::text is null or tenant_id = $3)
                 and ($4::text[] is null or tenant_id = any ($4))",
         )

@@ -16,4 +16,7 @@ mod processes;
 mod replica;
 mod rows;
 mod service;
+mod store;
+mod streams;
+mod wake;
 mod wire;

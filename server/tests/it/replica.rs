@@ -80,6 +80,7 @@ async fn replica_with(service: &Service, setup: Setup, gbp: gbp::Config) -> Repl
         flags: setup.flags,
         runner: setup.runner,
         max_attempts: setup.max_attempts,
+        stream_heartbeat: setup.stream_heartbeat,
         tls: None,
     };
     let stop = CancellationToken::new();

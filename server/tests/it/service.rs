@@ -9,7 +9,7 @@ use category_mirror::{
     emulator::Emulator,
     gbp::{self, Credentials, Endpoint},
     runner::Settings,
-    serve::{Config, Listeners, serve},
+    serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
     store,
 };
 use category_mirror_client::{Client, Run, Strategy};
@@ -27,6 +27,7 @@ pub(crate) struct Setup {
     pub(crate) runner: Settings,
     pub(crate) flags: Flags,
     pub(crate) max_attempts: i32,
+    pub(crate) stream_heartbeat: Duration,
 }
 
 impl Default for Setup {
@@ -47,6 +48,7 @@ impl Default for Setup {
             },
             flags: Flags { category_mirroring: true, tenant_platform_category: true, tenant_gbp_category_sync: true },
             max_attempts: 5,
+            stream_heartbeat: STREAM_HEARTBEAT,
         }
     }
 }
@@ -87,6 +89,7 @@ pub(crate) async fn start_with(setup: Setup) -> Service {
         flags: setup.flags,
         runner: setup.runner,
         max_attempts: setup.max_attempts,
+        stream_heartbeat: setup.stream_heartbeat,
         tls: None,
     };
     let stop = CancellationToken::new();

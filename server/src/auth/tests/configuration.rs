@@ -68,7 +68,7 @@ async fn a_signed_token_is_verified_with_the_same_settings() {
         let caller = Verifier::from_args(&args).await.expect("configured").verify(&token, now()).await.expect("good");
         assert_eq!((caller.subject.as_str(), caller.role), ("me", Some(Role::Viewer)));
         assert_eq!(caller.scope, TenantScope::Only(grant().tenants.expect("limited")));
-        assert_eq!(caller.expires_at.timestamp(), NOW + 3600);
+        assert_eq!(caller.expires_at.timestamp(), NOW + 3600 + 60);
         assert!(!format!("{signer:?}").contains("content"), "the key's bytes in a debug print");
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     gbp::{self, Credentials, Endpoint},
     postgres::{Embedded, Options},
     runner::Settings,
-    serve::{Config, Listeners, serve},
+    serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
     store::{self, migrations},
 };
 
@@ -73,6 +73,7 @@ impl Ground {
                 max_additional: MAX_ADDITIONAL,
             },
             max_attempts: 5,
+            stream_heartbeat: STREAM_HEARTBEAT,
             tls: None,
         };
         let stop = CancellationToken::new();

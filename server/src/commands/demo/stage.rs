@@ -16,7 +16,7 @@ use crate::{
     gbp::{self, Credentials, Endpoint},
     postgres::{Embedded, Options},
     runner::Settings,
-    serve::{Config, Listeners, serve},
+    serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
     store::{self, migrations},
 };
 
@@ -69,6 +69,7 @@ impl Stage {
             flags: Flags { category_mirroring: true, tenant_platform_category: true, tenant_gbp_category_sync: true },
             runner: settings(),
             max_attempts: 5,
+            stream_heartbeat: STREAM_HEARTBEAT,
             tls: None,
         };
         let stop = CancellationToken::new();

@@ -1,0 +1,158 @@
+//! Accepting runs: joins, conflicts, request ids, and what happens at the same time.
+
+use category_mirror::{
+    domain::{RunResult, Tenant},
+    error::Error,
+    store::{NewRun, Progress},
+};
+use futures::future::join_all;
+use sqlx::Row;
+
+use super::{DRY, REAL, at, held, id, new_run, shape, store_with, tenant};
+
+fn request(tenant: &str, dry_run: bool, request_id: &str) -> NewRun {
+    NewRun { request_id: Some(request_id.to_owned()), ..new_run(tenant, dry_run) }
+}
+
+#[tokio::test]
+async fn a_live_run_of_the_kind_is_joined_and_one_of_another_kind_is_in_the_way() {
+    let store = store_with(&["a", "b"]).await;
+    let first = new_run("a", REAL);
+    assert_eq!(shape(&store.accept(at(0), &first).await), Ok((first.id, false, true)));
+    assert_eq!(shape(&store.accept(at(1), &new_run("a", REAL)).await), Ok((first.id, true, false)));
+
+    let error = store.accept(at(1), &new_run("a", DRY)).await.expect_err("in the way");
+    let Error::RunInProgress { run, kind } = &error else { panic!("{error}") };
+    assert_eq!((run, kind.as_str()), (&format!("tenants/a/runs/{}", first.id), "platform_to_gbp"));
+    assert_eq!(
+        shape(&store.accept(at(1), &new_run("b", DRY)).await).map(|shape| shape.2),
+        Ok(true),
+        "another tenant's"
+    );
+
+    // The place is free when the run has ended, however long it is remembered.
+    let claimed = store.claim(at(2), 10, super::LEASE).await.expect("claimed");
+    let first = claimed.iter().find(|claimed| claimed.run.id == first.id).expect("claimed");
+    assert!(store.finish(at(3), held(first), 1, &RunResult::Succeeded, &Progress::default()).await.expect("finished"));
+    assert_eq!(shape(&store.accept(at(4), &new_run("a", DRY)).await).map(|shape| shape.2), Ok(true));
+}
+
+#[tokio::test]
+async fn d30_a_tenant_without_a_location_or_none_at_all_gets_no_run() {
+    let store = store_with(&[]).await;
+    let homeless = Tenant { account: None, location: None, ..tenant("a") };
+    store.insert_tenant(at(0), &homeless).await.expect("a tenant");
+
+    assert_eq!(shape(&store.accept(at(0), &request("a", REAL, "r")).await), Err("NO_LOCATION"));
+    assert_eq!(shape(&store.accept(at(0), &request("b", REAL, "r")).await), Err("TENANT_NOT_FOUND"));
+    for table in ["select count(*) from run", "select count(*) from mirror_request"] {
+        let count: i64 = sqlx::query(table).fetch_one(&store.pool).await.expect("counted").get(0);
+        assert_eq!(count, 0, "{table}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_id_repeats_its_first_answer_for_a_day() {
+    const DAY: i64 = 24 * 3600;
+    let store = store_with(&["a", "b"]).await;
+    let first = request("a", REAL, "r");
+    let answer = Ok((first.id, false, true));
+    assert_eq!(shape(&store.accept(at(0), &first).await), answer);
+    let claimed = store.claim_one(0).await;
+    assert!(
+        store.finish(at(1), held(&claimed), 1, &RunResult::Succeeded, &Progress::default()).await.expect("finished")
+    );
+
+    let again = store.accept(at(DAY), &request("a", REAL, "r")).await;
+    assert_eq!(shape(&again), Ok((first.id, false, false)), "also after its run has ended");
+    assert!(again.expect("accepted").run.state.is_terminal(), "the run is shown as it is now");
+    assert_eq!(shape(&store.accept(at(2), &request("a", DRY, "r")).await), Err("REQUEST_ID_REUSED"));
+    assert_eq!(shape(&store.accept(at(2), &request("b", REAL, "r")).await), Err("REQUEST_ID_REUSED"));
+
+    let other = NewRun { caller: "somebody else".to_owned(), ..request("b", REAL, "r") };
+    assert_eq!(shape(&store.accept(at(2), &other).await), Ok((other.id, false, true)), "an id is its caller's");
+
+    let later = request("a", DRY, "r");
+    assert_eq!(shape(&store.accept(at(DAY + 1), &later).await), Ok((later.id, false, true)), "forgotten");
+}
+
+#[tokio::test]
+async fn a_request_that_joined_says_so_again() {
+    let store = store_with(&["a"]).await;
+    let live = store.accepted(0, "a").await.id;
+    for _ in 0..2 {
+        assert_eq!(shape(&store.accept(at(1), &request("a", REAL, "r")).await), Ok((live, true, false)));
+    }
+}
+
+#[tokio::test]
+async fn a_refused_request_leaves_its_id_free() {
+    let store = store_with(&["a"]).await;
+    let live = store.claimed(0, "a", REAL).await;
+    assert_eq!(shape(&store.accept(at(1), &request("a", DRY, "r")).await), Err("RUN_IN_PROGRESS"));
+    assert!(store.finish(at(2), held(&live), 1, &RunResult::Cancelled, &Progress::default()).await.expect("finished"));
+    assert_eq!(shape(&store.accept(at(3), &request("a", DRY, "r")).await).map(|shape| shape.2), Ok(true));
+}
+
+#[tokio::test]
+async fn d12_of_many_at_once_one_makes_the_run_and_the_others_join_it() {
+    let store = store_with(&["a"]).await;
+    let answers = join_all((0..12).map(|_| {
+        let store = store.store.clone();
+        async move { store.accept(at(0), &new_run("a", REAL)).await.expect("accepted") }
+    }))
+    .await;
+    assert_eq!(answers.iter().filter(|answer| answer.created).count(), 1);
+    assert_eq!(answers.iter().filter(|answer| answer.joined).count(), 11);
+    assert!(answers.iter().all(|answer| answer.run.id == answers[0].run.id));
+}
+
+#[tokio::test]
+async fn of_one_request_id_at_once_all_get_the_first_answer() {
+    let store = store_with(&["a", "b"]).await;
+    let calls = (0..12).map(|n| {
+        let store = store.store.clone();
+        // Two of the twelve mean something else.
+        let request = if n % 6 == 5 { request("b", REAL, "r") } else { request("a", REAL, "r") };
+        async move { shape(&store.accept(at(0), &request).await) }
+    });
+    let answers = join_all(calls).await;
+    let accepted: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().ok()).collect();
+    assert!(accepted.iter().all(|(run, joined, _)| *run == accepted[0].0 && !joined), "{answers:?}");
+    assert_eq!(accepted.iter().filter(|(_, _, created)| *created).count(), 1);
+    assert!(answers.iter().filter_map(|answer| answer.as_ref().err()).all(|reason| *reason == "REQUEST_ID_REUSED"));
+}
+
+#[tokio::test]
+async fn a_tenant_that_is_deleted_meanwhile_gets_no_run() {
+    let store = store_with(&[]).await;
+    for _ in 0..20 {
+        store.insert_tenant(at(0), &tenant("a")).await.expect("a tenant");
+        let new = new_run("a", REAL);
+        let a = id("a");
+        let (accepted, deleted) = tokio::join!(store.accept(at(0), &new), store.delete_tenant(&a));
+        match (shape(&accepted), deleted.map_err(|error| error.reason())) {
+            (Ok(_), Err("RUN_IN_PROGRESS")) => {
+                store.cancel(at(1), new.id).await.expect("cancelled");
+                store.delete_tenant(&a).await.expect("deleted");
+            }
+            (Err("TENANT_NOT_FOUND"), Ok(())) => assert!(store.run(new.id).await.expect("read").is_none()),
+            both => panic!("{both:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn old_request_ids_are_forgotten_in_batches() {
+    const DAY: i64 = 24 * 3600;
+    let store = store_with(&["a"]).await;
+    for (n, seconds) in [0, 1, 2, 50].into_iter().enumerate() {
+        store.accept(at(seconds), &request("a", REAL, &format!("r{n}"))).await.expect("accepted");
+    }
+    assert_eq!(store.forget_requests(at(DAY), 10).await.expect("forgot"), 0, "a day is a day");
+    assert_eq!(store.forget_requests(at(DAY + 10), 2).await.expect("forgot"), 2);
+    assert_eq!(store.forget_requests(at(DAY + 10), 2).await.expect("forgot"), 1);
+    let left: Vec<String> =
+        sqlx::query_scalar("select request_id from mirror_request").fetch_all(&store.pool).await.expect("read");
+    assert_eq!(left, ["r3"]);
+}

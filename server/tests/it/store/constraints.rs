@@ -1,0 +1,111 @@
+//! The tables refuse by themselves what no statement of the store would write.
+
+use sqlx::{AssertSqlSafe, PgPool};
+
+use super::store_with;
+
+/// Tries to make a valid, queued, real run what `change` says, and gives the constraint that refused it.
+async fn refused_by(pool: &PgPool, change: &str) -> Option<String> {
+    let mut transaction = pool.begin().await.expect("begun");
+    sqlx::query(
+        "insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, due_at, caller, created_at)
+         values (gen_random_uuid(), 'a', 'platform_to_gbp', false, 'queued', 5, now(), 'tester', now())",
+    )
+    .execute(&mut *transaction)
+    .await
+    .expect("valid as it is");
+    let changed = sqlx::raw_sql(AssertSqlSafe(format!("update run set {change}"))).execute(&mut *transaction).await;
+    changed.err().map(|error| {
+        let database = error.as_database_error().unwrap_or_else(|| panic!("{change}: {error}"));
+        database.constraint().unwrap_or_else(|| panic!("{change}: {error}")).to_owned()
+    })
+}
+
+#[tokio::test]
+async fn every_check_of_a_run_refuses_what_it_should() {
+    let store = store_with(&[]).await;
+    for (constraint, changes) in [
+        ("run_strategy_is_known", vec!["strategy = 'both'"]),
+        ("run_state_is_known", vec!["state = 'paused', ended_at = now()"]),
+        ("run_max_attempts_check", vec!["max_attempts = 0"]),
+        ("run_lease_while_running", vec!["state = 'running'", "lease_until = now()"]),
+        (
+            "run_end_when_terminal",
+            vec![
+                "state = 'succeeded'",
+                "state = 'cancelled'",
+                "ended_at = now()",
+                "state = 'running', lease_until = now(), ended_at = now()",
+            ],
+        ),
+        ("run_handed_back_within_attempts", vec!["handed_back = 1", "attempt = 3, handed_back = -1"]),
+        (
+            "run_failed_says_why",
+            vec![
+                "state = 'failed', ended_at = now()",
+                "state = 'failed', ended_at = now(), reason = 'X'",
+                "state = 'failed', ended_at = now(), error = '{}'",
+            ],
+        ),
+        ("run_skipped_says_why", vec!["state = 'skipped', ended_at = now()"]),
+        ("run_dry_writes_nothing", vec!["dry_run = true, written = '[1]'", "dry_run = true, intent = '{}'"]),
+    ] {
+        for change in changes {
+            assert_eq!(refused_by(&store.pool, change).await.as_deref(), Some(constraint), "{change}");
+        }
+    }
+    for valid in [
+        "state = 'running', lease_until = now(), attempt = 1",
+        "state = 'succeeded', ended_at = now()",
+        "state = 'cancelled', ended_at = now()",
+        "state = 'skipped', ended_at = now(), reason = 'COOLDOWN'",
+        "state = 'failed', ended_at = now(), reason = 'X', error = '{}'",
+        "attempt = 3, handed_back = 3",
+        "written = '[1]', intent = '{}'",
+        "dry_run = true, plan = '{\"changes\": []}'",
+    ] {
+        assert_eq!(refused_by(&store.pool, valid).await, None, "{valid}");
+    }
+}
+
+#[tokio::test]
+async fn every_check_of_the_other_tables_refuses_what_it_should() {
+    let store = store_with(&["a", "b"]).await;
+    store
+        .execute(
+            "insert into platform_category values ('cafe', 'Café', 'gcid:cafe', now(), now()), ('bar', 'Bar', null, now(), now());
+             insert into tenant_category values ('a', 0, 'cafe');",
+        )
+        .await;
+    for (constraint, sql) in [
+        ("platform_category_gcid_is_canonical", "update platform_category set gcid = 'gcid:grocery-store'"),
+        ("platform_category_gcid_is_canonical", "update platform_category set gcid = 'categories/gcid:cafe'"),
+        ("platform_category_gcid_is_canonical", "update platform_category set gcid = E'gcid:cafe\\n'"),
+        ("tenant_location_has_an_account", "update tenant set gbp_account = null where id = 'a'"),
+        ("tenant_location_has_an_account", "update tenant set gbp_location = null where id = 'a'"),
+        ("tenant_location_is_its_own", "update tenant set gbp_location = 'one'"),
+        ("tenant_category_once", "insert into tenant_category values ('a', 1, 'cafe')"),
+        ("tenant_category_pkey", "insert into tenant_category values ('a', 0, 'bar')"),
+        ("tenant_category_is_known", "insert into tenant_category values ('a', 1, 'pub')"),
+        ("tenant_category_is_known", "delete from platform_category where slug = 'cafe'"),
+        ("tenant_category_position_check", "insert into tenant_category values ('a', -1, 'bar')"),
+        ("tenant_category_tenant_id_fkey", "insert into tenant_category values ('c', 0, 'bar')"),
+    ] {
+        let error = sqlx::raw_sql(sql).execute(&store.pool).await.expect_err(sql);
+        assert_eq!(error.as_database_error().and_then(|e| e.constraint()), Some(constraint), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn d12_a_tenant_has_one_live_run_whatever_its_kind() {
+    let store = store_with(&["a"]).await;
+    store.accepted(0, "a").await;
+    for (strategy, dry_run) in [("platform_to_gbp", true), ("gbp_to_platform", false)] {
+        let second = sqlx::query(
+            "insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, due_at, caller, created_at)
+             values (gen_random_uuid(), 'a', $1, $2, 'queued', 5, now(), 'tester', now())",
+        );
+        let error = second.bind(strategy).bind(dry_run).execute(&store.pool).await.expect_err("refused");
+        assert_eq!(error.as_database_error().and_then(|e| e.constraint()), Some("run_one_live_a_tenant"));
+    }
+}

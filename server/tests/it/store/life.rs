@@ -1,0 +1,284 @@
+//! A run's life under random interleavings: whatever two workers, callers and the clock do, the table says what a small model says.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use category_mirror::{
+    domain::{RunId, RunResult},
+    store::{BeginWrite, Held, Progress},
+};
+use proptest::{prelude::*, test_runner::TestRunner};
+use sqlx::{FromRow, Row};
+
+use super::{LEASE, TestStore, about_to_write, at, failed_attempt, model::Life, new_run, store_with, time};
+
+const TENANTS: [&str; 3] = ["a", "b", "c"];
+const LEASE_SECONDS: i64 = 30;
+/// How often a run may be handed back before an expired lease ends it.
+const PATIENCE: i32 = 2;
+
+/// A few cases in every run of the tests; `PROPTEST_CASES` asks for more.
+pub(super) fn few_cases(cases: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig { cases: asked.unwrap_or(cases), failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// What somebody does. A worker acts on a claim that it once got, however long ago: `claim` picks one of them.
+#[derive(Debug, Clone)]
+enum Step {
+    Wait { seconds: i64 },
+    Accept { tenant: usize, dry_run: bool },
+    Cancel { tenant: usize },
+    Claim { worker: usize, limit: i64 },
+    Heartbeat { worker: usize },
+    HandBack { worker: usize },
+    BeginWrite { worker: usize, claim: prop::sample::Index },
+    Finish { worker: usize, claim: prop::sample::Index },
+    Retry { worker: usize, claim: prop::sample::Index, delay: i64 },
+    Rescue { limit: i64 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let worker = || 0..2_usize;
+    let claim = any::<prop::sample::Index>;
+    prop_oneof![
+        3 => (0..40_i64).prop_map(|seconds| Step::Wait { seconds }),
+        3 => (0..TENANTS.len(), any::<bool>()).prop_map(|(tenant, dry_run)| Step::Accept { tenant, dry_run }),
+        1 => (0..TENANTS.len()).prop_map(|tenant| Step::Cancel { tenant }),
+        4 => (worker(), 0..3_i64).prop_map(|(worker, limit)| Step::Claim { worker, limit }),
+        2 => worker().prop_map(|worker| Step::Heartbeat { worker }),
+        1 => worker().prop_map(|worker| Step::HandBack { worker }),
+        2 => (worker(), claim()).prop_map(|(worker, claim)| Step::BeginWrite { worker, claim }),
+        1 => (worker(), claim()).prop_map(|(worker, claim)| Step::Finish { worker, claim }),
+        2 => (worker(), claim(), 0..40_i64).prop_map(|(worker, claim, delay)| Step::Retry { worker, claim, delay }),
+        3 => (0..3_i64).prop_map(|limit| Step::Rescue { limit }),
+    ]
+}
+
+/// The model: every run, the clock, and the claims that each worker ever got.
+#[derive(Default)]
+struct World {
+    now: i64,
+    runs: BTreeMap<RunId, Life>,
+    claims: [Vec<Held>; 2],
+}
+
+impl World {
+    fn live(&mut self, tenant: usize) -> Option<(RunId, &mut Life)> {
+        let run = self.runs.iter_mut().find(|(_, run)| run.is_live() && run.tenant_id == TENANTS[tenant]);
+        run.map(|(id, run)| (*id, run))
+    }
+
+    fn held(&mut self, held: Held) -> Option<&mut Life> {
+        self.runs.get_mut(&held.id).filter(|run| run.is_held(held.fence))
+    }
+
+    /// The runs of a state, the most urgent first.
+    fn sorted(&self, is_one: impl Fn(&Life) -> bool, key: impl Fn(&Life) -> Option<i64>) -> Vec<RunId> {
+        let mut runs: Vec<_> = self.runs.iter().filter(|(_, run)| is_one(run)).collect();
+        runs.sort_by_key(|(id, run)| (key(run), **id));
+        runs.into_iter().map(|(id, _)| *id).collect()
+    }
+
+    async fn take(&mut self, step: &Step, store: &TestStore) {
+        let now = self.now;
+        match step {
+            Step::Wait { seconds } => self.now += seconds,
+            Step::Accept { tenant, dry_run } => self.accept(*tenant, *dry_run, store).await,
+            Step::Cancel { tenant } => {
+                let Some((id, run)) = self.live(*tenant) else { return };
+                if run.state == "queued" {
+                    run.due = now;
+                }
+                run.cancel_requested = true;
+                if run.state == "queued" && !run.intent {
+                    run.end("cancelled", now)
+                } else {
+                    run.revision += 1
+                }
+                assert!(store.cancel(at(now), id).await.expect("cancelled").is_some());
+            }
+            Step::Claim { worker, limit } => self.claim(*worker, *limit, store).await,
+            Step::Heartbeat { worker } => {
+                let held = self.claims[*worker].clone();
+                let mut expected = Vec::new();
+                for claim in &held {
+                    if let Some(run) = self.held(*claim) {
+                        run.lease = Some(now + LEASE_SECONDS);
+                        expected.push((claim.id, run.cancel_requested));
+                    }
+                }
+                let mut heard = store.heartbeat(at(now), &held, LEASE).await.expect("heard");
+                heard.sort();
+                expected.sort();
+                assert_eq!(heard, expected);
+            }
+            Step::HandBack { worker } => {
+                let held = std::mem::take(&mut self.claims[*worker]);
+                let mut expected = Vec::new();
+                for claim in &held {
+                    if let Some(run) = self.held(*claim) {
+                        run.handed_back += 1;
+                        run.queue(now);
+                        expected.push(claim.id);
+                    }
+                }
+                let mut done = store.hand_back(at(now), &held).await.expect("handed back");
+                done.sort();
+                expected.sort();
+                assert_eq!(done, expected);
+            }
+            Step::BeginWrite { worker, claim } => {
+                let Some(held) = self.pick(*worker, claim) else { return };
+                let expected = match self.held(held).filter(|run| run.lease.is_some_and(|lease| lease > now)) {
+                    // The runner has no writer for a dry run: it never asks.
+                    Some(run) if run.dry_run => return,
+                    Some(run) => {
+                        run.lease = Some(now + LEASE_SECONDS);
+                        run.revision += 1;
+                        run.intent |= !run.cancel_requested;
+                        if run.cancel_requested { BeginWrite::Cancelled } else { BeginWrite::Go }
+                    }
+                    None => BeginWrite::Lost,
+                };
+                let progress = about_to_write(&["x"], &["y"]);
+                assert_eq!(store.begin_write(at(now), held, &progress, LEASE).await.expect("asked"), expected);
+            }
+            Step::Finish { worker, claim } => {
+                let Some(held) = self.pick(*worker, claim) else { return };
+                let expected = self.held(held).map(|run| {
+                    run.intent = false;
+                    run.end("succeeded", now);
+                });
+                let done = store.finish(at(now), held, 1, &RunResult::Succeeded, &Progress::default()).await;
+                assert_eq!(done.expect("answered"), expected.is_some());
+            }
+            Step::Retry { worker, claim, delay } => {
+                let Some(held) = self.pick(*worker, claim) else { return };
+                let expected = self.held(held).map(|run| {
+                    run.intent = false;
+                    run.queue(now + delay);
+                });
+                let wait = Duration::from_secs(delay.unsigned_abs());
+                let done = store.retry(at(now), held, wait, &failed_attempt(1), &Progress::default()).await;
+                assert_eq!(done.expect("answered"), expected.is_some());
+            }
+            Step::Rescue { limit } => self.rescue(*limit, store).await,
+        }
+    }
+
+    fn pick(&self, worker: usize, claim: &prop::sample::Index) -> Option<Held> {
+        let claims = &self.claims[worker];
+        (!claims.is_empty()).then(|| *claim.get(claims))
+    }
+
+    async fn accept(&mut self, tenant: usize, dry_run: bool, store: &TestStore) {
+        let now = self.now;
+        let new = new_run(TENANTS[tenant], dry_run);
+        let accepted = store.accept(at(now), &new).await;
+        match self.live(tenant) {
+            None => {
+                assert!(accepted.expect("accepted").created);
+                let run = Life {
+                    tenant_id: TENANTS[tenant].to_owned(),
+                    dry_run,
+                    state: "queued".to_owned(),
+                    attempt: 0,
+                    handed_back: 0,
+                    revision: 1,
+                    due: now,
+                    lease: None,
+                    ended: None,
+                    cancel_requested: false,
+                    intent: false,
+                };
+                self.runs.insert(new.id, run);
+            }
+            Some((id, run)) if run.dry_run == dry_run => {
+                let accepted = accepted.expect("joined");
+                assert_eq!((accepted.run.id, accepted.joined), (id, true));
+            }
+            Some(_) => assert_eq!(accepted.expect_err("in the way").reason(), "RUN_IN_PROGRESS"),
+        }
+    }
+
+    async fn claim(&mut self, worker: usize, limit: i64, store: &TestStore) {
+        let now = self.now;
+        let mut due = self.sorted(|run| run.state == "queued" && run.due <= now, |run| Some(run.due));
+        due.truncate(usize::try_from(limit).expect("small"));
+        let mut claimed = store.claim(at(now), limit, LEASE).await.expect("claimed");
+        claimed.sort_by_key(|claimed| claimed.run.id);
+        due.sort();
+        assert_eq!(claimed.iter().map(|claimed| claimed.run.id).collect::<Vec<_>>(), due);
+        for claimed in claimed {
+            let run = self.runs.get_mut(&claimed.run.id).expect("known");
+            (run.state, run.lease) = ("running".to_owned(), Some(now + LEASE_SECONDS));
+            run.attempt += 1;
+            run.revision += 1;
+            assert_eq!(claimed.fence, run.attempt);
+            self.claims[worker].push(Held { id: claimed.run.id, fence: claimed.fence });
+        }
+    }
+
+    async fn rescue(&mut self, limit: i64, store: &TestStore) {
+        let now = self.now;
+        let is_expired = |run: &Life| run.lease.is_some_and(|lease| lease < now);
+        let expired = self.sorted(is_expired, |run| run.lease);
+        let rescued = store.rescue(at(now), limit, PATIENCE).await.expect("rescued");
+        assert_eq!(rescued.len(), expired.len().min(usize::try_from(limit).expect("small")));
+        // Of leases that ended together, any may be the first.
+        let latest = expired.get(rescued.len().saturating_sub(1)).and_then(|id| self.runs[id].lease);
+        for one in rescued {
+            let run = self.runs.get_mut(&one.id).expect("known");
+            assert!(run.state == "running" && run.lease <= latest, "{run:?}");
+            assert_eq!(one.given_up, run.handed_back >= PATIENCE);
+            run.handed_back += 1;
+            if one.given_up { run.end("failed", now) } else { run.queue(now) }
+        }
+    }
+
+    /// Compares the table with the model, and both with the step before.
+    async fn check(&self, before: &BTreeMap<RunId, Life>, store: &TestStore) {
+        let rows = sqlx::query(
+            "select id, tenant_id, dry_run, state, attempt, handed_back, revision, cancel_requested,
+                    intent is not null as intent, extract(epoch from due_at - $1)::bigint as due,
+                    extract(epoch from lease_until - $1)::bigint as lease, extract(epoch from ended_at - $1)::bigint as ended
+               from run",
+        );
+        let rows = rows.bind(time(0)).fetch_all(&store.pool).await.expect("read");
+        let table: BTreeMap<RunId, Life> =
+            rows.iter().map(|row| (row.get("id"), Life::from_row(row).expect("a life"))).collect();
+        assert_eq!(table, self.runs);
+        for tenant in TENANTS {
+            assert!(table.values().filter(|run| run.is_live() && run.tenant_id == tenant).count() <= 1, "one live run");
+        }
+        for (id, old) in before {
+            let new = &table[id];
+            assert!(old.is_live() || new == old, "what is over changed: {old:?} {new:?}");
+            assert!(new.attempt >= old.attempt && new.handed_back >= old.handed_back && new.handed_back <= new.attempt);
+            assert!(new.revision >= old.revision);
+            // A renewed lease is all that may change unseen.
+            let unseen = Life { lease: new.lease, ..old.clone() };
+            assert!(new.revision > old.revision || *new == unseen, "changed without a revision: {old:?} {new:?}");
+        }
+    }
+}
+
+#[test]
+fn whatever_happens_a_run_lives_as_the_model_says() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let store = runtime.block_on(store_with(&TENANTS));
+    let checked = TestRunner::new(few_cases(24)).run(&prop::collection::vec(step(), 1..60), |steps| {
+        runtime.block_on(async {
+            store.execute("truncate run").await;
+            let mut world = World::default();
+            let mut before = BTreeMap::new();
+            for step in &steps {
+                world.take(step, &store).await;
+                world.check(&before, &store).await;
+                before = world.runs.clone();
+            }
+            Ok(())
+        })
+    });
+    checked.expect("as the model says");
+}

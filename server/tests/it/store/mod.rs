@@ -1,0 +1,159 @@
+//! The store against a real PostgreSQL. The clock is a parameter: no test waits for it.
+
+mod accept;
+mod attempts;
+mod constraints;
+mod history;
+mod life;
+mod model;
+mod plans;
+mod queue;
+mod statements;
+mod tenants;
+
+use std::time::Duration;
+
+use category_mirror::{
+    domain::{
+        AccountId, CategorySet, Failure, FailureReason, GbpCategory, Gcid, LocationId, Mapped, Plan, Run, RunError,
+        RunId, RunKind, Strategy, Tenant, TenantId, diff,
+    },
+    error::Error,
+    store::{Accepted, Claimed, Held, Intent, NewRun, Now, Progress, Store},
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgPool;
+
+use super::database::{self, TestDatabase};
+
+/// The usual lease.
+const LEASE: Duration = Duration::from_secs(30);
+/// An empty list of runs.
+const NOBODY: [RunId; 0] = [];
+const DRY: bool = true;
+const REAL: bool = false;
+
+/// A store with a database of its own.
+struct TestStore {
+    store: Store,
+    /// For what the store itself would never do.
+    pool: PgPool,
+    _database: TestDatabase,
+}
+
+impl std::ops::Deref for TestStore {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
+/// A store that knows the tenants `tenants`, each with a location.
+async fn store_with(tenants: &[&str]) -> TestStore {
+    let database = database::create().await;
+    let pool = database.pool().await;
+    let store = Store::new(pool.clone());
+    for id in tenants {
+        store.insert_tenant(at(0), &tenant(id)).await.expect("a tenant");
+    }
+    TestStore { store, pool, _database: database }
+}
+
+impl TestStore {
+    async fn accepted(&self, seconds: i64, tenant: &str) -> Run {
+        self.accept(at(seconds), &new_run(tenant, REAL)).await.expect("accepted").run
+    }
+
+    /// Accepts a run and claims it, both at `seconds`.
+    async fn claimed(&self, seconds: i64, tenant: &str, dry_run: bool) -> Claimed {
+        self.accept(at(seconds), &new_run(tenant, dry_run)).await.expect("accepted");
+        self.claim_one(seconds).await
+    }
+
+    async fn claim_one(&self, seconds: i64) -> Claimed {
+        let mut claimed = self.claim(at(seconds), 1, LEASE).await.expect("claimed");
+        claimed.pop().expect("a run that is due")
+    }
+
+    async fn get(&self, run: RunId) -> Run {
+        self.run(run).await.expect("read").expect("there")
+    }
+
+    async fn execute(&self, sql: &'static str) {
+        sqlx::raw_sql(sql).execute(&self.pool).await.expect("executed");
+    }
+}
+
+/// A moment of the tests' clock.
+fn time(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_900_000_000, 0).expect("a time") + TimeDelta::seconds(seconds)
+}
+
+fn at(seconds: i64) -> Now {
+    Some(time(seconds))
+}
+
+fn id(tenant: &str) -> TenantId {
+    TenantId::parse(tenant).expect("an id")
+}
+
+fn tenant(name: &str) -> Tenant {
+    Tenant {
+        id: id(name),
+        display_name: name.to_uppercase(),
+        organization: None,
+        account: Some(AccountId::parse("1").expect("an id")),
+        location: Some(LocationId::parse(&format!("at-{name}")).expect("an id")),
+        region_code: "US".to_owned(),
+        language_code: "en".to_owned(),
+        created_at: Utc::now(),
+        updated_at: Utc::now(),
+    }
+}
+
+fn new_run(tenant: &str, dry_run: bool) -> NewRun {
+    NewRun {
+        id: RunId::now_v7(),
+        tenant: id(tenant),
+        kind: RunKind { strategy: Strategy::PlatformToGbp, dry_run },
+        caller: "tester".to_owned(),
+        request_id: None,
+        max_attempts: 5,
+    }
+}
+
+fn held(claimed: &Claimed) -> Held {
+    Held { id: claimed.run.id, fence: claimed.fence }
+}
+
+fn set(slugs: &[&str]) -> CategorySet {
+    let category = |slug: &&str| GbpCategory::new(Gcid::parse(&format!("gcid:{slug}")).expect("a gcid"), "");
+    let mut categories = slugs.iter().map(category);
+    CategorySet::new(categories.next().expect("a primary"), categories.collect()).expect("a set")
+}
+
+fn plan(before: &[&str], after: &[&str]) -> Plan {
+    let mapped = Mapped { set: set(after), unmapped: vec![], merged: vec![] };
+    Plan::new(mapped, Some(set(before)), time(0))
+}
+
+/// What an attempt knows that is about to write.
+fn about_to_write(before: &[&str], after: &[&str]) -> Progress {
+    let intent =
+        Intent { before: Some(set(before)), after: set(after), changes: diff(Some(&set(before)), &set(after)) };
+    Progress { plan: Some(plan(before, after)), written: vec![], intent: Some(intent) }
+}
+
+fn failure() -> Failure {
+    Failure::transient(FailureReason::UpstreamUnavailable, "Google answered 503").with("http_status", 503)
+}
+
+fn failed_attempt(attempt: i32) -> RunError {
+    RunError::new(failure(), attempt)
+}
+
+/// An accepted answer as a test compares it.
+fn shape(accepted: &Result<Accepted, Error>) -> Result<(RunId, bool, bool), &'static str> {
+    accepted.as_ref().map(|a| (a.run.id, a.joined, a.created)).map_err(Error::reason)
+}

@@ -1,0 +1,66 @@
+//! How PostgreSQL carries out the statements that run often: by an index, however large the history is.
+
+use sqlx::{AssertSqlSafe, Executor, PgConnection};
+
+use super::{statements, store_with};
+
+/// A history of 30,000 runs of 1,000 tenants, 300 live ones among them, and as many request ids.
+const HISTORY: &str = "
+    insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, attempt, due_at, lease_until, caller, created_at,
+                     ended_at, reason, error)
+    select ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 't' || n % 1000, 'platform_to_gbp', n % 10 = 0,
+           state, 5, 1, at, case when state = 'running' then at end, 'tester', at,
+           case when state not in ('queued', 'running') then at end, 'X', '{}'
+      from (select n, now() - interval '1 minute' * (30000 - n) as at,
+                   case when n > 29900 then 'running' when n > 29700 then 'queued' when n % 50 = 0 then 'failed'
+                        else 'succeeded' end as state
+              from generate_series(1, 30000) n) as history;
+    insert into mirror_request
+    select 'tester', n::text, '', gen_random_uuid(), false, now() - interval '1 minute' * n from generate_series(1, 30000) n;
+    analyze run;
+    analyze mirror_request;
+";
+
+#[tokio::test]
+async fn what_runs_often_goes_by_an_index() {
+    let store = store_with(&[]).await;
+    store.execute(HISTORY).await;
+    let mut connection = store.pool.acquire().await.expect("connected");
+    let all = statements::all();
+    // A text that only the statement has, the parameters, and the index that must show. The generic plan knows no parameters, and so
+    // is the worst that a statement comes to; where filters are optional, PostgreSQL plans for the values.
+    for (piece, parameters, index, mode) in [
+        ("with due as", "null, 10, '30s'", "run_due", "generic"),
+        ("with expired as", "null, 10, 20, '{}'", "run_lease", "generic"),
+        ("select extract(epoch from min(due_at)", "null", "run_due", "generic"),
+        ("delete from mirror_request", "null, 1000", "mirror_request_by_age", "generic"),
+        ("select * from run where tenant_id = $1 and state in", "'t7'", "run_one_live_a_tenant", "generic"),
+        ("order by id desc limit 1", "'t7', 'platform_to_gbp'", "run_by_tenant", "generic"),
+        ("as last_success_at", "'t7', 'platform_to_gbp', null", "run_success", "generic"),
+        ("select id, revision from run", "null, '60s', null, null", "run_ended", "generic"),
+        ("where id = any ($1)", "'{}', null, null", "run_pkey", "generic"),
+        ("($1::uuid is null or id < $1)", "null, null, null, null, 51", "run_pkey", "custom"),
+        ("($1::uuid is null or id < $1)", "null, 't7', null, null, 51", "run_by_tenant", "custom"),
+        ("($1::uuid is null or id < $1)", "null, null, null, '{t7,t8}', 51", "run_by_tenant", "custom"),
+        ("as out_of_sync", "null, '1 day', null, null", "run_by_age", "custom"),
+        ("where state = 'failed' and not dry_run", "now() - interval '1 day', null, null, 5", "run_failure", "custom"),
+    ] {
+        let mut matching = all.iter().filter(|found| found.sql.contains(piece));
+        let found = matching.next().unwrap_or_else(|| panic!("no statement has `{piece}`"));
+        assert!(matching.next().is_none(), "several statements have `{piece}`");
+        let plan = plan(&mut connection, &found.sql, parameters, mode).await;
+        assert!(
+            plan.contains(index) && !plan.contains("Seq Scan on run") && !plan.contains("Seq Scan on mirror_request"),
+            "{}:\n{plan}",
+            found.place
+        );
+    }
+}
+
+async fn plan(connection: &mut PgConnection, sql: &str, parameters: &str, mode: &str) -> String {
+    let prepare = format!("set plan_cache_mode = force_{mode}_plan; deallocate all; prepare it as {sql}");
+    connection.execute(sqlx::raw_sql(AssertSqlSafe(prepare))).await.expect("prepared");
+    let explain = sqlx::raw_sql(AssertSqlSafe(format!("explain (costs off) execute it ({parameters})")));
+    let lines = connection.fetch_all(explain).await.expect("explained");
+    lines.iter().map(|line| sqlx::Row::get::<String, _>(line, 0)).collect::<Vec<_>>().join("\n")
+}

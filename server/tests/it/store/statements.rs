@@ -1,0 +1,70 @@
+//! Every SQL statement that the sources hold, found by reading them.
+
+use std::{fs, path::Path};
+
+use sqlx::{AssertSqlSafe, Executor, SqlSafeStr, Statement};
+
+use super::store_with;
+
+/// A statement as a source has it.
+pub(super) struct Found {
+    pub(super) place: String,
+    pub(super) sql: String,
+}
+
+/// The statements of the store and the wake-ups.
+pub(super) fn all() -> Vec<Found> {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files: Vec<_> =
+        fs::read_dir(sources.join("store")).expect("a folder").map(|f| f.expect("a file").path()).collect();
+    files.push(sources.join("wake.rs"));
+    files.sort();
+    let texts: Vec<(String, String)> = files
+        .iter()
+        .map(|file| {
+            (file.file_name().expect("named").to_string_lossy().into_owned(), fs::read_to_string(file).expect("text"))
+        })
+        .collect();
+    let light_run = texts.iter().find_map(|(_, text)| text.split_once("macro_rules! light_run")).expect("the macro").1;
+    let light_run = literal(light_run).1;
+    let calls = |(file, text): &(String, String)| -> Vec<Found> {
+        text.match_indices("sqlx::query")
+            .map(|(at, _)| {
+                let line = text[..at].lines().count();
+                let (before, sql) = literal(&text[at..]);
+                let sql = if before.contains("light_run!()") { format!("{light_run}{sql}") } else { sql.to_owned() };
+                assert!(before.len() < 120, "{file}:{line}: a query without a text beside it: {before}");
+                Found { place: format!("{file}:{line}"), sql }
+            })
+            .collect()
+    };
+    texts.iter().flat_map(calls).collect()
+}
+
+/// The first string literal, and what is before it.
+fn literal(source: &str) -> (&str, &str) {
+    let (before, rest) = source.split_once('"').expect("a literal");
+    let (sql, _) = rest.split_once('"').expect("its end");
+    assert!(!sql.contains('\\'), "an escape, which this does not know: {sql}");
+    (before, sql)
+}
+
+#[tokio::test]
+async fn every_statement_is_one_that_the_schema_knows() {
+    let store = store_with(&[]).await;
+    let mut connection = store.pool.acquire().await.expect("connected");
+    let all = all();
+    for Found { place, sql } in &all {
+        let prepared = connection.prepare(AssertSqlSafe(sql.clone()).into_sql_str()).await;
+        let prepared = prepared.unwrap_or_else(|error| panic!("{place}: {error}\n{sql}"));
+        let highest = (1..20).rev().find(|n| sql.contains(&format!("${n}"))).unwrap_or(0);
+        let parameters = prepared.parameters().map_or(0, |either| either.either(|types| types.len(), |count| count));
+        assert_eq!(parameters, highest, "{place}: parameters without a gap");
+    }
+    let words = ["select", "insert", "update", "delete", "with"];
+    assert!(
+        all.iter().all(|found| words.iter().any(|word| found.sql.starts_with(word))),
+        "lower case, from the verb on"
+    );
+    assert!(all.len() > 30, "only {} were found", all.len());
+}
