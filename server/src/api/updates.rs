@@ -15,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 use super::convert;
 use crate::{
     app::{App, RunName},
-    auth::LEEWAY,
     domain::{Caller, Run, RunId, TenantId},
     error::Error,
     wake::{Hint, Hints},
@@ -126,7 +125,7 @@ impl Updates {
             let done = tokio::select! {
                 biased;
                 () = self.drain.cancelled() => Err(Error::Draining),
-                () = expiry(self.caller.expires_at + LEEWAY) => Err(Error::Unauthenticated("the token has expired".to_owned())),
+                () = expiry(self.caller.expires_at) => Err(Error::Unauthenticated("the token has expired".to_owned())),
                 () = beat => self.beat().await,
                 hint = self.hints.next() => self.note(hint).await,
                 () = ready(()), if !self.wanted.is_empty() => self.read().await,

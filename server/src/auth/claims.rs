@@ -8,7 +8,7 @@ use super::Rejected;
 use crate::domain::{Caller, Role, TenantId, TenantScope};
 
 /// How far two clocks may be apart.
-pub const LEEWAY: TimeDelta = TimeDelta::seconds(60);
+const LEEWAY: TimeDelta = TimeDelta::seconds(60);
 
 const MAX_SUBJECT_CHARS: usize = 200;
 

@@ -16,7 +16,6 @@ mod tests;
 mod verifier;
 
 pub use args::AuthArgs;
-pub use claims::LEEWAY;
 pub use error::{AuthConfigError, Rejected};
 pub use signer::{Grant, Signer};
 pub use verifier::Verifier;

@@ -134,7 +134,6 @@ async fn claim_request(
             set fingerprint = excluded.fingerprint, run_id = excluded.run_id,
                 joined = excluded.joined, created_at = excluded.created_at
           where first.created_at < excluded.created_at - interval '24 hours'
-             or not exists (select from run where run.id = first.run_id)
          returning 1",
     )
     .bind(request.key)
@@ -146,16 +145,27 @@ async fn claim_request(
     if ours.is_some() {
         return Ok(None);
     }
+    // A statement of its own, because it has to see the run of an insert that the first one waited for.
     let (fingerprint, run_id, joined): (Uuid, RunId, bool) =
-        sqlx::query_as("select fingerprint, run_id, joined from mirror_request where key = $1")
+        sqlx::query_as("select fingerprint, run_id, joined from mirror_request where key = $1 for update")
             .bind(request.key)
             .fetch_one(&mut *connection)
             .await?;
+    let run = sqlx::query_as::<_, RunRow>("select * from run where id = $1")
+        .bind(run_id)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(RunRow(run)) = run else {
+        sqlx::query("update mirror_request set fingerprint = $2 where key = $1")
+            .bind(request.key)
+            .bind(request.fingerprint)
+            .execute(connection)
+            .await?;
+        return Ok(None);
+    };
     if fingerprint != request.fingerprint {
         return Err(Error::RequestIdReused(new.request_id.clone().unwrap_or_default()));
     }
-    let run =
-        sqlx::query_as::<_, RunRow>("select * from run where id = $1").bind(run_id).fetch_one(connection).await?.0;
     Ok(Some(Accepted { run, joined, created: false }))
 }
 

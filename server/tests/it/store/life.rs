@@ -156,7 +156,8 @@ impl World {
                 let Some(held) = self.pick(*worker, claim) else { return };
                 let expected = self.held(held).map(|run| {
                     run.intent = false;
-                    run.queue(now + delay);
+                    // What is cancelled does not wait.
+                    run.queue(if run.cancel_requested { now } else { now + delay });
                 });
                 let wait = Duration::from_secs(delay.unsigned_abs());
                 let done = store.retry(at(now), held, wait, &failed_attempt(1), &Progress::default()).await;

@@ -16,7 +16,8 @@ const HISTORY: &str = "
                         else 'succeeded' end as state
               from generate_series(1, 30000) n) as history;
     insert into mirror_request
-    select 'tester', n::text, '', gen_random_uuid(), false, now() - interval '1 minute' * n from generate_series(1, 30000) n;
+    select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), false, now() - interval '1 minute' * (30000 - n)
+      from generate_series(1, 30000) n;
     analyze run;
     analyze mirror_request;
 ";
