@@ -248,4 +248,10 @@ async fn health_and_reflection_are_open() {
     for name in ["CategoryMirrorService", "TenantService", "CategoryService"] {
         assert!(names.contains(&format!("categorymirror.v1.{name}").as_str()), "{names:?}");
     }
+    for path in ["healthz", "metrics"] {
+        let answer = reqwest::get(format!("http://{}/{path}", service.admin)).await.expect("an answer");
+        assert_eq!(answer.status(), 200, "{path}");
+    }
+    drop(answers);
+    service.stop().await;
 }

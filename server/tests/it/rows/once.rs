@@ -61,7 +61,7 @@ async fn d12_the_cooldown_holds_at_every_server_and_ends() {
     let first = replica(&service, cooldown(), &service.google.endpoint).await;
     assert_eq!(service.mirror("store", false).await.state, RunState::Succeeded);
     first.stop().await;
-    service.google.put("77", "bar", &[]).await;
+    service.google.edit("77", "owner", "bar", &[]).await;
 
     // Another server takes over, and honours what it did not see.
     replica(&service, cooldown(), &service.google.endpoint).await;
