@@ -7,6 +7,7 @@ mod gbp;
 mod migrations;
 mod mirroring;
 mod postgres;
+mod runner;
 mod service;
 mod store;
 mod streams;
