@@ -69,12 +69,7 @@ impl Attempt {
     pub(super) async fn carry_out(mut self) {
         self.tools.wake.hint(Hint::Changed([self.run.id].into()));
         let lost = self.claim.lost.clone();
-        let strategy = lost.run_until_cancelled(self.run_strategy());
-        let outcome = match AssertUnwindSafe(strategy).catch_unwind().await {
-            Ok(outcome) => outcome.unwrap_or(Err(Stop::Lost)),
-            // The panic itself is on stderr. What was known before it, the intent above all, is still known.
-            Err(_) => Err(Stop::Interrupted(Error::Internal("an attempt panicked".into()))),
-        };
+        let outcome = lost.run_until_cancelled(caught(self.run_strategy())).await.unwrap_or(Err(Stop::Lost));
         let recorded = match outcome {
             Ok(result) => self.finish(result).await,
             Err(Stop::Cancelled) => self.finish(RunResult::Cancelled).await,
@@ -200,8 +195,27 @@ impl Attempt {
     }
 }
 
+/// Makes an end of a panic, too, so that it is recorded at once. The panic itself is on stderr, and what the attempt knew before it, the
+/// intent above all, is still known.
+async fn caught<T>(work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+    let panicked = |_| Err(Stop::Interrupted(Error::Internal("an attempt panicked".into())));
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(panicked)
+}
+
 /// A defect of ours may meet the next attempt too: it counts, so that it comes to an end.
 fn defect(run: &Run, error: &Error) -> Failure {
     tracing::error!(run_id = %run.id, error = %cause(error), "an attempt met a defect");
     Failure::transient(FailureReason::Internal, "the service could not carry the attempt out; its log has the cause")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_end_like_any_other() {
+        let panicking = async { panic!("on purpose") };
+        assert!(matches!(caught::<()>(panicking).await, Err(Stop::Interrupted(Error::Internal(_)))));
+        assert!(matches!(caught(async { Ok(1) }).await, Ok(1)));
+    }
 }

@@ -100,6 +100,8 @@ impl Runner {
     pub async fn run(mut self, stop: CancellationToken) {
         let heartbeat_stop = CancellationToken::new();
         let heartbeat = tokio::spawn(heartbeat::run(self.tools.clone(), self.claims.clone(), heartbeat_stop.clone()));
+        // Also when this is dropped in the middle.
+        let heartbeat_stop = heartbeat_stop.drop_guard();
         tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping::run(self.tools.clone())));
         // Subscribed before the first look: what comes between the look and the wait is not missed.
         let mut hints = self.tools.wake.subscribe();
@@ -117,7 +119,7 @@ impl Runner {
             stop.run_until_cancelled(self.wait(next, &mut hints)).await;
         }
         self.drain().await;
-        heartbeat_stop.cancel();
+        drop(heartbeat_stop);
         if let Err(error) = heartbeat.await {
             tracing::error!(%error, "the heartbeat did not end well");
         }

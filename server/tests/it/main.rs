@@ -15,6 +15,7 @@ mod postgres;
 mod processes;
 mod replica;
 mod rows;
+mod runner;
 mod service;
 mod store;
 mod streams;

@@ -1,0 +1,179 @@
+//! How attempts end, and what follows.
+
+use std::time::Duration;
+
+use axum::http::Method;
+use category_mirror::{domain::Backoff, runner::Settings};
+use category_mirror_client::{Run, RunState};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{
+    Worker,
+    google::{Answer, Google},
+    service_for, settings,
+};
+use crate::service::categories;
+
+fn slow_backoff() -> Settings {
+    let minute = Duration::from_secs(60);
+    Settings { backoff: Backoff { initial: minute, max: minute, jitter: Duration::ZERO }, ..settings() }
+}
+
+#[tokio::test]
+async fn no_more_runs_are_carried_out_at_once_than_allowed() {
+    let tenants = ["a", "b", "c", "d", "e"];
+    let service = service_for(&tenants).await;
+    let google = Google::start("cafe", &["bakery"]).await;
+    google.close();
+    let mut runs = Vec::new();
+    for tenant in tenants {
+        runs.push(service.accepted(tenant).await);
+    }
+    let worker = Worker::start(&service, &google, Settings { concurrency: 2, ..settings() });
+    google.holds(2).await;
+    let running: i64 = sqlx::query_scalar("select count(*) from run where state = 'running'")
+        .fetch_one(&service.pool)
+        .await
+        .expect("counted");
+    assert_eq!(running, 2, "what waits is left to others");
+
+    google.open();
+    for run in &runs {
+        assert_eq!(service.ended(&run.name).await.state, RunState::Succeeded);
+    }
+    assert_eq!(google.most(), 2);
+    worker.stop().await;
+}
+
+/// Lets one attempt fail with `answer`; the run, and how long after the failure its next attempt is due, within the test's own time.
+async fn after_failure(answer: Answer) -> (Run, TimeDelta, TimeDelta) {
+    let service = service_for(&["a"]).await;
+    let google = Google::start("cafe", &[]).await;
+    google.script(Method::GET, [answer]);
+    let _worker = Worker::start(&service, &google, slow_backoff());
+    let begun: DateTime<Utc> = Utc::now();
+    let accepted = service.accepted("a").await;
+    let run = service.until(&accepted, |run| run.state == RunState::Queued && run.attempt == 1).await;
+    let due = run.next_attempt_time.expect("queued");
+    (run, due - Utc::now(), due - begun)
+}
+
+#[tokio::test]
+async fn d15_what_may_pass_is_tried_again_after_the_backoff() {
+    let (run, at_least, at_most) = after_failure(Answer::status(503)).await;
+    let minute = TimeDelta::seconds(60);
+    assert!(at_least <= minute && minute <= at_most, "{at_least} {at_most}");
+    assert_eq!(run.reason.as_deref(), Some("UPSTREAM_UNAVAILABLE"));
+    assert_eq!(run.error.map(|error| error.attempt), Some(1));
+}
+
+#[tokio::test]
+async fn a_longer_retry_after_is_honoured_and_a_shorter_one_is_not() {
+    for (header, seconds) in [("120", 120), ("5", 60)] {
+        let (_, at_least, at_most) =
+            after_failure(Answer { headers: vec![("retry-after", header)], ..Answer::status(429) }).await;
+        let wait = TimeDelta::seconds(seconds);
+        assert!(at_least <= wait && wait <= at_most, "{at_least} {at_most}");
+    }
+}
+
+#[tokio::test]
+async fn d14_the_last_attempt_says_what_every_attempt_met() {
+    let service = service_for(&["a"]).await;
+    let google = Google::start("cafe", &[]).await;
+    google.script(Method::GET, vec![Answer::status(503); 5]);
+    let worker = Worker::start(&service, &google, settings());
+    let run = service.ended(&service.accepted("a").await.name).await;
+
+    assert_eq!((run.state, run.reason.as_deref(), run.attempt), (RunState::Failed, Some("ATTEMPTS_EXHAUSTED"), 5));
+    let error = run.error.expect("an error");
+    assert_eq!(error.metadata["last_reason"], "UPSTREAM_UNAVAILABLE");
+    assert_eq!(error.attempt, 5);
+    assert_eq!((google.count(&Method::GET), google.count(&Method::PATCH)), (5, 0));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_is_lost_is_settled_by_the_next_attempt() {
+    let service = service_for(&["a"]).await;
+    let google = Google::start("cafe", &[]).await;
+    // The update takes effect, its answer is a gateway's, and the look at what became of it finds nobody.
+    google.script(Method::PATCH, [Answer::status(502)]);
+    google.script(Method::GET, [Answer::status(200), Answer::status(503)]);
+    let worker = Worker::start(&service, &google, settings());
+    let run = service.ended(&service.accepted("a").await.name).await;
+
+    assert_eq!((run.state, run.attempt), (RunState::Succeeded, 2));
+    assert_eq!(google.count(&Method::PATCH), 1, "and not once more");
+    assert_eq!(run.counts.created, 1, "d16: what the first attempt wrote is the run's");
+    assert_eq!(run.written_changes.len(), 1);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn d6_a_location_that_is_not_what_was_written_fails_the_run() {
+    let service = service_for(&["a"]).await;
+    let google = Google::start("cafe", &[]).await;
+    let other = Answer { categories: Some(categories("cafe", &["bar"])), ..Answer::status(200) };
+    google.script(Method::PATCH, [other]);
+    let worker = Worker::start(&service, &google, settings());
+    let run = service.ended(&service.accepted("a").await.name).await;
+
+    assert_eq!((run.state, run.reason.as_deref(), run.attempt), (RunState::Failed, Some("VERIFY_MISMATCH"), 1));
+    let error = run.error.expect("an error");
+    assert_eq!(error.metadata["expected"], "gcid:cafe [gcid:bakery]");
+    assert_eq!(error.metadata["actual"], "gcid:cafe [gcid:bar]");
+    assert_eq!((run.counts.created, run.written_changes.len()), (1, 1), "what did change is known");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_defect_of_the_service_ends_the_run_and_does_not_spin() {
+    let service = service_for(&["a"]).await;
+    let google = Google::start("cafe", &[]).await;
+    let run = service.accepted("a").await;
+    // No call of ours writes such a location, and no version of ours can read it.
+    sqlx::raw_sql("update tenant set gbp_location = 'a/b'").execute(&service.pool).await.expect("broken");
+    let worker = Worker::start(&service, &google, settings());
+    let run = service.ended(&run.name).await;
+
+    assert_eq!((run.state, run.reason.as_deref()), (RunState::Failed, Some("ATTEMPTS_EXHAUSTED")));
+    assert_eq!((run.attempt, run.handed_back_attempts), (5, 0));
+    let error = run.error.expect("an error");
+    assert_eq!(error.metadata["last_reason"], "INTERNAL");
+    assert!(!error.message.contains("a/b"), "the cause is in the log: {}", error.message);
+    assert_eq!(google.count(&Method::GET), 0);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_run_is_cancelled_before_it_writes() {
+    let service = service_for(&["a"]).await;
+    let google = Google::start("cafe", &[]).await;
+    google.close();
+    let worker = Worker::start(&service, &google, settings());
+    let run = service.accepted("a").await;
+    google.holds(1).await;
+    assert!(service.client.cancel_run(&run.name).send().await.expect("cancelled").cancel_requested);
+    google.open();
+
+    let run = service.ended(&run.name).await;
+    assert_eq!((run.state, google.count(&Method::PATCH)), (RunState::Cancelled, 0));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn old_request_ids_are_forgotten_by_themselves() {
+    let service = service_for(&[]).await;
+    sqlx::raw_sql(
+        "insert into mirror_request
+         select 'tester', n::text, '', gen_random_uuid(), false, now() - interval '25 hours' from generate_series(1, 2500) n;
+         insert into mirror_request values ('tester', 'new', '', gen_random_uuid(), false, now())",
+    )
+    .execute(&service.pool)
+    .await
+    .expect("inserted");
+    let worker = Worker::start(&service, &Google::start("cafe", &[]).await, settings());
+    service.database_says("select array_agg(request_id) = '{new}' from mirror_request").await;
+    worker.stop().await;
+}

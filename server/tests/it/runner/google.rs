@@ -1,0 +1,163 @@
+//! Google as a test plays it: one set of categories for every location, answers by script, and a gate that holds calls back.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::Request,
+    http::{Method, Response},
+};
+use category_mirror::gbp::{Client, Config, Credentials, Endpoint};
+use serde_json::{Value, json};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+};
+
+use crate::service::categories;
+
+/// As many permits as no test has calls.
+const OPEN: usize = 10_000;
+
+/// An answer other than the usual one.
+#[derive(Debug, Clone)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(&'static str, &'static str)>,
+    /// The categories of a success.
+    pub(super) categories: Option<Value>,
+}
+
+impl Answer {
+    pub(super) fn status(status: u16) -> Self {
+        Self { status, headers: vec![], categories: None }
+    }
+}
+
+/// The running server. It ends with the test's runtime.
+#[derive(Clone)]
+pub(super) struct Google(Arc<State>);
+
+struct State {
+    endpoint: String,
+    gate: Semaphore,
+    /// Calls that have arrived and are not answered, and the most there ever were.
+    busy: watch::Sender<(usize, usize)>,
+    rest: Mutex<Rest>,
+}
+
+struct Rest {
+    categories: Value,
+    scripts: HashMap<Method, VecDeque<Answer>>,
+    calls: Vec<Method>,
+}
+
+impl Google {
+    /// Starts one whose locations have `primary` and `additional`.
+    pub(super) async fn start(primary: &str, additional: &[&str]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
+        let rest = Rest { categories: categories(primary, additional), scripts: HashMap::new(), calls: Vec::new() };
+        let google = Self(Arc::new(State {
+            endpoint,
+            gate: Semaphore::new(OPEN),
+            busy: watch::Sender::new((0, 0)),
+            rest: Mutex::new(rest),
+        }));
+        let state = google.clone();
+        let app = Router::new().fallback(move |request| {
+            let state = state.clone();
+            async move { state.answer(request).await }
+        });
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        google
+    }
+
+    /// The service's client of it.
+    pub(super) fn client(&self) -> Client {
+        let endpoint = Endpoint::parse(&self.0.endpoint).expect("an endpoint");
+        let credentials = Credentials::access_token("test".to_owned()).expect("a token");
+        Client::new(Config { endpoint, token_url: None, credentials, timeout: Duration::from_secs(20) })
+            .expect("a client")
+    }
+
+    /// Answers the next calls of a method in this way.
+    pub(super) fn script(&self, method: Method, answers: impl IntoIterator<Item = Answer>) {
+        self.rest().scripts.entry(method).or_default().extend(answers);
+    }
+
+    /// Holds every call back from now on.
+    pub(super) fn close(&self) {
+        self.0.gate.forget_permits(OPEN);
+    }
+
+    /// Lets them through.
+    pub(super) fn open(&self) {
+        self.0.gate.add_permits(OPEN);
+    }
+
+    /// Waits until so many calls are held back.
+    pub(super) async fn holds(&self, calls: usize) {
+        self.0.busy.subscribe().wait_for(|(busy, _)| *busy == calls).await.expect("alive");
+    }
+
+    /// The most calls that were there at once.
+    pub(super) fn most(&self) -> usize {
+        self.0.busy.borrow().1
+    }
+
+    /// How often a method was called.
+    pub(super) fn count(&self, method: &Method) -> usize {
+        self.rest().calls.iter().filter(|call| *call == method).count()
+    }
+
+    fn rest(&self) -> MutexGuard<'_, Rest> {
+        self.0.rest.lock().expect("not poisoned")
+    }
+
+    async fn answer(&self, request: Request) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let body = to_bytes(body, usize::MAX).await.expect("a whole request");
+        self.rest().calls.push(parts.method.clone());
+        let _busy = Busy::new(self.0.clone());
+        let _through = self.0.gate.acquire().await.expect("never closed");
+
+        let mut rest = self.rest();
+        if parts.method == Method::PATCH {
+            let update: Value = serde_json::from_slice(&body).expect("JSON");
+            rest.categories = update["categories"].clone();
+        }
+        let scripted = rest.scripts.get_mut(&parts.method).and_then(VecDeque::pop_front);
+        let answer = scripted.unwrap_or(Answer::status(200));
+        let name = parts.uri.path().trim_start_matches("/v1/");
+        let categories = answer.categories.as_ref().unwrap_or(&rest.categories);
+        let body = if answer.status == 200 { json!({"name": name, "categories": categories}) } else { json!({}) };
+        let response = Response::builder().status(answer.status).header("content-type", "application/json");
+        let response = answer.headers.iter().fold(response, |response, (name, value)| response.header(*name, *value));
+        response.body(Body::from(body.to_string())).expect("a response")
+    }
+}
+
+/// Counts a call for as long as it is there: also one whose caller goes away.
+struct Busy(Arc<State>);
+
+impl Busy {
+    fn new(state: Arc<State>) -> Self {
+        state.busy.send_modify(|(busy, most)| {
+            *busy += 1;
+            *most = (*most).max(*busy);
+        });
+        Self(state)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.send_modify(|(busy, _)| *busy -= 1);
+    }
+}

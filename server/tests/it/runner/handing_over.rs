@@ -1,0 +1,141 @@
+//! Several workers on one database: they share work, and take over from each other.
+
+use std::time::Duration;
+
+use axum::http::Method;
+use category_mirror::runner::Settings;
+use category_mirror_client::RunState;
+
+use super::{Worker, google::Google, service_for, settings};
+
+#[tokio::test]
+async fn two_workers_share_what_a_third_process_accepts() {
+    let tenants = ["a", "b", "c", "d"];
+    let service = service_for(&tenants).await;
+    let googles = [Google::start("cafe", &[]).await, Google::start("cafe", &[]).await];
+    let two = Settings { concurrency: 2, ..settings() };
+    let workers = googles.each_ref().map(|google| {
+        google.close();
+        Worker::start(&service, google, two)
+    });
+    let mut runs = Vec::new();
+    for tenant in tenants {
+        runs.push(service.accepted(tenant).await);
+    }
+    for google in &googles {
+        google.holds(2).await;
+        google.open();
+    }
+    for run in &runs {
+        let run = service.ended(&run.name).await;
+        assert_eq!((run.state, run.attempt, run.handed_back_attempts), (RunState::Succeeded, 1, 0));
+    }
+    let writes: usize = googles.iter().map(|google| google.count(&Method::PATCH)).sum();
+    assert!((2..=4).contains(&writes), "{writes}");
+    for worker in workers {
+        worker.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_shutdown_lets_runs_finish_within_the_grace_period() {
+    let service = service_for(&["a", "b"]).await;
+    let google = Google::start("cafe", &[]).await;
+    google.close();
+    let worker = Worker::start(&service, &google, settings());
+    let run = service.accepted("a").await;
+    google.holds(1).await;
+    worker.stop.cancel();
+    let late = service.accepted("b").await;
+    google.open();
+    worker.stop().await;
+
+    assert_eq!(service.get(&run).await.state, RunState::Succeeded);
+    assert_eq!(service.get(&late).await.state, RunState::Queued, "nothing is begun any more");
+}
+
+#[tokio::test]
+async fn a_shutdown_hands_back_what_outlasts_the_grace_period() {
+    let service = service_for(&["a"]).await;
+    let google = Google::start("cafe", &[]).await;
+    google.close();
+    let worker = Worker::start(&service, &google, Settings { grace: Duration::from_millis(50), ..settings() });
+    let run = service.accepted("a").await;
+    google.holds(1).await;
+    worker.stop().await;
+
+    let handed_back = service.get(&run).await;
+    assert_eq!((handed_back.state, handed_back.attempt), (RunState::Queued, 0), "not the tenant's fault");
+    assert_eq!(handed_back.handed_back_attempts, 1);
+    google.open();
+    let next = Worker::start(&service, &google, settings());
+    let run = service.ended(&run.name).await;
+    assert_eq!((run.state, run.attempt, run.handed_back_attempts), (RunState::Succeeded, 1, 1));
+    next.stop().await;
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_lose_the_claim_that_is_under_way() {
+    let service = service_for(&["a"]).await;
+    let google = Google::start("cafe", &[]).await;
+    let run = service.accepted("a").await;
+    let mut lock = service.pool.begin().await.expect("begun");
+    sqlx::raw_sql("lock table run in share mode").execute(&mut *lock).await.expect("locked");
+    let worker = Worker::start(&service, &google, settings());
+    service
+        .database_says(
+            "select exists (select from pg_stat_activity where datname = current_database()
+                             and wait_event_type = 'Lock' and query like 'with due%')",
+        )
+        .await;
+    worker.stop.cancel();
+    // The worker hears of its stop before the database answers.
+    tokio::task::yield_now().await;
+    lock.rollback().await.expect("unlocked");
+    worker.stop().await;
+
+    assert_eq!(service.get(&run).await.state, RunState::Succeeded);
+}
+
+#[tokio::test]
+async fn d11_the_runs_of_a_worker_that_died_are_taken_over() {
+    let service = service_for(&["a"]).await;
+    let google = Google::start("cafe", &[]).await;
+    google.close();
+    let short = Settings { lease: Duration::from_millis(600), ..settings() };
+    let worker = Worker::start(&service, &google, short);
+    let run = service.accepted("a").await;
+    google.holds(1).await;
+    worker.kill().await;
+    google.holds(0).await;
+    google.open();
+
+    let heir = Worker::start(&service, &google, short);
+    let run = service.ended(&run.name).await;
+    assert_eq!((run.state, run.attempt, run.handed_back_attempts), (RunState::Succeeded, 1, 1));
+    assert_eq!(google.count(&Method::PATCH), 1);
+    heir.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_lost_its_run_writes_nothing() {
+    let service = service_for(&["a"]).await;
+    let google = Google::start("cafe", &[]).await;
+    google.close();
+    let worker = Worker::start(&service, &google, Settings { lease: Duration::from_millis(600), ..settings() });
+    let run = service.accepted("a").await;
+    google.holds(1).await;
+    // Somebody else holds it now, for good.
+    sqlx::raw_sql("update run set attempt = attempt + 1, lease_until = 'infinity'")
+        .execute(&service.pool)
+        .await
+        .expect("taken");
+    // Its heartbeat tells the worker, who hangs up.
+    google.holds(0).await;
+    google.open();
+    worker.stop().await;
+
+    assert_eq!(google.count(&Method::PATCH), 0);
+    let run = service.get(&run).await;
+    assert_eq!((run.state, run.attempt), (RunState::Running, 2));
+}

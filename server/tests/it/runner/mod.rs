@@ -1,0 +1,99 @@
+//! How runs are carried out, by workers that share a database and each have a Google that the test plays.
+
+mod ends;
+mod google;
+mod handing_over;
+
+use std::time::Duration;
+
+use category_mirror::{
+    runner::{Runner, Settings},
+    store::{self, Store},
+    wake::Wake,
+};
+use category_mirror_client::{Run, Strategy};
+use tokio::{task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use self::google::Google;
+use super::service::{self, Service, Setup};
+
+/// Nothing takes so long: what does is lost.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A service that carries nothing out, with tenants `tenants` that want `cafe` and `bakery`.
+async fn service_for(tenants: &[&str]) -> Service {
+    let idle = Settings { concurrency: 0, ..Setup::default().runner };
+    let service = service::start_with(Setup { runner: idle, ..Setup::default() }).await;
+    service.categories(&[("cafe", "gcid:cafe"), ("bakery", "gcid:bakery")]).await;
+    for tenant in tenants {
+        service.tenant(tenant, &format!("at-{tenant}")).await;
+        service.set(tenant, &["cafe", "bakery"]).await;
+    }
+    service
+}
+
+/// A process beside the service, that carries runs out.
+struct Worker {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+fn settings() -> Settings {
+    Setup::default().runner
+}
+
+impl Worker {
+    fn start(service: &Service, google: &Google, settings: Settings) -> Self {
+        let stop = CancellationToken::new();
+        let pool = store::connect(service.database().options(), 5);
+        let wake = Wake::start(pool.clone(), stop.clone());
+        let runner = Runner::new(Store::new(pool), google.client(), wake, Setup::default().flags, settings);
+        Self { task: tokio::spawn(runner.run(stop.clone())), stop }
+    }
+
+    /// Stops it in good order.
+    async fn stop(self) {
+        self.stop.cancel();
+        timeout(PATIENCE, self.task).await.expect("in time").expect("stopped");
+    }
+
+    /// Ends it as a crash would: nothing is handed back.
+    async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.expect_err("aborted").is_cancelled());
+        self.stop.cancel();
+    }
+}
+
+impl Service {
+    async fn accepted(&self, tenant: &str) -> Run {
+        let mirrored = self.client.mirror(tenant, Strategy::PlatformToGbp).send().await;
+        mirrored.expect("accepted").run
+    }
+
+    async fn get(&self, run: &Run) -> Run {
+        self.client.get_run(&run.name).send().await.expect("the run")
+    }
+
+    /// Waits for a snapshot.
+    async fn until(&self, run: &Run, is_it: impl Fn(&Run) -> bool) -> Run {
+        let mut snapshots = self.client.watch_run(&run.name).send();
+        let wait = async {
+            loop {
+                let run = snapshots.next().await.expect("a snapshot").expect("a snapshot");
+                if is_it(&run) {
+                    return run;
+                }
+            }
+        };
+        timeout(PATIENCE, wait).await.expect("in time")
+    }
+
+    /// Asks the database again and again until it says yes.
+    async fn database_says(&self, question: &'static str) {
+        let asking =
+            async { while !sqlx::query_scalar::<_, bool>(question).fetch_one(&self.pool).await.expect("asked") {} };
+        timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("never true: {question}"));
+    }
+}
