@@ -167,13 +167,14 @@ async fn old_request_ids_are_forgotten_by_themselves() {
     let service = service_for(&[]).await;
     sqlx::raw_sql(
         "insert into mirror_request
-         select 'tester', n::text, '', gen_random_uuid(), false, now() - interval '25 hours' from generate_series(1, 2500) n;
-         insert into mirror_request values ('tester', 'new', '', gen_random_uuid(), false, now())",
+         select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), false, now() - interval '25 hours'
+           from generate_series(1, 2500);
+         insert into mirror_request values (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), true, now())",
     )
     .execute(&service.pool)
     .await
     .expect("inserted");
     let worker = Worker::start(&service, &Google::start("cafe", &[]).await, settings());
-    service.database_says("select array_agg(request_id) = '{new}' from mirror_request").await;
+    service.database_says("select array_agg(joined) = '{true}' from mirror_request").await;
     worker.stop().await;
 }
