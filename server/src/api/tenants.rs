@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 
 use super::{convert, request, status::status};
 use crate::{
-    app::{App, PageRequest},
+    app::{App, PageRequest, check_set},
     domain::{AccountId, LocationId, OrganizationId, Slug, Tenant, TenantId},
     error::{Error, Violations},
     store::TenantChange,
@@ -196,12 +196,13 @@ fn categories(message: proto::SetTenantCategoriesRequest) -> Result<(TenantId, S
         return violations.finish_with(None);
     };
     let primary = request::required(v, "categories.primary", &set.primary, Slug::parse);
-    let mut additional = Vec::new();
+    let mut slugs = vec![primary.clone()];
     for (n, text) in set.additional.iter().enumerate() {
-        additional.extend(request::required(v, &format!("categories.additional[{n}]"), text, Slug::parse));
+        slugs.push(request::required(v, &format!("categories.additional[{n}]"), text, Slug::parse));
     }
+    check_set(v, &slugs);
     let (tenant, primary) = violations.finish_with(tenant.zip(primary))?;
-    Ok((tenant, primary, additional))
+    Ok((tenant, primary, slugs.into_iter().skip(1).flatten().collect()))
 }
 
 fn region_code(text: &str) -> Result<String, &'static str> {

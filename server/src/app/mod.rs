@@ -12,6 +12,7 @@ mod trigger;
 pub use flags::{Flag, Flags};
 pub use page::{Page, PageRequest};
 pub use runs::RunName;
+pub use tenants::check_set;
 pub use trigger::{MirrorRequest, Mirrored};
 
 use crate::{

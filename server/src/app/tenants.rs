@@ -75,10 +75,10 @@ impl App {
         self.store.tenant_categories(tenant).await
     }
 
-    /// Replaces a tenant's categories on the platform.
+    /// Replaces a tenant's categories on the platform; [`check_set`] has nothing against them.
     ///
     /// # Errors
-    /// [`Error::FeatureDisabled`], [`Error::NotFound`], [`Error::Invalid`] for a set that is none or has unknown categories, or the
+    /// [`Error::FeatureDisabled`], [`Error::NotFound`], [`Error::Invalid`] for categories that the platform does not know, or the
     /// database's. Nothing is changed then.
     pub async fn set_tenant_categories(
         &self,
@@ -90,7 +90,6 @@ impl App {
         self.flags.require(Flag::TenantPlatformCategory)?;
         visible(caller, tenant)?;
         let slugs: Vec<Slug> = std::iter::once(primary).chain(additional).collect();
-        check_set(&slugs)?;
         let unknown = self.store.set_tenant_categories(None, tenant, &slugs).await?;
         let mut violations = Violations::default();
         for slug in unknown {
@@ -102,20 +101,22 @@ impl App {
     }
 }
 
-fn check_set(slugs: &[Slug]) -> Result<(), Error> {
-    let mut violations = Violations::default();
+/// Notes what keeps categories from being a tenant's set: too many, or one of them twice. The primary one comes first; `None` is one whose
+/// slug is a violation already.
+pub fn check_set(violations: &mut Violations, slugs: &[Option<Slug>]) {
     let additional = slugs.len().saturating_sub(1);
     if additional > MAX_ADDITIONAL {
-        violations
-            .add("categories.additional", format!("has {additional} categories, at most {MAX_ADDITIONAL} are allowed"));
+        let description = format!("has {additional} categories, at most {MAX_ADDITIONAL} are allowed");
+        violations.add("categories.additional", description);
     }
     let mut seen = BTreeSet::new();
     for (position, slug) in slugs.iter().enumerate() {
-        if !seen.insert(slug) {
+        if let Some(slug) = slug
+            && !seen.insert(slug)
+        {
             violations.add(&field(position), format!("`{slug}` is there more than once"));
         }
     }
-    violations.finish()
 }
 
 /// The field of the category at a position, the primary one first.

@@ -166,7 +166,8 @@ impl Embedded {
         match options.connect().await {
             Ok(connection) => connection.close().await,
             Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(NO_SUCH_DATABASE) => {
-                let mut connection = options.database("postgres").connect().await?;
+                // A new database takes as long as the disk does: that is no slow statement to warn of.
+                let mut connection = options.database("postgres").disable_statement_logging().connect().await?;
                 sqlx::raw_sql("create database category_mirror").execute(&mut connection).await?;
                 connection.close().await
             }
