@@ -21,7 +21,7 @@ pub struct DatabaseArgs {
     /// Folder of PostgreSQL's binaries for the embedded one; else the newest that is installed
     #[arg(long, env = "PG_BIN_DIR", value_name = "DIR")]
     pub pg_bin_dir: Option<PathBuf>,
-    /// Connections to the database at once
+    /// Connections that calls and runs share; seven more accept runs and listen for wake-ups
     #[arg(long, env = "DATABASE_CONNECTIONS", value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub database_connections: u32,
 }

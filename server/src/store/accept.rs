@@ -107,7 +107,6 @@ impl Store {
             "delete from mirror_request
               where ctid = any (array(select ctid from mirror_request
                                        where created_at < coalesce($1, now()) - interval '24 hours'
-                                       order by created_at
                                        limit $2
                                          for update skip locked))",
         )

@@ -12,7 +12,7 @@ use category_mirror::{
 use category_mirror_client::{Code, Items, Run, RunState, Strategy};
 use category_mirror_proto::v1::{
     StreamRunUpdatesRequest, StreamRunUpdatesResponse, category_mirror_service_client::CategoryMirrorServiceClient,
-    stream_run_updates_response::Update,
+    run, stream_run_updates_response::Update,
 };
 use chrono::{TimeDelta, Utc};
 use tokio::time::timeout;
@@ -314,17 +314,12 @@ async fn a_quiet_stream_says_that_it_is_alive_and_looks_for_itself() {
     let name = stage.accepted("a").await;
     let claimed = stage.claimed().await;
     stage.finish(&claimed).await;
-    let mut last = None;
-    while last != Some(v1_succeeded()) {
-        if let Update::Run(run) = update(&mut stream).await {
-            assert_eq!(run.name, name);
-            last = Some(run.state);
-        }
-    }
-}
-
-fn v1_succeeded() -> i32 {
-    category_mirror_proto::v1::run::State::Succeeded as i32
+    let is_over = |update: &Update| match update {
+        Update::Run(run) => run.name == name && run.state == i32::from(run::State::Succeeded),
+        Update::Heartbeat(_) => false,
+    };
+    let wait = async { while !is_over(&update(&mut stream).await) {} };
+    timeout(PATIENCE, wait).await.expect("found without a hint");
 }
 
 #[tokio::test]

@@ -168,7 +168,7 @@ async fn old_request_ids_are_forgotten_by_themselves() {
     sqlx::raw_sql(
         "insert into mirror_request
          select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), false, now() - interval '25 hours'
-           from generate_series(1, 2500);
+           from generate_series(1, 25000);
          insert into mirror_request values (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), true, now())",
     )
     .execute(&service.pool)

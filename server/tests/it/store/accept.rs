@@ -1,12 +1,15 @@
 //! Accepting runs: joins, conflicts, request ids, and what happens at the same time.
 
+use std::collections::{BTreeSet, HashMap};
+
 use category_mirror::{
-    domain::{RunResult, Tenant},
+    domain::{RunId, RunResult, Tenant},
     error::Error,
-    store::{NewRun, Progress},
+    store::{Acceptor, NewRun, Progress},
 };
 use futures::future::join_all;
 use sqlx::Row;
+use tokio_util::sync::CancellationToken;
 
 use super::{DRY, REAL, at, held, id, new_run, shape, store_with, tenant};
 
@@ -157,4 +160,81 @@ async fn old_request_ids_are_forgotten_in_batches() {
     assert_eq!(left, 1);
     let again = store.accept(at(DAY + 10), &request("a", REAL, "r3")).await;
     assert_eq!(shape(&again).map(|shape| shape.2), Ok(false), "the youngest is the one that is left");
+}
+
+#[tokio::test]
+async fn a_group_is_answered_as_each_would_be_alone() {
+    let store = store_with(&["new", "live", "other", "told", "reused"]).await;
+    let homeless = Tenant { account: None, location: None, ..tenant("homeless") };
+    store.insert_tenant(at(0), &homeless).await.expect("a tenant");
+    let live = store.accepted(0, "live").await.id;
+    store.accepted(0, "other").await;
+    let first = request("told", REAL, "r1");
+    store.accept(at(0), &first).await.expect("accepted");
+    store.accept(at(0), &request("reused", REAL, "r2")).await.expect("accepted");
+
+    let new = request("new", DRY, "r3");
+    let group = [
+        new.clone(),
+        request("live", REAL, "r4"),
+        request("other", DRY, "r5"),
+        request("told", REAL, "r1"),
+        request("reused", DRY, "r2"),
+        request("homeless", REAL, "r6"),
+        request("nobody", REAL, "r7"),
+    ];
+    let expected = [
+        Ok((new.id, false, true)),
+        Ok((live, true, false)),
+        Err("RUN_IN_PROGRESS"),
+        Ok((first.id, false, false)),
+        Err("REQUEST_ID_REUSED"),
+        Err("NO_LOCATION"),
+        Err("TENANT_NOT_FOUND"),
+    ];
+    let answers = store.accept_all(at(1), &group).await.expect("answered");
+    let answers: Vec<_> = answers.into_iter().map(|answer| answer.expect("nobody is in the way")).collect();
+    assert_eq!(answers.iter().map(shape).collect::<Vec<_>>(), expected);
+    let stored = store.get(new.id).await;
+    assert_eq!(answers[0].as_ref().map(|accepted| &accepted.run).expect("accepted"), &stored, "as the table has it");
+
+    // Each again, alone: what was answered is repeated, what was refused left its id free.
+    for (one, expected) in group.iter().zip(expected) {
+        let expected = expected.map(|(run, joined, _)| (run, joined, false));
+        assert_eq!(shape(&store.accept(at(2), one).await), expected);
+    }
+    assert_eq!(store.accept_all(at(2), &[]).await.expect("answered").len(), 0);
+}
+
+#[tokio::test]
+async fn callers_at_once_share_commits_and_every_one_gets_an_answer_of_its_own() {
+    let store = store_with(&["a", "b", "c"]).await;
+    let stop = CancellationToken::new();
+    let acceptor = Acceptor::start(&store.store, &stop);
+    // 90 callers: three tenants, each request id three times, and some who go the way of a single run at the same time.
+    let calls = (0..90).map(|n| {
+        let (store, acceptor) = (store.store.clone(), acceptor.clone());
+        let new = request(["a", "b", "c"][n % 3], REAL, &format!("r{}", n % 30));
+        async move {
+            let id = new.request_id.clone().expect("given");
+            let accepted = if n % 9 == 8 { store.accept(None, &new).await } else { acceptor.accept(new).await };
+            (id, accepted.expect("accepted"))
+        }
+    });
+    let answers = join_all(calls).await;
+    let mut by_request = HashMap::new();
+    for (id, answer) in &answers {
+        let first = by_request.entry(id).or_insert(answer);
+        assert_eq!((first.run.id, first.joined), (answer.run.id, answer.joined), "one answer to {id}");
+    }
+    let created: Vec<_> =
+        answers.iter().filter(|(_, answer)| answer.created).map(|(_, answer)| answer.run.id).collect();
+    assert_eq!(created.len(), 3, "one live run a tenant");
+    let stored: Vec<RunId> =
+        sqlx::query_scalar("select id from run order by id").fetch_all(&store.pool).await.expect("read");
+    assert_eq!(created.iter().collect::<BTreeSet<_>>(), stored.iter().collect());
+
+    stop.cancel();
+    // A committer that is gone answers nobody; it says so.
+    while !matches!(acceptor.accept(new_run("a", REAL)).await, Err(Error::Draining)) {}
 }

@@ -26,7 +26,7 @@ pub(super) fn few_cases(cases: u32) -> ProptestConfig {
 #[derive(Debug, Clone)]
 enum Step {
     Wait { seconds: i64 },
-    Accept { tenant: usize, dry_run: bool },
+    Accept { tenant: usize, dry_run: bool, in_a_group: bool },
     Cancel { tenant: usize },
     Claim { worker: usize, limit: i64 },
     Heartbeat { worker: usize },
@@ -42,7 +42,8 @@ fn step() -> impl Strategy<Value = Step> {
     let claim = any::<prop::sample::Index>;
     prop_oneof![
         3 => (0..40_i64).prop_map(|seconds| Step::Wait { seconds }),
-        3 => (0..TENANTS.len(), any::<bool>()).prop_map(|(tenant, dry_run)| Step::Accept { tenant, dry_run }),
+        3 => (0..TENANTS.len(), any::<bool>(), any::<bool>())
+            .prop_map(|(tenant, dry_run, in_a_group)| Step::Accept { tenant, dry_run, in_a_group }),
         1 => (0..TENANTS.len()).prop_map(|tenant| Step::Cancel { tenant }),
         4 => (worker(), 0..3_i64).prop_map(|(worker, limit)| Step::Claim { worker, limit }),
         2 => worker().prop_map(|worker| Step::Heartbeat { worker }),
@@ -83,7 +84,7 @@ impl World {
         let now = self.now;
         match step {
             Step::Wait { seconds } => self.now += seconds,
-            Step::Accept { tenant, dry_run } => self.accept(*tenant, *dry_run, store).await,
+            Step::Accept { tenant, dry_run, in_a_group } => self.accept(*tenant, *dry_run, *in_a_group, store).await,
             Step::Cancel { tenant } => {
                 let Some((id, run)) = self.live(*tenant) else { return };
                 if run.state == "queued" {
@@ -172,10 +173,15 @@ impl World {
         (!claims.is_empty()).then(|| *claim.get(claims))
     }
 
-    async fn accept(&mut self, tenant: usize, dry_run: bool, store: &TestStore) {
+    async fn accept(&mut self, tenant: usize, dry_run: bool, in_a_group: bool, store: &TestStore) {
         let now = self.now;
         let new = new_run(TENANTS[tenant], dry_run);
-        let accepted = store.accept(at(now), &new).await;
+        let accepted = if in_a_group {
+            let mut answers = store.accept_all(at(now), std::slice::from_ref(&new)).await.expect("accepted");
+            answers.pop().flatten().expect("an answer, for nobody is in the way")
+        } else {
+            store.accept(at(now), &new).await
+        };
         match self.live(tenant) {
             None => {
                 assert!(accepted.expect("accepted").created);

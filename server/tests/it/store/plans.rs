@@ -32,6 +32,12 @@ async fn what_runs_often_goes_by_an_index() {
     // is the worst that a statement comes to; where filters are optional, PostgreSQL plans for the values.
     for (piece, parameters, index, mode) in [
         ("with due as", "null, 10, '30s'", "run_due", "generic"),
+        (
+            "with wanted as",
+            "null, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}'",
+            "run_one_live_a_tenant",
+            "hot",
+        ),
         ("with expired as", "null, 10, 20, '{}'", "run_lease", "generic"),
         ("select extract(epoch from min(due_at)", "null", "run_due", "generic"),
         ("delete from mirror_request", "null, 1000", "mirror_request_by_age", "generic"),
@@ -59,7 +65,11 @@ async fn what_runs_often_goes_by_an_index() {
 }
 
 async fn plan(connection: &mut PgConnection, sql: &str, parameters: &str, mode: &str) -> String {
-    let prepare = format!("set plan_cache_mode = force_{mode}_plan; deallocate all; prepare it as {sql}");
+    // As the store's hot connections are set.
+    let (plans, seqscan) = if mode == "hot" { ("generic", "off") } else { (mode, "on") };
+    let prepare = format!(
+        "set plan_cache_mode = force_{plans}_plan; set enable_seqscan = {seqscan}; deallocate all; prepare it as {sql}"
+    );
     connection.execute(sqlx::raw_sql(AssertSqlSafe(prepare))).await.expect("prepared");
     let explain = sqlx::raw_sql(AssertSqlSafe(format!("explain (costs off) execute it ({parameters})")));
     let lines = connection.fetch_all(explain).await.expect("explained");
