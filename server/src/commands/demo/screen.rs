@@ -1,7 +1,7 @@
 //! What the demo shows: in colour and with moving lines on a terminal, as plain lines everywhere else.
 
 use std::{
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Write},
     time::Duration,
 };
 
@@ -37,21 +37,22 @@ impl Screen {
         Self { is_terminal, in_colour: is_terminal && std::env::var_os("NO_COLOR").is_none() }
     }
 
-    /// A line.
+    /// A line. Where nobody reads on, as with `| head`, the demo goes on unseen: it has things to stop and to remove.
     pub(super) fn say(&self, text: &str) {
-        println!("{text}");
+        let _ = writeln!(io::stdout(), "{text}");
     }
 
     /// A heading, with a line of space before it.
     pub(super) fn heading(&self, text: &str) {
-        println!("\n{}", self.paint(Style::new().bold(), text));
+        self.say("");
+        self.say(&self.paint(Style::new().bold(), text));
     }
 
     /// A store's name, and what was found about it, each line coloured by its first character.
     pub(super) fn block(&self, name: &str, text: &str) {
-        println!("{}", self.paint(Style::new().bold(), name));
+        self.say(&self.paint(Style::new().bold(), name));
         for line in text.lines() {
-            println!("  {}", self.paint(style_of(line), line));
+            self.say(&format!("  {}", self.paint(style_of(line), line)));
         }
     }
 
@@ -93,7 +94,7 @@ impl Line<'_> {
         match &self.bar {
             Some(bar) if run.is_terminal() => bar.finish_with_message(painted),
             Some(bar) => bar.set_message(painted),
-            None => println!("  {:28} {painted}", self.name),
+            None => self.screen.say(&format!("  {:28} {painted}", self.name)),
         }
         self.shown = text;
     }

@@ -119,3 +119,17 @@ fn interrupted_at_its_very_beginning_it_leaves_nothing_behind() {
     assert_eq!(child.wait().expect("ended").code(), Some(130));
     assert_nothing_is_left(folder.path());
 }
+
+#[test]
+fn it_ends_well_when_nobody_reads_on() {
+    let (mut command, folder) = demo(&[]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
+    // As with `| head -n 1`.
+    let mut first = BufReader::new(child.stdout.take().expect("piped")).lines();
+    first.next().expect("it says what it starts").expect("text");
+    drop(first);
+
+    let output = child.wait_with_output().expect("ended");
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+    assert_nothing_is_left(folder.path());
+}
