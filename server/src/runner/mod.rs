@@ -33,6 +33,8 @@ use crate::{
 
 /// The longest wait between looks at the queue: what a lost hint costs.
 const POLL: Duration = Duration::from_secs(1);
+/// The shortest one: a due run that somebody holds locked must not be looked at without pause.
+const BREATH: Duration = Duration::from_millis(10);
 /// The wait after a look that the database refused.
 const DATABASE_RETRY: Duration = Duration::from_secs(1);
 
@@ -150,7 +152,7 @@ impl Runner {
             Err(error) => Err(error),
         };
         match due {
-            Ok(due) => Next::Work(due.unwrap_or(POLL).min(POLL)),
+            Ok(due) => Next::Work(due.unwrap_or(POLL).clamp(BREATH, POLL)),
             Err(error) => {
                 tracing::warn!(error = %cause(&error), "cannot look at the queue");
                 Next::Database

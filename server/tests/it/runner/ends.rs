@@ -3,16 +3,22 @@
 use std::time::Duration;
 
 use axum::http::Method;
-use category_mirror::{domain::Backoff, runner::Settings};
+use category_mirror::{
+    domain::{self, Backoff, RunId, RunKind, TenantId},
+    runner::{Runner, Settings},
+    store::{NewRun, Store},
+    wake::Wake,
+};
 use category_mirror_client::{Run, RunState};
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Worker,
     google::{Answer, Google},
     service_for, settings,
 };
-use crate::service::categories;
+use crate::service::{Setup, categories};
 
 fn slow_backoff() -> Settings {
     let minute = Duration::from_secs(60);
@@ -160,6 +166,47 @@ async fn a_run_is_cancelled_before_it_writes() {
     let run = service.ended(&run.name).await;
     assert_eq!((run.state, google.count(&Method::PATCH)), (RunState::Cancelled, 0));
     worker.stop().await;
+}
+
+#[tokio::test]
+async fn the_cooldown_ends_at_its_time_and_dry_runs_do_not_know_it() {
+    let service = service_for(&["a"]).await;
+    let google = Google::start("cafe", &["bakery"]).await;
+    let stop = CancellationToken::new();
+    let store = Store::new(service.pool.clone());
+    let wake = Wake::start(service.pool.clone(), stop.clone());
+    let minute = Settings { cooldown: Duration::from_secs(60), ..settings() };
+    let mut runner = Runner::new(store.clone(), google.client(), wake, Setup::default().flags, minute);
+    let begin = Utc::now();
+    for (seconds, dry_run, expected) in [
+        (0, false, Ok(())),
+        (59, false, Err("COOLDOWN")),
+        (59, true, Ok(())),
+        // The dry run has begun no cooldown, and neither has the run that was skipped.
+        (60, false, Ok(())),
+        (119, false, Err("COOLDOWN")),
+    ] {
+        let now = Some(begin + TimeDelta::seconds(seconds));
+        let kind = RunKind { strategy: domain::Strategy::PlatformToGbp, dry_run };
+        let tenant = TenantId::parse("a").expect("an id");
+        let new = NewRun {
+            id: RunId::now_v7(),
+            tenant,
+            kind,
+            caller: "tester".to_owned(),
+            request_id: None,
+            max_attempts: 5,
+        };
+        store.accept(now, &new).await.expect("accepted");
+        assert_eq!(runner.tick(now).await.expect("carried out"), 1);
+        let run = store.run(new.id).await.expect("read").expect("there");
+        let shown = match run.state {
+            domain::RunState::Succeeded => Ok(()),
+            _ => Err(run.reason.as_deref().expect("a reason")),
+        };
+        assert_eq!(shown, expected, "after {seconds} s");
+    }
+    stop.cancel();
 }
 
 #[tokio::test]

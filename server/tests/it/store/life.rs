@@ -218,7 +218,7 @@ impl World {
         assert_eq!(claimed.iter().map(|claimed| claimed.run.id).collect::<Vec<_>>(), due);
         for claimed in claimed {
             let run = self.runs.get_mut(&claimed.run.id).expect("known");
-            (run.state, run.lease) = ("running".to_owned(), Some(now + LEASE_SECONDS));
+            (run.state, run.lease, run.due) = ("running".to_owned(), Some(now + LEASE_SECONDS), 0);
             run.attempt += 1;
             run.revision += 1;
             assert_eq!(claimed.fence, run.attempt);
@@ -247,7 +247,7 @@ impl World {
     async fn check(&self, before: &BTreeMap<RunId, Life>, store: &TestStore) {
         let rows = sqlx::query(
             "select id, tenant_id, dry_run, state, attempt, handed_back, revision, cancel_requested,
-                    intent is not null as intent, extract(epoch from due_at - $1)::bigint as due,
+                    intent is not null as intent, case when state = 'queued' then extract(epoch from due_at - $1)::bigint else 0 end as due,
                     extract(epoch from lease_until - $1)::bigint as lease, extract(epoch from ended_at - $1)::bigint as ended
                from run",
         );

@@ -11,7 +11,7 @@ pub(super) struct Life {
     pub(super) attempt: i32,
     pub(super) handed_back: i32,
     pub(super) revision: i64,
-    /// Without meaning unless queued.
+    /// 0 unless queued: then it has no meaning.
     pub(super) due: i64,
     pub(super) lease: Option<i64>,
     pub(super) ended: Option<i64>,
@@ -54,7 +54,7 @@ impl Life {
 
     /// Is over.
     pub(super) fn end(&mut self, state: &str, now: i64) {
-        (self.state, self.ended, self.lease) = (state.to_owned(), Some(now), None);
+        (self.state, self.ended, self.lease, self.due) = (state.to_owned(), Some(now), None, 0);
         self.revision += 1;
     }
 }
