@@ -138,7 +138,10 @@ impl Attempt {
             Retry::After(wait) => Some(wait),
         };
         if self.run.attempt >= self.run.max_attempts {
-            return self.finish(RunResult::Failed(failure.exhausted(self.run.attempt))).await;
+            let failure = failure.exhausted(self.run.attempt);
+            return self
+                .finish(RunResult::Failed(if self.progress.intent.is_some() { unsettled(failure) } else { failure }))
+                .await;
         }
         if self.claim.cancelled.is_cancelled() && self.progress.intent.is_none() {
             return self.finish(RunResult::Cancelled).await;
@@ -200,6 +203,12 @@ impl Attempt {
 async fn caught<T>(work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
     let panicked = |_| Err(Stop::Interrupted(Error::Internal("an attempt panicked".into())));
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(panicked)
+}
+
+/// Whoever reads of the end has to know that the location may not be as it was.
+fn unsettled(mut failure: Failure) -> Failure {
+    failure.message.push_str("; whether its last write took effect is not known, the next run will see");
+    failure.with("write_outcome", "unknown")
 }
 
 /// A defect of ours may meet the next attempt too: it counts, so that it comes to an end.

@@ -117,6 +117,22 @@ async fn a_write_whose_answer_is_lost_is_settled_by_the_next_attempt() {
 }
 
 #[tokio::test]
+async fn d14_a_run_that_ends_without_knowing_what_became_of_its_write_says_so() {
+    let service = service_for(&["a"]).await;
+    let google = Google::start("cafe", &[]).await;
+    google.script(Method::PATCH, [Answer::status(502)]);
+    google.script(Method::GET, std::iter::once(200).chain([503; 5]).map(Answer::status).collect::<Vec<_>>());
+    let worker = Worker::start(&service, &google, settings());
+    let run = service.ended(&service.accepted("a").await.name).await;
+
+    assert_eq!((run.state, run.reason.as_deref(), run.attempt), (RunState::Failed, Some("ATTEMPTS_EXHAUSTED"), 5));
+    let error = run.error.expect("an error");
+    assert_eq!(error.metadata["write_outcome"], "unknown");
+    assert!(error.message.contains("whether its last write took effect is not known"), "{}", error.message);
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn d6_a_location_that_is_not_what_was_written_fails_the_run() {
     let service = service_for(&["a"]).await;
     let google = Google::start("cafe", &[]).await;
