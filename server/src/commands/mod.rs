@@ -80,7 +80,9 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
     cli.log.start(match cli.command {
         // What becomes of the runs is what the demo shows itself, and how slow this machine's disk is does not matter to it.
         Command::Demo(_) => "warn,category_mirror::runner=off,sqlx=error",
-        Command::Token(_) | Command::Bench(_) => "warn",
+        Command::Token(_) => "warn",
+        // Filling a database is slow on purpose.
+        Command::Bench(_) => "error",
         _ => "info",
     })?;
     match cli.command {
