@@ -11,7 +11,7 @@ pub type TokenFuture<'a> = Pin<Box<dyn Future<Output = Result<String, Box<dyn Er
 ///
 /// ```
 /// # use category_mirror_client::Client;
-/// # async fn fetch() -> Result<String, std::io::Error> { unimplemented!() }
+/// # async fn fetch() -> Result<String, std::io::Error> { Ok(String::new()) }
 /// let fixed = Client::builder("https://mirror.example.com").token("eyJ…");
 /// let renewed = Client::builder("https://mirror.example.com").token(|| async { Ok(fetch().await?) });
 /// ```

@@ -5,6 +5,7 @@ mod database;
 mod demo;
 mod emulator;
 mod migrate;
+mod scratch;
 mod serve;
 mod signals;
 mod token;

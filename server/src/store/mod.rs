@@ -57,12 +57,6 @@ impl Store {
         Self { pool, hot }
     }
 
-    /// The pool, for those that hold a connection of their own for life.
-    #[must_use]
-    pub fn pool(&self) -> &PgPool {
-        &self.pool
-    }
-
     /// Closes every connection.
     pub async fn close(&self) {
         self.hot.close().await;

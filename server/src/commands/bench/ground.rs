@@ -1,6 +1,6 @@
 //! What the benchmarks run on: a durable PostgreSQL of their own, and a server over it.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use category_mirror_client::Client;
 use sqlx::PgPool;
@@ -10,21 +10,20 @@ use tokio_util::sync::CancellationToken;
 use super::pgbench::Pgbench;
 use crate::{
     app::Flags,
-    auth::{Grant, Signer, Verifier},
-    commands::{CommandError, database::postgres_error},
+    commands::{CommandError, scratch::Scratch},
     config::BenchArgs,
-    domain::{Backoff, MAX_ADDITIONAL, Role},
+    domain::{Backoff, MAX_ADDITIONAL},
     gbp::{self, Credentials, Endpoint},
-    postgres::{Embedded, Options},
     runner::Settings,
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
-    store::{self, migrations},
+    store,
 };
 
 /// Tenants to accept runs for. More than any window can use up.
 pub(super) const TENANTS: u64 = 200_000;
 /// Connections of the client: one HTTP/2 connection is one task on either side.
 const CONNECTIONS: usize = 4;
+const DATABASE_CONNECTIONS: u32 = 20;
 
 /// A PostgreSQL with tenants, and a server that carries nothing out.
 pub(super) struct Ground {
@@ -34,31 +33,21 @@ pub(super) struct Ground {
     pub(super) clients: Arc<[Client]>,
     /// The gRPC address.
     pub(super) address: SocketAddr,
-    folder: PathBuf,
-    postgres: Embedded,
+    scratch: Scratch,
     stop: CancellationToken,
     service: JoinHandle<Result<(), tonic::transport::Error>>,
 }
 
 impl Ground {
     pub(super) async fn open(args: &BenchArgs) -> Result<Self, CommandError> {
-        let folder = std::env::temp_dir().join(format!("category-mirror-bench-{}", uuid::Uuid::now_v7().simple()));
-        let mut options = Options::new(&folder);
-        options.bin_dir.clone_from(&args.pg_bin_dir);
-        let postgres = Embedded::start(options).await.map_err(postgres_error)?;
-        let pool = store::connect(postgres.connect_options(), 20);
-        migrations::migrate(&pool).await.map_err(|error| CommandError::failed("cannot make the schema", error))?;
+        let scratch = Scratch::open("bench", args.pg_bin_dir.as_deref(), DATABASE_CONNECTIONS).await?;
+        let pool = scratch.pool.clone();
         let failed = |error: sqlx::Error| CommandError::failed("cannot make tenants", error);
         store::fill(&pool, TENANTS).await.map_err(failed)?;
 
         let listeners = Listeners { grpc: bind().await?, admin: bind().await? };
         let address = listeners.grpc.local_addr().map_err(|error| CommandError::failed("cannot listen", error))?;
-        let key = |error| CommandError::failed("development key", error);
-        let verifier = Verifier::development(&folder).map_err(key)?;
-        let grant =
-            Grant { subject: "bench".to_owned(), role: Role::Admin, tenants: None, ttl: Duration::from_secs(86_400) };
-        let token =
-            Signer::development(&folder).and_then(|signer| signer.sign(&grant, chrono::Utc::now())).map_err(key)?;
+        let (verifier, token) = scratch.key("bench")?;
         let config = Config {
             pool: pool.clone(),
             gbp: nowhere()?,
@@ -82,11 +71,11 @@ impl Ground {
         let clients: Result<Arc<[Client]>, _> = (0..CONNECTIONS).map(client).collect();
         let clients = clients.map_err(|error| CommandError::failed("client", error))?;
         let pgbench = Pgbench {
-            program: postgres.program("pgbench"),
-            options: postgres.connect_options(),
-            folder: folder.clone(),
+            program: scratch.postgres.program("pgbench"),
+            options: scratch.postgres.connect_options(),
+            folder: scratch.folder().to_owned(),
         };
-        Ok(Self { pool, pgbench, clients, address, folder, postgres, stop, service })
+        Ok(Self { pool, pgbench, clients, address, scratch, stop, service })
     }
 
     /// Forgets every run: each window begins with an empty queue.
@@ -97,8 +86,7 @@ impl Ground {
     pub(super) async fn close(self) {
         self.stop.cancel();
         let _ = self.service.await;
-        self.postgres.stop().await;
-        let _ = tokio::fs::remove_dir_all(&self.folder).await;
+        self.scratch.close().await;
     }
 }
 

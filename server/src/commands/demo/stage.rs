@@ -1,6 +1,6 @@
 //! What the demo plays on: the real service, with a PostgreSQL and an emulator of its own, in a folder that is gone afterwards.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use category_mirror_client::Client;
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -9,19 +9,15 @@ use tokio_util::sync::CancellationToken;
 use super::{sample, screen::Screen};
 use crate::{
     app::Flags,
-    auth::{Grant, Signer, Verifier},
-    commands::{CommandError, database::postgres_error, emulator::RunningEmulator},
+    commands::{CommandError, emulator::RunningEmulator, scratch::Scratch},
     config::DemoArgs,
-    domain::{Backoff, MAX_ADDITIONAL, Role},
+    domain::{Backoff, MAX_ADDITIONAL},
     gbp::{self, Credentials, Endpoint},
-    postgres::{Embedded, Options},
     runner::Settings,
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
-    store::{self, migrations},
 };
 
 const CONNECTIONS: u32 = 10;
-const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// The running service and a client of it.
 pub(super) struct Stage {
@@ -30,8 +26,7 @@ pub(super) struct Stage {
     grpc: SocketAddr,
     admin: SocketAddr,
     token: String,
-    folder: PathBuf,
-    postgres: Embedded,
+    scratch: Scratch,
     emulator: RunningEmulator,
     stop: CancellationToken,
     service: JoinHandle<Result<(), tonic::transport::Error>>,
@@ -40,21 +35,9 @@ pub(super) struct Stage {
 impl Stage {
     /// Starts everything.
     pub(super) async fn open(args: &DemoArgs) -> Result<Self, CommandError> {
-        let folder = std::env::temp_dir().join(format!("category-mirror-demo-{}", uuid::Uuid::now_v7().simple()));
-        let mut options = Options::new(&folder);
-        options.bin_dir.clone_from(&args.pg_bin_dir);
-        let postgres = Embedded::start(options).await.map_err(postgres_error)?;
-        let pool = store::connect(postgres.connect_options(), CONNECTIONS);
-        migrations::migrate(&pool).await.map_err(|error| CommandError::failed("cannot make the schema", error))?;
+        let scratch = Scratch::open("demo", args.pg_bin_dir.as_deref(), CONNECTIONS).await?;
         let emulator = RunningEmulator::start(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-
-        let verifier =
-            Verifier::development(&folder).map_err(|error| CommandError::failed("development key", error))?;
-        let signer = Signer::development(&folder).map_err(|error| CommandError::failed("development key", error))?;
-        let grant = Grant { subject: "demo".to_owned(), role: Role::Admin, tenants: None, ttl: TOKEN_LIFE };
-        let token = signer
-            .sign(&grant, chrono::Utc::now())
-            .map_err(|error| CommandError::failed("cannot sign a token", error))?;
+        let (verifier, token) = scratch.key("demo")?;
 
         // The usual ports are worth having while somebody types them; any other will do.
         let listeners = Listeners { grpc: bind(50051).await?, admin: bind(8080).await? };
@@ -63,7 +46,7 @@ impl Stage {
         };
         let (grpc, admin) = (address(&listeners.grpc)?, address(&listeners.admin)?);
         let config = Config {
-            pool,
+            pool: scratch.pool.clone(),
             gbp: google(&emulator.endpoint)?,
             verifier,
             flags: Flags { category_mirroring: true, tenant_platform_category: true, tenant_gbp_category_sync: true },
@@ -78,7 +61,7 @@ impl Stage {
             .token(token.clone())
             .build()
             .map_err(|error| CommandError::failed("client", error))?;
-        Ok(Self { client, grpc, admin, token, folder, postgres, emulator, stop, service })
+        Ok(Self { client, grpc, admin, token, scratch, emulator, stop, service })
     }
 
     /// Makes Google fail once, at one location.
@@ -126,11 +109,8 @@ impl Stage {
             Ok(Ok(())) => {}
             ended => tracing::error!(?ended, "the service did not end well"),
         }
-        self.postgres.stop().await;
         self.emulator.stop().await;
-        if let Err(error) = tokio::fs::remove_dir_all(&self.folder).await {
-            tracing::warn!(folder = %self.folder.display(), %error, "could not remove the demo's folder");
-        }
+        self.scratch.close().await;
     }
 }
 

@@ -1,0 +1,63 @@
+//! A PostgreSQL for a while, in a folder that is gone afterwards: what the demo plays on, and the benchmarks run on.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use sqlx::PgPool;
+
+use super::{CommandError, database::postgres_error};
+use crate::{
+    auth::{Grant, Signer, Verifier},
+    domain::Role,
+    postgres::{Embedded, Options},
+    store::{self, migrations},
+};
+
+const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
+
+/// A durable database with the newest schema, and a development key beside it.
+pub(super) struct Scratch {
+    /// Connections to it.
+    pub(super) pool: PgPool,
+    /// The server behind it.
+    pub(super) postgres: Embedded,
+    folder: PathBuf,
+}
+
+impl Scratch {
+    /// Starts one; `purpose` is in the folder's name.
+    pub(super) async fn open(purpose: &str, bin_dir: Option<&Path>, connections: u32) -> Result<Self, CommandError> {
+        let name = format!("category-mirror-{purpose}-{}", uuid::Uuid::now_v7().simple());
+        let folder = std::env::temp_dir().join(name);
+        let mut options = Options::new(&folder);
+        options.bin_dir = bin_dir.map(Path::to_owned);
+        let postgres = Embedded::start(options).await.map_err(postgres_error)?;
+        let pool = store::connect(postgres.connect_options(), connections);
+        migrations::migrate(&pool).await.map_err(|error| CommandError::failed("cannot make the schema", error))?;
+        Ok(Self { pool, postgres, folder })
+    }
+
+    /// The folder, for files that go with it.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Who believes tokens of the development key, and an administrator's token.
+    pub(super) fn key(&self, subject: &str) -> Result<(Verifier, String), CommandError> {
+        let failed = |error| CommandError::failed("development key", error);
+        let verifier = Verifier::development(&self.folder).map_err(failed)?;
+        let grant = Grant { subject: subject.to_owned(), role: Role::Admin, tenants: None, ttl: TOKEN_LIFE };
+        let signer = Signer::development(&self.folder).map_err(failed)?;
+        Ok((verifier, signer.sign(&grant, chrono::Utc::now()).map_err(failed)?))
+    }
+
+    /// Stops PostgreSQL, and removes the folder.
+    pub(super) async fn close(self) {
+        self.postgres.stop().await;
+        if let Err(error) = tokio::fs::remove_dir_all(&self.folder).await {
+            tracing::warn!(folder = %self.folder.display(), %error, "could not remove the folder");
+        }
+    }
+}
