@@ -4,7 +4,16 @@
 //! [`Hint::Everything`] says that hints may have been lost. NOTIFY takes a lock of the whole cluster at commit, so hints are
 //! collected for a moment and sent together, never inside a caller's transaction.
 
-use std::{collections::BTreeSet, convert::Infallible, io, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use serde::{Deserialize, Serialize};
 use sqlx::{
@@ -29,6 +38,8 @@ const MAX_IDS: usize = 180;
 const MAX_PART: usize = 60;
 /// Hints that a slow subscriber may lag behind before it has to look at everything.
 const BACKLOG: usize = 1024;
+/// Between two times that the others are told to look at everything.
+const EVERYTHING_PAUSE: Duration = Duration::from_secs(1);
 /// Between attempts to listen again.
 const RECONNECT: Duration = Duration::from_secs(1);
 /// A connection that is quiet for so long is asked whether it is still there: a firewall forgets it without a word to either side.
@@ -41,6 +52,8 @@ const ANSWER: Duration = Duration::from_secs(10);
 pub enum Hint {
     /// There is work to claim.
     Queued,
+    /// There will be work to claim after so long. It stays in this process: the others look often enough for a process that died.
+    Waiting(Duration),
     /// Somebody wants this run cancelled.
     Cancel(RunId),
     /// These runs changed.
@@ -61,6 +74,8 @@ struct Notification {
     cancel: BTreeSet<RunId>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     changed: BTreeSet<RunId>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    everything: bool,
 }
 
 impl Notification {
@@ -69,7 +84,8 @@ impl Notification {
             Hint::Queued => self.queued = true,
             Hint::Cancel(id) => drop(self.cancel.insert(id)),
             Hint::Changed(ids) => self.changed.extend(ids.iter()),
-            Hint::Everything => {}
+            Hint::Everything => self.everything = true,
+            Hint::Waiting(_) => {}
         }
     }
 
@@ -83,6 +99,8 @@ impl Notification {
 pub struct Wake {
     outgoing: mpsc::Sender<Hint>,
     incoming: broadcast::Sender<Hint>,
+    /// More happened than can be told one by one.
+    overflowed: Arc<AtomicBool>,
 }
 
 impl Wake {
@@ -95,21 +113,25 @@ impl Wake {
         // Its connection is its own for life, and not one of those that calls and runs share.
         let one = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
         let listening = one.connect_lazy_with((*pool.connect_options()).clone());
-        tokio::spawn(stop.clone().run_until_cancelled_owned(send(pool, origin, collected)));
+        let overflowed = Arc::new(AtomicBool::new(false));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(send(pool, origin, collected, overflowed.clone())));
         tokio::spawn(stop.run_until_cancelled_owned(listen(listening, origin, incoming.clone())));
-        Self { outgoing, incoming }
+        Self { outgoing, incoming, overflowed }
     }
 
     /// Gives a hint to this process at once, and to the others soon. Call it after the commit.
     pub fn hint(&self, hint: Hint) {
-        // Nobody listening, or a full queue, loses a hint: that is allowed, polls find what it meant.
+        // Nobody may be listening.
         let _ = self.incoming.send(hint.clone());
         let parts = match &hint {
             Hint::Changed(ids) => ids.chunks(MAX_PART).map(|part| Hint::Changed(part.into())).collect(),
+            Hint::Waiting(_) => vec![],
             _ => vec![hint],
         };
         for part in parts {
-            let _ = self.outgoing.try_send(part);
+            if self.outgoing.try_send(part).is_err() {
+                self.overflowed.store(true, Ordering::Relaxed);
+            }
         }
     }
 
@@ -136,7 +158,8 @@ impl Hints {
     }
 }
 
-async fn send(pool: PgPool, origin: Uuid, mut collected: mpsc::Receiver<Hint>) {
+async fn send(pool: PgPool, origin: Uuid, mut collected: mpsc::Receiver<Hint>, overflowed: Arc<AtomicBool>) {
+    let mut told_everything: Option<Instant> = None;
     while let Some(first) = collected.recv().await {
         sleep(COLLECT).await;
         let mut notification = Notification { origin, ..Notification::default() };
@@ -145,6 +168,12 @@ async fn send(pool: PgPool, origin: Uuid, mut collected: mpsc::Receiver<Hint>) {
             && let Ok(hint) = collected.try_recv()
         {
             notification.add(hint);
+        }
+        // Looking at everything is dear: not more than once a second for each of the others.
+        let is_due = told_everything.is_none_or(|at| at.elapsed() >= EVERYTHING_PAUSE);
+        if is_due && overflowed.swap(false, Ordering::Relaxed) {
+            notification.everything = true;
+            told_everything = Some(Instant::now());
         }
         let payload = serde_json::to_string(&notification).expect("plain data has a JSON form");
         if let Err(error) = sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(payload).execute(&pool).await {
@@ -186,6 +215,9 @@ async fn listen_once(
         }
         if notification.queued {
             let _ = incoming.send(Hint::Queued);
+        }
+        if notification.everything {
+            let _ = incoming.send(Hint::Everything);
         }
         for id in notification.cancel {
             let _ = incoming.send(Hint::Cancel(id));

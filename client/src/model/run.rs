@@ -82,7 +82,7 @@ pub struct Run {
     pub start_time: Option<DateTime<Utc>>,
     /// When it reached a terminal state.
     pub end_time: Option<DateTime<Utc>>,
-    /// When its next attempt is due, while it is queued.
+    /// When it goes back into the line for its next attempt. `None`: it is in line, or not queued.
     pub next_attempt_time: Option<DateTime<Utc>>,
 }
 

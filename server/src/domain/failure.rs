@@ -75,6 +75,25 @@ text_enum! {
     }
 }
 
+impl FailureReason {
+    /// Whether only an answer of Google's leads to it, so that it proves that Google works.
+    #[must_use]
+    pub fn is_googles_answer(self) -> bool {
+        use FailureReason::{
+            CredentialsRejected, InvalidCategory, LocationNotFound, PermissionDenied, UpstreamRejected, VerifyMismatch,
+        };
+        matches!(
+            self,
+            InvalidCategory
+                | LocationNotFound
+                | PermissionDenied
+                | CredentialsRejected
+                | UpstreamRejected
+                | VerifyMismatch
+        )
+    }
+}
+
 /// Whether, and when, an attempt that failed is made again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {

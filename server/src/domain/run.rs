@@ -146,7 +146,7 @@ pub struct Run {
     pub started_at: Option<DateTime<Utc>>,
     /// When it reached a terminal state.
     pub ended_at: Option<DateTime<Utc>>,
-    /// When the next attempt is due, while it is queued.
+    /// When it comes back to the line for its next attempt. `None`: it is in line, or not queued.
     pub due_at: Option<DateTime<Utc>>,
 }
 

@@ -1,15 +1,19 @@
 //! One attempt of one run, from the claim to what is recorded of it.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::FutureExt;
 
-use super::{Tools, cause, claims::Claim, platform_to_gbp, record};
+use super::{Tools, cause, circuit::Probe, claims::Claim, places::Place, platform_to_gbp, ready::Waiting, record};
 use crate::{
     app::Flag,
     domain::{Failure, FailureReason, Retry, Run, RunError, RunResult, SkipReason, Strategy},
     error::Error,
-    store::{Claimed, Intent, Now, Progress, Source},
+    store::{Claimed, Finish, Intent, Now, Progress, Source},
     wake::Hint,
 };
 
@@ -51,25 +55,30 @@ pub(super) struct Attempt {
     pub(super) progress: Progress,
     /// What an earlier attempt began and may have written.
     pub(super) unsettled: Option<Intent>,
+    /// The platform's side, where it was read with that of others; within: the tenant is gone.
+    source: Option<Option<Source>>,
 }
 
 impl Attempt {
-    pub(super) fn new(tools: Arc<Tools>, claimed: Claimed, claim: Claim, now: Now) -> Self {
-        let Claimed { mut run, intent, fence: _ } = claimed;
+    pub(super) fn new(tools: Arc<Tools>, waiting: Waiting, now: Now) -> Self {
+        let Waiting { claimed, claim, source, since: _ } = waiting;
+        let Claimed { mut run, intent, fence: _, bulk: _ } = claimed;
         let progress = Progress {
             plan: run.plan.take(),
             written: std::mem::take(&mut run.written),
             // It stays recorded until the location was read and says what became of it.
             intent: intent.clone(),
         };
-        Self { tools, run, claim, now, progress, unsettled: intent }
+        Self { tools, run, claim, now, progress, unsettled: intent, source }
     }
 
-    /// Carries the attempt out and records how it ended.
-    pub(super) async fn carry_out(mut self) {
-        self.tools.wake.hint(Hint::Changed([self.run.id].into()));
+    /// Carries the attempt out, in a place that others can have while the end waits for its commit, and records how it ended.
+    pub(super) async fn carry_out(mut self, place: (Place, Option<Probe>)) {
         let lost = self.claim.lost.clone();
+        let began = Instant::now();
         let outcome = lost.run_until_cancelled(caught(self.run_strategy())).await.unwrap_or(Err(Stop::Lost));
+        self.tell_circuit(&outcome, began);
+        drop(place);
         let recorded = match outcome {
             Ok(result) => self.finish(result).await,
             Err(Stop::Cancelled) => self.finish(RunResult::Cancelled).await,
@@ -84,7 +93,11 @@ impl Attempt {
     }
 
     async fn run_strategy(&mut self) -> Result<RunResult, Stop> {
-        let Some(source) = self.tools.store.source(self.now, &self.run).await? else {
+        let source = match self.source.take() {
+            Some(source) => source,
+            None => self.tools.store.sources(self.now, &[&self.run]).await?.remove(&self.run.id),
+        };
+        let Some(source) = source else {
             let message = format!("tenants/{} was deleted", self.run.tenant);
             return Err(Failure::permanent(FailureReason::TenantNotFound, message).into());
         };
@@ -121,10 +134,25 @@ impl Attempt {
         (is_cooling && !self.run.kind.dry_run).then_some(SkipReason::Cooldown)
     }
 
+    /// What the attempt says of Google as a whole; the end of one that did not ask says nothing.
+    fn tell_circuit(&self, outcome: &Result<RunResult, Stop>, began: Instant) {
+        let circuit = &self.tools.circuit;
+        match outcome {
+            Ok(RunResult::Succeeded) => circuit.succeeded(Instant::now()),
+            Err(Stop::Failed(failure)) if is_google_down(failure) => {
+                let wait = if let Retry::After(wait) = failure.retry { Some(wait) } else { None };
+                circuit.failed(began, Instant::now(), self.run.tenant.as_str(), wait);
+            }
+            Err(Stop::Failed(failure)) if failure.reason.is_googles_answer() => circuit.succeeded(Instant::now()),
+            _ => {}
+        }
+    }
+
     async fn finish(&self, result: RunResult) -> bool {
-        let store = &self.tools.store;
-        let finished =
-            self.persist(|| store.finish(self.now, self.claim.held, self.run.attempt, &result, &self.progress)).await;
+        let finisher = &self.tools.finisher;
+        let (held, attempt) = (self.claim.held, self.run.attempt);
+        let end = || Finish { held, attempt, result: result.clone(), progress: self.progress.clone() };
+        let finished = self.persist(|| finisher.finish(self.now, end())).await;
         if finished {
             record::finished(&self.run, &result, &self.progress);
         }
@@ -137,7 +165,9 @@ impl Attempt {
             Retry::Backoff => None,
             Retry::After(wait) => Some(wait),
         };
-        if self.run.attempt >= self.run.max_attempts {
+        // What Google does to everybody is not held against one run.
+        let counts = !(is_google_down(&failure) && self.tools.circuit.is_open());
+        if counts && self.run.attempt >= self.run.max_attempts {
             let failure = failure.exhausted(self.run.attempt);
             return self
                 .finish(RunResult::Failed(if self.progress.intent.is_some() { unsettled(failure) } else { failure }))
@@ -151,9 +181,10 @@ impl Attempt {
         record::will_retry(&self.run, &failure, delay);
         let error = RunError::new(failure, self.run.attempt);
         let store = &self.tools.store;
-        let queued = self.persist(|| store.retry(self.now, self.claim.held, delay, &error, &self.progress)).await;
+        let queued =
+            self.persist(|| store.retry(self.now, self.claim.held, delay, counts, &error, &self.progress)).await;
         // Whoever waits for the next due run has to reckon with this one.
-        self.tools.wake.hint(Hint::Queued);
+        self.tools.wake.hint(Hint::Waiting(delay));
         queued
     }
 
@@ -161,7 +192,7 @@ impl Attempt {
         tracing::warn!(run_id = %self.run.id, error = %cause(error), "interrupted an attempt; it does not count");
         let store = &self.tools.store;
         let held = [self.claim.held];
-        let handed_back = self.persist(|| async move { Ok(!store.hand_back(self.now, &held).await?.is_empty()) }).await;
+        let handed_back = self.persist(|| async move { Ok(!store.hand_back(&held).await?.is_empty()) }).await;
         self.tools.wake.hint(Hint::Queued);
         handed_back
     }
@@ -196,6 +227,12 @@ impl Attempt {
         tracing::warn!(run_id = %self.run.id, attempt = self.run.attempt, "lost the run to another worker");
         false
     }
+}
+
+/// Whether a failure is one that Google as a whole may have, and that may pass.
+fn is_google_down(failure: &Failure) -> bool {
+    use FailureReason::{QuotaExhausted, UpstreamInvalid, UpstreamUnavailable};
+    failure.retry != Retry::Never && matches!(failure.reason, UpstreamUnavailable | UpstreamInvalid | QuotaExhausted)
 }
 
 /// Makes an end of a panic, too, so that it is recorded at once. The panic itself is on stderr, and what the attempt knew before it, the

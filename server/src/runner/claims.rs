@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::RunId,
-    store::{Claimed, Held},
+    store::{Claimed, Heard, Held},
 };
 
 /// What a held run is told.
@@ -44,21 +44,28 @@ impl Claims {
         claim
     }
 
+    /// How many are held now.
+    pub(super) fn len(&self) -> usize {
+        self.entries().len()
+    }
+
     /// What is held now.
     pub(super) fn held(&self) -> Vec<Held> {
         self.entries().iter().map(|(id, entry)| Held { id: *id, fence: entry.fence }).collect()
     }
 
     /// Takes in the answer to a heartbeat that was sent at `sent`: renewed leases, wanted cancellations, and what is missing is lost.
-    pub(super) fn heard(&self, asked: &[Held], answered: &[(RunId, bool)], sent: Instant, lease: Duration) {
-        let answered: HashMap<RunId, bool> = answered.iter().copied().collect();
+    pub(super) fn heard(&self, asked: &[Held], answered: &[Heard], sent: Instant, lease: Duration) {
+        let answered: HashMap<RunId, &Heard> = answered.iter().map(|heard| (heard.id, heard)).collect();
         let mut entries = self.entries();
         for held in asked {
             let Some(entry) = entries.get_mut(&held.id).filter(|entry| entry.fence == held.fence) else { continue };
             match answered.get(&held.id) {
-                Some(cancelled) => {
-                    entry.lease_until = sent + lease;
-                    if *cancelled {
+                Some(heard) => {
+                    if heard.renewed {
+                        entry.lease_until = sent + lease;
+                    }
+                    if heard.cancel_requested {
                         entry.cancelled.cancel();
                     }
                 }

@@ -3,10 +3,13 @@
 //! Any number of runners share one table. None leads; a run whose holder died is queued again by whichever sees its lease expire.
 
 mod attempt;
+mod circuit;
 mod claims;
 mod heartbeat;
 mod housekeeping;
+mod places;
 mod platform_to_gbp;
+mod ready;
 mod record;
 
 use std::{
@@ -15,28 +18,37 @@ use std::{
 };
 
 use tokio::{
-    sync::Semaphore,
     task::{JoinError, JoinSet},
     time::sleep,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use self::{attempt::Attempt, claims::Claims};
+use self::{
+    attempt::Attempt,
+    circuit::{Circuit, Permit, Probe},
+    claims::Claims,
+    places::Places,
+    ready::{Ready, Waiting},
+};
 use crate::{
     app::Flags,
     domain::Backoff,
     error::Error,
     gbp,
-    store::{Now, Store},
+    store::{Finisher, Now, Room, Store},
     wake::{Hint, Hints, Wake},
 };
 
 /// The longest wait between looks at the queue: what a lost hint costs.
 const POLL: Duration = Duration::from_secs(1);
-/// The shortest one: a due run that somebody holds locked must not be looked at without pause.
+/// The shortest wait for a run that is due: one that somebody holds locked must not be looked at without pause.
 const BREATH: Duration = Duration::from_millis(10);
 /// The wait after a look that the database refused.
 const DATABASE_RETRY: Duration = Duration::from_secs(1);
+/// How many runs whose time has come go back into the line at a time: those who wait there are not to find a crowd before them.
+const PROMOTED: i64 = 100;
+/// Claims beyond the places: those that wait for one, and those whose end waits for its commit.
+const MAX_BESIDE: usize = 1024;
 
 /// How runs are carried out.
 #[derive(Debug, Clone, Copy)]
@@ -59,41 +71,49 @@ pub struct Settings {
 #[derive(Debug, Clone)]
 struct Tools {
     store: Store,
+    finisher: Finisher,
     gbp: gbp::Client,
+    circuit: Circuit,
     wake: Wake,
     flags: Flags,
     settings: Settings,
 }
 
-/// What to wait for before the next look at the queue.
+/// A reason to look at the queue again. A hint is always one.
 #[derive(Debug)]
-enum Next {
-    /// A free place.
-    Place,
-    /// A hint at work, or the time at which some is due.
-    Work(Duration),
-    /// A database that answers.
-    Database,
+struct Next {
+    /// A free place for such a run: bulk, or any.
+    place: Option<bool>,
+    /// So much time.
+    time: Duration,
 }
 
 /// A runner of one process.
-#[derive(Debug)]
 pub struct Runner {
     tools: Arc<Tools>,
     claims: Claims,
-    permits: Arc<Semaphore>,
+    places: Places,
+    ready: Ready,
     attempts: JoinSet<()>,
+    /// When runs that wait for their time are looked at next.
+    promotion: Instant,
+    _finisher_stop: DropGuard,
 }
 
 impl Runner {
     /// Makes a runner; nothing happens before [`Runner::run`] or [`Runner::tick`].
     #[must_use]
     pub fn new(store: Store, gbp: gbp::Client, wake: Wake, flags: Flags, settings: Settings) -> Self {
+        let finisher_stop = CancellationToken::new();
+        let finisher = Finisher::start(&store, &finisher_stop);
         Self {
-            tools: Arc::new(Tools { store, gbp, wake, flags, settings }),
+            tools: Arc::new(Tools { store, finisher, gbp, circuit: Circuit::new(), wake, flags, settings }),
             claims: Claims::default(),
-            permits: Arc::new(Semaphore::new(settings.concurrency)),
+            places: Places::new(settings.concurrency),
+            ready: Ready::default(),
             attempts: JoinSet::new(),
+            promotion: Instant::now(),
+            _finisher_stop: finisher_stop.drop_guard(),
         }
     }
 
@@ -133,72 +153,158 @@ impl Runner {
     /// The database's.
     pub async fn tick(&mut self, now: Now) -> Result<usize, Error> {
         heartbeat::rescue(&self.tools, now).await?;
-        let claimed = self.claim(now).await?;
+        self.tools.store.promote(now, PROMOTED).await?;
+        let limit = i64::try_from(self.tools.settings.concurrency).unwrap_or(i64::MAX);
+        let claimed = self.claim(now, Room::of(limit)).await?;
+        while self.ready.next_is_bulk().is_some() {
+            self.start(now);
+            if let Some(ended) = self.attempts.join_next().await {
+                log_end(ended);
+            }
+        }
         while let Some(ended) = self.attempts.join_next().await {
             log_end(ended);
         }
         Ok(claimed)
     }
 
-    /// One look at the queue: claims what is due.
+    /// One look at the queue: claims what there is room for, and starts what there are places for.
     async fn look(&mut self) -> Next {
         while let Some(ended) = self.attempts.try_join_next() {
             log_end(ended);
+            self.ready.ended();
         }
-        let due = match self.claim(None).await {
-            // There may be more than was claimed.
-            Ok(claimed) if claimed > 0 || self.permits.available_permits() == 0 => return Next::Place,
-            Ok(_) => self.tools.store.next_due(None).await,
-            Err(error) => Err(error),
-        };
-        match due {
-            Ok(due) => Next::Work(due.unwrap_or(POLL).clamp(BREATH, POLL)),
-            Err(error) => {
-                tracing::warn!(error = %cause(&error), "cannot look at the queue");
-                Next::Database
+        let looked = match self.tools.circuit.permits(Instant::now()) {
+            Permit::Go => self.look_for_work().await,
+            Permit::Probe(probe) => self.probe(probe).await,
+            Permit::Wait(wait) => {
+                let waiting = self.ready.take_all();
+                self.hand_back(waiting).await;
+                Ok(Next { place: None, time: wait.min(POLL) })
             }
-        }
+        };
+        looked.unwrap_or_else(|error| {
+            tracing::warn!(error = %cause(&error), "cannot look at the queue");
+            Next { place: self.ready.next_is_bulk(), time: DATABASE_RETRY }
+        })
     }
 
-    /// Waits for a reason to look again.
-    async fn wait(&self, next: Next, hints: &mut Hints) {
-        match next {
-            // The semaphore is never closed.
-            Next::Place => drop(self.permits.acquire().await),
-            Next::Work(due) => tokio::select! {
-                () = sleep(due) => {}
-                () = work_is_there(hints) => {}
-            },
-            Next::Database => sleep(DATABASE_RETRY).await,
-        }
+    async fn look_for_work(&mut self) -> Result<Next, Error> {
+        let stale = self.ready.stale(Instant::now());
+        self.hand_back(stale).await;
+        self.start(None);
+        let room = self.room();
+        let claimed = self.claim(None, room).await?;
+        self.start(None);
+        // There may be more in line than there was room for, of any kind or of one.
+        let is_full = i64::try_from(claimed).is_ok_and(|claimed| claimed >= room.runs);
+        let place = self.ready.next_is_bulk().or(is_full.then_some(false)).or((room.bulk <= 0).then_some(true));
+        Ok(Next { place, time: self.promote().await? })
     }
 
-    /// Claims as many runs as there are places, and starts an attempt for each.
-    async fn claim(&mut self, now: Now) -> Result<usize, Error> {
-        let mut permits = Vec::new();
-        while let Ok(permit) = self.permits.clone().try_acquire_owned() {
-            permits.push(permit);
-        }
-        if permits.is_empty() {
+    /// How many runs to claim: as many as there are free places, and some ahead. Interactive ones pass those that are ready.
+    fn room(&mut self) -> Room {
+        let ahead = self.ready.ahead();
+        let held = self.claims.len();
+        let bound = (self.tools.settings.concurrency + MAX_BESIDE).saturating_sub(held);
+        let room = |bulk: bool| {
+            let waiting = self.ready.len(bulk);
+            let free = self.places.free(bulk);
+            // A few at a time would be a statement for each.
+            if free == 0 && waiting * 2 > ahead { 0 } else { (free + ahead).saturating_sub(waiting).min(bound) }
+        };
+        let count = |runs: usize| i64::try_from(runs).unwrap_or(i64::MAX);
+        Room { runs: count(room(false)), bulk: count(room(true)) }
+    }
+
+    /// Claims runs. Whoever is ready is started meanwhile.
+    async fn claim(&mut self, now: Now, room: Room) -> Result<usize, Error> {
+        if room.runs <= 0 {
             return Ok(0);
         }
-        let limit = i64::try_from(permits.len()).unwrap_or(i64::MAX);
-        let sent = Instant::now();
-        let claimed = self.tools.store.claim(now, limit, self.tools.settings.lease).await?;
+        let mut claim = std::pin::pin!(claim(self.tools.clone(), self.claims.clone(), now, room));
+        let claimed = loop {
+            let next = self.ready.next_is_bulk();
+            tokio::select! {
+                claimed = &mut claim => break claimed?,
+                () = self.places.freed(next.unwrap_or_default()), if next.is_some() => self.start(now),
+            }
+        };
         let count = claimed.len();
-        for (claimed, permit) in claimed.into_iter().zip(permits) {
-            let claim = self.claims.hold(&claimed, sent, self.tools.settings.lease);
-            let attempt = Attempt::new(self.tools.clone(), claimed, claim, now);
-            self.attempts.spawn(async move {
-                attempt.carry_out().await;
-                drop(permit);
-            });
+        for waiting in claimed {
+            self.ready.push(waiting);
         }
         Ok(count)
     }
 
+    /// Starts an attempt of each run that is ready and gets a place.
+    fn start(&mut self, now: Now) {
+        while let Some(place) = self.ready.next_is_bulk().and_then(|bulk| self.places.take(bulk))
+            && let Some(waiting) = self.ready.pop()
+        {
+            let attempt = Attempt::new(self.tools.clone(), waiting, now);
+            self.attempts.spawn(attempt.carry_out((place, None)));
+        }
+    }
+
+    /// Carries one run out, to see whether Google works again.
+    async fn probe(&mut self, probe: Probe) -> Result<Next, Error> {
+        self.claim(None, Room::of(1)).await?;
+        if let Some(place) = self.ready.next_is_bulk().and_then(|bulk| self.places.take(bulk))
+            && let Some(waiting) = self.ready.pop()
+        {
+            let attempt = Attempt::new(self.tools.clone(), waiting, None);
+            self.attempts.spawn(attempt.carry_out((place, Some(probe))));
+        }
+        Ok(Next { place: None, time: self.promote().await? })
+    }
+
+    /// Puts runs whose time has come into the line. Gives how long to wait before the next look.
+    async fn promote(&mut self) -> Result<Duration, Error> {
+        let now = Instant::now();
+        if now < self.promotion {
+            return Ok(self.promotion - now);
+        }
+        let promoted = self.tools.store.promote(None, PROMOTED).await?;
+        let next = promoted.next.unwrap_or(POLL).clamp(BREATH, POLL);
+        self.promotion = now + next;
+        Ok(if promoted.runs > 0 { Duration::ZERO } else { next })
+    }
+
+    /// Waits for a reason to look again.
+    async fn wait(&mut self, next: Next, hints: &mut Hints) {
+        tokio::select! {
+            () = sleep(next.time) => {}
+            hint = work_is_there(hints) => {
+                if let Hint::Waiting(time) = hint {
+                    self.promotion = self.promotion.min(Instant::now() + time.max(BREATH));
+                }
+            }
+            () = self.places.freed(next.place.unwrap_or_default()), if next.place.is_some() => {}
+        }
+    }
+
+    /// Hands back what got no place here.
+    async fn hand_back(&self, waiting: Vec<Waiting>) {
+        if waiting.is_empty() {
+            return;
+        }
+        match self.tools.store.hand_back(&ready::held(&waiting)).await {
+            Ok(runs) => {
+                tracing::info!(runs = runs.len(), "handed back runs that got no place");
+                self.tools.wake.hint(Hint::Queued);
+                self.tools.wake.hint(Hint::Changed(runs.into()));
+            }
+            Err(error) => {
+                tracing::warn!(error = %cause(&error), "could not hand runs back; their leases will expire");
+            }
+        }
+    }
+
     async fn drain(&mut self) {
-        let under_way = self.claims.held().len();
+        let waiting = self.ready.take_all();
+        self.hand_back(waiting).await;
+        let under_way = self.claims.len();
         if under_way > 0 {
             tracing::info!(runs = under_way, "waiting for attempts under way");
         }
@@ -213,7 +319,7 @@ impl Runner {
         // What they were writing is in their intents: the next attempt looks whether it took effect.
         let held = self.claims.held();
         self.attempts.shutdown().await;
-        match self.tools.store.hand_back(None, &held).await {
+        match self.tools.store.hand_back(&held).await {
             Ok(runs) => {
                 tracing::warn!(runs = runs.len(), "handed back runs that did not end within the grace period");
                 self.tools.wake.hint(Hint::Queued);
@@ -226,6 +332,26 @@ impl Runner {
     }
 }
 
+/// Claims runs, and reads the platform's side of all of them at once.
+async fn claim(tools: Arc<Tools>, claims: Claims, now: Now, room: Room) -> Result<Vec<Waiting>, Error> {
+    let since = Instant::now();
+    let lease = tools.settings.lease;
+    let claimed = tools.store.claim(now, room, lease).await?;
+    if claimed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let held: Vec<_> = claimed.iter().map(|claimed| claims.hold(claimed, since, lease)).collect();
+    tools.wake.hint(Hint::Changed(claimed.iter().map(|claimed| claimed.run.id).collect()));
+    let runs: Vec<_> = claimed.iter().map(|claimed| &claimed.run).collect();
+    // One of them may be what cannot be read: alone, each meets its own error.
+    let mut sources = tools.store.sources(now, &runs).await.ok();
+    let waiting = claimed.into_iter().zip(held).map(|(claimed, claim)| {
+        let source = sources.as_mut().map(|sources| sources.remove(&claimed.run.id));
+        Waiting { claimed, claim, source, since }
+    });
+    Ok(waiting.collect())
+}
+
 /// An attempt catches what its strategy does; a panic here is in what records it, and the lease brings the run back.
 fn log_end(ended: Result<(), JoinError>) {
     if let Err(error) = ended {
@@ -233,8 +359,13 @@ fn log_end(ended: Result<(), JoinError>) {
     }
 }
 
-async fn work_is_there(hints: &mut Hints) {
-    while !matches!(hints.next().await, Hint::Queued | Hint::Everything) {}
+async fn work_is_there(hints: &mut Hints) -> Hint {
+    loop {
+        let hint = hints.next().await;
+        if matches!(hint, Hint::Queued | Hint::Waiting(_) | Hint::Everything) {
+            return hint;
+        }
+    }
 }
 
 /// An error with what is behind it, for a log line.

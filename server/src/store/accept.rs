@@ -183,9 +183,19 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
     // A live run can end between the conflict and the look at it: then the place is free, and we try again.
     loop {
         let inserted = sqlx::query_as::<_, RunRow>(
-            "insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, due_at,
+            "insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, lane, turn,
                               caller, request_id, created_at)
-             select $1, tenant.id, tenant.organization_id, $3, $4, 'queued', $5, coalesce($8, now()), $6, $7, coalesce($8, now())
+             select $1, tenant.id, tenant.organization_id, $3, $4, 'queued', $5, tenant.organization_id,
+                    1 + greatest((select turn from run
+                                   where state = 'queued' and due_at is null and not bulk
+                                   order by turn, id
+                                   limit 1),
+                                 (select turn from run
+                                   where state = 'queued' and due_at is null and lane = tenant.organization_id and not bulk
+                                   order by turn desc
+                                   limit 1),
+                                 0),
+                    $6, $7, coalesce($8, now())
                from tenant
               where tenant.id = $2
              on conflict (tenant_id) where state in ('queued', 'running') do nothing

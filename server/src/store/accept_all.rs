@@ -75,13 +75,28 @@ impl Store {
                         joined = excluded.joined, created_at = excluded.created_at
                   where old.created_at < excluded.created_at - interval '24 hours'
                  returning key
+             ), first_in_line as materialized (
+                 select turn from run
+                  where state = 'queued' and due_at is null and not bulk
+                  order by turn, id
+                  limit 1
+             ), last_of_lane as materialized (
+                 select lane, (select turn from run
+                                where state = 'queued' and due_at is null and lane = lanes.lane and not bulk
+                                order by turn desc
+                                limit 1) as turn
+                   from (select distinct organization_id as lane from acceptable where organization_id is not null) lanes
              ), created as (
-                 insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, due_at,
+                 insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, lane, turn,
                                   caller, request_id, created_at)
-                 select id, tenant_id, organization_id, strategy, dry_run, 'queued', max_attempts, coalesce($1, now()),
+                 select id, tenant_id, organization_id, strategy, dry_run, 'queued', max_attempts, organization_id,
+                        greatest((select turn from first_in_line), last_of_lane.turn, 0)
+                        + case when organization_id is null then 1
+                               else row_number() over (partition by organization_id order by position) end,
                         caller, request_id, coalesce($1, now())
                    from acceptable
                    left join claimed_request using (key)
+                   left join last_of_lane on last_of_lane.lane = organization_id
                   where live_id is null
                     and (acceptable.key is null or claimed_request.key is not null)
                   order by tenant_id
@@ -161,7 +176,7 @@ impl NewRun {
             created_at,
             started_at: None,
             ended_at: None,
-            due_at: Some(created_at),
+            due_at: None,
         }
     }
 }

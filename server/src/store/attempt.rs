@@ -7,7 +7,7 @@ use sqlx::types::Json;
 
 use super::{Held, Now, Store, interval};
 use crate::{
-    domain::{CategorySet, Change, ChangeCounts, Plan, RunError, RunResult, RunState},
+    domain::{CategorySet, Change, Plan, RunError},
     error::Error,
 };
 
@@ -82,63 +82,8 @@ impl Store {
         })
     }
 
-    /// Ends a run, after attempt `attempt`. Gives whether it was still held.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn finish(
-        &self,
-        now: Now,
-        held: Held,
-        attempt: i32,
-        result: &RunResult,
-        progress: &Progress,
-    ) -> Result<bool, Error> {
-        let (state, reason, error) = match result {
-            RunResult::Succeeded => (RunState::Succeeded, None, None),
-            RunResult::Cancelled => (RunState::Cancelled, None, None),
-            RunResult::Skipped(reason) => (RunState::Skipped, Some(reason.as_str()), None),
-            RunResult::Failed(failure) => {
-                (RunState::Failed, Some(failure.reason.as_str()), Some(RunError::new(failure.clone(), attempt)))
-            }
-        };
-        let plan = progress.plan.as_ref();
-        let planned = ChangeCounts::of(plan.map(|plan| plan.changes.as_slice()).unwrap_or_default());
-        let written = ChangeCounts::of(&progress.written);
-        let unmapped = plan.map(|plan| i32::try_from(plan.unmapped.len()).unwrap_or(i32::MAX));
-        let done = sqlx::query(
-            "update run
-                set state = $4, reason = $5, error = $6,
-                    plan = coalesce($7, plan), written = $8, intent = null,
-                    created = case when dry_run then $9::integer else $12 end,
-                    updated = case when dry_run then $10::integer else $13 end,
-                    deleted = case when dry_run then $11::integer else $14 end,
-                    skipped = coalesce($15, skipped),
-                    lease_until = null, ended_at = coalesce($1, now()), revision = revision + 1
-              where id = $2 and attempt = $3 and state = 'running'",
-        )
-        .bind(now)
-        .bind(held.id)
-        .bind(held.fence)
-        .bind(state.as_str())
-        .bind(reason)
-        .bind(error.map(Json))
-        .bind(plan.map(Json))
-        .bind(Json(&progress.written))
-        .bind(planned.created)
-        .bind(planned.updated)
-        .bind(planned.deleted)
-        .bind(written.created)
-        .bind(written.updated)
-        .bind(written.deleted)
-        .bind(unmapped)
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected() == 1)
-    }
-
-    /// Queues a run for its next attempt, `delay` from now, or now when somebody cancelled it: there is nothing left to wait for.
-    /// Gives whether it was still held.
+    /// Queues a run for its next attempt, `delay` from now, or now when somebody cancelled it: there is nothing left to wait for. An
+    /// attempt that is not to count, because it met a failure that is not the tenant's, is handed back. Gives whether it was still held.
     ///
     /// # Errors
     /// The database's.
@@ -147,13 +92,15 @@ impl Store {
         now: Now,
         held: Held,
         delay: Duration,
+        counts: bool,
         error: &RunError,
         progress: &Progress,
     ) -> Result<bool, Error> {
         let done = sqlx::query(
             "update run
                 set state = 'queued', lease_until = null, revision = revision + 1,
-                    due_at = coalesce($1, now()) + case when cancel_requested then interval '0' else $4 end,
+                    due_at = case when cancel_requested then null else coalesce($1, now()) + $4 end,
+                    handed_back = case when $10 then handed_back else handed_back + 1 end,
                     reason = $5, error = $6, plan = coalesce($7, plan), written = $8, intent = $9
               where id = $2 and attempt = $3 and state = 'running'",
         )
@@ -166,6 +113,7 @@ impl Store {
         .bind(progress.plan.as_ref().map(Json))
         .bind(Json(&progress.written))
         .bind(progress.intent.as_ref().map(Json))
+        .bind(counts)
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected() == 1)

@@ -17,7 +17,7 @@ impl Store {
             "update run
                 set state = case when state = 'queued' and intent is null then 'cancelled' else state end,
                     ended_at = case when state = 'queued' and intent is null then coalesce($2, now()) end,
-                    due_at = case when state = 'queued' then coalesce($2, now()) else due_at end,
+                    due_at = null,
                     cancel_requested = true,
                     revision = revision + 1
               where id = $1 and state in ('queued', 'running')

@@ -17,8 +17,27 @@ pub struct Claimed {
     pub run: Run,
     /// The fence.
     pub fence: i32,
+    /// Whether it is one of a batch, so that nobody waits for it alone.
+    pub bulk: bool,
     /// What an earlier attempt set out to write, when it is not known whether it did.
     pub intent: Option<Intent>,
+}
+
+/// How many runs to claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// In all.
+    pub runs: i64,
+    /// How many of them may be bulk ones.
+    pub bulk: i64,
+}
+
+impl Room {
+    /// Room for runs of either kind.
+    #[must_use]
+    pub fn of(runs: i64) -> Self {
+        Self { runs, bulk: runs }
+    }
 }
 
 /// A claim, as the heartbeat names it.
@@ -28,6 +47,17 @@ pub struct Held {
     pub id: RunId,
     /// The fence.
     pub fence: i32,
+}
+
+/// What a heartbeat found of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Heard {
+    /// The run.
+    pub id: RunId,
+    /// Whether somebody wants it cancelled.
+    pub cancel_requested: bool,
+    /// Whether the lease was renewed. Not while another statement has the row: then it keeps the lease it has.
+    pub renewed: bool,
 }
 
 /// A run whose lease had expired.
@@ -40,33 +70,42 @@ pub struct Rescued {
 }
 
 impl Store {
-    /// Claims at most `limit` runs that are due, oldest first, for `lease`.
+    /// Claims runs for `lease`, in the order of the line: interactive ones first.
     ///
     /// # Errors
     /// The database's.
-    pub async fn claim(&self, now: Now, limit: i64, lease: Duration) -> Result<Vec<Claimed>, Error> {
+    pub async fn claim(&self, now: Now, room: Room, lease: Duration) -> Result<Vec<Claimed>, Error> {
         let rows = sqlx::query(
-            "with due as materialized (
+            "with interactive as materialized (
                  select id from run
-                  where state = 'queued' and due_at <= coalesce($1, now())
-                  order by due_at, id
+                  where state = 'queued' and due_at is null and not bulk
+                  order by turn, id
                   limit $2
                     for update skip locked
+             ), bulk as materialized (
+                 select id from run
+                  where state = 'queued' and due_at is null and bulk
+                  order by turn, id
+                  limit greatest(0, least($3, $2 - (select count(*) from interactive)))
+                    for update skip locked
+             ), claimed as (
+                 update run
+                    set state = 'running',
+                        attempt = attempt + 1,
+                        revision = revision + 1,
+                        lease_until = coalesce($1, now()) + $4,
+                        started_at = coalesce(started_at, $1, now())
+                  where id = any (array(select id from interactive union all select id from bulk))
+                 returning *
              )
-             update run
-                set state = 'running',
-                    attempt = attempt + 1,
-                    revision = revision + 1,
-                    lease_until = coalesce($1, now()) + $3,
-                    started_at = coalesce(started_at, $1, now())
-               from due
-              where run.id = due.id
-             returning run.*",
+             select * from claimed
+              order by bulk, turn, id",
         )
         .bind(now)
-        .bind(limit)
+        .bind(room.runs)
+        .bind(room.bulk)
         .bind(interval(lease))
-        .fetch_all(&self.pool)
+        .fetch_all(&self.hot)
         .await?;
         // A row that this version cannot read must not cost the others their lease: it is left to its own, and to the limit of rescues.
         let readable = rows.iter().filter_map(|row| {
@@ -80,42 +119,66 @@ impl Store {
         Ok(readable.map(|row| row.0).collect())
     }
 
-    /// Renews the leases of claims. Gives those still held, each with whether somebody wants it cancelled; what is missing is lost.
+    /// Renews the leases of claims. Gives those still held; what is missing is lost.
+    ///
+    /// It waits for no row: whoever has one locked either writes of this very claim or takes it over, and two statements that wait for
+    /// each other's rows would end in a deadlock.
     ///
     /// # Errors
     /// The database's.
-    pub async fn heartbeat(&self, now: Now, held: &[Held], lease: Duration) -> Result<Vec<(RunId, bool)>, Error> {
+    pub async fn heartbeat(&self, now: Now, held: &[Held], lease: Duration) -> Result<Vec<Heard>, Error> {
         let (ids, fences) = columns(held);
-        Ok(sqlx::query_as(
-            "update run
-                set lease_until = coalesce($1, now()) + $4
-               from unnest($2::uuid[], $3::integer[]) as held (id, attempt)
-              where run.id = held.id and run.attempt = held.attempt and run.state = 'running'
-             returning run.id, run.cancel_requested",
+        let rows: Vec<(RunId, bool, bool)> = sqlx::query_as(
+            "with held as materialized (
+                 select * from unnest($2::uuid[], $3::integer[]) as held (id, attempt)
+             ), still as materialized (
+                 select run.id, run.cancel_requested from run
+                   join held on held.attempt = run.attempt and held.id = run.id
+                  where run.id = any ($2) and run.state = 'running'
+             ), free as materialized (
+                 select run.id from run
+                   join held on held.attempt = run.attempt and held.id = run.id
+                  where run.id = any ($2) and run.state = 'running'
+                    for update of run skip locked
+             ), renewed as (
+                 update run
+                    set lease_until = coalesce($1, now()) + $4
+                  where id = any (array(select id from free))
+                 returning id
+             )
+             select still.id, still.cancel_requested, renewed.id is not null
+               from still
+               left join renewed on renewed.id = still.id",
         )
         .bind(now)
         .bind(ids)
         .bind(fences)
         .bind(interval(lease))
         .fetch_all(&self.pool)
-        .await?)
+        .await?;
+        Ok(rows.into_iter().map(|(id, cancel_requested, renewed)| Heard { id, cancel_requested, renewed }).collect())
     }
 
-    /// Hands claims back at once, for another worker: the attempts are not counted.
+    /// Hands claims back at once, for another worker, to the places in line that they had: the attempts are not counted. One that is being
+    /// ended at this moment is left to its end.
     ///
     /// # Errors
     /// The database's.
-    pub async fn hand_back(&self, now: Now, held: &[Held]) -> Result<Vec<RunId>, Error> {
+    pub async fn hand_back(&self, held: &[Held]) -> Result<Vec<RunId>, Error> {
         let (ids, fences) = columns(held);
         let rows: Vec<(RunId,)> = sqlx::query_as(
-            "update run
-                set state = 'queued', handed_back = handed_back + 1, revision = revision + 1,
-                    lease_until = null, due_at = coalesce($1, now())
-               from unnest($2::uuid[], $3::integer[]) as held (id, attempt)
-              where run.id = held.id and run.attempt = held.attempt and run.state = 'running'
-             returning run.id",
+            "with free as materialized (
+                 select run.id from run
+                   join unnest($1::uuid[], $2::integer[]) as held (id, attempt)
+                     on held.attempt = run.attempt and held.id = run.id
+                  where run.id = any ($1) and run.state = 'running'
+                    for update of run skip locked
+             )
+             update run
+                set state = 'queued', handed_back = handed_back + 1, revision = revision + 1, lease_until = null, due_at = null
+              where id = any (array(select id from free))
+             returning id",
         )
-        .bind(now)
         .bind(ids)
         .bind(fences)
         .fetch_all(&self.pool)
@@ -123,8 +186,9 @@ impl Store {
         Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
-    /// Queues runs again whose lease has expired, at most `limit`: their holder died, or lost its way to the database. One that was
-    /// handed back `patience` times already may be what kills its holders: it fails instead.
+    /// Queues runs again whose lease has expired, at most `limit`: their holder died, or lost its way to the database. One that this
+    /// happened to `patience` times before may be what kills its holders: it fails instead. From the second time on a run comes back
+    /// after a while of its own, so that it does not meet the same company again, and take it with it.
     ///
     /// # Errors
     /// The database's.
@@ -134,7 +198,7 @@ impl Store {
         let error = RunError::new(Failure::permanent(FailureReason::Internal, message), 0);
         let rows: Vec<(RunId, bool)> = sqlx::query_as(
             "with expired as materialized (
-                 select id, handed_back >= $3 as hopeless from run
+                 select id, rescues >= $3 as hopeless from run
                   where state = 'running' and lease_until < coalesce($1, now())
                   order by lease_until
                   limit $2
@@ -145,8 +209,10 @@ impl Store {
                     ended_at = case when hopeless then coalesce($1, now()) end,
                     reason = case when hopeless then $4::jsonb ->> 'reason' else reason end,
                     error = case when hopeless then $4::jsonb || jsonb_build_object('attempt', attempt - handed_back) else error end,
-                    handed_back = handed_back + 1, revision = revision + 1,
-                    lease_until = null, due_at = coalesce($1, now())
+                    handed_back = handed_back + 1, rescues = rescues + 1, revision = revision + 1,
+                    lease_until = null,
+                    due_at = case when rescues > 0 and not hopeless
+                                  then coalesce($1, now()) + random() * rescues * interval '1 second' end
                from expired
               where run.id = expired.id
              returning run.id, hopeless",
@@ -158,20 +224,6 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(|(id, given_up)| Rescued { id, given_up }).collect())
-    }
-
-    /// How long from now until the next queued run is due; `None` when none is queued.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn next_due(&self, now: Now) -> Result<Option<Duration>, Error> {
-        let (seconds,): (Option<f64>,) = sqlx::query_as(
-            "select extract(epoch from min(due_at) - coalesce($1, now()))::float8 from run where state = 'queued'",
-        )
-        .bind(now)
-        .fetch_one(&self.pool)
-        .await?;
-        Ok(seconds.map(|seconds| Duration::from_secs_f64(seconds.clamp(0.0, 86_400.0))))
     }
 }
 
@@ -186,6 +238,7 @@ impl FromRow<'_, PgRow> for ClaimedRow {
         Ok(Self(Claimed {
             run: RunRow::from_row(row)?.0,
             fence: row.try_get("attempt")?,
+            bulk: row.try_get("bulk")?,
             intent: row.try_get::<Option<Json<Intent>>, _>("intent")?.map(|json| json.0),
         }))
     }

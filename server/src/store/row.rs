@@ -36,7 +36,7 @@ impl FromRow<'_, PgRow> for RunRow {
             created_at: row.try_get("created_at")?,
             started_at: row.try_get("started_at")?,
             ended_at: row.try_get("ended_at")?,
-            due_at: if state == RunState::Queued { Some(row.try_get("due_at")?) } else { None },
+            due_at: if state == RunState::Queued { row.try_get("due_at")? } else { None },
         }))
     }
 }

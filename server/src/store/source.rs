@@ -1,12 +1,16 @@
-//! What an attempt reads of the platform: everything in one statement, so in one snapshot.
+//! What an attempt reads of the platform: for many runs with one statement, so in one snapshot.
+
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
+use sqlx::types::Json;
 
-use super::{Now, Store, tenant::TenantRow};
+use super::{Now, Store};
 use crate::{
-    domain::{Gcid, PlatformCategory, Run, Slug, Tenant},
+    domain::{
+        AccountId, Gcid, LocationId, OrganizationId, PlatformCategory, Run, RunId, Slug, Strategy, Tenant, TenantId,
+    },
     error::Error,
 };
 
@@ -24,33 +28,58 @@ pub struct Source {
 }
 
 impl Store {
-    /// Reads the platform's side of a run. `None`: the tenant is gone.
+    /// Reads the platform's side of runs. One that is missing from the answer has a tenant that is gone.
     ///
     /// # Errors
-    /// The database's.
-    pub async fn source(&self, now: Now, run: &Run) -> Result<Option<Source>, Error> {
-        let row = sqlx::query_as::<_, SourceRow>(
-            "select tenant.*,
-                    coalesce($3, now()) as read_at,
-                    (select max(ended_at) from run
-                      where tenant_id = $1 and strategy = $2 and state = 'succeeded' and not dry_run) as last_success_at,
-                    (select coalesce(jsonb_agg(to_jsonb(category) order by chosen.position), '[]')
-                       from tenant_category chosen
-                       join platform_category category using (slug)
-                      where chosen.tenant_id = tenant.id) as categories
-               from tenant
-              where id = $1",
+    /// The database's; they concern all of the runs.
+    pub async fn sources(&self, now: Now, runs: &[&Run]) -> Result<HashMap<RunId, Source>, Error> {
+        let rows: Vec<(RunId, Option<Json<SourceJson>>)> = sqlx::query_as(
+            "select run_id,
+                    (select jsonb_build_object(
+                                'tenant', to_jsonb(tenant),
+                                'read_at', coalesce($1, now()),
+                                'last_success_at', (select max(ended_at) from run
+                                                     where tenant_id = wanted.tenant_id and strategy = wanted.strategy
+                                                       and state = 'succeeded' and not dry_run),
+                                'categories', (select coalesce(jsonb_agg(to_jsonb(category) order by chosen.position), '[]')
+                                                 from tenant_category chosen
+                                                 join platform_category category using (slug)
+                                                where chosen.tenant_id = tenant.id))
+                       from tenant
+                      where id = wanted.tenant_id)
+               from unnest($2::uuid[], $3::text[], $4::text[]) as wanted (run_id, tenant_id, strategy)",
         )
-        .bind(run.tenant.as_str())
-        .bind(run.kind.strategy.as_str())
         .bind(now)
-        .fetch_optional(&self.pool)
+        .bind(runs.iter().map(|run| run.id).collect::<Vec<_>>())
+        .bind(runs.iter().map(|run| run.tenant.as_str()).collect::<Vec<_>>())
+        .bind(runs.iter().map(|run| Strategy::as_str(run.kind.strategy)).collect::<Vec<_>>())
+        .fetch_all(&self.hot)
         .await?;
-        Ok(row.map(|row| row.0))
+        Ok(rows.into_iter().filter_map(|(id, source)| Some((id, source?.0.into()))).collect())
     }
 }
 
-struct SourceRow(Source);
+/// The same, as the statement puts it together.
+#[derive(Deserialize)]
+struct SourceJson {
+    tenant: TenantJson,
+    categories: Vec<CategoryJson>,
+    last_success_at: Option<DateTime<Utc>>,
+    read_at: DateTime<Utc>,
+}
+
+#[derive(Deserialize)]
+struct TenantJson {
+    id: TenantId,
+    display_name: String,
+    organization_id: Option<OrganizationId>,
+    gbp_account: Option<AccountId>,
+    gbp_location: Option<LocationId>,
+    region_code: String,
+    language_code: String,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
 
 #[derive(Deserialize)]
 struct CategoryJson {
@@ -61,23 +90,27 @@ struct CategoryJson {
     updated_at: DateTime<Utc>,
 }
 
-impl FromRow<'_, PgRow> for SourceRow {
-    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let Json(categories): Json<Vec<CategoryJson>> = row.try_get("categories")?;
-        Ok(Self(Source {
-            tenant: TenantRow::from_row(row)?.0,
-            categories: categories
-                .into_iter()
-                .map(|CategoryJson { slug, display_name, gcid, created_at, updated_at }| PlatformCategory {
-                    slug,
-                    display_name,
-                    gcid,
-                    created_at,
-                    updated_at,
-                })
-                .collect(),
-            last_success_at: row.try_get("last_success_at")?,
-            read_at: row.try_get("read_at")?,
-        }))
+impl From<SourceJson> for Source {
+    fn from(source: SourceJson) -> Self {
+        let SourceJson { tenant, categories, last_success_at, read_at } = source;
+        let tenant = Tenant {
+            id: tenant.id,
+            display_name: tenant.display_name,
+            organization: tenant.organization_id,
+            account: tenant.gbp_account,
+            location: tenant.gbp_location,
+            region_code: tenant.region_code,
+            language_code: tenant.language_code,
+            created_at: tenant.created_at,
+            updated_at: tenant.updated_at,
+        };
+        let category = |category: CategoryJson| PlatformCategory {
+            slug: category.slug,
+            display_name: category.display_name,
+            gcid: category.gcid,
+            created_at: category.created_at,
+            updated_at: category.updated_at,
+        };
+        Self { tenant, categories: categories.into_iter().map(category).collect(), last_success_at, read_at }
     }
 }

@@ -9,8 +9,8 @@ use crate::commands::CommandError;
 
 /// One run, one transaction: the row that an accepted run is.
 pub(super) const INSERT: &str = "\
-insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, due_at, caller, created_at)
-values (gen_random_uuid(), gen_random_uuid()::text, 'platform_to_gbp', false, 'queued', 5, now(), 'pgbench', now());
+insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, caller, created_at)
+values (gen_random_uuid(), gen_random_uuid()::text, 'platform_to_gbp', false, 'queued', 5, 'pgbench', now());
 ";
 
 /// `pgbench`, and how it reaches the database.

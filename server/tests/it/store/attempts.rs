@@ -39,7 +39,7 @@ async fn begin_write_is_refused_after_the_lease_and_after_a_cancellation() {
     for run in [late.run.id, cancelled.run.id] {
         assert_eq!(store.get(run).await.plan, None);
     }
-    store.hand_back(at(3), &[held(&cancelled)]).await.expect("handed back");
+    store.hand_back(&[held(&cancelled)]).await.expect("handed back");
     assert_eq!(store.claim_one(3).await.intent, None);
 }
 
@@ -50,7 +50,7 @@ async fn a_retry_waits_and_keeps_what_is_known() {
     let progress = about_to_write(&["x"], &["y"]);
 
     let delay = std::time::Duration::from_millis(1500);
-    assert!(store.retry(at(10), held(&claimed), delay, &failed_attempt(1), &progress).await.expect("queued"));
+    assert!(store.retry(at(10), held(&claimed), delay, true, &failed_attempt(1), &progress).await.expect("queued"));
 
     let run = store.get(claimed.run.id).await;
     assert_eq!((run.state, run.attempt, run.handed_back), (RunState::Queued, 1, 0));
@@ -73,8 +73,8 @@ async fn an_old_fence_changes_nothing() {
     let progress = about_to_write(&["x"], &["y"]);
     assert_eq!(store.begin_write(at(33), old, &progress, LEASE).await.expect("asked"), BeginWrite::Lost);
     assert!(!store.finish(at(33), old, 1, &RunResult::Succeeded, &progress).await.expect("answered"));
-    assert!(!store.retry(at(33), old, LEASE, &failed_attempt(1), &progress).await.expect("answered"));
-    assert_eq!(store.hand_back(at(33), &[old]).await.expect("answered"), NOBODY);
+    assert!(!store.retry(at(33), old, LEASE, true, &failed_attempt(1), &progress).await.expect("answered"));
+    assert_eq!(store.hand_back(&[old]).await.expect("answered"), NOBODY);
     assert_eq!(store.heartbeat(at(33), &[old], LEASE).await.expect("answered"), []);
     // Nor does one that nobody was ever given.
     let invented = Held { fence: 99, ..old };
@@ -116,7 +116,7 @@ async fn each_end_says_why() {
     ] {
         let claimed = store.claimed(0, "a", REAL).await;
         // An earlier attempt's reason must not stay behind.
-        let queued = store.retry(at(1), held(&claimed), LEASE, &failed_attempt(1), &Progress::default()).await;
+        let queued = store.retry(at(1), held(&claimed), LEASE, true, &failed_attempt(1), &Progress::default()).await;
         assert!(queued.expect("queued"));
         let again = store.claim_one(40).await;
         assert!(store.finish(at(41), held(&again), 2, &result, &Progress::default()).await.expect("finished"));
@@ -138,10 +138,10 @@ async fn a_queued_run_is_cancelled_at_once_unless_a_write_is_unsettled() {
     let claimed = store.claimed(0, "b", REAL).await;
     let progress = about_to_write(&["x"], &["y"]);
     let hour = std::time::Duration::from_secs(3600);
-    assert!(store.retry(at(1), held(&claimed), hour, &failed_attempt(1), &progress).await.expect("queued"));
+    assert!(store.retry(at(1), held(&claimed), hour, true, &failed_attempt(1), &progress).await.expect("queued"));
     let run = store.cancel(at(5), claimed.run.id).await.expect("marked").expect("live");
     assert_eq!((run.state, run.cancel_requested), (RunState::Queued, true));
-    assert_eq!(run.due_at, Some(time(5)), "whoever settles it need not wait for the backoff");
+    assert_eq!(run.due_at, None, "whoever settles it need not wait for the backoff");
     assert!(store.claim_one(5).await.run.cancel_requested);
 }
 
@@ -157,10 +157,10 @@ async fn a_run_that_is_over_never_changes() {
         // The holder itself, a moment later.
         let held = held(&claimed);
         assert!(!store.finish(at(2), held, 1, &RunResult::Cancelled, &progress).await.expect("answered"));
-        assert!(!store.retry(at(2), held, LEASE, &failed_attempt(1), &progress).await.expect("answered"));
+        assert!(!store.retry(at(2), held, LEASE, true, &failed_attempt(1), &progress).await.expect("answered"));
         assert_eq!(store.begin_write(at(2), held, &progress, LEASE).await.expect("answered"), BeginWrite::Lost);
         assert_eq!(store.heartbeat(at(2), &[held], LEASE).await.expect("answered"), []);
-        assert_eq!(store.hand_back(at(2), &[held]).await.expect("answered"), NOBODY);
+        assert_eq!(store.hand_back(&[held]).await.expect("answered"), NOBODY);
         assert_eq!(store.rescue(at(9999), 10, 20).await.expect("answered"), []);
         assert!(store.claim(at(9999), 10, LEASE).await.expect("answered").is_empty());
         assert!(store.cancel(at(2), held.id).await.expect("answered").is_none());

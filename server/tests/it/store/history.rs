@@ -200,15 +200,13 @@ fn statistics_agree_with_counting_by_hand() {
 #[tokio::test]
 async fn a_cooldown_starts_with_a_real_success_of_the_strategy() {
     let store = store_with(&["a"]).await;
-    let run = store.accepted(0, "a").await;
-    let since = async || store.source(at(9), &run).await.expect("read").expect("a tenant").last_success_at;
-    assert_eq!(since().await, None);
-    store.cancel(at(1), run.id).await.expect("cancelled");
-    assert_eq!(since().await, None);
-    for (seconds, dry_run, expected) in [(2, true, None), (3, REAL, Some(time(4)))] {
+    let cancelled = store.accepted(0, "a").await;
+    store.cancel(at(1), cancelled.id).await.expect("cancelled");
+    for (seconds, dry_run, expected) in [(2, true, None), (3, REAL, None), (5, REAL, Some(time(4)))] {
         let claimed = store.claimed(seconds, "a", dry_run).await;
-        let done = store.finish(at(seconds + 1), held(&claimed), 1, &RunResult::Succeeded, &Progress::default()).await;
+        let end = held(&claimed);
+        assert_eq!(store.source(seconds, &claimed.run).await.last_success_at, expected);
+        let done = store.finish(at(seconds + 1), end, 1, &RunResult::Succeeded, &Progress::default()).await;
         assert!(done.expect("finished"));
-        assert_eq!(since().await, expected);
     }
 }

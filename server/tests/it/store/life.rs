@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use category_mirror::{
     domain::{RunId, RunResult},
-    store::{BeginWrite, Held, Progress},
+    store::{BeginWrite, Heard, Held, Progress, Room},
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use sqlx::{FromRow, Row};
@@ -12,6 +12,8 @@ use sqlx::{FromRow, Row};
 use super::{LEASE, TestStore, about_to_write, at, failed_attempt, model::Life, new_run, store_with, time};
 
 const TENANTS: [&str; 3] = ["a", "b", "c"];
+/// Their organizations.
+const LANES: [Option<&str>; 3] = [None, Some("chain"), Some("chain")];
 const LEASE_SECONDS: i64 = 30;
 /// How often a run may be handed back before an expired lease ends it.
 const PATIENCE: i32 = 2;
@@ -33,7 +35,8 @@ enum Step {
     HandBack { worker: usize },
     BeginWrite { worker: usize, claim: prop::sample::Index },
     Finish { worker: usize, claim: prop::sample::Index },
-    Retry { worker: usize, claim: prop::sample::Index, delay: i64 },
+    Retry { worker: usize, claim: prop::sample::Index, delay: i64, counts: bool },
+    Promote { limit: i64 },
     Rescue { limit: i64 },
 }
 
@@ -50,7 +53,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => worker().prop_map(|worker| Step::HandBack { worker }),
         2 => (worker(), claim()).prop_map(|(worker, claim)| Step::BeginWrite { worker, claim }),
         1 => (worker(), claim()).prop_map(|(worker, claim)| Step::Finish { worker, claim }),
-        2 => (worker(), claim(), 0..40_i64).prop_map(|(worker, claim, delay)| Step::Retry { worker, claim, delay }),
+        2 => (worker(), claim(), 0..40_i64, any::<bool>())
+            .prop_map(|(worker, claim, delay, counts)| Step::Retry { worker, claim, delay, counts }),
+        2 => (0..3_i64).prop_map(|limit| Step::Promote { limit }),
         3 => (0..3_i64).prop_map(|limit| Step::Rescue { limit }),
     ]
 }
@@ -87,9 +92,7 @@ impl World {
             Step::Accept { tenant, dry_run, in_a_group } => self.accept(*tenant, *dry_run, *in_a_group, store).await,
             Step::Cancel { tenant } => {
                 let Some((id, run)) = self.live(*tenant) else { return };
-                if run.state == "queued" {
-                    run.due = now;
-                }
+                run.due = None;
                 run.cancel_requested = true;
                 if run.state == "queued" && !run.intent {
                     run.end("cancelled", now)
@@ -105,7 +108,8 @@ impl World {
                 for claim in &held {
                     if let Some(run) = self.held(*claim) {
                         run.lease = Some(now + LEASE_SECONDS);
-                        expected.push((claim.id, run.cancel_requested));
+                        let cancel_requested = run.cancel_requested;
+                        expected.push(Heard { id: claim.id, cancel_requested, renewed: true });
                     }
                 }
                 let mut heard = store.heartbeat(at(now), &held, LEASE).await.expect("heard");
@@ -119,11 +123,11 @@ impl World {
                 for claim in &held {
                     if let Some(run) = self.held(*claim) {
                         run.handed_back += 1;
-                        run.queue(now);
+                        run.queue(None);
                         expected.push(claim.id);
                     }
                 }
-                let mut done = store.hand_back(at(now), &held).await.expect("handed back");
+                let mut done = store.hand_back(&held).await.expect("handed back");
                 done.sort();
                 expected.sort();
                 assert_eq!(done, expected);
@@ -153,18 +157,20 @@ impl World {
                 let done = store.finish(at(now), held, 1, &RunResult::Succeeded, &Progress::default()).await;
                 assert_eq!(done.expect("answered"), expected.is_some());
             }
-            Step::Retry { worker, claim, delay } => {
+            Step::Retry { worker, claim, delay, counts } => {
                 let Some(held) = self.pick(*worker, claim) else { return };
                 let expected = self.held(held).map(|run| {
                     run.intent = false;
                     // What is cancelled does not wait.
-                    run.queue(if run.cancel_requested { now } else { now + delay });
+                    run.queue((!run.cancel_requested).then_some(now + delay));
+                    run.handed_back += i32::from(!counts);
                 });
                 let wait = Duration::from_secs(delay.unsigned_abs());
-                let done = store.retry(at(now), held, wait, &failed_attempt(1), &Progress::default()).await;
+                let done = store.retry(at(now), held, wait, *counts, &failed_attempt(1), &Progress::default()).await;
                 assert_eq!(done.expect("answered"), expected.is_some());
             }
             Step::Rescue { limit } => self.rescue(*limit, store).await,
+            Step::Promote { limit } => self.promote(*limit, store).await,
         }
     }
 
@@ -185,14 +191,23 @@ impl World {
         match self.live(tenant) {
             None => {
                 assert!(accepted.expect("accepted").created);
+                // Behind the first in line, and behind everybody of the same organization who is in it.
+                let line = || self.runs.values().filter(|run| run.is_in_line());
+                let lane = LANES[tenant].map(str::to_owned);
+                let first = line().map(|run| run.turn).min().unwrap_or_default();
+                let last = line().filter(|run| lane.is_some() && run.lane == lane).map(|run| run.turn).max();
+                let turn = 1 + first.max(last.unwrap_or_default());
                 let run = Life {
+                    lane,
+                    turn,
+                    rescues: 0,
                     tenant_id: TENANTS[tenant].to_owned(),
                     dry_run,
                     state: "queued".to_owned(),
                     attempt: 0,
                     handed_back: 0,
                     revision: 1,
-                    due: now,
+                    due: None,
                     lease: None,
                     ended: None,
                     cancel_requested: false,
@@ -210,15 +225,13 @@ impl World {
 
     async fn claim(&mut self, worker: usize, limit: i64, store: &TestStore) {
         let now = self.now;
-        let mut due = self.sorted(|run| run.state == "queued" && run.due <= now, |run| Some(run.due));
-        due.truncate(usize::try_from(limit).expect("small"));
-        let mut claimed = store.claim(at(now), limit, LEASE).await.expect("claimed");
-        claimed.sort_by_key(|claimed| claimed.run.id);
-        due.sort();
-        assert_eq!(claimed.iter().map(|claimed| claimed.run.id).collect::<Vec<_>>(), due);
+        let mut line = self.sorted(Life::is_in_line, |run| Some(run.turn));
+        line.truncate(usize::try_from(limit).expect("small"));
+        let claimed = store.store.claim(at(now), Room::of(limit), LEASE).await.expect("claimed");
+        assert_eq!(claimed.iter().map(|claimed| claimed.run.id).collect::<Vec<_>>(), line);
         for claimed in claimed {
             let run = self.runs.get_mut(&claimed.run.id).expect("known");
-            (run.state, run.lease, run.due) = ("running".to_owned(), Some(now + LEASE_SECONDS), 0);
+            (run.state, run.lease, run.due) = ("running".to_owned(), Some(now + LEASE_SECONDS), None);
             run.attempt += 1;
             run.revision += 1;
             assert_eq!(claimed.fence, run.attempt);
@@ -237,9 +250,46 @@ impl World {
         for one in rescued {
             let run = self.runs.get_mut(&one.id).expect("known");
             assert!(run.state == "running" && run.lease <= latest, "{run:?}");
-            assert_eq!(one.given_up, run.handed_back >= PATIENCE);
+            assert_eq!(one.given_up, run.rescues >= PATIENCE);
             run.handed_back += 1;
-            if one.given_up { run.end("failed", now) } else { run.queue(now) }
+            run.rescues += 1;
+            if one.given_up {
+                run.end("failed", now);
+                continue;
+            }
+            // At once the first time, then after a random while.
+            let (due,): (Option<i64>,) =
+                sqlx::query_as("select ceil(extract(epoch from due_at - $2))::bigint from run where id = $1")
+                    .bind(one.id)
+                    .bind(time(0))
+                    .fetch_one(&store.pool)
+                    .await
+                    .expect("read");
+            let longest = now + i64::from(run.rescues) - 1;
+            assert!(if run.rescues == 1 { due.is_none() } else { due.is_some_and(|due| now <= due && due <= longest) });
+            run.queue(due);
+        }
+    }
+
+    async fn promote(&mut self, limit: i64, store: &TestStore) {
+        let now = self.now;
+        let turn = 1 + self.runs.values().filter(|run| run.is_in_line()).map(|run| run.turn).min().unwrap_or_default();
+        let mut due = self.sorted(|run| run.due.is_some_and(|due| due <= now), |run| run.due);
+        let promoted = store.promote(at(now), limit).await.expect("promoted");
+        assert_eq!(
+            usize::try_from(promoted.runs).expect("small"),
+            due.len().min(usize::try_from(limit).expect("small"))
+        );
+        // Of those that are due at the same time, any may be the first.
+        let rows: Vec<(RunId,)> = sqlx::query_as("select id from run where state = 'queued' and due_at is null")
+            .fetch_all(&store.pool)
+            .await
+            .expect("read");
+        due.retain(|id| rows.contains(&(*id,)));
+        for id in due {
+            let run = self.runs.get_mut(&id).expect("known");
+            (run.due, run.turn) = (None, turn);
+            run.revision += 1;
         }
     }
 
@@ -247,7 +297,8 @@ impl World {
     async fn check(&self, before: &BTreeMap<RunId, Life>, store: &TestStore) {
         let rows = sqlx::query(
             "select id, tenant_id, dry_run, state, attempt, handed_back, revision, cancel_requested,
-                    intent is not null as intent, case when state = 'queued' then extract(epoch from due_at - $1)::bigint else 0 end as due,
+                    intent is not null as intent, lane, turn, rescues,
+                    case when state = 'queued' then ceil(extract(epoch from due_at - $1))::bigint end as due,
                     extract(epoch from lease_until - $1)::bigint as lease, extract(epoch from ended_at - $1)::bigint as ended
                from run",
         );
@@ -274,6 +325,7 @@ impl World {
 fn whatever_happens_a_run_lives_as_the_model_says() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let store = runtime.block_on(store_with(&TENANTS));
+    runtime.block_on(store.execute("update tenant set organization_id = 'chain' where id <> 'a'"));
     let checked = TestRunner::new(few_cases(24)).run(&prop::collection::vec(step(), 1..60), |steps| {
         runtime.block_on(async {
             store.execute("truncate run").await;

@@ -5,6 +5,7 @@ mod attempts;
 mod constraints;
 mod history;
 mod life;
+mod line;
 mod model;
 mod plans;
 mod queue;
@@ -16,10 +17,10 @@ use std::time::Duration;
 use category_mirror::{
     domain::{
         AccountId, CategorySet, Failure, FailureReason, GbpCategory, Gcid, LocationId, Mapped, Plan, Run, RunError,
-        RunId, RunKind, Strategy, Tenant, TenantId, diff,
+        RunId, RunKind, RunResult, Strategy, Tenant, TenantId, diff,
     },
     error::Error,
-    store::{Accepted, Claimed, Held, Intent, NewRun, Now, Progress, Store},
+    store::{Accepted, Claimed, Finish, Held, Intent, NewRun, Now, Progress, Room, Source, Store},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
@@ -74,6 +75,30 @@ impl TestStore {
     async fn claim_one(&self, seconds: i64) -> Claimed {
         let mut claimed = self.claim(at(seconds), 1, LEASE).await.expect("claimed");
         claimed.pop().expect("a run that is due")
+    }
+
+    /// Claims as a runner does: after a look at the runs that wait for their time.
+    async fn claim(&self, now: Now, limit: i64, lease: Duration) -> Result<Vec<Claimed>, Error> {
+        self.promote(now, 100).await?;
+        self.store.claim(now, Room::of(limit), lease).await
+    }
+
+    /// The platform's side of a run whose tenant is there.
+    async fn source(&self, seconds: i64, run: &Run) -> Source {
+        self.sources(at(seconds), &[run]).await.expect("read").remove(&run.id).expect("a tenant")
+    }
+
+    /// Ends one run.
+    async fn finish(
+        &self,
+        now: Now,
+        held: Held,
+        attempt: i32,
+        result: &RunResult,
+        progress: &Progress,
+    ) -> Result<bool, Error> {
+        let end = Finish { held, attempt, result: result.clone(), progress: progress.clone() };
+        Ok(self.store.finish(now, &[end]).await?.contains(&held.id))
     }
 
     async fn get(&self, run: RunId) -> Run {

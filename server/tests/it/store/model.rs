@@ -11,8 +11,13 @@ pub(super) struct Life {
     pub(super) attempt: i32,
     pub(super) handed_back: i32,
     pub(super) revision: i64,
-    /// 0 unless queued: then it has no meaning.
-    pub(super) due: i64,
+    /// Its organization's line, if it has one.
+    pub(super) lane: Option<String>,
+    /// Its place in line.
+    pub(super) turn: i64,
+    /// When it comes back to the line, while it is queued and not in it.
+    pub(super) due: Option<i64>,
+    pub(super) rescues: i32,
     pub(super) lease: Option<i64>,
     pub(super) ended: Option<i64>,
     pub(super) cancel_requested: bool,
@@ -28,7 +33,10 @@ impl FromRow<'_, PgRow> for Life {
             attempt: row.try_get("attempt")?,
             handed_back: row.try_get("handed_back")?,
             revision: row.try_get("revision")?,
+            lane: row.try_get("lane")?,
+            turn: row.try_get("turn")?,
             due: row.try_get("due")?,
+            rescues: row.try_get("rescues")?,
             lease: row.try_get("lease")?,
             ended: row.try_get("ended")?,
             cancel_requested: row.try_get("cancel_requested")?,
@@ -46,15 +54,19 @@ impl Life {
         self.state == "running" && self.attempt == fence
     }
 
-    /// Waits until `due` for its next attempt.
-    pub(super) fn queue(&mut self, due: i64) {
+    pub(super) fn is_in_line(&self) -> bool {
+        self.state == "queued" && self.due.is_none()
+    }
+
+    /// Waits until `due` for its next attempt, or for its turn.
+    pub(super) fn queue(&mut self, due: Option<i64>) {
         (self.state, self.due, self.lease) = ("queued".to_owned(), due, None);
         self.revision += 1;
     }
 
     /// Is over.
     pub(super) fn end(&mut self, state: &str, now: i64) {
-        (self.state, self.ended, self.lease, self.due) = (state.to_owned(), Some(now), None, 0);
+        (self.state, self.ended, self.lease, self.due) = (state.to_owned(), Some(now), None, None);
         self.revision += 1;
     }
 }

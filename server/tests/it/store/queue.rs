@@ -1,29 +1,32 @@
 //! Claims, leases, and runs whose holder is gone.
 
+use std::time::Duration;
+
 use category_mirror::{
     domain::{RunId, RunResult, RunState},
-    store::{BeginWrite, Progress, Rescued},
+    store::{BeginWrite, Claimed, Heard, Progress, Promoted, Rescued},
 };
 use futures::future::join_all;
 
 use super::{LEASE, NOBODY, REAL, at, failed_attempt, held, store_with, time};
 
 #[tokio::test]
-async fn the_oldest_due_run_is_claimed_first_and_none_before_its_time() {
+async fn runs_are_claimed_in_the_order_of_the_line_and_none_before_its_time() {
     let store = store_with(&["a", "b", "c"]).await;
-    let a = store.accepted(10, "a").await.id;
-    let b = store.accepted(5, "b").await.id;
-    let c = store.accepted(20, "c").await.id;
+    let a = store.accepted(0, "a").await.id;
+    let b = store.accepted(1, "b").await.id;
+    let c = store.claimed(0, "c", REAL).await;
+    assert_eq!(c.run.id, a, "the first in line");
+    assert!(store.retry(at(2), held(&c), LEASE, true, &failed_attempt(1), &Progress::default()).await.expect("queued"));
     let claim = async |seconds, limit| -> Vec<RunId> {
         let claimed = store.claim(at(seconds), limit, LEASE).await.expect("claimed");
         claimed.iter().map(|claimed| claimed.run.id).collect()
     };
 
-    assert_eq!(claim(4, 10).await, NOBODY);
-    assert_eq!(claim(12, 1).await, [b]);
-    assert_eq!(claim(12, 10).await, [a]);
-    assert_eq!(claim(12, 10).await, NOBODY);
-    assert_eq!(claim(20, 10).await, [c]);
+    assert_eq!(claim(31, 1).await, [b]);
+    assert_eq!(claim(31, 10).await.len(), 1, "the one of `c`");
+    assert_eq!(claim(31, 10).await, NOBODY);
+    assert_eq!(claim(32, 10).await, [a]);
     assert_eq!(claim(99, 10).await, NOBODY);
 }
 
@@ -38,7 +41,12 @@ async fn a_claim_begins_an_attempt() {
     assert_eq!(claimed.run.due_at, None);
 
     // The next attempt does not begin the run anew.
-    assert!(store.retry(at(4), held(&claimed), LEASE, &failed_attempt(1), &Progress::default()).await.expect("queued"));
+    assert!(
+        store
+            .retry(at(4), held(&claimed), LEASE, true, &failed_attempt(1), &Progress::default())
+            .await
+            .expect("queued")
+    );
     let again = store.claim_one(34).await;
     assert_eq!((again.fence, again.run.attempt, again.run.started_at), (2, 2, Some(time(3))));
 }
@@ -83,13 +91,13 @@ async fn a_heartbeat_renews_tells_of_cancellations_and_leaves_out_the_lost() {
     let [a, b, c] =
         [store.claimed(0, "a", REAL).await, store.claimed(0, "b", REAL).await, store.claimed(0, "c", REAL).await];
     store.cancel(at(1), b.run.id).await.expect("cancelled");
-    assert_eq!(store.hand_back(at(1), &[held(&c)]).await.expect("handed back"), [c.run.id]);
+    assert_eq!(store.hand_back(&[held(&c)]).await.expect("handed back"), [c.run.id]);
     let c_again = store.claim_one(2).await;
     assert_eq!(c_again.run.id, c.run.id);
 
     let mut heard = store.heartbeat(at(20), &[held(&a), held(&b), held(&c)], LEASE).await.expect("heard");
     heard.sort();
-    assert_eq!(heard, [(a.run.id, false), (b.run.id, true)]);
+    assert_eq!(heard, [still(&a, false, true), still(&b, true, true)]);
 
     // The lease of `c` is the new holder's, who was not asked about.
     let expired = |rescued: Vec<Rescued>| rescued.iter().map(|run| run.id).collect::<Vec<_>>();
@@ -111,7 +119,7 @@ async fn only_expired_leases_are_rescued_and_the_attempt_does_not_count() {
 
     let run = store.get(a.run.id).await;
     assert_eq!((run.state, run.attempt, run.handed_back, run.revision), (RunState::Queued, 0, 1, 3));
-    assert_eq!(run.due_at, Some(time(36)), "at once");
+    assert_eq!(run.due_at, None, "in line, at once");
     assert_eq!(store.get(c.run.id).await.state, RunState::Running);
     assert_eq!(store.rescue(at(100), 0, 20).await.expect("rescued"), []);
 }
@@ -143,26 +151,72 @@ async fn what_is_handed_back_is_due_at_once_and_its_holder_out() {
     let done = store.finish(at(1), held(&b), 1, &RunResult::Succeeded, &Progress::default()).await;
     assert!(done.expect("finished"));
 
-    assert_eq!(store.hand_back(at(2), &[held(&a), held(&b)]).await.expect("handed back"), [a.run.id]);
-    assert_eq!(store.hand_back(at(2), &[held(&a)]).await.expect("nothing"), NOBODY);
-    assert_eq!(store.hand_back(at(2), &[]).await.expect("nothing"), NOBODY);
+    assert_eq!(store.hand_back(&[held(&a), held(&b)]).await.expect("handed back"), [a.run.id]);
+    assert_eq!(store.hand_back(&[held(&a)]).await.expect("nothing"), NOBODY);
+    assert_eq!(store.hand_back(&[]).await.expect("nothing"), NOBODY);
 
     let run = store.get(a.run.id).await;
-    assert_eq!((run.state, run.attempt, run.handed_back, run.due_at), (RunState::Queued, 0, 1, Some(time(2))));
+    assert_eq!((run.state, run.attempt, run.handed_back, run.due_at), (RunState::Queued, 0, 1, None));
     let begun = store.begin_write(at(2), held(&a), &Progress::default(), LEASE).await.expect("answered");
     assert_eq!(begun, BeginWrite::Lost);
 }
 
 #[tokio::test]
-async fn the_next_due_time_is_that_of_queued_runs_alone() {
+async fn the_next_time_is_that_of_runs_that_wait_for_one() {
     let store = store_with(&["a", "b"]).await;
-    assert_eq!(store.next_due(at(0)).await.expect("read"), None);
-    store.claimed(0, "a", REAL).await;
-    // Its lease has long expired, and still there is nothing to claim: who waited for it would spin.
-    assert_eq!(store.next_due(at(500)).await.expect("read"), None);
-    store.accepted(100, "b").await;
-    assert_eq!(store.next_due(at(40)).await.expect("read").map(|due| due.as_secs()), Some(60));
-    assert_eq!(store.next_due(at(500)).await.expect("read").map(|due| due.as_secs()), Some(0));
+    let next = async |seconds| store.promote(at(seconds), 10).await.expect("promoted");
+    assert_eq!(next(0).await, Promoted { runs: 0, next: None });
+    let claimed = store.claimed(0, "a", REAL).await;
+    store.accepted(0, "b").await;
+    // The lease of `a` has long expired, `b` is in line, and still nobody waits for a time: who waited for it would spin.
+    assert_eq!(next(500).await, Promoted { runs: 0, next: None });
+    let wait = Duration::from_secs(60);
+    assert!(
+        store
+            .retry(at(10), held(&claimed), wait, true, &failed_attempt(1), &Progress::default())
+            .await
+            .expect("queued")
+    );
+    assert_eq!(next(30).await, Promoted { runs: 0, next: Some(Duration::from_secs(40)) });
+    assert_eq!(store.get(claimed.run.id).await.due_at, Some(time(70)));
+    assert_eq!(next(70).await, Promoted { runs: 1, next: None });
+    assert_eq!(store.get(claimed.run.id).await.due_at, None, "in line");
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_not_to_count_is_handed_back() {
+    let store = store_with(&["a"]).await;
+    let claimed = store.claimed(0, "a", REAL).await;
+    let progress = Progress::default();
+    assert!(store.retry(at(1), held(&claimed), LEASE, false, &failed_attempt(1), &progress).await.expect("queued"));
+    let run = store.get(claimed.run.id).await;
+    assert_eq!((run.state, run.attempt, run.handed_back), (RunState::Queued, 0, 1));
+    assert_eq!(run.due_at, Some(time(1) + LEASE));
+    assert_eq!(run.reason.as_deref(), Some("UPSTREAM_UNAVAILABLE"), "it says why it waits");
+}
+
+#[tokio::test]
+async fn a_heartbeat_waits_for_nobody() {
+    let store = store_with(&["a", "b"]).await;
+    let (a, b) = (store.claimed(0, "a", REAL).await, store.claimed(0, "b", REAL).await);
+    let mut other = store.pool.begin().await.expect("begun");
+    sqlx::query("select 1 from run where id = $1 for update")
+        .bind(a.run.id)
+        .execute(&mut *other)
+        .await
+        .expect("locked");
+
+    let mut heard = store.heartbeat(at(20), &[held(&a), held(&b)], LEASE).await.expect("heard");
+    heard.sort();
+    assert_eq!(heard, [still(&a, false, false), still(&b, false, true)]);
+    assert_eq!(store.hand_back(&[held(&a), held(&b)]).await.expect("handed back"), [b.run.id]);
+
+    other.rollback().await.expect("unlocked");
+    assert_eq!(store.rescue(at(31), 10, 20).await.expect("rescued").len(), 1, "a lease that was not renewed ends");
+}
+
+fn still(claimed: &Claimed, cancel_requested: bool, renewed: bool) -> Heard {
+    Heard { id: claimed.run.id, cancel_requested, renewed }
 }
 
 #[tokio::test]

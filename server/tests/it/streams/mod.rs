@@ -8,7 +8,7 @@ use std::time::Duration;
 use category_mirror::{
     domain::{RunId, RunResult},
     runner::Settings,
-    store::{Claimed, Held, Progress, Store},
+    store::{Claimed, Finish, Held, Progress, Room, Store},
     wake::{Hint, Wake},
 };
 use category_mirror_client::{Items, Run, Strategy};
@@ -53,7 +53,7 @@ impl Quiet {
 
     /// Claims the one run that is queued.
     async fn claimed(&self) -> Claimed {
-        let mut claimed = self.store.claim(None, 10, LEASE).await.expect("claimed");
+        let mut claimed = self.store.claim(None, Room::of(10), LEASE).await.expect("claimed");
         assert_eq!(claimed.len(), 1);
         claimed.remove(0)
     }
@@ -65,8 +65,8 @@ impl Quiet {
 
     async fn finish(&self, claimed: &Claimed) {
         let held = Held { id: claimed.run.id, fence: claimed.fence };
-        let done = self.store.finish(None, held, 1, &RunResult::Succeeded, &Progress::default()).await;
-        assert!(done.expect("finished"));
+        let end = Finish { held, attempt: 1, result: RunResult::Succeeded, progress: Progress::default() };
+        assert!(self.store.finish(None, &[end]).await.expect("finished").contains(&held.id));
     }
 
     fn tell(&self, run: RunId) {

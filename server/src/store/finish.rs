@@ -1,0 +1,165 @@
+//! The ends of runs: many in one statement, each fenced, each told whether it was still held.
+
+use std::collections::HashSet;
+
+use sqlx::types::Json;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Held, Now, Progress, Store,
+    group::{Group, Limits, Waiting, refuse},
+};
+use crate::{
+    domain::{Change, ChangeCounts, Plan, RunError, RunId, RunResult, RunState},
+    error::Error,
+};
+
+/// What waits is bounded by what the runner holds. One committer: while its statement runs, the next batch collects. A larger batch
+/// would gain little, and PostgreSQL compares each of its rows with each.
+const LIMITS: Limits = Limits { committers: 1, batch: 256, waiting: 4096 };
+
+/// The end of a run, as its attempt found it.
+#[derive(Debug, Clone)]
+pub struct Finish {
+    /// Run and fence.
+    pub held: Held,
+    /// The attempt that counts.
+    pub attempt: i32,
+    /// How it ended.
+    pub result: RunResult,
+    /// What is known of it.
+    pub progress: Progress,
+}
+
+impl Finish {
+    fn state(&self) -> RunState {
+        match self.result {
+            RunResult::Succeeded => RunState::Succeeded,
+            RunResult::Cancelled => RunState::Cancelled,
+            RunResult::Skipped(_) => RunState::Skipped,
+            RunResult::Failed(_) => RunState::Failed,
+        }
+    }
+
+    fn reason(&self) -> Option<&'static str> {
+        match &self.result {
+            RunResult::Succeeded | RunResult::Cancelled => None,
+            RunResult::Skipped(reason) => Some(reason.as_str()),
+            RunResult::Failed(failure) => Some(failure.reason.as_str()),
+        }
+    }
+
+    fn error(&self) -> Option<RunError> {
+        match &self.result {
+            RunResult::Failed(failure) => Some(RunError::new(failure.clone(), self.attempt)),
+            _ => None,
+        }
+    }
+
+    fn planned(&self) -> ChangeCounts {
+        ChangeCounts::of(self.progress.plan.as_ref().map(|plan| plan.changes.as_slice()).unwrap_or_default())
+    }
+
+    fn unmapped(&self) -> Option<i32> {
+        self.progress.plan.as_ref().map(|plan| i32::try_from(plan.unmapped.len()).unwrap_or(i32::MAX))
+    }
+}
+
+impl Store {
+    /// Ends runs. Gives those that were still held; the others are in other hands, and nothing was written of them.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn finish(&self, now: Now, ends: &[Finish]) -> Result<HashSet<RunId>, Error> {
+        let column = Column(ends);
+        let rows: Vec<(RunId,)> = sqlx::query_as(
+            "update run
+                set state = ending.state, reason = ending.reason, error = ending.error,
+                    plan = coalesce(ending.plan, run.plan), written = ending.written, intent = null,
+                    created = case when dry_run then ending.plan_created else ending.written_created end,
+                    updated = case when dry_run then ending.plan_updated else ending.written_updated end,
+                    deleted = case when dry_run then ending.plan_deleted else ending.written_deleted end,
+                    skipped = coalesce(ending.unmapped, run.skipped),
+                    lease_until = null, ended_at = coalesce($1, now()), revision = revision + 1
+               from unnest($2::uuid[], $3::integer[], $4::text[], $5::text[], $6::jsonb[], $7::jsonb[], $8::jsonb[],
+                           $9::integer[], $10::integer[], $11::integer[], $12::integer[], $13::integer[], $14::integer[],
+                           $15::integer[])
+                    as ending (id, attempt, state, reason, error, plan, written,
+                               plan_created, plan_updated, plan_deleted, written_created, written_updated, written_deleted,
+                               unmapped)
+              where run.id = any ($2)
+                and run.id = ending.id and run.attempt = ending.attempt and run.state = 'running'
+             returning run.id",
+        )
+        .bind(now)
+        .bind(column.of(|end| end.held.id))
+        .bind(column.of(|end| end.held.fence))
+        .bind(column.of(|end| end.state().as_str()))
+        .bind(column.of(Finish::reason))
+        .bind(column.of(|end| end.error().map(Json)))
+        .bind(column.of(|end| end.progress.plan.as_ref().map(Json::<&Plan>)))
+        .bind(column.of(|end| Json::<&Vec<Change>>(&end.progress.written)))
+        .bind(column.of(|end| end.planned().created))
+        .bind(column.of(|end| end.planned().updated))
+        .bind(column.of(|end| end.planned().deleted))
+        .bind(column.of(|end| ChangeCounts::of(&end.progress.written).created))
+        .bind(column.of(|end| ChangeCounts::of(&end.progress.written).updated))
+        .bind(column.of(|end| ChangeCounts::of(&end.progress.written).deleted))
+        .bind(column.of(Finish::unmapped))
+        .fetch_all(&self.hot)
+        .await?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+}
+
+/// One value of each end, as the statement takes them.
+struct Column<'a>(&'a [Finish]);
+
+impl<'a> Column<'a> {
+    fn of<T>(&self, value: impl Fn(&'a Finish) -> T) -> Vec<T> {
+        self.0.iter().map(value).collect()
+    }
+}
+
+/// Ends runs, for all attempts of the process: those that end at the same time share a commit. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Finisher(Group<(Now, Finish), bool>);
+
+impl Finisher {
+    /// Starts the committer; it ends with `stop`.
+    #[must_use]
+    pub fn start(store: &Store, stop: &CancellationToken) -> Self {
+        let store = store.clone();
+        Self(Group::start(LIMITS, stop, move |group| finish_group(store.clone(), group)))
+    }
+
+    /// Ends a run. Gives whether it was still held; when this returns, the end is durable.
+    ///
+    /// # Errors
+    /// The database's, and [`Error::Draining`] after the stop.
+    pub async fn finish(&self, now: Now, end: Finish) -> Result<bool, Error> {
+        self.0.ask_patiently((now, end)).await
+    }
+}
+
+async fn finish_group(store: Store, group: Vec<Waiting<(Now, Finish), bool>>) {
+    let (ends, answers): (Vec<_>, Vec<_>) = group.into_iter().map(|w| (w.question, w.answer)).unzip();
+    // Tests alone have times of their own, and one for all.
+    let now = ends.first().and_then(|(now, _)| *now);
+    let ends: Vec<Finish> = ends.into_iter().map(|(_, end)| end).collect();
+    match store.finish(now, &ends).await {
+        Ok(finished) => {
+            for (end, answer) in ends.iter().zip(answers) {
+                let _ = answer.send(Ok(finished.contains(&end.held.id)));
+            }
+        }
+        // One of them may be what the database refuses: alone, each meets its own error.
+        Err(Error::Internal(_)) if ends.len() > 1 => {
+            for (end, answer) in ends.iter().zip(answers) {
+                let finished = store.finish(now, std::slice::from_ref(end)).await;
+                let _ = answer.send(finished.map(|finished| finished.contains(&end.held.id)));
+            }
+        }
+        Err(error) => refuse(answers.into_iter(), &error),
+    }
+}

@@ -1,0 +1,100 @@
+//! Whose turn it is: fairly among organizations, and interactive runs first.
+
+use category_mirror::{
+    domain::{OrganizationId, RunId, TenantId},
+    store::Room,
+};
+
+use super::{LEASE, NOBODY, REAL, TestStore, at, new_run, store_with, tenant};
+
+/// Adds tenants `<organization>-0` and so on, and a run of each; the runs, in order.
+async fn chain(store: &TestStore, organization: &str, tenants: usize) -> Vec<RunId> {
+    let mut runs = Vec::new();
+    for n in 0..tenants {
+        let mut tenant = tenant(&format!("{organization}-{n}"));
+        tenant.organization = Some(OrganizationId::parse(organization).expect("an id"));
+        store.insert_tenant(at(0), &tenant).await.expect("a tenant");
+        // Both ways of accepting a run have to keep the order.
+        let new = new_run(tenant.id.as_str(), REAL);
+        if n % 2 == 0 {
+            store.accept(at(1), &new).await.expect("accepted");
+        } else {
+            let accepted = store.accept_all(at(1), std::slice::from_ref(&new)).await.expect("accepted");
+            assert!(accepted.into_iter().all(|one| one.is_some_and(|one| one.is_ok())));
+        }
+        runs.push(new.id);
+    }
+    runs
+}
+
+async fn claim(store: &TestStore, room: Room) -> Vec<RunId> {
+    store.store.claim(at(9), room, LEASE).await.expect("claimed").iter().map(|claimed| claimed.run.id).collect()
+}
+
+#[tokio::test]
+async fn organizations_take_turns_whatever_each_of_them_has_queued() {
+    let store = store_with(&["single"]).await;
+    let many = chain(&store, "many", 10).await;
+    let few = chain(&store, "few", 2).await;
+    let single = store.accepted(2, "single").await.id;
+
+    assert_eq!(claim(&store, Room::of(1)).await, [many[0]], "who came first");
+    assert_eq!(claim(&store, Room::of(4)).await, [many[1], few[0], single, many[2]]);
+    assert_eq!(claim(&store, Room::of(3)).await, [few[1], many[3], many[4]]);
+    assert_eq!(claim(&store, Room::of(99)).await, many[5..]);
+}
+
+#[tokio::test]
+async fn who_comes_later_takes_turns_with_a_queue_that_has_moved_on() {
+    let store = store_with(&["single"]).await;
+    let many = chain(&store, "many", 6).await;
+    assert_eq!(claim(&store, Room::of(3)).await, many[..3]);
+
+    let single = store.accepted(2, "single").await.id;
+
+    assert_eq!(claim(&store, Room::of(9)).await, [many[3], many[4], single, many[5]]);
+}
+
+#[tokio::test]
+async fn one_statement_keeps_the_turns_of_an_organization_apart() {
+    let store = store_with(&["x", "y", "z"]).await;
+    store.execute("update tenant set organization_id = 'chain' where id in ('x', 'y')").await;
+    let wanted = [new_run("x", REAL), new_run("y", REAL), new_run("z", REAL)];
+    store.accept_all(at(1), &wanted).await.expect("accepted");
+    let [x, y, z] = wanted.map(|new| new.id);
+
+    assert_eq!(claim(&store, Room::of(9)).await, [x, z, y]);
+}
+
+#[tokio::test]
+async fn interactive_runs_go_before_bulk_ones_which_have_places_of_their_own() {
+    let store = store_with(&["a", "b", "c", "d"]).await;
+    let mut runs = Vec::new();
+    for tenant in ["a", "b", "c", "d"] {
+        runs.push(store.accepted(1, tenant).await.id);
+    }
+    store.execute("update run set bulk = true where tenant_id in ('a', 'b')").await;
+
+    assert_eq!(claim(&store, Room { runs: 2, bulk: 0 }).await, runs[2..]);
+    assert_eq!(claim(&store, Room { runs: 9, bulk: 0 }).await, NOBODY);
+    assert_eq!(claim(&store, Room { runs: 9, bulk: 1 }).await, runs[..1]);
+    assert_eq!(claim(&store, Room { runs: 0, bulk: 9 }).await, NOBODY, "not more than there is room for at all");
+    assert_eq!(claim(&store, Room::of(9)).await, runs[1..2]);
+}
+
+#[tokio::test]
+async fn the_platforms_side_is_read_whole_and_a_tenant_that_is_gone_has_none() {
+    let store = store_with(&["a"]).await;
+    store.accepted(1, "a").await;
+    store.execute("delete from tenant where id = 'a'").await;
+    let run = store.claim_one(2).await.run;
+    assert!(store.sources(at(2), &[&run]).await.expect("read").is_empty(), "the tenant is gone");
+
+    store.insert_tenant(at(3), &tenant("b")).await.expect("a tenant");
+    store.execute("update tenant set organization_id = 'chain' where id = 'b'").await;
+    store.accepted(4, "b").await;
+    let source = store.source(5, &store.claim_one(5).await.run).await;
+    let kept = store.tenant(&TenantId::parse("b").expect("an id")).await.expect("read");
+    assert_eq!(source.tenant, kept, "every field of it");
+    assert!(source.categories.is_empty() && source.read_at == super::time(5));
+}
