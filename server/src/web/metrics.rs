@@ -28,10 +28,12 @@ fn install() -> PrometheusHandle {
         Unit::Milliseconds,
         "from the first attempt's begin to the end of the real run that ended last"
     );
+    describe_gauge!("category_mirror_gbp_circuit_open", "1 while runs wait because Google fails for every location");
     // A counter that is there from the start can be told from one that does not exist.
     metrics::counter!("category_mirror_success_total").absolute(0);
     metrics::counter!("gbp_sync_out_of_sync_detected").absolute(0);
     metrics::counter!("category_mirror_rescued_total").absolute(0);
     metrics::gauge!("category_mirror_last_duration_ms").set(0.0);
+    metrics::gauge!("category_mirror_gbp_circuit_open").set(0.0);
     handle
 }
