@@ -2,7 +2,7 @@
 //!
 //! Nobody waits for company. A caller who is alone is served at once; what arrives while a commit is under way goes into the next.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,8 @@ const COMMITTERS: usize = 2;
 const MAX_BATCH: usize = 128;
 /// Callers that wait. Above, the next one is told to come back: an unbounded queue would only hide that the database is too slow.
 const MAX_WAITING: usize = 4096;
+/// When those should come back: by then, a database that works has taken in all who wait.
+const FULL_WAIT: Duration = Duration::from_secs(1);
 
 struct Waiting {
     new: NewRun,
@@ -47,7 +49,11 @@ impl Acceptor {
     pub async fn accept(&self, new: NewRun) -> Result<Accepted, Error> {
         let (answer, answered) = oneshot::channel();
         self.waiting.try_send(Waiting { new, answer }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Error::RateLimited("too many requests are waiting for the database"),
+            mpsc::error::TrySendError::Full(_) => Error::RateLimited {
+                problem: "too many requests are waiting for the database",
+                limit: MAX_WAITING,
+                wait: FULL_WAIT,
+            },
             mpsc::error::TrySendError::Closed(_) => Error::Draining,
         })?;
         answered.await.unwrap_or(Err(Error::Draining))
