@@ -100,7 +100,8 @@ async fn calls_that_nobody_waits_for_give_their_connections_back() {
     let mut other = caller(&service, "other");
     let served = async { while other.tenants.list_tenants(list()).await.is_err() {} };
     timeout(PATIENCE, served).await.expect("a connection is free");
-    service.database_says(NO_READ_WAITS).await;
+    // Long before the statements' own timeout.
+    timeout(PATIENCE, service.database_says(NO_READ_WAITS)).await.expect("the statements are given up");
     lock.rollback().await.expect("unlocked");
 }
 
