@@ -86,7 +86,7 @@ impl ClientBuilder {
         self
     }
 
-    /// How calls are retried, and how a stream is opened: 4 tries, 100 ms to 2 s, unless told otherwise.
+    /// How calls are retried (those that were too many at once, too, not before the server asks for them), and how a stream is opened: 4 tries, 100 ms to 2 s, unless told otherwise.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.settings.retry = policy;
         self

@@ -93,6 +93,8 @@ impl Client {
             let left = timeout.saturating_sub(begun.elapsed());
             let error = match self.attempt(left, message.clone(), &rpc).await {
                 Err(error) if error.is_unavailable() && repeat == Repeat::Safe => error,
+                // Refused before it had begun, so that every call can be sent again.
+                Err(error) if error.asks_to_come_back() => error,
                 answer => return answer,
             };
             failures += 1;

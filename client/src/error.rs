@@ -123,6 +123,11 @@ impl Error {
         self.code() == Code::ResourceExhausted
     }
 
+    /// Whether the server took too much at once for a moment, and said how long that is.
+    pub(crate) fn asks_to_come_back(&self) -> bool {
+        self.reason() == Some("RATE_LIMITED") && self.retry_after().is_some()
+    }
+
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             code,

@@ -1,6 +1,6 @@
 //! What a call can fail with.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::domain::{Slug, TenantId};
 
@@ -80,8 +80,18 @@ pub enum Error {
     #[error("{0}")]
     Unimplemented(&'static str),
     /// Too much at once.
-    #[error("{0}; try again in a moment")]
-    RateLimited(&'static str),
+    #[error("{problem} (limit {limit}); try again in {wait:?}")]
+    RateLimited {
+        /// Of what.
+        problem: &'static str,
+        /// How much is not too much.
+        limit: usize,
+        /// After how long the same call may be taken.
+        wait: Duration,
+    },
+    /// The call took longer than its caller waits, or than any call may.
+    #[error("no answer within {0:?}; a write may still have happened")]
+    DeadlineExceeded(Duration),
     /// The server is shutting down; another one will answer.
     #[error("the server is shutting down; connect again")]
     Draining,
@@ -121,7 +131,8 @@ impl Error {
             Self::Unauthenticated(_) => "UNAUTHENTICATED",
             Self::PermissionDenied(_) => "PERMISSION_DENIED",
             Self::Unimplemented(_) => "UNIMPLEMENTED",
-            Self::RateLimited(_) => "RATE_LIMITED",
+            Self::RateLimited { .. } => "RATE_LIMITED",
+            Self::DeadlineExceeded(_) => "DEADLINE_EXCEEDED",
             Self::Draining => "DRAINING",
             Self::DatabaseUnavailable(_) => "DATABASE_UNAVAILABLE",
             Self::Internal(_) => "INTERNAL",
@@ -140,6 +151,8 @@ impl Error {
             Self::CategoryInUse { slug, tenants } => {
                 vec![("platform_category", slug.resource_name()), ("tenants", tenants.to_string())]
             }
+            Self::RateLimited { limit, .. } => vec![("limit", limit.to_string())],
+            Self::DeadlineExceeded(limit) => vec![("limit_ms", limit.as_millis().to_string())],
             Self::FeatureDisabled(flag) => vec![("flag", (*flag).to_owned())],
             _ => vec![],
         };

@@ -9,7 +9,7 @@ use tonic::transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming};
 use tonic_health::server::HealthReporter;
 
 use crate::{
-    api,
+    api::{self, Limits},
     app::{App, Flags},
     auth::Verifier,
     gbp,
@@ -27,6 +27,14 @@ const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 const ADMIN_GRACE: Duration = Duration::from_secs(1);
 /// A client that vanished without a word is noticed after the interval and the timeout.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
+/// Calls at once on one connection, besides streams. Further ones wait at the client until one of these is answered.
+const CALLS_PER_CONNECTION: u32 = 256;
+/// Bytes of a call's headers, counted as HTTP/2 does: room for a token with some hundred tenants in it.
+const MAX_HEADERS: u32 = 16 * 1024;
+/// Calls that a client has taken back before we have seen them. One that does this without end (CVE-2023-44487) loses its connection.
+const MAX_RESETS: usize = 64;
+/// Calls that were refused because they broke the protocol, before the connection is given up.
+const MAX_LOCAL_RESETS: usize = 256;
 
 /// What the service is made of.
 pub struct Config {
@@ -44,6 +52,8 @@ pub struct Config {
     pub max_attempts: i32,
     /// How long a stream may be quiet; [`STREAM_HEARTBEAT`] suits proxies.
     pub stream_heartbeat: Duration,
+    /// How much is let in.
+    pub limits: Limits,
     /// Certificate chain and key, PEM.
     pub tls: Option<Identity>,
 }
@@ -66,7 +76,7 @@ pub async fn serve(
     listeners: Listeners,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), tonic::transport::Error> {
-    let Config { pool, gbp, verifier, flags, runner, max_attempts, stream_heartbeat, tls } = config;
+    let Config { pool, gbp, verifier, flags, runner, max_attempts, stream_heartbeat, limits, tls } = config;
     // Two stops: the drain, and the end of what serves until everything else has ended.
     let drain = CancellationToken::new();
     let end = CancellationToken::new();
@@ -77,8 +87,7 @@ pub async fn serve(
     let acceptor = Acceptor::start(&store, &end);
     let app = App::new(store.clone(), acceptor, wake.clone(), flags, max_attempts);
 
-    let mut server =
-        Server::builder().http2_keepalive_interval(Some(KEEPALIVE.0)).http2_keepalive_timeout(Some(KEEPALIVE.1));
+    let mut server = transport(&limits);
     if let Some(identity) = tls {
         server = server.tls_config(ServerTlsConfig::new().identity(identity))?;
     }
@@ -93,7 +102,7 @@ pub async fn serve(
     let admin = tokio::spawn(admin.into_future());
     let runner_task = tokio::spawn(Runner::new(store.clone(), gbp, wake, flags, runner).run(drain.clone()));
     let incoming = TcpIncoming::from(listeners.grpc).with_nodelay(Some(true));
-    let router = api::router(app, Arc::new(verifier), health, stream_heartbeat, drain.clone(), server);
+    let router = api::router(app, Arc::new(verifier), health, stream_heartbeat, &limits, drain.clone(), server);
     let mut grpc = tokio::spawn(router.serve_with_incoming_shutdown(incoming, drain.clone().cancelled_owned()));
 
     let served = tokio::select! {
@@ -127,6 +136,19 @@ pub async fn serve(
         Ok(Err(broken)) => std::panic::resume_unwind(broken.into_panic()),
         Err(_cut_off) => Ok(()),
     }
+}
+
+/// The connections' own bounds, which hold before anything of ours is asked.
+fn transport(limits: &Limits) -> Server {
+    // A subject's streams do not leave their own calls waiting on the same connection.
+    let streams = u32::try_from(limits.streams_per_subject).unwrap_or(u32::MAX).saturating_add(CALLS_PER_CONNECTION);
+    Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE.0))
+        .http2_keepalive_timeout(Some(KEEPALIVE.1))
+        .max_concurrent_streams(streams)
+        .http2_max_header_list_size(MAX_HEADERS)
+        .http2_max_pending_accept_reset_streams(Some(MAX_RESETS))
+        .http2_max_local_error_reset_streams(Some(MAX_LOCAL_RESETS))
 }
 
 /// Keeps health true: serving means that the database answers, and that the server is not draining.

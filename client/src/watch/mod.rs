@@ -149,6 +149,7 @@ impl Watch {
             Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded => true,
             // The token ran out under a working stream: the provider has a new one.
             Code::Unauthenticated => connection.is_some_and(|connection| connection.heard),
+            _ if error.asks_to_come_back() => true,
             _ => false,
         };
         self.failures += 1;

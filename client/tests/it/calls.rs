@@ -10,7 +10,7 @@ use category_mirror_proto::v1::{self, mirror_categories_request::Target, run::St
 use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::fake::{Fake, run};
+use crate::fake::{Fake, run, too_much};
 
 fn accepted() -> v1::MirrorCategoriesResponse {
     v1::MirrorCategoriesResponse { run: Some(run("1", 1, State::Queued)), joined: true }
@@ -96,6 +96,31 @@ async fn a_retry_is_never_sooner_than_the_server_asks() {
     let error = fake.client().get_run("1").send().await.expect_err("too long a wait");
     assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
     assert_eq!(fake.methods.get_run.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn what_was_too_much_at_once_is_sent_again_when_the_server_says() {
+    let fake = Fake::start().await;
+    let wait = Duration::from_millis(80);
+    let create = &fake.methods.create_tenant;
+    create.will(Err(too_much(wait)));
+    create.will(Ok(v1::CreateTenantResponse { tenant: Some(v1::Tenant::default()) }));
+    let begun = Instant::now();
+    // It had not begun, so that even what cannot be done twice is sent again.
+    fake.client().create_tenant("a").send().await.expect("the second time");
+    assert!(begun.elapsed() >= wait);
+    assert_eq!(create.asked().len(), 2);
+
+    for _ in 0..9 {
+        create.will(Err(too_much(Duration::ZERO)));
+    }
+    assert!(fake.client().create_tenant("a").send().await.expect_err("each time").is_rate_limited());
+    assert_eq!(create.asked().len(), 5, "three tries, as the policy says");
+
+    // From a proxy, or about something that waiting does not mend.
+    fake.methods.get_run.will(Err(Status::resource_exhausted("no space left")));
+    assert!(fake.client().get_run("1").send().await.expect_err("at once").is_rate_limited());
+    assert_eq!(fake.methods.get_run.asked().len(), 1);
 }
 
 #[tokio::test]

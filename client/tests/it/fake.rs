@@ -19,6 +19,7 @@ use tokio::{
 };
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
+use tonic_types::{ErrorDetails, StatusExt};
 
 /// What was asked, and in whose name.
 pub(crate) struct Asked<Q> {
@@ -184,6 +185,13 @@ async fn listener() -> TcpListener {
 /// A snapshot of a run.
 pub(crate) fn run(id: &str, revision: i64, state: State) -> v1::Run {
     v1::Run { name: format!("tenants/t/runs/{id}"), revision, state: state.into(), ..Default::default() }
+}
+
+/// A server's refusal of too much at once.
+pub(crate) fn too_much(wait: Duration) -> Status {
+    let mut details = ErrorDetails::with_retry_info(Some(wait));
+    details.set_error_info("RATE_LIMITED", "categorymirror.v1", [("limit".to_owned(), "1".to_owned())]);
+    Status::with_error_details(tonic::Code::ResourceExhausted, "too much", details)
 }
 
 /// What ends a scripted stream.

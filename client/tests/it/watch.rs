@@ -9,7 +9,7 @@ use category_mirror_client::{Items, RetryPolicy, Run, RunState};
 use category_mirror_proto::v1::{self, run::State};
 use tonic::Status;
 
-use crate::fake::{Ending, Fake, run, updates};
+use crate::fake::{Ending, Fake, run, too_much, updates};
 
 async fn next(items: &mut Items<Run>) -> (String, i64) {
     let run = items.next().await.expect("one more").expect("a snapshot");
@@ -54,6 +54,17 @@ async fn a_draining_server_is_left_for_another() {
     let runs = fake.client().watch_run("1").send().collect().await.expect("to its end");
     assert_eq!(runs.iter().map(|run| run.revision).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(stream.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn a_stream_too_many_is_opened_when_there_is_room() {
+    let fake = Fake::start().await;
+    let stream = &fake.methods.stream_run_updates;
+    stream.will(Err(too_much(Duration::from_millis(1))));
+    stream.will(Ok(updates(vec![run("1", 2, State::Failed)], Ending::Close)));
+    let runs = fake.client().watch_run("1").send().collect().await.expect("to its end");
+    assert_eq!(runs.len(), 1);
+    assert_eq!(stream.asked().len(), 2);
 }
 
 #[tokio::test]

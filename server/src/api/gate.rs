@@ -1,19 +1,26 @@
-//! The gate before every call: who is it, and may they call this at all?
+//! The gate before every call: who is it, may they call this at all, is it too much, and how long may it take?
 //!
 //! Closed by default: only health and reflection are open, and a method that does not read by its name needs `admin`.
 
 use std::{
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures::future::BoxFuture;
 use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use super::status::status;
+use super::{
+    deadline::{self, Deadline},
+    limits::Limits,
+    rate::RateLimit,
+    status::status,
+};
 use crate::{
     auth::Verifier,
     domain::{Caller, Role},
@@ -30,12 +37,14 @@ const READS: [&str; 4] = ["Get", "List", "Search", "Stream"];
 #[derive(Clone)]
 pub struct GateLayer {
     verifier: Arc<Verifier>,
+    rate: Arc<RateLimit>,
+    call_timeout: Duration,
     drain: CancellationToken,
 }
 
 impl GateLayer {
-    pub(super) fn new(verifier: Arc<Verifier>, drain: CancellationToken) -> Self {
-        Self { verifier, drain }
+    pub(super) fn new(verifier: Arc<Verifier>, limits: &Limits, drain: CancellationToken) -> Self {
+        Self { verifier, rate: Arc::new(RateLimit::new(limits)), call_timeout: limits.call_timeout, drain }
     }
 }
 
@@ -72,40 +81,54 @@ where
         // The service that is ready goes with the call; its clone waits for the next one.
         let inner = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, inner);
+        if is_open(request.uri().path()) {
+            return Box::pin(inner.call(request));
+        }
         let rules = self.rules.clone();
+        // Counted from here, before anything is awaited: the transport's own timer, whose error says less, begins after this.
+        let begun = Instant::now();
+        let asked = deadline::asked(request.headers());
+        if let Some((after, at)) = asked.and_then(|after| Some((after, begun.checked_add(after)?))) {
+            request.extensions_mut().insert(Deadline { at, after });
+        }
+        let limit = asked.map_or(rules.call_timeout, |asked| asked.min(rules.call_timeout));
         Box::pin(async move {
-            match rules.admit(request.uri().path(), request.headers()).await {
-                Ok(caller) => {
-                    if let Some(caller) = caller {
+            let work = async {
+                match rules.admit(request.uri().path(), request.headers()).await {
+                    Ok(caller) => {
                         request.extensions_mut().insert(caller);
+                        inner.call(request).await
                     }
-                    inner.call(request).await
+                    Err(error) => Ok(status(error).into_http()),
                 }
-                Err(error) => Ok(status(error).into_http()),
-            }
+            };
+            let late = |_| Ok(status(Error::DeadlineExceeded(limit)).into_http());
+            timeout_at(begun + limit, work).await.unwrap_or_else(late)
         })
     }
 }
 
 impl GateLayer {
-    /// `None`: the path is open.
-    async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Option<Caller>, Error> {
-        if OPEN.iter().any(|open| path.starts_with(open)) {
-            return Ok(None);
-        }
+    async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Caller, Error> {
         if self.drain.is_cancelled() {
             return Err(Error::Draining);
         }
         let token = bearer(headers)?;
         let caller = self.verifier.verify(token, chrono::Utc::now()).await;
         let caller = caller.map_err(|rejected| Error::Unauthenticated(rejected.to_string()))?;
+        // What is refused from here on counts as a call, too.
+        self.rate.take(&caller.subject)?;
         let required = required_role(path);
         if caller.role.is_none_or(|role| role < required) {
             let wanted = if required == Role::Admin { "`admin`" } else { "`viewer` or `admin`" };
             return Err(Error::PermissionDenied(format!("this call needs role {wanted} in the token's `roles`")));
         }
-        Ok(Some(caller))
+        Ok(caller)
     }
+}
+
+fn is_open(path: &str) -> bool {
+    OPEN.iter().any(|open| path.starts_with(open))
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, Error> {

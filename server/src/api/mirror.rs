@@ -9,7 +9,7 @@ use futures::{StreamExt, stream::BoxStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::{convert, request, status::status, updates};
+use super::{convert, open_streams::OpenStreams, request, status::status, updates};
 use crate::{
     app::{App, MirrorRequest, PageRequest, RunName},
     domain::{RunKind, TenantId},
@@ -24,12 +24,13 @@ const MAX_REQUEST_ID: usize = 128;
 pub(super) struct Mirror {
     app: App,
     heartbeat: Duration,
+    streams: OpenStreams,
     drain: CancellationToken,
 }
 
 impl Mirror {
-    pub(super) fn new(app: App, heartbeat: Duration, drain: CancellationToken) -> Self {
-        Self { app, heartbeat, drain }
+    pub(super) fn new(app: App, heartbeat: Duration, streams: OpenStreams, drain: CancellationToken) -> Self {
+        Self { app, heartbeat, streams, drain }
     }
 }
 
@@ -115,6 +116,7 @@ impl CategoryMirrorService for Mirror {
         &self,
         request: Request<proto::StreamRunUpdatesRequest>,
     ) -> Result<Response<Self::StreamRunUpdatesStream>, Status> {
+        let deadline = request.extensions().get().copied();
         let (caller, message) = request::open(request).map_err(status)?;
         let mut violations = Violations::default();
         let scope = request::required(&mut violations, "name", &message.name, updates::Scope::parse);
@@ -122,8 +124,9 @@ impl CategoryMirrorService for Mirror {
             violations.add("after_revision", format!("must not be negative, is {}", message.after_revision));
         }
         let scope = violations.finish_with(scope).map_err(status)?;
-        let (app, drain) = (self.app.clone(), self.drain.clone());
-        let updates = updates::open(app, caller, scope, message.after_revision, self.heartbeat, drain);
+        let _place = self.streams.admit(&caller.subject).map_err(status)?;
+        let bounds = updates::Bounds { heartbeat: self.heartbeat, deadline, drain: self.drain.clone(), _place };
+        let updates = updates::open(self.app.clone(), caller, scope, message.after_revision, bounds);
         let updates = updates.await.map_err(status)?;
         Ok(Response::new(updates.map(|update| update.map_err(status)).boxed()))
     }

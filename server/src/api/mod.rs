@@ -2,12 +2,18 @@
 
 mod categories;
 mod convert;
+mod deadline;
 mod gate;
+mod limits;
 mod mirror;
+mod open_streams;
+mod rate;
 mod request;
 mod status;
 mod tenants;
 mod updates;
+
+pub use limits::Limits;
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +27,7 @@ use tonic::{service::Routes, transport::Server};
 use tonic_health::server::HealthReporter;
 use tower::layer::util::{Identity, Stack};
 
-use self::{categories::Categories, gate::GateLayer, mirror::Mirror, tenants::Tenants};
+use self::{categories::Categories, gate::GateLayer, mirror::Mirror, open_streams::OpenStreams, tenants::Tenants};
 use crate::{app::App, auth::Verifier};
 
 /// The largest request: far above what any of them needs.
@@ -45,6 +51,7 @@ pub fn router(
     verifier: Arc<Verifier>,
     health: tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health>,
     heartbeat: Duration,
+    limits: &Limits,
     drain: CancellationToken,
     server: Server,
 ) -> tonic::transport::server::Router<Stack<GateLayer, Identity>> {
@@ -54,7 +61,8 @@ pub fn router(
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let sound = "the descriptor sets are part of the program";
-    let mirror = CategoryMirrorServiceServer::new(Mirror::new(app.clone(), heartbeat, drain.clone()));
+    let mirror =
+        CategoryMirrorServiceServer::new(Mirror::new(app.clone(), heartbeat, OpenStreams::new(limits), drain.clone()));
     let tenants = TenantServiceServer::new(Tenants::new(app.clone()));
     let categories = CategoryServiceServer::new(Categories::new(app));
     let routes = Routes::new(mirror.max_decoding_message_size(MAX_REQUEST))
@@ -64,7 +72,7 @@ pub fn router(
         .add_service(reflection().build_v1().expect(sound))
         // Python's reflection client, and tools of a few years ago, know no other.
         .add_service(reflection().build_v1alpha().expect(sound));
-    server.layer(GateLayer::new(verifier, drain)).add_routes(routes)
+    server.layer(GateLayer::new(verifier, limits, drain)).add_routes(routes)
 }
 
 /// Tells the health service whether each of ours is able to serve.

@@ -29,8 +29,12 @@ pub(super) fn status(error: Error) -> Status {
             let violations = violations.iter().map(|v| FieldViolation::new(&v.field, &v.description));
             details.set_bad_request(violations.collect::<Vec<_>>());
         }
-        Error::DatabaseUnavailable(_) | Error::Draining | Error::RateLimited(_) => {
+        Error::DatabaseUnavailable(_) | Error::Draining => {
             details.set_retry_info(Some(RETRY_DELAY));
+        }
+        Error::RateLimited { wait, .. } => {
+            metrics::counter!("category_mirror_rate_limited_total").increment(1);
+            details.set_retry_info(Some(*wait));
         }
         _ => {}
     }
@@ -50,7 +54,8 @@ fn code(error: &Error) -> Code {
         Error::Unauthenticated(_) => Code::Unauthenticated,
         Error::PermissionDenied(_) => Code::PermissionDenied,
         Error::Unimplemented(_) => Code::Unimplemented,
-        Error::RateLimited(_) => Code::ResourceExhausted,
+        Error::RateLimited { .. } => Code::ResourceExhausted,
+        Error::DeadlineExceeded(_) => Code::DeadlineExceeded,
         Error::DatabaseUnavailable(_) | Error::Draining => Code::Unavailable,
         Error::Internal(_) => Code::Internal,
     }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
-    future::ready,
+    future::{pending, ready},
     time::Duration,
 };
 
@@ -12,7 +12,7 @@ use futures::{Stream, stream};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::convert;
+use super::{convert, deadline::Deadline, open_streams::StreamPlace};
 use crate::{
     app::{App, RunName},
     domain::{Caller, Run, RunId, TenantId},
@@ -54,13 +54,25 @@ impl Scope {
     }
 }
 
+/// What ends a stream, or keeps it alive.
+#[derive(Debug)]
+pub(super) struct Bounds {
+    /// How long it may be quiet.
+    pub(super) heartbeat: Duration,
+    /// When its caller wants it to end.
+    pub(super) deadline: Option<Deadline>,
+    /// The server's drain.
+    pub(super) drain: CancellationToken,
+    /// Its place among the open streams.
+    pub(super) _place: StreamPlace,
+}
+
 struct Updates {
     app: App,
     caller: Caller,
     scope: Scope,
     hints: Hints,
-    drain: CancellationToken,
-    heartbeat: Duration,
+    bounds: Bounds,
     /// May have changed, and was not read since. Ids only: runs are read just before they are sent, so a slow reader gets the newest.
     wanted: BTreeSet<RunId>,
     /// Read, and not yet sent.
@@ -80,8 +92,7 @@ pub(super) async fn open(
     caller: Caller,
     scope: Scope,
     after_revision: i64,
-    heartbeat: Duration,
-    drain: CancellationToken,
+    bounds: Bounds,
 ) -> Result<impl Stream<Item = Result<proto::StreamRunUpdatesResponse, Error>> + Send + 'static, Error> {
     let mut updates = Updates {
         // Subscribed before the first look: nothing falls between.
@@ -89,8 +100,7 @@ pub(super) async fn open(
         app,
         caller,
         scope,
-        drain,
-        heartbeat,
+        bounds,
         wanted: BTreeSet::new(),
         read: VecDeque::new(),
         sent: HashMap::new(),
@@ -121,10 +131,11 @@ impl Updates {
                 return None;
             }
             // In this order: what ends the stream goes before what feeds it, and all hints that are there before one read for them.
-            let beat = sleep_until(self.looked.min(self.said) + self.heartbeat);
+            let beat = sleep_until(self.looked.min(self.said) + self.bounds.heartbeat);
             let done = tokio::select! {
                 biased;
-                () = self.drain.cancelled() => Err(Error::Draining),
+                () = self.bounds.drain.cancelled() => Err(Error::Draining),
+                after = passing(self.bounds.deadline) => Err(Error::DeadlineExceeded(after)),
                 () = expiry(self.caller.expires_at) => Err(Error::Unauthenticated("the token has expired".to_owned())),
                 () = beat => self.beat().await,
                 hint = self.hints.next() => self.note(hint).await,
@@ -209,10 +220,10 @@ impl Updates {
 
     /// Looks, in case a hint was lost, also while the stream is busy; says that it is alive only while it is quiet.
     async fn beat(&mut self) -> Result<Option<Update>, Error> {
-        if self.looked.elapsed() >= self.heartbeat {
+        if self.looked.elapsed() >= self.bounds.heartbeat {
             self.look_again().await?;
         }
-        if self.said.elapsed() < self.heartbeat {
+        if self.said.elapsed() < self.bounds.heartbeat {
             return Ok(None);
         }
         self.said = Instant::now();
@@ -224,6 +235,13 @@ async fn expiry(at: DateTime<Utc>) {
     let left = (at - Utc::now()).to_std().unwrap_or_default();
     // A token may say any year; a timer must not overflow over it.
     tokio::time::sleep(left.min(Duration::from_secs(365 * 24 * 3600))).await;
+}
+
+/// Ends when the deadline has passed, and never where there is none.
+async fn passing(deadline: Option<Deadline>) -> Duration {
+    let Some(Deadline { at, after }) = deadline else { return pending().await };
+    sleep_until(at).await;
+    after
 }
 
 fn message(update: Update) -> proto::StreamRunUpdatesResponse {

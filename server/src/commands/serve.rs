@@ -35,6 +35,7 @@ pub(super) async fn run(args: ServeArgs, shutdown: impl Future<Output = ()> + Se
         runner,
         max_attempts: args.runner.runner_attempts,
         stream_heartbeat: STREAM_HEARTBEAT,
+        limits: args.limits.limits(),
         tls,
     };
     let addresses = (listeners.grpc.local_addr(), listeners.admin.local_addr());

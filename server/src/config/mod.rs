@@ -6,6 +6,7 @@ mod duration;
 mod explain;
 mod flags;
 mod gbp;
+mod limits;
 mod listen;
 mod logging;
 mod runner;
@@ -17,6 +18,7 @@ pub use database::{DatabaseArgs, development_folder};
 pub use explain::explain;
 pub use flags::FlagArgs;
 pub use gbp::{GbpArgs, GbpChoice};
+pub use limits::LimitArgs;
 pub use listen::ListenArgs;
 pub use logging::{LogArgs, LogFormat};
 pub use runner::RunnerArgs;
@@ -128,6 +130,9 @@ pub struct ServeArgs {
     /// Which keys.
     #[command(flatten)]
     pub auth: AuthArgs,
+    /// How much is let in.
+    #[command(flatten)]
+    pub limits: LimitArgs,
     /// How runs are carried out.
     #[command(flatten)]
     pub runner: RunnerArgs,

@@ -2,12 +2,15 @@
 //!
 //! Nobody waits for company. Who is alone is served at once; what arrives while a commit is under way goes into the next.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
+
+/// When those should come back who found no place: by then, a database that works has taken in all who wait.
+const FULL_WAIT: Duration = Duration::from_secs(1);
 
 /// Somebody who asked, and where the answer goes.
 pub(super) struct Waiting<Q, A> {
@@ -67,7 +70,11 @@ impl<Q: Send + 'static, A: Send + 'static> Group<Q, A> {
     pub(super) async fn ask(&self, question: Q) -> Result<A, Error> {
         let (answer, answered) = oneshot::channel();
         self.0.try_send(Waiting { question, answer }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Error::RateLimited("too many requests are waiting for the database"),
+            mpsc::error::TrySendError::Full(_) => Error::RateLimited {
+                problem: "too many requests are waiting for the database",
+                limit: self.0.max_capacity(),
+                wait: FULL_WAIT,
+            },
             mpsc::error::TrySendError::Closed(_) => Error::Draining,
         })?;
         answered.await.unwrap_or(Err(Error::Draining))

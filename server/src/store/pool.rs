@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use sqlx::{
-    PgPool,
+    Connection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use tokio::time::timeout;
 
 /// How long a call waits for a connection before it answers that the database is unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a statement that nobody waits for may keep its connection.
+const ABANDONED_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// As many as there are statements of the hot path under way at once.
 const HOT_CONNECTIONS: u32 = 6;
@@ -20,6 +24,8 @@ pub fn connect(options: PgConnectOptions, max_connections: u32) -> PgPool {
         .application_name("category-mirror")
         // A server that hangs must not hang its callers: no statement here takes long.
         .options([("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "30s")])
+        // A statement whose connection was given up, see below, ends instead of taking effect when nobody expects it any longer.
+        .options([("client_connection_check_interval", "1s")])
         // Below are notices such as "relation already exists, skipping", which nobody needs in a log.
         .options([("client_min_messages", "warning")]);
     settings(max_connections).connect_lazy_with(options)
@@ -39,4 +45,11 @@ fn settings(max_connections: u32) -> PgPoolOptions {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         // A ping before each use costs a quarter of the throughput; a dead connection is found by its first statement.
         .test_before_acquire(false)
+        // A call that ends at its deadline leaves its statement behind. One that is nearly done is waited for; behind one that hangs, the
+        // connection would be missing for as long as it does. A connection with nothing on it answers this without a round trip.
+        .after_release(|connection, _| {
+            Box::pin(async {
+                Ok(timeout(ABANDONED_TIMEOUT, connection.flush()).await.is_ok_and(|flushed| flushed.is_ok()))
+            })
+        })
 }

@@ -22,6 +22,10 @@ fn install() -> PrometheusHandle {
     describe_counter!("category_mirror_fail_total", "real runs that failed, by reason");
     describe_counter!("category_mirror_retries_total", "attempts that failed and are followed by another, by reason");
     describe_counter!("category_mirror_rescued_total", "runs queued again because their lease had expired");
+    describe_counter!(
+        "category_mirror_rate_limited_total",
+        "calls and streams that were refused because there were too many"
+    );
     describe_counter!("gbp_sync_out_of_sync_detected", "runs, dry ones too, that found differences");
     describe_gauge!(
         "category_mirror_last_duration_ms",
@@ -33,6 +37,7 @@ fn install() -> PrometheusHandle {
     metrics::counter!("category_mirror_success_total").absolute(0);
     metrics::counter!("gbp_sync_out_of_sync_detected").absolute(0);
     metrics::counter!("category_mirror_rescued_total").absolute(0);
+    metrics::counter!("category_mirror_rate_limited_total").absolute(0);
     metrics::gauge!("category_mirror_last_duration_ms").set(0.0);
     metrics::gauge!("category_mirror_gbp_circuit_open").set(0.0);
     handle

@@ -9,6 +9,7 @@ mod emulator;
 mod flags;
 mod gbp;
 mod idempotency;
+mod limits;
 mod migrations;
 mod mirroring;
 mod postgres;

@@ -81,6 +81,7 @@ async fn replica_with(service: &Service, setup: Setup, gbp: gbp::Config) -> Repl
         runner: setup.runner,
         max_attempts: setup.max_attempts,
         stream_heartbeat: setup.stream_heartbeat,
+        limits: setup.limits,
         tls: None,
     };
     let stop = CancellationToken::new();

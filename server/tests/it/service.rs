@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use category_mirror::{
+    api::Limits,
     app::Flags,
     auth::{Grant, Signer, Verifier},
     domain::{Backoff, MAX_ADDITIONAL, Role, TenantId},
@@ -28,6 +29,7 @@ pub(crate) struct Setup {
     pub(crate) flags: Flags,
     pub(crate) max_attempts: i32,
     pub(crate) stream_heartbeat: Duration,
+    pub(crate) limits: Limits,
 }
 
 impl Default for Setup {
@@ -49,6 +51,8 @@ impl Default for Setup {
             flags: Flags { category_mirroring: true, tenant_platform_category: true, tenant_gbp_category_sync: true },
             max_attempts: 5,
             stream_heartbeat: STREAM_HEARTBEAT,
+            // Tests call as fast as they can.
+            limits: Limits { rate: 0, ..Limits::default() },
         }
     }
 }
@@ -90,6 +94,7 @@ pub(crate) async fn start_with(setup: Setup) -> Service {
         runner: setup.runner,
         max_attempts: setup.max_attempts,
         stream_heartbeat: setup.stream_heartbeat,
+        limits: setup.limits,
         tls: None,
     };
     let stop = CancellationToken::new();

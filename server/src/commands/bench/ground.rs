@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::pgbench::Pgbench;
 use crate::{
+    api::Limits,
     app::Flags,
     commands::{CommandError, scratch::Scratch},
     config::BenchArgs,
@@ -63,6 +64,8 @@ impl Ground {
             },
             max_attempts: 5,
             stream_heartbeat: STREAM_HEARTBEAT,
+            // One subject calls as often as it can: that is what is measured.
+            limits: Limits { rate: 0, ..Limits::default() },
             tls: None,
         };
         let stop = CancellationToken::new();

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{sample, screen::Screen};
 use crate::{
+    api::Limits,
     app::Flags,
     commands::{CommandError, emulator::RunningEmulator, scratch::Scratch},
     config::DemoArgs,
@@ -53,6 +54,7 @@ impl Stage {
             runner: settings(),
             max_attempts: 5,
             stream_heartbeat: STREAM_HEARTBEAT,
+            limits: Limits::default(),
             tls: None,
         };
         let stop = CancellationToken::new();

@@ -91,7 +91,7 @@ impl Service {
     }
 
     /// Asks the database again and again until it says yes.
-    async fn database_says(&self, question: &'static str) {
+    pub(crate) async fn database_says(&self, question: &'static str) {
         let asking =
             async { while !sqlx::query_scalar::<_, bool>(question).fetch_one(&self.pool).await.expect("asked") {} };
         timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("never true: {question}"));

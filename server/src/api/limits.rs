@@ -1,0 +1,30 @@
+//! What the interface lets in at once, so that one caller cannot take everything and nobody waits for ever.
+
+use std::time::Duration;
+
+/// The limits of one process.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Calls a second for one subject; 0 is no limit.
+    pub rate: u32,
+    /// Calls that a subject who was quiet may make at once; at least 1 is taken.
+    pub burst: u32,
+    /// Streams that one subject may have open.
+    pub streams_per_subject: usize,
+    /// Streams that may be open in total.
+    pub max_streams: usize,
+    /// The longest that a call may take, and that the opening of a stream may.
+    pub call_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            rate: 2000,
+            burst: 4000,
+            streams_per_subject: 1000,
+            max_streams: 20_000,
+            call_timeout: Duration::from_secs(30),
+        }
+    }
+}

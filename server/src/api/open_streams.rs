@@ -1,0 +1,103 @@
+//! How many streams are open, in total and of each subject.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::limits::Limits;
+use crate::error::Error;
+
+/// When to come back: streams end when their watchers leave, and nobody knows when that is.
+const FULL_WAIT: Duration = Duration::from_secs(5);
+
+/// The open streams of the process. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct OpenStreams {
+    per_subject: usize,
+    total: usize,
+    open: Arc<Mutex<Open>>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    total: usize,
+    /// Only of those who have any.
+    subjects: HashMap<String, usize>,
+}
+
+impl OpenStreams {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self { per_subject: limits.streams_per_subject, total: limits.max_streams, open: Arc::default() }
+    }
+
+    /// Takes a place for one more stream of `subject`.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`] when there is none.
+    pub(super) fn admit(&self, subject: &str) -> Result<StreamPlace, Error> {
+        let full = |problem, limit| Err(Error::RateLimited { problem, limit, wait: FULL_WAIT });
+        let mut open = self.open();
+        if open.total >= self.total {
+            return full("too many open streams", self.total);
+        }
+        if open.subjects.get(subject).copied().unwrap_or_default() >= self.per_subject {
+            return full("too many open streams of one caller", self.per_subject);
+        }
+        open.total += 1;
+        *open.subjects.entry(subject.to_owned()).or_default() += 1;
+        Ok(StreamPlace { streams: self.clone(), subject: subject.to_owned() })
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        // Nothing panics while it is held.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The place of an open stream, free again when this is dropped with the stream.
+#[derive(Debug)]
+pub(super) struct StreamPlace {
+    streams: OpenStreams,
+    subject: String,
+}
+
+impl Drop for StreamPlace {
+    fn drop(&mut self) {
+        let mut open = self.streams.open();
+        open.total = open.total.saturating_sub(1);
+        if let Some(count) = open.subjects.get_mut(&self.subject) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                open.subjects.remove(&self.subject);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limit(admitted: Result<StreamPlace, Error>) -> usize {
+        match admitted {
+            Err(Error::RateLimited { limit, .. }) => limit,
+            other => panic!("not refused, but {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_place_is_taken_until_it_is_dropped_and_then_forgotten() {
+        let streams = OpenStreams::new(&Limits { streams_per_subject: 2, max_streams: 3, ..Limits::default() });
+        let mine = [streams.admit("me").expect("the first"), streams.admit("me").expect("the second")];
+        assert_eq!(limit(streams.admit("me")), 2);
+        let other = streams.admit("you").expect("the third in total");
+        assert_eq!(limit(streams.admit("she")), 3);
+        drop(mine);
+        streams.admit("me").expect("a place again");
+        drop(other);
+        assert!(streams.open().subjects.is_empty());
+        assert_eq!(streams.open().total, 0);
+    }
+}
