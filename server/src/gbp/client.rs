@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode, header::AUTHORIZATION};
 use serde_json::Value;
 
 use super::{
-    Credentials, Endpoint, Reader, Validator, WriteFailure, Writer,
+    Credentials, Endpoint, InProcess, Reader, Validator, WriteFailure, Writer,
     answer::Answer,
     classify, exchange,
     token::{Bearer, TokenSource},
@@ -43,10 +43,11 @@ pub struct Client {
     inner: Arc<Inner>,
 }
 
-struct Inner {
-    http: reqwest::Client,
-    endpoint: Endpoint,
-    tokens: TokenSource,
+enum Inner {
+    /// Google, or what stands for it, behind HTTP.
+    Http { http: reqwest::Client, endpoint: Endpoint, tokens: TokenSource },
+    /// What stands for Google in a benchmark of everything else.
+    InProcess(InProcess),
 }
 
 impl Client {
@@ -58,7 +59,13 @@ impl Client {
         let http = exchange::http_client(&config.endpoint, config.timeout)?;
         let token_url = config.token_url.unwrap_or_else(Endpoint::google_token);
         let tokens = TokenSource::new(config.credentials, token_url, config.timeout)?;
-        Ok(Self { inner: Arc::new(Inner { http, endpoint: config.endpoint, tokens }) })
+        Ok(Self { inner: Arc::new(Inner::Http { http, endpoint: config.endpoint, tokens }) })
+    }
+
+    /// Makes a client that asks nobody: [`InProcess`] answers.
+    #[must_use]
+    pub fn in_process(google: InProcess) -> Self {
+        Self { inner: Arc::new(Inner::InProcess(google)) }
     }
 
     /// Reads.
@@ -84,40 +91,46 @@ impl Client {
     /// # Errors
     /// When no status came back; every status is an [`Answer`].
     pub(super) async fn call(&self, call: &Call<'_>) -> Result<Answer, WriteFailure> {
-        let tokens = &self.inner.tokens;
+        let (http, endpoint, tokens) = match &*self.inner {
+            Inner::Http { http, endpoint, tokens } => (http, endpoint, tokens),
+            Inner::InProcess(google) => return Ok(google.answer(call.location).await),
+        };
+        let send = async |bearer| send(http.request(call.method.clone(), call.url(endpoint)), call, bearer).await;
         // Without a token nothing is sent.
         let bearer = tokens.current().await.map_err(WriteFailure::Refused)?;
-        let answer = self.send(call, bearer.clone()).await?;
+        let answer = send(bearer.clone()).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
         // Google checks the token before anything else, so also a write can be sent again.
         match tokens.instead_of(&bearer).await.map_err(WriteFailure::Refused)? {
-            Some(renewed) => self.send(call, renewed).await,
+            Some(renewed) => send(renewed).await,
             None => Ok(answer),
         }
     }
+}
 
-    async fn send(&self, call: &Call<'_>, bearer: Bearer) -> Result<Answer, WriteFailure> {
-        let url = self.inner.endpoint.join(&["v1", "locations", call.location.as_str()]);
-        let request = self.inner.http.request(call.method.clone(), url).query(call.query);
-        let request = request.header(AUTHORIZATION, bearer.header);
-        let request = match &call.body {
-            Some(body) => request.json(body),
-            None => request,
-        };
-        let began = Instant::now();
-        let result = exchange::exchange(&call.label(), request).await;
-        let status = result.as_ref().ok().map(|answer| answer.status.as_u16());
-        let duration_ms = began.elapsed().as_millis();
-        tracing::debug!(method = call.name, location = %call.location, status, duration_ms, "called google");
-        result.map_err(|lost| WriteFailure::new(!lost.sent, lost.failure))
-    }
+async fn send(request: reqwest::RequestBuilder, call: &Call<'_>, bearer: Bearer) -> Result<Answer, WriteFailure> {
+    let request = request.query(call.query).header(AUTHORIZATION, bearer.header);
+    let request = match &call.body {
+        Some(body) => request.json(body),
+        None => request,
+    };
+    let began = Instant::now();
+    let result = exchange::exchange(&call.label(), request).await;
+    let status = result.as_ref().ok().map(|answer| answer.status.as_u16());
+    let duration_ms = began.elapsed().as_millis();
+    tracing::debug!(method = call.name, location = %call.location, status, duration_ms, "called google");
+    result.map_err(|lost| WriteFailure::new(!lost.sent, lost.failure))
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("endpoint", &self.inner.endpoint).finish_non_exhaustive()
+        let endpoint = match &*self.inner {
+            Inner::Http { endpoint, .. } => Some(endpoint),
+            Inner::InProcess(_) => None,
+        };
+        f.debug_struct("Client").field("endpoint", &endpoint).finish_non_exhaustive()
     }
 }
 
@@ -139,6 +152,11 @@ impl Call<'_> {
     /// How messages call it.
     pub(super) fn label(&self) -> String {
         format!("{} of {}", self.name, self.location.resource_name())
+    }
+
+    /// Where it goes.
+    fn url(&self, endpoint: &Endpoint) -> reqwest::Url {
+        endpoint.join(&["v1", "locations", self.location.as_str()])
     }
 
     /// The failure that an answer means which is no success.

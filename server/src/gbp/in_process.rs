@@ -1,0 +1,39 @@
+//! A Google inside this process, for benchmarks: what is measured is everything else.
+
+use std::{sync::Arc, time::Duration};
+
+use reqwest::StatusCode;
+
+use super::answer::Answer;
+use crate::domain::LocationId;
+
+/// Says of each location that it has the categories `gcid:cafe` and `gcid:bakery`.
+#[derive(Clone)]
+pub struct InProcess {
+    delay: Duration,
+    asked: Arc<dyn Fn(&LocationId) + Send + Sync>,
+}
+
+impl InProcess {
+    /// Answers after `delay`, and tells `asked` of each call before.
+    #[must_use]
+    pub fn new(delay: Duration, asked: impl Fn(&LocationId) + Send + Sync + 'static) -> Self {
+        Self { delay, asked: Arc::new(asked) }
+    }
+
+    pub(super) async fn answer(&self, location: &LocationId) -> Answer {
+        (self.asked)(location);
+        if !self.delay.is_zero() {
+            tokio::time::sleep(self.delay).await;
+        }
+        let categories = r#"{"primaryCategory":{"name":"categories/gcid:cafe"},"additionalCategories":[{"name":"categories/gcid:bakery"}]}"#;
+        let body = format!(r#"{{"name":"locations/{location}","title":"Store","categories":{categories}}}"#);
+        Answer {
+            status: StatusCode::OK,
+            retry_after: None,
+            is_json: true,
+            content_type: "application/json".to_owned(),
+            body: Ok(body.into_bytes()),
+        }
+    }
+}
