@@ -31,4 +31,32 @@ pub enum Figures {
         #[arg(long, value_name = "N", default_values_t = [1, 16, 64])]
         callers: Vec<usize>,
     },
+    /// Queued runs carried out a second, of tenants in sync, with a Google inside the process that answers at once
+    ///
+    /// Each run is claimed, reads its tenant, asks Google, plans, and ends with its plan recorded. `pgbench`: hundreds of rows of the same
+    /// table claimed and ended by two statements, by 4 clients, before and after; `ratio` is against their mean.
+    Drain {
+        /// How many runs at once; may be given several times
+        #[arg(long, value_name = "N", default_values_t = [10, 50, 100])]
+        concurrency: Vec<usize>,
+        /// How many runs are queued for each figure
+        #[arg(long, value_name = "N", default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(400..=200_000))]
+        runs: u64,
+    },
+    /// From accepted to started: on an idle server, at 500 calls a second, and with bulk runs queued before
+    ///
+    /// A run has started when Google is first asked about its location; `accepted` is when its caller has the answer, `sent` when it asked.
+    /// Behind bulk runs, Google takes 50 ms for each, so that they keep their places busy. `pgbench`: a lone client that inserts a row and
+    /// claims it, each durably.
+    Latency {
+        /// How many bulk runs are queued in the last scenario
+        #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(..=150_000))]
+        bulk: u64,
+    },
+    /// Memory of the server with 1,000 runs queued, and with many
+    Memory {
+        /// How many are many
+        #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..=2_000_000))]
+        queued: u64,
+    },
 }

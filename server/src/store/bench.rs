@@ -41,3 +41,40 @@ pub async fn sweep(pool: &PgPool) -> Result<(), sqlx::Error> {
     sqlx::query("truncate run, mirror_request").execute(pool).await?;
     Ok(())
 }
+
+/// Queues a run of each of the first `runs` tenants that [`fill`] made, as one batch or as single requests.
+///
+/// # Errors
+/// The database's.
+pub async fn queue(pool: &PgPool, runs: u64, bulk: bool) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, bulk, lane, turn, caller, created_at)
+         select gen_random_uuid(), 'bench-' || n, 'platform_to_gbp', false, 'queued', 5, $2, case when $2 then 'batch' end,
+                case when $2 then n else 1 end, 'bench', now()
+           from generate_series(0, $1 - 1) n",
+    )
+    .bind(i64::try_from(runs).unwrap_or(i64::MAX))
+    .bind(bulk)
+    .execute(pool)
+    .await?;
+    sqlx::query("analyze run").execute(pool).await?;
+    Ok(())
+}
+
+/// Whether a run is live.
+///
+/// # Errors
+/// The database's.
+pub async fn is_busy(pool: &PgPool) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("select exists (select 1 from run where state in ('queued', 'running'))").fetch_one(pool).await
+}
+
+/// How many runs succeeded.
+///
+/// # Errors
+/// The database's.
+pub async fn succeeded(pool: &PgPool) -> Result<u64, sqlx::Error> {
+    let count: i64 =
+        sqlx::query_scalar("select count(*) from run where state = 'succeeded'").fetch_one(pool).await?;
+    Ok(u64::try_from(count).unwrap_or_default())
+}

@@ -27,7 +27,7 @@ mod tenant_categories;
 pub use accept::{Accepted, NewRun};
 pub use acceptor::Acceptor;
 pub use attempt::{BeginWrite, Intent, Progress};
-pub use bench::{fill, sweep};
+pub use bench::{fill, is_busy, queue, succeeded, sweep};
 pub use finish::{Finish, Finisher};
 pub use line::Promoted;
 pub use logs::LogFilter;

@@ -3,31 +3,37 @@
 use std::{sync::Arc, time::Duration};
 
 use category_mirror_client::Strategy;
+use category_mirror_proto::v1::{self as proto, mirror_categories_request::Target};
+use http::uri::PathAndQuery;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
-use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic::{Code, Request, client::Grpc, metadata::MetadataValue, transport::Endpoint};
+use tonic_prost::ProstCodec;
 
 use super::{
-    ground::{Ground, TENANTS},
+    ground::{Ground, Service, TENANTS},
     load::{Measured, measure},
     pgbench, report, rounded,
 };
 use crate::{
     commands::CommandError,
     domain::{RunId, RunKind, Strategy as DomainStrategy, TenantId},
+    gbp::{self, InProcess},
     store::{Acceptor, NewRun, Store},
 };
 
 /// Measures with each number of callers.
 pub(super) async fn run(ground: &Ground, callers: &[usize], window: Duration) -> Result<(), CommandError> {
+    // It carries nothing out: what is accepted stays.
+    let service = ground.serve(0, gbp::Client::in_process(InProcess::new(Duration::ZERO, |_| {}))).await?;
     for &callers in callers {
         ground.sweep().await?;
         let before = ground.pgbench.run(pgbench::INSERT, callers, window).await?;
         ground.sweep().await?;
-        let grpc = grpc(ground, callers, window).await;
+        let grpc = grpc(&service, callers, window).await;
         ground.sweep().await?;
         let store = store(ground, callers, window).await;
-        let echo = echo(ground, callers, window).await?;
+        let echo = echo(&service, callers, window).await?;
         ground.sweep().await?;
         let after = ground.pgbench.run(pgbench::INSERT, callers, window).await?;
         let pgbench = f64::midpoint(before, after);
@@ -46,11 +52,12 @@ pub(super) async fn run(ground: &Ground, callers: &[usize], window: Duration) ->
             "ratio_grpc_to_echo": rounded(grpc.per_second / echo.per_second),
         }));
     }
+    service.stop().await;
     Ok(())
 }
 
-async fn grpc(ground: &Ground, callers: usize, window: Duration) -> Measured {
-    let clients = ground.clients.clone();
+async fn grpc(service: &Service, callers: usize, window: Duration) -> Measured {
+    let clients = service.clients.clone();
     measure(callers, window, move |caller, number| {
         let client = clients[caller % clients.len()].clone();
         async move {
@@ -86,18 +93,30 @@ async fn store(ground: &Ground, callers: usize, window: Duration) -> Measured {
     measured
 }
 
-async fn echo(ground: &Ground, callers: usize, window: Duration) -> Result<Measured, CommandError> {
+/// A call that passes every layer of the server, is refused behind them for its method is none of ours, and so does nothing.
+async fn echo(service: &Service, callers: usize, window: Duration) -> Result<Measured, CommandError> {
+    let failed = |error: &dyn std::fmt::Display| CommandError::failed("echo", error);
+    let token: MetadataValue<_> = format!("Bearer {}", service.token).parse().map_err(|error| failed(&error))?;
     let mut channels = Vec::new();
-    for _ in 0..ground.clients.len() {
-        let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", ground.address));
-        let endpoint = endpoint.map_err(|error| CommandError::failed("echo", error))?;
-        channels.push(endpoint.connect().await.map_err(|error| CommandError::failed("echo", error))?);
+    for _ in 0..service.clients.len() {
+        let endpoint = Endpoint::from_shared(format!("http://{}", service.address)).map_err(|error| failed(&error))?;
+        channels.push(endpoint.connect().await.map_err(|error| failed(&error))?);
     }
-    Ok(measure(callers, window, move |caller, _| {
-        let mut client = HealthClient::new(channels[caller % channels.len()].clone());
+    Ok(measure(callers, window, move |caller, number| {
+        let mut client = Grpc::new(channels[caller % channels.len()].clone());
+        let mut request = Request::new(proto::MirrorCategoriesRequest {
+            strategy: proto::Strategy::PlatformToGbp.into(),
+            target: Some(Target::Tenant(format!("tenants/bench-{}", number % TENANTS))),
+            dry_run: false,
+            request_id: RunId::now_v7().to_string(),
+        });
+        request.metadata_mut().insert("authorization", token.clone());
         async move {
-            let request = HealthCheckRequest { service: String::new() };
-            client.check(request).await.expect("an echo");
+            client.ready().await.expect("connected");
+            let path = PathAndQuery::from_static("/categorymirror.v1.CategoryMirrorService/Echo");
+            let codec = ProstCodec::<_, proto::MirrorCategoriesResponse>::default();
+            let refused = client.unary(request, path, codec).await.expect_err("no method of ours");
+            assert_eq!(refused.code(), Code::Unimplemented, "{refused}");
         }
     })
     .await)

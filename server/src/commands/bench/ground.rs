@@ -14,7 +14,7 @@ use crate::{
     commands::{CommandError, scratch::Scratch},
     config::BenchArgs,
     domain::{Backoff, MAX_ADDITIONAL},
-    gbp::{self, Credentials, Endpoint},
+    gbp,
     runner::Settings,
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
     store,
@@ -26,42 +26,50 @@ pub(super) const TENANTS: u64 = 200_000;
 const CONNECTIONS: usize = 4;
 const DATABASE_CONNECTIONS: u32 = 20;
 
-/// A PostgreSQL with tenants, and a server that carries nothing out.
+/// A PostgreSQL with tenants.
 pub(super) struct Ground {
     pub(super) pool: PgPool,
     pub(super) pgbench: Pgbench,
+    scratch: Scratch,
+}
+
+/// A server over it, and clients of that server.
+pub(super) struct Service {
     /// Clients, one connection each.
     pub(super) clients: Arc<[Client]>,
     /// The gRPC address.
     pub(super) address: SocketAddr,
-    scratch: Scratch,
+    /// A token that it believes.
+    pub(super) token: String,
     stop: CancellationToken,
-    service: JoinHandle<Result<(), tonic::transport::Error>>,
+    task: JoinHandle<Result<(), tonic::transport::Error>>,
 }
 
 impl Ground {
-    pub(super) async fn open(args: &BenchArgs) -> Result<Self, CommandError> {
+    pub(super) async fn open(args: &BenchArgs, tenants: u64) -> Result<Self, CommandError> {
         let scratch = Scratch::open("bench", args.pg_bin_dir.as_deref(), DATABASE_CONNECTIONS).await?;
         let pool = scratch.pool.clone();
         let failed = |error: sqlx::Error| CommandError::failed("cannot make tenants", error);
-        store::fill(&pool, TENANTS).await.map_err(failed)?;
+        store::fill(&pool, tenants).await.map_err(failed)?;
+        let pgbench = Pgbench {
+            program: scratch.postgres.program("pgbench"),
+            options: scratch.postgres.connect_options(),
+            folder: scratch.folder().to_owned(),
+        };
+        Ok(Self { pool, pgbench, scratch })
+    }
 
+    /// Starts a server that carries out `concurrency` runs at once.
+    pub(super) async fn serve(&self, concurrency: usize, google: gbp::Client) -> Result<Service, CommandError> {
         let listeners = Listeners { grpc: bind().await?, admin: bind().await? };
         let address = listeners.grpc.local_addr().map_err(|error| CommandError::failed("cannot listen", error))?;
-        let (verifier, token) = scratch.key("bench")?;
+        let (verifier, token) = self.scratch.key("bench")?;
         let config = Config {
-            pool: pool.clone(),
-            gbp: nowhere()?,
+            pool: store::connect(self.scratch.postgres.connect_options(), DATABASE_CONNECTIONS),
+            gbp: google,
             verifier,
             flags: Flags { category_mirroring: true, tenant_platform_category: true, tenant_gbp_category_sync: true },
-            runner: Settings {
-                concurrency: 0,
-                lease: Duration::from_secs(30),
-                cooldown: Duration::ZERO,
-                backoff: Backoff::default(),
-                grace: Duration::from_secs(1),
-                max_additional: MAX_ADDITIONAL,
-            },
+            runner: settings(concurrency),
             max_attempts: 5,
             stream_heartbeat: STREAM_HEARTBEAT,
             // One subject calls as often as it can: that is what is measured.
@@ -69,16 +77,11 @@ impl Ground {
             tls: None,
         };
         let stop = CancellationToken::new();
-        let service = tokio::spawn(serve(config, listeners, stop.clone().cancelled_owned()));
+        let task = tokio::spawn(serve(config, listeners, stop.clone().cancelled_owned()));
         let client = |_| Client::builder(format!("http://{address}")).token(token.clone()).build();
         let clients: Result<Arc<[Client]>, _> = (0..CONNECTIONS).map(client).collect();
         let clients = clients.map_err(|error| CommandError::failed("client", error))?;
-        let pgbench = Pgbench {
-            program: scratch.postgres.program("pgbench"),
-            options: scratch.postgres.connect_options(),
-            folder: scratch.folder().to_owned(),
-        };
-        Ok(Self { pool, pgbench, clients, address, scratch, stop, service })
+        Ok(Service { clients, address, token, stop, task })
     }
 
     /// Forgets every run: each window begins with an empty queue.
@@ -87,21 +90,29 @@ impl Ground {
     }
 
     pub(super) async fn close(self) {
-        self.stop.cancel();
-        let _ = self.service.await;
         self.scratch.close().await;
+    }
+}
+
+impl Service {
+    pub(super) async fn stop(self) {
+        self.stop.cancel();
+        let _ = self.task.await;
+    }
+}
+
+/// A runner without pauses.
+pub(super) fn settings(concurrency: usize) -> Settings {
+    Settings {
+        concurrency,
+        lease: Duration::from_secs(30),
+        cooldown: Duration::ZERO,
+        backoff: Backoff::default(),
+        grace: Duration::from_secs(5),
+        max_additional: MAX_ADDITIONAL,
     }
 }
 
 async fn bind() -> Result<TcpListener, CommandError> {
     TcpListener::bind("127.0.0.1:0").await.map_err(|error| CommandError::failed("cannot listen", error))
-}
-
-/// A Google that nobody asks.
-fn nowhere() -> Result<gbp::Client, CommandError> {
-    let endpoint = Endpoint::parse("http://127.0.0.1:9").map_err(|error| CommandError::failed("endpoint", error))?;
-    let credentials =
-        Credentials::access_token("bench".to_owned()).map_err(|error| CommandError::failed("token", error))?;
-    let config = gbp::Config { endpoint, token_url: None, credentials, timeout: Duration::from_secs(1) };
-    gbp::Client::new(config).map_err(|error| CommandError::failed("client", error))
 }

@@ -21,9 +21,14 @@ pub(super) struct Measured {
 impl Measured {
     /// A percentile of the waits, in milliseconds.
     pub(super) fn percentile_ms(&self, percent: usize) -> f64 {
-        let index = (self.latencies.len() * percent / 100).min(self.latencies.len().saturating_sub(1));
-        self.latencies.get(index).map_or(0.0, |latency| latency.as_secs_f64() * 1000.0)
+        percentile_ms(&self.latencies, percent)
     }
+}
+
+/// A percentile of sorted waits, in milliseconds.
+pub(super) fn percentile_ms(sorted: &[Duration], percent: usize) -> f64 {
+    let index = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
+    sorted.get(index).map_or(0.0, |wait| wait.as_secs_f64() * 1000.0)
 }
 
 /// Lets `callers` tasks call again and again for `window`. A call is given its caller's number, and a number of its own.

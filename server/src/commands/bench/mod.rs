@@ -2,9 +2,12 @@
 //!
 //! Absolute figures belong to the machine; the ratios are what counts.
 
+mod drain;
 mod enqueue;
 mod ground;
+mod latency;
 mod load;
+mod memory;
 mod pgbench;
 
 use super::CommandError;
@@ -15,9 +18,16 @@ use crate::config::{BenchArgs, Figures};
 /// # Errors
 /// When something that is needed cannot be started.
 pub(super) async fn run(args: BenchArgs) -> Result<(), CommandError> {
-    let ground = ground::Ground::open(&args).await?;
+    let tenants = match args.figures {
+        Figures::Memory { queued } => queued + 1,
+        _ => ground::TENANTS,
+    };
+    let ground = ground::Ground::open(&args, tenants).await?;
     let measured = match &args.figures {
         Figures::Enqueue { callers } => enqueue::run(&ground, callers, args.window).await,
+        Figures::Drain { concurrency, runs } => drain::run(&ground, concurrency, *runs).await,
+        Figures::Latency { bulk } => latency::run(&ground, *bulk, args.window).await,
+        Figures::Memory { queued } => memory::run(&ground, 1_000, *queued, args.window).await,
     };
     ground.close().await;
     measured

@@ -13,6 +13,30 @@ insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, caller, 
 values (gen_random_uuid(), gen_random_uuid()::text, 'platform_to_gbp', false, 'queued', 5, 'pgbench', now());
 ";
 
+/// A hundred runs claimed, and a hundred runs ended: two transactions, with no look at what they are about.
+pub(super) const DRAIN: &str = "\
+with due as materialized (
+    select id from run where state = 'queued' and due_at is null order by turn, id limit 100 for update skip locked
+), claimed as (
+    update run set state = 'running', attempt = attempt + 1, revision = revision + 1, lease_until = now() + interval '30 s', started_at = now()
+     where id = any (array(select id from due)) returning id
+) select array_agg(id) as ids from claimed \\gset
+update run set state = 'succeeded', ended_at = now(), lease_until = null, revision = revision + 1 where id = any (:ids::uuid[]);
+";
+/// Runs that one transaction of [`DRAIN`] claims and ends.
+pub(super) const DRAIN_BATCH: u64 = 100;
+/// Clients that do so at once.
+pub(super) const DRAIN_CLIENTS: u64 = 4;
+/// A run accepted, claimed and ended, each in a transaction of its own: what nobody who keeps a queue in PostgreSQL can do without.
+pub(super) const ALONE: &str = "\
+insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, caller, created_at)
+values (gen_random_uuid(), gen_random_uuid()::text, 'platform_to_gbp', false, 'queued', 5, 'pgbench', now());
+with due as materialized (
+    select id from run where state = 'queued' and due_at is null order by turn, id limit 1 for update skip locked
+) update run set state = 'running', attempt = 1, lease_until = now() + interval '30 s', started_at = now()
+   where id = any (array(select id from due));
+";
+
 /// `pgbench`, and how it reaches the database.
 pub(super) struct Pgbench {
     pub(super) program: PathBuf,
@@ -21,8 +45,18 @@ pub(super) struct Pgbench {
 }
 
 impl Pgbench {
-    /// Transactions a second of a script, by `clients` at once.
+    /// Transactions a second of a script, by `clients` at once, for a while.
     pub(super) async fn run(&self, script: &str, clients: usize, window: Duration) -> Result<f64, CommandError> {
+        self.measure(script, clients, &format!("--time={}", window.as_secs().max(1))).await
+    }
+
+    /// The same, each client `transactions` times.
+    pub(super) async fn run_times(&self, script: &str, clients: u64, transactions: u64) -> Result<f64, CommandError> {
+        let clients = usize::try_from(clients).unwrap_or(usize::MAX);
+        self.measure(script, clients, &format!("--transactions={transactions}")).await
+    }
+
+    async fn measure(&self, script: &str, clients: usize, extent: &str) -> Result<f64, CommandError> {
         let failed = |error: &dyn std::fmt::Display| CommandError::failed("pgbench", error);
         let file = self.folder.join("pgbench.sql");
         tokio::fs::write(&file, script).await.map_err(|error| failed(&error))?;
@@ -30,7 +64,7 @@ impl Pgbench {
         let output = Command::new(&self.program)
             .args(["--no-vacuum", "--protocol=prepared", "--jobs=2"])
             .arg(format!("--client={clients}"))
-            .arg(format!("--time={}", window.as_secs().max(1)))
+            .arg(extent)
             .arg(format!("--file={}", file.display()))
             .arg(format!("--host={}", socket.display()))
             .arg("--port=5432")
