@@ -10,10 +10,9 @@ use tokio_util::sync::CancellationToken;
 use super::pgbench::Pgbench;
 use crate::{
     api::Limits,
-    app::Flags,
     commands::{CommandError, scratch::Scratch},
     config::BenchArgs,
-    domain::{Backoff, MAX_ADDITIONAL},
+    domain::{Backoff, MAX_ADDITIONAL, ProcessFlags},
     gbp::{self, Credentials, Endpoint},
     runner::Settings,
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
@@ -53,7 +52,7 @@ impl Ground {
             pool: pool.clone(),
             gbp: nowhere()?,
             verifier,
-            flags: Flags { category_mirroring: true, tenant_platform_category: true, tenant_gbp_category_sync: true },
+            flags: ProcessFlags::on(),
             runner: Settings {
                 concurrency: 0,
                 lease: Duration::from_secs(30),
