@@ -30,12 +30,12 @@ pub struct FlagUpdate<'a> {
 }
 
 impl Store {
-    /// Gets every flag that somebody has set. Those that only a newer version knows are left out.
+    /// Gets every flag that somebody has set, over a connection of its own. Those that only a newer version knows are left out.
     ///
     /// # Errors
     /// The database's.
     pub async fn flags(&self) -> Result<HashMap<Flag, FlagSetting>, Error> {
-        let rows = sqlx::query("select * from flag").fetch_all(&self.pool).await?;
+        let rows = sqlx::query("select * from flag").fetch_all(&self.apart).await?;
         let mut flags = HashMap::new();
         for row in rows {
             if let Some(flag) = Flag::from_text(row.try_get("name")?) {

@@ -3,7 +3,7 @@
 use category_mirror::{
     app::Flags,
     domain::{Flag, ProcessFlags, Rollout, TenantId},
-    store::{FlagUpdate, Store},
+    store::{self, FlagUpdate, Store},
     wake::{Hint, Wake},
 };
 use category_mirror_client::{Client, FlagState, RunState, Strategy};
@@ -76,6 +76,16 @@ async fn who_hears_nothing_of_a_change_looks_for_it() {
     for replica in &replicas {
         until_it_is(false, &replica.client, MIRRORING).await;
     }
+}
+
+#[tokio::test]
+async fn a_server_that_is_overrun_hears_of_a_switch_off() {
+    let database = database::create().await;
+    let crowded = store::connect(database.options(), 1);
+    let flags = Flags::new(Store::new(crowded.clone()), ProcessFlags::default());
+    let _all_there_are = crowded.acquire().await.expect("connected");
+    let looked = flags.now().await.expect("read, although every connection is in use");
+    assert_eq!(looked.revision(Flag::CategoryMirroring), 0);
 }
 
 #[tokio::test]
