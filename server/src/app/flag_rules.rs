@@ -126,9 +126,9 @@ impl App {
                 break (before, after);
             }
         };
-        let state = |setting: Option<&FlagSetting>| setting.map(|setting| setting.rollout.state);
+        let was = before.map_or("never set", |before| before.rollout.state.as_str());
         tracing::info!(
-            %flag, caller = %caller.subject, reason, revision = after.revision, before = ?state(before.as_ref()),
+            %flag, caller = %caller.subject, reason, revision = after.revision, before = was,
             state = %after.rollout.state, percent = after.rollout.percent.value(), "changed a flag"
         );
         // The change is durable; that this process cannot read it now is no reason to call it failed.
