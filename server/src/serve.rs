@@ -110,6 +110,8 @@ pub async fn serve(
 
     let served = tokio::select! {
         () = shutdown => {
+            // Before it is said: whoever reads it finds new calls refused.
+            drain.cancel();
             tracing::info!(grace = ?runner.grace, "draining");
             None
         }
