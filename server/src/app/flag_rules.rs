@@ -131,11 +131,11 @@ impl App {
             %flag, caller = %caller.subject, reason, revision = after.revision, before = was,
             state = %after.rollout.state, percent = after.rollout.percent.value(), "changed a flag"
         );
+        self.wake.hint(Hint::Flags);
         // The change is durable; that this process cannot read it now is no reason to call it failed.
         if let Err(error) = self.flags.look().await {
             tracing::warn!(%error, "cannot read a changed flag yet");
         }
-        self.wake.hint(Hint::Flags);
         Ok(self.shown(caller, *flag, Some(after)))
     }
 
