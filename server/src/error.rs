@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::domain::{Slug, TenantId};
+use crate::domain::{Flag, Slug, TenantId, Why};
 
 /// The cause behind an error: logged once, never sent.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -25,6 +25,8 @@ pub enum Resource {
     Run,
     /// `platformCategories/{slug}`.
     PlatformCategory,
+    /// `flags/{flag}`.
+    Flag,
 }
 
 /// Why a call failed. Each has one reason string and one gRPC code (`api::status`).
@@ -67,9 +69,22 @@ pub enum Error {
         /// How many tenants have it.
         tenants: i64,
     },
-    /// A feature flag is off.
-    #[error("{0} is off")]
-    FeatureDisabled(&'static str),
+    /// A feature flag is off, for the tenant in question at least.
+    #[error("{flag} is off: {why}")]
+    FeatureDisabled {
+        /// The flag.
+        flag: Flag,
+        /// Why it is off.
+        why: Why,
+    },
+    /// Somebody else has changed the flag meanwhile.
+    #[error("{flag} has revision {revision} meanwhile; look at it again, and decide again")]
+    FlagChanged {
+        /// The flag.
+        flag: Flag,
+        /// Its revision now; 0 while nobody has set it.
+        revision: i64,
+    },
     /// No identity, or none that can be believed.
     #[error("{0}")]
     Unauthenticated(String),
@@ -120,14 +135,17 @@ impl Error {
             Self::NotFound(Resource::Tenant, _) => "TENANT_NOT_FOUND",
             Self::NotFound(Resource::Run, _) => "RUN_NOT_FOUND",
             Self::NotFound(Resource::PlatformCategory, _) => "PLATFORM_CATEGORY_NOT_FOUND",
+            Self::NotFound(Resource::Flag, _) => "FLAG_NOT_FOUND",
             Self::AlreadyExists(Resource::Tenant, _) => "TENANT_ALREADY_EXISTS",
             Self::AlreadyExists(Resource::Run, _) => "RUN_ALREADY_EXISTS",
             Self::AlreadyExists(Resource::PlatformCategory, _) => "PLATFORM_CATEGORY_ALREADY_EXISTS",
+            Self::AlreadyExists(Resource::Flag, _) => "FLAG_ALREADY_EXISTS",
             Self::LocationTaken(_) => "LOCATION_TAKEN",
             Self::NoLocation(_) => "NO_LOCATION",
             Self::RunInProgress { .. } => "RUN_IN_PROGRESS",
             Self::CategoryInUse { .. } => "CATEGORY_IN_USE",
-            Self::FeatureDisabled(_) => "FEATURE_DISABLED",
+            Self::FeatureDisabled { .. } => "FEATURE_DISABLED",
+            Self::FlagChanged { .. } => "FLAG_CHANGED",
             Self::Unauthenticated(_) => "UNAUTHENTICATED",
             Self::PermissionDenied(_) => "PERMISSION_DENIED",
             Self::Unimplemented(_) => "UNIMPLEMENTED",
@@ -153,7 +171,10 @@ impl Error {
             }
             Self::RateLimited { limit, .. } => vec![("limit", limit.to_string())],
             Self::DeadlineExceeded(limit) => vec![("limit_ms", limit.as_millis().to_string())],
-            Self::FeatureDisabled(flag) => vec![("flag", (*flag).to_owned())],
+            Self::FeatureDisabled { flag, why } => vec![("flag", flag.to_string()), ("why", why.reason().to_owned())],
+            Self::FlagChanged { flag, revision } => {
+                vec![("flag", flag.to_string()), ("revision", revision.to_string())]
+            }
             _ => vec![],
         };
         pairs.into_iter().collect()

@@ -12,6 +12,7 @@ use crate::{
     api::{self, Limits},
     app::{App, Flags},
     auth::Verifier,
+    domain::ProcessFlags,
     gbp,
     runner::{Runner, Settings},
     store::{Acceptor, Store},
@@ -44,8 +45,8 @@ pub struct Config {
     pub gbp: gbp::Client,
     /// Whose tokens are believed.
     pub verifier: Verifier,
-    /// Which features are on.
-    pub flags: Flags,
+    /// What this process says about feature flags by itself.
+    pub flags: ProcessFlags,
     /// How runs are carried out.
     pub runner: Settings,
     /// How many attempts a new run gets.
@@ -85,7 +86,9 @@ pub async fn serve(
     let wake = Wake::start(pool.clone(), end.clone());
     let store = Store::new(pool.clone());
     let acceptor = Acceptor::start(&store, &end);
-    let app = App::new(store.clone(), acceptor, wake.clone(), flags, max_attempts);
+    let flags = Flags::new(store.clone(), flags);
+    tokio::spawn(end.clone().run_until_cancelled_owned(flags.clone().keep_fresh(wake.subscribe())));
+    let app = App::new(store.clone(), acceptor, wake.clone(), flags.clone(), max_attempts);
 
     let mut server = transport(&limits);
     if let Some(identity) = tls {
@@ -107,6 +110,8 @@ pub async fn serve(
 
     let served = tokio::select! {
         () = shutdown => {
+            // Before it is said: whoever reads it finds new calls refused.
+            drain.cancel();
             tracing::info!(grace = ?runner.grace, "draining");
             None
         }

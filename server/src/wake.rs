@@ -58,6 +58,8 @@ pub enum Hint {
     Cancel(RunId),
     /// These runs changed.
     Changed(Arc<[RunId]>),
+    /// Somebody changed a feature flag.
+    Flags,
     /// Anything may have changed: hints were lost.
     Everything,
 }
@@ -70,6 +72,8 @@ struct Notification {
     origin: Uuid,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     queued: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    flags: bool,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     cancel: BTreeSet<RunId>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -82,6 +86,7 @@ impl Notification {
     fn add(&mut self, hint: Hint) {
         match hint {
             Hint::Queued => self.queued = true,
+            Hint::Flags => self.flags = true,
             Hint::Cancel(id) => drop(self.cancel.insert(id)),
             Hint::Changed(ids) => self.changed.extend(ids.iter()),
             Hint::Everything => self.everything = true,
@@ -218,6 +223,9 @@ async fn listen_once(
         }
         if notification.everything {
             let _ = incoming.send(Hint::Everything);
+        }
+        if notification.flags {
+            let _ = incoming.send(Hint::Flags);
         }
         for id in notification.cancel {
             let _ = incoming.send(Hint::Cancel(id));

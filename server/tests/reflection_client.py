@@ -27,7 +27,8 @@ PLATFORM_TO_GBP = {"tenant": TENANT, "strategy": "STRATEGY_PLATFORM_TO_GBP"}
 DEADLINE = 30
 
 # Method, request, and the code that must come. "$run" stands for the run that the last MirrorCategories answered with.
-CATEGORIES, TENANTS, MIRROR = (OURS + name for name in ("CategoryService/", "TenantService/", "CategoryMirrorService/"))
+CATEGORIES, TENANTS, MIRROR, FLAGS = (OURS + name for name in ("CategoryService/", "TenantService/", "CategoryMirrorService/", "FlagService/"))
+FLAG = "flags/FF_TENANT_PLATFORM_CATEGORY"
 STEPS = [
     (HEALTH + "/Check", {}, "OK"),
     (HEALTH + "/Check", {"service": OURS + "CategoryMirrorService"}, "OK"),
@@ -44,6 +45,15 @@ STEPS = [
     (TENANTS + "ListTenants", {}, "OK"),
     (MIRROR + "MirrorCategories", PLATFORM_TO_GBP, "FAILED_PRECONDITION"),
     (TENANTS + "UpdateTenant", {"tenant": {"name": TENANT, "gbp_account": "accounts/1001", "gbp_location": "locations/2001"}}, "OK"),
+    (FLAGS + "ListFlags", {}, "OK"),
+    (FLAGS + "UpdateFlag", {"flag": {"name": FLAG, "state": "STATE_OFF"}, "reason": "reflection"}, "OK"),
+    (FLAGS + "EvaluateFlag", {"name": FLAG, "tenant": TENANT}, "OK"),
+    (TENANTS + "SetTenantCategories", {"tenant": TENANT, "categories": {"primary": CATEGORY}}, "FAILED_PRECONDITION"),
+    (FLAGS + "UpdateFlag", {"flag": {"name": FLAG, "state": "STATE_PARTIAL", "tenants": [TENANT]}, "expected_revision": 99999}, "ABORTED"),
+    (FLAGS + "UpdateFlag", {"flag": {"name": FLAG, "state": "STATE_ON"}}, "OK"),
+    (FLAGS + "GetFlag", {"name": FLAG}, "OK"),
+    (FLAGS + "GetFlag", {"name": "flags/FF_" + FLAG.removeprefix("flags/")}, "NOT_FOUND"),
+    (FLAGS + "ListFlagChanges", {"flag": FLAG, "page_size": 1}, "OK"),
     (TENANTS + "SetTenantCategories", {"tenant": TENANT, "categories": {"primary": CATEGORY, "additional": [OTHER]}}, "OK"),
     (TENANTS + "GetTenantCategories", {"tenant": TENANT}, "OK"),
     (MIRROR + "MirrorCategories", {"tenant": TENANT}, "INVALID_ARGUMENT"),

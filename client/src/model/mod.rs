@@ -41,6 +41,7 @@ macro_rules! open_enum {
 
 mod category;
 mod change;
+mod flag;
 mod plan;
 mod run;
 mod stats;
@@ -50,6 +51,7 @@ mod wire;
 
 pub use category::{CategorySet, GbpCategory, PlatformCategory, TenantCategories};
 pub use change::{Change, ChangeCounts, Operation, PlacedCategory, Role};
+pub use flag::{Flag, FlagChange, FlagEvaluation, FlagSource, FlagState, FlagWhy};
 pub use plan::{MergedCategory, Objection, Plan, UnmappedCategory};
 pub use run::{Mirrored, Run, RunError, RunState};
 pub use stats::SyncStats;

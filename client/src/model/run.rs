@@ -68,7 +68,7 @@ pub struct Run {
     pub counts: ChangeCounts,
     /// Why it failed or was skipped, or why its last attempt failed, such as `UNMAPPED_PRIMARY`.
     pub reason: Option<String>,
-    /// The error behind `reason`.
+    /// What is behind `reason`: the error, or why the run was skipped, such as the flag that is off (metadata `flag`).
     pub error: Option<RunError>,
     /// Who asked: the subject of the caller's token.
     pub caller: String,
@@ -86,7 +86,7 @@ pub struct Run {
     pub next_attempt_time: Option<DateTime<Utc>>,
 }
 
-/// Why a run failed.
+/// Why a run failed, or was skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]

@@ -82,6 +82,7 @@ macro_rules! list_request {
     };
 }
 
+mod flag;
 mod logs;
 mod platform_category;
 mod run;
@@ -90,6 +91,7 @@ mod tenant;
 mod tenant_categories;
 mod watch;
 
+pub use flag::{EvaluateFlag, GetFlag, ListFlagChanges, ListFlags, UpdateFlag};
 pub use logs::ListSyncLogs;
 pub use platform_category::{
     CreatePlatformCategory, DeletePlatformCategory, GetPlatformCategory, ListPlatformCategories, UpdatePlatformCategory,

@@ -9,8 +9,8 @@ use std::{
 
 use category_mirror_client::{Client, ClientBuilder, RetryPolicy};
 use category_mirror_proto::v1::{
-    self, category_mirror_service_server as mirror, category_service_server as category, run::State,
-    stream_run_updates_response::Update, tenant_service_server as tenant,
+    self, category_mirror_service_server as mirror, category_service_server as category, flag_service_server as flag,
+    run::State, stream_run_updates_response::Update, tenant_service_server as tenant,
 };
 use futures::{StreamExt, stream, stream::BoxStream};
 use tokio::{
@@ -119,6 +119,13 @@ services! {
         update_platform_category: UpdatePlatformCategoryRequest => UpdatePlatformCategoryResponse,
         delete_platform_category: DeletePlatformCategoryRequest => DeletePlatformCategoryResponse,
     }
+    flag::FlagService {
+        list_flags: ListFlagsRequest => ListFlagsResponse,
+        get_flag: GetFlagRequest => GetFlagResponse,
+        update_flag: UpdateFlagRequest => UpdateFlagResponse,
+        evaluate_flag: EvaluateFlagRequest => EvaluateFlagResponse,
+        list_flag_changes: ListFlagChangesRequest => ListFlagChangesResponse,
+    }
 }
 
 /// The server, behind a relay whose connections the test can cut.
@@ -137,7 +144,8 @@ impl Fake {
         let services = tonic::transport::Server::builder()
             .add_service(mirror::CategoryMirrorServiceServer::new(answers.clone()))
             .add_service(tenant::TenantServiceServer::new(answers.clone()))
-            .add_service(category::CategoryServiceServer::new(answers));
+            .add_service(category::CategoryServiceServer::new(answers.clone()))
+            .add_service(flag::FlagServiceServer::new(answers));
         tokio::spawn(services.serve_with_incoming(TcpListenerStream::new(behind)));
 
         let front = listener().await;

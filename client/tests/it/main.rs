@@ -3,6 +3,7 @@
 mod calls;
 mod errors;
 mod fake;
+mod flags;
 mod guard;
 mod lists;
 #[cfg(feature = "cli")]

@@ -50,7 +50,8 @@ fn code(error: &Error) -> Code {
         | Error::NoLocation(_)
         | Error::RunInProgress { .. }
         | Error::CategoryInUse { .. }
-        | Error::FeatureDisabled(_) => Code::FailedPrecondition,
+        | Error::FeatureDisabled { .. } => Code::FailedPrecondition,
+        Error::FlagChanged { .. } => Code::Aborted,
         Error::Unauthenticated(_) => Code::Unauthenticated,
         Error::PermissionDenied(_) => Code::PermissionDenied,
         Error::Unimplemented(_) => Code::Unimplemented,

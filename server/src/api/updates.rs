@@ -170,7 +170,7 @@ impl Updates {
 
     async fn note(&mut self, hint: Hint) -> Result<Option<Update>, Error> {
         match hint {
-            Hint::Queued | Hint::Waiting(_) | Hint::Cancel(_) => {}
+            Hint::Queued | Hint::Waiting(_) | Hint::Cancel(_) | Hint::Flags => {}
             Hint::Everything => self.look_again().await?,
             Hint::Changed(ids) => match &self.scope {
                 Scope::Run(name) => self.wanted.extend(ids.iter().filter(|id| **id == name.id)),

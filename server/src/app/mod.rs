@@ -3,13 +3,15 @@
 //! Each takes the caller, and gives away nothing that the caller may not see: what is out of scope does not exist.
 
 mod categories;
+mod flag_rules;
 mod flags;
 mod page;
 mod runs;
 mod tenants;
 mod trigger;
 
-pub use flags::{Flag, Flags};
+pub use flag_rules::{Evaluation, FlagRequest, RolloutEdit, ShownFlag};
+pub use flags::{FlagSnapshot, Flags};
 pub use page::{Page, PageRequest};
 pub use runs::RunName;
 pub use tenants::check_set;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{App, Flag, Page, PageRequest, unlimited, visible};
+use super::{App, Page, PageRequest, unlimited, visible};
 use crate::{
-    domain::{Caller, MAX_ADDITIONAL, OrganizationId, Slug, Tenant, TenantCategories, TenantId},
+    domain::{Caller, Flag, MAX_ADDITIONAL, OrganizationId, Slug, Tenant, TenantCategories, TenantId},
     error::{Error, Violations},
     store::TenantChange,
 };
@@ -87,8 +87,8 @@ impl App {
         primary: Slug,
         additional: Vec<Slug>,
     ) -> Result<TenantCategories, Error> {
-        self.flags.require(Flag::TenantPlatformCategory)?;
         visible(caller, tenant)?;
+        self.require(Flag::TenantPlatformCategory, tenant).await?;
         let slugs: Vec<Slug> = std::iter::once(primary).chain(additional).collect();
         let unknown = self.store.set_tenant_categories(None, tenant, &slugs).await?;
         let mut violations = Violations::default();

@@ -1,8 +1,8 @@
 //! Asking for a run.
 
-use super::{App, Flag, visible};
+use super::{App, visible};
 use crate::{
-    domain::{Caller, Run, RunId, RunKind, Strategy, TenantId},
+    domain::{Caller, Flag, Run, RunId, RunKind, Strategy, TenantId},
     error::Error,
     store::NewRun,
     wake::Hint,
@@ -35,8 +35,8 @@ impl App {
     /// [`Error::FeatureDisabled`], [`Error::NotFound`], [`Error::NoLocation`], [`Error::RunInProgress`], [`Error::RequestIdReused`],
     /// or the database's.
     pub async fn mirror(&self, caller: &Caller, request: MirrorRequest) -> Result<Mirrored, Error> {
-        self.flags.require(Flag::CategoryMirroring)?;
         visible(caller, &request.tenant)?;
+        self.require(Flag::CategoryMirroring, &request.tenant).await?;
         // It must never fall through to a push: the reverse strategy writes to the platform, or not at all.
         if request.kind.strategy == Strategy::GbpToPlatform {
             return Err(Error::Unimplemented("strategy gbp_to_platform is not available yet"));

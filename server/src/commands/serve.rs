@@ -31,7 +31,7 @@ pub(super) async fn run(args: ServeArgs, shutdown: impl Future<Output = ()> + Se
         pool: database.pool.clone(),
         gbp,
         verifier,
-        flags: args.flags.flags(args.dev),
+        flags: args.flags.process_flags(args.dev),
         runner,
         max_attempts: args.runner.runner_attempts,
         stream_heartbeat: STREAM_HEARTBEAT,

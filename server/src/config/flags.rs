@@ -1,12 +1,15 @@
-//! Which features are on.
+//! Which features the environment forces on or off.
 
 use clap::{Args, ValueEnum};
 
-use crate::app::Flags;
+use crate::domain::ProcessFlags;
 
-/// Feature flags: off until somebody switches them on; with `--dev` they are on.
+/// Feature flags, forced for this process. What is not forced is as `FlagService` says, for all servers: off until somebody switches
+/// it on; with `--dev`, on until somebody switches it off.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Feature flags (off by default, on with --dev)")]
+#[command(
+    next_help_heading = "Feature flags, forced on or off for this process (not forced: as FlagService says; else off, on with --dev)"
+)]
 pub struct FlagArgs {
     /// Triggering runs
     #[arg(long, env = "FF_CATEGORY_MIRRORING", value_name = "on|off", hide_possible_values = true)]
@@ -31,14 +34,15 @@ pub enum Switch {
 }
 
 impl FlagArgs {
-    /// The flags of this process; `default` is for those that are not set.
+    /// What this process says about the flags; `on_by_default` is for those that nobody has set.
     #[must_use]
-    pub fn flags(&self, default: bool) -> Flags {
-        let is_on = |switch: Option<Switch>| switch.map_or(default, |switch| switch == Switch::On);
-        Flags {
-            category_mirroring: is_on(self.ff_category_mirroring),
-            tenant_platform_category: is_on(self.ff_tenant_platform_category),
-            tenant_gbp_category_sync: is_on(self.ff_tenant_gbp_category_sync),
+    pub fn process_flags(&self, on_by_default: bool) -> ProcessFlags {
+        let forced = |switch: Option<Switch>| switch.map(|switch| switch == Switch::On);
+        ProcessFlags {
+            category_mirroring: forced(self.ff_category_mirroring),
+            tenant_platform_category: forced(self.ff_tenant_platform_category),
+            tenant_gbp_category_sync: forced(self.ff_tenant_gbp_category_sync),
+            on_by_default,
         }
     }
 }

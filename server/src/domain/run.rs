@@ -1,10 +1,12 @@
 //! Runs and their life.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Change, ChangeCounts, Failure, FailureReason, OrganizationId, Plan, TenantId, failure::text_enum};
+use super::{Change, ChangeCounts, Failure, OrganizationId, Plan, TenantId, failure::text_enum};
 
 /// A run's id, a UUIDv7: it sorts by the time of acceptance.
 pub type RunId = Uuid;
@@ -55,6 +57,17 @@ text_enum! {
     }
 }
 
+/// Why a run was skipped, and what there is to say about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skip {
+    /// The reason.
+    pub reason: SkipReason,
+    /// For people.
+    pub message: String,
+    /// The values of the message, for programs.
+    pub metadata: BTreeMap<String, String>,
+}
+
 /// What makes two runs of a tenant interchangeable: a request for a live one's kind joins it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RunKind {
@@ -70,24 +83,24 @@ pub enum RunResult {
     /// It did what was asked; a dry run, planning.
     Succeeded,
     /// It was not to be carried out.
-    Skipped(SkipReason),
+    Skipped(Skip),
     /// Somebody cancelled it, and it had not written.
     Cancelled,
     /// It failed. Whether another attempt follows is the runner's decision.
     Failed(Failure),
 }
 
-/// The error that a run shows.
+/// What a run shows of its failure, or of why it was skipped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunError {
-    /// The reason.
-    pub reason: FailureReason,
+    /// The text of a [`FailureReason`][super::FailureReason] or a [`SkipReason`].
+    pub reason: String,
     /// For people.
     pub message: String,
     /// The attempt that met it, from 1.
     pub attempt: i32,
     /// The values of the message.
-    pub metadata: std::collections::BTreeMap<String, String>,
+    pub metadata: BTreeMap<String, String>,
     /// The `details` of Google's error.
     pub upstream_details: serde_json::Value,
 }
@@ -97,7 +110,14 @@ impl RunError {
     #[must_use]
     pub fn new(failure: Failure, attempt: i32) -> Self {
         let Failure { reason, message, metadata, upstream_details, retry: _ } = failure;
-        Self { reason, message, attempt, metadata, upstream_details }
+        Self { reason: reason.to_string(), message, attempt, metadata, upstream_details }
+    }
+
+    /// What attempt `attempt` did not carry out, and why.
+    #[must_use]
+    pub fn skipped(skip: Skip, attempt: i32) -> Self {
+        let Skip { reason, message, metadata } = skip;
+        Self { reason: reason.to_string(), message, attempt, metadata, upstream_details: serde_json::Value::Null }
     }
 }
 
@@ -134,7 +154,7 @@ pub struct Run {
     pub skipped_categories: i32,
     /// Why it failed, was skipped, or why its last attempt failed.
     pub reason: Option<String>,
-    /// The error behind the reason.
+    /// What is behind the reason.
     pub error: Option<RunError>,
     /// Who asked.
     pub caller: String,

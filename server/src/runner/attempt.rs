@@ -10,8 +10,7 @@ use futures::FutureExt;
 
 use super::{Tools, cause, circuit::Probe, claims::Claim, places::Place, platform_to_gbp, ready::Waiting, record};
 use crate::{
-    app::Flag,
-    domain::{Failure, FailureReason, Retry, Run, RunError, RunResult, SkipReason, Strategy},
+    domain::{Failure, FailureReason, Flag, Retry, Run, RunError, RunResult, Skip, SkipReason, Strategy, Tenant},
     error::Error,
     store::{Claimed, Finish, Intent, Now, Progress, Source},
     wake::Hint,
@@ -105,8 +104,8 @@ impl Attempt {
             if self.claim.cancelled.is_cancelled() {
                 return Err(Stop::Cancelled);
             }
-            if let Some(reason) = self.reason_to_skip(&source) {
-                return Ok(RunResult::Skipped(reason));
+            if let Some(skip) = self.reason_to_skip(&source).await? {
+                return Ok(RunResult::Skipped(skip));
             }
         }
         match self.run.kind.strategy {
@@ -124,14 +123,26 @@ impl Attempt {
         self.unsettled.is_none() && self.progress.written.is_empty()
     }
 
-    fn reason_to_skip(&self, source: &Source) -> Option<SkipReason> {
-        if !self.tools.flags.is_on(Flag::TenantGbpCategorySync) {
-            return Some(SkipReason::FeatureDisabled);
+    async fn reason_to_skip(&self, source: &Source) -> Result<Option<Skip>, Error> {
+        if let Some(skip) = self.switched_off(&source.tenant).await? {
+            return Ok(Some(skip));
         }
         let since_success = source.last_success_at.map(|at| source.read_at - at);
         let is_cooling =
             since_success.is_some_and(|since| since.to_std().unwrap_or_default() < self.tools.settings.cooldown);
-        (is_cooling && !self.run.kind.dry_run).then_some(SkipReason::Cooldown)
+        Ok((is_cooling && !self.run.kind.dry_run).then(|| cooling(self.tools.settings.cooldown)))
+    }
+
+    /// Whether runs of this tenant are not to be carried out now. Asked again before a write: a run may have waited since its attempt began.
+    pub(super) async fn switched_off(&self, tenant: &Tenant) -> Result<Option<Skip>, Error> {
+        let flags = self.tools.flags.now().await?;
+        match flags.require(Flag::TenantGbpCategorySync, &tenant.id, tenant.organization.as_ref()) {
+            Err(off @ Error::FeatureDisabled { .. }) => {
+                let metadata = off.metadata().into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+                Ok(Some(Skip { reason: SkipReason::FeatureDisabled, message: off.to_string(), metadata }))
+            }
+            other => other.map(|()| None),
+        }
     }
 
     /// What the attempt says of Google as a whole; the end of one that did not ask says nothing.
@@ -240,6 +251,12 @@ fn is_google_down(failure: &Failure) -> bool {
 async fn caught<T>(work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
     let panicked = |_| Err(Stop::Interrupted(Error::Internal("an attempt panicked".into())));
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(panicked)
+}
+
+fn cooling(cooldown: Duration) -> Skip {
+    let cooldown = humantime::format_duration(cooldown).to_string();
+    let message = format!("a real run of the tenant and strategy succeeded less than {cooldown} ago");
+    Skip { reason: SkipReason::Cooldown, message, metadata: [("cooldown".to_owned(), cooldown)].into() }
 }
 
 /// Whoever reads of the end has to know that the location may not be as it was.

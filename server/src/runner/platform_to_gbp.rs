@@ -14,6 +14,7 @@ use crate::{
 pub(super) async fn carry_out(attempt: &mut Attempt, source: Source) -> Result<RunResult, Stop> {
     let gbp = attempt.tools.gbp.clone();
     let location = location_of(&source.tenant)?;
+    let tenant = source.tenant.clone();
     let plan = plan(attempt, source, &location, &gbp.reader()).await?;
     if plan.is_empty() {
         return Ok(RunResult::Succeeded);
@@ -23,6 +24,8 @@ pub(super) async fn carry_out(attempt: &mut Attempt, source: Source) -> Result<R
     }
     if attempt.run.kind.dry_run {
         rehearse(attempt, plan, &location, &gbp.validator()).await
+    } else if let Some(skip) = attempt.switched_off(&tenant).await? {
+        Ok(RunResult::Skipped(skip))
     } else {
         write(attempt, plan, &location, &gbp.reader(), &gbp.writer()).await
     }

@@ -53,8 +53,8 @@ pub(super) fn finished(run: &Run, result: &RunResult, progress: &Progress) {
             run_id = %run.id, tenant = %run.tenant, strategy = %run.kind.strategy, dry_run = run.kind.dry_run,
             created = written.created, updated = written.updated, deleted = written.deleted, duration_ms, "a run succeeded"
         ),
-        RunResult::Skipped(reason) => {
-            tracing::info!(run_id = %run.id, tenant = %run.tenant, reason = %reason, "a run was skipped");
+        RunResult::Skipped(skip) => {
+            tracing::info!(run_id = %run.id, tenant = %run.tenant, reason = %skip.reason, cause = %skip.message, "a run was skipped");
         }
         RunResult::Cancelled => tracing::info!(run_id = %run.id, tenant = %run.tenant, "a run was cancelled"),
     }

@@ -44,7 +44,7 @@ impl Finish {
     fn reason(&self) -> Option<&'static str> {
         match &self.result {
             RunResult::Succeeded | RunResult::Cancelled => None,
-            RunResult::Skipped(reason) => Some(reason.as_str()),
+            RunResult::Skipped(skip) => Some(skip.reason.as_str()),
             RunResult::Failed(failure) => Some(failure.reason.as_str()),
         }
     }
@@ -52,7 +52,8 @@ impl Finish {
     fn error(&self) -> Option<RunError> {
         match &self.result {
             RunResult::Failed(failure) => Some(RunError::new(failure.clone(), self.attempt)),
-            _ => None,
+            RunResult::Skipped(skip) => Some(RunError::skipped(skip.clone(), self.attempt)),
+            RunResult::Succeeded | RunResult::Cancelled => None,
         }
     }
 

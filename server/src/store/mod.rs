@@ -11,6 +11,7 @@ mod bench;
 mod cancel;
 mod error;
 mod finish;
+mod flag;
 mod group;
 mod line;
 mod logs;
@@ -29,6 +30,7 @@ pub use acceptor::Acceptor;
 pub use attempt::{BeginWrite, Intent, Progress};
 pub use bench::{fill, is_busy, queue, succeeded, sweep};
 pub use finish::{Finish, Finisher};
+pub use flag::FlagUpdate;
 pub use line::Promoted;
 pub use logs::LogFilter;
 pub use platform_category::PlatformCategoryChange;
@@ -52,19 +54,22 @@ pub struct Store {
     pool: PgPool,
     /// For the statements that every run goes through; see [`pool::hot`].
     hot: PgPool,
+    /// For the look at the feature flags; see [`pool::apart`].
+    apart: PgPool,
 }
 
 impl Store {
     /// A store over a pool whose database is migrated.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        let hot = pool::hot(&pool);
-        Self { pool, hot }
+        let (hot, apart) = (pool::hot(&pool), pool::apart(&pool));
+        Self { pool, hot, apart }
     }
 
     /// Closes every connection.
     pub async fn close(&self) {
         self.hot.close().await;
+        self.apart.close().await;
         self.pool.close().await;
     }
 

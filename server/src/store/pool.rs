@@ -39,6 +39,11 @@ pub(super) fn hot(pool: &PgPool) -> PgPool {
     settings(HOT_CONNECTIONS).connect_lazy_with(options)
 }
 
+/// One connection for what must not wait behind calls: a kill switch is thrown when a server is overrun.
+pub(super) fn apart(pool: &PgPool) -> PgPool {
+    settings(1).connect_lazy_with(PgConnectOptions::clone(&pool.connect_options()))
+}
+
 fn settings(max_connections: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(max_connections)

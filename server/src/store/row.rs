@@ -66,6 +66,6 @@ pub(super) fn optional_id<T, E: std::error::Error + Send + Sync + 'static>(
     text.map(parse).transpose().map_err(|error| decode(column, error))
 }
 
-fn decode(column: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> sqlx::Error {
+pub(super) fn decode(column: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> sqlx::Error {
     sqlx::Error::ColumnDecode { index: column.to_owned(), source: source.into() }
 }

@@ -27,6 +27,10 @@ fn install() -> PrometheusHandle {
         "calls and streams that were refused because there were too many"
     );
     describe_counter!("gbp_sync_out_of_sync_detected", "runs, dry ones too, that found differences");
+    describe_counter!(
+        "category_mirror_feature_disabled_total",
+        "calls refused and runs skipped by a feature flag, by flag"
+    );
     describe_gauge!(
         "category_mirror_last_duration_ms",
         Unit::Milliseconds,

@@ -4,9 +4,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use category_mirror::{
     api::Limits,
-    app::Flags,
     auth::{Grant, Signer, Verifier},
-    domain::{Backoff, MAX_ADDITIONAL, Role, TenantId},
+    domain::{Backoff, MAX_ADDITIONAL, ProcessFlags, Role, TenantId},
     emulator::Emulator,
     gbp::{self, Credentials, Endpoint},
     runner::Settings,
@@ -26,14 +25,15 @@ use super::database::{self, TestDatabase};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Setup {
     pub(crate) runner: Settings,
-    pub(crate) flags: Flags,
+    pub(crate) flags: ProcessFlags,
     pub(crate) max_attempts: i32,
     pub(crate) stream_heartbeat: Duration,
     pub(crate) limits: Limits,
 }
 
 impl Default for Setup {
-    /// The contract's defaults, with waits so short that no test feels them, and all flags on.
+    /// The contract's defaults, with waits so short that no test feels them, and all flags on until
+    /// somebody sets them.
     fn default() -> Self {
         Self {
             runner: Settings {
@@ -48,7 +48,7 @@ impl Default for Setup {
                 grace: Duration::from_secs(5),
                 max_additional: MAX_ADDITIONAL,
             },
-            flags: Flags { category_mirroring: true, tenant_platform_category: true, tenant_gbp_category_sync: true },
+            flags: ProcessFlags::on(),
             max_attempts: 5,
             stream_heartbeat: STREAM_HEARTBEAT,
             // Tests call as fast as they can.

@@ -35,9 +35,11 @@ async fn hints_reach_the_other_process_and_their_own_but_once() {
     let run = RunId::now_v7();
 
     one.wake.hint(Hint::Queued);
+    one.wake.hint(Hint::Flags);
     one.wake.hint(Hint::Cancel(run));
     for hints in [&mut one.hints, &mut other.hints] {
         assert!(matches!(hints.next().await, Hint::Queued));
+        assert!(matches!(hints.next().await, Hint::Flags));
         assert!(matches!(hints.next().await, Hint::Cancel(id) if id == run));
     }
     // What comes back from the database was heard before, by the one who said it.

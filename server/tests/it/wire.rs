@@ -3,7 +3,7 @@
 use category_mirror::domain::Role;
 use category_mirror_proto::v1::{
     category_mirror_service_client::CategoryMirrorServiceClient, category_service_client::CategoryServiceClient,
-    tenant_service_client::TenantServiceClient,
+    flag_service_client::FlagServiceClient, tenant_service_client::TenantServiceClient,
 };
 use sqlx::{AssertSqlSafe, PgPool};
 use tonic::{
@@ -37,6 +37,7 @@ pub(crate) struct Wire {
     pub(crate) mirror: CategoryMirrorServiceClient<Caller>,
     pub(crate) tenants: TenantServiceClient<Caller>,
     pub(crate) categories: CategoryServiceClient<Caller>,
+    pub(crate) flags: FlagServiceClient<Caller>,
 }
 
 impl Wire {
@@ -57,7 +58,8 @@ impl Wire {
         Self {
             mirror: CategoryMirrorServiceClient::new(caller.clone()),
             tenants: TenantServiceClient::new(caller.clone()),
-            categories: CategoryServiceClient::new(caller),
+            categories: CategoryServiceClient::new(caller.clone()),
+            flags: FlagServiceClient::new(caller),
         }
     }
 }

@@ -1,10 +1,14 @@
 //! The command line.
 
+mod flags;
+
 use std::{path::PathBuf, time::Duration};
 
 use category_mirror_client::Strategy;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use humantime::parse_duration;
+
+pub(crate) use flags::{FlagFields, Flags};
 
 const AFTER_HELP: &str = "\
 The token comes from MIRROR_TOKEN, or from the file of --token-file. NO_COLOR turns colours off; there are none in a pipe.
@@ -87,6 +91,9 @@ pub(crate) enum Command {
     /// Keep the platform's categories and their mapping
     #[command(subcommand)]
     Categories(Categories),
+    /// Switch features on and off
+    #[command(subcommand)]
+    Flags(Flags),
 }
 
 #[derive(Debug, ClapArgs)]

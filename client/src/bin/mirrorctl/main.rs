@@ -4,6 +4,7 @@ mod args;
 mod categories;
 mod connect;
 mod exit;
+mod flags;
 mod output;
 mod report;
 mod run;
@@ -39,5 +40,6 @@ async fn execute(args: Args) -> Result<(), Exit> {
         Command::Stats { tenant, window } => report::stats(&client, &mut output, tenant, window).await,
         Command::Tenants(command) => tenants::tenants(&client, &mut output, command).await,
         Command::Categories(command) => categories::categories(&client, &mut output, command).await,
+        Command::Flags(command) => flags::flags(&client, &mut output, command).await,
     }
 }

@@ -1,5 +1,6 @@
 //! From the domain to messages.
 
+mod flag;
 mod plan;
 mod run;
 
@@ -8,6 +9,7 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::{PlatformCategory, Slug, Tenant, TenantCategories};
 
+pub(super) use flag::{evaluation, flag, flag_change};
 pub(super) use run::{run, stats};
 
 /// A moment, to the nanosecond.

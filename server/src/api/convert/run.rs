@@ -56,7 +56,7 @@ pub(in crate::api) fn run(run: Run) -> proto::Run {
 fn error(error: RunError) -> proto::RunError {
     let details = &error.upstream_details;
     proto::RunError {
-        reason: error.reason.to_string(),
+        reason: error.reason,
         message: error.message,
         attempt: error.attempt,
         metadata: error.metadata.into_iter().collect(),

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     app::Flags,
     commands::CommandError,
+    domain::ProcessFlags,
     gbp::{self, InProcess},
     runner::Runner,
     store::{self, Store},
@@ -46,7 +47,9 @@ async fn drained(ground: &Ground, concurrency: usize, runs: u64) -> Result<f64, 
     let stop = CancellationToken::new();
     let wake = Wake::start(ground.pool.clone(), stop.clone());
     let google = gbp::Client::in_process(InProcess::new(Duration::ZERO, |_| {}));
-    let runner = Runner::new(Store::new(ground.pool.clone()), google, wake, everything_on(), settings(concurrency));
+    let store = Store::new(ground.pool.clone());
+    let flags = Flags::new(store.clone(), ProcessFlags::on());
+    let runner = Runner::new(store.clone(), google, wake, flags, settings(concurrency));
     let began = Instant::now();
     let task = tokio::spawn(runner.run(stop.clone()));
     while store::is_busy(&ground.pool).await.map_err(|error| failed(&error))? {

@@ -10,10 +10,9 @@ use tokio_util::sync::CancellationToken;
 use super::pgbench::Pgbench;
 use crate::{
     api::Limits,
-    app::Flags,
     commands::{CommandError, scratch::Scratch},
     config::BenchArgs,
-    domain::{Backoff, MAX_ADDITIONAL},
+    domain::{Backoff, MAX_ADDITIONAL, ProcessFlags},
     gbp,
     runner::Settings,
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
@@ -68,7 +67,7 @@ impl Ground {
             pool: store::connect(self.scratch.postgres.connect_options(), DATABASE_CONNECTIONS),
             gbp: google,
             verifier,
-            flags: Flags { category_mirroring: true, tenant_platform_category: true, tenant_gbp_category_sync: true },
+            flags: ProcessFlags::on(),
             runner: settings(concurrency),
             max_attempts: 5,
             stream_heartbeat: STREAM_HEARTBEAT,

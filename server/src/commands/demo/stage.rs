@@ -9,10 +9,9 @@ use tokio_util::sync::CancellationToken;
 use super::{sample, screen::Screen};
 use crate::{
     api::Limits,
-    app::Flags,
     commands::{CommandError, emulator::RunningEmulator, scratch::Scratch},
     config::DemoArgs,
-    domain::{Backoff, MAX_ADDITIONAL},
+    domain::{Backoff, MAX_ADDITIONAL, ProcessFlags},
     gbp::{self, Credentials, Endpoint},
     runner::Settings,
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
@@ -50,7 +49,7 @@ impl Stage {
             pool: scratch.pool.clone(),
             gbp: google(&emulator.endpoint)?,
             verifier,
-            flags: Flags { category_mirroring: true, tenant_platform_category: true, tenant_gbp_category_sync: true },
+            flags: ProcessFlags::on(),
             runner: settings(),
             max_attempts: 5,
             stream_heartbeat: STREAM_HEARTBEAT,

@@ -4,6 +4,7 @@ mod commands;
 mod database_restarts;
 mod demo;
 mod draining;
+mod flags;
 mod kill;
 mod logging;
 mod server;

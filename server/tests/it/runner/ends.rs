@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::http::Method;
 use category_mirror::{
+    app::Flags,
     domain::{self, Backoff, RunId, RunKind, TenantId},
     runner::{Runner, Settings},
     store::{NewRun, Store},
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::service::{Setup, categories};
 
-fn slow_backoff() -> Settings {
+pub(super) fn slow_backoff() -> Settings {
     let minute = Duration::from_secs(60);
     Settings { backoff: Backoff { initial: minute, max: minute, jitter: Duration::ZERO }, ..settings() }
 }
@@ -192,7 +193,8 @@ async fn the_cooldown_ends_at_its_time_and_dry_runs_do_not_know_it() {
     let store = Store::new(service.pool.clone());
     let wake = Wake::start(service.pool.clone(), stop.clone());
     let minute = Settings { cooldown: Duration::from_secs(60), ..settings() };
-    let mut runner = Runner::new(store.clone(), google.client(), wake, Setup::default().flags, minute);
+    let flags = Flags::new(store.clone(), Setup::default().flags);
+    let mut runner = Runner::new(store.clone(), google.client(), wake, flags, minute);
     let begin = Utc::now();
     for (seconds, dry_run, expected) in [
         (0, false, Ok(())),

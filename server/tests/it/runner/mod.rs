@@ -3,10 +3,12 @@
 mod ends;
 mod google;
 mod handing_over;
+mod switched_off;
 
 use std::time::Duration;
 
 use category_mirror::{
+    app::Flags,
     runner::{Runner, Settings},
     store::{self, Store},
     wake::Wake,
@@ -35,6 +37,8 @@ async fn service_for(tenants: &[&str]) -> Service {
 
 /// A process beside the service, that carries runs out.
 struct Worker {
+    /// The feature flags that it goes by.
+    flags: Flags,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -48,8 +52,12 @@ impl Worker {
         let stop = CancellationToken::new();
         let pool = store::connect(service.database().options(), 5);
         let wake = Wake::start(pool.clone(), stop.clone());
-        let runner = Runner::new(Store::new(pool), google.client(), wake, Setup::default().flags, settings);
-        Self { task: tokio::spawn(runner.run(stop.clone())), stop }
+        let store = Store::new(pool);
+        let flags = Flags::new(store.clone(), Setup::default().flags);
+        let following = flags.clone().keep_fresh(wake.subscribe());
+        tokio::spawn(stop.clone().run_until_cancelled_owned(following));
+        let runner = Runner::new(store, google.client(), wake, flags.clone(), settings);
+        Self { flags, task: tokio::spawn(runner.run(stop.clone())), stop }
     }
 
     /// Stops it in good order.

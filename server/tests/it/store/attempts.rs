@@ -1,7 +1,7 @@
 //! What an attempt writes into its run, and what a run allows that is over.
 
 use category_mirror::{
-    domain::{ChangeCounts, Failure, FailureReason, RunResult, RunState, SkipReason, diff},
+    domain::{ChangeCounts, Failure, FailureReason, RunResult, RunState, Skip, SkipReason, diff},
     store::{BeginWrite, Held, Progress},
 };
 
@@ -104,6 +104,10 @@ async fn a_real_run_counts_what_it_wrote_and_a_dry_one_what_it_planned() {
     assert_eq!(store.get(dry.run.id).await.counts, ChangeCounts { created: 1, updated: 1, deleted: 0 });
 }
 
+fn skip(reason: SkipReason) -> Skip {
+    Skip { reason, message: "not now".to_owned(), metadata: [("flag".to_owned(), "FF_X".to_owned())].into() }
+}
+
 #[tokio::test]
 async fn each_end_says_why() {
     let store = store_with(&["a"]).await;
@@ -111,7 +115,7 @@ async fn each_end_says_why() {
     for (result, state, reason) in [
         (RunResult::Succeeded, RunState::Succeeded, None),
         (RunResult::Cancelled, RunState::Cancelled, None),
-        (RunResult::Skipped(SkipReason::Cooldown), RunState::Skipped, Some("COOLDOWN")),
+        (RunResult::Skipped(skip(SkipReason::Cooldown)), RunState::Skipped, Some("COOLDOWN")),
         (RunResult::Failed(failure), RunState::Failed, Some("LOCATION_NOT_FOUND")),
     ] {
         let claimed = store.claimed(0, "a", REAL).await;
@@ -123,7 +127,8 @@ async fn each_end_says_why() {
 
         let run = store.get(claimed.run.id).await;
         assert_eq!((run.state, run.reason.as_deref()), (state, reason));
-        assert_eq!(run.error.map(|error| error.attempt), (state == RunState::Failed).then_some(2));
+        let error = run.error.map(|error| (error.reason, error.attempt));
+        assert_eq!(error, reason.map(|reason| (reason.to_owned(), 2)));
     }
 }
 
@@ -148,7 +153,7 @@ async fn a_queued_run_is_cancelled_at_once_unless_a_write_is_unsettled() {
 #[tokio::test]
 async fn a_run_that_is_over_never_changes() {
     let store = store_with(&["a"]).await;
-    for result in [RunResult::Succeeded, RunResult::Cancelled, RunResult::Skipped(SkipReason::FeatureDisabled)] {
+    for result in [RunResult::Succeeded, RunResult::Cancelled, RunResult::Skipped(skip(SkipReason::FeatureDisabled))] {
         let claimed = store.claimed(0, "a", REAL).await;
         let progress = Progress::default();
         assert!(store.finish(at(1), held(&claimed), 1, &result, &progress).await.expect("finished"));

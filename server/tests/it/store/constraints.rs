@@ -74,7 +74,8 @@ async fn every_check_of_the_other_tables_refuses_what_it_should() {
     store
         .execute(
             "insert into platform_category values ('cafe', 'Café', 'gcid:cafe', now(), now()), ('bar', 'Bar', null, now(), now());
-             insert into tenant_category values ('a', 0, 'cafe');",
+             insert into tenant_category values ('a', 0, 'cafe');
+             insert into flag values ('FF_X', 'off', 0, '{}', '{}', '{}', '{}', 1, now());",
         )
         .await;
     for (constraint, sql) in [
@@ -84,6 +85,11 @@ async fn every_check_of_the_other_tables_refuses_what_it_should() {
         ("tenant_location_has_an_account", "update tenant set gbp_account = null where id = 'a'"),
         ("tenant_location_has_an_account", "update tenant set gbp_location = null where id = 'a'"),
         ("tenant_location_is_its_own", "update tenant set gbp_location = 'one'"),
+        ("flag_pkey", "insert into flag values ('FF_X', 'on', 0, '{}', '{}', '{}', '{}', 1, now())"),
+        ("flag_state_is_known", "update flag set state = 'maybe'"),
+        ("flag_percent_is_a_share", "update flag set percent = 10001"),
+        ("flag_percent_is_a_share", "update flag set percent = -1"),
+        ("flag_revision_is_positive", "update flag set revision = 0"),
         ("tenant_category_once", "insert into tenant_category values ('a', 1, 'cafe')"),
         ("tenant_category_pkey", "insert into tenant_category values ('a', 0, 'bar')"),
         ("tenant_category_is_known", "insert into tenant_category values ('a', 1, 'pub')"),

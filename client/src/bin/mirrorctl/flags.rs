@@ -1,0 +1,136 @@
+//! Feature flags.
+
+use std::io;
+
+use category_mirror_client::{Client, Flag, FlagChange, Printable};
+
+use crate::{args, exit::Exit, output::Output};
+
+pub(crate) async fn flags(client: &Client, output: &mut Output, command: args::Flags) -> Result<(), Exit> {
+    let flag = match command {
+        args::Flags::List => {
+            let mut flags = client.list_flags().send();
+            while let Some(flag) = flags.next().await {
+                let flag = flag?;
+                output.show(&flag, |output| {
+                    output.line(format_args!("{:<36}  {}", Printable(&flag.name), short(&flag)))
+                })?;
+            }
+            return Ok(());
+        }
+        args::Flags::Changes { flag, limit } => return changes(client, output, flag, limit).await,
+        args::Flags::Evaluate { flag, tenant } => {
+            let evaluation = client.evaluate_flag(flag, tenant).send().await?;
+            let text = |output: &mut Output| {
+                output.field("on", Some(evaluation.on))?;
+                output.field("why", Some(evaluation.why))?;
+                output.field("source", Some(evaluation.source))?;
+                output.line(Printable(&evaluation.explanation))
+            };
+            return Ok(output.show(&evaluation, text)?);
+        }
+        args::Flags::Get { flag } => client.get_flag(flag).send().await?,
+        args::Flags::Update { flag, fields } => update(client, flag, fields).await?,
+    };
+    Ok(output.show(&flag, |output| details(output, &flag))?)
+}
+
+async fn update(client: &Client, flag: String, fields: args::FlagFields) -> Result<Flag, Exit> {
+    let mut request = client.update_flag(flag);
+    if let Some(state) = fields.state {
+        request = request.state(state.into());
+    }
+    if let Some(percent) = fields.percent {
+        request = request.percent(percent);
+    }
+    if let Some(tenants) = fields.tenants {
+        request = request.tenants(listed(&tenants));
+    }
+    if let Some(organizations) = fields.organizations {
+        request = request.organizations(listed(&organizations));
+    }
+    if let Some(tenants) = fields.excluded_tenants {
+        request = request.excluded_tenants(listed(&tenants));
+    }
+    if let Some(organizations) = fields.excluded_organizations {
+        request = request.excluded_organizations(listed(&organizations));
+    }
+    if let Some(revision) = fields.expected_revision {
+        request = request.expected_revision(revision);
+    }
+    if let Some(reason) = fields.reason {
+        request = request.reason(reason);
+    }
+    Ok(request.send().await?)
+}
+
+/// The parts between commas; an empty text is an empty list.
+fn listed(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+async fn changes(client: &Client, output: &mut Output, flag: Option<String>, limit: usize) -> Result<(), Exit> {
+    let page_size = u16::try_from(limit.clamp(1, 1000)).expect("at most 1000");
+    let mut request = client.list_flag_changes().page_size(page_size);
+    if let Some(flag) = flag {
+        request = request.flag(flag);
+    }
+    let mut changes = request.send();
+    for _ in 0..limit {
+        let Some(change) = changes.next().await else { break };
+        let change = change?;
+        output.show(&change, |output| changed(output, &change))?;
+    }
+    Ok(())
+}
+
+fn changed(output: &mut Output, change: &FlagChange) -> io::Result<()> {
+    let time = change.change_time.map(|time| time.to_rfc3339()).unwrap_or_default();
+    let before = change.before.as_ref().map_or("never set".to_owned(), short);
+    let after = change.after.as_ref().map(short).unwrap_or_default();
+    let reason = change.reason.as_deref().unwrap_or_default();
+    let [flag, caller, reason] = [&change.flag, &change.caller, reason].map(|text| Printable(text).to_string());
+    output.line(format_args!("{time}  {flag}  {caller}: {before} -> {after}  {reason}"))
+}
+
+/// A flag in a few words.
+fn short(flag: &Flag) -> String {
+    let mut words = flag.state.to_string();
+    if flag.state == category_mirror_client::FlagState::Partial {
+        words += &format!(" {} %", flag.percent);
+        for (names, what) in [(&flag.tenants, "tenants"), (&flag.organizations, "organizations")] {
+            if !names.is_empty() {
+                words += &format!(", {} {what}", names.len());
+            }
+        }
+    }
+    let excluded = flag.excluded_tenants.len() + flag.excluded_organizations.len();
+    if excluded > 0 {
+        words += &format!(", {excluded} excluded");
+    }
+    match flag.forced {
+        Some(true) => words + " (this server: forced on)",
+        Some(false) => words + " (this server: forced off)",
+        None => words,
+    }
+}
+
+fn details(output: &mut Output, flag: &Flag) -> io::Result<()> {
+    output.field("flag", Some(Printable(&flag.name)))?;
+    output.field("state", Some(flag.state))?;
+    output.field("percent", Some(flag.percent))?;
+    output.field(
+        "forced",
+        flag.forced.map(|on| if on { "on, by the server's environment" } else { "off, by the server's environment" }),
+    )?;
+    for (what, names) in [
+        ("tenant", &flag.tenants),
+        ("organization", &flag.organizations),
+        ("excluded", &flag.excluded_tenants),
+        ("excluded", &flag.excluded_organizations),
+    ] {
+        names.iter().try_for_each(|name| output.field(what, Some(Printable(name))))?;
+    }
+    output.field("revision", Some(flag.revision))?;
+    output.field("changed", flag.update_time)
+}

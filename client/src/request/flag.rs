@@ -1,0 +1,135 @@
+//! Keeping feature flags.
+
+use category_mirror_proto::v1::{self, flag_service_client::FlagServiceClient};
+
+use crate::{Client, Flag, FlagChange, FlagEvaluation, FlagState, names};
+
+const COLLECTION: &str = "flags";
+
+impl Client {
+    /// Lists the feature flags by name.
+    pub fn list_flags(&self) -> ListFlags {
+        ListFlags { client: self.clone(), message: v1::ListFlagsRequest::default() }
+    }
+
+    /// Gets a feature flag by its name or `flags/{flag}`.
+    pub fn get_flag(&self, flag: impl Into<String>) -> GetFlag {
+        let message = v1::GetFlagRequest { name: names::qualified(COLLECTION, flag) };
+        GetFlag { client: self.clone(), message }
+    }
+
+    /// Changes what is set on the request, and nothing else. In force everywhere within two seconds.
+    pub fn update_flag(&self, flag: impl Into<String>) -> UpdateFlag {
+        let flag = v1::Flag { name: names::qualified(COLLECTION, flag), ..Default::default() };
+        let message =
+            v1::UpdateFlagRequest { flag: Some(flag), update_mask: Some(Default::default()), ..Default::default() };
+        UpdateFlag { client: self.clone(), message }
+    }
+
+    /// Asks whether a flag is on for a tenant, and why.
+    pub fn evaluate_flag(&self, flag: impl Into<String>, tenant: impl Into<String>) -> EvaluateFlag {
+        let name = names::qualified(COLLECTION, flag);
+        let message = v1::EvaluateFlagRequest { name, tenant: names::qualified("tenants", tenant) };
+        EvaluateFlag { client: self.clone(), message }
+    }
+
+    /// Lists who changed flags, when and why, newest first.
+    pub fn list_flag_changes(&self) -> ListFlagChanges {
+        ListFlagChanges { client: self.clone(), message: v1::ListFlagChangesRequest::default() }
+    }
+}
+
+list_request! {
+    /// Asks for the feature flags; see [`Client::list_flags`].
+    ListFlags(ListFlagsRequest) -> Flag { FlagServiceClient.list_flags, flags }
+}
+
+request! {
+    /// Asks for a feature flag; see [`Client::get_flag`].
+    GetFlag(v1::GetFlagRequest) -> Flag {
+        FlagServiceClient.get_flag, Safe, |a: v1::GetFlagResponse| a.flag.map(Flag::from_wire)
+    }
+}
+
+request! {
+    /// Asks to change a feature flag; see [`Client::update_flag`].
+    UpdateFlag(v1::UpdateFlagRequest) -> Flag {
+        FlagServiceClient.update_flag, Safe, |a: v1::UpdateFlagResponse| a.flag.map(Flag::from_wire)
+    }
+}
+
+request! {
+    /// Asks whether a flag is on for a tenant; see [`Client::evaluate_flag`].
+    EvaluateFlag(v1::EvaluateFlagRequest) -> FlagEvaluation {
+        FlagServiceClient.evaluate_flag, Safe, |a| Some(FlagEvaluation::from_wire(a))
+    }
+}
+
+list_request! {
+    /// Asks for changes of feature flags; see [`Client::list_flag_changes`].
+    ListFlagChanges(ListFlagChangesRequest) -> FlagChange { FlagServiceClient.list_flag_changes, changes }
+}
+
+impl UpdateFlag {
+    /// Nobody, everybody, or some.
+    pub fn state(self, state: FlagState) -> Self {
+        self.set("state", |flag| flag.state = state.to_wire())
+    }
+
+    /// How many of the tenants that are not listed, 0 to 100 in steps of 0.01.
+    pub fn percent(self, percent: f64) -> Self {
+        self.set("percent", |flag| flag.percent = percent)
+    }
+
+    /// The pilot, whole: ids or `tenants/{id}`.
+    pub fn tenants<I: IntoIterator<Item: Into<String>>>(self, tenants: I) -> Self {
+        self.set("tenants", |flag| flag.tenants = qualified("tenants", tenants))
+    }
+
+    /// The chains in the pilot, whole: ids or `organizations/{id}`.
+    pub fn organizations<I: IntoIterator<Item: Into<String>>>(self, organizations: I) -> Self {
+        self.set("organizations", |flag| flag.organizations = qualified("organizations", organizations))
+    }
+
+    /// Those it is never on for, whole: ids or `tenants/{id}`.
+    pub fn excluded_tenants<I: IntoIterator<Item: Into<String>>>(self, tenants: I) -> Self {
+        self.set("excluded_tenants", |flag| flag.excluded_tenants = qualified("tenants", tenants))
+    }
+
+    /// The chains it is never on for, whole: ids or `organizations/{id}`.
+    pub fn excluded_organizations<I: IntoIterator<Item: Into<String>>>(self, organizations: I) -> Self {
+        self.set("excluded_organizations", |flag| {
+            flag.excluded_organizations = qualified("organizations", organizations)
+        })
+    }
+
+    /// Changes it only if this is still its revision; else the error's reason is `FLAG_CHANGED`. 0 is a flag that nobody has set.
+    pub fn expected_revision(mut self, revision: i64) -> Self {
+        self.message.expected_revision = Some(revision);
+        self
+    }
+
+    /// Why, at most 500 characters; kept with the change.
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.message.reason = reason.into();
+        self
+    }
+
+    fn set(mut self, field: &str, write: impl FnOnce(&mut v1::Flag)) -> Self {
+        write(self.message.flag.get_or_insert_default());
+        self.message.update_mask.get_or_insert_default().paths.push(field.to_owned());
+        self
+    }
+}
+
+impl ListFlagChanges {
+    /// Only those of this flag, a name or `flags/{flag}`.
+    pub fn flag(mut self, flag: impl Into<String>) -> Self {
+        self.message.flag = names::qualified(COLLECTION, flag);
+        self
+    }
+}
+
+fn qualified<I: IntoIterator<Item: Into<String>>>(collection: &str, ids: I) -> Vec<String> {
+    ids.into_iter().map(|id| names::qualified(collection, id)).collect()
+}

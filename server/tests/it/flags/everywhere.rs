@@ -1,0 +1,124 @@
+//! A change reaches every server, also one that hears nothing of it, and runs that were accepted before.
+
+use category_mirror::{
+    app::Flags,
+    domain::{Flag, ProcessFlags, Rollout, TenantId},
+    store::{self, FlagUpdate, Store},
+    wake::{Hint, Wake},
+};
+use category_mirror_client::{Client, FlagState, RunState, Strategy};
+use tokio_util::sync::CancellationToken;
+
+use super::{MIRRORING, SYNC, evaluated, idle, switch, until};
+use crate::{
+    database,
+    replica::{Replica, replica},
+    service::{self, Service, Setup},
+};
+
+/// Three servers beside the test's own.
+async fn three(service: &Service, setup: Setup) -> [Replica; 3] {
+    let google = &service.google.endpoint;
+    [
+        replica(service, setup, google).await,
+        replica(service, setup, google).await,
+        replica(service, setup, google).await,
+    ]
+}
+
+/// Asks a server again and again until a flag is as it should be there.
+async fn until_it_is(on: bool, client: &Client, flag: &str) {
+    until(flag, async || evaluated(client, flag, "store").await.on == on).await;
+}
+
+#[tokio::test]
+async fn a_switch_off_reaches_three_replicas_and_runs_already_queued() {
+    let service = service::start_with(idle()).await;
+    service.with_store(&["cafe"], "bar", &[]).await;
+    let replicas = three(&service, idle()).await;
+    switch(&service.client, MIRRORING, FlagState::On).await;
+    switch(&service.client, SYNC, FlagState::On).await;
+    for replica in &replicas {
+        until_it_is(true, &replica.client, MIRRORING).await;
+    }
+    let queued = replicas[0].client.mirror("store", Strategy::PlatformToGbp).send().await.expect("accepted").run;
+
+    switch(&service.client, MIRRORING, FlagState::Off).await;
+    switch(&service.client, SYNC, FlagState::Off).await;
+    for replica in &replicas {
+        until_it_is(false, &replica.client, MIRRORING).await;
+        let error = replica.client.mirror("store", Strategy::PlatformToGbp).send().await.expect_err("off");
+        assert_eq!((super::flag(&error), error.metadata()["why"].as_str()), (MIRRORING, "SWITCHED_OFF"));
+    }
+    let _workers = three(&service, Setup::default()).await;
+    let run = service.ended(&queued.name).await;
+    assert_eq!((run.state, run.reason.as_deref()), (RunState::Skipped, Some("FEATURE_DISABLED")));
+    let error = run.error.expect("it says why");
+    assert_eq!((error.metadata["flag"].as_str(), error.metadata["why"].as_str()), (SYNC, "SWITCHED_OFF"));
+    assert_eq!(service.google.calls().await, serde_json::json!({"writes": []}));
+}
+
+#[tokio::test]
+async fn who_hears_nothing_of_a_change_looks_for_it() {
+    let service = service::start_with(idle()).await;
+    service.with_store(&[], "bar", &[]).await;
+    let replicas = three(&service, idle()).await;
+    for replica in &replicas {
+        until_it_is(true, &replica.client, MIRRORING).await;
+    }
+    // Past every server, so that none is told.
+    let store = Store::new(service.pool.clone());
+    let off = Rollout::all(false);
+    let update =
+        FlagUpdate { flag: Flag::CategoryMirroring, before: None, after: &off, caller: "nobody", reason: "silently" };
+    store.update_flag(None, &update).await.expect("changed").expect("nobody else did");
+
+    for replica in &replicas {
+        until_it_is(false, &replica.client, MIRRORING).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_overrun_hears_of_a_switch_off() {
+    let database = database::create().await;
+    let crowded = store::connect(database.options(), 1);
+    let flags = Flags::new(Store::new(crowded.clone()), ProcessFlags::default());
+    let _all_there_are = crowded.acquire().await.expect("connected");
+    let looked = flags.now().await.expect("read, although every connection is in use");
+    assert_eq!(looked.revision(Flag::CategoryMirroring), 0);
+}
+
+#[tokio::test]
+async fn what_was_read_last_stays_while_nothing_can_be_read() {
+    let database = database::create().await;
+    let pool = database.pool().await;
+    let stop = CancellationToken::new();
+    let (store, wake) = (Store::new(pool.clone()), Wake::start(pool.clone(), stop.clone()));
+    let (on, off) = (Rollout::all(true), Rollout::all(false));
+    let update =
+        |before, after| FlagUpdate { flag: Flag::CategoryMirroring, before, after, caller: "tester", reason: "test" };
+    let set = store.update_flag(None, &update(None, &on)).await.expect("changed").expect("first");
+    let flags = Flags::new(store.clone(), ProcessFlags::default());
+    tokio::spawn(stop.clone().run_until_cancelled_owned(flags.clone().keep_fresh(wake.subscribe())));
+    let tenant = TenantId::parse("store").expect("an id");
+    let is_on = async || flags.now().await.expect("read before").is_on(Flag::CategoryMirroring, &tenant, None);
+    assert!(is_on().await);
+
+    // Each look fails now, and is counted all the same.
+    let broken = "alter table flag rename to hidden;
+                  create sequence looked;
+                  create view flag as select * from hidden where nextval('looked') / 0 = 1";
+    sqlx::raw_sql(broken).execute(&pool).await.expect("broken");
+    let before_the_first = Flags::new(store.clone(), ProcessFlags::on());
+    before_the_first.now().await.expect_err("nothing is on that was never read, and nothing is called off");
+    let looks = async || sqlx::query_scalar::<_, i64>("select last_value from looked").fetch_one(&pool).await;
+    wake.hint(Hint::Flags);
+    until("looked in vain", async || looks().await.expect("counted") > 2).await;
+    assert!(is_on().await, "as it was read last");
+
+    let mended = "drop view flag; alter table hidden rename to flag";
+    sqlx::raw_sql(mended).execute(&pool).await.expect("mended");
+    store.update_flag(None, &update(Some(&set), &off)).await.expect("changed").expect("second");
+    until("the switch-off is heard of", async || !is_on().await).await;
+    stop.cancel();
+}
