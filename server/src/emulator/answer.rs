@@ -45,6 +45,11 @@ impl Answer {
         self
     }
 
+    /// Whether it says that the call was carried out.
+    pub(super) fn is_success(&self) -> bool {
+        self.status.is_success()
+    }
+
     /// The whole answer.
     pub(super) fn send(self) -> Response {
         let mut response = Response::new(Body::from(self.body));

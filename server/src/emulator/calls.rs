@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use axum::http::HeaderMap;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
-use super::method::Method;
+use super::method::{Call, Method};
+use super::tokens;
 use crate::domain::{CategorySet, LocationId};
 
 /// The record since the start, or since it was last forgotten.
@@ -13,6 +15,19 @@ use crate::domain::{CategorySet, LocationId};
 pub(super) struct Calls {
     counts: BTreeMap<Method, u64>,
     writes: Vec<Value>,
+    patches: BTreeMap<u64, Patch>,
+    /// The next patch's number; it never goes back, so that a patch under way is not taken for another one.
+    next: u64,
+}
+
+/// A `locations.patch` as it arrived.
+#[derive(Debug)]
+struct Patch {
+    location: Option<LocationId>,
+    categories: Value,
+    caller: Option<String>,
+    received: DateTime<Utc>,
+    took_effect: Option<DateTime<Utc>>,
 }
 
 impl Calls {
@@ -30,8 +45,56 @@ impl Calls {
                 "primaryCategory": { "name": set.primary().gcid.resource_name() },
                 "additionalCategories": additional,
             },
-            "time": time.to_rfc3339_opts(SecondsFormat::Micros, true),
+            "time": shown(time),
         }));
+    }
+
+    /// Records a patch whose first byte arrived at `received`, whatever becomes of it. Gives its number.
+    pub(super) fn patch_arrived(
+        &mut self,
+        call: &Call,
+        headers: &HeaderMap,
+        body: &[u8],
+        received: DateTime<Utc>,
+    ) -> u64 {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let patch = Patch {
+            location: call.location.clone(),
+            categories: body["categories"].clone(),
+            caller: tokens::fingerprint(headers),
+            received,
+            took_effect: None,
+        };
+        let number = self.next;
+        self.next += 1;
+        self.patches.insert(number, patch);
+        number
+    }
+
+    /// Notes that a patch took effect.
+    pub(super) fn patch_took_effect(&mut self, number: u64, time: DateTime<Utc>) {
+        if let Some(patch) = self.patches.get_mut(&number) {
+            patch.took_effect = Some(time);
+        }
+    }
+
+    /// Forgets everything.
+    pub(super) fn forget(&mut self) {
+        *self = Self { next: self.next, ..Self::default() };
+    }
+
+    /// Every patch in the order of arrival, also those that a fault kept from taking effect.
+    pub(super) fn patches(&self) -> Value {
+        let patch = |patch: &Patch| {
+            json!({
+                "location": patch.location.as_ref().map(LocationId::resource_name),
+                "categories": patch.categories,
+                "caller": patch.caller,
+                "received": shown(patch.received),
+                "tookEffect": patch.took_effect.map(shown),
+            })
+        };
+        json!({ "patches": self.patches.values().map(patch).collect::<Vec<_>>() })
     }
 
     /// The counts by method, and the writes in order.
@@ -41,4 +104,8 @@ impl Calls {
         report.insert("writes".to_owned(), json!(self.writes));
         Value::Object(report)
     }
+}
+
+fn shown(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }

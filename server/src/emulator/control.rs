@@ -22,7 +22,8 @@ pub(super) fn routes(world: Shared) -> Router {
             put(seeding::put).get(seeding::show).delete(seeding::remove).post(seeding::edit),
         )
         .route("/calls", get(show_calls).delete(forget_calls))
-        .route("/faults", post(add_fault).delete(remove_faults))
+        .route("/patches", get(show_patches))
+        .route("/faults", post(add_fault).get(show_faults).delete(remove_faults))
         .route("/quota", put(set_quota))
         .route("/review", put(set_review))
         .route("/taxonomy", post(change_taxonomy))
@@ -74,8 +75,16 @@ async fn show_calls(State(world): State<Shared>) -> Json<Value> {
 }
 
 async fn forget_calls(State(world): State<Shared>) -> Json<Value> {
-    world.lock().calls = Default::default();
+    world.lock().calls.forget();
     Json(json!({}))
+}
+
+async fn show_patches(State(world): State<Shared>) -> Json<Value> {
+    Json(world.lock().calls.patches())
+}
+
+async fn show_faults(State(world): State<Shared>) -> Json<Value> {
+    Json(world.lock().faults.report())
 }
 
 async fn add_fault(State(world): State<Shared>, body: Bytes) -> Reply {

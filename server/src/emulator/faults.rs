@@ -58,6 +58,7 @@ enum Break {
 struct Fault {
     script: Script,
     left: Option<u32>,
+    struck: u64,
     dice: fastrand::Rng,
 }
 
@@ -70,8 +71,13 @@ impl Faults {
     pub(super) fn add(&mut self, script: Script) -> Result<(), String> {
         script.check()?;
         let dice = fastrand::Rng::with_seed(script.seed);
-        self.0.push(Fault { left: script.times, dice, script });
+        self.0.push(Fault { left: script.times, struck: 0, dice, script });
         Ok(())
+    }
+
+    /// How often each fault struck so far, in their order; one that is used up is not among them.
+    pub(super) fn report(&self) -> Value {
+        json!({ "struck": self.0.iter().map(|fault| fault.struck).collect::<Vec<_>>() })
     }
 
     /// The fault that strikes this call, if any.
@@ -81,6 +87,7 @@ impl Faults {
         })?;
         let fault = &mut self.0[struck];
         fault.left = fault.left.map(|left| left - 1);
+        fault.struck += 1;
         if fault.left == Some(0) { Some(self.0.remove(struck).script) } else { Some(fault.script.clone()) }
     }
 }

@@ -8,6 +8,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method as Verb, StatusCode};
 use axum::response::Response;
 use axum::routing::post;
+use chrono::Utc;
 use percent_encoding::percent_decode_str;
 
 use super::answer::{Answer, GoogleError};
@@ -35,6 +36,7 @@ async fn token(State(world): State<Shared>, request: Request) -> Response {
 }
 
 async fn api(State(world): State<Shared>, request: Request) -> Response {
+    let received = Utc::now();
     let (mut verb, uri, headers) = (request.method().clone(), request.uri().clone(), request.headers().clone());
     let body = match read_body(request).await {
         Ok(body) => body,
@@ -51,10 +53,17 @@ async fn api(State(world): State<Shared>, request: Request) -> Response {
     let query = Query::decode(&query);
     let validate_only = query.as_ref().is_ok_and(|query| query.flag("validateOnly").unwrap_or(false));
     let path = percent_decode_str(uri.path()).decode_utf8_lossy();
-    match Call::identify(&verb, &path, validate_only) {
-        Some(call) => spoil(&world, &call, |world| perform(world, &call, query, &headers, &body)).await,
-        None => no_such_page().send(),
-    }
+    let Some(call) = Call::identify(&verb, &path, validate_only) else { return no_such_page().send() };
+    let patch = (call.method == Method::PatchLocation)
+        .then(|| world.lock().calls.patch_arrived(&call, &headers, &body, received));
+    let carry_out = |world: &mut World| {
+        let answer = perform(world, &call, query, &headers, &body);
+        if let Some(patch) = patch.filter(|_| answer.is_success()) {
+            world.calls.patch_took_effect(patch, Utc::now());
+        }
+        answer
+    };
+    spoil(&world, &call, carry_out).await
 }
 
 async fn read_body(request: Request) -> Result<Bytes, GoogleError> {

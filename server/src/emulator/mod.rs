@@ -11,6 +11,8 @@
 //! | `POST /_control/locations/{l}:publish` | ends the review of an edit |
 //! | `PUT /_control/review` | `{enabled}`: whether edits wait for review; off at first |
 //! | `GET`, `DELETE /_control/calls` | counts by method, and `writes` in order; forgets them |
+//! | `GET /_control/patches` | each `locations.patch` as it arrived, whether or not it took effect, and a fingerprint of its caller's token |
+//! | `GET /_control/faults` | how often each of the scripted ones struck |
 //! | `POST`, `DELETE /_control/faults` | `{method, location, times, probability, seed, status, headers, body, delay_ms, drop}` |
 //! | `PUT /_control/quota` | `{requests_per_minute, edits_per_minute_per_location}`: 0 is no access, absent unlimited |
 //! | `POST /_control/taxonomy` | `{retire: […], rename: {…}, add: {…}}` |

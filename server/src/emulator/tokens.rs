@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use aws_lc_rs::digest;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -79,13 +80,7 @@ impl Tokens {
 
     /// Checks the `Authorization` header of a call.
     pub(super) fn check(&self, call: &Call, headers: &HeaderMap, now: Instant) -> Result<(), GoogleError> {
-        let bearer = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty())
-            .map(|(_, token)| token.trim());
-        let Some(token) = bearer else { return Err(unauthenticated(call, "CREDENTIALS_MISSING")) };
+        let Some(token) = bearer(headers) else { return Err(unauthenticated(call, "CREDENTIALS_MISSING")) };
         let alive = match self.issued.get(token) {
             Some(end) => now < *end,
             None => self.allowed.as_ref().is_none_or(|allowed| allowed.contains(token)),
@@ -131,6 +126,18 @@ impl Tokens {
     }
 }
 
+/// What tells one access token from another without giving it away: 16 digits of its SHA-256.
+pub(super) fn fingerprint(headers: &HeaderMap) -> Option<String> {
+    let digest = digest::digest(&digest::SHA256, bearer(headers)?.as_bytes());
+    Some(digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
 /// 401 as Google sends it.
 pub(super) fn unauthenticated(call: &Call, reason: &str) -> GoogleError {
     let problem = match reason {
@@ -149,7 +156,7 @@ pub(super) fn unauthenticated(call: &Call, reason: &str) -> GoogleError {
 mod tests {
     use super::*;
 
-    fn bearer(token: &str) -> HeaderMap {
+    fn headers(token: &str) -> HeaderMap {
         let value = HeaderValue::from_str(&format!("Bearer {token}")).expect("printable");
         HeaderMap::from_iter([(header::AUTHORIZATION, value)])
     }
@@ -166,26 +173,26 @@ mod tests {
         tokens.change(TokenChange { expires_in: Some(10), ..Default::default() }).expect("a short life");
         let now = Instant::now();
         let token = tokens.try_grant(FORM, now).expect("granted")["access_token"].as_str().expect("text").to_owned();
-        assert!(is_good(&tokens, &bearer(&token), now + Duration::from_secs(9)));
-        assert!(!is_good(&tokens, &bearer(&token), now + Duration::from_secs(10)));
+        assert!(is_good(&tokens, &headers(&token), now + Duration::from_secs(9)));
+        assert!(!is_good(&tokens, &headers(&token), now + Duration::from_secs(10)));
         tokens.change(TokenChange { expire_access: true, ..Default::default() }).expect("ended");
-        assert!(!is_good(&tokens, &bearer(&token), now), "an ended token does not pass for a fixed one");
+        assert!(!is_good(&tokens, &headers(&token), now), "an ended token does not pass for a fixed one");
     }
 
     #[test]
     fn a_fixed_token_is_good_until_there_is_a_list() {
         let mut tokens = Tokens::default();
         let now = Instant::now();
-        assert!(is_good(&tokens, &bearer("any"), now));
+        assert!(is_good(&tokens, &headers("any"), now));
         assert!(!is_good(&tokens, &HeaderMap::new(), now));
-        assert!(!is_good(&tokens, &bearer(" "), now));
+        assert!(!is_good(&tokens, &headers(" "), now));
         tokens
             .change(TokenChange { allow_access: Some(HashSet::from(["one".into()])), ..Default::default() })
             .expect("a list");
-        assert!(is_good(&tokens, &bearer("one"), now));
-        assert!(!is_good(&tokens, &bearer("any"), now));
+        assert!(is_good(&tokens, &headers("one"), now));
+        assert!(!is_good(&tokens, &headers("any"), now));
         tokens.change(TokenChange { revoke_access: vec!["one".into()], ..Default::default() }).expect("revoked");
-        assert!(!is_good(&tokens, &bearer("one"), now));
+        assert!(!is_good(&tokens, &headers("one"), now));
     }
 
     #[test]

@@ -73,3 +73,33 @@ async fn the_views_differ_until_someone_settles_it() {
     assert_eq!(names(&published["public"]).0, "categories/gcid:deli");
     assert_eq!(updated().await.1.get("pendingMask"), None);
 }
+
+#[tokio::test]
+async fn a_patch_is_on_record_with_its_caller_whether_or_not_it_takes_effect() {
+    let google = Google::start().await;
+    let body = json!({ "categories": set("bakery", &["deli"]) });
+    google.control(Method::POST, "/faults", json!({ "method": "locations.patch", "times": 1 })).await;
+    google.control(Method::POST, "/faults", json!({ "method": "locations.get" })).await;
+    google.patch(WRITE, body.clone()).await;
+    google.patch(WRITE, body.clone()).await;
+    let other = google.request(Method::PATCH, WRITE).bearer_auth("another").json(&body).send().await;
+    assert_eq!(other.expect("an answer").status(), StatusCode::OK);
+    google.get("/v1/locations/2002?readMask=name").await;
+
+    let record = google.control(Method::GET, "/patches", json!({})).await;
+    let patches = record["patches"].as_array().expect("a list");
+    assert_eq!(patches.len(), 3, "{record}");
+    for patch in patches {
+        assert_eq!((&patch["location"], &patch["categories"]), (&json!("locations/2002"), &body["categories"]));
+        assert!(patch["received"].is_string(), "{patch}");
+    }
+    let effects: Vec<bool> = patches.iter().map(|patch| patch["tookEffect"].is_string()).collect();
+    assert_eq!(effects, [false, true, true]);
+    assert_eq!(patches[0]["caller"], patches[1]["caller"]);
+    assert_ne!(patches[1]["caller"], patches[2]["caller"]);
+    assert!(!record.to_string().contains("another"), "the token itself is not shown: {record}");
+    let struck = google.control(Method::GET, "/faults", json!({})).await;
+    assert_eq!(struck, json!({ "struck": [1] }), "the one that is used up is gone");
+    google.control(Method::DELETE, "/calls", json!({})).await;
+    assert_eq!(google.control(Method::GET, "/patches", json!({})).await, json!({ "patches": [] }));
+}

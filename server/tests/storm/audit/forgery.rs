@@ -1,0 +1,139 @@
+//! An auditor that finds nothing may be blind: so the evidence of a clean storm is forged, one lie at a time, and each must be found.
+
+use category_mirror_client::RunState;
+use chrono::TimeDelta;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::judge;
+use crate::{evidence::Evidence, journal::Entry, record::Stop};
+
+/// A lie, and words of the finding that it must lead to. `None`: this storm has nothing to tell it about.
+type Forgery = (&'static str, fn(&mut Evidence) -> Option<()>);
+
+const FORGERIES: [Forgery; 19] = [
+    ("is not in the table", |evidence| evidence.rows.pop().map(drop)),
+    ("and is lost", |evidence| {
+        let answer = evidence.answers.values_mut().next()?;
+        *answer = Err("NOT_FOUND".to_owned());
+        Some(())
+    }),
+    ("and is running now", |evidence| {
+        let answer = evidence.answers.values_mut().next()?;
+        *answer = Ok(RunState::Running);
+        Some(())
+    }),
+    ("made two runs", |evidence| {
+        let twin = crate::evidence::Row { id: Uuid::nil(), ..evidence.rows.first()?.clone() };
+        evidence.rows.push(twin);
+        Some(())
+    }),
+    ("nobody was told", |evidence| evidence.notes.accepted.pop().map(drop)),
+    ("is not the run that", |evidence| {
+        evidence.notes.accepted.first_mut()?.request_id.push('x');
+        Some(())
+    }),
+    ("ended failed", |evidence| {
+        evidence.rows.first_mut()?.state = "failed".to_owned();
+        Some(())
+    }),
+    ("was seen ended, and is another", |evidence| {
+        evidence.rows.first_mut()?.fingerprint.push('x');
+        Some(())
+    }),
+    ("had two live runs", |evidence| {
+        let claim = evidence.journal.iter().position(is_claim)?;
+        let mut twin = evidence.journal[claim].clone();
+        twin.run = Uuid::nil();
+        evidence.journal.insert(claim, twin);
+        Some(())
+    }),
+    ("it had ended, and changed", |evidence| {
+        let end = evidence.journal.iter().rfind(|entry| is_end(entry))?.clone();
+        evidence.journal.push(Entry { before: end.after.clone(), ..end });
+        Some(())
+    }),
+    ("it was deleted", |evidence| {
+        let end = evidence.journal.iter().rfind(|entry| is_end(entry))?.clone();
+        evidence.journal.push(Entry { before: end.after.clone(), after: None, ..end });
+        Some(())
+    }),
+    ("another took it from running to succeeded while", |evidence| {
+        evidence.journal.iter_mut().find(|entry| is_end(entry))?.process = Some("another".to_owned());
+        Some(())
+    }),
+    ("whose lease had ended announced a write", |evidence| {
+        let entry = evidence.journal.iter_mut().find(|entry| entry.begins_to_write().is_some())?;
+        entry.before.as_mut()?.lease_until = Some(entry.began - TimeDelta::milliseconds(1));
+        Some(())
+    }),
+    ("and had announced none", |evidence| {
+        evidence.patches.first_mut()?.process = Some("another".to_owned());
+        Some(())
+    }),
+    ("and had announced another set", |evidence| {
+        let patch = evidence.patches.first_mut()?;
+        patch.set = Some(patch.set.clone()?.other(&mut fastrand::Rng::with_seed(1)));
+        Some(())
+    }),
+    ("a second time in attempt", |evidence| {
+        let twin = evidence.patches.first()?.clone();
+        evidence.patches.insert(1, twin);
+        Some(())
+    }),
+    ("the lease had ended by then", late_after_a_stop),
+    ("and tells otherwise", |evidence| {
+        let row = evidence.rows.iter_mut().find(|row| row.written != json!([]))?;
+        row.written = json!([]);
+        Some(())
+    }),
+    ("should have", |evidence| {
+        let told = evidence.notes.accepted.first()?.tenant.clone();
+        let tenant = evidence.tenants.iter_mut().find(|tenant| tenant.id == told)?;
+        tenant.desired = Some(tenant.desired.clone()?.other(&mut fastrand::Rng::with_seed(1)));
+        Some(())
+    }),
+];
+
+/// Tells each lie, and gives how many were found, and in words those that were not.
+pub(crate) fn forge(evidence: &Evidence) -> (usize, Vec<String>) {
+    let (mut found, mut missed) = (0, Vec::new());
+    for (words, forgery) in FORGERIES {
+        let mut forged = evidence.clone();
+        if forgery(&mut forged).is_none() {
+            continue;
+        }
+        if judge(&forged).findings.iter().any(|finding| finding.contains(words)) {
+            found += 1;
+        } else {
+            missed.push(format!("auditor: it does not notice when evidence is forged: {words}"));
+        }
+    }
+    (found, missed)
+}
+
+/// A process that announced a write, was stopped before it heard the answer, and went on after its lease to send it.
+fn late_after_a_stop(evidence: &mut Evidence) -> Option<()> {
+    let patch = evidence.patches.iter().position(|patch| patch.process.is_some())?;
+    let (process, received) = (evidence.patches[patch].process.clone()?, evidence.patches[patch].received);
+    let mut sent = evidence.journal.iter().filter(|entry| entry.process.as_ref() == Some(&process));
+    let announced = sent.rfind(|entry| entry.begins_to_write().is_some() && entry.at <= received)?.at;
+    let hour = TimeDelta::hours(1);
+    evidence.notes.stops.push(Stop {
+        process,
+        held_from: announced - TimeDelta::milliseconds(1),
+        stopped: announced + TimeDelta::milliseconds(1),
+        continued: announced + hour,
+    });
+    evidence.patches[patch].received = announced + hour + TimeDelta::milliseconds(1);
+    Some(())
+}
+
+fn is_claim(entry: &Entry) -> bool {
+    entry.after.as_ref().is_some_and(|after| after.state == "running")
+}
+
+fn is_end(entry: &Entry) -> bool {
+    let was_running = entry.before.as_ref().is_some_and(|before| before.state == "running");
+    was_running && entry.after.as_ref().is_some_and(|after| !after.is_live())
+}

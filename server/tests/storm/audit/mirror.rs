@@ -1,0 +1,87 @@
+//! What the locations went through: every step is a write of a run that tells of it, or an edit of the owner, and the last is what is
+//! desired.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+
+use super::writes::Write;
+use crate::{
+    evidence::{Evidence, Tenant},
+    record::Edit,
+    set::Set,
+};
+
+/// One step of a location.
+enum Step<'a> {
+    Edit(&'a Edit),
+    Write(&'a Write<'a>),
+}
+
+/// Replays every location.
+pub(super) fn check(evidence: &Evidence, writes: &[Write<'_>]) -> Vec<String> {
+    let mut findings = Vec::new();
+    let written: HashMap<_, _> = evidence.rows.iter().map(|row| (row.id, &row.written)).collect();
+    let mut wrote = HashSet::new();
+    for tenant in &evidence.tenants {
+        let steps = steps(evidence, writes, tenant);
+        let is_late = |(_, step): &(_, Step<'_>)| matches!(step, Step::Write(write) if write.late.is_some());
+        // A late write mixes with those of the next run: what they say of each other is no evidence then.
+        let is_clear = !steps.iter().any(is_late);
+        let mut now = tenant.initial.clone();
+        for (at, step) in &steps {
+            let after = match step {
+                Step::Edit(edit) => edit.set.clone(),
+                Step::Write(write) => {
+                    let at = format!("at {at}, run {} wrote to {}", write.run, tenant.id);
+                    if is_clear && write.announced.observed().as_ref() != Some(&now) {
+                        findings.push(format!("mirror: {at}, where it had seen something else than {now}"));
+                    }
+                    let after = write.patch.set.clone().unwrap_or_else(|| now.clone());
+                    let told = written.get(&write.run).and_then(|changes| now.changed_by(changes));
+                    if is_clear && told.as_ref() != Some(&after) {
+                        findings.push(format!("mirror: {at}, from {now} to {after}, and tells otherwise"));
+                    }
+                    if is_clear && !wrote.insert(write.run) {
+                        findings.push(format!("mirror: {at}, not for the first time"));
+                    }
+                    after
+                }
+            };
+            now = after;
+        }
+        if tenant.shown.as_ref() != Some(&now) {
+            let shown = tenant.shown.as_ref().map(Set::to_string).unwrap_or_default();
+            findings.push(format!("mirror: {} has {shown}, and its steps end with {now}", tenant.location));
+        }
+        let is_last_late = steps.last().is_some_and(is_late);
+        if has_runs(evidence, tenant) && tenant.shown != tenant.desired && !is_last_late {
+            let desired = tenant.desired.as_ref().map(Set::to_string).unwrap_or_default();
+            findings.push(format!("mirror: {} should have {desired}, and has {now}", tenant.id));
+        }
+        if !is_clear {
+            wrote.extend(steps.iter().filter_map(|(_, step)| match step {
+                Step::Write(write) => Some(write.run),
+                Step::Edit(_) => None,
+            }));
+        }
+    }
+    for row in evidence.rows.iter().filter(|row| row.written != serde_json::json!([]) && !wrote.contains(&row.id)) {
+        findings.push(format!("mirror: run {} tells of a write that Google knows nothing of", row.id));
+    }
+    findings
+}
+
+/// In the order in which they took effect.
+fn steps<'a>(evidence: &'a Evidence, writes: &'a [Write<'a>], tenant: &Tenant) -> Vec<(DateTime<Utc>, Step<'a>)> {
+    let edits = evidence.notes.edits.iter().filter(|edit| edit.tenant == tenant.id);
+    let writes = writes.iter().filter(|write| write.patch.location == tenant.location);
+    let writes = writes.filter_map(|write| Some((write.patch.took_effect?, Step::Write(write))));
+    let mut steps: Vec<_> = edits.map(|edit| (edit.at, Step::Edit(edit))).chain(writes).collect();
+    steps.sort_by_key(|(at, _)| *at);
+    steps
+}
+
+fn has_runs(evidence: &Evidence, tenant: &Tenant) -> bool {
+    evidence.notes.accepted.iter().any(|accepted| accepted.tenant == tenant.id)
+}

@@ -1,0 +1,34 @@
+//! The auditor: compares what was promised, what the run table and its history say, and what Google got. It is pure: all that it knows
+//! is the evidence.
+
+mod forgery;
+mod life;
+mod mirror;
+mod promises;
+mod writes;
+
+use crate::evidence::Evidence;
+
+pub(crate) use forgery::forge;
+
+/// What the auditor says.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    /// What is wrong, in words.
+    pub(crate) findings: Vec<String>,
+    /// Writes that reached Google after their lease had ended, of which it cannot be told whether they were begun before.
+    pub(crate) late: Vec<String>,
+    /// How many forgeries of this evidence were found.
+    pub(crate) forgeries: usize,
+}
+
+/// Judges the evidence.
+pub(crate) fn judge(evidence: &Evidence) -> Verdict {
+    let mut findings = promises::check(evidence);
+    findings.extend(life::check(evidence));
+    let (writes, wrong) = writes::attribute(evidence);
+    findings.extend(wrong);
+    findings.extend(mirror::check(evidence, &writes));
+    let late = writes.iter().filter_map(|write| write.late.clone()).collect();
+    Verdict { findings, late, forgeries: 0 }
+}

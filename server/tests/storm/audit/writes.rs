@@ -1,0 +1,131 @@
+//! Whose each write was, and whether it was begun within the lease.
+//!
+//! A process announces a write in the run table, looks at its lease, and sends. The look cannot be seen from outside, but it comes after the
+//! answer to the announcement, so there is a moment before which it cannot have been: that of the announcement or, where the answer
+//! was held back until the process had been stopped and went on, that of going on. An attempt that had no lease at that moment began its
+//! write without one. Where it still had it then, and the write came late all the same, the process may have been stopped between the
+//! look and the wire: nobody can tell, so that is counted and not judged. A write that is late without any stop is a finding.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::{
+    evidence::Evidence,
+    fleet::LEASE,
+    google::Patch,
+    journal::{Entry, Side},
+};
+
+/// A patch with the run that it belongs to.
+pub(super) struct Write<'a> {
+    /// The patch.
+    pub(super) patch: &'a Patch,
+    /// The run.
+    pub(super) run: Uuid,
+    /// The run as the patch was announced.
+    pub(super) announced: &'a Side,
+    /// In words, where it came late.
+    pub(super) late: Option<String>,
+}
+
+/// Finds the announcement of every patch. Gives also what is wrong, in words.
+pub(super) fn attribute(evidence: &Evidence) -> (Vec<Write<'_>>, Vec<String>) {
+    let tenants: HashMap<&str, &str> = evidence.tenants.iter().map(|t| (t.location.as_str(), t.id.as_str())).collect();
+    let mut announcements: HashMap<(&str, &str), Vec<(&Entry, &Side)>> = HashMap::new();
+    let mut histories: HashMap<Uuid, Vec<&Entry>> = HashMap::new();
+    for entry in &evidence.journal {
+        histories.entry(entry.run).or_default().push(entry);
+        if let (Some(process), Some(side)) = (&entry.process, entry.begins_to_write()) {
+            announcements.entry((process, &entry.tenant)).or_default().push((entry, side));
+        }
+    }
+    let (mut writes, mut findings) = (Vec::new(), Vec::new());
+    let mut used = HashMap::new();
+    for patch in &evidence.patches {
+        let whom = patch.process.as_deref().unwrap_or("nobody of ours");
+        let what = format!("{whom} sent a write to locations/{}, which came at {}", patch.location, patch.received);
+        let tenant = tenants.get(patch.location.as_str()).copied().unwrap_or_default();
+        let mut announced = announcements.get(&(whom, tenant)).into_iter().flatten();
+        let Some((entry, side)) = announced.rfind(|(entry, _)| entry.at <= patch.received) else {
+            findings.push(format!("write: {what}, and had announced none"));
+            continue;
+        };
+        if patch.set.is_none() || side.goal() != patch.set {
+            findings.push(format!("write: {what}, and had announced another set"));
+        }
+        if used.insert((entry.run, side.attempt), ()).is_some() {
+            findings.push(format!("write: {what}, a second time in attempt {} of {}", side.attempt, entry.run));
+        }
+        let history = &histories[&entry.run];
+        let late = lateness(evidence, history, entry, side, patch);
+        match late {
+            Lateness::InTime => writes.push(Write { patch, run: entry.run, announced: side, late: None }),
+            Lateness::NobodyKnows => {
+                let words = format!("{what}, {}", since(entry.at, patch.received));
+                writes.push(Write { patch, run: entry.run, announced: side, late: Some(words) });
+            }
+            Lateness::Begun(how) => {
+                findings.push(format!("write: {what}: {how} (attempt {} of {})", side.attempt, entry.run));
+                writes.push(Write { patch, run: entry.run, announced: side, late: Some(what) });
+            }
+        }
+    }
+    let effective = evidence.patches.iter().filter(|patch| patch.took_effect.is_some()).count();
+    let effective_writes = writes.iter().filter(|write| write.patch.took_effect.is_some()).count();
+    if effective != effective_writes && findings.is_empty() {
+        findings.push(format!("write: {effective} took effect, and {effective_writes} are explained"));
+    }
+    (writes, findings)
+}
+
+/// How a write stands to its lease.
+enum Lateness {
+    /// It came while its attempt held the run.
+    InTime,
+    /// It came later, and may have been begun before.
+    NobodyKnows,
+    /// It was begun without a lease.
+    Begun(String),
+}
+
+fn lateness(evidence: &Evidence, history: &[&Entry], entry: &Entry, side: &Side, patch: &Patch) -> Lateness {
+    if is_held(history, side.attempt, patch.received) {
+        return Lateness::InTime;
+    }
+    let stops = evidence.notes.stops.iter().filter(|stop| Some(&stop.process) == entry.process.as_ref());
+    let (mut earliest, mut was_stopped) = (entry.at, false);
+    for stop in stops.filter(|stop| stop.continued > entry.at && stop.stopped < patch.received) {
+        was_stopped = true;
+        if stop.held_from < entry.at {
+            earliest = earliest.max(stop.continued);
+        }
+    }
+    if patch.received < earliest {
+        // Nothing leaves a process that stands still.
+        return Lateness::NobodyKnows;
+    }
+    if !is_held(history, side.attempt, earliest) {
+        return Lateness::Begun(format!(
+            "it cannot have been begun before {earliest}, and the lease had ended by then"
+        ));
+    }
+    let until = side.lease_until.unwrap_or(entry.at);
+    if !was_stopped && patch.received > until + LEASE {
+        return Lateness::Begun(
+            "it came a whole lease after its own had ended, and the process was not stopped".to_owned(),
+        );
+    }
+    Lateness::NobodyKnows
+}
+
+/// Whether the run was in the hands of this attempt at `time`.
+fn is_held(history: &[&Entry], attempt: i32, time: DateTime<Utc>) -> bool {
+    let last = history.iter().rev().find(|entry| entry.at <= time);
+    last.and_then(|entry| entry.after.as_ref()).is_some_and(|side| side.is_held(attempt, time))
+}
+
+fn since(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
+    format!("{} ms after it was announced", (to - from).num_milliseconds())
+}

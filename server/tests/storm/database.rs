@@ -1,0 +1,90 @@
+//! The storm's own PostgreSQL, which is durable: what it loses when it is killed is lost for good.
+
+use std::{path::PathBuf, time::Duration};
+
+use category_mirror::{
+    postgres::{Embedded, Options},
+    store::{self, Store, migrations},
+};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde::de::DeserializeOwned;
+use sqlx::{PgPool, Postgres, postgres::PgArguments, query::QueryScalar, types::Json};
+use tokio::sync::Mutex;
+
+use crate::journal;
+
+/// Recovery takes a moment, on a slow disk more.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A PostgreSQL that is restarted and killed.
+pub(crate) struct Database {
+    embedded: Embedded,
+    /// Connections past every proxy.
+    pub(crate) pool: PgPool,
+    /// The same for the service's own statements.
+    pub(crate) store: Store,
+    /// One trouble at a time.
+    trouble: Mutex<()>,
+}
+
+impl Database {
+    /// Starts one in a new folder, with the newest schema and the journal.
+    pub(crate) async fn start(folder: PathBuf) -> Self {
+        let mut options = Options::new(folder);
+        options.max_connections = 400;
+        let embedded = Embedded::start(options).await.expect("the storm needs a PostgreSQL");
+        let pool = store::connect(embedded.connect_options(), 8);
+        migrations::migrate(&pool).await.expect("migrated");
+        journal::begin(&pool).await.expect("a journal");
+        let store = Store::new(pool.clone());
+        Self { embedded, pool, store, trouble: Mutex::new(()) }
+    }
+
+    /// PostgreSQL's socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        let options = self.embedded.connect_options();
+        options.get_socket().expect("a socket").join(".s.PGSQL.5432")
+    }
+
+    /// A `DATABASE_URL` for a process behind a proxy. The name is what the journal calls the process.
+    pub(crate) fn url(&self, proxy: std::net::SocketAddr, process: &str) -> String {
+        let options = self.embedded.connect_options();
+        let (user, database) = (options.get_username().to_owned(), options.get_database().unwrap_or_default());
+        format!("postgres://{user}@{proxy}/{database}?sslmode=disable&options[storm.process]={process}")
+    }
+
+    /// Sends the postmaster a signal that ends it, and waits until its successor answers. False when it does not.
+    pub(crate) async fn strike(&self, signal: Signal) -> bool {
+        let _one_at_a_time = self.trouble.lock().await;
+        let mut pid = self.embedded.watch_pid();
+        let old = *pid.borrow_and_update();
+        let Ok(postmaster) = i32::try_from(old) else { return false };
+        if kill(Pid::from_raw(postmaster), signal).is_err() {
+            return false;
+        }
+        let answers = async {
+            let _ = pid.wait_for(|pid| *pid != old).await;
+            while self.store.ping().await.is_err() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, answers).await.is_ok()
+    }
+
+    /// Stops it.
+    pub(crate) async fn stop(self) {
+        self.store.close().await;
+        self.embedded.stop().await;
+    }
+}
+
+/// Reads rows that a statement gives as one JSON object each.
+pub(crate) async fn rows<T: DeserializeOwned + Send + Unpin + 'static>(
+    query: QueryScalar<'_, Postgres, Json<T>, PgArguments>,
+    pool: &PgPool,
+) -> sqlx::Result<Vec<T>> {
+    Ok(query.fetch_all(pool).await?.into_iter().map(|Json(row)| row).collect())
+}

@@ -1,0 +1,224 @@
+//! The servers: a place for each, and a process in it that is replaced whenever it has gone.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU32, atomic::Ordering},
+    time::Duration,
+};
+
+use category_mirror::{
+    auth::{AuthArgs, Grant, Signer},
+    domain::Role,
+};
+use category_mirror_client::Client;
+use tokio::sync::OwnedMutexGuard;
+
+use crate::{database::Database, process::Process, proxy::Proxy, record::Record};
+
+/// Short, so that a storm holds many of them.
+pub(crate) const LEASE: Duration = Duration::from_secs(2);
+
+const SECRET: &str = "only-for-storms-0123456789abcdef";
+
+const SETTINGS: [(&str, &str); 17] = [
+    ("LISTEN_ADDR", "127.0.0.1:0"),
+    ("ADMIN_LISTEN_ADDR", "127.0.0.1:0"),
+    ("LOG_FORMAT", "json"),
+    ("RUST_LOG", "info"),
+    ("DATABASE_CONNECTIONS", "8"),
+    // Longer than a stop, so that an answer that came meanwhile is still heard.
+    ("GBP_TIMEOUT", "5s"),
+    ("RUNNER_LEASE", "2s"),
+    ("RUNNER_COOLDOWN", "0s"),
+    ("RUNNER_CONCURRENCY", "8"),
+    // Faults of Google's count as attempts, and they shall never be what ends a run here.
+    ("RUNNER_ATTEMPTS", "100"),
+    ("RUNNER_BACKOFF", "50ms"),
+    ("RUNNER_BACKOFF_MAX", "500ms"),
+    ("RUNNER_BACKOFF_JITTER", "50ms"),
+    ("RUNNER_GRACE", "3s"),
+    ("FF_CATEGORY_MIRRORING", "on"),
+    ("FF_TENANT_PLATFORM_CATEGORY", "on"),
+    ("FF_TENANT_GBP_CATEGORY_SYNC", "on"),
+];
+
+/// All servers.
+pub(crate) struct Fleet {
+    places: Vec<Place>,
+    site: Arc<Site>,
+}
+
+/// What every process needs.
+struct Site {
+    folder: PathBuf,
+    endpoint: String,
+    token: String,
+    database: Arc<Database>,
+    record: Arc<Record>,
+    next: AtomicU32,
+}
+
+/// One server's place.
+struct Place {
+    proxy: Arc<Proxy>,
+    process: Arc<tokio::sync::Mutex<Option<Process>>>,
+    /// How its callers reach it, also while it is stopped or gone: they do not know.
+    client: Arc<Mutex<Option<Client>>>,
+}
+
+/// A place whose process somebody has in hand.
+pub(crate) struct InHand {
+    /// What stands between the process and the database.
+    pub(crate) proxy: Arc<Proxy>,
+    process: OwnedMutexGuard<Option<Process>>,
+    client: Arc<Mutex<Option<Client>>>,
+    site: Arc<Site>,
+}
+
+impl Fleet {
+    /// Starts `replicas` servers.
+    pub(crate) async fn start(
+        replicas: u16,
+        folder: &Path,
+        endpoint: &str,
+        database: &Arc<Database>,
+        record: &Arc<Record>,
+    ) -> Self {
+        std::fs::write(folder.join("secret"), SECRET).expect("written");
+        let site = Site {
+            token: token(&folder.join("secret")),
+            folder: folder.to_owned(),
+            endpoint: endpoint.to_owned(),
+            database: database.clone(),
+            record: record.clone(),
+            next: AtomicU32::new(1),
+        };
+        let mut fleet = Self { places: Vec::new(), site: Arc::new(site) };
+        for index in 0..usize::from(replicas) {
+            let proxy = Arc::new(Proxy::start(database.socket()).await);
+            fleet.places.push(Place { proxy, process: Arc::default(), client: Arc::default() });
+            fleet.in_hand(index).expect("nobody else has it").start().await;
+        }
+        fleet
+    }
+
+    /// Takes the first place from `index` on that nobody has in hand.
+    pub(crate) fn in_hand(&self, index: usize) -> Option<InHand> {
+        let places = self.places.iter().cycle().skip(index % self.places.len()).take(self.places.len());
+        places.into_iter().find_map(|place| {
+            let process = place.process.clone().try_lock_owned().ok()?;
+            let (proxy, client) = (place.proxy.clone(), place.client.clone());
+            Some(InHand { proxy, process, client, site: self.site.clone() })
+        })
+    }
+
+    /// Cuts the connections of one server, whoever has it in hand.
+    pub(crate) fn proxy(&self, index: usize) -> Arc<Proxy> {
+        self.places[index % self.places.len()].proxy.clone()
+    }
+
+    /// A client of any server.
+    pub(crate) fn client(&self) -> Client {
+        loop {
+            let place = &self.places[fastrand::usize(..self.places.len())];
+            if let Some(client) = &*place.client.lock().unwrap_or_else(PoisonError::into_inner) {
+                return client.clone();
+            }
+        }
+    }
+
+    /// A client of one server for when all is quiet, which waits for an answer however slow the machine is.
+    pub(crate) async fn patient_client(&self) -> Client {
+        let place = self.places[0].process.lock().await;
+        place.as_ref().expect("a place is filled before it is let go").patient_client(&self.site.token)
+    }
+
+    /// The names of all processes there have been, each with the access token that it shows to Google.
+    pub(crate) fn tokens(&self) -> Vec<(String, String)> {
+        let names = (1..self.site.next.load(Ordering::Relaxed)).map(|number| format!("p{number}"));
+        names.map(|name| (name.clone(), access_token(&name))).collect()
+    }
+
+    /// Ends every process in good order.
+    pub(crate) async fn end(&self) {
+        for index in 0..self.places.len() {
+            let mut place = self.in_hand(index).expect("the storm is over");
+            place.end().await;
+        }
+    }
+}
+
+impl InHand {
+    /// The process.
+    pub(crate) fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("a place is filled before it is let go")
+    }
+
+    /// Notes if the process ended although nobody wanted that.
+    pub(crate) fn check(&mut self) {
+        let process = self.process();
+        if let Some(status) = process.has_ended() {
+            let words = format!("{} ended by itself: {status}", process.name);
+            self.site.record.surprise(words);
+        }
+    }
+
+    /// `kill -9`.
+    pub(crate) async fn kill(&mut self) {
+        self.check();
+        if let Some(process) = self.process.take() {
+            process.kill().await;
+        }
+    }
+
+    /// Asks it to end and waits for that; anything but a good end is noted.
+    pub(crate) async fn end(&mut self) {
+        self.check();
+        let Some(process) = self.process.take() else { return };
+        let name = process.name.clone();
+        match process.end().await {
+            Some(status) if status.success() => {}
+            Some(status) => self.site.record.surprise(format!("{name} was asked to end, and did so with {status}")),
+            None => self.site.record.surprise(format!("{name} was asked to end, and does not")),
+        }
+    }
+
+    /// Starts another process in this place; it tries until the database lets it.
+    pub(crate) async fn start(&mut self) {
+        loop {
+            let site = &self.site;
+            let name = format!("p{}", site.next.fetch_add(1, Ordering::Relaxed));
+            let mut command = Command::new(env!("CARGO_BIN_EXE_category-mirror"));
+            command
+                .arg("serve")
+                .env_clear()
+                .envs(SETTINGS)
+                .env("DATABASE_URL", site.database.url(self.proxy.address(), &name))
+                .env("AUTH_HS256_SECRET_FILE", site.folder.join("secret"))
+                .env("GBP_ENDPOINT", &site.endpoint)
+                .env("GBP_ACCESS_TOKEN", access_token(&name));
+            let log = site.folder.join(format!("{name}.log"));
+            if let Some(process) = Process::start(command, name, &site.token, &log, &site.record).await {
+                *self.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(process.client.clone());
+                *self.process = Some(process);
+                return;
+            }
+            site.record.count("starts in vain");
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    }
+}
+
+/// Each process has its own, so that the emulator can tell them apart.
+fn access_token(process: &str) -> String {
+    format!("ya29.storm-{process}")
+}
+
+/// An administrator's token, good for longer than any storm.
+fn token(secret: &Path) -> String {
+    let args = AuthArgs { auth_hs256_secret_file: Some(secret.to_owned()), ..AuthArgs::default() };
+    let ttl = Duration::from_secs(7 * 24 * 3600);
+    let grant = Grant { subject: "storm".to_owned(), role: Role::Admin, tenants: None, ttl };
+    Signer::from_args(&args).expect("a key").sign(&grant, chrono::Utc::now()).expect("a token")
+}

@@ -1,0 +1,127 @@
+//! Every change of the run table, written down by a trigger in the transaction that makes it: who, when, from what to what.
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::Value;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::{database::rows, set::Set};
+
+/// Each process names itself in its connections' options. A row's lock is held while its trigger runs, so the entries of one run, and by
+/// the unique index those of one tenant, are in the order in which they happened.
+const JOURNAL: &str = "
+    create schema storm;
+    create table storm.journal (
+        seq bigint generated always as identity primary key,
+        at timestamptz not null default clock_timestamp(),
+        began timestamptz not null default now(),
+        process text default nullif(current_setting('storm.process', true), ''),
+        run_id uuid not null,
+        tenant_id text not null,
+        before jsonb,
+        after jsonb
+    );
+    create index on storm.journal (process, at);
+    create function storm.side(run run) returns jsonb language sql immutable as $$
+        select case when run.id is not null then jsonb_build_object(
+            'state', run.state, 'attempt', run.attempt, 'handed_back', run.handed_back, 'revision', run.revision,
+            'lease_until', run.lease_until, 'intent', run.intent) end
+    $$;
+    create function storm.note() returns trigger language plpgsql as $$
+    begin
+        insert into storm.journal (run_id, tenant_id, before, after)
+        values (coalesce(new.id, old.id), coalesce(new.tenant_id, old.tenant_id), storm.side(old), storm.side(new));
+        return null;
+    end
+    $$;
+    create trigger storm_note after insert or update or delete on run for each row execute function storm.note();
+";
+
+/// A run on one side of a change.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Side {
+    pub(crate) state: String,
+    pub(crate) attempt: i32,
+    pub(crate) handed_back: i32,
+    pub(crate) revision: i64,
+    pub(crate) lease_until: Option<DateTime<Utc>>,
+    pub(crate) intent: Option<Value>,
+}
+
+/// One change of one run.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Entry {
+    /// When it was made.
+    pub(crate) at: DateTime<Utc>,
+    /// When its transaction began: what `now()` was.
+    pub(crate) began: DateTime<Utc>,
+    /// Who made it; `None` is nobody of the storm's.
+    pub(crate) process: Option<String>,
+    #[serde(rename = "run_id")]
+    pub(crate) run: Uuid,
+    #[serde(rename = "tenant_id")]
+    pub(crate) tenant: String,
+    /// `None`: the run is new.
+    pub(crate) before: Option<Side>,
+    /// `None`: the run is gone.
+    pub(crate) after: Option<Side>,
+}
+
+impl Side {
+    /// Whether it is queued or running.
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(self.state.as_str(), "queued" | "running")
+    }
+
+    /// Whether attempt `attempt` holds the run at `time`.
+    pub(crate) fn is_held(&self, attempt: i32, time: DateTime<Utc>) -> bool {
+        self.state == "running" && self.attempt == attempt && self.lease_until.is_some_and(|until| until > time)
+    }
+
+    /// What the attempt set out to write.
+    pub(crate) fn goal(&self) -> Option<Set> {
+        Set::from_row(&self.intent.as_ref()?["after"])
+    }
+
+    /// What the attempt saw before.
+    pub(crate) fn observed(&self) -> Option<Set> {
+        Set::from_row(&self.intent.as_ref()?["before"])
+    }
+}
+
+impl Entry {
+    /// The attempt that begins to write with this change, and how the run is then. A heartbeat does not count a revision.
+    pub(crate) fn begins_to_write(&self) -> Option<&Side> {
+        let (before, after) = (self.before.as_ref()?, self.after.as_ref()?);
+        let stays = before.state == "running" && after.state == "running" && before.attempt == after.attempt;
+        (stays && after.revision > before.revision && after.intent.is_some()).then_some(after)
+    }
+}
+
+/// Begins the journal.
+pub(crate) async fn begin(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::raw_sql(JOURNAL).execute(pool).await.map(drop)
+}
+
+/// The whole journal, in order.
+pub(crate) async fn read(pool: &PgPool) -> sqlx::Result<Vec<Entry>> {
+    rows(sqlx::query_scalar("select to_jsonb(entry) from storm.journal entry order by seq"), pool).await
+}
+
+/// The write that a process has begun last since `time`.
+pub(crate) async fn begun_since(pool: &PgPool, process: &str, time: DateTime<Utc>) -> sqlx::Result<Option<Entry>> {
+    let recent = "select to_jsonb(entry) from storm.journal entry where process = $1 and at > $2 order by seq";
+    let entries: Vec<Entry> = rows(sqlx::query_scalar(recent).bind(process).bind(time), pool).await?;
+    Ok(entries.into_iter().rfind(|entry| entry.begins_to_write().is_some()))
+}
+
+/// Whether another process has claimed a run since one wrote this entry.
+pub(crate) async fn is_taken_over(pool: &PgPool, entry: &Entry) -> sqlx::Result<bool> {
+    let attempt = entry.after.as_ref().map_or(0, |side| side.attempt);
+    sqlx::query_scalar("select exists (select from run where id = $1 and attempt > $2)")
+        .bind(entry.run)
+        .bind(attempt)
+        .fetch_one(pool)
+        .await
+}

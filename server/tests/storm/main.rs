@@ -1,0 +1,38 @@
+//! The storm: real processes, a real PostgreSQL, the emulator, and everything that can happen to them; afterwards an auditor.
+//!
+//! It is a program, not a set of tests, so that it can also be run for an hour: `--help` teaches how. `cargo test` runs the short form.
+
+mod audit;
+mod callers;
+mod chaos;
+mod database;
+mod evidence;
+mod fleet;
+mod google;
+mod journal;
+mod options;
+mod process;
+mod proxy;
+mod record;
+mod report;
+mod set;
+mod storm;
+mod witness;
+
+use std::process::ExitCode;
+
+use options::{Options, Wanted};
+
+fn main() -> ExitCode {
+    match Options::from_command_line() {
+        Wanted::Storm(options) => {
+            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+            runtime.block_on(storm::rage(*options))
+        }
+        Wanted::List => {
+            println!("storm: test");
+            ExitCode::SUCCESS
+        }
+        Wanted::Nothing => ExitCode::SUCCESS,
+    }
+}

@@ -1,0 +1,135 @@
+//! The command line: the storm's own arguments, and those that cargo passes to every test program.
+
+use std::time::Duration;
+
+use clap::Parser;
+
+/// The name that a filter of `cargo test` is compared with.
+const NAME: &str = "storm";
+
+/// A paragraph a line: the terminal's width breaks it.
+const TEACH: &str = "\
+Several `serve` processes carry out runs for many tenants. On every beat one of them is killed with `kill -9`, and something else \
+happens: a server is stopped beyond its lease and continued, told to end, or cut off from the database, or PostgreSQL is restarted or \
+killed. A share of Google's answers is wrong, late, halved, or lost after the write took effect.
+
+When all has calmed down, an auditor compares what callers were promised, a journal of every change of the run table, and the emulator's \
+record of every write. Then it forges that evidence in many ways, and must find each forgery. Findings end the program with code 1, and \
+leave its folder with all logs for you.
+
+The last line on stdout is one JSON object. `late_writes` in it counts writes that reached Google after their lease had ended, and of \
+which nobody can tell from outside whether they were begun before: their process was stopped between its look at the lease and the wire.
+
+The same seed makes the same decisions: what strikes when, what each tenant wants. How far each process has come by then is the \
+machine's business, so a finding need not come back at once: run the seed again, or longer.
+
+Examples:
+  cargo test -p category-mirror-server --test storm
+  cargo test -p category-mirror-server --test storm -- --seed 7 --runs 1000
+  cargo test -p category-mirror-server --test storm -- --seed 9 --duration 1h";
+
+/// Tries to lose, double or garble runs, and checks whether it succeeded.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "storm", after_help = TEACH)]
+pub(crate) struct Options {
+    /// Of every decision
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How many runs to have accepted
+    #[arg(long, default_value_t = 60, value_name = "N")]
+    pub(crate) runs: u64,
+    /// Go on for so long instead, such as `10m` or `1h`
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, conflicts_with = "runs")]
+    pub(crate) duration: Option<Duration>,
+    /// How many servers there are
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=20))]
+    pub(crate) replicas: u16,
+    /// How many tenants there are; else a quarter of the runs, at least 10 and at most 200
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=5000))]
+    pub(crate) tenants: Option<u16>,
+    /// How many runs are asked for in a second
+    #[arg(long, default_value_t = 6.0, value_name = "N", value_parser = rate)]
+    pub(crate) rate: f64,
+    /// The time between blows: each is a `kill -9` and one more
+    #[arg(long, default_value = "1s", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) beat: Duration,
+    /// How many in a hundred of Google's answers are faulty
+    #[arg(long, default_value_t = 20, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=90))]
+    pub(crate) faults: u8,
+    #[command(flatten)]
+    cargo: CargoOptions,
+}
+
+/// What cargo and other runners pass to a test program. Most of it is accepted only to be ignored: there is one test.
+#[derive(Debug, Clone, clap::Args)]
+struct CargoOptions {
+    #[arg(hide = true)]
+    filters: Vec<String>,
+    #[arg(long, hide = true)]
+    list: bool,
+    #[arg(long, hide = true)]
+    exact: bool,
+    #[arg(long, hide = true)]
+    ignored: bool,
+    #[arg(long, hide = true, value_name = "FILTER")]
+    skip: Vec<String>,
+    #[arg(long, hide = true)]
+    include_ignored: bool,
+    #[arg(long, hide = true, visible_alias = "no-capture")]
+    nocapture: bool,
+    #[arg(long, hide = true)]
+    show_output: bool,
+    #[arg(long, hide = true)]
+    test: bool,
+    #[arg(long, short, hide = true)]
+    quiet: bool,
+    #[arg(long, hide = true)]
+    test_threads: Option<u32>,
+    #[arg(long, hide = true)]
+    format: Option<String>,
+    #[arg(long, hide = true)]
+    color: Option<String>,
+    #[arg(short = 'Z', hide = true)]
+    unstable: Vec<String>,
+}
+
+/// What the command line asks for.
+pub(crate) enum Wanted {
+    /// A storm.
+    Storm(Box<Options>),
+    /// A list of the tests.
+    List,
+    /// Other tests.
+    Nothing,
+}
+
+impl Options {
+    /// Reads the command line; ends the program where it makes no sense, or asks for help.
+    pub(crate) fn from_command_line() -> Wanted {
+        let options = Self::parse();
+        if !options.cargo.includes_storm() {
+            return Wanted::Nothing;
+        }
+        if options.cargo.list { Wanted::List } else { Wanted::Storm(Box::new(options)) }
+    }
+
+    /// How many tenants there are.
+    pub(crate) fn tenants(&self) -> usize {
+        let by_runs = if self.duration.is_some() { 200 } else { (self.runs / 4).clamp(10, 200) };
+        self.tenants.map_or(by_runs, u64::from).try_into().unwrap_or(200)
+    }
+}
+
+impl CargoOptions {
+    fn includes_storm(&self) -> bool {
+        let is_meant = |filter: &String| if self.exact { filter == NAME } else { NAME.contains(filter.as_str()) };
+        !self.ignored
+            && (self.filters.is_empty() || self.filters.iter().any(is_meant))
+            && !self.skip.iter().any(is_meant)
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "must be a number".to_owned())?;
+    if (0.1..=1000.0).contains(&rate) { Ok(rate) } else { Err("must be from 0.1 to 1000".to_owned()) }
+}

@@ -1,0 +1,80 @@
+//! What the storm itself did, and what it was surprised by.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use chrono::{DateTime, Utc};
+
+/// A process that was stopped and continued.
+#[derive(Debug, Clone)]
+pub(crate) struct Stop {
+    /// The process.
+    pub(crate) process: String,
+    /// From here on no answer of the database reached it.
+    pub(crate) held_from: DateTime<Utc>,
+    /// Here it stood still.
+    pub(crate) stopped: DateTime<Utc>,
+    /// Just before it went on.
+    pub(crate) continued: DateTime<Utc>,
+}
+
+/// A run that the service has promised to carry out.
+#[derive(Debug, Clone)]
+pub(crate) struct Accepted {
+    /// The tenant's id.
+    pub(crate) tenant: String,
+    /// The run's resource name.
+    pub(crate) name: String,
+    /// The id of the request that was answered with it.
+    pub(crate) request_id: String,
+}
+
+/// An edit of a location by its owner.
+#[derive(Debug, Clone)]
+pub(crate) struct Edit {
+    /// The tenant's id.
+    pub(crate) tenant: String,
+    /// When it had been made.
+    pub(crate) at: DateTime<Utc>,
+    /// What the location has since.
+    pub(crate) set: crate::set::Set,
+}
+
+/// Everything noted so far.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Notes {
+    /// How often each thing was done or met.
+    pub(crate) tally: BTreeMap<&'static str, u64>,
+    /// In the order of their ends.
+    pub(crate) stops: Vec<Stop>,
+    /// In the order of the answers.
+    pub(crate) accepted: Vec<Accepted>,
+    /// In the order of their making.
+    pub(crate) edits: Vec<Edit>,
+    /// What must not happen and did, in words.
+    pub(crate) surprises: Vec<String>,
+}
+
+/// The notebook that everybody writes into.
+#[derive(Debug, Default)]
+pub(crate) struct Record(Mutex<Notes>);
+
+impl Record {
+    /// The notes, to read or to add to.
+    pub(crate) fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts one of a kind.
+    pub(crate) fn count(&self, what: &'static str) {
+        *self.notes().tally.entry(what).or_default() += 1;
+    }
+
+    /// Notes what must not happen.
+    pub(crate) fn surprise(&self, words: String) {
+        eprintln!("storm: {words}");
+        self.notes().surprises.push(words);
+    }
+}

@@ -1,0 +1,69 @@
+//! What the storm says in the end.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::{Map, Value, json};
+
+use crate::{audit::Verdict, evidence::Evidence, options::Options};
+
+/// Says every finding in words, and everything in one line of JSON.
+pub(crate) fn print(
+    options: &Options,
+    evidence: &Evidence,
+    verdict: &Verdict,
+    faults: &[(&'static str, u64)],
+    took: Duration,
+) {
+    for finding in &verdict.findings {
+        eprintln!("storm: FINDING: {finding}");
+    }
+    let sum = |of: fn(&crate::evidence::Row) -> i32| evidence.rows.iter().map(|row| i64::from(of(row))).sum::<i64>();
+    let handed_back = sum(|row| row.handed_back);
+    let terminal = evidence.rows.iter().filter(|row| row.ended_at.is_some()).count();
+    let effective = evidence.patches.iter().filter(|patch| patch.took_effect.is_some()).count();
+    let count = |what: &str| evidence.notes.tally.get(what).copied().unwrap_or_default();
+    let findings_with = |words: &str| verdict.findings.iter().filter(|finding| finding.contains(words)).count();
+    let has_runs = |id: &String| evidence.notes.accepted.iter().any(|accepted| accepted.tenant == *id);
+    let unequal =
+        evidence.tenants.iter().filter(|tenant| has_runs(&tenant.id) && tenant.shown != tenant.desired).count();
+    let faults: Map<String, Value> = faults.iter().map(|(name, struck)| ((*name).to_owned(), json!(struck))).collect();
+    let summary = json!({
+        "seed": options.seed,
+        "replicas": options.replicas,
+        "tenants": evidence.tenants.len(),
+        "accepted": evidence.notes.accepted.len(),
+        "terminal": terminal,
+        "lost": evidence.answers.values().filter(|answer| answer.is_err()).count(),
+        "live_twice": findings_with("live runs"),
+        "locations_unequal": unequal,
+        "writes_begun_without_a_lease": findings_with("(attempt "),
+        "kills": count("kills"),
+        "drains": count("drains"),
+        "pauses": count("pauses"),
+        "pauses_in_a_write": count("pauses in a write"),
+        "connection_cuts": count("cuts"),
+        "postgresql_restarts": count("restarts"),
+        "postgresql_crashes": count("crashes"),
+        "blows_missed": count("missed"),
+        "starts_in_vain": count("starts in vain"),
+        "calls_repeated": count("calls repeated"),
+        "requests_sent_twice": count("requests sent twice"),
+        "errors_logged": count("errors logged"),
+        "faults": faults,
+        "handed_back": handed_back,
+        "retries": sum(|row| (row.attempt - row.handed_back - 1).max(0)),
+        "patches": evidence.patches.len(),
+        "patches_that_took_effect": effective,
+        "late_writes": verdict.late.len(),
+        "journal_entries": evidence.journal.len(),
+        "forgeries_found": verdict.forgeries,
+        "duration_s": (took.as_secs_f64() * 10.0).round() / 10.0,
+        "findings": verdict.findings,
+    });
+    println!("{summary}");
+}
+
+/// A tally in words.
+pub(crate) fn shown(tally: &BTreeMap<&'static str, u64>) -> String {
+    tally.iter().map(|(what, count)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
+}
