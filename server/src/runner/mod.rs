@@ -97,6 +97,8 @@ pub struct Runner {
     attempts: JoinSet<()>,
     /// When runs that wait for their time are looked at next.
     promotion: Instant,
+    /// Ends the work: what was claimed by a look under way is not begun any more.
+    stop: CancellationToken,
     _finisher_stop: DropGuard,
 }
 
@@ -113,6 +115,7 @@ impl Runner {
             ready: Ready::default(),
             attempts: JoinSet::new(),
             promotion: Instant::now(),
+            stop: CancellationToken::new(),
             _finisher_stop: finisher_stop.drop_guard(),
         }
     }
@@ -120,6 +123,7 @@ impl Runner {
     /// Works until `stop`: then claims nothing more, lets attempts end within the grace period, hands the rest back, and stops the
     /// heartbeat last.
     pub async fn run(mut self, stop: CancellationToken) {
+        self.stop = stop.clone();
         let heartbeat_stop = CancellationToken::new();
         let heartbeat = tokio::spawn(heartbeat::run(self.tools.clone(), self.claims.clone(), heartbeat_stop.clone()));
         // Also when this is dropped in the middle.
@@ -227,7 +231,7 @@ impl Runner {
             let next = self.ready.next_is_bulk();
             tokio::select! {
                 claimed = &mut claim => break claimed?,
-                () = self.places.freed(next.unwrap_or_default()), if next.is_some() => self.start(now),
+                () = self.places.freed(next.unwrap_or_default()), if next.is_some() && !self.stop.is_cancelled() => self.start(now),
             }
         };
         let count = claimed.len();
@@ -239,7 +243,8 @@ impl Runner {
 
     /// Starts an attempt of each run that is ready and gets a place.
     fn start(&mut self, now: Now) {
-        while let Some(place) = self.ready.next_is_bulk().and_then(|bulk| self.places.take(bulk))
+        while !self.stop.is_cancelled()
+            && let Some(place) = self.ready.next_is_bulk().and_then(|bulk| self.places.take(bulk))
             && let Some(waiting) = self.ready.pop()
         {
             let attempt = Attempt::new(self.tools.clone(), waiting, now);

@@ -74,7 +74,6 @@ pub async fn is_busy(pool: &PgPool) -> Result<bool, sqlx::Error> {
 /// # Errors
 /// The database's.
 pub async fn succeeded(pool: &PgPool) -> Result<u64, sqlx::Error> {
-    let count: i64 =
-        sqlx::query_scalar("select count(*) from run where state = 'succeeded'").fetch_one(pool).await?;
+    let count: i64 = sqlx::query_scalar("select count(*) from run where state = 'succeeded'").fetch_one(pool).await?;
     Ok(u64::try_from(count).unwrap_or_default())
 }

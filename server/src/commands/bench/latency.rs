@@ -51,7 +51,9 @@ struct Call {
 pub(super) async fn run(ground: &Ground, bulk: u64, window: Duration) -> Result<(), CommandError> {
     let alone = ground.pgbench.run(pgbench::ALONE, 1, window).await?;
     let pgbench_ms = rounded(1000.0 / alone);
-    for (scenario, delay, queued) in [("idle", Duration::ZERO, 0), ("500_a_second", Duration::ZERO, 0), ("behind_bulk", SLOW, bulk)] {
+    for (scenario, delay, queued) in
+        [("idle", Duration::ZERO, 0), ("500_a_second", Duration::ZERO, 0), ("behind_bulk", SLOW, bulk)]
+    {
         ground.sweep().await?;
         let failed = |error| CommandError::failed("cannot fill the queue", error);
         store::queue(&ground.pool, queued, true).await.map_err(failed)?;

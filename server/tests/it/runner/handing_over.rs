@@ -85,7 +85,7 @@ async fn a_shutdown_does_not_lose_the_claim_that_is_under_way() {
     service
         .database_says(
             "select exists (select from pg_stat_activity where datname = current_database()
-                             and wait_event_type = 'Lock' and query like 'with due%')",
+                             and wait_event_type = 'Lock' and query like 'with interactive%')",
         )
         .await;
     worker.stop.cancel();
@@ -94,7 +94,12 @@ async fn a_shutdown_does_not_lose_the_claim_that_is_under_way() {
     lock.rollback().await.expect("unlocked");
     worker.stop().await;
 
-    assert_eq!(service.get(&run).await.state, RunState::Succeeded);
+    let run = service.get(&run).await;
+    assert_eq!(
+        (run.state, run.attempt, run.handed_back_attempts),
+        (RunState::Queued, 0, 1),
+        "free for others, at once"
+    );
 }
 
 #[tokio::test]
