@@ -57,7 +57,7 @@ impl Store {
                  select key, fingerprint, run_id, joined from mirror_request
                   where key = any ($9) and created_at >= coalesce($1, now()) - interval '24 hours'
              ), live as materialized (
-                 select id, tenant_id, strategy, dry_run from run where tenant_id = any ($3) and state in ('queued', 'running')
+                 select id, tenant_id, strategy, dry_run from run where tenant_id = any ($3)
              ), acceptable as (
                  select wanted.*, place.organization_id, live.id as live_id
                    from wanted
@@ -100,7 +100,7 @@ impl Store {
                   where live_id is null
                     and (acceptable.key is null or claimed_request.key is not null)
                   order by tenant_id
-                 on conflict (tenant_id) where state in ('queued', 'running') do nothing
+                 on conflict (tenant_id) do nothing
                  returning id, organization_id, created_at
              )
              select wanted.position, place.has_location, created.created_at, created.organization_id, live.id as live_id,
