@@ -29,10 +29,12 @@ impl Store {
     /// The database's.
     pub async fn prepare_history(&self, now: Now) -> Result<(), Error> {
         sqlx::query(
-            "select run_history_day(day)
-               from (select (coalesce($1, now()) at time zone 'UTC')::date + ahead as day from generate_series(0, $2) ahead
-                      union
-                     select (run_id_time(id) at time zone 'UTC')::date from run) days",
+            "with needed as (
+                 select (coalesce($1, now()) at time zone 'UTC')::date + ahead as day from generate_series(0, $2) ahead
+                  union
+                 select (run_id_time(id) at time zone 'UTC')::date from run
+             )
+             select run_history_day(day) from needed",
         )
         .bind(now)
         .bind(DAYS_AHEAD)

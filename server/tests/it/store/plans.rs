@@ -4,14 +4,15 @@ use sqlx::{AssertSqlSafe, Executor, PgConnection};
 
 use super::{statements, store_with};
 
-/// A history of 30,000 runs of 1,000 tenants in three weeks, 3,000 live ones, and as many request ids.
+/// A history of 28,799 runs of 1,000 tenants in 20 whole days, 3,000 live ones, and 30,000 request ids.
 const HISTORY: &str = "
-    select run_history_day(now()::date - n) from generate_series(-1, 22) n;
+    select run_history_day((now() at time zone 'UTC')::date - n) from generate_series(1, 20) n;
     insert into run_history (id, tenant_id, strategy, dry_run, state, attempt, caller, created_at, ended_at, reason, error,
                              revision, handed_back, max_attempts, cancel_requested, attempts, written, created, updated, deleted, skipped)
     select run_id_floor(at), 't' || n % 1000, 'platform_to_gbp', n % 10 = 0, case when n % 50 = 0 then 'failed' else 'succeeded' end,
            1, 'tester', at, at, 'X', '{}', 2, 0, 5, false, '[]', '[]', 0, 0, 0, 0
-      from (select n, now() - interval '1 minute' * (30000 - n) as at from generate_series(1, 30000) n) as history;
+      from (select n, date_trunc('day', now(), 'UTC') - interval '20 days' + interval '1 minute' * n as at
+              from generate_series(1, 28799) n) as history;
     insert into last_success select 't' || n, 'platform_to_gbp', now() from generate_series(0, 999) n;
     insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, attempt, due_at, lease_until, caller, created_at)
     select run_id_floor(at), 'l' || n, 'platform_to_gbp', false, state, 5, 1, case when n % 3 = 0 and state = 'queued' then now() end,
