@@ -53,7 +53,7 @@ pub use category::{CategorySet, GbpCategory, PlatformCategory, TenantCategories}
 pub use change::{Change, ChangeCounts, Operation, PlacedCategory, Role};
 pub use flag::{Flag, FlagChange, FlagEvaluation, FlagSource, FlagState, FlagWhy};
 pub use plan::{MergedCategory, Objection, Plan, UnmappedCategory};
-pub use run::{Mirrored, Run, RunError, RunState};
-pub use stats::SyncStats;
+pub use run::{Attempt, AttemptResult, Mirrored, Run, RunError, RunState};
+pub use stats::{FailureCount, SyncStats, SyncStatsPoint};
 pub use strategy::Strategy;
 pub use tenant::Tenant;

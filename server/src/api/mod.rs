@@ -6,6 +6,7 @@ mod deadline;
 mod flags;
 mod gate;
 mod limits;
+mod logs;
 mod mirror;
 mod open_streams;
 mod rate;

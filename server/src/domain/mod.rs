@@ -25,6 +25,6 @@ pub use gcid::{Gcid, InvalidGcid};
 pub use mapping::{Mapped, Merged, SourceError, Unmapped, map_to_gbp};
 pub use plan::{Objection, Plan};
 pub use platform_category::{MAX_ADDITIONAL, PlatformCategory, Slug, TenantCategories};
-pub use run::{Run, RunError, RunId, RunKind, RunResult, RunState, Skip, SkipReason, Strategy};
+pub use run::{Attempt, AttemptResult, Run, RunError, RunId, RunKind, RunResult, RunState, Skip, SkipReason, Strategy};
 pub use tenant::{AccountId, InvalidId, LocationId, OrganizationId, Tenant, TenantId};
 pub use verdict::{VerdictSource, Why, evaluate};

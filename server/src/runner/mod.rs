@@ -35,7 +35,7 @@ use crate::{
     domain::Backoff,
     error::Error,
     gbp,
-    store::{Finisher, Now, Room, Store},
+    store::{Finisher, Now, Retention, Room, Store},
     wake::{Hint, Hints, Wake},
 };
 
@@ -65,6 +65,8 @@ pub struct Settings {
     pub grace: Duration,
     /// How many additional categories Google takes.
     pub max_additional: usize,
+    /// How long ended runs are kept.
+    pub retention: Retention,
 }
 
 /// What an attempt works with.

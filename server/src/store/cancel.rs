@@ -1,6 +1,6 @@
 //! Cancelling a run.
 
-use super::{Now, Store, ending::into_history, row::RunRow};
+use super::{Now, Store, ending::into_history, rollup::counted, row::RunRow};
 use crate::{
     domain::{Run, RunId},
     error::Error,
@@ -37,9 +37,13 @@ impl Store {
                  returning run.*, 'cancelled' as end_state, reason as end_reason, error as end_error, plan as end_plan,
                            written as end_written, intent as end_intent, created as end_created, updated as end_updated,
                            deleted as end_deleted, skipped as end_skipped, handed_back as end_handed_back, true as end_cancel_requested
-             ) ",
+             ), moved as (",
             into_history!(),
-            "returning *"
+            "returning *
+             ), counted as (",
+            counted!(),
+            ")
+             select * from moved"
         ))
         .bind(now)
         .bind(run)

@@ -11,6 +11,7 @@ use category_mirror::{
     runner::Settings,
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
     store,
+    store::Retention,
 };
 use category_mirror_client::{Client, Run, Strategy};
 use serde_json::{Value, json};
@@ -47,6 +48,7 @@ impl Default for Setup {
                 },
                 grace: Duration::from_secs(5),
                 max_additional: MAX_ADDITIONAL,
+                retention: Retention::default(),
             },
             flags: ProcessFlags::on(),
             max_attempts: 5,

@@ -15,6 +15,7 @@ use crate::{
     gbp::{self, Credentials, Endpoint},
     runner::Settings,
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
+    store::Retention,
 };
 
 const CONNECTIONS: u32 = 10;
@@ -141,5 +142,6 @@ fn settings() -> Settings {
         backoff: Backoff::default(),
         grace: Duration::from_secs(5),
         max_additional: MAX_ADDITIONAL,
+        retention: Retention::default(),
     }
 }
