@@ -49,10 +49,10 @@ pub struct RunnerArgs {
     #[arg(long, env = "RUNNER_MAX_ADDITIONAL", value_name = "N", default_value_t = MAX_ADDITIONAL)]
     pub runner_max_additional: usize,
     /// How long ended runs are kept, counted from their acceptance and in whole days (UTC); at least 2d
-    #[arg(long, env = "HISTORY_KEEP", value_name = "DURATION", default_value = "400d", value_parser = duration)]
+    #[arg(long, env = "HISTORY_KEEP", value_name = "DURATION", default_value = "365d", value_parser = duration)]
     pub history_keep: Duration,
     /// How long failed runs are kept, where that is longer
-    #[arg(long, env = "HISTORY_KEEP_FAILED", value_name = "DURATION", default_value = "400d", value_parser = duration)]
+    #[arg(long, env = "HISTORY_KEEP_FAILED", value_name = "DURATION", default_value = "365d", value_parser = duration)]
     pub history_keep_failed: Duration,
 }
 

@@ -11,7 +11,10 @@ use crate::domain::RunId;
 /// # Errors
 /// The database's.
 pub async fn fill_history(pool: &PgPool, days_ago: i32, runs: i32) -> Result<(), sqlx::Error> {
-    sqlx::query("select run_history_day((now() at time zone 'UTC')::date - $1::integer)").bind(days_ago).execute(pool).await?;
+    sqlx::query("select run_history_day((now() at time zone 'UTC')::date - $1::integer)")
+        .bind(days_ago)
+        .execute(pool)
+        .await?;
     sqlx::query(
         "insert into run_history (id, tenant_id, organization_id, strategy, dry_run, state, revision, attempt, handed_back, max_attempts,
                                   cancel_requested, plan, attempts, written, created, updated, deleted, skipped, reason, error,

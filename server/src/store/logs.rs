@@ -144,7 +144,9 @@ impl Store {
         if parts == 0 {
             return Ok(Vec::new());
         }
-        query.push(" order by id desc limit ").push_bind(limit);
+        if parts > 1 {
+            query.push(" order by id desc limit ").push_bind(limit);
+        }
         query.build_query_as().fetch_all(&self.pool).await
     }
 }

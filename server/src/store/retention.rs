@@ -21,8 +21,8 @@ pub struct Retention {
 
 impl Default for Retention {
     fn default() -> Self {
-        let days_400 = Duration::from_secs(400 * 24 * 3600);
-        Self { all: days_400, failed: days_400 }
+        let year = Duration::from_secs(365 * 24 * 3600);
+        Self { all: year, failed: year }
     }
 }
 

@@ -51,8 +51,11 @@ async fn hostile_texts_in_every_name() {
         let request = v1::ListSyncLogsRequest { tenant: name.clone(), ..Default::default() };
         let answer = room.wire.mirror.list_sync_logs(request).await;
         room.names(answer, &["tenant"]).await;
-        let answer =
-            room.wire.mirror.get_sync_stats(v1::GetSyncStatsRequest { tenant: name.clone(), ..Default::default() }).await;
+        let answer = room
+            .wire
+            .mirror
+            .get_sync_stats(v1::GetSyncStatsRequest { tenant: name.clone(), ..Default::default() })
+            .await;
         room.names(answer, &["tenant"]).await;
         let answer = room.wire.mirror.stream_run_updates(v1::StreamRunUpdatesRequest { name, after_revision: 0 }).await;
         room.names(answer, &["name"]).await;
@@ -180,6 +183,7 @@ async fn pages() {
         ..Default::default()
     };
     let answer = room.wire.mirror.list_sync_logs(request).await;
-    let all = ["tenant", "organization", "strategy", "states", "reason", "caller", "start_time", "end_time", "page_size"];
+    let all =
+        ["tenant", "organization", "strategy", "states", "reason", "caller", "start_time", "end_time", "page_size"];
     room.names(answer, &all).await;
 }
