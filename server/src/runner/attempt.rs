@@ -10,9 +10,13 @@ use futures::FutureExt;
 
 use super::{Tools, cause, circuit::Probe, claims::Claim, places::Place, platform_to_gbp, ready::Waiting, record};
 use crate::{
-    domain::{Failure, FailureReason, Flag, Retry, Run, RunError, RunResult, Skip, SkipReason, Strategy, Tenant},
+    app::Learnt,
+    domain::{
+        AccountId, Failure, FailureReason, Flag, Retry, Run, RunError, RunResult, Skip, SkipReason, Strategy, Tenant,
+    },
     error::Error,
-    store::{Claimed, Finish, Intent, Now, Progress, Source},
+    gbp,
+    store::{Claimed, CredentialsMark, Finish, Intent, Now, Progress, Source},
     wake::Hint,
 };
 
@@ -56,6 +60,8 @@ pub(super) struct Attempt {
     pub(super) unsettled: Option<Intent>,
     /// The platform's side, where it was read with that of others; within: the tenant is gone.
     source: Option<Option<Source>>,
+    /// In whose name Google is asked, once it is: the account, and its own credentials where it has any.
+    name: Option<(AccountId, Option<CredentialsMark>)>,
 }
 
 impl Attempt {
@@ -68,7 +74,7 @@ impl Attempt {
             // It stays recorded until the location was read and says what became of it.
             intent: intent.clone(),
         };
-        Self { tools, run, claim, now, progress, unsettled: intent, source }
+        Self { tools, run, claim, now, progress, unsettled: intent, source, name: None }
     }
 
     /// Carries the attempt out, in a place that others can have while the end waits for its commit, and records how it ended.
@@ -77,6 +83,7 @@ impl Attempt {
         let began = Instant::now();
         let outcome = lost.run_until_cancelled(caught(self.run_strategy())).await.unwrap_or(Err(Stop::Lost));
         self.tell_circuit(&outcome, began);
+        self.tell_accounts(&outcome).await;
         drop(place);
         let recorded = match outcome {
             Ok(result) => self.finish(result).await,
@@ -118,6 +125,18 @@ impl Attempt {
         }
     }
 
+    /// The way to Google, in the name of the tenant's account.
+    pub(super) async fn google(&mut self, source: &Source) -> Result<gbp::Client, Stop> {
+        let Some(account) = &source.tenant.account else {
+            let message = format!("tenants/{} has no GBP account", source.tenant.id);
+            return Err(Failure::permanent(FailureReason::NoLocation, message).into());
+        };
+        let mark = source.credentials.as_ref();
+        let client = self.tools.accounts.client(account, mark, source.read_at).await??;
+        self.name = Some((account.clone(), mark.cloned()));
+        Ok(client)
+    }
+
     /// Whether nothing of the run was, or may have been, written.
     fn is_fresh(&self) -> bool {
         self.unsettled.is_none() && self.progress.written.is_empty()
@@ -152,11 +171,32 @@ impl Attempt {
             Ok(RunResult::Succeeded) => circuit.succeeded(Instant::now()),
             Err(Stop::Failed(failure)) if is_google_down(failure) => {
                 let wait = if let Retry::After(wait) = failure.retry { Some(wait) } else { None };
-                circuit.failed(began, Instant::now(), self.run.tenant.as_str(), wait);
+                circuit.failed(began, Instant::now(), &self.blamed(failure), wait);
             }
             Err(Stop::Failed(failure)) if failure.reason.is_googles_answer() => circuit.succeeded(Instant::now()),
             _ => {}
         }
+    }
+
+    /// Whom a failure is about, as far as one can tell from it alone. Credentials of an account's own come with a quota and a token endpoint
+    /// of their own, so however many of its tenants meet the end of these, it is one.
+    fn blamed(&self, failure: &Failure) -> String {
+        match &self.name {
+            Some((account, Some(_))) if failure.reason != FailureReason::UpstreamUnavailable => account.resource_name(),
+            _ => self.run.tenant.resource_name(),
+        }
+    }
+
+    /// What the attempt says of the credentials that it went with.
+    async fn tell_accounts(&self, outcome: &Result<RunResult, Stop>) {
+        let Some((account, mark)) = &self.name else { return };
+        let learnt = match outcome {
+            Ok(RunResult::Succeeded) => Learnt::Accepted,
+            Err(Stop::Failed(failure)) if failure.reason == FailureReason::CredentialsRejected => Learnt::Rejected(failure),
+            Err(Stop::Failed(failure)) if failure.reason.is_googles_answer() => Learnt::Accepted,
+            _ => return,
+        };
+        self.tools.accounts.learnt(account, mark.as_ref(), learnt).await;
     }
 
     async fn finish(&self, result: RunResult) -> bool {

@@ -7,7 +7,7 @@ use std::{
 
 use category_mirror::{
     auth::Verifier,
-    domain::Role,
+    domain::{AuthorizedUser, Role},
     gbp::{self, Credentials, Endpoint},
     serve::{Config, Listeners, serve},
     store,
@@ -55,11 +55,11 @@ pub(crate) async fn replica(service: &Service, setup: Setup, google: &str) -> Re
 
 /// The same, with a refresh token instead of a fixed access token.
 pub(crate) async fn renewing_replica(service: &Service, setup: Setup) -> Replica {
-    let credentials = Credentials::AuthorizedUser {
+    let credentials = Credentials::AuthorizedUser(AuthorizedUser {
         client_id: "client".to_owned(),
         client_secret: "secret".to_owned().into(),
         refresh_token: "refresh".to_owned().into(),
-    };
+    });
     let token_url = Endpoint::parse(&format!("{}/token", service.google.endpoint)).expect("an endpoint");
     let config = gbp::Config { token_url: Some(token_url), ..gbp_config(&service.google.endpoint, credentials) };
     replica_with(service, setup, config).await

@@ -17,6 +17,7 @@ use crate::{
     runner::Settings,
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
     store,
+    vault::Vault,
 };
 
 /// Tenants to accept runs for. More than any window can use up.
@@ -66,6 +67,7 @@ impl Ground {
         let config = Config {
             pool: store::connect(self.scratch.postgres.connect_options(), DATABASE_CONNECTIONS),
             gbp: google,
+            vault: Vault::default(),
             verifier,
             flags: ProcessFlags::on(),
             runner: settings(concurrency),
