@@ -52,9 +52,7 @@ mod wire;
 
 pub use category::{CategorySet, GbpCategory, PlatformCategory, TenantCategories};
 pub use change::{Change, ChangeCounts, Operation, PlacedCategory, Role};
-pub use credentials::{
-    Credentials, CredentialsOutcome, CredentialsState, ReencryptedCredentials, VerifiedCredentials,
-};
+pub use credentials::{Credentials, CredentialsOutcome, CredentialsState, ReencryptedCredentials, VerifiedCredentials};
 pub use flag::{Flag, FlagChange, FlagEvaluation, FlagSource, FlagState, FlagWhy};
 pub use plan::{MergedCategory, Objection, Plan, UnmappedCategory};
 pub use run::{Mirrored, Run, RunError, RunState};

@@ -29,7 +29,10 @@ async fn setting_is_retried_and_the_request_shows_no_secret() {
     assert!(shown.contains("accounts/1") && !shown.contains("hush"), "{shown}");
 
     let set = request.send().await.expect("the second time");
-    assert_eq!((set.state, set.revision, set.reject_time, set.reject_reason), (CredentialsState::Active, 7, None, None));
+    assert_eq!(
+        (set.state, set.revision, set.reject_time, set.reject_reason),
+        (CredentialsState::Active, 7, None, None)
+    );
     let asked = fake.methods.set_credentials.asked();
     let sent = &asked[1].message;
     assert_eq!(sent.account, "accounts/1");

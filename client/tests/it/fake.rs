@@ -10,8 +10,8 @@ use std::{
 use category_mirror_client::{Client, ClientBuilder, RetryPolicy};
 use category_mirror_proto::v1::{
     self, category_mirror_service_server as mirror, category_service_server as category,
-    credential_service_server as credential, flag_service_server as flag,
-    run::State, stream_run_updates_response::Update, tenant_service_server as tenant,
+    credential_service_server as credential, flag_service_server as flag, run::State,
+    stream_run_updates_response::Update, tenant_service_server as tenant,
 };
 use futures::{StreamExt, stream, stream::BoxStream};
 use tokio::{

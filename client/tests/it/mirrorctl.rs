@@ -136,7 +136,8 @@ async fn credentials_come_from_a_file_or_standard_input_and_are_never_shown() {
     let fake = Fake::start().await;
     let credentials = Some(v1::Credentials { name: "accounts/1/credentials".into(), ..Default::default() });
     fake.methods.set_credentials.will(Ok(v1::SetCredentialsResponse { credentials }));
-    let good = r#"{"type": "authorized_user", "client_id": "hush-1", "client_secret": "hush-2", "refresh_token": "hush-3"}"#;
+    let good =
+        r#"{"type": "authorized_user", "client_id": "hush-1", "client_secret": "hush-2", "refresh_token": "hush-3"}"#;
     let (output, sent) = set_credentials(&fake, good).await;
     assert_eq!((output.status.code(), sent), (Some(0), 1), "{}", text(&output.stderr));
     assert!(text(&output.stdout).starts_with("credentials   accounts/1/credentials\n"), "{}", text(&output.stdout));
@@ -161,7 +162,9 @@ async fn credentials_come_from_a_file_or_standard_input_and_are_never_shown() {
 async fn credentials_that_google_refuses_have_an_exit_code() {
     let fake = Fake::start().await;
     let credentials = Some(v1::Credentials { name: "accounts/1/credentials".into(), ..Default::default() });
-    for outcome in [v1::verify_credentials_response::Outcome::Accepted, v1::verify_credentials_response::Outcome::Rejected] {
+    for outcome in
+        [v1::verify_credentials_response::Outcome::Accepted, v1::verify_credentials_response::Outcome::Rejected]
+    {
         let credentials = credentials.clone();
         let answer = v1::VerifyCredentialsResponse { outcome: outcome.into(), problem: String::new(), credentials };
         fake.methods.verify_credentials.will(Ok(answer));

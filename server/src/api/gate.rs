@@ -159,9 +159,15 @@ mod tests {
         for method in ["GetRun", "ListSyncLogs", "StreamRunUpdates", "EvaluateFlag"] {
             assert_eq!(required_role(&format!("/categorymirror.v1.CategoryMirrorService/{method}")), Role::Viewer);
         }
-        for path in
-            ["/categorymirror.v1.CategoryMirrorService/MirrorCategories", "/a/CancelRun", "/", "", "/Get/", "/GetX/Y", "/categorymirror.v1.CredentialService/ListCredentials"]
-        {
+        for path in [
+            "/categorymirror.v1.CategoryMirrorService/MirrorCategories",
+            "/a/CancelRun",
+            "/",
+            "",
+            "/Get/",
+            "/GetX/Y",
+            "/categorymirror.v1.CredentialService/ListCredentials",
+        ] {
             assert_eq!(required_role(path), Role::Admin, "{path}");
         }
     }

@@ -32,7 +32,8 @@ use tonic_health::server::HealthReporter;
 use tower::layer::util::{Identity, Stack};
 
 use self::{
-    categories::Categories, credentials::Credentials, flags::Flags, gate::GateLayer, mirror::Mirror, open_streams::OpenStreams, tenants::Tenants,
+    categories::Categories, credentials::Credentials, flags::Flags, gate::GateLayer, mirror::Mirror,
+    open_streams::OpenStreams, tenants::Tenants,
 };
 use crate::{app::App, auth::Verifier};
 

@@ -127,7 +127,8 @@ impl Accounts {
     fn learnt_of_default(&self, learnt: Learnt<'_>) {
         let is_rejected = matches!(learnt, Learnt::Rejected(_));
         if self.0.default_is_rejected.swap(is_rejected, Ordering::Relaxed) != is_rejected {
-            metrics::gauge!("gbp_credentials_rejected", "credentials" => "server").set(f64::from(u8::from(is_rejected)));
+            metrics::gauge!("gbp_credentials_rejected", "credentials" => "server")
+                .set(f64::from(u8::from(is_rejected)));
             match learnt {
                 Learnt::Rejected(failure) => {
                     tracing::error!(cause = cause(failure), "google refuses the server's credentials");
@@ -250,7 +251,11 @@ mod tests {
         there.sort();
         assert_eq!(there, ["0", "2", "3"]);
         kept.keep(&account(0), 6, client());
-        assert_eq!((kept.clients.len(), kept.clients[&account(0)].revision), (3, 6), "a replacement takes no more room");
+        assert_eq!(
+            (kept.clients.len(), kept.clients[&account(0)].revision),
+            (3, 6),
+            "a replacement takes no more room"
+        );
         kept.keep(&account(0), 5, client());
         assert_eq!(kept.clients[&account(0)].revision, 6, "never back");
     }

@@ -59,8 +59,10 @@ fn create(dir: &DataDir, name: &str) -> io::Result<()> {
     aws_lc_rs::rand::fill(&mut secret).map_err(|_| io::Error::other("no random numbers"))?;
     let unfinished = dir.join(&format!("{name}.{}", uuid::Uuid::now_v7()));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
-    let linked =
-        file.write_all(&secret).and_then(|()| file.sync_all()).and_then(|()| fs::hard_link(&unfinished, dir.join(name)));
+    let linked = file
+        .write_all(&secret)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::hard_link(&unfinished, dir.join(name)));
     fs::remove_file(&unfinished)?;
     match linked {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),

@@ -96,7 +96,8 @@ mod tests {
     fn the_tail_tells_clients_apart_and_never_says_most_of_an_id() {
         let tail = |id: &str| {
             let secret = || Secret::from("hush".to_owned());
-            AuthorizedUser { client_id: id.to_owned(), client_secret: secret(), refresh_token: secret() }.client_id_tail()
+            AuthorizedUser { client_id: id.to_owned(), client_secret: secret(), refresh_token: secret() }
+                .client_id_tail()
         };
         assert_eq!(tail("123456-abcdefghij.apps.googleusercontent.com"), "efghij");
         assert_eq!(tail("abcdef"), "def");

@@ -82,17 +82,8 @@ impl FailureReason {
     /// may be known from before, and be about one account only.
     #[must_use]
     pub fn is_googles_answer(self) -> bool {
-        use FailureReason::{
-            InvalidCategory, LocationNotFound, PermissionDenied, UpstreamRejected, VerifyMismatch,
-        };
-        matches!(
-            self,
-            InvalidCategory
-                | LocationNotFound
-                | PermissionDenied
-                | UpstreamRejected
-                | VerifyMismatch
-        )
+        use FailureReason::{InvalidCategory, LocationNotFound, PermissionDenied, UpstreamRejected, VerifyMismatch};
+        matches!(self, InvalidCategory | LocationNotFound | PermissionDenied | UpstreamRejected | VerifyMismatch)
     }
 }
 

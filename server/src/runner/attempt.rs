@@ -192,7 +192,9 @@ impl Attempt {
         let Some((account, mark)) = &self.name else { return };
         let learnt = match outcome {
             Ok(RunResult::Succeeded) => Learnt::Accepted,
-            Err(Stop::Failed(failure)) if failure.reason == FailureReason::CredentialsRejected => Learnt::Rejected(failure),
+            Err(Stop::Failed(failure)) if failure.reason == FailureReason::CredentialsRejected => {
+                Learnt::Rejected(failure)
+            }
             Err(Stop::Failed(failure)) if failure.reason.is_googles_answer() => Learnt::Accepted,
             _ => return,
         };

@@ -4,10 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::{FromRow, Row, postgres::PgRow};
 
-use super::{
-    Now, Store, interval,
-    row::id,
-};
+use super::{Now, Store, interval, row::id};
 use crate::{
     domain::{AccountCredentials, AccountId, RECHECK, Rejection, Sealed},
     error::{Error, Resource},
@@ -101,8 +98,10 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`], or the database's.
     pub async fn delete_credentials(&self, account: &AccountId) -> Result<(), Error> {
-        let deleted =
-            sqlx::query("delete from gbp_credentials where account_id = $1").bind(account.as_str()).execute(&self.pool).await?;
+        let deleted = sqlx::query("delete from gbp_credentials where account_id = $1")
+            .bind(account.as_str())
+            .execute(&self.pool)
+            .await?;
         if deleted.rows_affected() == 0 {
             return Err(Error::NotFound(Resource::Credentials, AccountCredentials::name_of(account)));
         }

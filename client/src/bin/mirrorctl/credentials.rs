@@ -65,7 +65,8 @@ fn read(file: &Path) -> Result<[String; 3], Exit> {
         _ => File::open(file).and_then(|file| file.take(MAX_FILE).read_to_string(&mut text)),
     };
     read.map_err(|error| wrong(error.to_string()))?;
-    let fields: Map<String, Value> = serde_json::from_str(&text).map_err(|_| wrong("is not a JSON object".to_owned()))?;
+    let fields: Map<String, Value> =
+        serde_json::from_str(&text).map_err(|_| wrong("is not a JSON object".to_owned()))?;
     if fields.get("type").and_then(Value::as_str).is_some_and(|kind| kind != "authorized_user") {
         return Err(wrong("the field `type` must be `authorized_user`".to_owned()));
     }
