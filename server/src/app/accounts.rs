@@ -50,10 +50,6 @@ impl Accounts {
     /// `default` is for accounts that have no credentials of their own; `vault` opens those of the others.
     #[must_use]
     pub fn new(store: Store, default: Client, vault: Vault) -> Self {
-        // Known to be so from the start, so that an alert on it has something to compare with.
-        for whose in ["server", "account"] {
-            metrics::gauge!("gbp_credentials_rejected", "credentials" => whose).set(0.0);
-        }
         let kept = Mutex::new(Kept { clients: HashMap::new(), uses: 0, max: MAX_KEPT });
         Self(Arc::new(Inner { store, vault, default, default_is_rejected: AtomicBool::new(false), kept }))
     }

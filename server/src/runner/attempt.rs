@@ -10,12 +10,10 @@ use futures::FutureExt;
 
 use super::{Tools, cause, circuit::Probe, claims::Claim, places::Place, platform_to_gbp, ready::Waiting, record};
 use crate::{
-    app::Learnt,
     domain::{
         AccountId, Failure, FailureReason, Flag, Retry, Run, RunError, RunResult, Skip, SkipReason, Strategy, Tenant,
     },
     error::Error,
-    gbp,
     store::{Claimed, CredentialsMark, Finish, Intent, Now, Progress, Source},
     wake::Hint,
 };
@@ -61,7 +59,7 @@ pub(super) struct Attempt {
     /// The platform's side, where it was read with that of others; within: the tenant is gone.
     source: Option<Option<Source>>,
     /// In whose name Google is asked, once it is: the account, and its own credentials where it has any.
-    name: Option<(AccountId, Option<CredentialsMark>)>,
+    pub(super) name: Option<(AccountId, Option<CredentialsMark>)>,
 }
 
 impl Attempt {
@@ -125,18 +123,6 @@ impl Attempt {
         }
     }
 
-    /// The way to Google, in the name of the tenant's account.
-    pub(super) async fn google(&mut self, source: &Source) -> Result<gbp::Client, Stop> {
-        let Some(account) = &source.tenant.account else {
-            let message = format!("tenants/{} has no GBP account", source.tenant.id);
-            return Err(Failure::permanent(FailureReason::NoLocation, message).into());
-        };
-        let mark = source.credentials.as_ref();
-        let client = self.tools.accounts.client(account, mark, source.read_at).await??;
-        self.name = Some((account.clone(), mark.cloned()));
-        Ok(client)
-    }
-
     /// Whether nothing of the run was, or may have been, written.
     fn is_fresh(&self) -> bool {
         self.unsettled.is_none() && self.progress.written.is_empty()
@@ -176,29 +162,6 @@ impl Attempt {
             Err(Stop::Failed(failure)) if failure.reason.is_googles_answer() => circuit.succeeded(Instant::now()),
             _ => {}
         }
-    }
-
-    /// Whom a failure is about, as far as one can tell from it alone. Credentials of an account's own come with a quota and a token endpoint
-    /// of their own, so however many of its tenants meet the end of these, it is one.
-    fn blamed(&self, failure: &Failure) -> String {
-        match &self.name {
-            Some((account, Some(_))) if failure.reason != FailureReason::UpstreamUnavailable => account.resource_name(),
-            _ => self.run.tenant.resource_name(),
-        }
-    }
-
-    /// What the attempt says of the credentials that it went with.
-    async fn tell_accounts(&self, outcome: &Result<RunResult, Stop>) {
-        let Some((account, mark)) = &self.name else { return };
-        let learnt = match outcome {
-            Ok(RunResult::Succeeded) => Learnt::Accepted,
-            Err(Stop::Failed(failure)) if failure.reason == FailureReason::CredentialsRejected => {
-                Learnt::Rejected(failure)
-            }
-            Err(Stop::Failed(failure)) if failure.reason.is_googles_answer() => Learnt::Accepted,
-            _ => return,
-        };
-        self.tools.accounts.learnt(account, mark.as_ref(), learnt).await;
     }
 
     async fn finish(&self, result: RunResult) -> bool {

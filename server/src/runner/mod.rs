@@ -2,6 +2,7 @@
 //!
 //! Any number of runners share one table. None leads; a run whose holder died is queued again by whichever sees its lease expire.
 
+mod account;
 mod attempt;
 mod circuit;
 mod claims;

@@ -29,10 +29,10 @@ async fn the_database_holds_no_secret_and_nothing_that_another_account_could_use
     assert_eq!(dry_run(&service, &service.client, "one").await.state, RunState::Succeeded);
     // PostgreSQL shows bytes in hexadecimal.
     let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let (hush, client) = (hex(HUSH), hex("123-client"));
+    let (hush, client) = (hex(HUSH), hex("1234567-client"));
     for (table, rows) in contents(&service.pool).await {
         let rows = rows.unwrap_or_default();
-        let found = [HUSH, &hush, "123-client", &client, "ya29."].into_iter().find(|secret| rows.contains(*secret));
+        let found = [HUSH, &hush, "1234567-client", &client, "ya29."].into_iter().find(|secret| rows.contains(*secret));
         assert_eq!(found, None, "{table}: {rows}");
     }
 

@@ -31,7 +31,8 @@ async fn tenant_of(service: &Service, tenant: &str, account: &str) {
 
 /// Sets an account's credentials, whose refresh token is `hush-hush-{token}`.
 async fn set(client: &Client, account: &str, token: &str) -> Credentials {
-    let set = client.set_credentials(account, "123-client.apps.googleusercontent.com", HUSH, format!("{HUSH}-{token}"));
+    let set =
+        client.set_credentials(account, "1234567-client.apps.googleusercontent.com", HUSH, format!("{HUSH}-{token}"));
     set.send().await.expect("set")
 }
 
