@@ -31,12 +31,11 @@ impl Answer {
         if self.status.is_success() {
             return self;
         }
-        let clean = |text: &str| text::without(text, secrets);
-        self.content_type = clean(&self.content_type);
+        self.content_type = text::without(&self.content_type, secrets);
         if let Ok(body) = &mut self.body
             && let Ok(value) = serde_json::from_slice::<Value>(body)
         {
-            *body = text::mapped(&value, &clean).to_string().into_bytes();
+            *body = text::mapped(&value, &|text| text::without(text, secrets)).to_string().into_bytes();
         }
         self
     }
