@@ -146,3 +146,20 @@ async fn without_the_key_an_account_is_not_reached_in_anothers_name() {
     let error = worker.client.set_credentials("1", "id", "secret", "token").send().await.expect_err("no key");
     assert_eq!((error.code().as_str(), error.reason()), ("FAILED_PRECONDITION", Some("CREDENTIALS_KEY_MISSING")));
 }
+
+#[tokio::test]
+async fn the_end_of_one_accounts_quota_holds_nobody_else_up() {
+    let service = two_accounts(Setup::default()).await;
+    let tenants: Vec<String> = (0..12).map(|n| format!("more-{n}")).collect();
+    for tenant in &tenants {
+        tenant_of(&service, tenant, "1").await;
+    }
+    set(&service.client, "1", "good").await;
+    service.google.fault(json!({"method": "token", "status": 429})).await;
+    let runs = tenants.iter().map(|tenant| dry_run(&service, &service.client, tenant));
+    // While the circuit is open no attempt counts, and none of them would come to its end.
+    for run in futures::future::join_all(runs).await {
+        assert_eq!((run.state, run.reason.as_deref()), (RunState::Failed, Some("ATTEMPTS_EXHAUSTED")));
+    }
+    assert_eq!(dry_run(&service, &service.client, "two").await.state, RunState::Succeeded);
+}
