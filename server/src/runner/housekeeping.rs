@@ -18,7 +18,8 @@ const SUMMING: Duration = Duration::from_secs(2);
 /// How many counts one statement sums up.
 const COUNTS: i64 = 1_000;
 
-/// Prepares the history's next days, sums counts up, and forgets answers to request ids that are too old to be asked for again. Never ends.
+/// Prepares the history's next days and drops those whose time has come, sums counts up, forgets answers to request ids that are too old to
+/// be asked for again, and counts the accounts that Google refuses. Never ends.
 pub(super) async fn run(tools: Arc<Tools>) {
     let (mut hour, mut pause, mut summing) = (interval(HOUR), interval(PAUSE), interval(SUMMING));
     summing.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -44,11 +45,14 @@ pub(super) async fn run(tools: Arc<Tools>) {
                 Ok(_) => {}
                 Err(error) => tracing::warn!(error = %cause(&error), "cannot sum counts up"),
             },
-            _ = pause.tick() => match tools.store.forget_requests(None, BATCH).await {
-                // There may be more.
-                Ok(BATCH) => pause.reset_immediately(),
-                Ok(_) => {}
-                Err(error) => tracing::warn!(error = %cause(&error), "cannot forget old request ids"),
+            _ = pause.tick() => {
+                tools.accounts.count().await;
+                match tools.store.forget_requests(None, BATCH).await {
+                    // There may be more.
+                    Ok(BATCH) => pause.reset_immediately(),
+                    Ok(_) => {}
+                    Err(error) => tracing::warn!(error = %cause(&error), "cannot forget old request ids"),
+                }
             }
         }
     }

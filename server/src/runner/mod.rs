@@ -2,6 +2,7 @@
 //!
 //! Any number of runners share one table. None leads; a run whose holder died is queued again by whichever sees its lease expire.
 
+mod account;
 mod attempt;
 mod circuit;
 mod claims;
@@ -31,12 +32,11 @@ use self::{
     ready::{Ready, Waiting},
 };
 use crate::{
-    app::Flags,
+    app::{Accounts, Flags},
     domain::Backoff,
     error::Error,
-    gbp,
     store::{Finisher, Now, Retention, Room, Store},
-    wake::{Hint, Hints, Wake},
+    wake::{Hint, Hints, Topic, Wake},
 };
 
 /// The longest wait between looks at the queue: what a lost hint costs.
@@ -74,7 +74,7 @@ pub struct Settings {
 struct Tools {
     store: Store,
     finisher: Finisher,
-    gbp: gbp::Client,
+    accounts: Accounts,
     circuit: Circuit,
     wake: Wake,
     flags: Flags,
@@ -107,11 +107,11 @@ pub struct Runner {
 impl Runner {
     /// Makes a runner; nothing happens before [`Runner::run`] or [`Runner::tick`].
     #[must_use]
-    pub fn new(store: Store, gbp: gbp::Client, wake: Wake, flags: Flags, settings: Settings) -> Self {
+    pub fn new(store: Store, accounts: Accounts, wake: Wake, flags: Flags, settings: Settings) -> Self {
         let finisher_stop = CancellationToken::new();
         let finisher = Finisher::start(&store, &finisher_stop);
         Self {
-            tools: Arc::new(Tools { store, finisher, gbp, circuit: Circuit::new(), wake, flags, settings }),
+            tools: Arc::new(Tools { store, finisher, accounts, circuit: Circuit::new(), wake, flags, settings }),
             claims: Claims::default(),
             places: Places::new(settings.concurrency),
             ready: Ready::default(),
@@ -132,7 +132,7 @@ impl Runner {
         let heartbeat_stop = heartbeat_stop.drop_guard();
         tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping::run(self.tools.clone())));
         // Subscribed before the first look: what comes between the look and the wait is not missed.
-        let mut hints = self.tools.wake.subscribe();
+        let mut hints = self.tools.wake.subscribe(Topic::Work);
         let grace = self.tools.settings.grace;
         while !stop.is_cancelled() {
             // A stop does not cut a look short: what it has claimed would lie idle until its lease expires. A database that hangs does.
@@ -282,9 +282,14 @@ impl Runner {
     async fn wait(&mut self, next: Next, hints: &mut Hints) {
         tokio::select! {
             () = sleep(next.time) => {}
-            hint = work_is_there(hints) => {
-                if let Hint::Waiting(time) = hint {
-                    self.promotion = self.promotion.min(Instant::now() + time.max(BREATH));
+            hint = hints.next() => {
+                // One look serves all that is there.
+                let mut hint = Some(hint);
+                while let Some(next) = hint {
+                    if let Hint::Waiting(time) = next {
+                        self.promotion = self.promotion.min(Instant::now() + time.max(BREATH));
+                    }
+                    hint = hints.pending();
                 }
             }
             () = self.places.freed(next.place.unwrap_or_default()), if next.place.is_some() => {}
@@ -363,15 +368,6 @@ async fn claim(tools: Arc<Tools>, claims: Claims, now: Now, room: Room) -> Resul
 fn log_end(ended: Result<(), JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, "an attempt broke off; its run waits for its lease to expire");
-    }
-}
-
-async fn work_is_there(hints: &mut Hints) -> Hint {
-    loop {
-        let hint = hints.next().await;
-        if matches!(hint, Hint::Queued | Hint::Waiting(_) | Hint::Everything) {
-            return hint;
-        }
     }
 }
 

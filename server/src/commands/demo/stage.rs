@@ -16,6 +16,7 @@ use crate::{
     runner::Settings,
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
     store::Retention,
+    vault::Vault,
 };
 
 const CONNECTIONS: u32 = 10;
@@ -49,6 +50,7 @@ impl Stage {
         let config = Config {
             pool: scratch.pool.clone(),
             gbp: google(&emulator.endpoint)?,
+            vault: Vault::default(),
             verifier,
             flags: ProcessFlags::on(),
             runner: settings(),

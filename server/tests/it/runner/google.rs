@@ -12,7 +12,12 @@ use axum::{
     extract::Request,
     http::{Method, Response},
 };
-use category_mirror::gbp::{Client, Config, Credentials, Endpoint};
+use category_mirror::{
+    app::Accounts,
+    gbp::{Client, Config, Credentials, Endpoint},
+    store::Store,
+    vault::Vault,
+};
 use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
@@ -54,6 +59,8 @@ struct State {
 struct Rest {
     categories: Value,
     scripts: HashMap<Method, VecDeque<Answer>>,
+    /// The answer to everything that no script answers.
+    usual: u16,
     calls: Vec<Method>,
 }
 
@@ -62,7 +69,12 @@ impl Google {
     pub(super) async fn start(primary: &str, additional: &[&str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
-        let rest = Rest { categories: categories(primary, additional), scripts: HashMap::new(), calls: Vec::new() };
+        let rest = Rest {
+            categories: categories(primary, additional),
+            scripts: HashMap::new(),
+            usual: 200,
+            calls: Vec::new(),
+        };
         let google = Self(Arc::new(State {
             endpoint,
             gate: Semaphore::new(OPEN),
@@ -78,17 +90,22 @@ impl Google {
         google
     }
 
-    /// The service's client of it.
-    pub(super) fn client(&self) -> Client {
+    /// The way to it, whatever the account.
+    pub(super) fn accounts(&self, store: &Store) -> Accounts {
         let endpoint = Endpoint::parse(&self.0.endpoint).expect("an endpoint");
         let credentials = Credentials::access_token("test".to_owned()).expect("a token");
-        Client::new(Config { endpoint, token_url: None, credentials, timeout: Duration::from_secs(20) })
-            .expect("a client")
+        let config = Config { endpoint, token_url: None, credentials, timeout: Duration::from_secs(20) };
+        Accounts::new(store.clone(), Client::new(config).expect("a client"), Vault::default())
     }
 
     /// Answers the next calls of a method in this way.
     pub(super) fn script(&self, method: Method, answers: impl IntoIterator<Item = Answer>) {
         self.rest().scripts.entry(method).or_default().extend(answers);
+    }
+
+    /// Answers every call in this way from now on.
+    pub(super) fn answers(&self, status: u16) {
+        self.rest().usual = status;
     }
 
     /// Holds every call back from now on.
@@ -133,7 +150,7 @@ impl Google {
             rest.categories = update["categories"].clone();
         }
         let scripted = rest.scripts.get_mut(&parts.method).and_then(VecDeque::pop_front);
-        let answer = scripted.unwrap_or(Answer::status(200));
+        let answer = scripted.unwrap_or(Answer::status(rest.usual));
         let name = parts.uri.path().trim_start_matches("/v1/");
         let categories = answer.categories.as_ref().unwrap_or(&rest.categories);
         let body = if answer.status == 200 { json!({"name": name, "categories": categories}) } else { json!({}) };
