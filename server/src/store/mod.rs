@@ -65,20 +65,23 @@ pub struct Store {
     hot: PgPool,
     /// For the look at the feature flags; see [`pool::apart`].
     apart: PgPool,
+    /// For what reads of every day of the history; see [`pool::planned`].
+    planned: PgPool,
 }
 
 impl Store {
     /// A store over a pool whose database is migrated.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        let (hot, apart) = (pool::hot(&pool), pool::apart(&pool));
-        Self { pool, hot, apart }
+        let (hot, apart, planned) = (pool::hot(&pool), pool::apart(&pool), pool::planned(&pool));
+        Self { pool, hot, apart, planned }
     }
 
     /// Closes every connection.
     pub async fn close(&self) {
         self.hot.close().await;
         self.apart.close().await;
+        self.planned.close().await;
         self.pool.close().await;
     }
 

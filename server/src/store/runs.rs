@@ -58,22 +58,29 @@ impl Store {
         filter: &LogFilter,
         ended: Duration,
     ) -> Result<Vec<(RunId, i64)>, Error> {
-        Ok(sqlx::query_as(
-            "select id, revision from run
-              where ($3::text is null or tenant_id = $3)
-                and ($4::text[] is null or tenant_id = any ($4))
-              union all
-             select id, revision from run_history
+        let tenant = filter.tenant.as_ref().map(TenantId::as_str);
+        // In this order: one that ends between the two looks is in the history by the second.
+        let mut revisions: Vec<(RunId, i64)> = sqlx::query_as(
+            "select id, revision from run where ($1::text is null or tenant_id = $1) and ($2::text[] is null or tenant_id = any ($2))",
+        )
+        .bind(tenant)
+        .bind(only(filter))
+        .fetch_all(&self.pool)
+        .await?;
+        let ended: Vec<(RunId, i64)> = sqlx::query_as(
+            "select id, revision from run_history
               where ended_at > coalesce($1, now()) - $2::interval
                 and ($3::text is null or tenant_id = $3)
                 and ($4::text[] is null or tenant_id = any ($4))",
         )
         .bind(now)
         .bind(interval(ended))
-        .bind(filter.tenant.as_ref().map(TenantId::as_str))
+        .bind(tenant)
         .bind(only(filter))
-        .fetch_all(&self.pool)
-        .await?)
+        .fetch_all(&self.planned)
+        .await?;
+        revisions.extend(ended);
+        Ok(revisions)
     }
 
     /// Gets the newest run of a tenant and strategy, whole.
@@ -91,7 +98,7 @@ impl Store {
         )
         .bind(tenant.as_str())
         .bind(strategy.as_str());
-        Ok(row.fetch_optional(&self.pool).await?.map(|row| row.0))
+        Ok(row.fetch_optional(&self.planned).await?.map(|row| row.0))
     }
 }
 

@@ -58,8 +58,9 @@ async fn what_runs_often_goes_by_an_index() {
         ("select * from run where tenant_id = $1", "'t7'", "run_one_live_a_tenant", "generic"),
         ("order by id desc limit 1", "'t7', 'platform_to_gbp'", "tenant_id_id_idx", "generic"),
         ("as wanted (run_id", "null, '{}', '{}', '{}'", "last_success_pkey", "hot"),
-        ("select id, revision from run", "null, '60s', 't7', null", "ended_at_idx", "custom"),
-        ("jsonb_agg(duration_bin", "'{t7}', now() - interval '90 days', null, 'hour'", "tenant_id_id_idx", "custom"),
+        ("select id, revision from run where", "'t7', null", "run_one_live_a_tenant", "custom"),
+        ("select id, revision from run_history", "null, '60s', null, null", "ended_at_idx", "generic"),
+        ("jsonb_agg(duration_bin", "'{t7}', now() - interval '90 days', null, 'hour'", "tenant_id_id_idx", "generic"),
         ("where id = any ($1)", "'{}', null, null", "run_pkey", "generic"),
     ] {
         let mut matching = all.iter().filter(|found| found.sql.contains(piece));
