@@ -5,6 +5,7 @@ mod convert;
 mod deadline;
 mod flags;
 mod gate;
+mod import;
 mod limits;
 mod mirror;
 mod open_streams;
@@ -36,6 +37,8 @@ use crate::{app::App, auth::Verifier};
 
 /// The largest request: far above what any of them needs.
 const MAX_REQUEST: usize = 1024 * 1024;
+/// The largest request of a service that imports: some thousand items.
+const MAX_IMPORT: usize = 4 * 1024 * 1024;
 /// What the health service knows. The empty name stands for the server as a whole.
 const HEALTH_SERVICES: [&str; 5] = [
     "",
@@ -72,8 +75,8 @@ pub fn router(
     let categories = CategoryServiceServer::new(Categories::new(app.clone()));
     let flags = FlagServiceServer::new(Flags::new(app));
     let routes = Routes::new(mirror.max_decoding_message_size(MAX_REQUEST))
-        .add_service(tenants.max_decoding_message_size(MAX_REQUEST))
-        .add_service(categories.max_decoding_message_size(MAX_REQUEST))
+        .add_service(tenants.max_decoding_message_size(MAX_IMPORT))
+        .add_service(categories.max_decoding_message_size(MAX_IMPORT))
         .add_service(flags.max_decoding_message_size(MAX_REQUEST))
         .add_service(health)
         .add_service(reflection().build_v1().expect(sound))

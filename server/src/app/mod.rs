@@ -5,15 +5,20 @@
 mod categories;
 mod flag_rules;
 mod flags;
+mod import;
 mod page;
 mod runs;
+mod taxonomy;
 mod tenants;
 mod trigger;
 
+pub use categories::ShownCategory;
 pub use flag_rules::{Evaluation, FlagRequest, RolloutEdit, ShownFlag};
 pub use flags::{FlagSnapshot, Flags};
+pub use import::{ImportReport, Item};
 pub use page::{Page, PageRequest};
 pub use runs::RunName;
+pub use taxonomy::{Refreshed, TaxonomySource};
 pub use tenants::check_set;
 pub use trigger::{MirrorRequest, Mirrored};
 
@@ -32,13 +37,21 @@ pub struct App {
     wake: Wake,
     flags: Flags,
     max_attempts: i32,
+    taxonomy: TaxonomySource,
 }
 
 impl App {
     /// Puts the use cases together; `max_attempts` is what new runs get.
     #[must_use]
-    pub fn new(store: Store, acceptor: Acceptor, wake: Wake, flags: Flags, max_attempts: i32) -> Self {
-        Self { store, acceptor, wake, flags, max_attempts }
+    pub fn new(
+        store: Store,
+        acceptor: Acceptor,
+        wake: Wake,
+        flags: Flags,
+        max_attempts: i32,
+        taxonomy: TaxonomySource,
+    ) -> Self {
+        Self { store, acceptor, wake, flags, max_attempts, taxonomy }
     }
 
     /// The wake-ups, for those that stream.

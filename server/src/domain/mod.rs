@@ -1,5 +1,5 @@
 //! What the project is about, without I/O and without a clock: category sets, their difference, plans, runs and their life,
-//! feature flags.
+//! feature flags, Google's list of categories.
 
 mod backoff;
 mod caller;
@@ -8,10 +8,13 @@ mod change;
 mod failure;
 mod flag;
 mod gcid;
+mod locale;
 mod mapping;
 mod plan;
 mod platform_category;
 mod run;
+mod standing;
+mod taxonomy;
 mod tenant;
 mod verdict;
 
@@ -22,9 +25,14 @@ pub use change::{Change, ChangeCounts, Place, Placed, apply, diff};
 pub use failure::{Failure, FailureReason, Retry};
 pub use flag::{Flag, FlagChange, FlagSetting, FlagState, Percent, ProcessFlags, Rollout};
 pub use gcid::{Gcid, InvalidGcid};
+pub use locale::{InvalidCode, LanguageCode, Locale, RegionCode};
 pub use mapping::{Mapped, Merged, SourceError, Unmapped, map_to_gbp};
 pub use plan::{Objection, Plan};
 pub use platform_category::{MAX_ADDITIONAL, PlatformCategory, Slug, TenantCategories};
 pub use run::{Run, RunError, RunId, RunKind, RunResult, RunState, Skip, SkipReason, Strategy};
+pub use standing::{CatalogEntry, RegionalMapping, Standing, Standings, mappings};
+pub use taxonomy::{
+    BrokenList, CompleteTaxonomy, MAX_SHRINK_PERCENT, Reading, Renamed, TaxonomyDiff, TaxonomyPage, TaxonomyPages, TaxonomyVersion,
+};
 pub use tenant::{AccountId, InvalidId, LocationId, OrganizationId, Tenant, TenantId};
 pub use verdict::{VerdictSource, Why, evaluate};

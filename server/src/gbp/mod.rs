@@ -18,6 +18,7 @@ mod in_process;
 mod location;
 mod retry_after;
 mod secret;
+mod taxonomy;
 mod text;
 mod token;
 
@@ -28,3 +29,4 @@ pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use in_process::InProcess;
 pub use location::Location;
 pub use secret::Secret;
+pub use taxonomy::TaxonomyReader;

@@ -19,7 +19,7 @@ use crate::{
 pub struct Source {
     /// The tenant.
     pub tenant: Tenant,
-    /// Its categories, the primary one first. Empty: it has none.
+    /// Its categories with what each stands for in its region, the primary one first. Empty: it has none.
     pub categories: Vec<PlatformCategory>,
     /// When a real run of the same tenant and strategy last succeeded.
     pub last_success_at: Option<DateTime<Utc>>,
@@ -41,9 +41,13 @@ impl Store {
                                 'last_success_at', (select max(ended_at) from run
                                                      where tenant_id = wanted.tenant_id and strategy = wanted.strategy
                                                        and state = 'succeeded' and not dry_run),
-                                'categories', (select coalesce(jsonb_agg(to_jsonb(category) order by chosen.position), '[]')
+                                'categories', (select coalesce(jsonb_agg(case when own.slug is null then to_jsonb(category)
+                                                                              else to_jsonb(category) || jsonb_build_object('gcid', own.gcid)
+                                                                         end order by chosen.position), '[]')
                                                  from tenant_category chosen
                                                  join platform_category category using (slug)
+                                                 left join regional_mapping own
+                                                   on own.slug = chosen.slug and own.region_code = tenant.region_code
                                                 where chosen.tenant_id = tenant.id))
                        from tenant
                       where id = wanted.tenant_id)
