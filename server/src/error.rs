@@ -105,7 +105,7 @@ pub enum Error {
     #[error("another import for {0} was faster, and nothing was changed; look at what it found, or import again")]
     TaxonomyChanged(Locale),
     /// Google gave no answer that can be used, and nothing was changed.
-    #[error("{0}; nothing was changed")]
+    #[error("{}; nothing was changed", .0.message)]
     Google(Failure),
     /// No identity, or none that can be believed.
     #[error("{0}")]

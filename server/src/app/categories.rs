@@ -33,7 +33,7 @@ impl App {
         unlimited(caller, "creating a platform category")?;
         self.check_mappings(gcid, regional).await?;
         let entry = self.store.insert_platform_category(None, slug, display_name, gcid, regional).await?;
-        self.shown(entry).await
+        self.shown_entry(entry).await
     }
 
     /// Gets a platform category. Those are no tenant's, so every caller may.
@@ -41,7 +41,7 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`], or the database's.
     pub async fn platform_category(&self, slug: &Slug) -> Result<ShownCategory, Error> {
-        self.shown(self.store.platform_category(slug).await?).await
+        self.shown_entry(self.store.platform_category(slug).await?).await
     }
 
     /// Lists platform categories by slug.
@@ -55,7 +55,7 @@ impl App {
     ) -> Result<Page<ShownCategory>, Error> {
         let after = page.after.as_deref().unwrap_or_default();
         let entries = self.store.platform_categories(unmapped_only, after, page.limit()).await?;
-        Ok(page.page(self.all_shown(entries).await?, |shown| shown.entry.category.slug.to_string()))
+        Ok(page.page(self.shown_entries(entries).await?, |shown| shown.entry.category.slug.to_string()))
     }
 
     /// Changes a platform category.
@@ -73,7 +73,7 @@ impl App {
         let gcid = change.gcid.as_ref().and_then(Option::as_ref);
         self.check_mappings(gcid, change.regional.as_ref().unwrap_or(&none)).await?;
         let entry = self.store.update_platform_category(None, slug, change).await?;
-        self.shown(entry).await
+        self.shown_entry(entry).await
     }
 
     /// Deletes a platform category that no tenant has.
@@ -97,12 +97,12 @@ impl App {
         violations.finish()
     }
 
-    async fn shown(&self, entry: CatalogEntry) -> Result<ShownCategory, Error> {
-        let shown = self.all_shown(vec![entry]).await?.pop();
+    async fn shown_entry(&self, entry: CatalogEntry) -> Result<ShownCategory, Error> {
+        let shown = self.shown_entries(vec![entry]).await?.pop();
         shown.ok_or_else(|| Error::Internal("one of one entries is missing".into()))
     }
 
-    async fn all_shown(&self, entries: Vec<CatalogEntry>) -> Result<Vec<ShownCategory>, Error> {
+    async fn shown_entries(&self, entries: Vec<CatalogEntry>) -> Result<Vec<ShownCategory>, Error> {
         let all = entries.iter().flat_map(|entry| mappings(entry.category.gcid.as_ref(), &entry.regional));
         let standings = self.store.standings(&all.map(|(_, gcid)| gcid).collect::<Vec<_>>()).await?;
         let shown = |entry| ShownCategory { standing: standings.worst(&entry), entry };

@@ -2,7 +2,7 @@
 
 use category_mirror_proto::v1::{self as proto, affected_mapping, platform_category::MappingState};
 
-use super::time;
+use super::{plan::category as gbp_category, time};
 use crate::{
     app::{ImportReport, Refreshed, ShownCategory},
     domain::{GbpCategory, Standing, TaxonomyVersion},
@@ -106,10 +106,6 @@ pub(in crate::api) fn mapping_suggestion(suggestion: MappingSuggestion) -> proto
         gbp_category: suggestion.gcid.map(|gcid| gcid.resource_name()).unwrap_or_default(),
         matches: suggestion.matches.into_iter().map(category_match).collect(),
     }
-}
-
-fn gbp_category(category: &GbpCategory) -> proto::GbpCategory {
-    proto::GbpCategory { name: category.gcid.resource_name(), display_name: category.display_name.clone() }
 }
 
 /// The failures of an import; `names` are what the items call themselves.
