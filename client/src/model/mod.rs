@@ -42,18 +42,25 @@ macro_rules! open_enum {
 mod category;
 mod change;
 mod flag;
+mod import;
 mod plan;
 mod run;
 mod stats;
 mod strategy;
+mod taxonomy;
 mod tenant;
 mod wire;
 
 pub use category::{CategorySet, GbpCategory, PlatformCategory, TenantCategories};
 pub use change::{Change, ChangeCounts, Operation, PlacedCategory, Role};
 pub use flag::{Flag, FlagChange, FlagEvaluation, FlagSource, FlagState, FlagWhy};
+pub use import::{ImportFailure, ImportReport};
 pub use plan::{MergedCategory, Objection, Plan, UnmappedCategory};
 pub use run::{Mirrored, Run, RunError, RunState};
 pub use stats::SyncStats;
 pub use strategy::Strategy;
+pub use taxonomy::{
+    AffectedMapping, CategoryMatch, MappingEffect, MappingState, MappingSuggestion, RenamedGbpCategory, TaxonomyRefresh,
+    TaxonomyVersion,
+};
 pub use tenant::Tenant;

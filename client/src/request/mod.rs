@@ -83,21 +83,25 @@ macro_rules! list_request {
 }
 
 mod flag;
+mod import;
 mod logs;
 mod platform_category;
 mod run;
 mod stats;
+mod taxonomy;
 mod tenant;
 mod tenant_categories;
 mod watch;
 
 pub use flag::{EvaluateFlag, GetFlag, ListFlagChanges, ListFlags, UpdateFlag};
+pub use import::{ImportPlatformCategories, ImportTenants, PlatformCategoryImport, TenantImport};
 pub use logs::ListSyncLogs;
 pub use platform_category::{
     CreatePlatformCategory, DeletePlatformCategory, GetPlatformCategory, ListPlatformCategories, UpdatePlatformCategory,
 };
 pub use run::{CancelRun, GetLastRun, GetRun, Mirror};
 pub use stats::GetSyncStats;
+pub use taxonomy::{ListMappingSuggestions, ListTaxonomyVersions, RefreshTaxonomy, SearchCategories};
 pub use tenant::{CreateTenant, DeleteTenant, GetTenant, ListTenants, UpdateTenant};
 pub use tenant_categories::{GetTenantCategories, SetTenantCategories};
 pub use watch::{WatchRun, WatchRuns};

@@ -8,6 +8,8 @@ use category_mirror_client::{Code, Error, Printable};
 pub(crate) enum Exit {
     /// A watched run ended otherwise than well; what it was is printed already.
     RunNotSucceeded,
+    /// Some items of an import were left out; which, and why, is printed already.
+    ItemsRefused,
     Usage(String),
     Call(Error),
     Output(io::Error),
@@ -21,6 +23,7 @@ impl Exit {
     pub(crate) fn report(self) -> ExitCode {
         match self {
             Self::RunNotSucceeded => ExitCode::from(1),
+            Self::ItemsRefused => ExitCode::from(3),
             Self::Usage(message) => failed(&Printable(&message), 2),
             Self::Call(error) => failed(&error, code(error.code())),
             // `mirrorctl logs | head`: the reader has what it wanted.

@@ -5,9 +5,11 @@ mod categories;
 mod connect;
 mod exit;
 mod flags;
+mod import;
 mod output;
 mod report;
 mod run;
+mod taxonomy;
 mod tenants;
 
 use std::process::ExitCode;
@@ -40,6 +42,7 @@ async fn execute(args: Args) -> Result<(), Exit> {
         Command::Stats { tenant, window } => report::stats(&client, &mut output, tenant, window).await,
         Command::Tenants(command) => tenants::tenants(&client, &mut output, command).await,
         Command::Categories(command) => categories::categories(&client, &mut output, command).await,
+        Command::Taxonomy(command) => taxonomy::taxonomy(&client, &mut output, command).await,
         Command::Flags(command) => flags::flags(&client, &mut output, command).await,
     }
 }
