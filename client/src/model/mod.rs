@@ -60,7 +60,7 @@ pub use run::{Mirrored, Run, RunError, RunState};
 pub use stats::SyncStats;
 pub use strategy::Strategy;
 pub use taxonomy::{
-    AffectedMapping, CategoryMatch, MappingEffect, MappingState, MappingSuggestion, RenamedGbpCategory, TaxonomyRefresh,
-    TaxonomyVersion,
+    AffectedMapping, CategoryMatch, MappingEffect, MappingState, MappingSuggestion, RenamedGbpCategory,
+    TaxonomyRefresh, TaxonomyVersion,
 };
 pub use tenant::Tenant;

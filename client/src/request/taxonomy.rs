@@ -7,7 +7,11 @@ use crate::{CategoryMatch, Client, MappingSuggestion, TaxonomyRefresh, TaxonomyV
 impl Client {
     /// Imports Google's list of categories for a region (`US`) and a language (`en`). Takes some ten seconds: set the client's
     /// [`timeout`](crate::ClientBuilder::timeout). Sent once, never retried; nothing is changed unless the whole list came.
-    pub fn refresh_taxonomy(&self, region_code: impl Into<String>, language_code: impl Into<String>) -> RefreshTaxonomy {
+    pub fn refresh_taxonomy(
+        &self,
+        region_code: impl Into<String>,
+        language_code: impl Into<String>,
+    ) -> RefreshTaxonomy {
         let message = v1::RefreshTaxonomyRequest {
             region_code: region_code.into(),
             language_code: language_code.into(),

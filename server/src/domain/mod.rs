@@ -32,7 +32,8 @@ pub use platform_category::{MAX_ADDITIONAL, PlatformCategory, Slug, TenantCatego
 pub use run::{Run, RunError, RunId, RunKind, RunResult, RunState, Skip, SkipReason, Strategy};
 pub use standing::{CatalogEntry, RegionalMapping, Standing, Standings, mappings};
 pub use taxonomy::{
-    BrokenList, CompleteTaxonomy, MAX_SHRINK_PERCENT, Reading, Renamed, TaxonomyDiff, TaxonomyPage, TaxonomyPages, TaxonomyVersion,
+    BrokenList, CompleteTaxonomy, MAX_SHRINK_PERCENT, Reading, Renamed, TaxonomyDiff, TaxonomyPage, TaxonomyPages,
+    TaxonomyVersion,
 };
 pub use tenant::{AccountId, InvalidId, LocationId, OrganizationId, Tenant, TenantId};
 pub use verdict::{VerdictSource, Why, evaluate};

@@ -223,7 +223,9 @@ mod tests {
     fn d7_only_the_last_page_completes_a_list() {
         let pages = more(TaxonomyPages::default(), page(&[("a", "A")], Some("1")));
         let pages = more(pages, page(&[], Some("2")));
-        let Ok(Reading::Complete(list)) = pages.add(page(&[("b", "B"), ("a", "A")], None)) else { panic!("the last page") };
+        let Ok(Reading::Complete(list)) = pages.add(page(&[("b", "B"), ("a", "A")], None)) else {
+            panic!("the last page")
+        };
         assert_eq!(list.count(), 2);
     }
 
@@ -235,13 +237,14 @@ mod tests {
         assert_eq!(twice, BrokenList::Twice(category("a", "").gcid));
         assert_eq!(TaxonomyPages::default().add(page(&[], None)).expect_err("nothing"), BrokenList::Empty);
         let mut pages = TaxonomyPages::default();
-        let endless = (0..=MAX_PAGES).find_map(|n| match std::mem::take(&mut pages).add(page(&[], Some(&n.to_string()))) {
-            Ok(Reading::More(more, _)) => {
-                pages = more;
-                None
-            }
-            end => Some(end),
-        });
+        let endless =
+            (0..=MAX_PAGES).find_map(|n| match std::mem::take(&mut pages).add(page(&[], Some(&n.to_string()))) {
+                Ok(Reading::More(more, _)) => {
+                    pages = more;
+                    None
+                }
+                end => Some(end),
+            });
         assert_eq!(endless.expect("it ends").expect_err("endless"), BrokenList::Endless(MAX_PAGES));
     }
 

@@ -119,13 +119,7 @@ fn patch<'a>(location: &'a LocationId, categories: &CategorySet, query: &'a [(&'
         "primaryCategory": named(categories.primary()),
         "additionalCategories": additional,
     }});
-    Call {
-        name: "locations.patch",
-        method: Method::PATCH,
-        target: Target::Location(location),
-        query,
-        body: Some(body),
-    }
+    Call { name: "locations.patch", method: Method::PATCH, target: Target::Location(location), query, body: Some(body) }
 }
 
 fn location(call: &Call<'_>, id: &LocationId, answer: &Answer) -> Result<Location, Failure> {

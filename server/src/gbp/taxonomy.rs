@@ -54,8 +54,13 @@ impl TaxonomyReader {
             ("pageSize", PAGE_SIZE),
         ];
         query.extend(token.map(|token| ("pageToken", token)));
-        let call =
-            Call { name: "categories.list", method: Method::GET, target: Target::Categories, query: &query, body: None };
+        let call = Call {
+            name: "categories.list",
+            method: Method::GET,
+            target: Target::Categories,
+            query: &query,
+            body: None,
+        };
         let answer = self.0.call(&call).await.map_err(WriteFailure::into_failure)?;
         if !answer.status.is_success() {
             return Err(call.refused(&answer).into_failure());
@@ -70,7 +75,8 @@ impl WirePage {
         if self.next_page_token.len() > MAX_TOKEN {
             return Err(unreadable(label, "the answer's page token is too long"));
         }
-        let categories = self.categories.into_iter().map(|category| category.checked(label)).collect::<Result<_, _>>()?;
+        let categories =
+            self.categories.into_iter().map(|category| category.checked(label)).collect::<Result<_, _>>()?;
         Ok(TaxonomyPage { categories, next: Some(self.next_page_token).filter(|token| !token.is_empty()) })
     }
 }

@@ -48,10 +48,8 @@ impl Store {
         .await?;
         let before: HashMap<Slug, RegionalMapping> =
             before.into_iter().map(|row| (row.0.category.slug, row.0.regional)).collect();
-        let moved: Vec<&NewCategory> = wanted
-            .iter()
-            .filter(|it| !it.regional.is_empty() && before.get(&it.slug) != Some(&it.regional))
-            .collect();
+        let moved: Vec<&NewCategory> =
+            wanted.iter().filter(|it| !it.regional.is_empty() && before.get(&it.slug) != Some(&it.regional)).collect();
         let written: Vec<(String, bool)> = sqlx::query_as(
             "insert into platform_category as present (slug, display_name, gcid, created_at, updated_at)
              select slug, display_name, gcid, coalesce($4, now()), coalesce($4, now())

@@ -106,10 +106,7 @@ async fn lock(connection: &mut PgConnection, wanted: &[NewTenant]) -> Result<Has
 }
 
 /// What is against the tenants, by their place.
-async fn refused(
-    connection: &mut PgConnection,
-    wanted: &[NewTenant],
-) -> Result<Vec<(usize, Vec<Refused>)>, Error> {
+async fn refused(connection: &mut PgConnection, wanted: &[NewTenant]) -> Result<Vec<(usize, Vec<Refused>)>, Error> {
     let locations = wanted.iter().filter_map(|it| it.tenant.location.as_ref()).map(LocationId::as_str);
     let owners: Vec<(String, String)> =
         sqlx::query_as("select gbp_location, id from tenant where gbp_location = any ($1)")
@@ -117,7 +114,8 @@ async fn refused(
             .fetch_all(&mut *connection)
             .await?;
     let owners: HashMap<String, String> = owners.into_iter().collect();
-    let slugs: BTreeSet<&str> = wanted.iter().filter_map(|it| it.categories.as_ref()).flatten().map(Slug::as_str).collect();
+    let slugs: BTreeSet<&str> =
+        wanted.iter().filter_map(|it| it.categories.as_ref()).flatten().map(Slug::as_str).collect();
     // Locks the categories against a deletion, in one order for all.
     let known: Vec<String> =
         sqlx::query_scalar("select slug from platform_category where slug = any ($1) order by slug for key share")
@@ -200,7 +198,9 @@ async fn replace_categories(connection: &mut PgConnection, now: Now, wanted: &[&
     let rows = || {
         wanted.iter().flat_map(|it| {
             let slugs = it.categories.iter().flatten().enumerate();
-            slugs.map(|(position, slug)| (it.tenant.id.as_str(), i16::try_from(position).unwrap_or(i16::MAX), slug.as_str()))
+            slugs.map(|(position, slug)| {
+                (it.tenant.id.as_str(), i16::try_from(position).unwrap_or(i16::MAX), slug.as_str())
+            })
         })
     };
     sqlx::query(

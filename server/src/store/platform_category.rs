@@ -202,7 +202,8 @@ pub(super) async fn insert_regional(
     connection: &mut PgConnection,
     mappings: &[(&Slug, &RegionalMapping)],
 ) -> Result<(), Error> {
-    let rows = || mappings.iter().flat_map(|(slug, regional)| regional.iter().map(move |(region, gcid)| (slug, region, gcid)));
+    let rows =
+        || mappings.iter().flat_map(|(slug, regional)| regional.iter().map(move |(region, gcid)| (slug, region, gcid)));
     if rows().next().is_none() {
         return Ok(());
     }

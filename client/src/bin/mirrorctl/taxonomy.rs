@@ -69,7 +69,8 @@ async fn versions(
             let changes = changes.map(|(sign, count)| format!("{sign}{count}")).join(" ");
             let time = version.import_time.map(|time| time.to_rfc3339()).unwrap_or_default();
             let number = version.version;
-            output.line(format_args!("{locale:<8}  {number:>4}  {time}  {count:>6} categories  {changes:<20}  {caller}"))
+            output
+                .line(format_args!("{locale:<8}  {number:>4}  {time}  {count:>6} categories  {changes:<20}  {caller}"))
         })?;
     }
     Ok(())
@@ -82,7 +83,8 @@ fn refreshed(output: &mut Output, refresh: &TaxonomyRefresh) -> io::Result<()> {
     output.field("renamed", Some(refresh.renamed_count))?;
     output.field("retired", Some(refresh.retired_count))?;
     let added = refresh.added.iter().map(|category| format!("+ {category}"));
-    let renamed = refresh.renamed.iter().map(|it| format!("~ {}, was {}", it.category, Printable(&it.previous_display_name)));
+    let renamed =
+        refresh.renamed.iter().map(|it| format!("~ {}, was {}", it.category, Printable(&it.previous_display_name)));
     let retired = refresh.retired.iter().map(|category| format!("- {category}"));
     output.changes(added.chain(renamed).chain(retired).collect::<Vec<_>>().join("\n"))?;
     output.field("mappings hit", Some(refresh.affected_mapping_count))?;
