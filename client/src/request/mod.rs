@@ -1,6 +1,6 @@
 //! The requests: what is required was an argument of the client's method, the rest is a method here, `send` ends it.
 //!
-//! What may be sent twice is: reads; writes that say how things shall be (update, set, cancel); and asking for a run, because
+//! What may be sent twice is: reads; writes that say how things shall be (update, set, import, cancel); and asking for a run, because
 //! of its request id. Create and delete are not: the second would fail on what the first had done. What the server refused because
 //! there was too much at once had not begun, and is sent again in any case, after the time that the server asks for.
 

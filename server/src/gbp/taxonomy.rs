@@ -7,14 +7,12 @@ use super::{
     Client, WriteFailure,
     answer::unreadable,
     client::{Call, Target},
-    text,
+    location::WireCategory,
 };
-use crate::domain::{Failure, GbpCategory, Gcid, Locale, TaxonomyPage};
+use crate::domain::{Failure, GbpCategory, Locale, TaxonomyPage};
 
 /// Categories of a page: the most that Google gives.
 const PAGE_SIZE: &str = "100";
-/// Characters of a category's name; Google's own are far below.
-const MAX_NAME: usize = 300;
 /// Bytes of a page token that is sent back; it has to fit into a URL.
 const MAX_TOKEN: usize = 4096;
 
@@ -30,15 +28,6 @@ struct WirePage {
     categories: Vec<WireCategory>,
     #[serde(default)]
     next_page_token: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireCategory {
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    display_name: String,
 }
 
 impl TaxonomyReader {
@@ -78,19 +67,6 @@ impl WirePage {
         let categories =
             self.categories.into_iter().map(|category| category.checked(label)).collect::<Result<_, _>>()?;
         Ok(TaxonomyPage { categories, next: Some(self.next_page_token).filter(|token| !token.is_empty()) })
-    }
-}
-
-impl WireCategory {
-    fn checked(self, label: &str) -> Result<GbpCategory, Failure> {
-        let shown = text::bounded(&self.name, 150);
-        let gcid = Gcid::parse(&self.name)
-            .map_err(|why| unreadable(label, format_args!("the answer has the category `{shown}`: {why}")))?;
-        let name = text::bounded(self.display_name.trim(), MAX_NAME);
-        if name.is_empty() {
-            return Err(unreadable(label, format_args!("the answer has the category `{shown}` without a name")));
-        }
-        Ok(GbpCategory::new(gcid, name))
     }
 }
 

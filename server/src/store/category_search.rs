@@ -53,7 +53,7 @@ impl Store {
         let rows = sqlx::query_as::<_, MatchRow>(
             "with found as (
                  select gcid, display_name, display_name ilike $4 or gcid like $5 as begins,
-                        (similarity(display_name, $3) + word_similarity($3, display_name)) / 2 as score
+                        ((similarity(display_name, $3) + word_similarity($3, display_name)) / 2)::real as score
                    from taxonomy_category
                   where region_code = $1
                     and language_code = $2
