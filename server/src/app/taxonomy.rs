@@ -94,7 +94,7 @@ impl App {
             let broken = |why: &dyn std::fmt::Display| {
                 told(number, &format!("categories.list: {why}"), Failure::transient(FailureReason::UpstreamInvalid, ""))
             };
-            match pages.add(page).map_err(|why| broken(&why))? {
+            match pages.with(page).map_err(|why| broken(&why))? {
                 Reading::Complete(list) => return Ok(list),
                 Reading::More(more, next) => (pages, token, number) = (more, Some(next), number + 1),
             }

@@ -60,7 +60,7 @@ impl TaxonomyPages {
     ///
     /// # Errors
     /// [`BrokenList`]; then the list has to be read again from its beginning.
-    pub fn add(mut self, page: TaxonomyPage) -> Result<Reading, BrokenList> {
+    pub fn with(mut self, page: TaxonomyPage) -> Result<Reading, BrokenList> {
         for GbpCategory { gcid, display_name } in page.categories {
             // A list that Google changes between two pages can show a category on both.
             if self.names.get(&gcid).is_some_and(|name| *name != display_name) {
@@ -206,14 +206,14 @@ mod tests {
     }
 
     fn more(pages: TaxonomyPages, page: TaxonomyPage) -> TaxonomyPages {
-        match pages.add(page).expect("good") {
+        match pages.with(page).expect("good") {
             Reading::More(pages, _) => pages,
             Reading::Complete(_) => panic!("not yet"),
         }
     }
 
     fn complete(categories: &[(&str, &str)]) -> CompleteTaxonomy {
-        match TaxonomyPages::default().add(page(categories, None)).expect("good") {
+        match TaxonomyPages::default().with(page(categories, None)).expect("good") {
             Reading::Complete(complete) => complete,
             Reading::More(..) => panic!("there is no more"),
         }
@@ -223,7 +223,7 @@ mod tests {
     fn d7_only_the_last_page_completes_a_list() {
         let pages = more(TaxonomyPages::default(), page(&[("a", "A")], Some("1")));
         let pages = more(pages, page(&[], Some("2")));
-        let Ok(Reading::Complete(list)) = pages.add(page(&[("b", "B"), ("a", "A")], None)) else {
+        let Ok(Reading::Complete(list)) = pages.with(page(&[("b", "B"), ("a", "A")], None)) else {
             panic!("the last page")
         };
         assert_eq!(list.count(), 2);
@@ -232,13 +232,13 @@ mod tests {
     #[test]
     fn d7_pages_that_make_no_list_are_refused() {
         let begun = || more(TaxonomyPages::default(), page(&[("a", "A")], Some("1")));
-        assert_eq!(begun().add(page(&[("b", "B")], Some("1"))).expect_err("a circle"), BrokenList::Circle);
-        let twice = begun().add(page(&[("a", "Other")], None)).expect_err("two names");
+        assert_eq!(begun().with(page(&[("b", "B")], Some("1"))).expect_err("a circle"), BrokenList::Circle);
+        let twice = begun().with(page(&[("a", "Other")], None)).expect_err("two names");
         assert_eq!(twice, BrokenList::Twice(category("a", "").gcid));
-        assert_eq!(TaxonomyPages::default().add(page(&[], None)).expect_err("nothing"), BrokenList::Empty);
+        assert_eq!(TaxonomyPages::default().with(page(&[], None)).expect_err("nothing"), BrokenList::Empty);
         let mut pages = TaxonomyPages::default();
         let endless =
-            (0..=MAX_PAGES).find_map(|n| match std::mem::take(&mut pages).add(page(&[], Some(&n.to_string()))) {
+            (0..=MAX_PAGES).find_map(|n| match std::mem::take(&mut pages).with(page(&[], Some(&n.to_string()))) {
                 Ok(Reading::More(more, _)) => {
                     pages = more;
                     None

@@ -64,8 +64,10 @@ impl WirePage {
         if self.next_page_token.len() > MAX_TOKEN {
             return Err(unreadable(label, "the answer's page token is too long"));
         }
-        let categories =
-            self.categories.into_iter().map(|category| category.checked(label)).collect::<Result<_, _>>()?;
+        let categories: Vec<_> = self.categories.into_iter().map(|it| it.checked(label)).collect::<Result<_, _>>()?;
+        if let Some(GbpCategory { gcid, .. }) = categories.iter().find(|category| category.display_name.is_empty()) {
+            return Err(unreadable(label, format_args!("the answer has `{gcid}` without a name")));
+        }
         Ok(TaxonomyPage { categories, next: Some(self.next_page_token).filter(|token| !token.is_empty()) })
     }
 }

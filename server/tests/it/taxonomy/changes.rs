@@ -113,7 +113,7 @@ async fn a_list_says_what_a_category_is_called_and_whether_it_is_retired() {
 /// A complete list, as only a last page makes one.
 fn list(slugs: &[&str]) -> CompleteTaxonomy {
     let categories = slugs.iter().map(|slug| GbpCategory::new(gcid(slug), *slug)).collect();
-    match TaxonomyPages::default().add(TaxonomyPage { categories, next: None }) {
+    match TaxonomyPages::default().with(TaxonomyPage { categories, next: None }) {
         Ok(Reading::Complete(list)) => list,
         other => panic!("{other:?}"),
     }
