@@ -89,7 +89,7 @@ fn same(before: Option<&Vec<String>>, wanted: &[Slug]) -> bool {
 /// Locks the tenants that are there, in one order for all, and gives the categories that they have.
 async fn lock(connection: &mut PgConnection, wanted: &[NewTenant]) -> Result<HashMap<String, Vec<String>>, Error> {
     let ids: Vec<&str> = wanted.iter().map(|it| it.tenant.id.as_str()).collect();
-    sqlx::query("select 1 from tenant where id = any ($1) order by id for update")
+    sqlx::query("select 1 from tenant where tenant.id = any ($1) order by id for update")
         .bind(&ids)
         .execute(&mut *connection)
         .await?;
@@ -97,7 +97,7 @@ async fn lock(connection: &mut PgConnection, wanted: &[NewTenant]) -> Result<Has
     let rows: Vec<(String, Vec<String>)> = sqlx::query_as(
         "select id, array(select slug from tenant_category where tenant_id = tenant.id order by position)
            from tenant
-          where id = any ($1)",
+          where tenant.id = any ($1)",
     )
     .bind(&ids)
     .fetch_all(connection)
@@ -189,7 +189,7 @@ async fn upsert(
 
 async fn replace_categories(connection: &mut PgConnection, now: Now, wanted: &[&NewTenant]) -> Result<(), Error> {
     let ids: Vec<&str> = wanted.iter().map(|it| it.tenant.id.as_str()).collect();
-    sqlx::query("update tenant set categories_updated_at = coalesce($2, now()) where id = any ($1)")
+    sqlx::query("update tenant set categories_updated_at = coalesce($2, now()) where tenant.id = any ($1)")
         .bind(&ids)
         .bind(now)
         .execute(&mut *connection)

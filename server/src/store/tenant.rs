@@ -105,11 +105,12 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn organizations(&self, tenants: &[&TenantId]) -> Result<HashMap<TenantId, OrganizationId>, Error> {
-        let rows =
-            sqlx::query("select id, organization_id from tenant where id = any ($1) and organization_id is not null")
-                .bind(tenants.iter().map(|tenant| tenant.as_str()).collect::<Vec<_>>())
-                .fetch_all(&self.pool)
-                .await?;
+        let rows = sqlx::query(
+            "select id, organization_id from tenant where tenant.id = any ($1) and organization_id is not null",
+        )
+        .bind(tenants.iter().map(|tenant| tenant.as_str()).collect::<Vec<_>>())
+        .fetch_all(&self.pool)
+        .await?;
         let pair = |row: &PgRow| {
             Ok::<_, sqlx::Error>((id(row, "id", TenantId::parse)?, id(row, "organization_id", OrganizationId::parse)?))
         };
