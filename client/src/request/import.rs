@@ -8,16 +8,20 @@ use crate::{Client, ImportReport, names};
 
 /// A tenant to create or change. What is not set leaves what is there alone.
 #[derive(Debug, Clone)]
-pub struct TenantImport(v1::TenantImport);
+pub struct TenantImport {
+    message: v1::TenantImport,
+}
 
 /// A platform category to create or change. What is not set leaves what is there alone.
 #[derive(Debug, Clone)]
-pub struct PlatformCategoryImport(v1::PlatformCategory);
+pub struct PlatformCategoryImport {
+    message: v1::PlatformCategory,
+}
 
 impl Client {
     /// Creates or changes up to 5000 tenants, with their categories: each good one is taken, and the report says what is wrong with the others.
     pub fn import_tenants(&self, tenants: impl IntoIterator<Item = TenantImport>) -> ImportTenants {
-        let tenants = tenants.into_iter().map(|tenant| tenant.0).collect();
+        let tenants = tenants.into_iter().map(|tenant| tenant.message).collect();
         ImportTenants { client: self.clone(), message: v1::ImportTenantsRequest { tenants, validate_only: false } }
     }
 
@@ -26,7 +30,7 @@ impl Client {
         &self,
         categories: impl IntoIterator<Item = PlatformCategoryImport>,
     ) -> ImportPlatformCategories {
-        let platform_categories = categories.into_iter().map(|category| category.0).collect();
+        let platform_categories = categories.into_iter().map(|category| category.message).collect();
         let message = v1::ImportPlatformCategoriesRequest { platform_categories, validate_only: false };
         ImportPlatformCategories { client: self.clone(), message }
     }
@@ -70,7 +74,7 @@ impl TenantImport {
     /// A tenant by its id or `tenants/{id}`.
     pub fn new(tenant: impl Into<String>) -> Self {
         let tenant = v1::Tenant { name: names::qualified("tenants", tenant), ..Default::default() };
-        Self(v1::TenantImport { tenant: Some(tenant), categories: None })
+        Self { message: v1::TenantImport { tenant: Some(tenant), categories: None } }
     }
 
     /// The store's name for people. Required.
@@ -114,7 +118,7 @@ impl TenantImport {
         I::Item: Into<String>,
     {
         let name = |slug: String| names::qualified("platformCategories", slug);
-        self.0.categories = Some(v1::TenantCategories {
+        self.message.categories = Some(v1::TenantCategories {
             primary: name(primary.into()),
             additional: additional.into_iter().map(|slug| name(slug.into())).collect(),
             update_time: None,
@@ -123,7 +127,7 @@ impl TenantImport {
     }
 
     fn set(mut self, write: impl FnOnce(&mut v1::Tenant)) -> Self {
-        write(self.0.tenant.get_or_insert_default());
+        write(self.message.tenant.get_or_insert_default());
         self
     }
 }
@@ -131,20 +135,21 @@ impl TenantImport {
 impl PlatformCategoryImport {
     /// A platform category by its slug or `platformCategories/{slug}`.
     pub fn new(slug: impl Into<String>) -> Self {
-        Self(v1::PlatformCategory { name: names::qualified("platformCategories", slug), ..Default::default() })
+        let name = names::qualified("platformCategories", slug);
+        Self { message: v1::PlatformCategory { name, ..Default::default() } }
     }
 
     /// The platform's name for people. Required.
     #[must_use]
     pub fn display_name(mut self, name: impl Into<String>) -> Self {
-        self.0.display_name = name.into();
+        self.message.display_name = name.into();
         self
     }
 
     /// The GBP category it maps to, `gcid:bakery` or `categories/gcid:bakery`.
     #[must_use]
     pub fn gbp_category(mut self, category: impl Into<String>) -> Self {
-        self.0.gbp_category = names::qualified("categories", category);
+        self.message.gbp_category = names::qualified("categories", category);
         self
     }
 
@@ -152,7 +157,7 @@ impl PlatformCategoryImport {
     #[must_use]
     pub fn regional_gbp_category(mut self, region_code: impl Into<String>, category: impl Into<String>) -> Self {
         let category = names::qualified("categories", category);
-        self.0.regional_gbp_categories.insert(region_code.into(), category);
+        self.message.regional_gbp_categories.insert(region_code.into(), category);
         self
     }
 }

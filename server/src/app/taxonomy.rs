@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{App, Page, PageRequest, unlimited};
 use crate::{
     domain::{
-        Backoff, Caller, CompleteTaxonomy, Failure, FailureReason, LanguageCode, Locale, Reading, RegionCode, Retry,
-        TaxonomyDiff, TaxonomyPage, TaxonomyPages, TaxonomyVersion,
+        Backoff, BrokenList, Caller, CompleteTaxonomy, Failure, FailureReason, LanguageCode, Locale, Reading,
+        RegionCode, Retry, TaxonomyDiff, TaxonomyPage, TaxonomyPages, TaxonomyVersion,
     },
     error::Error,
     gbp::TaxonomyReader,
@@ -88,13 +88,11 @@ impl App {
 
     async fn read_taxonomy(&self, locale: &Locale) -> Result<CompleteTaxonomy, Failure> {
         let (mut pages, mut token, mut number) = (TaxonomyPages::default(), None, 1);
+        let broken = |why| Failure::transient(FailureReason::UpstreamInvalid, format!("categories.list: {why}"));
         loop {
             let page = self.read_page(locale, token.as_deref()).await;
-            let page = page.map_err(|failure| told(number, &failure.message.clone(), failure))?;
-            let broken = |why: &dyn std::fmt::Display| {
-                told(number, &format!("categories.list: {why}"), Failure::transient(FailureReason::UpstreamInvalid, ""))
-            };
-            match pages.with(page).map_err(|why| broken(&why))? {
+            let read = page.and_then(|page| pages.with(page).map_err(|why: BrokenList| broken(why)));
+            match read.map_err(|failure| on_page(number, failure))? {
                 Reading::Complete(list) => return Ok(list),
                 Reading::More(more, next) => (pages, token, number) = (more, Some(next), number + 1),
             }
@@ -182,8 +180,9 @@ impl App {
 }
 
 /// A failure that says on which page it came.
-fn told(page: u32, what: &str, failure: Failure) -> Failure {
-    Failure { message: format!("page {page} of Google's list: {what}"), ..failure }
+fn on_page(page: u32, failure: Failure) -> Failure {
+    let message = format!("page {page} of Google's list: {}", failure.message);
+    Failure { message, ..failure }
 }
 
 /// Reads the key of a page of versions.
