@@ -11,6 +11,7 @@ mod attempt;
 mod bench;
 mod cancel;
 mod category_search;
+mod ending;
 mod error;
 mod finish;
 mod flag;

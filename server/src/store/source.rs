@@ -38,9 +38,8 @@ impl Store {
                     (select jsonb_build_object(
                                 'tenant', to_jsonb(tenant),
                                 'read_at', coalesce($1, now()),
-                                'last_success_at', (select max(ended_at) from run
-                                                     where tenant_id = wanted.tenant_id and strategy = wanted.strategy
-                                                       and state = 'succeeded' and not dry_run),
+                                'last_success_at', (select ended_at from last_success
+                                                     where tenant_id = wanted.tenant_id and strategy = wanted.strategy),
                                 'categories', (select coalesce(jsonb_agg(case when own.slug is null then to_jsonb(category)
                                                                               else to_jsonb(category) || jsonb_build_object('gcid', own.gcid)
                                                                          end order by chosen.position), '[]')
