@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::domain::{Failure, Flag, Locale, MAX_SHRINK_PERCENT, Retry, Slug, TenantId, Why};
+use crate::domain::{AccountId, Failure, Flag, Locale, MAX_SHRINK_PERCENT, Retry, Slug, TenantId, Why};
 
 /// The cause behind an error: logged once, never sent.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -27,6 +27,8 @@ pub enum Resource {
     PlatformCategory,
     /// `flags/{flag}`.
     Flag,
+    /// `accounts/{account}/credentials`.
+    Credentials,
 }
 
 /// Why a call failed. Each has one reason string and one gRPC code (`api::status`).
@@ -107,6 +109,19 @@ pub enum Error {
     /// Google gave no answer that can be used, and nothing was changed.
     #[error("{}; nothing was changed", .0.message)]
     Google(Failure),
+    /// There is nothing to encrypt credentials with.
+    #[error("this server has no key to encrypt credentials with: set CREDENTIALS_KEY_FILE")]
+    NoCredentialsKey,
+    /// An account's credentials cannot be read.
+    #[error("the credentials of accounts/{account} cannot be used: {problem}")]
+    CredentialsUnreadable {
+        /// Whose.
+        account: AccountId,
+        /// The key that they are said to be encrypted with.
+        key_id: String,
+        /// Why.
+        problem: String,
+    },
     /// No identity, or none that can be believed.
     #[error("{0}")]
     Unauthenticated(String),
@@ -158,10 +173,12 @@ impl Error {
             Self::NotFound(Resource::Run, _) => "RUN_NOT_FOUND",
             Self::NotFound(Resource::PlatformCategory, _) => "PLATFORM_CATEGORY_NOT_FOUND",
             Self::NotFound(Resource::Flag, _) => "FLAG_NOT_FOUND",
+            Self::NotFound(Resource::Credentials, _) => "CREDENTIALS_NOT_FOUND",
             Self::AlreadyExists(Resource::Tenant, _) => "TENANT_ALREADY_EXISTS",
             Self::AlreadyExists(Resource::Run, _) => "RUN_ALREADY_EXISTS",
             Self::AlreadyExists(Resource::PlatformCategory, _) => "PLATFORM_CATEGORY_ALREADY_EXISTS",
             Self::AlreadyExists(Resource::Flag, _) => "FLAG_ALREADY_EXISTS",
+            Self::AlreadyExists(Resource::Credentials, _) => "CREDENTIALS_ALREADY_EXIST",
             Self::LocationTaken(_) => "LOCATION_TAKEN",
             Self::NoLocation(_) => "NO_LOCATION",
             Self::RunInProgress { .. } => "RUN_IN_PROGRESS",
@@ -173,6 +190,8 @@ impl Error {
             Self::TaxonomyChanged(_) => "TAXONOMY_CHANGED",
             Self::Google(Failure { retry: Retry::Never, .. }) => "GOOGLE_REFUSED",
             Self::Google(_) => "GOOGLE_UNAVAILABLE",
+            Self::NoCredentialsKey => "CREDENTIALS_KEY_MISSING",
+            Self::CredentialsUnreadable { .. } => "CREDENTIALS_UNREADABLE",
             Self::Unauthenticated(_) => "UNAUTHENTICATED",
             Self::PermissionDenied(_) => "PERMISSION_DENIED",
             Self::Unimplemented(_) => "UNIMPLEMENTED",
@@ -212,6 +231,9 @@ impl Error {
                 locale_pairs(locale).into_iter().chain(counts).collect()
             }
             Self::Google(failure) => vec![("failure", failure.reason.to_string())],
+            Self::CredentialsUnreadable { account, key_id, .. } => {
+                vec![("account", account.resource_name()), ("key_id", key_id.clone())]
+            }
             _ => vec![],
         };
         pairs.into_iter().collect()

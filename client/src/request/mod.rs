@@ -82,6 +82,7 @@ macro_rules! list_request {
     };
 }
 
+mod credentials;
 mod flag;
 mod import;
 mod logs;
@@ -93,6 +94,9 @@ mod tenant;
 mod tenant_categories;
 mod watch;
 
+pub use credentials::{
+    DeleteCredentials, GetCredentials, ListCredentials, ReencryptCredentials, SetCredentials, VerifyCredentials,
+};
 pub use flag::{EvaluateFlag, GetFlag, ListFlagChanges, ListFlags, UpdateFlag};
 pub use import::{ImportPlatformCategories, ImportTenants, PlatformCategoryImport, TenantImport};
 pub use logs::ListSyncLogs;

@@ -2,6 +2,7 @@
 
 mod categories;
 mod convert;
+mod credentials;
 mod deadline;
 mod flags;
 mod gate;
@@ -23,6 +24,7 @@ use std::{sync::Arc, time::Duration};
 use category_mirror_proto::v1::{
     category_mirror_service_server::{self, CategoryMirrorServiceServer},
     category_service_server::{self, CategoryServiceServer},
+    credential_service_server::{self, CredentialServiceServer},
     flag_service_server::{self, FlagServiceServer},
     tenant_service_server::{self, TenantServiceServer},
 };
@@ -36,7 +38,8 @@ use tower::{
 };
 
 use self::{
-    categories::Categories, flags::Flags, gate::GateLayer, mirror::Mirror, open_streams::OpenStreams, tenants::Tenants,
+    categories::Categories, credentials::Credentials, flags::Flags, gate::GateLayer, mirror::Mirror,
+    open_streams::OpenStreams, tenants::Tenants,
 };
 use crate::{app::App, auth::Verifier};
 
@@ -48,10 +51,11 @@ const MAX_IMPORT: usize = 4 * 1024 * 1024;
 /// The layers that every call passes before it meets a service.
 pub type Door = Stack<GateLayer, Stack<MapRequestLayer<fn(Request<Body>) -> Request<Body>>, Identity>>;
 /// What the health service knows. The empty name stands for the server as a whole.
-const HEALTH_SERVICES: [&str; 5] = [
+const HEALTH_SERVICES: [&str; 6] = [
     "",
     category_mirror_service_server::SERVICE_NAME,
     category_service_server::SERVICE_NAME,
+    credential_service_server::SERVICE_NAME,
     flag_service_server::SERVICE_NAME,
     tenant_service_server::SERVICE_NAME,
 ];
@@ -81,10 +85,12 @@ pub fn router(
         CategoryMirrorServiceServer::new(Mirror::new(app.clone(), heartbeat, OpenStreams::new(limits), drain.clone()));
     let tenants = TenantServiceServer::new(Tenants::new(app.clone()));
     let categories = CategoryServiceServer::new(Categories::new(app.clone()));
+    let credentials = CredentialServiceServer::new(Credentials::new(app.clone()));
     let flags = FlagServiceServer::new(Flags::new(app));
     let routes = Routes::new(mirror.max_decoding_message_size(MAX_REQUEST))
         .add_service(tenants.max_decoding_message_size(MAX_IMPORT))
         .add_service(categories.max_decoding_message_size(MAX_IMPORT))
+        .add_service(credentials.max_decoding_message_size(MAX_REQUEST))
         .add_service(flags.max_decoding_message_size(MAX_REQUEST))
         .add_service(health)
         .add_service(reflection().build_v1().expect(sound))

@@ -60,7 +60,9 @@ fn code(error: &Error) -> Code {
         | Error::CategoryInUse { .. }
         | Error::FeatureDisabled { .. }
         | Error::TaxonomyShrank { .. }
-        | Error::Google(Failure { retry: Retry::Never, .. }) => Code::FailedPrecondition,
+        | Error::Google(Failure { retry: Retry::Never, .. })
+        | Error::NoCredentialsKey
+        | Error::CredentialsUnreadable { .. } => Code::FailedPrecondition,
         Error::FlagChanged { .. } | Error::TaxonomyChanged(_) => Code::Aborted,
         Error::Unauthenticated(_) => Code::Unauthenticated,
         Error::PermissionDenied(_) => Code::PermissionDenied,

@@ -2,7 +2,9 @@
 //!
 //! Each takes the caller, and gives away nothing that the caller may not see: what is out of scope does not exist.
 
+mod accounts;
 mod categories;
+mod credentials;
 mod flag_rules;
 mod flags;
 mod import;
@@ -12,7 +14,9 @@ mod taxonomy;
 mod tenants;
 mod trigger;
 
+pub use accounts::{Accounts, Learnt};
 pub use categories::ShownCategory;
+pub use credentials::{Reencrypted, ShownCredentials, Verified};
 pub use flag_rules::{Evaluation, FlagRequest, RolloutEdit, ShownFlag};
 pub use flags::{FlagSnapshot, Flags};
 pub use import::{ImportReport, Item};
@@ -36,6 +40,7 @@ pub struct App {
     acceptor: Acceptor,
     wake: Wake,
     flags: Flags,
+    accounts: Accounts,
     max_attempts: i32,
     taxonomy: TaxonomySource,
 }
@@ -48,10 +53,11 @@ impl App {
         acceptor: Acceptor,
         wake: Wake,
         flags: Flags,
+        accounts: Accounts,
         max_attempts: i32,
         taxonomy: TaxonomySource,
     ) -> Self {
-        Self { store, acceptor, wake, flags, max_attempts, taxonomy }
+        Self { store, acceptor, wake, flags, accounts, max_attempts, taxonomy }
     }
 
     /// The wake-ups, for those that stream.

@@ -3,6 +3,7 @@
 mod args;
 mod categories;
 mod connect;
+mod credentials;
 mod exit;
 mod flags;
 mod import;
@@ -44,5 +45,6 @@ async fn execute(args: Args) -> Result<(), Exit> {
         Command::Categories(command) => categories::categories(&client, &mut output, command).await,
         Command::Taxonomy(command) => taxonomy::taxonomy(&client, &mut output, command).await,
         Command::Flags(command) => flags::flags(&client, &mut output, command).await,
+        Command::Credentials(command) => credentials::credentials(&client, &mut output, command).await,
     }
 }
