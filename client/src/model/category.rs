@@ -41,6 +41,8 @@ pub struct PlatformCategory {
     pub display_name: String,
     /// The GBP category it maps to, such as `categories/gcid:bakery`. `None`: unmapped, so it is reported and never sent.
     pub gbp_category: Option<String>,
+    /// Whether it came from Google, and follows Google's name until somebody names it.
+    pub imported: bool,
     /// When it was created.
     pub create_time: Option<DateTime<Utc>>,
     /// When it was last changed.
@@ -81,6 +83,7 @@ impl PlatformCategory {
             name: wire.name,
             display_name: wire.display_name,
             gbp_category: wire::text(wire.gbp_category),
+            imported: wire.imported,
             create_time: wire::time(wire.create_time),
             update_time: wire::time(wire.update_time),
         }

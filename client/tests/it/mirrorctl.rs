@@ -20,7 +20,7 @@ fn text(bytes: &[u8]) -> &str {
 
 fn planned(state: State) -> v1::Run {
     let category = v1::GbpCategory { name: "categories/gcid:bakery".into(), display_name: "Bakery\u{1b}[2J".into() };
-    let placed = v1::PlacedCategory { category: Some(category), role: v1::placed_category::Role::Additional.into() };
+    let placed = v1::PlacedCategory { category: Some(category), role: v1::placed_category::Role::Additional.into(), ..Default::default() };
     let operation = v1::change::Operation::Create.into();
     let plan =
         v1::Plan { changes: vec![v1::Change { operation, before: None, after: Some(placed) }], ..Default::default() };

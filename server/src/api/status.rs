@@ -49,12 +49,12 @@ fn code(error: &Error) -> Code {
         Error::LocationTaken(_)
         | Error::NoLocation(_)
         | Error::RunInProgress { .. }
+        | Error::NotRevertible { .. }
         | Error::CategoryInUse { .. }
         | Error::FeatureDisabled { .. } => Code::FailedPrecondition,
         Error::FlagChanged { .. } => Code::Aborted,
         Error::Unauthenticated(_) => Code::Unauthenticated,
         Error::PermissionDenied(_) => Code::PermissionDenied,
-        Error::Unimplemented(_) => Code::Unimplemented,
         Error::RateLimited { .. } => Code::ResourceExhausted,
         Error::DeadlineExceeded(_) => Code::DeadlineExceeded,
         Error::DatabaseUnavailable(_) | Error::Draining => Code::Unavailable,

@@ -15,7 +15,7 @@ pub use flags::{FlagSnapshot, Flags};
 pub use page::{Page, PageRequest};
 pub use runs::RunName;
 pub use tenants::check_set;
-pub use trigger::{MirrorRequest, Mirrored};
+pub use trigger::{MirrorRequest, Mirrored, Overrides, RevertRequest};
 
 use crate::{
     domain::{Caller, TenantId, TenantScope},

@@ -3,7 +3,13 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::{Client, Location, answer::Answer, client::Call, google_error::GoogleError, location::WireLocation};
+use super::{
+    Client, Location,
+    answer::Answer,
+    client::Call,
+    google_error::GoogleError,
+    location::{WireGoogleUpdated, WireLocation},
+};
 use crate::domain::{CategorySet, Failure, GbpCategory, LocationId, Objection, Retry};
 
 /// Reads locations.
@@ -51,15 +57,34 @@ impl Reader {
             name: "locations.get",
             method: Method::GET,
             location: id,
+            verb: "",
             // Categories whole: a path into them is an error.
             query: &[("readMask", "name,title,categories,metadata")],
             body: None,
         };
-        let answer = self.0.call(&call).await.map_err(WriteFailure::into_failure)?;
-        if !answer.status.is_success() {
-            return Err(call.refused(&answer).into_failure());
-        }
-        location(&call, &answer)
+        location(&call, &self.answer(&call).await?)
+    }
+
+    /// Reads a location as the public sees it, with what Google has changed.
+    ///
+    /// # Errors
+    /// Those of [`Reader::location`].
+    pub async fn public_location(&self, id: &LocationId) -> Result<Location, Failure> {
+        let call = Call {
+            name: "locations.getGoogleUpdated",
+            method: Method::GET,
+            location: id,
+            verb: ":getGoogleUpdated",
+            query: &[("readMask", "name,title,categories,metadata")],
+            body: None,
+        };
+        let label = call.label();
+        self.answer(&call).await?.json::<WireGoogleUpdated>(&label)?.checked(&label, id)
+    }
+
+    async fn answer(&self, call: &Call<'_>) -> Result<Answer, Failure> {
+        let answer = self.0.call(call).await.map_err(WriteFailure::into_failure)?;
+        if answer.status.is_success() { Ok(answer) } else { Err(call.refused(&answer).into_failure()) }
     }
 }
 
@@ -113,7 +138,7 @@ fn patch<'a>(location: &'a LocationId, categories: &CategorySet, query: &'a [(&'
         "primaryCategory": named(categories.primary()),
         "additionalCategories": additional,
     }});
-    Call { name: "locations.patch", method: Method::PATCH, location, query, body: Some(body) }
+    Call { name: "locations.patch", method: Method::PATCH, location, verb: "", query, body: Some(body) }
 }
 
 fn location(call: &Call<'_>, answer: &Answer) -> Result<Location, Failure> {

@@ -142,6 +142,8 @@ pub(super) struct Call<'a> {
     pub(super) method: Method,
     /// The location.
     pub(super) location: &'a LocationId,
+    /// What stands behind the location in the path, such as `:getGoogleUpdated`.
+    pub(super) verb: &'static str,
     /// The parameters.
     pub(super) query: &'a [(&'a str, &'a str)],
     /// The body, sent as JSON.
@@ -156,7 +158,7 @@ impl Call<'_> {
 
     /// Where it goes.
     fn url(&self, endpoint: &Endpoint) -> reqwest::Url {
-        endpoint.join(&["v1", "locations", self.location.as_str()])
+        endpoint.join(&["v1", "locations", &format!("{}{}", self.location, self.verb)])
     }
 
     /// The failure that an answer means which is no success.

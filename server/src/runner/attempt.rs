@@ -8,10 +8,13 @@ use std::{
 
 use futures::FutureExt;
 
-use super::{Tools, cause, circuit::Probe, claims::Claim, places::Place, platform_to_gbp, ready::Waiting, record};
+use super::{
+    Tools, cause, circuit::Probe, claims::Claim, gbp_to_platform, places::Place, platform_to_gbp, ready::Waiting, record,
+};
 use crate::{
     domain::{Failure, FailureReason, Flag, Retry, Run, RunError, RunResult, Skip, SkipReason, Strategy, Tenant},
     error::Error,
+    gbp,
     store::{Claimed, Finish, Intent, Now, Progress, Source},
     wake::Hint,
 };
@@ -24,6 +27,8 @@ const RECORD_RETRY: Duration = Duration::from_millis(500);
 pub(super) enum Stop {
     /// It failed, by the tenant, by Google, or by what the two say of each other.
     Failed(Failure),
+    /// The run is not to be carried out.
+    Skipped(Skip),
     /// Somebody cancelled the run, and the attempt had not begun to write.
     Cancelled,
     /// The run is in other hands: nothing more may be written, also not about it.
@@ -54,6 +59,8 @@ pub(super) struct Attempt {
     pub(super) progress: Progress,
     /// What an earlier attempt began and may have written.
     pub(super) unsettled: Option<Intent>,
+    /// Whether Google was asked, so that a success says something of it.
+    pub(super) asked_google: bool,
     /// The platform's side, where it was read with that of others; within: the tenant is gone.
     source: Option<Option<Source>>,
 }
@@ -68,18 +75,19 @@ impl Attempt {
             // It stays recorded until the location was read and says what became of it.
             intent: intent.clone(),
         };
-        Self { tools, run, claim, now, progress, unsettled: intent, source }
+        Self { tools, run, claim, now, progress, unsettled: intent, asked_google: false, source }
     }
 
     /// Carries the attempt out, in a place that others can have while the end waits for its commit, and records how it ended.
-    pub(super) async fn carry_out(mut self, place: (Place, Option<Probe>)) {
+    pub(super) async fn carry_out(mut self, google: gbp::Client, place: (Place, Option<Probe>)) {
         let lost = self.claim.lost.clone();
         let began = Instant::now();
-        let outcome = lost.run_until_cancelled(caught(self.run_strategy())).await.unwrap_or(Err(Stop::Lost));
+        let outcome = lost.run_until_cancelled(caught(self.run_strategy(&google))).await.unwrap_or(Err(Stop::Lost));
         self.tell_circuit(&outcome, began);
         drop(place);
         let recorded = match outcome {
             Ok(result) => self.finish(result).await,
+            Err(Stop::Skipped(skip)) => self.finish(RunResult::Skipped(skip)).await,
             Err(Stop::Cancelled) => self.finish(RunResult::Cancelled).await,
             Err(Stop::Failed(failure)) => self.fail(failure).await,
             Err(Stop::Interrupted(error @ Error::DatabaseUnavailable(_))) => self.hand_back(&error).await,
@@ -91,7 +99,7 @@ impl Attempt {
         }
     }
 
-    async fn run_strategy(&mut self) -> Result<RunResult, Stop> {
+    async fn run_strategy(&mut self, google: &gbp::Client) -> Result<RunResult, Stop> {
         let source = match self.source.take() {
             Some(source) => source,
             None => self.tools.store.sources(self.now, &[&self.run]).await?.remove(&self.run.id),
@@ -109,12 +117,8 @@ impl Attempt {
             }
         }
         match self.run.kind.strategy {
-            Strategy::PlatformToGbp => platform_to_gbp::carry_out(self, source).await,
-            // Never a push: this strategy writes to the platform, and does not do so yet.
-            Strategy::GbpToPlatform => {
-                let message = "strategy gbp_to_platform is not available yet";
-                Err(Failure::permanent(FailureReason::Internal, message).into())
-            }
+            Strategy::PlatformToGbp => platform_to_gbp::carry_out(self, source, google).await,
+            Strategy::GbpToPlatform => gbp_to_platform::carry_out(self, source, &google.reader()).await,
         }
     }
 
@@ -130,7 +134,9 @@ impl Attempt {
         let since_success = source.last_success_at.map(|at| source.read_at - at);
         let is_cooling =
             since_success.is_some_and(|since| since.to_std().unwrap_or_default() < self.tools.settings.cooldown);
-        Ok((is_cooling && !self.run.kind.dry_run).then(|| cooling(self.tools.settings.cooldown)))
+        // Whoever takes a run back has seen what it did, and shall not have to wait.
+        let obeys = !self.run.kind.dry_run && self.run.orders.reverts.is_none();
+        Ok((is_cooling && obeys).then(|| cooling(self.tools.settings.cooldown)))
     }
 
     /// Whether runs of this tenant are not to be carried out now. Asked again before a write: a run may have waited since its attempt began.
@@ -149,7 +155,7 @@ impl Attempt {
     fn tell_circuit(&self, outcome: &Result<RunResult, Stop>, began: Instant) {
         let circuit = &self.tools.circuit;
         match outcome {
-            Ok(RunResult::Succeeded) => circuit.succeeded(Instant::now()),
+            Ok(RunResult::Succeeded) if self.asked_google => circuit.succeeded(Instant::now()),
             Err(Stop::Failed(failure)) if is_google_down(failure) => {
                 let wait = if let Retry::After(wait) = failure.retry { Some(wait) } else { None };
                 circuit.failed(began, Instant::now(), self.run.tenant.as_str(), wait);

@@ -5,8 +5,10 @@
 mod attempt;
 mod circuit;
 mod claims;
+mod gbp_to_platform;
 mod heartbeat;
 mod housekeeping;
+mod orders;
 mod places;
 mod platform_to_gbp;
 mod ready;
@@ -32,7 +34,7 @@ use self::{
 };
 use crate::{
     app::Flags,
-    domain::Backoff,
+    domain::{Backoff, GuardLimits},
     error::Error,
     gbp,
     store::{Finisher, Now, Room, Store},
@@ -65,14 +67,15 @@ pub struct Settings {
     pub grace: Duration,
     /// How many additional categories Google takes.
     pub max_additional: usize,
+    /// What a run may do to its target unless a person says more.
+    pub guards: GuardLimits,
 }
 
-/// What an attempt works with.
+/// What an attempt works with. Google is not among it: each strategy is given as much of that as it may have.
 #[derive(Debug, Clone)]
 struct Tools {
     store: Store,
     finisher: Finisher,
-    gbp: gbp::Client,
     circuit: Circuit,
     wake: Wake,
     flags: Flags,
@@ -91,6 +94,7 @@ struct Next {
 /// A runner of one process.
 pub struct Runner {
     tools: Arc<Tools>,
+    gbp: gbp::Client,
     claims: Claims,
     places: Places,
     ready: Ready,
@@ -109,7 +113,8 @@ impl Runner {
         let finisher_stop = CancellationToken::new();
         let finisher = Finisher::start(&store, &finisher_stop);
         Self {
-            tools: Arc::new(Tools { store, finisher, gbp, circuit: Circuit::new(), wake, flags, settings }),
+            tools: Arc::new(Tools { store, finisher, circuit: Circuit::new(), wake, flags, settings }),
+            gbp,
             claims: Claims::default(),
             places: Places::new(settings.concurrency),
             ready: Ready::default(),
@@ -248,7 +253,7 @@ impl Runner {
             && let Some(waiting) = self.ready.pop()
         {
             let attempt = Attempt::new(self.tools.clone(), waiting, now);
-            self.attempts.spawn(attempt.carry_out((place, None)));
+            self.attempts.spawn(attempt.carry_out(self.gbp.clone(), (place, None)));
         }
     }
 
@@ -259,7 +264,7 @@ impl Runner {
             && let Some(waiting) = self.ready.pop()
         {
             let attempt = Attempt::new(self.tools.clone(), waiting, None);
-            self.attempts.spawn(attempt.carry_out((place, Some(probe))));
+            self.attempts.spawn(attempt.carry_out(self.gbp.clone(), (place, Some(probe))));
         }
         Ok(Next { place: None, time: self.promote().await? })
     }

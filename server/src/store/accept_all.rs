@@ -42,9 +42,10 @@ impl Store {
         Ok(sqlx::query_as::<_, Found>(
             "with wanted as materialized (
                  select * from unnest($2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::integer[], $7::text[], $8::text[],
-                                      $9::uuid[], $10::uuid[])
+                                      $9::uuid[], $10::uuid[], $11::jsonb[])
                      with ordinality
-                     as wanted (id, tenant_id, strategy, dry_run, max_attempts, caller, request_id, key, fingerprint, position)
+                     as wanted (id, tenant_id, strategy, dry_run, max_attempts, caller, request_id, key, fingerprint, orders,
+                                position)
              ), place as materialized (
                  -- Held until the commit, so that no tenant is deleted between the look and its run; in one order for all.
                  select id, organization_id, gbp_location is not null as has_location
@@ -57,13 +58,15 @@ impl Store {
                  select key, fingerprint, run_id, joined from mirror_request
                   where key = any ($9) and created_at >= coalesce($1, now()) - interval '24 hours'
              ), live as materialized (
-                 select id, tenant_id, strategy, dry_run from run where tenant_id = any ($3) and state in ('queued', 'running')
+                 select id, tenant_id, strategy, dry_run, orders from run where tenant_id = any ($3) and state in ('queued', 'running')
              ), acceptable as (
                  select wanted.*, place.organization_id, live.id as live_id
                    from wanted
                    join place on place.id = wanted.tenant_id and place.has_location
                    left join live on live.tenant_id = wanted.tenant_id
-                  where live.id is null or (live.strategy = wanted.strategy and live.dry_run = wanted.dry_run)
+                  where live.id is null
+                     or (live.strategy = wanted.strategy and live.dry_run = wanted.dry_run
+                         and live.orders is not distinct from wanted.orders)
              ), claimed_request as (
                  insert into mirror_request as old (key, fingerprint, run_id, joined, created_at)
                  select key, fingerprint, coalesce(live_id, id), live_id is not null, coalesce($1, now())
@@ -88,12 +91,12 @@ impl Store {
                    from (select distinct organization_id as lane from acceptable where organization_id is not null) lanes
              ), created as (
                  insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, lane, turn,
-                                  caller, request_id, created_at)
+                                  caller, request_id, created_at, orders)
                  select id, tenant_id, organization_id, strategy, dry_run, 'queued', max_attempts, organization_id,
                         greatest((select turn from first_in_line), last_of_lane.turn, 0)
                         + case when organization_id is null then 1
                                else row_number() over (partition by organization_id order by position) end,
-                        caller, request_id, coalesce($1, now())
+                        caller, request_id, coalesce($1, now()), orders
                    from acceptable
                    left join claimed_request using (key)
                    left join last_of_lane on last_of_lane.lane = organization_id
@@ -121,6 +124,7 @@ impl Store {
         .bind(column(wanted, |new| new.request_id.as_deref()))
         .bind(column(wanted, |new| new.request().map(|request| request.key)))
         .bind(column(wanted, |new| new.request().map(|request| request.fingerprint)))
+        .bind(column(wanted, NewRun::orders))
         .fetch_all(&self.hot)
         .await?)
     }
@@ -144,7 +148,7 @@ fn answer(new: &NewRun, found: &Found, run: impl Fn(RunId) -> Option<Run>) -> Op
         return Some(Ok(Accepted { run, joined: false, created: true }));
     }
     let live = run(found.live?)?;
-    if live.kind == new.kind {
+    if new.is_met_by(&live) {
         Some(Ok(Accepted { run: live, joined: true, created: false }))
     } else {
         Some(Err(in_progress(&live)))
@@ -159,6 +163,7 @@ impl NewRun {
             tenant: self.tenant.clone(),
             organization,
             kind: self.kind,
+            orders: self.orders.clone(),
             state: RunState::Queued,
             revision: 1,
             attempt: 0,

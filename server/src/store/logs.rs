@@ -28,7 +28,7 @@ impl LogFilter {
 /// A run without the parts that make it large.
 macro_rules! light_run {
     () => {
-        "select id, tenant_id, organization_id, strategy, dry_run, state, revision, attempt, handed_back, max_attempts, due_at,
+        "select id, tenant_id, organization_id, strategy, dry_run, orders, state, revision, attempt, handed_back, max_attempts, due_at,
                 cancel_requested, null::jsonb as plan, '[]'::jsonb as written, created, updated, deleted, skipped, reason, error,
                 caller, request_id, created_at, started_at, ended_at
            from run "

@@ -9,7 +9,7 @@ use sqlx::types::Json;
 use super::{Now, Store};
 use crate::{
     domain::{
-        AccountId, Gcid, LocationId, OrganizationId, PlatformCategory, Run, RunId, Slug, Strategy, Tenant, TenantId,
+        AccountId, Complete, Gcid, LocationId, OrganizationId, PlatformCategory, Run, RunId, Slug, Strategy, Tenant, TenantId,
     },
     error::Error,
 };
@@ -20,7 +20,7 @@ pub struct Source {
     /// The tenant.
     pub tenant: Tenant,
     /// Its categories, the primary one first. Empty: it has none.
-    pub categories: Vec<PlatformCategory>,
+    pub categories: Complete<Vec<PlatformCategory>>,
     /// When a real run of the same tenant and strategy last succeeded.
     pub last_success_at: Option<DateTime<Utc>>,
     /// The time of the read, by the statement's clock.
@@ -86,6 +86,7 @@ struct CategoryJson {
     slug: Slug,
     display_name: String,
     gcid: Option<Gcid>,
+    imported_locale: Option<String>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -108,9 +109,12 @@ impl From<SourceJson> for Source {
             slug: category.slug,
             display_name: category.display_name,
             gcid: category.gcid,
+            imported: category.imported_locale,
             created_at: category.created_at,
             updated_at: category.updated_at,
         };
-        Self { tenant, categories: categories.into_iter().map(category).collect(), last_success_at, read_at }
+        // One statement gave them all, or an error.
+        let categories = Complete::read(categories.into_iter().map(category).collect());
+        Self { tenant, categories, last_success_at, read_at }
     }
 }

@@ -45,6 +45,7 @@ pub(super) fn platform_category(category: PlatformCategory) -> proto::PlatformCa
         name: category.slug.resource_name(),
         display_name: category.display_name,
         gbp_category: category.gcid.map(|gcid| gcid.resource_name()).unwrap_or_default(),
+        imported: category.imported.is_some(),
         create_time: Some(time(category.created_at)),
         update_time: Some(time(category.updated_at)),
     }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     commands::CommandError,
-    domain::{RunId, RunKind, Strategy as DomainStrategy, TenantId},
+    domain::{Orders, RunId, RunKind, Strategy as DomainStrategy, TenantId},
     gbp::{self, InProcess},
     store::{Acceptor, NewRun, Store},
 };
@@ -80,6 +80,7 @@ async fn store(ground: &Ground, callers: usize, window: Duration) -> Measured {
                 id: RunId::now_v7(),
                 tenant: TenantId::parse(&format!("bench-{}", number % TENANTS)).expect("an id"),
                 kind: RunKind { strategy: DomainStrategy::PlatformToGbp, dry_run: false },
+                orders: Orders::default(),
                 caller: "bench".to_owned(),
                 // As the published client sends: every request has an id.
                 request_id: Some(RunId::now_v7().to_string()),
@@ -107,8 +108,8 @@ async fn echo(service: &Service, callers: usize, window: Duration) -> Result<Mea
         let mut request = Request::new(proto::MirrorCategoriesRequest {
             strategy: proto::Strategy::PlatformToGbp.into(),
             target: Some(Target::Tenant(format!("tenants/bench-{}", number % TENANTS))),
-            dry_run: false,
             request_id: RunId::now_v7().to_string(),
+            ..Default::default()
         });
         request.metadata_mut().insert("authorization", token.clone());
         async move {

@@ -12,7 +12,7 @@ use crate::{
     api::Limits,
     commands::{CommandError, scratch::Scratch},
     config::BenchArgs,
-    domain::{Backoff, MAX_ADDITIONAL, ProcessFlags},
+    domain::{Backoff, GuardLimits, MAX_ADDITIONAL, ProcessFlags},
     gbp,
     runner::Settings,
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
@@ -109,6 +109,7 @@ pub(super) fn settings(concurrency: usize) -> Settings {
         backoff: Backoff::default(),
         grace: Duration::from_secs(5),
         max_additional: MAX_ADDITIONAL,
+        guards: GuardLimits::OPEN,
     }
 }
 
