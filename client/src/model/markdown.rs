@@ -46,7 +46,8 @@ impl Plan {
                 Operation::Delete => "**loses**",
                 Operation::Unknown(_) => "?",
             };
-            let [before, after] = [&change.before, &change.after].map(|side| side.as_ref().map(shown).unwrap_or_default());
+            let [before, after] =
+                [&change.before, &change.after].map(|side| side.as_ref().map(shown).unwrap_or_default());
             writeln!(text, "| {operation} | {before} | {after} |")?;
         }
         if !self.guard_verdicts.is_empty() {
@@ -84,7 +85,9 @@ fn shown(placed: &PlacedCategory) -> String {
             let imported = if placed.imported { ", imported" } else { "" };
             format!("{} ({}){imported}", Cell(names::short(name)), Cell(name_for_people))
         }
-        (None, Some(GbpCategory { name, display_name })) if display_name.is_empty() => Cell(names::short(name)).to_string(),
+        (None, Some(GbpCategory { name, display_name })) if display_name.is_empty() => {
+            Cell(names::short(name)).to_string()
+        }
         (None, Some(GbpCategory { name, display_name })) => {
             format!("{} ({})", Cell(names::short(name)), Cell(display_name))
         }

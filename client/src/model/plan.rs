@@ -120,7 +120,8 @@ impl Plan {
         };
         let objection =
             |o: v1::Objection| Objection { reason: o.reason, message: o.message, field: wire::text(o.field) };
-        let placed = |categories: Vec<v1::PlacedCategory>| categories.into_iter().map(PlacedCategory::from_wire).collect();
+        let placed =
+            |categories: Vec<v1::PlacedCategory>| categories.into_iter().map(PlacedCategory::from_wire).collect();
         Self {
             source_categories: placed(wire.source_categories),
             observed_platform_categories: placed(wire.observed_platform_categories),
@@ -149,7 +150,9 @@ impl fmt::Display for Plan {
         // What passes is no news.
         let guards = self.guard_verdicts.iter().filter(|verdict| verdict.outcome != GuardOutcome::Passed);
         let guards = guards.map(|line| line as &dyn fmt::Display);
-        for (index, line) in changes.chain(in_sync).chain(guards).chain(unmapped).chain(objections).chain(merged).enumerate() {
+        for (index, line) in
+            changes.chain(in_sync).chain(guards).chain(unmapped).chain(objections).chain(merged).enumerate()
+        {
             let lead = if index == 0 { "" } else { "\n" };
             write!(f, "{lead}{line}")?;
         }

@@ -181,7 +181,9 @@ impl<C: Category> Plan<C> {
             side.sort();
             side
         };
-        let mapped = |source: &[Counterpart]| source.iter().map(Counterpart::identity).eq(kept.source.iter().map(Counterpart::identity));
+        let mapped = |source: &[Counterpart]| {
+            source.iter().map(Counterpart::identity).eq(kept.source.iter().map(Counterpart::identity))
+        };
         let limits = |guards: &[GuardVerdict]| guards.iter().map(|g| (g.rule, g.limit)).collect::<Vec<_>>();
         let source = side(&self.source, self.from) != side(&kept.source, kept.from);
         let target = self.observed.as_ref().map(canonical_set) != kept.observed.as_ref().map(canonical_set);

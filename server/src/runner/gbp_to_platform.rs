@@ -58,7 +58,8 @@ async fn plan(
         View::Public => reader.public_location(&location).await?,
     }
     .categories;
-    let gcids: Vec<_> = at_google.get().iter().flat_map(|set| set.iter()).map(|category| category.gcid.clone()).collect();
+    let gcids: Vec<_> =
+        at_google.get().iter().flat_map(|set| set.iter()).map(|category| category.gcid.clone()).collect();
     let platform = attempt.tools.store.platform_side(&source.tenant.id, &gcids).await?;
     let mapped = map_to_platform(&at_google, &platform, &source.tenant.locale());
     let mapped = mapped.map_err(|error| match kept {

@@ -52,8 +52,8 @@ impl Attempt {
 
     pub(super) fn not_revertible(&self, why: &NotRevertible) -> Failure {
         let run = self.run.orders.reverts.map(|id| self.name_of(id)).unwrap_or_default();
-        let failure =
-            Failure::permanent(FailureReason::NotRevertible, format!("{run} cannot be taken back: {why}")).with("run", run);
+        let failure = Failure::permanent(FailureReason::NotRevertible, format!("{run} cannot be taken back: {why}"))
+            .with("run", run);
         match why {
             NotRevertible::Changed { left, now } => failure.with("expected", left).with("actual", now),
             _ => failure,

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     domain::{
-        CategorySet, Change, Complete, Failure, FailureReason, GbpCategory, LocationId, Plan, RunResult, Tenant, diff, enforce,
-        map_to_gbp,
+        CategorySet, Change, Complete, Failure, FailureReason, GbpCategory, LocationId, Plan, RunResult, Tenant, diff,
+        enforce, map_to_gbp,
     },
     gbp::{Client, Location, Reader, Validator, WriteFailure, Writer},
     store::{BeginWrite, Intent, Source},

@@ -9,7 +9,8 @@ use sqlx::types::Json;
 use super::{Now, Store};
 use crate::{
     domain::{
-        AccountId, Complete, Gcid, LocationId, OrganizationId, PlatformCategory, Run, RunId, Slug, Strategy, Tenant, TenantId,
+        AccountId, Complete, Gcid, LocationId, OrganizationId, PlatformCategory, Run, RunId, Slug, Strategy, Tenant,
+        TenantId,
     },
     error::Error,
 };

@@ -8,6 +8,8 @@ use category_mirror_client::{Code, Error, Printable};
 pub(crate) enum Exit {
     /// A watched run ended otherwise than well; what it was is printed already.
     RunNotSucceeded,
+    /// The run has made no plan, or none yet.
+    NoPlan,
     Usage(String),
     Call(Error),
     Output(io::Error),
@@ -21,6 +23,7 @@ impl Exit {
     pub(crate) fn report(self) -> ExitCode {
         match self {
             Self::RunNotSucceeded => ExitCode::from(1),
+            Self::NoPlan => failed(&"the run has no plan; `mirrorctl run get` says why", 6),
             Self::Usage(message) => failed(&Printable(&message), 2),
             Self::Call(error) => failed(&error, code(error.code())),
             // `mirrorctl logs | head`: the reader has what it wanted.

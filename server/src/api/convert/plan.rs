@@ -70,9 +70,7 @@ pub(super) fn change(change: RecordedChange) -> proto::Change {
 fn placed(placed: &Placed<EitherCategory>) -> proto::PlacedCategory {
     let role = role(placed.place).into();
     match &placed.category {
-        EitherCategory::Gbp(gbp) => {
-            proto::PlacedCategory { category: Some(category(gbp)), role, ..Default::default() }
-        }
+        EitherCategory::Gbp(gbp) => proto::PlacedCategory { category: Some(category(gbp)), role, ..Default::default() },
         EitherCategory::Platform(platform) => proto::PlacedCategory {
             category: platform.gcid.as_ref().map(|gcid| category(&GbpCategory::new(gcid.clone(), ""))),
             role,

@@ -53,12 +53,8 @@ impl Default for GuardLimits {
 
 impl GuardLimits {
     /// Limits that nothing exceeds.
-    pub const OPEN: Self = Self {
-        primary_changes: u32::MAX,
-        removals: u32::MAX,
-        removed_percent: u32::MAX,
-        first_run_removals: u32::MAX,
-    };
+    pub const OPEN: Self =
+        Self { primary_changes: u32::MAX, removals: u32::MAX, removed_percent: u32::MAX, first_run_removals: u32::MAX };
 }
 
 /// What beside the two sides decides about a plan's guards.

@@ -73,7 +73,8 @@ fn open_limits_stop_nothing() {
 }
 
 fn slugs() -> impl Strategy<Value = Vec<&'static str>> {
-    proptest::sample::subsequence(vec!["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"], 1..=10).prop_shuffle()
+    proptest::sample::subsequence(vec!["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"], 1..=10)
+        .prop_shuffle()
 }
 
 proptest! {

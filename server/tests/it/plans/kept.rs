@@ -221,7 +221,10 @@ async fn a_request_joins_a_live_run_that_was_asked_for_the_same_and_no_other() {
     assert_eq!((same.joined, &same.run.name), (true, &live.run.name), "in whatever order");
     for other in [overriding("ticket 8"), service.client.mirror("store", Strategy::PlatformToGbp)] {
         let error = other.send().await.expect_err("asked for something else");
-        assert_eq!((error.reason(), error.metadata()["run"].as_str()), (Some("RUN_IN_PROGRESS"), live.run.name.as_str()));
+        assert_eq!(
+            (error.reason(), error.metadata()["run"].as_str()),
+            (Some("RUN_IN_PROGRESS"), live.run.name.as_str())
+        );
     }
 }
 

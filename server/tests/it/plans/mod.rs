@@ -2,8 +2,8 @@
 
 mod guards;
 mod kept;
-mod revert;
 mod reverse;
+mod revert;
 
 use category_mirror::domain::GuardLimits;
 use category_mirror_client::{GbpView, Mirror, Run, Strategy};

@@ -1,13 +1,14 @@
 //! `gbp_to_platform`, from the call to what the tenant has.
 
 use category_mirror::domain::GuardLimits;
-use category_mirror_client::{GbpView, Operation, RunState, Strategy};
+use category_mirror_client::{GbpView, Operation, Run, RunState, Strategy};
 use serde_json::{Value, json};
+use sqlx::{Postgres, Transaction};
 
 use super::{counts, guards_of, reason};
 use crate::{
-    replica::{idle, replica},
-    service::{self, Setup},
+    replica::{Replica, idle, replica},
+    service::{self, Service, Setup},
 };
 
 #[tokio::test]
@@ -66,7 +67,8 @@ async fn d8_the_tenant_is_never_without_categories_and_what_did_not_change_is_no
 async fn d8_a_write_that_fails_in_the_middle_leaves_everything_as_it_was() {
     let service = service::start().await;
     service.with_store(&["cafe", "deli"], "wine_bar", &["bar"]).await;
-    let broken = "create function broken() returns trigger language plpgsql as $$ begin raise exception 'broken'; end $$;
+    let broken =
+        "create function broken() returns trigger language plpgsql as $$ begin raise exception 'broken'; end $$;
         create trigger broken before insert on tenant_category for each row execute function broken()";
     sqlx::raw_sql(broken).execute(&service.pool).await.expect("made");
 
@@ -106,9 +108,7 @@ async fn d3_a_location_that_cannot_be_read_empties_no_tenant() {
         json!({"status": 200, "body": "<html>sign in</html>"}),
         json!({"drop": "truncate"}),
     ] {
-        for (method, view) in
-            [("locations.get", GbpView::Merchant), ("locations.getGoogleUpdated", GbpView::Public)]
-        {
+        for (method, view) in [("locations.get", GbpView::Merchant), ("locations.getGoogleUpdated", GbpView::Public)] {
             let mut scripted = fault.clone();
             scripted["method"] = json!(method);
             service.google.fault(scripted).await;
@@ -195,29 +195,73 @@ async fn d16_a_run_tells_what_it_wrote_also_when_its_server_dies_right_after() {
     assert_eq!(service.google.count("locations.get").await, asked, "what was recorded was done: nobody is asked again");
 }
 
-#[tokio::test]
-async fn an_edit_between_the_read_and_the_write_is_not_overwritten_unseen() {
+/// A run that has read both sides, and whose write waits for an edit that is not committed yet.
+struct Waiting {
+    service: Service,
+    worker: Replica,
+    run: Run,
+    edit: Transaction<'static, Postgres>,
+}
+
+async fn waiting() -> Waiting {
     let service = service::start_with(idle()).await;
     service.with_store(&["cafe"], "bar", &[]).await;
     let run = service.client.mirror("store", Strategy::GbpToPlatform).send().await.expect("accepted").run;
-    // Somebody else is about to commit: the run has read what was before, and its write waits for what will be.
     let mut edit = service.pool.begin().await.expect("begun");
     let other = "update tenant set categories_updated_at = now();
         delete from tenant_category;
         insert into tenant_category values ('store', 0, 'bakery'), ('store', 1, 'deli')";
     sqlx::raw_sql(other).execute(&mut *edit).await.expect("edited");
     let worker = replica(&service, Setup::default(), &service.google.endpoint).await;
-    let waits = "select exists (select from pg_stat_activity
-                                 where datname = current_database() and wait_event_type = 'Lock' and query like 'update tenant%')";
-    service.database_says(waits).await;
+    service
+        .database_says(
+            "select exists (select from pg_stat_activity
+                             where datname = current_database() and wait_event_type = 'Lock' and query like 'update tenant%')",
+        )
+        .await;
+    Waiting { service, worker, run, edit }
+}
+
+#[tokio::test]
+async fn an_edit_between_the_read_and_the_write_is_not_overwritten_unseen() {
+    let Waiting { service, run, edit, worker } = waiting().await;
     edit.commit().await.expect("committed");
 
     let run = service.ended(&run.name).await;
     assert_eq!(run.state, RunState::Succeeded);
     assert_eq!(service.platform().await, ["bar"]);
-    let lost: Vec<_> = run.written_changes.iter().filter_map(|change| change.before.as_ref()?.platform_category.clone()).collect();
+    let lost = run.written_changes.iter().filter_map(|change| change.before.as_ref()?.platform_category.clone());
+    let lost: Vec<String> = lost.collect();
     assert_eq!(lost, ["platformCategories/bakery", "platformCategories/deli"], "it knew what it replaced");
     worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_run_that_is_cancelled_before_its_write_writes_nothing() {
+    let Waiting { service, run, edit, .. } = waiting().await;
+    assert!(service.client.cancel_run(&run.name).send().await.expect("cancelled").cancel_requested);
+    edit.rollback().await.expect("rolled back");
+
+    let run = service.ended(&run.name).await;
+    assert_eq!((run.state, run.written_changes.len()), (RunState::Cancelled, 0));
+    assert_eq!(service.platform().await, ["cafe"]);
+}
+
+#[tokio::test]
+async fn a_run_in_other_hands_writes_nothing() {
+    let Waiting { service, run, edit, .. } = waiting().await;
+    sqlx::raw_sql("update run set attempt = attempt + 1").execute(&service.pool).await.expect("taken over");
+    edit.rollback().await.expect("rolled back");
+    service
+        .database_says(
+            "select not exists (select from pg_stat_activity
+                                 where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'
+                                   and xact_start < now() - interval '1 millisecond')",
+        )
+        .await;
+    assert_eq!(service.platform().await, ["cafe"]);
+    let run = service.client.get_run(&run.name).send().await.expect("there");
+    assert_eq!((run.state, run.written_changes.len()), (RunState::Running, 0));
 }
 
 #[tokio::test]

@@ -25,7 +25,10 @@ async fn a_revert_gives_google_back_what_was_there_and_can_be_reverted() {
     assert_eq!(service.platform().await, ["cafe", "bakery"], "the source is as it was");
 
     let again = service.taken_back(&back).await;
-    assert_eq!((again.state, service.google.merchant("77").await), (RunState::Succeeded, vec!["cafe".into(), "bakery".into()]));
+    assert_eq!(
+        (again.state, service.google.merchant("77").await),
+        (RunState::Succeeded, vec!["cafe".into(), "bakery".into()])
+    );
 }
 
 #[tokio::test]
@@ -113,7 +116,8 @@ async fn what_somebody_changes_on_the_platform_before_the_revert_begins_is_found
 async fn a_run_that_wrote_nothing_has_nothing_to_take_back() {
     let service = service::start_with(idle()).await;
     service.with_store(&["cafe"], "bar", &[]).await;
-    let live = service.client.mirror("store", Strategy::PlatformToGbp).dry_run(true).send().await.expect("accepted").run;
+    let live =
+        service.client.mirror("store", Strategy::PlatformToGbp).dry_run(true).send().await.expect("accepted").run;
     let refused = async |name: &str, why: &str| {
         let error = service.client.revert_run(name).send().await.expect_err("refused");
         assert_eq!(error.reason(), Some("NOT_REVERTIBLE"));
@@ -196,7 +200,18 @@ async fn a_revert_obeys_the_one_live_run_and_repeats_its_first_answer() {
 #[tokio::test]
 async fn d27_what_is_gained_and_lost_is_written_at_once_so_the_limit_of_ten_is_never_passed() {
     let (ten, other) = (
-        ["cafe", "bakery", "deli", "bar", "restaurant", "wine_bar", "pizza_restaurant", "supermarket", "grocery_store", "butcher_shop"],
+        [
+            "cafe",
+            "bakery",
+            "deli",
+            "bar",
+            "restaurant",
+            "wine_bar",
+            "pizza_restaurant",
+            "supermarket",
+            "grocery_store",
+            "butcher_shop",
+        ],
         ["cafe", "bakery", "deli", "bar", "restaurant", "florist", "book_store", "pharmacy", "shoe_store", "toy_store"],
     );
     let service = service::start().await;

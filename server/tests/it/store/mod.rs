@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use category_mirror::{
     domain::{
-        AccountId, CategorySet, Failure, FailureReason, GbpCategory, Gcid, LocationId, Orders, RecordedPlan, Run, RunError,
-        RunId, RunKind, RunResult, Strategy, Tenant, TenantId, diff,
+        AccountId, CategorySet, Failure, FailureReason, GbpCategory, Gcid, LocationId, Orders, RecordedPlan, Run,
+        RunError, RunId, RunKind, RunResult, Strategy, Tenant, TenantId, diff,
     },
     error::Error,
     store::{Accepted, Claimed, Finish, Held, Intent, NewRun, Now, Progress, Room, Source, Store},
