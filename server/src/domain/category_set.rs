@@ -29,10 +29,10 @@ impl<C: Category> CategorySet<C> {
     pub fn new(primary: C, mut additional: Vec<C>) -> Result<Self, InvalidSet> {
         additional.sort_by(|a, b| a.key().cmp(b.key()));
         if let Some(pair) = additional.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(InvalidSet(pair[0].key().to_owned()));
+            return Err(InvalidSet(pair[0].to_string()));
         }
         if additional.contains(&primary) {
-            return Err(InvalidSet(primary.key().to_owned()));
+            return Err(InvalidSet(primary.to_string()));
         }
         Ok(Self { primary, additional })
     }
@@ -109,8 +109,8 @@ mod tests {
     #[test]
     fn duplicates_are_refused() {
         let twice = CategorySet::new(category("a"), vec![category("b"), category("c"), category("b")]);
-        assert_eq!(twice, Err(InvalidSet("b".to_owned())));
+        assert_eq!(twice, Err(InvalidSet("gcid:b".to_owned())));
         let primary_too = CategorySet::new(category("a"), vec![category("a")]);
-        assert_eq!(primary_too, Err(InvalidSet("a".to_owned())));
+        assert_eq!(primary_too, Err(InvalidSet("gcid:a".to_owned())));
     }
 }
