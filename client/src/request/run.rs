@@ -46,21 +46,6 @@ impl Client {
 }
 
 impl Mirror {
-    /// Whether only to plan, and to write to neither side. False unless told otherwise.
-    pub fn dry_run(mut self, dry_run: bool) -> Self {
-        self.message.dry_run = dry_run;
-        self
-    }
-
-    /// Names this request, at most 128 printable ASCII characters, so that sending it again within 24 h, also from another
-    /// process, returns the first answer. Without it the client makes one up for its own retries.
-    pub fn request_id(mut self, id: impl Into<String>) -> Self {
-        self.message.request_id = id.into();
-        self
-    }
-}
-
-impl Mirror {
     /// Applies exactly the plan of this dry run, `tenants/{tenant}/runs/{run}` or the run's id. Where something that it was made from has
     /// moved since, the run ends as skipped, reason `PLAN_STALE`.
     pub fn plan(mut self, dry_run: impl Into<String>) -> Self {
@@ -75,10 +60,23 @@ impl Mirror {
     }
 }
 
-/// What real runs can be asked for that a guard would stop.
-macro_rules! overrides {
+/// What every request for a run can say.
+macro_rules! asks_for_a_run {
     ($name:ident) => {
         impl $name {
+            /// Whether only to plan, and to write to neither side. False unless told otherwise.
+            pub fn dry_run(mut self, dry_run: bool) -> Self {
+                self.message.dry_run = dry_run;
+                self
+            }
+
+            /// Names this request, at most 128 printable ASCII characters, so that sending it again within 24 h, also from another
+            /// process, returns the first answer. Without it the client makes one up for its own retries.
+            pub fn request_id(mut self, id: impl Into<String>) -> Self {
+                self.message.request_id = id.into();
+                self
+            }
+
             /// Lifts guards for this one run, such as `primary_change`. The reason is kept with the run.
             pub fn override_guards<I>(mut self, guards: I, reason: impl Into<String>) -> Self
             where
@@ -92,22 +90,8 @@ macro_rules! overrides {
         }
     };
 }
-overrides!(Mirror);
-overrides!(RevertRun);
-
-impl RevertRun {
-    /// Whether only to plan, and to write nothing. False unless told otherwise.
-    pub fn dry_run(mut self, dry_run: bool) -> Self {
-        self.message.dry_run = dry_run;
-        self
-    }
-
-    /// Names this request; see [`Mirror::request_id`].
-    pub fn request_id(mut self, id: impl Into<String>) -> Self {
-        self.message.request_id = id.into();
-        self
-    }
-}
+asks_for_a_run!(Mirror);
+asks_for_a_run!(RevertRun);
 
 request! {
     /// Asks to take a run back; see [`Client::revert_run`].
