@@ -20,7 +20,7 @@ pub(super) fn plan(plan: RecordedPlan) -> proto::Plan {
         desired: is_gbps.then(|| gbp_set(&plan.desired)),
         observed_platform_categories: plan.observed.as_ref().map(platform).unwrap_or_default(),
         desired_platform_categories: platform(&plan.desired),
-        source_categories: plan.source.into_iter().map(counterpart).collect(),
+        source_categories: plan.source.into_iter().map(|source| counterpart(source, is_gbps)).collect(),
         guard_verdicts: plan.guards.iter().map(verdict).collect(),
         hash,
         canonical_form,
@@ -81,12 +81,16 @@ fn placed(placed: &Placed<EitherCategory>) -> proto::PlacedCategory {
     }
 }
 
-fn counterpart(source: Counterpart) -> proto::PlacedCategory {
+/// A category of the source, with the source's name for people.
+fn counterpart(source: Counterpart, is_platforms: bool) -> proto::PlacedCategory {
+    let (platforms, googles) =
+        if is_platforms { (source.display_name, String::new()) } else { (String::new(), source.display_name) };
     proto::PlacedCategory {
-        category: source.gcid.map(|gcid| category(&GbpCategory::new(gcid, ""))),
+        category: source.gcid.map(|gcid| category(&GbpCategory::new(gcid, googles))),
         role: role(source.place).into(),
         platform_category: source.slug.map(|slug| slug.resource_name()).unwrap_or_default(),
-        ..Default::default()
+        platform_display_name: platforms,
+        imported: false,
     }
 }
 
