@@ -9,6 +9,7 @@ mod acceptor;
 mod attempt;
 mod bench;
 mod cancel;
+mod ending;
 mod error;
 mod finish;
 mod flag;

@@ -39,9 +39,8 @@ impl Store {
                     (select jsonb_build_object(
                                 'tenant', to_jsonb(tenant),
                                 'read_at', coalesce($1, now()),
-                                'last_success_at', (select max(ended_at) from run
-                                                     where tenant_id = wanted.tenant_id and strategy = wanted.strategy
-                                                       and state = 'succeeded' and not dry_run),
+                                'last_success_at', (select ended_at from last_success
+                                                     where tenant_id = wanted.tenant_id and strategy = wanted.strategy),
                                 'categories', (select coalesce(jsonb_agg(to_jsonb(category) order by chosen.position), '[]')
                                                  from tenant_category chosen
                                                  join platform_category category using (slug)

@@ -17,7 +17,7 @@ use crate::{
     gbp,
     runner::Settings,
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
-    store,
+    store::{self, Store},
 };
 
 /// Tenants to accept runs for. More than any window can use up.
@@ -47,6 +47,8 @@ impl Ground {
         let pool = scratch.pool.clone();
         let failed = |error: sqlx::Error| CommandError::failed("cannot make tenants", error);
         store::fill(&pool, tenants).await.map_err(failed)?;
+        let prepared = Store::new(pool.clone()).prepare_history(None).await;
+        prepared.map_err(|error| CommandError::failed("cannot prepare the history", error))?;
         let pgbench = Pgbench {
             program: scratch.postgres.program("pgbench"),
             options: scratch.postgres.connect_options(),

@@ -175,7 +175,7 @@ async fn d16_a_run_tells_what_it_wrote_also_when_its_server_dies_right_after() {
     // The end of a run cannot be recorded, while what it writes can.
     let deaf = "create function deaf() returns trigger language plpgsql as
             $$ begin raise exception 'away' using errcode = '57P01'; end $$;
-        create trigger deaf before update on run for each row when (new.state = 'succeeded') execute function deaf()";
+        create trigger deaf before delete on run for each row execute function deaf()";
     sqlx::raw_sql(deaf).execute(&service.pool).await.expect("made");
     let mut setup = Setup::default();
     setup.runner.grace = std::time::Duration::ZERO;
