@@ -41,7 +41,7 @@ pub struct PlatformCategory {
     pub display_name: String,
     /// The GBP category it maps to, such as `categories/gcid:bakery`. `None`: unmapped, so it is reported and never sent.
     pub gbp_category: Option<String>,
-    /// Whether it came from Google, and follows Google's name until somebody names it.
+    /// Whether it came from Google, and follows Google's name until somebody changes it.
     pub imported: bool,
     /// When it was created.
     pub create_time: Option<DateTime<Utc>>,

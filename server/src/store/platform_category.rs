@@ -101,8 +101,8 @@ impl Store {
         sqlx::query_as::<_, CategoryRow>(
             "update platform_category
                 set display_name = coalesce($2, display_name),
-                    -- What a person names is no longer named by Google.
-                    imported_locale = case when $2 is null then imported_locale end,
+                    -- What a person has named or mapped is the platform's own.
+                    imported_locale = case when $2 is null and not $3 then imported_locale end,
                     gcid = case when $3 then $4 else gcid end,
                     updated_at = coalesce($5, now())
               where slug = $1

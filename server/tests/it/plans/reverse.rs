@@ -166,6 +166,7 @@ async fn what_the_platform_does_not_know_is_imported_and_follows_googles_name() 
     service.client.update_platform_category("gbp-wine_bar").display_name("Wine").send().await.expect("renamed");
     assert!(service.adopt(false).await.plan.expect("a plan").is_in_sync());
     assert_eq!((get().await.display_name.as_str(), get().await.imported), ("Wine", false));
+    service.client.update_platform_category("gbp-wine_bar").gbp_category("").send().await.expect("unmapped");
 }
 
 #[tokio::test]
