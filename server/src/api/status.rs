@@ -51,7 +51,9 @@ fn code(error: &Error) -> Code {
         | Error::RunInProgress { .. }
         | Error::NotRevertible { .. }
         | Error::CategoryInUse { .. }
-        | Error::FeatureDisabled { .. } => Code::FailedPrecondition,
+        | Error::FeatureDisabled { .. }
+        | Error::NoCredentialsKey
+        | Error::CredentialsUnreadable { .. } => Code::FailedPrecondition,
         Error::FlagChanged { .. } => Code::Aborted,
         Error::Unauthenticated(_) => Code::Unauthenticated,
         Error::PermissionDenied(_) => Code::PermissionDenied,

@@ -13,10 +13,11 @@ use super::{
     record,
 };
 use crate::{
-    domain::{Failure, FailureReason, Flag, Retry, Run, RunError, RunResult, Skip, SkipReason, Strategy, Tenant},
+    domain::{
+        AccountId, Failure, FailureReason, Flag, Retry, Run, RunError, RunResult, Skip, SkipReason, Strategy, Tenant,
+    },
     error::Error,
-    gbp,
-    store::{Claimed, Finish, Intent, Now, Progress, Source},
+    store::{Claimed, CredentialsMark, Finish, Intent, Now, Progress, Source},
     wake::Hint,
 };
 
@@ -60,10 +61,10 @@ pub(super) struct Attempt {
     pub(super) progress: Progress,
     /// What an earlier attempt began and may have written.
     pub(super) unsettled: Option<Intent>,
-    /// Whether Google was asked, so that a success says something of it.
-    pub(super) asked_google: bool,
     /// The platform's side, where it was read with that of others; within: the tenant is gone.
     source: Option<Option<Source>>,
+    /// In whose name Google is asked, once it is: the account, and its own credentials where it has any.
+    pub(super) name: Option<(AccountId, Option<CredentialsMark>)>,
 }
 
 impl Attempt {
@@ -76,15 +77,16 @@ impl Attempt {
             // It stays recorded until the location was read and says what became of it.
             intent: intent.clone(),
         };
-        Self { tools, run, claim, now, progress, unsettled: intent, asked_google: false, source }
+        Self { tools, run, claim, now, progress, unsettled: intent, source, name: None }
     }
 
     /// Carries the attempt out, in a place that others can have while the end waits for its commit, and records how it ended.
-    pub(super) async fn carry_out(mut self, google: gbp::Client, place: (Place, Option<Probe>)) {
+    pub(super) async fn carry_out(mut self, place: (Place, Option<Probe>)) {
         let lost = self.claim.lost.clone();
         let began = Instant::now();
-        let outcome = lost.run_until_cancelled(caught(self.run_strategy(&google))).await.unwrap_or(Err(Stop::Lost));
+        let outcome = lost.run_until_cancelled(caught(self.run_strategy())).await.unwrap_or(Err(Stop::Lost));
         self.tell_circuit(&outcome, began);
+        self.tell_accounts(&outcome).await;
         drop(place);
         let recorded = match outcome {
             Ok(result) => self.finish(result).await,
@@ -100,7 +102,7 @@ impl Attempt {
         }
     }
 
-    async fn run_strategy(&mut self, google: &gbp::Client) -> Result<RunResult, Stop> {
+    async fn run_strategy(&mut self) -> Result<RunResult, Stop> {
         let source = match self.source.take() {
             Some(source) => source,
             None => self.tools.store.sources(self.now, &[&self.run]).await?.remove(&self.run.id),
@@ -118,8 +120,8 @@ impl Attempt {
             }
         }
         match self.run.kind.strategy {
-            Strategy::PlatformToGbp => platform_to_gbp::carry_out(self, source, google).await,
-            Strategy::GbpToPlatform => gbp_to_platform::carry_out(self, source, &google.reader()).await,
+            Strategy::PlatformToGbp => platform_to_gbp::carry_out(self, source).await,
+            Strategy::GbpToPlatform => gbp_to_platform::carry_out(self, source).await,
         }
     }
 
@@ -156,10 +158,10 @@ impl Attempt {
     fn tell_circuit(&self, outcome: &Result<RunResult, Stop>, began: Instant) {
         let circuit = &self.tools.circuit;
         match outcome {
-            Ok(RunResult::Succeeded) if self.asked_google => circuit.succeeded(Instant::now()),
+            Ok(RunResult::Succeeded) if self.name.is_some() => circuit.succeeded(Instant::now()),
             Err(Stop::Failed(failure)) if is_google_down(failure) => {
                 let wait = if let Retry::After(wait) = failure.retry { Some(wait) } else { None };
-                circuit.failed(began, Instant::now(), self.run.tenant.as_str(), wait);
+                circuit.failed(began, Instant::now(), &self.blamed(failure), wait);
             }
             Err(Stop::Failed(failure)) if failure.reason.is_googles_answer() => circuit.succeeded(Instant::now()),
             _ => {}

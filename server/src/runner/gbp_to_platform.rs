@@ -1,5 +1,5 @@
-//! The strategy in which Google wins: read both sides, plan, write the tenant's categories in one transaction. It is given a [`Reader`]
-//! and no more, so nothing is ever written to Google.
+//! The strategy in which Google wins: read both sides, plan, write the tenant's categories in one transaction. It asks for a reader of
+//! Google's side and no more, so nothing is ever written there.
 
 use super::{
     attempt::{Attempt, Stop},
@@ -11,13 +11,12 @@ use crate::{
         Failure, FailureReason, NotRevertible, Plan, RunId, RunResult, TenantCategory, View, WayBack, enforce,
         map_to_platform,
     },
-    gbp::Reader,
     store::{PlatformWritten, Source},
     wake::Hint,
 };
 
 /// Carries the strategy out.
-pub(super) async fn carry_out(attempt: &mut Attempt, source: Source, reader: &Reader) -> Result<RunResult, Stop> {
+pub(super) async fn carry_out(attempt: &mut Attempt, source: Source) -> Result<RunResult, Stop> {
     // The write and its record are one transaction: what is recorded was done, all of it.
     if !attempt.progress.written.is_empty() {
         return Ok(RunResult::Succeeded);
@@ -25,7 +24,7 @@ pub(super) async fn carry_out(attempt: &mut Attempt, source: Source, reader: &Re
     let kept = attempt.kept_plan().await?;
     let plan = match attempt.way_back().await? {
         Some((run, way)) => plan_back(attempt, &source, run, &way).await?,
-        None => plan(attempt, &source, reader, kept.as_ref()).await?,
+        None => plan(attempt, &source, kept.as_ref()).await?,
     };
     attempt.progress.plan = Some(plan.recorded());
     if let Some(kept) = &kept {
@@ -44,15 +43,10 @@ pub(super) async fn carry_out(attempt: &mut Attempt, source: Source, reader: &Re
     }
 }
 
-async fn plan(
-    attempt: &mut Attempt,
-    source: &Source,
-    reader: &Reader,
-    kept: Option<&Kept>,
-) -> Result<Plan<TenantCategory>, Stop> {
+async fn plan(attempt: &mut Attempt, source: &Source, kept: Option<&Kept>) -> Result<Plan<TenantCategory>, Stop> {
     let location = location_of(&source.tenant)?;
     let view = attempt.run.orders.view();
-    attempt.asked_google = true;
+    let reader = attempt.reader(source).await?;
     let at_google = match view {
         View::Merchant => reader.location(&location).await?,
         View::Public => reader.public_location(&location).await?,
@@ -114,4 +108,17 @@ fn moved(attempt: &Attempt, tenant: String, kept: Option<&Kept>) -> Stop {
     }
     let message = format!("the platform's categories of {tenant} were changed between the read and the write");
     Failure::transient(FailureReason::TargetChanged, message).with("tenant", tenant).into()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn d2_it_has_no_way_to_google_but_a_reader() {
+        let source = include_str!("gbp_to_platform.rs");
+        let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+        assert!(code.contains("attempt.reader("), "the search is broken");
+        for way in [".google(", "accounts", "Client", "Writer", "Validator", "writer("] {
+            assert!(!code.contains(way), "{way}");
+        }
+    }
 }

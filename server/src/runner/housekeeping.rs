@@ -13,7 +13,8 @@ const PAUSE: Duration = Duration::from_secs(60);
 /// How many rows one statement forgets: some tens of milliseconds of work.
 const BATCH: u64 = 10_000;
 
-/// Prepares the history's next days, and forgets answers to request ids that are too old to be asked for again. Never ends.
+/// Prepares the history's next days, forgets answers to request ids that are too old to be asked for again, and counts the accounts that
+/// Google refuses. Never ends.
 pub(super) async fn run(tools: Arc<Tools>) {
     let (mut hour, mut pause) = (interval(HOUR), interval(PAUSE));
     hour.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -25,11 +26,14 @@ pub(super) async fn run(tools: Arc<Tools>) {
                     tracing::warn!(error = %cause(&error), "cannot prepare the history's next days");
                 }
             }
-            _ = pause.tick() => match tools.store.forget_requests(None, BATCH).await {
-                // There may be more.
-                Ok(BATCH) => pause.reset_immediately(),
-                Ok(_) => {}
-                Err(error) => tracing::warn!(error = %cause(&error), "cannot forget old request ids"),
+            _ = pause.tick() => {
+                tools.accounts.count().await;
+                match tools.store.forget_requests(None, BATCH).await {
+                    // There may be more.
+                    Ok(BATCH) => pause.reset_immediately(),
+                    Ok(_) => {}
+                    Err(error) => tracing::warn!(error = %cause(&error), "cannot forget old request ids"),
+                }
             }
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Any number of runners share one table. None leads; a run whose holder died is queued again by whichever sees its lease expire.
 
+mod account;
 mod attempt;
 mod circuit;
 mod claims;
@@ -33,10 +34,9 @@ use self::{
     ready::{Ready, Waiting},
 };
 use crate::{
-    app::Flags,
+    app::{Accounts, Flags},
     domain::{Backoff, GuardLimits},
     error::Error,
-    gbp,
     store::{Finisher, Now, Room, Store},
     wake::{Hint, Hints, Topic, Wake},
 };
@@ -71,11 +71,12 @@ pub struct Settings {
     pub guards: GuardLimits,
 }
 
-/// What an attempt works with. Google is not among it: each strategy is given as much of that as it may have.
+/// What an attempt works with.
 #[derive(Debug, Clone)]
 struct Tools {
     store: Store,
     finisher: Finisher,
+    accounts: Accounts,
     circuit: Circuit,
     wake: Wake,
     flags: Flags,
@@ -94,7 +95,6 @@ struct Next {
 /// A runner of one process.
 pub struct Runner {
     tools: Arc<Tools>,
-    gbp: gbp::Client,
     claims: Claims,
     places: Places,
     ready: Ready,
@@ -109,12 +109,11 @@ pub struct Runner {
 impl Runner {
     /// Makes a runner; nothing happens before [`Runner::run`] or [`Runner::tick`].
     #[must_use]
-    pub fn new(store: Store, gbp: gbp::Client, wake: Wake, flags: Flags, settings: Settings) -> Self {
+    pub fn new(store: Store, accounts: Accounts, wake: Wake, flags: Flags, settings: Settings) -> Self {
         let finisher_stop = CancellationToken::new();
         let finisher = Finisher::start(&store, &finisher_stop);
         Self {
-            tools: Arc::new(Tools { store, finisher, circuit: Circuit::new(), wake, flags, settings }),
-            gbp,
+            tools: Arc::new(Tools { store, finisher, accounts, circuit: Circuit::new(), wake, flags, settings }),
             claims: Claims::default(),
             places: Places::new(settings.concurrency),
             ready: Ready::default(),
@@ -253,7 +252,7 @@ impl Runner {
             && let Some(waiting) = self.ready.pop()
         {
             let attempt = Attempt::new(self.tools.clone(), waiting, now);
-            self.attempts.spawn(attempt.carry_out(self.gbp.clone(), (place, None)));
+            self.attempts.spawn(attempt.carry_out((place, None)));
         }
     }
 
@@ -264,7 +263,7 @@ impl Runner {
             && let Some(waiting) = self.ready.pop()
         {
             let attempt = Attempt::new(self.tools.clone(), waiting, None);
-            self.attempts.spawn(attempt.carry_out(self.gbp.clone(), (place, Some(probe))));
+            self.attempts.spawn(attempt.carry_out((place, Some(probe))));
         }
         Ok(Next { place: None, time: self.promote().await? })
     }

@@ -11,14 +11,15 @@ use crate::{
         CategorySet, Change, Complete, Failure, FailureReason, GbpCategory, LocationId, Plan, RunResult, Tenant, diff,
         enforce, map_to_gbp,
     },
-    gbp::{Client, Location, Reader, Validator, WriteFailure, Writer},
+    gbp::{Location, Reader, Validator, WriteFailure, Writer},
     store::{BeginWrite, Intent, Source},
     wake::Hint,
 };
 
 /// Carries the strategy out. A dry run gets no [`Writer`], and neither does what plans: it cannot write.
-pub(super) async fn carry_out(attempt: &mut Attempt, source: Source, google: &Client) -> Result<RunResult, Stop> {
+pub(super) async fn carry_out(attempt: &mut Attempt, source: Source) -> Result<RunResult, Stop> {
     let location = location_of(&source.tenant)?;
+    let google = attempt.google(&source).await?;
     let Some(plan) = plan(attempt, &source, &location, &google.reader()).await? else {
         return Ok(RunResult::Succeeded);
     };
@@ -90,7 +91,6 @@ async fn read(
     location: &LocationId,
     reader: &Reader,
 ) -> Result<Complete<Option<CategorySet>>, Stop> {
-    attempt.asked_google = true;
     let observed = reader.location(location).await?.categories;
     settle(attempt, observed.get().as_ref());
     Ok(observed)

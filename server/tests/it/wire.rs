@@ -3,7 +3,8 @@
 use category_mirror::domain::Role;
 use category_mirror_proto::v1::{
     category_mirror_service_client::CategoryMirrorServiceClient, category_service_client::CategoryServiceClient,
-    flag_service_client::FlagServiceClient, tenant_service_client::TenantServiceClient,
+    credential_service_client::CredentialServiceClient, flag_service_client::FlagServiceClient,
+    tenant_service_client::TenantServiceClient,
 };
 use sqlx::{AssertSqlSafe, PgPool};
 use tonic::{
@@ -37,6 +38,7 @@ pub(crate) struct Wire {
     pub(crate) mirror: CategoryMirrorServiceClient<Caller>,
     pub(crate) tenants: TenantServiceClient<Caller>,
     pub(crate) categories: CategoryServiceClient<Caller>,
+    pub(crate) credentials: CredentialServiceClient<Caller>,
     pub(crate) flags: FlagServiceClient<Caller>,
 }
 
@@ -59,6 +61,7 @@ impl Wire {
             mirror: CategoryMirrorServiceClient::new(caller.clone()),
             tenants: TenantServiceClient::new(caller.clone()),
             categories: CategoryServiceClient::new(caller.clone()),
+            credentials: CredentialServiceClient::new(caller.clone()),
             flags: FlagServiceClient::new(caller),
         }
     }

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod credentials;
 mod flags;
 mod plan;
 
@@ -9,6 +10,7 @@ use category_mirror_client::{GbpView, Strategy};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use humantime::parse_duration;
 
+pub(crate) use credentials::Credentials;
 pub(crate) use flags::{FlagFields, Flags};
 pub(crate) use plan::{Format, Overrides, Plan};
 
@@ -99,6 +101,9 @@ pub(crate) enum Command {
     /// Switch features on and off
     #[command(subcommand)]
     Flags(Flags),
+    /// Keep accounts' own credentials for Google
+    #[command(subcommand)]
+    Credentials(Credentials),
 }
 
 #[derive(Debug, ClapArgs)]

@@ -11,6 +11,8 @@ pub(crate) enum Exit {
     /// The run has made no plan, or none yet.
     NoPlan,
     Usage(String),
+    /// The server did what it was asked, and what was asked about is not good.
+    Refused(String),
     Call(Error),
     Output(io::Error),
 }
@@ -25,6 +27,7 @@ impl Exit {
             Self::RunNotSucceeded => ExitCode::from(1),
             Self::NoPlan => failed(&"the run has no plan; `mirrorctl run get` says why", 6),
             Self::Usage(message) => failed(&Printable(&message), 2),
+            Self::Refused(message) => failed(&Printable(&message), 3),
             Self::Call(error) => failed(&error, code(error.code())),
             // `mirrorctl logs | head`: the reader has what it wanted.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,

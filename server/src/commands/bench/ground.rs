@@ -18,6 +18,7 @@ use crate::{
     runner::Settings,
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
     store::{self, Store},
+    vault::Vault,
 };
 
 /// Tenants to accept runs for. More than any window can use up.
@@ -65,6 +66,7 @@ impl Ground {
         let config = Config {
             pool: store::connect(self.scratch.postgres.connect_options(), DATABASE_CONNECTIONS),
             gbp: google,
+            vault: Vault::default(),
             verifier,
             flags: ProcessFlags::on(),
             runner: settings(concurrency),
