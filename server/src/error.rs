@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::domain::{AccountId, Failure, Flag, Locale, MAX_SHRINK_PERCENT, Retry, Slug, TenantId, Why};
+use crate::domain::{AccountId, Failure, Flag, Locale, MAX_SHRINK_PERCENT, NotRevertible, Retry, Slug, TenantId, Why};
 
 /// The cause behind an error: logged once, never sent.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -62,6 +62,14 @@ pub enum Error {
         run: String,
         /// Its strategy, and whether it is dry.
         kind: String,
+    },
+    /// What a run wrote cannot be taken back.
+    #[error("{run} cannot be taken back: {why}")]
+    NotRevertible {
+        /// The run's name.
+        run: String,
+        /// Why not.
+        why: NotRevertible,
     },
     /// Tenants have the category.
     #[error("platformCategories/{slug} is in use by {tenants} tenants")]
@@ -128,9 +136,6 @@ pub enum Error {
     /// The caller may not.
     #[error("{0}")]
     PermissionDenied(String),
-    /// The contract has it, this version does not.
-    #[error("{0}")]
-    Unimplemented(&'static str),
     /// Too much at once.
     #[error("{problem} (limit {limit}); try again in {wait:?}")]
     RateLimited {
@@ -182,6 +187,7 @@ impl Error {
             Self::LocationTaken(_) => "LOCATION_TAKEN",
             Self::NoLocation(_) => "NO_LOCATION",
             Self::RunInProgress { .. } => "RUN_IN_PROGRESS",
+            Self::NotRevertible { .. } => "NOT_REVERTIBLE",
             Self::CategoryInUse { .. } => "CATEGORY_IN_USE",
             Self::FeatureDisabled { .. } => "FEATURE_DISABLED",
             Self::FlagChanged { .. } => "FLAG_CHANGED",
@@ -194,7 +200,6 @@ impl Error {
             Self::CredentialsUnreadable { .. } => "CREDENTIALS_UNREADABLE",
             Self::Unauthenticated(_) => "UNAUTHENTICATED",
             Self::PermissionDenied(_) => "PERMISSION_DENIED",
-            Self::Unimplemented(_) => "UNIMPLEMENTED",
             Self::RateLimited { .. } => "RATE_LIMITED",
             Self::DeadlineExceeded(_) => "DEADLINE_EXCEEDED",
             Self::Draining => "DRAINING",
@@ -212,6 +217,10 @@ impl Error {
             Self::LocationTaken(location) => vec![("location", format!("locations/{location}"))],
             Self::NoLocation(tenant) => vec![("tenant", tenant.resource_name())],
             Self::RunInProgress { run, kind } => vec![("run", run.clone()), ("kind", kind.clone())],
+            Self::NotRevertible { run, why: NotRevertible::Changed { left, now } } => {
+                vec![("run", run.clone()), ("expected", left.clone()), ("actual", now.clone())]
+            }
+            Self::NotRevertible { run, .. } => vec![("run", run.clone())],
             Self::CategoryInUse { slug, tenants } => {
                 vec![("platform_category", slug.resource_name()), ("tenants", tenants.to_string())]
             }

@@ -74,6 +74,8 @@ STEPS = [
     (MIRROR + "GetRun", {"name": "$run"}, "OK"),
     (MIRROR + "GetLastRun", PLATFORM_TO_GBP, "OK"),
     (MIRROR + "CancelRun", {"name": "$run"}, "OK"),
+    (MIRROR + "RevertRun", {"name": "$run"}, "FAILED_PRECONDITION"),
+    (MIRROR + "RevertRun", {"name": "", "override_guards": ["all"], "reason": ""}, "INVALID_ARGUMENT"),
     (MIRROR + "ListSyncLogs", {"tenant": TENANT}, "OK"),
     (MIRROR + "GetSyncStats", {"window": "3600s"}, "OK"),
     (CREDENTIALS + "SetCredentials", {**ACCOUNT, "client_id": "", "client_secret": "a b"}, "INVALID_ARGUMENT"),

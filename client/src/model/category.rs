@@ -45,6 +45,8 @@ pub struct PlatformCategory {
     pub regional_gbp_categories: BTreeMap<String, Option<String>>,
     /// What Google's lists say about its mappings now; the worst of them where they differ. `None`: it has none.
     pub mapping_state: Option<MappingState>,
+    /// Whether it came from Google, and follows Google's name until somebody changes it.
+    pub imported: bool,
     /// When it was created.
     pub create_time: Option<DateTime<Utc>>,
     /// When it was last changed.
@@ -88,6 +90,7 @@ impl PlatformCategory {
             gbp_category: wire::text(wire.gbp_category),
             regional_gbp_categories: regional.map(|(region, category)| (region, wire::text(category))).collect(),
             mapping_state: (wire.mapping_state != 0).then(|| MappingState::from_wire(wire.mapping_state)),
+            imported: wire.imported,
             create_time: wire::time(wire.create_time),
             update_time: wire::time(wire.update_time),
         }

@@ -103,7 +103,7 @@ pub use logs::ListSyncLogs;
 pub use platform_category::{
     CreatePlatformCategory, DeletePlatformCategory, GetPlatformCategory, ListPlatformCategories, UpdatePlatformCategory,
 };
-pub use run::{CancelRun, GetLastRun, GetRun, Mirror};
+pub use run::{CancelRun, GetLastRun, GetRun, Mirror, RevertRun};
 pub use stats::GetSyncStats;
 pub use taxonomy::{ListMappingSuggestions, ListTaxonomyVersions, RefreshTaxonomy, SearchCategories};
 pub use tenant::{CreateTenant, DeleteTenant, GetTenant, ListTenants, UpdateTenant};

@@ -97,6 +97,7 @@ services! {
         get_run: GetRunRequest => GetRunResponse,
         get_last_run: GetLastRunRequest => GetLastRunResponse,
         cancel_run: CancelRunRequest => CancelRunResponse,
+        revert_run: RevertRunRequest => RevertRunResponse,
         list_sync_logs: ListSyncLogsRequest => ListSyncLogsResponse,
         get_sync_stats: GetSyncStatsRequest => GetSyncStatsResponse,
         + type StreamRunUpdatesStream = Updates;

@@ -20,7 +20,11 @@ fn text(bytes: &[u8]) -> &str {
 
 fn planned(state: State) -> v1::Run {
     let category = v1::GbpCategory { name: "categories/gcid:bakery".into(), display_name: "Bakery\u{1b}[2J".into() };
-    let placed = v1::PlacedCategory { category: Some(category), role: v1::placed_category::Role::Additional.into() };
+    let placed = v1::PlacedCategory {
+        category: Some(category),
+        role: v1::placed_category::Role::Additional.into(),
+        ..Default::default()
+    };
     let operation = v1::change::Operation::Create.into();
     let plan =
         v1::Plan { changes: vec![v1::Change { operation, before: None, after: Some(placed) }], ..Default::default() };
@@ -192,6 +196,50 @@ async fn a_refreshed_list_is_told_in_full() {
     let asked = fake.methods.refresh_taxonomy.asked();
     let sent = &asked[0].message;
     assert_eq!((sent.region_code.as_str(), sent.allow_shrink, sent.reason.as_str()), ("US", true, "Google says so"));
+}
+
+#[tokio::test]
+async fn a_plan_is_shown_as_text_json_and_markdown() {
+    let fake = Fake::start().await;
+    for _ in 0..3 {
+        fake.methods.get_run.will(Ok(v1::GetRunResponse { run: Some(planned(State::Succeeded)) }));
+    }
+    let mut shown = Vec::new();
+    for format in ["text", "json", "markdown"] {
+        let output = mirrorctl(&fake, &["plan", "show", "1", "--format", format]).await;
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        shown.push(text(&output.stdout).to_owned());
+    }
+    assert!(shown[0].starts_with("+ additional  gcid:bakery"), "{}", shown[0]);
+    let json: serde_json::Value = serde_json::from_str(&shown[1]).expect("JSON");
+    assert_eq!(json["changes"][0]["operation"], "create");
+    assert!(shown[2].starts_with("| change | before | after |"), "{}", shown[2]);
+
+    fake.methods.get_run.will(Ok(v1::GetRunResponse { run: Some(run("1", 1, State::Queued)) }));
+    let output = mirrorctl(&fake, &["plan", "show", "1"]).await;
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(6), 0));
+}
+
+#[tokio::test]
+async fn a_guard_is_lifted_with_a_reason_only() {
+    let fake = Fake::start().await;
+    will_run(&fake, State::Succeeded);
+    let lift =
+        ["trigger", "a", "platform_to_gbp", "--plan", "7", "--override", "removals", "--override", "primary_change"];
+    let output = mirrorctl(&fake, &lift).await;
+    assert_eq!(output.status.code(), Some(2), "no reason");
+    let output = mirrorctl(&fake, &[&lift[..], &["--reason", "ticket 7"]].concat()).await;
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+
+    let reverted = v1::RevertRunResponse { run: Some(run("2", 1, State::Queued)), joined: false };
+    fake.methods.revert_run.will(Ok(reverted));
+    let output = mirrorctl(&fake, &["run", "revert", "1"]).await;
+    assert_eq!(text(&output.stdout), "accepted tenants/t/runs/2\n");
+    let asked = fake.methods.mirror_categories.asked();
+    let message = &asked[0].message;
+    assert_eq!((message.plan.as_str(), message.reason.as_str()), ("tenants/-/runs/7", "ticket 7"));
+    assert_eq!(message.override_guards, ["removals", "primary_change"]);
+    assert_eq!(fake.methods.revert_run.asked()[0].message.name, "tenants/-/runs/1");
 }
 
 /// Runs `credentials set` with this on standard input, and gives what was sent, if anything.

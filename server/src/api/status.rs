@@ -57,6 +57,7 @@ fn code(error: &Error) -> Code {
         Error::LocationTaken(_)
         | Error::NoLocation(_)
         | Error::RunInProgress { .. }
+        | Error::NotRevertible { .. }
         | Error::CategoryInUse { .. }
         | Error::FeatureDisabled { .. }
         | Error::TaxonomyShrank { .. }
@@ -66,7 +67,6 @@ fn code(error: &Error) -> Code {
         Error::FlagChanged { .. } | Error::TaxonomyChanged(_) => Code::Aborted,
         Error::Unauthenticated(_) => Code::Unauthenticated,
         Error::PermissionDenied(_) => Code::PermissionDenied,
-        Error::Unimplemented(_) => Code::Unimplemented,
         Error::RateLimited { .. } => Code::ResourceExhausted,
         Error::DeadlineExceeded(_) => Code::DeadlineExceeded,
         Error::DatabaseUnavailable(_) | Error::Draining | Error::Google(_) => Code::Unavailable,

@@ -24,7 +24,7 @@ pub use page::{Page, PageRequest};
 pub use runs::RunName;
 pub use taxonomy::{Refreshed, TaxonomySource};
 pub use tenants::check_set;
-pub use trigger::{MirrorRequest, Mirrored};
+pub use trigger::{MirrorRequest, Mirrored, Overrides, RevertRequest};
 
 use crate::{
     domain::{Caller, TenantId, TenantScope},

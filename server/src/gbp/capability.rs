@@ -8,7 +8,7 @@ use super::{
     answer::Answer,
     client::{Call, Target},
     google_error::GoogleError,
-    location::WireLocation,
+    location::{WireGoogleUpdated, WireLocation},
 };
 use crate::domain::{CategorySet, Failure, GbpCategory, LocationId, Objection, Retry};
 
@@ -61,11 +61,28 @@ impl Reader {
             query: &[("readMask", "name,title,categories,metadata")],
             body: None,
         };
-        let answer = self.0.call(&call).await.map_err(WriteFailure::into_failure)?;
-        if !answer.status.is_success() {
-            return Err(call.refused(&answer).into_failure());
-        }
-        location(&call, id, &answer)
+        location(&call, id, &self.answer(&call).await?)
+    }
+
+    /// Reads a location as the public sees it, with what Google has changed.
+    ///
+    /// # Errors
+    /// Those of [`Reader::location`].
+    pub async fn public_location(&self, id: &LocationId) -> Result<Location, Failure> {
+        let call = Call {
+            name: "locations.getGoogleUpdated",
+            method: Method::GET,
+            target: Target::GoogleUpdated(id),
+            query: &[("readMask", "name,title,categories,metadata")],
+            body: None,
+        };
+        let label = call.label();
+        self.answer(&call).await?.json::<WireGoogleUpdated>(&label)?.checked(&label, id)
+    }
+
+    async fn answer(&self, call: &Call<'_>) -> Result<Answer, Failure> {
+        let answer = self.0.call(call).await.map_err(WriteFailure::into_failure)?;
+        if answer.status.is_success() { Ok(answer) } else { Err(call.refused(&answer).into_failure()) }
     }
 }
 

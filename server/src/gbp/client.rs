@@ -194,6 +194,8 @@ impl fmt::Debug for Client {
 pub(super) enum Target<'a> {
     /// One location.
     Location(&'a LocationId),
+    /// One location, as the public sees it.
+    GoogleUpdated(&'a LocationId),
     /// Google's list of categories.
     Categories,
 }
@@ -202,7 +204,7 @@ impl<'a> Target<'a> {
     /// The location, if it is one.
     pub(super) fn location(&self) -> Option<&'a LocationId> {
         match *self {
-            Self::Location(location) => Some(location),
+            Self::Location(location) | Self::GoogleUpdated(location) => Some(location),
             Self::Categories => None,
         }
     }
@@ -226,7 +228,9 @@ impl Call<'_> {
     /// How messages call it.
     pub(super) fn label(&self) -> String {
         match self.target {
-            Target::Location(location) => format!("{} of {}", self.name, location.resource_name()),
+            Target::Location(location) | Target::GoogleUpdated(location) => {
+                format!("{} of {}", self.name, location.resource_name())
+            }
             Target::Categories => self.name.to_owned(),
         }
     }
@@ -235,6 +239,9 @@ impl Call<'_> {
     fn url(&self, endpoint: &Endpoint) -> reqwest::Url {
         match self.target {
             Target::Location(location) => endpoint.join(&["v1", "locations", location.as_str()]),
+            Target::GoogleUpdated(location) => {
+                endpoint.join(&["v1", "locations", &format!("{location}:getGoogleUpdated")])
+            }
             Target::Categories => endpoint.join(&["v1", "categories"]),
         }
     }

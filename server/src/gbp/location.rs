@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{answer::unreadable, text};
-use crate::domain::{CategorySet, Failure, GbpCategory, Gcid, LocationId};
+use crate::domain::{CategorySet, Complete, Failure, GbpCategory, Gcid, LocationId};
 
 /// Characters of a name for people that are kept.
 const MAX_NAME: usize = 300;
@@ -14,7 +14,7 @@ pub struct Location {
     /// Its name for people; empty where the answer has none, as that of an update may.
     pub title: String,
     /// Its categories. `None`: the answer is complete, and the location has none.
-    pub categories: Option<CategorySet>,
+    pub categories: Complete<Option<CategorySet>>,
     /// Whether an edit of ours is still in review.
     pub has_pending_edits: bool,
     /// Whether the public sees something that Google changed.
@@ -32,6 +32,12 @@ pub(super) struct WireLocation {
     categories: Option<WireCategories>,
     #[serde(default)]
     metadata: WireMetadata,
+}
+
+/// What the public sees of a location.
+#[derive(Deserialize)]
+pub(super) struct WireGoogleUpdated {
+    location: Option<WireLocation>,
 }
 
 #[derive(Deserialize)]
@@ -72,10 +78,20 @@ impl WireLocation {
         }
         Ok(Location {
             title: text::bounded(&self.title, MAX_NAME),
-            categories: self.categories.map(|categories| categories.checked(label)).transpose()?,
+            categories: Complete::read(self.categories.map(|categories| categories.checked(label)).transpose()?),
             has_pending_edits: self.metadata.has_pending_edits,
             has_google_updated: self.metadata.has_google_updated,
         })
+    }
+}
+
+impl WireGoogleUpdated {
+    /// The location, if the answer has it.
+    ///
+    /// # Errors
+    /// Those of [`WireLocation::checked`]; `UPSTREAM_INVALID` without a location.
+    pub(super) fn checked(self, label: &str, id: &LocationId) -> Result<Location, Failure> {
+        self.location.ok_or_else(|| unreadable(label, "the answer has no location"))?.checked(label, id)
     }
 }
 
@@ -122,7 +138,8 @@ mod tests {
 
     #[test]
     fn d3_only_a_complete_answer_says_that_there_are_no_categories() {
-        assert_eq!(read(json!({"name": "locations/1", "title": "Shop"})).expect("complete").categories, None);
+        let complete = read(json!({"name": "locations/1", "title": "Shop"})).expect("complete");
+        assert_eq!(complete.categories.get(), &None);
         for incomplete in [
             json!({}),
             json!({"name": ""}),

@@ -117,6 +117,8 @@ impl Store {
         let updated = sqlx::query(
             "update platform_category
                 set display_name = coalesce($2, display_name),
+                    -- What a person has named or mapped is the platform's own.
+                    imported_locale = case when $2 is null and not $3 then imported_locale end,
                     gcid = case when $3 then $4 else gcid end,
                     updated_at = coalesce($5, now())
               where slug = $1",
@@ -163,7 +165,7 @@ impl Store {
     }
 }
 
-struct CategoryRow(PlatformCategory);
+pub(super) struct CategoryRow(pub(super) PlatformCategory);
 
 impl FromRow<'_, PgRow> for CategoryRow {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
@@ -171,6 +173,7 @@ impl FromRow<'_, PgRow> for CategoryRow {
             slug: id(row, "slug", Slug::parse)?,
             display_name: row.try_get("display_name")?,
             gcid: optional_id(row, "gcid", Gcid::parse)?,
+            imported: row.try_get("imported_locale")?,
             created_at: row.try_get("created_at")?,
             updated_at: row.try_get("updated_at")?,
         }))

@@ -13,6 +13,7 @@ mod idempotency;
 mod limits;
 mod migrations;
 mod mirroring;
+mod plans;
 mod postgres;
 mod processes;
 mod replica;

@@ -2,16 +2,18 @@
 
 mod credentials;
 mod flags;
+mod plan;
 mod taxonomy;
 
 use std::{path::PathBuf, time::Duration};
 
-use category_mirror_client::Strategy;
+use category_mirror_client::{GbpView, Strategy};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use humantime::parse_duration;
 
 pub(crate) use credentials::Credentials;
 pub(crate) use flags::{FlagFields, Flags};
+pub(crate) use plan::{Format, Overrides, Plan};
 pub(crate) use taxonomy::Taxonomy;
 
 const AFTER_HELP: &str = "\
@@ -69,9 +71,12 @@ pub(crate) struct Connection {
 pub(crate) enum Command {
     /// Ask for a run
     Trigger(Trigger),
-    /// Look at a run, or cancel it
+    /// Look at a run, cancel it, or take back what it wrote
     #[command(subcommand)]
     Run(Run),
+    /// Show plans, also as JSON or Markdown
+    #[command(subcommand)]
+    Plan(Plan),
     /// Watch runs change, without end
     Watch {
         /// Only this tenant's
@@ -121,6 +126,14 @@ pub(crate) struct Trigger {
     /// Asking again with the same id within 24 h returns the first answer
     #[arg(long)]
     pub(crate) request_id: Option<String>,
+    /// Apply exactly the plan of this dry run, or nothing
+    #[arg(long, value_name = "RUN", conflicts_with = "dry_run")]
+    pub(crate) plan: Option<String>,
+    /// Which of Google's records is the source, where Google wins: merchant or public
+    #[arg(long)]
+    pub(crate) view: Option<GbpView>,
+    #[command(flatten)]
+    pub(crate) overrides: Overrides,
 }
 
 #[derive(Debug, Subcommand)]
@@ -141,6 +154,19 @@ pub(crate) enum Run {
     Cancel {
         /// tenants/{tenant}/runs/{run}, or the run's id
         run: String,
+    },
+    /// Take back what a run wrote, where it is still there
+    Revert {
+        /// tenants/{tenant}/runs/{run}, or the run's id
+        run: String,
+        /// Only plan the way back
+        #[arg(long)]
+        dry_run: bool,
+        /// Show how it goes on, until it ends
+        #[arg(long)]
+        watch: bool,
+        #[command(flatten)]
+        overrides: Overrides,
     },
     /// Show how a run goes on, until it ends
     Watch {

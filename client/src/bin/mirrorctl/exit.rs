@@ -10,6 +10,8 @@ pub(crate) enum Exit {
     RunNotSucceeded,
     /// Some items of an import were left out; which, and why, is printed already.
     ItemsRefused,
+    /// The run has made no plan, or none yet.
+    NoPlan,
     Usage(String),
     /// The server did what it was asked, and what was asked about is not good.
     Refused(String),
@@ -26,6 +28,7 @@ impl Exit {
         match self {
             Self::RunNotSucceeded => ExitCode::from(1),
             Self::ItemsRefused => ExitCode::from(3),
+            Self::NoPlan => failed(&"the run has no plan; `mirrorctl run get` says why", 6),
             Self::Usage(message) => failed(&Printable(&message), 2),
             Self::Refused(message) => failed(&Printable(&message), 3),
             Self::Call(error) => failed(&error, code(error.code())),

@@ -8,6 +8,7 @@ mod exit;
 mod flags;
 mod import;
 mod output;
+mod plan;
 mod report;
 mod run;
 mod taxonomy;
@@ -38,6 +39,7 @@ async fn execute(args: Args) -> Result<(), Exit> {
     match args.command {
         Command::Trigger(trigger) => run::trigger(&client, &mut output, trigger).await,
         Command::Run(command) => run::run(&client, &mut output, command).await,
+        Command::Plan(command) => plan::plan(&client, &mut output, command).await,
         Command::Watch { tenant } => run::watch_many(&client, &mut output, tenant).await,
         Command::Logs(filter) => report::logs(&client, &mut output, filter).await,
         Command::Stats { tenant, window } => report::stats(&client, &mut output, tenant, window).await,

@@ -23,6 +23,7 @@ pub(in crate::api) fn platform_category(shown: ShownCategory) -> proto::Platform
         name: category.slug.resource_name(),
         display_name: category.display_name,
         gbp_category: category.gcid.map(|gcid| gcid.resource_name()).unwrap_or_default(),
+        imported: category.imported.is_some(),
         create_time: Some(time(category.created_at)),
         update_time: Some(time(category.updated_at)),
         regional_gbp_categories: regional

@@ -98,7 +98,7 @@ async fn a_tenants_categories_are_replaced_whole_or_not_at_all() {
     assert_eq!((kept.primary, kept.additional), (Some(deli), vec![bar, cafe]), "in the order given");
     assert_eq!(kept.updated_at, Some(time(3)));
     let source = store.source(5, &store.accepted(5, "a").await).await;
-    let slugs: Vec<&str> = source.categories.iter().map(|category| category.slug.as_str()).collect();
+    let slugs: Vec<&str> = source.categories.get().iter().map(|category| category.slug.as_str()).collect();
     assert_eq!(slugs, ["deli", "bar", "cafe"]);
     assert_eq!(source.read_at, time(5));
 }
