@@ -7,19 +7,24 @@ mod categories;
 mod credentials;
 mod flag_rules;
 mod flags;
+mod import;
 mod page;
 mod runs;
+mod taxonomy;
 mod tenants;
 mod trigger;
 
 pub use accounts::{Accounts, Learnt};
+pub use categories::ShownCategory;
 pub use credentials::{Reencrypted, ShownCredentials, Verified};
 pub use flag_rules::{Evaluation, FlagRequest, RolloutEdit, ShownFlag};
 pub use flags::{FlagSnapshot, Flags};
+pub use import::{ImportReport, Item};
 pub use page::{Page, PageRequest};
 pub use runs::RunName;
+pub use taxonomy::{Refreshed, TaxonomySource};
 pub use tenants::check_set;
-pub use trigger::{MirrorRequest, Mirrored};
+pub use trigger::{MirrorRequest, Mirrored, Overrides, RevertRequest};
 
 use crate::{
     domain::{Caller, TenantId, TenantScope},
@@ -37,6 +42,7 @@ pub struct App {
     flags: Flags,
     accounts: Accounts,
     max_attempts: i32,
+    taxonomy: TaxonomySource,
 }
 
 impl App {
@@ -49,8 +55,9 @@ impl App {
         flags: Flags,
         accounts: Accounts,
         max_attempts: i32,
+        taxonomy: TaxonomySource,
     ) -> Self {
-        Self { store, acceptor, wake, flags, accounts, max_attempts }
+        Self { store, acceptor, wake, flags, accounts, max_attempts, taxonomy }
     }
 
     /// The wake-ups, for those that stream.

@@ -21,6 +21,11 @@ impl Attempt {
         Ok(client)
     }
 
+    /// The way to Google for those who read only.
+    pub(super) async fn reader(&mut self, source: &Source) -> Result<gbp::Reader, Stop> {
+        Ok(self.google(source).await?.reader())
+    }
+
     /// Whom a failure is about, as far as one can tell from it alone. Credentials of an account's own come with a quota and a token endpoint
     /// of their own, so however many of its tenants meet the end of these, it is one.
     pub(super) fn blamed(&self, failure: &Failure) -> String {

@@ -6,9 +6,12 @@ mod connect;
 mod credentials;
 mod exit;
 mod flags;
+mod import;
 mod output;
+mod plan;
 mod report;
 mod run;
+mod taxonomy;
 mod tenants;
 
 use std::process::ExitCode;
@@ -36,6 +39,7 @@ async fn execute(args: Args) -> Result<(), Exit> {
     match args.command {
         Command::Trigger(trigger) => run::trigger(&client, &mut output, trigger).await,
         Command::Run(command) => run::run(&client, &mut output, command).await,
+        Command::Plan(command) => plan::plan(&client, &mut output, command).await,
         Command::Watch { tenant } => run::watch_many(&client, &mut output, tenant).await,
         Command::Logs(filter) => report::logs(&client, &mut output, filter).await,
         Command::Stats { tenant, organization, window } => {
@@ -43,6 +47,7 @@ async fn execute(args: Args) -> Result<(), Exit> {
         }
         Command::Tenants(command) => tenants::tenants(&client, &mut output, command).await,
         Command::Categories(command) => categories::categories(&client, &mut output, command).await,
+        Command::Taxonomy(command) => taxonomy::taxonomy(&client, &mut output, command).await,
         Command::Flags(command) => flags::flags(&client, &mut output, command).await,
         Command::Credentials(command) => credentials::credentials(&client, &mut output, command).await,
     }

@@ -13,7 +13,7 @@ use crate::{
     auth::Verifier,
     commands::{CommandError, scratch::Scratch},
     config::BenchArgs,
-    domain::{Backoff, MAX_ADDITIONAL, ProcessFlags},
+    domain::{Backoff, GuardLimits, MAX_ADDITIONAL, ProcessFlags},
     gbp,
     runner::Settings,
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
@@ -112,6 +112,7 @@ pub(super) fn settings(concurrency: usize) -> Settings {
         grace: Duration::from_secs(5),
         max_additional: MAX_ADDITIONAL,
         retention: store::Retention::default(),
+        guards: GuardLimits::OPEN,
     }
 }
 
