@@ -203,8 +203,8 @@ fn statistics_agree_with_counting_by_hand() {
         LogFilter { tenant: Some(id("b")), only: only(&["a"]), ..LogFilter::default() },
     ];
     let window = prop_oneof![1..400_u64, 1..300_000_u64, 1..90 * 86_400_u64];
-    let histories = (prop::collection::vec(past(), 0..30), prop::collection::vec(window, 3));
-    let checked = TestRunner::new(super::life::few_cases(12)).run(&histories, |(history, windows)| {
+    let histories = (prop::collection::vec(past(), 0..25), prop::collection::vec(window, 2));
+    let checked = TestRunner::new(super::life::few_cases(6)).run(&histories, |(history, windows)| {
         runtime.block_on(async {
             store.execute("truncate run, run_history, rollup, rollup_delta").await;
             let mut lived = Vec::new();
