@@ -26,7 +26,8 @@ $$;
 create table rollup_delta (
     -- Empty: all runs. Else an organization.
     scope text collate "C" not null,
-    minute timestamptz not null,
+    -- The minute of the ends; of an organization's, the hour.
+    begin_at timestamptz not null,
     succeeded integer not null,
     failed integer not null,
     skipped integer not null,
@@ -39,7 +40,8 @@ create table rollup_delta (
     reasons text[] not null
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
 
--- The same, summed by minutes, hours and days (UTC), each of them whole. With the deltas that are not in it yet, it counts every end once.
+-- The same, summed by minutes, hours and days (UTC), each of them whole; of an organization by hours and days, because in a minute it ends
+-- hardly more than one run. With the deltas that are not in it yet, it counts every end once.
 create table rollup (
     scope text collate "C" not null,
     grain text collate "C" not null constraint rollup_grain_is_known check (grain in ('minute', 'hour', 'day')),
@@ -58,8 +60,8 @@ create table rollup (
 create index rollup_by_age on rollup (grain, begin_at);
 
 -- What has ended so far, to be summed up like everything else.
-insert into rollup_delta (scope, minute, succeeded, failed, skipped, cancelled, dry, out_of_sync, durations, reasons)
-select coalesce(organization_id, ''), minute,
+insert into rollup_delta (scope, begin_at, succeeded, failed, skipped, cancelled, dry, out_of_sync, durations, reasons)
+select coalesce(organization_id, ''), coalesce(minute, hour),
        count(*) filter (where not dry_run and state = 'succeeded'),
        count(*) filter (where not dry_run and state = 'failed'),
        count(*) filter (where not dry_run and state = 'skipped'),
@@ -68,8 +70,8 @@ select coalesce(organization_id, ''), minute,
        count(*) filter (where found_differences),
        coalesce(array_agg(duration_bin(ended_at - started_at)) filter (where not dry_run and state in ('succeeded', 'failed')), '{}'),
        coalesce(array_agg(reason) filter (where not dry_run and state = 'failed'), '{}')
-  from (select *, date_trunc('minute', ended_at, 'UTC') as minute from run_history) as ended
- group by grouping sets ((minute), (minute, organization_id))
+  from (select *, date_trunc('minute', ended_at, 'UTC') as minute, date_trunc('hour', ended_at, 'UTC') as hour from run_history) as ended
+ group by grouping sets ((minute), (hour, organization_id))
 having grouping(organization_id) = 1 or organization_id is not null;
 
 -- Puts the failed runs of a day, which was taken out of the history, back into it, and drops the rest.

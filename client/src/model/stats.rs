@@ -12,7 +12,7 @@ use super::{Run, wire};
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct SyncStats {
-    /// The window's begin, inclusive: a whole minute (UTC), of a window above 3 days a whole hour.
+    /// The window's begin, inclusive: a whole minute (UTC); of a window above 3 days, and of an organization, a whole hour.
     pub start_time: Option<DateTime<Utc>>,
     /// The window's end.
     pub end_time: Option<DateTime<Utc>>,
@@ -42,7 +42,8 @@ pub struct SyncStats {
     pub duration_p50: Option<Duration>,
     /// The same for 95 of 100.
     pub duration_p95: Option<Duration>,
-    /// What ended, cut into equal parts: minutes, of a window above 2 hours hours, and above 3 days days (UTC). Oldest first.
+    /// What ended, cut into equal parts: minutes; hours of a window above 2 hours, and of an organization; days of a window above 3 days
+    /// (UTC). Oldest first, without gaps.
     pub series: Vec<SyncStatsPoint>,
 }
 

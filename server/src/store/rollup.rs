@@ -3,12 +3,12 @@
 use super::{Now, Store};
 use crate::error::Error;
 
-/// Counts what `moved` brought into the history: a row for all of it, and one for each organization.
+/// Counts what `moved` brought into the history: a row for all of it, by the minute, and one for each organization, by the hour.
 macro_rules! counted {
     () => {
         "
-            insert into rollup_delta (scope, minute, succeeded, failed, skipped, cancelled, dry, out_of_sync, durations, reasons)
-            select coalesce(organization_id, ''), minute,
+            insert into rollup_delta (scope, begin_at, succeeded, failed, skipped, cancelled, dry, out_of_sync, durations, reasons)
+            select coalesce(organization_id, ''), coalesce(minute, hour),
                    count(*) filter (where not dry_run and state = 'succeeded'),
                    count(*) filter (where not dry_run and state = 'failed'),
                    count(*) filter (where not dry_run and state = 'skipped'),
@@ -18,8 +18,9 @@ macro_rules! counted {
                    coalesce(array_agg(duration_bin(ended_at - started_at))
                                 filter (where not dry_run and state in ('succeeded', 'failed')), '{}'),
                    coalesce(array_agg(reason) filter (where not dry_run and state = 'failed'), '{}')
-              from (select *, date_trunc('minute', ended_at, 'UTC') as minute from moved) as moved
-             group by grouping sets ((minute), (minute, organization_id))
+              from (select *, date_trunc('minute', ended_at, 'UTC') as minute, date_trunc('hour', ended_at, 'UTC') as hour
+                      from moved) as moved
+             group by grouping sets ((minute), (hour, organization_id))
             having grouping(organization_id) = 1 or organization_id is not null "
     };
 }
@@ -37,9 +38,10 @@ impl Store {
                   where ctid = any (array(select ctid from rollup_delta limit $1 for update skip locked))
                  returning *
              ), spread as materialized (
-                 select taken.*, grain, date_trunc(grain, minute, 'UTC') as begin_at
+                 select scope, grain, date_trunc(grain, begin_at, 'UTC') as begin_at, succeeded, failed, skipped, cancelled, dry,
+                        out_of_sync, durations, reasons
                    from taken
-                  cross join (values ('minute'), ('hour'), ('day')) as grains (grain)
+                   join (values ('minute'), ('hour'), ('day')) as grains (grain) on scope = '' or grain <> 'minute'
              ), duration_counts as (
                  select scope, grain, begin_at, jsonb_object_agg(bin, count) as durations
                    from (select scope, grain, begin_at, bin, count(*)

@@ -25,7 +25,7 @@ const EVER: TimeDelta = TimeDelta::days(365 * 1000);
 /// Counts of the runs that ended within a window, and of those that are live.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SyncStats {
-    /// The window's begin, inclusive: a whole minute, and of a window above 3 days a whole hour (UTC).
+    /// The window's begin, inclusive: a whole minute; of a window above 3 days, and of an organization, a whole hour (UTC).
     pub start_at: DateTime<Utc>,
     /// The window's end.
     pub end_at: DateTime<Utc>,
@@ -88,11 +88,11 @@ struct Grid {
 }
 
 impl Grid {
-    fn of(window: Duration) -> Self {
+    fn of(window: Duration, by_hours: bool) -> Self {
         let (minute, hour, day) = (TimeDelta::minutes(1), TimeDelta::hours(1), TimeDelta::days(1));
         match window.as_secs() {
-            0..=7_200 => Self { edge: minute, step: minute, step_name: "minute" },
-            7_201..=259_200 => Self { edge: minute, step: hour, step_name: "hour" },
+            0..=7_200 if !by_hours => Self { edge: minute, step: minute, step_name: "minute" },
+            0..=259_200 => Self { edge: if by_hours { hour } else { minute }, step: hour, step_name: "hour" },
             _ => Self { edge: hour, step: day, step_name: "day" },
         }
     }
@@ -158,9 +158,10 @@ impl Store {
                 .bind(interval(window))
                 .fetch_one(&self.pool)
                 .await?;
-        let grid = Grid::of(window);
+        let tenants = filter.tenants();
+        let grid = Grid::of(window, tenants.is_none() && filter.organization.is_some());
         let start_at = floor(start_at, grid.edge);
-        let parts = match filter.tenants() {
+        let parts = match tenants {
             None => self.summed(filter, start_at, grid).await?,
             Some(tenants) => self.counted_singly(filter, &tenants, start_at, grid).await?,
         };
@@ -195,9 +196,9 @@ impl Store {
              select begin_at, succeeded, failed, skipped, cancelled, dry, out_of_sync, durations, reasons from rollup
               where scope = coalesce($1, '') and grain = 'day' and begin_at >= $4
              union all
-             select minute, succeeded, failed, skipped, cancelled, dry, out_of_sync, to_jsonb(durations), to_jsonb(reasons)
+             select begin_at, succeeded, failed, skipped, cancelled, dry, out_of_sync, to_jsonb(durations), to_jsonb(reasons)
                from rollup_delta
-              where scope = coalesce($1, '') and minute >= $2
+              where scope = coalesce($1, '') and begin_at >= $2
              union all
              select null, count(*) filter (where not dry_run), 0, 0, 0, count(*) filter (where dry_run), 0, '{}', '{}' from run
               where $1::text is null or organization_id = $1",

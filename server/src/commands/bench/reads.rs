@@ -11,7 +11,7 @@ use crate::{
     commands::CommandError,
     domain::{OrganizationId, RunId, RunState, Strategy, TenantId},
     error::Error,
-    store::{self, LogFilter, Store},
+    store::{self, LogFilter, Retention, Store},
 };
 
 /// Days of history.
@@ -82,6 +82,7 @@ async fn measure(ground: &Ground, rows: i32) -> Result<Vec<(String, f64)>, Comma
 async fn fill(ground: &Ground, rows: i32) -> Result<(), Error> {
     store::sweep(&ground.pool).await?;
     let store = Store::new(ground.pool.clone());
+    store.drop_history(None, Retention { all: Duration::ZERO, failed: Duration::ZERO }).await?;
     stream::iter((1..=DAYS).rev())
         .map(|day| async move {
             store::fill_history(&ground.pool, day, rows / DAYS).await?;
@@ -90,7 +91,7 @@ async fn fill(ground: &Ground, rows: i32) -> Result<(), Error> {
         .buffered(FILLERS)
         .try_collect::<Vec<()>>()
         .await?;
-    while store.fold_rollups(1_000).await? > 0 {}
+    while store.fold_rollups(10_000).await? > 0 {}
     store::analyze(&ground.pool).await?;
     Ok(())
 }
