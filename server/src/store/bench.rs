@@ -62,13 +62,13 @@ pub async fn queue(pool: &PgPool, runs: u64, bulk: bool) -> Result<(), sqlx::Err
     Ok(())
 }
 
-/// Tells the planner what there is, and clears the tables of what is gone.
+/// Tells the planner what there is.
 ///
 /// # Errors
 /// The database's.
 pub async fn analyze(pool: &PgPool) -> Result<(), sqlx::Error> {
     for table in ["rollup", "rollup_delta", "run_history"] {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("vacuum analyze {table}"))).execute(pool).await?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("analyze {table}"))).execute(pool).await?;
     }
     Ok(())
 }

@@ -146,7 +146,8 @@ impl Store {
         if parts > 1 {
             query.push(" order by id desc limit ").push_bind(limit);
         }
-        query.build_query_as().fetch_all(&self.pool).await
+        // Planned for these very values: a plan for any window would take it for narrow, and walk all ids of a wide one.
+        query.build_query_as().persistent(false).fetch_all(&self.pool).await
     }
 }
 
