@@ -60,6 +60,8 @@ pub enum Hint {
     Changed(Arc<[RunId]>),
     /// Somebody changed a feature flag.
     Flags,
+    /// There is something to do of a batch.
+    Batch,
     /// Anything may have changed: hints were lost.
     Everything,
 }
@@ -74,6 +76,8 @@ struct Notification {
     queued: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     flags: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    batch: bool,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     cancel: BTreeSet<RunId>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -87,6 +91,7 @@ impl Notification {
         match hint {
             Hint::Queued => self.queued = true,
             Hint::Flags => self.flags = true,
+            Hint::Batch => self.batch = true,
             Hint::Cancel(id) => drop(self.cancel.insert(id)),
             Hint::Changed(ids) => self.changed.extend(ids.iter()),
             Hint::Everything => self.everything = true,
@@ -226,6 +231,9 @@ async fn listen_once(
         }
         if notification.flags {
             let _ = incoming.send(Hint::Flags);
+        }
+        if notification.batch {
+            let _ = incoming.send(Hint::Batch);
         }
         for id in notification.cancel {
             let _ = incoming.send(Hint::Cancel(id));

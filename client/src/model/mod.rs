@@ -39,6 +39,7 @@ macro_rules! open_enum {
     };
 }
 
+mod batch;
 mod category;
 mod change;
 mod flag;
@@ -49,6 +50,7 @@ mod strategy;
 mod tenant;
 mod wire;
 
+pub use batch::{Batch, BatchChangeCounts, BatchGuard, BatchState};
 pub use category::{CategorySet, GbpCategory, PlatformCategory, TenantCategories};
 pub use change::{Change, ChangeCounts, Operation, PlacedCategory, Role};
 pub use flag::{Flag, FlagChange, FlagEvaluation, FlagSource, FlagState, FlagWhy};

@@ -82,6 +82,7 @@ macro_rules! list_request {
     };
 }
 
+mod batch;
 mod flag;
 mod logs;
 mod platform_category;
@@ -91,6 +92,7 @@ mod tenant;
 mod tenant_categories;
 mod watch;
 
+pub use batch::{CancelBatch, GetBatch, ListBatches, MirrorMany};
 pub use flag::{EvaluateFlag, GetFlag, ListFlagChanges, ListFlags, UpdateFlag};
 pub use logs::ListSyncLogs;
 pub use platform_category::{
@@ -100,4 +102,4 @@ pub use run::{CancelRun, GetLastRun, GetRun, Mirror};
 pub use stats::GetSyncStats;
 pub use tenant::{CreateTenant, DeleteTenant, GetTenant, ListTenants, UpdateTenant};
 pub use tenant_categories::{GetTenantCategories, SetTenantCategories};
-pub use watch::{WatchRun, WatchRuns};
+pub use watch::{WatchBatch, WatchRun, WatchRuns};

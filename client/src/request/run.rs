@@ -13,9 +13,9 @@ impl Client {
         let message = v1::MirrorCategoriesRequest {
             strategy: strategy.to_wire(),
             target: Some(target),
-            dry_run: false,
             // What makes repeating safe.
             request_id: Uuid::now_v7().to_string(),
+            ..Default::default()
         };
         Mirror { client: self.clone(), message }
     }

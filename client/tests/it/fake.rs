@@ -9,7 +9,7 @@ use std::{
 
 use category_mirror_client::{Client, ClientBuilder, RetryPolicy};
 use category_mirror_proto::v1::{
-    self, category_mirror_service_server as mirror, category_service_server as category, flag_service_server as flag,
+    self, batch_service_server as batch, category_mirror_service_server as mirror, category_service_server as category, flag_service_server as flag,
     run::State, stream_run_updates_response::Update, tenant_service_server as tenant,
 };
 use futures::{StreamExt, stream, stream::BoxStream};
@@ -103,6 +103,11 @@ services! {
             self.0.stream_run_updates.answer(request).map(Response::new)
         }
     }
+    batch::BatchService {
+        get_batch: GetBatchRequest => GetBatchResponse,
+        list_batches: ListBatchesRequest => ListBatchesResponse,
+        cancel_batch: CancelBatchRequest => CancelBatchResponse,
+    }
     tenant::TenantService {
         create_tenant: CreateTenantRequest => CreateTenantResponse,
         get_tenant: GetTenantRequest => GetTenantResponse,
@@ -143,6 +148,7 @@ impl Fake {
         let server = behind.local_addr().expect("bound");
         let services = tonic::transport::Server::builder()
             .add_service(mirror::CategoryMirrorServiceServer::new(answers.clone()))
+            .add_service(batch::BatchServiceServer::new(answers.clone()))
             .add_service(tenant::TenantServiceServer::new(answers.clone()))
             .add_service(category::CategoryServiceServer::new(answers.clone()))
             .add_service(flag::FlagServiceServer::new(answers));

@@ -28,7 +28,7 @@ fn planned(state: State) -> v1::Run {
 }
 
 fn will_run(fake: &Fake, end: State) {
-    let accepted = v1::MirrorCategoriesResponse { run: Some(run("1", 1, State::Queued)), joined: false };
+    let accepted = v1::MirrorCategoriesResponse { run: Some(run("1", 1, State::Queued)), ..Default::default() };
     fake.methods.mirror_categories.will(Ok(accepted));
     let snapshots = vec![run("1", 1, State::Queued), planned(end)];
     fake.methods.stream_run_updates.will(Ok(updates(snapshots, Ending::Close)));

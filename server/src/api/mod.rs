@@ -1,5 +1,6 @@
 //! The gRPC interface: requests become use cases, and their answers messages. Every call passes the gate first.
 
+mod batches;
 mod categories;
 mod convert;
 mod deadline;
@@ -19,6 +20,7 @@ pub use limits::Limits;
 use std::{sync::Arc, time::Duration};
 
 use category_mirror_proto::v1::{
+    batch_service_server::{self, BatchServiceServer},
     category_mirror_service_server::{self, CategoryMirrorServiceServer},
     category_service_server::{self, CategoryServiceServer},
     flag_service_server::{self, FlagServiceServer},
@@ -30,15 +32,16 @@ use tonic_health::server::HealthReporter;
 use tower::layer::util::{Identity, Stack};
 
 use self::{
-    categories::Categories, flags::Flags, gate::GateLayer, mirror::Mirror, open_streams::OpenStreams, tenants::Tenants,
+    batches::Batches, categories::Categories, flags::Flags, gate::GateLayer, mirror::Mirror, open_streams::OpenStreams, tenants::Tenants,
 };
 use crate::{app::App, auth::Verifier};
 
 /// The largest request: far above what any of them needs.
 const MAX_REQUEST: usize = 1024 * 1024;
 /// What the health service knows. The empty name stands for the server as a whole.
-const HEALTH_SERVICES: [&str; 5] = [
+const HEALTH_SERVICES: [&str; 6] = [
     "",
+    batch_service_server::SERVICE_NAME,
     category_mirror_service_server::SERVICE_NAME,
     category_service_server::SERVICE_NAME,
     flag_service_server::SERVICE_NAME,
@@ -70,10 +73,12 @@ pub fn router(
         CategoryMirrorServiceServer::new(Mirror::new(app.clone(), heartbeat, OpenStreams::new(limits), drain.clone()));
     let tenants = TenantServiceServer::new(Tenants::new(app.clone()));
     let categories = CategoryServiceServer::new(Categories::new(app.clone()));
+    let batches = BatchServiceServer::new(Batches::new(app.clone()));
     let flags = FlagServiceServer::new(Flags::new(app));
     let routes = Routes::new(mirror.max_decoding_message_size(MAX_REQUEST))
         .add_service(tenants.max_decoding_message_size(MAX_REQUEST))
         .add_service(categories.max_decoding_message_size(MAX_REQUEST))
+        .add_service(batches.max_decoding_message_size(MAX_REQUEST))
         .add_service(flags.max_decoding_message_size(MAX_REQUEST))
         .add_service(health)
         .add_service(reflection().build_v1().expect(sound))

@@ -48,6 +48,8 @@ fn code(error: &Error) -> Code {
         Error::AlreadyExists(..) => Code::AlreadyExists,
         Error::LocationTaken(_)
         | Error::NoLocation(_)
+        | Error::NobodyToMirror(_)
+        | Error::ConfirmationMismatch { .. }
         | Error::RunInProgress { .. }
         | Error::CategoryInUse { .. }
         | Error::FeatureDisabled { .. } => Code::FailedPrecondition,

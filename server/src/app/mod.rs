@@ -2,6 +2,7 @@
 //!
 //! Each takes the caller, and gives away nothing that the caller may not see: what is out of scope does not exist.
 
+mod batches;
 mod categories;
 mod flag_rules;
 mod flags;
@@ -10,10 +11,11 @@ mod runs;
 mod tenants;
 mod trigger;
 
+pub use batches::BatchRequest;
 pub use flag_rules::{Evaluation, FlagRequest, RolloutEdit, ShownFlag};
 pub use flags::{FlagSnapshot, Flags};
 pub use page::{Page, PageRequest};
-pub use runs::RunName;
+pub use runs::{Of, RunName};
 pub use tenants::check_set;
 pub use trigger::{MirrorRequest, Mirrored};
 

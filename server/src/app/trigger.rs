@@ -37,10 +37,7 @@ impl App {
     pub async fn mirror(&self, caller: &Caller, request: MirrorRequest) -> Result<Mirrored, Error> {
         visible(caller, &request.tenant)?;
         self.require(Flag::CategoryMirroring, &request.tenant).await?;
-        // It must never fall through to a push: the reverse strategy writes to the platform, or not at all.
-        if request.kind.strategy == Strategy::GbpToPlatform {
-            return Err(Error::Unimplemented("strategy gbp_to_platform is not available yet"));
-        }
+        available(request.kind.strategy)?;
         let new = NewRun {
             id: RunId::now_v7(),
             tenant: request.tenant,
@@ -59,5 +56,13 @@ impl App {
             );
         }
         Ok(Mirrored { run: accepted.run, joined: accepted.joined })
+    }
+}
+
+/// It must never fall through to a push: the reverse strategy writes to the platform, or not at all.
+pub(super) fn available(strategy: Strategy) -> Result<(), Error> {
+    match strategy {
+        Strategy::PlatformToGbp => Ok(()),
+        Strategy::GbpToPlatform => Err(Error::Unimplemented("strategy gbp_to_platform is not available yet")),
     }
 }

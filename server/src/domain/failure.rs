@@ -68,6 +68,8 @@ text_enum! {
         UpstreamRejected = "UPSTREAM_REJECTED",
         /// The location is not what was written.
         VerifyMismatch = "VERIFY_MISMATCH",
+        /// A guard stopped it before it wrote.
+        Guard = "GUARD",
         /// The last attempt failed with an error that would have been retried.
         AttemptsExhausted = "ATTEMPTS_EXHAUSTED",
         /// An error of the service's own.

@@ -1,7 +1,9 @@
 //! What the project is about, without I/O and without a clock: category sets, their difference, plans, runs and their life,
-//! feature flags.
+//! batches, feature flags.
 
 mod backoff;
+mod batch;
+mod batch_guard;
 mod caller;
 mod category_set;
 mod change;
@@ -16,6 +18,10 @@ mod tenant;
 mod verdict;
 
 pub use backoff::Backoff;
+pub use batch::{
+    Admission, Batch, BatchChanges, BatchCounts, BatchId, BatchState, BatchVerdict, batch_name, parse_batch_name,
+};
+pub use batch_guard::{BatchRule, changes_primary};
 pub use caller::{Caller, Role, TenantScope};
 pub use category_set::{CategorySet, GbpCategory, InvalidSet};
 pub use change::{Change, ChangeCounts, Place, Placed, apply, diff};

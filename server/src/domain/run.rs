@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Change, ChangeCounts, Failure, OrganizationId, Plan, TenantId, failure::text_enum};
+use super::{BatchId, Change, ChangeCounts, Failure, OrganizationId, Plan, TenantId, failure::text_enum};
 
 /// A run's id, a UUIDv7: it sorts by the time of acceptance.
 pub type RunId = Uuid;
@@ -54,6 +54,10 @@ text_enum! {
         Cooldown = "COOLDOWN",
         /// A feature flag is off.
         FeatureDisabled = "FEATURE_DISABLED",
+        /// The batch found a live run of the same kind, which does what this one would have done.
+        Joined = "JOINED",
+        /// The batch found a live run of another kind.
+        RunInProgress = "RUN_IN_PROGRESS",
     }
 }
 
@@ -130,6 +134,8 @@ pub struct Run {
     pub tenant: TenantId,
     /// The tenant's organization at acceptance.
     pub organization: Option<OrganizationId>,
+    /// The batch that it belongs to.
+    pub batch: Option<BatchId>,
     /// Strategy and dry run.
     pub kind: RunKind,
     /// Where it is in its life.

@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
-use super::attempt::{Attempt, Stop};
+use super::{
+    attempt::{Attempt, Stop},
+    batch_guard,
+};
 use crate::{
     domain::{CategorySet, Failure, FailureReason, LocationId, Plan, RunResult, SourceError, Tenant, diff, map_to_gbp},
     gbp::{Location, Reader, Validator, WriteFailure, Writer},
@@ -92,6 +95,7 @@ async fn write(
     writer: &Writer,
 ) -> Result<RunResult, Stop> {
     let lease = attempt.tools.settings.lease;
+    batch_guard::pass(attempt, &plan.changes).await?;
     attempt.progress.intent =
         Some(Intent { before: plan.observed.clone(), after: plan.desired.clone(), changes: plan.changes.clone() });
     let asked = Instant::now();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Now, Store, interval, row::RunRow};
 use crate::{
-    domain::{Run, RunId, Strategy, TenantId},
+    domain::{BatchId, Run, RunId, Strategy, TenantId},
     error::Error,
 };
 
@@ -13,6 +13,8 @@ use crate::{
 pub struct LogFilter {
     /// Only this tenant's.
     pub tenant: Option<TenantId>,
+    /// Only this batch's.
+    pub batch: Option<BatchId>,
     /// Only of this strategy.
     pub strategy: Option<Strategy>,
     /// Only of these tenants: what the caller may see.
@@ -28,7 +30,7 @@ impl LogFilter {
 /// A run without the parts that make it large.
 macro_rules! light_run {
     () => {
-        "select id, tenant_id, organization_id, strategy, dry_run, state, revision, attempt, handed_back, max_attempts, due_at,
+        "select id, tenant_id, organization_id, batch_id, strategy, dry_run, state, revision, attempt, handed_back, max_attempts, due_at,
                 cancel_requested, null::jsonb as plan, '[]'::jsonb as written, created, updated, deleted, skipped, reason, error,
                 caller, request_id, created_at, started_at, ended_at
            from run "
@@ -56,11 +58,13 @@ impl Store {
               where id = any ($1)
                 and ($2::text is null or tenant_id = $2)
                 and ($3::text[] is null or tenant_id = any ($3))
+                and ($4::uuid is null or batch_id = $4)
               order by id",
         )
         .bind(ids)
         .bind(filter.tenant.as_ref().map(TenantId::as_str))
         .bind(filter.tenants())
+        .bind(filter.batch)
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(|row| row.0).collect())
@@ -80,12 +84,14 @@ impl Store {
             "select id, revision from run
               where (state in ('queued', 'running') or ended_at > coalesce($1, now()) - $2::interval)
                 and ($3::text is null or tenant_id = $3)
-                and ($4::text[] is null or tenant_id = any ($4))",
+                and ($4::text[] is null or tenant_id = any ($4))
+                and ($5::uuid is null or batch_id = $5)",
         )
         .bind(now)
         .bind(interval(ended))
         .bind(filter.tenant.as_ref().map(TenantId::as_str))
         .bind(filter.tenants())
+        .bind(filter.batch)
         .fetch_all(&self.pool)
         .await?)
     }

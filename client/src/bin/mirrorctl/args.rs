@@ -1,5 +1,6 @@
 //! The command line.
 
+mod batches;
 mod flags;
 
 use std::{path::PathBuf, time::Duration};
@@ -8,6 +9,7 @@ use category_mirror_client::Strategy;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use humantime::parse_duration;
 
+pub(crate) use batches::{Batches, Start};
 pub(crate) use flags::{FlagFields, Flags};
 
 const AFTER_HELP: &str = "\
@@ -68,6 +70,9 @@ pub(crate) enum Command {
     /// Look at a run, or cancel it
     #[command(subcommand)]
     Run(Run),
+    /// Sync an organization, or every tenant
+    #[command(subcommand)]
+    Batch(Batches),
     /// Watch runs change, without end
     Watch {
         /// Only this tenant's

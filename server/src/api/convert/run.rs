@@ -4,7 +4,7 @@ use category_mirror_proto::v1::{self as proto, run::State};
 
 use super::{plan::change, time};
 use crate::{
-    domain::{Run, RunError, RunState, Strategy},
+    domain::{Run, RunError, RunState, Strategy, batch_name},
     store::SyncStats,
 };
 
@@ -13,12 +13,8 @@ pub(in crate::api) fn run(run: Run) -> proto::Run {
         name: run.resource_name(),
         tenant: run.tenant.resource_name(),
         organization: run.organization.map(|id| id.resource_name()).unwrap_or_default(),
-        batch: String::new(),
-        strategy: match run.kind.strategy {
-            Strategy::PlatformToGbp => proto::Strategy::PlatformToGbp,
-            Strategy::GbpToPlatform => proto::Strategy::GbpToPlatform,
-        }
-        .into(),
+        batch: run.batch.map(batch_name).unwrap_or_default(),
+        strategy: strategy(run.kind.strategy).into(),
         dry_run: run.kind.dry_run,
         state: match run.state {
             RunState::Queued => State::Queued,
@@ -50,6 +46,13 @@ pub(in crate::api) fn run(run: Run) -> proto::Run {
         start_time: run.started_at.map(time),
         end_time: run.ended_at.map(time),
         next_attempt_time: run.due_at.map(time),
+    }
+}
+
+pub(super) fn strategy(strategy: Strategy) -> proto::Strategy {
+    match strategy {
+        Strategy::PlatformToGbp => proto::Strategy::PlatformToGbp,
+        Strategy::GbpToPlatform => proto::Strategy::GbpToPlatform,
     }
 }
 

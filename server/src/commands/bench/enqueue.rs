@@ -107,8 +107,8 @@ async fn echo(service: &Service, callers: usize, window: Duration) -> Result<Mea
         let mut request = Request::new(proto::MirrorCategoriesRequest {
             strategy: proto::Strategy::PlatformToGbp.into(),
             target: Some(Target::Tenant(format!("tenants/bench-{}", number % TENANTS))),
-            dry_run: false,
             request_id: RunId::now_v7().to_string(),
+            ..Default::default()
         });
         request.metadata_mut().insert("authorization", token.clone());
         async move {

@@ -1,0 +1,8 @@
+drop trigger run_is_counted_by_its_batch on run;
+drop function batch_counts_an_end();
+drop index run_by_batch;
+alter table run
+    drop column let_through,
+    drop column batch_id;
+drop table batch_work;
+drop table batch;
