@@ -76,27 +76,50 @@ alter table run
 
 create index run_by_batch on run (batch_id, id) where batch_id is not null;
 
--- The one place where ends are counted, so that no way to end a run can forget it.
-create function batch_counts_an_end() returns trigger language plpgsql as $$
+-- The one place where ends are counted, so that no way to end a run can forget it. The runs are locked already; batches are locked in one
+-- order for all, because whoever ends runs ends some of several batches at once.
+create function batch_counts_ends() returns trigger language plpgsql as $$
 begin
+    perform 1 from batch where id in (select batch_id from ended where batch_id is not null) order by id for update;
+    if not found then
+        return null;
+    end if;
     update batch
-       set succeeded = succeeded + (new.state = 'succeeded')::integer,
-           failed = failed + (new.state = 'failed')::integer,
-           skipped = skipped + (new.state = 'skipped' and new.reason <> 'JOINED')::integer,
-           joined = joined + (new.state = 'skipped' and new.reason = 'JOINED')::integer,
-           cancelled = cancelled + (new.state = 'cancelled')::integer,
-           out_of_sync = out_of_sync + new.found_differences::integer,
-           out_of_primary = out_of_primary
-               + coalesce(new.plan @? '$.changes[*] ? (@.before.place == "primary")', false)::integer,
-           created = created + new.created,
-           updated = updated + new.updated,
-           deleted = deleted + new.deleted,
-           unmapped = unmapped + new.skipped,
-           ended_at = case when expanded_at is not null and over + 1 = made then new.ended_at end
-     where id = new.batch_id;
+       set succeeded = batch.succeeded + counted.succeeded,
+           failed = batch.failed + counted.failed,
+           skipped = batch.skipped + counted.skipped,
+           joined = batch.joined + counted.joined,
+           cancelled = batch.cancelled + counted.cancelled,
+           out_of_sync = batch.out_of_sync + counted.out_of_sync,
+           out_of_primary = batch.out_of_primary + counted.out_of_primary,
+           created = batch.created + counted.created,
+           updated = batch.updated + counted.updated,
+           deleted = batch.deleted + counted.deleted,
+           unmapped = batch.unmapped + counted.unmapped,
+           ended_at = case when batch.expanded_at is not null and batch.over + counted.runs = batch.made then counted.ended_at end
+      from (select batch_id,
+                   count(*) as runs,
+                   count(*) filter (where state = 'succeeded') as succeeded,
+                   count(*) filter (where state = 'failed') as failed,
+                   count(*) filter (where state = 'skipped' and reason <> 'JOINED') as skipped,
+                   count(*) filter (where state = 'skipped' and reason = 'JOINED') as joined,
+                   count(*) filter (where state = 'cancelled') as cancelled,
+                   count(*) filter (where found_differences) as out_of_sync,
+                   count(*) filter (where plan @? '$.changes[*] ? (@.before.place == "primary")') as out_of_primary,
+                   sum(created) as created,
+                   sum(updated) as updated,
+                   sum(deleted) as deleted,
+                   sum(ended.skipped) as unmapped,
+                   max(ended_at) as ended_at
+              from ended
+             where batch_id is not null and ended_at is not null
+             group by batch_id) counted
+     where batch.id = counted.batch_id;
     return null;
 end
 $$;
 
-create trigger run_is_counted_by_its_batch after insert or update on run
-    for each row when (new.batch_id is not null and new.ended_at is not null) execute function batch_counts_an_end();
+create trigger run_is_counted_by_its_batch after update on run
+    referencing new table as ended for each statement execute function batch_counts_ends();
+create trigger skipped_run_is_counted_by_its_batch after insert on run
+    referencing new table as ended for each statement execute function batch_counts_ends();

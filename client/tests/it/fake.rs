@@ -9,8 +9,8 @@ use std::{
 
 use category_mirror_client::{Client, ClientBuilder, RetryPolicy};
 use category_mirror_proto::v1::{
-    self, batch_service_server as batch, category_mirror_service_server as mirror, category_service_server as category, flag_service_server as flag,
-    run::State, stream_run_updates_response::Update, tenant_service_server as tenant,
+    self, batch_service_server as batch, category_mirror_service_server as mirror, category_service_server as category,
+    flag_service_server as flag, run::State, stream_run_updates_response::Update, tenant_service_server as tenant,
 };
 use futures::{StreamExt, stream, stream::BoxStream};
 use tokio::{

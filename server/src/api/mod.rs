@@ -32,7 +32,8 @@ use tonic_health::server::HealthReporter;
 use tower::layer::util::{Identity, Stack};
 
 use self::{
-    batches::Batches, categories::Categories, flags::Flags, gate::GateLayer, mirror::Mirror, open_streams::OpenStreams, tenants::Tenants,
+    batches::Batches, categories::Categories, flags::Flags, gate::GateLayer, mirror::Mirror, open_streams::OpenStreams,
+    tenants::Tenants,
 };
 use crate::{app::App, auth::Verifier};
 

@@ -51,11 +51,11 @@ impl Scope {
         }
         match name.strip_prefix("tenants/").and_then(|_| TenantId::parse(name).ok()) {
             Some(tenant) => Ok(Self::Tenant(Some(tenant))),
-            None => {
-                Err("must be a run, `tenants/{tenant}/runs/{run}`, a tenant, `tenants/{tenant}`, `tenants/-`, or a batch, \
+            None => Err(
+                "must be a run, `tenants/{tenant}/runs/{run}`, a tenant, `tenants/{tenant}`, `tenants/-`, or a batch, \
                      `batches/{batch}`"
-                    .to_owned())
-            }
+                    .to_owned(),
+            ),
         }
     }
 }

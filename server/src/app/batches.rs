@@ -2,9 +2,7 @@
 
 use super::{App, Page, PageRequest};
 use crate::{
-    domain::{
-        Admission, Batch, BatchId, BatchRule, Caller, Flag, OrganizationId, RunKind, TenantScope, batch_name,
-    },
+    domain::{Admission, Batch, BatchId, BatchRule, Caller, Flag, OrganizationId, RunKind, TenantScope, batch_name},
     error::{Error, Resource},
     store::{BatchTarget, NewBatch, Population},
     wake::Hint,
@@ -43,8 +41,7 @@ impl App {
         let target = BatchTarget { organization, only };
         // Before anything is counted: what was true for the first call may not be for the second.
         if let Some(id) = &request_id
-            && let Some(first) =
-                self.store.first_batch(None, &caller.subject, id, &target, kind, &overrides).await?
+            && let Some(first) = self.store.first_batch(None, &caller.subject, id, &target, kind, &overrides).await?
         {
             return Ok(first);
         }

@@ -2,7 +2,12 @@
 
 use sqlx::{FromRow, Row, postgres::PgRow};
 
-use super::{Accepted, LogFilter, NewRun, Now, Store, accept::{in_progress, reused}, row::optional_id, tenant::not_found};
+use super::{
+    Accepted, LogFilter, NewRun, Now, Store,
+    accept::{in_progress, reused},
+    row::optional_id,
+    tenant::not_found,
+};
 use crate::{
     domain::{ChangeCounts, OrganizationId, Run, RunId, RunState},
     error::Error,

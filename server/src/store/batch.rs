@@ -316,7 +316,11 @@ async fn claim_request(
             .bind(request.key)
             .fetch_one(connection)
             .await?;
-    if fingerprint == request.fingerprint { Ok(Some(first)) } else { Err(Error::RequestIdReused(request_id.to_owned())) }
+    if fingerprint == request.fingerprint {
+        Ok(Some(first))
+    } else {
+        Err(Error::RequestIdReused(request_id.to_owned()))
+    }
 }
 
 /// A row with a tenant's id and its organization's.

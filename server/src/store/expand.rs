@@ -14,9 +14,7 @@ use super::{
     row::{optional_id, text},
 };
 use crate::{
-    domain::{
-        Admission, BatchId, OrganizationId, RunError, RunId, RunKind, Skip, SkipReason, Strategy, TenantId,
-    },
+    domain::{Admission, BatchId, OrganizationId, RunError, RunId, RunKind, Skip, SkipReason, Strategy, TenantId},
     error::Error,
 };
 
@@ -140,9 +138,9 @@ async fn expand(
     let tenants = next_tenants(connection, expansion, chunk).await?;
     let last = tenants.last().map(|(tenant, _)| tenant.to_string());
     let is_last_page = i64::try_from(tenants.len()).is_ok_and(|tenants| tenants < chunk.size);
-    let admitted = tenants.into_iter().filter(|(tenant, organization)| {
-        expansion.admission.evaluate(tenant, organization.as_ref()).is_on()
-    });
+    let admitted = tenants
+        .into_iter()
+        .filter(|(tenant, organization)| expansion.admission.evaluate(tenant, organization.as_ref()).is_on());
     let wanted: Vec<Wanted> = admitted
         // Nobody beyond those that were confirmed.
         .take(usize::try_from(expansion.left).unwrap_or_default())
@@ -175,12 +173,14 @@ async fn expand(
     let is_done = is_last_page || made >= expansion.left;
     let is_done = is_done && is_expanded(connection, now, expansion.id, false).await?;
     if !is_done {
-        sqlx::query("update batch_work set cursor = coalesce($2, cursor), turn_at = coalesce($3, now()) where batch_id = $1")
-            .bind(expansion.id)
-            .bind(last)
-            .bind(now)
-            .execute(connection)
-            .await?;
+        sqlx::query(
+            "update batch_work set cursor = coalesce($2, cursor), turn_at = coalesce($3, now()) where batch_id = $1",
+        )
+        .bind(expansion.id)
+        .bind(last)
+        .bind(now)
+        .execute(connection)
+        .await?;
     }
     Ok(Worked { batch: expansion.id, changed, cancelling: Vec::new(), is_done })
 }
@@ -227,14 +227,14 @@ async fn queue(
                                order by turn, id
                                limit 1),
                              (select turn from run
-                               where state = 'queued' and due_at is null and lane = $2::text and bulk
+                               where state = 'queued' and due_at is null and lane = $2::uuid::text and bulk
                                order by turn desc
                                limit 1),
                              0) as turn
          )
          insert into run (id, tenant_id, organization_id, batch_id, strategy, dry_run, state, max_attempts, bulk, lane, turn,
                           caller, created_at)
-         select wanted.id, tenant_id, organization_id, $2, $6, $7, 'queued', $8, true, $2::text,
+         select wanted.id, tenant_id, organization_id, $2, $6, $7, 'queued', $8, true, $2::uuid::text,
                 line.turn + row_number() over (order by tenant_id), $9, coalesce($1, now())
            from wanted, line
           order by tenant_id
@@ -321,12 +321,7 @@ async fn record_skipped(
 }
 
 /// Cancels runs as [`Store::cancel`] does. Whoever has one locked is left in peace until the next chunk.
-async fn cancel(
-    connection: &mut PgConnection,
-    now: Now,
-    expansion: &Expansion,
-    chunk: Chunk,
-) -> Result<Worked, Error> {
+async fn cancel(connection: &mut PgConnection, now: Now, expansion: &Expansion, chunk: Chunk) -> Result<Worked, Error> {
     let rows: Vec<(RunId, bool)> = sqlx::query_as(
         "with chosen as materialized (
              select id from run

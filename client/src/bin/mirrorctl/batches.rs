@@ -62,7 +62,11 @@ async fn watch_one(client: &Client, output: &mut Output, batch: String) -> Resul
     }
     let batch = client.get_batch(batch).send().await?;
     output.show(&batch, |output| details(output, &batch))?;
-    if batch.failed_count + batch.skipped_count + batch.cancelled_count == 0 { Ok(()) } else { Err(Exit::RunNotSucceeded) }
+    if batch.failed_count + batch.skipped_count + batch.cancelled_count == 0 {
+        Ok(())
+    } else {
+        Err(Exit::RunNotSucceeded)
+    }
 }
 
 fn details(output: &mut Output, batch: &Batch) -> io::Result<()> {

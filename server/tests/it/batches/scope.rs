@@ -75,7 +75,10 @@ async fn d30_a_batch_of_nobody_is_an_error_and_never_a_success() {
     assert_eq!(reason(&error), ("FAILED_PRECONDITION", Some("NO_LOCATION")));
 
     chain(&service, "chain", 2).await;
-    sqlx::query("update tenant set gbp_account = null, gbp_location = null").execute(&service.pool).await.expect("done");
+    sqlx::query("update tenant set gbp_account = null, gbp_location = null")
+        .execute(&service.pool)
+        .await
+        .expect("done");
     let error = service.client.mirror_organization("chain", WINS).send().await.expect_err("no locations");
     assert_eq!(reason(&error), ("FAILED_PRECONDITION", Some("NO_LOCATION")));
     assert_eq!(batches(&service).await, 0);

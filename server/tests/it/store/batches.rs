@@ -23,12 +23,7 @@ fn new_batch(target: BatchTarget, tenants: i64) -> NewBatch {
         id: BatchId::now_v7(),
         target,
         kind: RunKind { strategy: Strategy::PlatformToGbp, dry_run: REAL },
-        admission: Admission {
-            flag: Flag::CategoryMirroring,
-            rollout: None,
-            forced: Some(true),
-            on_by_default: false,
-        },
+        admission: Admission { flag: Flag::CategoryMirroring, rollout: None, forced: Some(true), on_by_default: false },
         tenants,
         without_location: 0,
         not_admitted: 0,
@@ -168,7 +163,7 @@ async fn two_batches_take_turns_and_interactive_runs_pass_both() {
 
     let claimed = store.store.claim(at(9), Room::of(99), LEASE).await.expect("claimed");
     let order: Vec<&str> = claimed.iter().map(|claimed| claimed.run.tenant.as_str()).collect();
-    assert_eq!(order, ["single", "one-0", "other-0", "one-1", "other-1", "one-2", "other-2"]);
+    assert_eq!(order, ["single", "one-0", "one-1", "other-0", "one-2", "other-1", "other-2"]);
 }
 
 #[tokio::test]
@@ -185,11 +180,10 @@ async fn a_tenant_with_a_live_run_is_joined_or_skipped_and_either_is_recorded() 
     assert_eq!(runs["c"], ("queued".to_owned(), None));
     let counts = store.get_batch(batch).await.counts;
     assert_eq!((counts.joined, counts.skipped, counts.queued), (1, 1, 1));
-    let named: String =
-        sqlx::query_scalar("select error -> 'metadata' ->> 'run' from run where reason = 'JOINED'")
-            .fetch_one(&store.pool)
-            .await
-            .expect("read");
+    let named: String = sqlx::query_scalar("select error -> 'metadata' ->> 'run' from run where reason = 'JOINED'")
+        .fetch_one(&store.pool)
+        .await
+        .expect("read");
     assert_eq!(named, same.resource_name());
 }
 
