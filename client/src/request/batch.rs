@@ -62,6 +62,17 @@ impl MirrorMany {
         self
     }
 
+    /// Lifts guards of the batch as a whole, such as `batch_tenants`. The reason is kept with the batch.
+    pub fn override_guards<I>(mut self, guards: I, reason: impl Into<String>) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.message.override_guards = guards.into_iter().map(Into::into).collect();
+        self.message.reason = reason.into();
+        self
+    }
+
     /// Names this request, at most 128 printable ASCII characters, so that sending it again within 24 h, also from another
     /// process, returns the first answer. Without it the client makes one up for its own retries.
     pub fn request_id(mut self, id: impl Into<String>) -> Self {

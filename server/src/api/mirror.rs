@@ -9,16 +9,15 @@ use futures::{StreamExt, stream::BoxStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::{convert, open_streams::OpenStreams, request, status::status, updates};
+use super::{batch_request::batch_request, convert, open_streams::OpenStreams, request, status::status, updates};
 use crate::{
-    app::{App, BatchRequest, MirrorRequest, PageRequest, RunName},
-    domain::{OrganizationId, RunKind, TenantId},
+    app::{App, MirrorRequest, PageRequest, RunName},
+    domain::{RunKind, TenantId},
     error::{Error, Violations},
 };
 
 const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 3600);
 const MAX_WINDOW: Duration = Duration::from_secs(90 * 24 * 3600);
-const MAX_REQUEST_ID: usize = 128;
 
 /// The service over the use cases.
 pub(super) struct Mirror {
@@ -41,18 +40,18 @@ impl CategoryMirrorService for Mirror {
         request: Request<proto::MirrorCategoriesRequest>,
     ) -> Result<Response<proto::MirrorCategoriesResponse>, Status> {
         let (caller, message) = request::open(request).map_err(status)?;
-        let answer = match mirror_request(message).map_err(status)? {
-            Wanted::Run(wanted) => {
-                let mirrored = self.app.mirror(&caller, wanted).await.map_err(status)?;
-                let run = Some(convert::run(mirrored.run));
-                proto::MirrorCategoriesResponse { run, joined: mirrored.joined, batch: None }
-            }
-            Wanted::Batch(wanted) => {
-                let batch = self.app.mirror_many(&caller, wanted).await.map_err(status)?;
-                proto::MirrorCategoriesResponse { batch: Some(convert::batch(batch)), ..Default::default() }
-            }
-        };
-        Ok(Response::new(answer))
+        if let Some(wanted) = batch_request(&message).map_err(status)? {
+            let batch = self.app.mirror_many(&caller, wanted).await.map_err(status)?;
+            let batch = Some(convert::batch(batch));
+            return Ok(Response::new(proto::MirrorCategoriesResponse { batch, ..Default::default() }));
+        }
+        let wanted = mirror_request(message).map_err(status)?;
+        let mirrored = self.app.mirror(&caller, wanted).await.map_err(status)?;
+        Ok(Response::new(proto::MirrorCategoriesResponse {
+            run: Some(convert::run(mirrored.run)),
+            joined: mirrored.joined,
+            batch: None,
+        }))
     }
 
     async fn get_run(&self, request: Request<proto::GetRunRequest>) -> Result<Response<proto::GetRunResponse>, Status> {
@@ -138,75 +137,22 @@ impl CategoryMirrorService for Mirror {
     }
 }
 
-/// What a request asks for.
-enum Wanted {
-    Run(MirrorRequest),
-    Batch(BatchRequest),
-}
-
-/// Whose categories.
-enum Whose {
-    Tenant(TenantId),
-    Organization(OrganizationId),
-    Everybody,
-}
-
-fn target(violations: &mut Violations, message: &proto::MirrorCategoriesRequest) -> Option<Whose> {
-    let confirmed = message.confirm_tenant_count;
-    if confirmed.is_some_and(|count| count < 0) {
-        violations.add("confirm_tenant_count", "must not be negative");
-    }
-    match &message.target {
-        Some(Target::Tenant(tenant)) => {
-            if confirmed.is_some() {
-                violations.add("confirm_tenant_count", "is for an organization, or for all tenants");
-            }
-            request::required(violations, "tenant", tenant, TenantId::parse).map(Whose::Tenant)
-        }
-        Some(Target::Organization(organization)) => {
-            request::required(violations, "organization", organization, OrganizationId::parse).map(Whose::Organization)
-        }
-        Some(Target::AllTenants(true)) => {
-            if confirmed.is_none() {
-                violations.add("confirm_tenant_count", "is required for all tenants: how many they are");
-            }
-            Some(Whose::Everybody)
-        }
-        Some(Target::AllTenants(false)) => {
-            violations.add("all_tenants", "must be true, or not given");
-            None
-        }
-        None => {
+fn mirror_request(message: proto::MirrorCategoriesRequest) -> Result<MirrorRequest, Error> {
+    let mut violations = Violations::default();
+    let strategy = request::required_strategy(&mut violations, message.strategy);
+    let tenant = match &message.target {
+        Some(Target::Tenant(tenant)) => request::required(&mut violations, "tenant", tenant, TenantId::parse),
+        _ => {
             violations.add("target", "is required: `tenant`, `organization` or `all_tenants`");
             None
         }
-    }
-}
-
-fn mirror_request(message: proto::MirrorCategoriesRequest) -> Result<Wanted, Error> {
-    let mut violations = Violations::default();
-    let strategy = request::required_strategy(&mut violations, message.strategy);
-    let whose = target(&mut violations, &message);
-    let is_printable = message.request_id.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-    if message.request_id.len() > MAX_REQUEST_ID || !is_printable {
-        violations.add("request_id", format!("must be at most {MAX_REQUEST_ID} printable ASCII characters"));
-    }
-    let (strategy, whose) = violations.finish_with(strategy.zip(whose))?;
-    let kind = RunKind { strategy, dry_run: message.dry_run };
-    let request_id = Some(message.request_id).filter(|id| !id.is_empty());
-    let organization = match whose {
-        Whose::Tenant(tenant) => return Ok(Wanted::Run(MirrorRequest { tenant, kind, request_id })),
-        Whose::Organization(organization) => Some(organization),
-        Whose::Everybody => None,
     };
-    Ok(Wanted::Batch(BatchRequest {
-        organization,
-        kind,
-        confirmed: message.confirm_tenant_count,
-        overrides: Vec::new(),
-        reason: String::new(),
-        request_id,
-    }))
+    if message.confirm_tenant_count.is_some() {
+        violations.add("confirm_tenant_count", "is for an organization, or for all tenants");
+    }
+    let request_id = request::request_id(&mut violations, message.request_id);
+    let (strategy, tenant) = violations.finish_with(strategy.zip(tenant))?;
+    Ok(MirrorRequest { tenant, kind: RunKind { strategy, dry_run: message.dry_run }, request_id })
 }
 
 fn run_name(name: &str) -> Result<RunName, Error> {

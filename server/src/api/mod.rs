@@ -1,5 +1,6 @@
 //! The gRPC interface: requests become use cases, and their answers messages. Every call passes the gate first.
 
+mod batch_request;
 mod batches;
 mod categories;
 mod convert;

@@ -23,7 +23,7 @@ pub(crate) async fn batches(client: &Client, output: &mut Output, command: args:
 }
 
 async fn begin(client: &Client, start: args::Start) -> Result<Batch, Exit> {
-    let args::Start { strategy, whose, confirm, dry_run, watch: _, request_id } = start;
+    let args::Start { strategy, whose, confirm, dry_run, override_guards, reason, watch: _, request_id } = start;
     let mut request = match whose.organization {
         Some(organization) => client.mirror_organization(organization, strategy),
         // The command line holds `--all` together with `--confirm`.
@@ -31,6 +31,9 @@ async fn begin(client: &Client, start: args::Start) -> Result<Batch, Exit> {
     };
     if let Some(tenants) = confirm {
         request = request.confirm(tenants);
+    }
+    if let Some(reason) = reason {
+        request = request.override_guards(override_guards, reason);
     }
     if let Some(id) = request_id {
         request = request.request_id(id);

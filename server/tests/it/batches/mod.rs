@@ -138,6 +138,8 @@ async fn a_batch_changes_no_more_tenants_than_its_guard_allows_and_a_dry_one_say
     let real = is_over(&service.client, &real).await;
     assert_eq!((real.succeeded_count, real.failed_count, guarded(&real)), (18, 2, (6, Some(4), true)));
     assert_eq!(service.google.writes().await.len(), 4);
+    let error = service.client.mirror_organization("chain", WINS).override_guards(["batch_tenants"], " ").send().await;
+    assert_eq!(error.expect_err("no reason").field_violations()[0].field, "reason");
     let logs = service.client.list_sync_logs().send().collect().await.expect("listed");
     let refused: Vec<_> = logs.iter().filter(|run| run.state == RunState::Failed).collect();
     assert_eq!(refused.len(), 2);
@@ -147,6 +149,15 @@ async fn a_batch_changes_no_more_tenants_than_its_guard_allows_and_a_dry_one_say
         assert_eq!(json!(error.metadata), json!({"rule": "batch_tenants", "value": "5", "limit": "4"}));
         assert!(error.message.contains("override batch_tenants"), "{}", error.message);
     }
+
+    let request = service.client.mirror_organization("chain", WINS).override_guards(["batch_tenants"], "a new menu");
+    let lifted = is_over(&service.client, &request.send().await.expect("accepted")).await;
+    assert_eq!((lifted.succeeded_count, guarded(&lifted)), (20, (2, None, false)));
+    assert_eq!(
+        (lifted.overridden_guards, lifted.reason.as_deref()),
+        (vec!["batch_tenants".to_owned()], Some("a new menu"))
+    );
+    assert_eq!(service.google.writes().await.len(), 6);
 }
 
 #[tokio::test]

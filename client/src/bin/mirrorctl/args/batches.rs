@@ -42,6 +42,12 @@ pub(crate) struct Start {
     /// Only plan, write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Guards of the batch to lift, with commas: batch_tenants, batch_primary
+    #[arg(long = "override", value_delimiter = ',', requires = "reason")]
+    pub(crate) override_guards: Vec<String>,
+    /// Why they are lifted; it is kept with the batch
+    #[arg(long, requires = "override_guards")]
+    pub(crate) reason: Option<String>,
     /// Show how it goes on, until it is over
     #[arg(long)]
     pub(crate) watch: bool,
