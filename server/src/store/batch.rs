@@ -249,7 +249,7 @@ impl Store {
         let rows = sqlx::query_as::<_, BatchRow>(
             "select batch.*, (select count(*) from run where batch_id = batch.id and state = 'running') as running
                from batch
-              where ($1::uuid is null or id < $1)
+              where (id < $1 or $1::uuid is null)
                 and ($2::text[] is null or only_tenants <@ $2)
               order by id desc
               limit $3",

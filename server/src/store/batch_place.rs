@@ -22,23 +22,23 @@ impl Store {
     /// The database's.
     pub async fn take_place(&self, now: Now, held: Held, primary: bool) -> Result<BatchPlace, Error> {
         let row: Option<(bool,)> = sqlx::query_as(
-            "with held as materialized (
+            "with holder as materialized (
                  select id, batch_id, let_through from run
                   where id = $2 and attempt = $3 and state = 'running' and lease_until > coalesce($1, now())
                     for update
              ), place as (
                  update batch
                     set changing = changing + 1, changing_primary = changing_primary + $4::integer
-                   from held
-                  where batch.id = held.batch_id and not held.let_through
+                   from holder
+                  where batch.id = holder.batch_id and not holder.let_through
                     and (change_limit is null or changing < change_limit)
                     and (not $4 or primary_limit is null or changing_primary < primary_limit)
                  returning 1
              ), let_through as (
                  update run set let_through = true
-                  where id in (select id from held) and exists (select 1 from place)
+                  where id in (select id from holder) and exists (select 1 from place)
              )
-             select held.let_through or exists (select 1 from place) from held",
+             select holder.let_through or exists (select 1 from place) from holder",
         )
         .bind(now)
         .bind(held.id)

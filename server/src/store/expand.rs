@@ -219,8 +219,8 @@ async fn queue(
     runs: &[Wanted],
 ) -> Result<Vec<RunId>, Error> {
     let rows: Vec<(RunId,)> = sqlx::query_as(
-        "with wanted as materialized (
-             select * from unnest($3::uuid[], $4::text[], $5::text[]) as wanted (id, tenant_id, organization_id)
+        "with to_make as materialized (
+             select * from unnest($3::uuid[], $4::text[], $5::text[]) as to_make (id, tenant_id, organization_id)
          ), line as materialized (
              select greatest((select turn from run
                                where state = 'queued' and due_at is null and bulk
@@ -234,9 +234,9 @@ async fn queue(
          )
          insert into run (id, tenant_id, organization_id, batch_id, strategy, dry_run, state, max_attempts, bulk, lane, turn,
                           caller, created_at)
-         select wanted.id, tenant_id, organization_id, $2, $6, $7, 'queued', $8, true, $2::uuid::text,
+         select to_make.id, tenant_id, organization_id, $2, $6, $7, 'queued', $8, true, $2::uuid::text,
                 line.turn + row_number() over (order by tenant_id), $9, coalesce($1, now())
-           from wanted, line
+           from to_make, line
           order by tenant_id
          on conflict (tenant_id) where state in ('queued', 'running') do nothing
          returning id",
