@@ -16,7 +16,7 @@ use crate::{
     gbp,
     runner::{Runner, Settings},
     store::{Acceptor, Store},
-    wake::Wake,
+    wake::{Topic, Wake},
     web,
 };
 
@@ -87,7 +87,7 @@ pub async fn serve(
     let store = Store::new(pool.clone());
     let acceptor = Acceptor::start(&store, &end);
     let flags = Flags::new(store.clone(), flags);
-    tokio::spawn(end.clone().run_until_cancelled_owned(flags.clone().keep_fresh(wake.subscribe())));
+    tokio::spawn(end.clone().run_until_cancelled_owned(flags.clone().keep_fresh(wake.subscribe(Topic::Flags))));
     let app = App::new(store.clone(), acceptor, wake.clone(), flags.clone(), max_attempts);
 
     let mut server = transport(&limits);
@@ -144,7 +144,7 @@ pub async fn serve(
 }
 
 /// The connections' own bounds, which hold before anything of ours is asked.
-fn transport(limits: &Limits) -> Server {
+pub(crate) fn transport(limits: &Limits) -> Server {
     // A subject's streams do not leave their own calls waiting on the same connection.
     let streams = u32::try_from(limits.streams_per_subject).unwrap_or(u32::MAX).saturating_add(CALLS_PER_CONNECTION);
     Server::builder()

@@ -17,7 +17,7 @@ use crate::{
     app::{App, Of, RunName},
     domain::{BatchId, Caller, Run, RunId, TenantId, parse_batch_name},
     error::Error,
-    wake::{Hint, Hints},
+    wake::{Hint, Hints, Topic},
 };
 
 /// How far a look goes back behind the look before it: a commit may be seen later than the time that it wrote.
@@ -104,7 +104,7 @@ pub(super) async fn open(
 ) -> Result<impl Stream<Item = Result<proto::StreamRunUpdatesResponse, Error>> + Send + 'static, Error> {
     let mut updates = Updates {
         // Subscribed before the first look: nothing falls between.
-        hints: app.wake().subscribe(),
+        hints: app.wake().subscribe(Topic::Changes),
         app,
         caller,
         scope,
@@ -184,12 +184,12 @@ impl Updates {
 
     async fn note(&mut self, hint: Hint) -> Result<Option<Update>, Error> {
         match hint {
-            Hint::Queued | Hint::Waiting(_) | Hint::Cancel(_) | Hint::Flags | Hint::Batch => {}
             Hint::Everything => self.look_again().await?,
             Hint::Changed(ids) => match &self.scope {
                 Scope::Run(name) => self.wanted.extend(ids.iter().filter(|id| **id == name.id)),
                 Scope::Tenant(_) | Scope::Batch(_) => self.wanted.extend(ids.iter()),
             },
+            _ => {}
         }
         Ok(None)
     }

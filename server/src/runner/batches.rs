@@ -10,7 +10,7 @@ use crate::{
     domain::{Flag, OrganizationId, Skip, TenantId},
     error::Error,
     store::{Chunk, Now, Worked},
-    wake::{Hint, Hints},
+    wake::{Hint, Topic},
 };
 
 /// A chunk is small, because a request for one of its tenants waits for its commit; and what is made ahead is little beside a large
@@ -23,7 +23,7 @@ const POLL: Duration = Duration::from_secs(1);
 
 /// Works on batches. Never ends.
 pub(super) async fn run(tools: Arc<Tools>) {
-    let mut hints = tools.wake.subscribe();
+    let mut hints = tools.wake.subscribe(Topic::Batches);
     loop {
         let pause = match work(&tools, None).await {
             Ok(Some(_)) => continue,
@@ -38,13 +38,9 @@ pub(super) async fn run(tools: Arc<Tools>) {
         };
         tokio::select! {
             () = sleep(pause) => {}
-            () = batch_changed(&mut hints) => {}
+            _ = hints.next() => {}
         }
     }
-}
-
-async fn batch_changed(hints: &mut Hints) {
-    while !matches!(hints.next().await, Hint::Batch | Hint::Everything) {}
 }
 
 /// Does one chunk, where there is one to do.

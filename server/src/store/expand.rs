@@ -185,7 +185,7 @@ async fn expand(
     Ok(Worked { batch: expansion.id, changed, cancelling: Vec::new(), is_done })
 }
 
-/// Held until the commit, so that no tenant is deleted between the look and its run.
+/// They are not locked, as in [`Store::accept`].
 async fn next_tenants(
     connection: &mut PgConnection,
     expansion: &Expansion,
@@ -198,8 +198,7 @@ async fn next_tenants(
             and ($3::text[] is null or id = any ($3))
             and created_at <= $4
           order by id
-          limit $5
-            for key share",
+          limit $5",
     )
     .bind(&expansion.cursor)
     .bind(expansion.organization.as_ref().map(OrganizationId::as_str))

@@ -1,4 +1,4 @@
-//! What happens in the middle of an expansion. A tenant that the test holds locked is where each of them stops.
+//! What happens in the middle of an expansion. Each of them stops at a tenant for whom the test makes a run, and does not say whether it will.
 
 use std::time::Duration;
 
@@ -17,18 +17,21 @@ use crate::{
 const HELD: &str = "chain-250";
 const TENANTS: i32 = 450;
 
-/// Holds a tenant until the transaction ends.
+/// Holds a tenant's place for a live run until the transaction ends.
 pub(crate) async fn hold(pool: &PgPool) -> Transaction<'static, Postgres> {
     let mut transaction = pool.begin().await.expect("begun");
-    sqlx::query("select 1 from tenant where id = $1 for update")
-        .bind(HELD)
-        .execute(&mut *transaction)
-        .await
-        .expect("held");
+    sqlx::query(
+        "insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, caller, created_at)
+         values (gen_random_uuid(), $1, 'platform_to_gbp', false, 'queued', 5, 'tester', now())",
+    )
+    .bind(HELD)
+    .execute(&mut *transaction)
+    .await
+    .expect("held");
     transaction
 }
 
-/// Waits until somebody waits for the tenant.
+/// Waits until somebody waits for the place.
 pub(crate) async fn somebody_waits(pool: &PgPool) {
     let asking = "select exists (select 1 from pg_stat_activity
                                   where datname = current_database() and wait_event_type = 'Lock')";
