@@ -1,5 +1,6 @@
 //! How runs are carried out, by workers that share a database and each have a Google that the test plays.
 
+mod breaking;
 mod ends;
 mod google;
 mod handing_over;
@@ -11,7 +12,7 @@ use category_mirror::{
     app::Flags,
     runner::{Runner, Settings},
     store::{self, Store},
-    wake::Wake,
+    wake::{Topic, Wake},
 };
 use category_mirror_client::{Run, Strategy};
 use tokio::{task::JoinHandle, time::timeout};
@@ -54,7 +55,7 @@ impl Worker {
         let wake = Wake::start(pool.clone(), stop.clone());
         let store = Store::new(pool);
         let flags = Flags::new(store.clone(), Setup::default().flags);
-        let following = flags.clone().keep_fresh(wake.subscribe());
+        let following = flags.clone().keep_fresh(wake.subscribe(Topic::Flags));
         tokio::spawn(stop.clone().run_until_cancelled_owned(following));
         let runner = Runner::new(store, google.client(), wake, flags.clone(), settings);
         Self { flags, task: tokio::spawn(runner.run(stop.clone())), stop }
