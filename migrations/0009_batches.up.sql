@@ -74,16 +74,34 @@ alter table run
     -- Its batch has let it through to a write; a later attempt does not count again.
     add column let_through boolean not null default false;
 
-create index run_by_batch on run (batch_id, id) where batch_id is not null;
+alter table run_history add column batch_id uuid;
 
--- The one place where ends are counted, so that no way to end a run can forget it. The runs are locked already; batches are locked in one
--- order for all, because whoever ends runs ends some of several batches at once.
+-- Runs of no batch, which are most, pay for neither.
+create index run_by_batch on run (batch_id, id) where batch_id is not null;
+create index run_history_by_batch on run_history (batch_id, id) where batch_id is not null;
+
+create or replace view every_run as
+select id, tenant_id, organization_id, strategy, dry_run, state, revision, attempt, handed_back, max_attempts, due_at,
+       cancel_requested, plan, plan is not null and plan -> 'changes' <> '[]' as found_differences, intent, attempts,
+       written, created, updated, deleted, skipped, reason, error, caller, request_id, created_at, started_at, attempted_at,
+       null::timestamptz as ended_at, batch_id
+  from run
+union all
+select id, tenant_id, organization_id, strategy, dry_run, state, revision, attempt, handed_back, max_attempts, null::timestamptz,
+       cancel_requested, plan, found_differences, intent, attempts,
+       written, created, updated, deleted, skipped, reason, error, caller, request_id, created_at, started_at, attempted_at,
+       ended_at, batch_id
+  from run_history;
+
+-- The one place where ends are counted, so that no way to end a run can forget it. The runs are deleted already; batches are locked in one
+-- order for all, because whoever ends runs ends some of several batches at once. A statement that ends runs of no batch goes no further
+-- than the first look at them.
 create function batch_counts_ends() returns trigger language plpgsql as $$
 begin
-    perform 1 from batch where id in (select batch_id from ended where batch_id is not null) order by id for update;
-    if not found then
+    if not exists (select from ended where batch_id is not null) then
         return null;
     end if;
+    perform 1 from batch where id in (select batch_id from ended) order by id for update;
     update batch
        set succeeded = batch.succeeded + counted.succeeded,
            failed = batch.failed + counted.failed,
@@ -112,14 +130,12 @@ begin
                    sum(ended.skipped) as unmapped,
                    max(ended_at) as ended_at
               from ended
-             where batch_id is not null and ended_at is not null
+             where batch_id is not null
              group by batch_id) counted
      where batch.id = counted.batch_id;
     return null;
 end
 $$;
 
-create trigger run_is_counted_by_its_batch after update on run
-    referencing new table as ended for each statement execute function batch_counts_ends();
-create trigger skipped_run_is_counted_by_its_batch after insert on run
+create trigger run_is_counted_by_its_batch after insert on run_history
     referencing new table as ended for each statement execute function batch_counts_ends();

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::domain::{Flag, Slug, TenantId, Why};
+use crate::domain::{AccountId, Flag, Slug, TenantId, Why};
 
 /// The cause behind an error: logged once, never sent.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -31,6 +31,8 @@ pub enum Resource {
     Organization,
     /// `batches/{batch}`.
     Batch,
+    /// `accounts/{account}/credentials`.
+    Credentials,
 }
 
 /// Why a call failed. Each has one reason string and one gRPC code (`api::status`).
@@ -102,6 +104,19 @@ pub enum Error {
         /// Its revision now; 0 while nobody has set it.
         revision: i64,
     },
+    /// There is nothing to encrypt credentials with.
+    #[error("this server has no key to encrypt credentials with: set CREDENTIALS_KEY_FILE")]
+    NoCredentialsKey,
+    /// An account's credentials cannot be read.
+    #[error("the credentials of accounts/{account} cannot be used: {problem}")]
+    CredentialsUnreadable {
+        /// Whose.
+        account: AccountId,
+        /// The key that they are said to be encrypted with.
+        key_id: String,
+        /// Why.
+        problem: String,
+    },
     /// No identity, or none that can be believed.
     #[error("{0}")]
     Unauthenticated(String),
@@ -155,12 +170,14 @@ impl Error {
             Self::NotFound(Resource::Flag, _) => "FLAG_NOT_FOUND",
             Self::NotFound(Resource::Organization, _) => "ORGANIZATION_NOT_FOUND",
             Self::NotFound(Resource::Batch, _) => "BATCH_NOT_FOUND",
+            Self::NotFound(Resource::Credentials, _) => "CREDENTIALS_NOT_FOUND",
             Self::AlreadyExists(Resource::Tenant, _) => "TENANT_ALREADY_EXISTS",
             Self::AlreadyExists(Resource::Run, _) => "RUN_ALREADY_EXISTS",
             Self::AlreadyExists(Resource::PlatformCategory, _) => "PLATFORM_CATEGORY_ALREADY_EXISTS",
             Self::AlreadyExists(Resource::Flag, _) => "FLAG_ALREADY_EXISTS",
             Self::AlreadyExists(Resource::Organization, _) => "ORGANIZATION_ALREADY_EXISTS",
             Self::AlreadyExists(Resource::Batch, _) => "BATCH_ALREADY_EXISTS",
+            Self::AlreadyExists(Resource::Credentials, _) => "CREDENTIALS_ALREADY_EXIST",
             Self::LocationTaken(_) => "LOCATION_TAKEN",
             Self::NoLocation(_) | Self::NobodyToMirror(_) => "NO_LOCATION",
             Self::ConfirmationMismatch { .. } => "CONFIRMATION_MISMATCH",
@@ -168,6 +185,8 @@ impl Error {
             Self::CategoryInUse { .. } => "CATEGORY_IN_USE",
             Self::FeatureDisabled { .. } => "FEATURE_DISABLED",
             Self::FlagChanged { .. } => "FLAG_CHANGED",
+            Self::NoCredentialsKey => "CREDENTIALS_KEY_MISSING",
+            Self::CredentialsUnreadable { .. } => "CREDENTIALS_UNREADABLE",
             Self::Unauthenticated(_) => "UNAUTHENTICATED",
             Self::PermissionDenied(_) => "PERMISSION_DENIED",
             Self::Unimplemented(_) => "UNIMPLEMENTED",
@@ -202,6 +221,9 @@ impl Error {
             Self::FeatureDisabled { flag, why } => vec![("flag", flag.to_string()), ("why", why.reason().to_owned())],
             Self::FlagChanged { flag, revision } => {
                 vec![("flag", flag.to_string()), ("revision", revision.to_string())]
+            }
+            Self::CredentialsUnreadable { account, key_id, .. } => {
+                vec![("account", account.resource_name()), ("key_id", key_id.clone())]
             }
             _ => vec![],
         };

@@ -27,9 +27,11 @@ PLATFORM_TO_GBP = {"tenant": TENANT, "strategy": "STRATEGY_PLATFORM_TO_GBP"}
 DEADLINE = 30
 
 # Method, request, and the code that must come. "$run" and "$batch" stand for what the last MirrorCategories answered with.
-CATEGORIES, TENANTS, MIRROR, BATCHES, FLAGS = (
-    OURS + name for name in ("CategoryService/", "TenantService/", "CategoryMirrorService/", "BatchService/", "FlagService/")
-)
+CATEGORIES, TENANTS, MIRROR, BATCHES, FLAGS, CREDENTIALS = (
+    OURS + name
+    for name in (
+        "CategoryService/", "TenantService/", "CategoryMirrorService/", "BatchService/", "FlagService/", "CredentialService/"))
+ACCOUNT = {"account": f"accounts/{ID}"}
 FLAG = "flags/FF_TENANT_PLATFORM_CATEGORY"
 STEPS = [
     (HEALTH + "/Check", {}, "OK"),
@@ -74,6 +76,14 @@ STEPS = [
     (BATCHES + "GetBatch", {"name": "$batch"}, "OK"),
     (BATCHES + "CancelBatch", {"name": "$batch"}, "OK"),
     (BATCHES + "ListBatches", {"page_size": 1}, "OK"),
+    (CREDENTIALS + "SetCredentials", {**ACCOUNT, "client_id": "", "client_secret": "a b"}, "INVALID_ARGUMENT"),
+    (CREDENTIALS + "SetCredentials", {**ACCOUNT, "client_id": "reflection", "client_secret": "not-a-secret", "refresh_token": "not-a-token"}, "OK"),
+    (CREDENTIALS + "GetCredentials", ACCOUNT, "OK"),
+    (CREDENTIALS + "ListCredentials", {"page_size": 1}, "OK"),
+    (CREDENTIALS + "VerifyCredentials", ACCOUNT, "OK"),
+    (CREDENTIALS + "ReencryptCredentials", {}, "OK"),
+    (CREDENTIALS + "DeleteCredentials", ACCOUNT, "OK"),
+    (CREDENTIALS + "GetCredentials", ACCOUNT, "NOT_FOUND"),
     (TENANTS + "DeleteTenant", {"name": TENANT}, "OK"),
     (TENANTS + "GetTenant", {"name": TENANT}, "NOT_FOUND"),
     (CATEGORIES + "DeletePlatformCategory", {"name": CATEGORY}, "OK"),

@@ -42,6 +42,7 @@ macro_rules! open_enum {
 mod batch;
 mod category;
 mod change;
+mod credentials;
 mod flag;
 mod plan;
 mod run;
@@ -53,6 +54,7 @@ mod wire;
 pub use batch::{Batch, BatchChangeCounts, BatchGuard, BatchState};
 pub use category::{CategorySet, GbpCategory, PlatformCategory, TenantCategories};
 pub use change::{Change, ChangeCounts, Operation, PlacedCategory, Role};
+pub use credentials::{Credentials, CredentialsOutcome, CredentialsState, ReencryptedCredentials, VerifiedCredentials};
 pub use flag::{Flag, FlagChange, FlagEvaluation, FlagSource, FlagState, FlagWhy};
 pub use plan::{MergedCategory, Objection, Plan, UnmappedCategory};
 pub use run::{Mirrored, Run, RunError, RunState};

@@ -83,6 +83,7 @@ macro_rules! list_request {
 }
 
 mod batch;
+mod credentials;
 mod flag;
 mod logs;
 mod platform_category;
@@ -93,6 +94,9 @@ mod tenant_categories;
 mod watch;
 
 pub use batch::{CancelBatch, GetBatch, ListBatches, MirrorMany};
+pub use credentials::{
+    DeleteCredentials, GetCredentials, ListCredentials, ReencryptCredentials, SetCredentials, VerifyCredentials,
+};
 pub use flag::{EvaluateFlag, GetFlag, ListFlagChanges, ListFlags, UpdateFlag};
 pub use logs::ListSyncLogs;
 pub use platform_category::{

@@ -4,6 +4,7 @@ mod batch_request;
 mod batches;
 mod categories;
 mod convert;
+mod credentials;
 mod deadline;
 mod flags;
 mod gate;
@@ -25,6 +26,7 @@ use category_mirror_proto::v1::{
     batch_service_server::{self, BatchServiceServer},
     category_mirror_service_server::{self, CategoryMirrorServiceServer},
     category_service_server::{self, CategoryServiceServer},
+    credential_service_server::{self, CredentialServiceServer},
     flag_service_server::{self, FlagServiceServer},
     tenant_service_server::{self, TenantServiceServer},
 };
@@ -38,8 +40,8 @@ use tower::{
 };
 
 use self::{
-    batches::Batches, categories::Categories, flags::Flags, gate::GateLayer, mirror::Mirror, open_streams::OpenStreams,
-    tenants::Tenants,
+    batches::Batches, categories::Categories, credentials::Credentials, flags::Flags, gate::GateLayer, mirror::Mirror,
+    open_streams::OpenStreams, tenants::Tenants,
 };
 use crate::{app::App, auth::Verifier};
 
@@ -49,11 +51,12 @@ const MAX_REQUEST: usize = 1024 * 1024;
 /// The layers that every call passes before it meets a service.
 pub type Door = Stack<GateLayer, Stack<MapRequestLayer<fn(Request<Body>) -> Request<Body>>, Identity>>;
 /// What the health service knows. The empty name stands for the server as a whole.
-const HEALTH_SERVICES: [&str; 6] = [
+const HEALTH_SERVICES: [&str; 7] = [
     "",
     batch_service_server::SERVICE_NAME,
     category_mirror_service_server::SERVICE_NAME,
     category_service_server::SERVICE_NAME,
+    credential_service_server::SERVICE_NAME,
     flag_service_server::SERVICE_NAME,
     tenant_service_server::SERVICE_NAME,
 ];
@@ -84,11 +87,13 @@ pub fn router(
     let tenants = TenantServiceServer::new(Tenants::new(app.clone()));
     let categories = CategoryServiceServer::new(Categories::new(app.clone()));
     let batches = BatchServiceServer::new(Batches::new(app.clone()));
+    let credentials = CredentialServiceServer::new(Credentials::new(app.clone()));
     let flags = FlagServiceServer::new(Flags::new(app));
     let routes = Routes::new(mirror.max_decoding_message_size(MAX_REQUEST))
         .add_service(tenants.max_decoding_message_size(MAX_REQUEST))
         .add_service(categories.max_decoding_message_size(MAX_REQUEST))
         .add_service(batches.max_decoding_message_size(MAX_REQUEST))
+        .add_service(credentials.max_decoding_message_size(MAX_REQUEST))
         .add_service(flags.max_decoding_message_size(MAX_REQUEST))
         .add_service(health)
         .add_service(reflection().build_v1().expect(sound))

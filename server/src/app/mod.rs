@@ -2,8 +2,10 @@
 //!
 //! Each takes the caller, and gives away nothing that the caller may not see: what is out of scope does not exist.
 
+mod accounts;
 mod batches;
 mod categories;
+mod credentials;
 mod flag_rules;
 mod flags;
 mod page;
@@ -11,7 +13,9 @@ mod runs;
 mod tenants;
 mod trigger;
 
+pub use accounts::{Accounts, Learnt};
 pub use batches::BatchRequest;
+pub use credentials::{Reencrypted, ShownCredentials, Verified};
 pub use flag_rules::{Evaluation, FlagRequest, RolloutEdit, ShownFlag};
 pub use flags::{FlagSnapshot, Flags};
 pub use page::{Page, PageRequest};
@@ -33,14 +37,22 @@ pub struct App {
     acceptor: Acceptor,
     wake: Wake,
     flags: Flags,
+    accounts: Accounts,
     max_attempts: i32,
 }
 
 impl App {
     /// Puts the use cases together; `max_attempts` is what new runs get.
     #[must_use]
-    pub fn new(store: Store, acceptor: Acceptor, wake: Wake, flags: Flags, max_attempts: i32) -> Self {
-        Self { store, acceptor, wake, flags, max_attempts }
+    pub fn new(
+        store: Store,
+        acceptor: Acceptor,
+        wake: Wake,
+        flags: Flags,
+        accounts: Accounts,
+        max_attempts: i32,
+    ) -> Self {
+        Self { store, acceptor, wake, flags, accounts, max_attempts }
     }
 
     /// The wake-ups, for those that stream.

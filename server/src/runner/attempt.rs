@@ -10,9 +10,11 @@ use futures::FutureExt;
 
 use super::{Tools, cause, circuit::Probe, claims::Claim, places::Place, platform_to_gbp, ready::Waiting, record};
 use crate::{
-    domain::{Failure, FailureReason, Flag, Retry, Run, RunError, RunResult, Skip, SkipReason, Strategy, Tenant},
+    domain::{
+        AccountId, Failure, FailureReason, Flag, Retry, Run, RunError, RunResult, Skip, SkipReason, Strategy, Tenant,
+    },
     error::Error,
-    store::{Claimed, Finish, Intent, Now, Progress, Source},
+    store::{Claimed, CredentialsMark, Finish, Intent, Now, Progress, Source},
     wake::Hint,
 };
 
@@ -56,6 +58,8 @@ pub(super) struct Attempt {
     pub(super) unsettled: Option<Intent>,
     /// The platform's side, where it was read with that of others; within: the tenant is gone.
     source: Option<Option<Source>>,
+    /// In whose name Google is asked, once it is: the account, and its own credentials where it has any.
+    pub(super) name: Option<(AccountId, Option<CredentialsMark>)>,
 }
 
 impl Attempt {
@@ -68,7 +72,7 @@ impl Attempt {
             // It stays recorded until the location was read and says what became of it.
             intent: intent.clone(),
         };
-        Self { tools, run, claim, now, progress, unsettled: intent, source }
+        Self { tools, run, claim, now, progress, unsettled: intent, source, name: None }
     }
 
     /// Carries the attempt out, in a place that others can have while the end waits for its commit, and records how it ended.
@@ -77,6 +81,7 @@ impl Attempt {
         let began = Instant::now();
         let outcome = lost.run_until_cancelled(caught(self.run_strategy())).await.unwrap_or(Err(Stop::Lost));
         self.tell_circuit(&outcome, began);
+        self.tell_accounts(&outcome).await;
         drop(place);
         let recorded = match outcome {
             Ok(result) => self.finish(result).await,
@@ -146,7 +151,7 @@ impl Attempt {
             Ok(RunResult::Succeeded) => circuit.succeeded(Instant::now()),
             Err(Stop::Failed(failure)) if is_google_down(failure) => {
                 let wait = if let Retry::After(wait) = failure.retry { Some(wait) } else { None };
-                circuit.failed(began, Instant::now(), self.run.tenant.as_str(), wait);
+                circuit.failed(began, Instant::now(), &self.blamed(failure), wait);
             }
             Err(Stop::Failed(failure)) if failure.reason.is_googles_answer() => circuit.succeeded(Instant::now()),
             _ => {}

@@ -37,6 +37,10 @@ fn install() -> PrometheusHandle {
         "from the first attempt's begin to the end of the real run that ended last"
     );
     describe_gauge!("category_mirror_gbp_circuit_open", "1 while runs wait because Google fails for every location");
+    describe_gauge!(
+        "gbp_credentials_rejected",
+        "credentials that Google refuses: 1 for the server's own, and how many of the accounts'"
+    );
     // A counter that is there from the start can be told from one that does not exist.
     metrics::counter!("category_mirror_success_total").absolute(0);
     metrics::counter!("gbp_sync_out_of_sync_detected").absolute(0);
@@ -44,5 +48,8 @@ fn install() -> PrometheusHandle {
     metrics::counter!("category_mirror_rate_limited_total").absolute(0);
     metrics::gauge!("category_mirror_last_duration_ms").set(0.0);
     metrics::gauge!("category_mirror_gbp_circuit_open").set(0.0);
+    for whose in ["server", "account"] {
+        metrics::gauge!("gbp_credentials_rejected", "credentials" => whose).set(0.0);
+    }
     handle
 }

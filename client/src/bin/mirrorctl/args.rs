@@ -1,6 +1,7 @@
 //! The command line.
 
 mod batches;
+mod credentials;
 mod flags;
 
 use std::{path::PathBuf, time::Duration};
@@ -10,6 +11,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use humantime::parse_duration;
 
 pub(crate) use batches::{Batches, Start};
+pub(crate) use credentials::Credentials;
 pub(crate) use flags::{FlagFields, Flags};
 
 const AFTER_HELP: &str = "\
@@ -99,6 +101,9 @@ pub(crate) enum Command {
     /// Switch features on and off
     #[command(subcommand)]
     Flags(Flags),
+    /// Keep accounts' own credentials for Google
+    #[command(subcommand)]
+    Credentials(Credentials),
 }
 
 #[derive(Debug, ClapArgs)]

@@ -31,8 +31,10 @@ async fn d11_killed_in_the_middle_of_a_batch_no_run_is_lost_and_none_is_made_twi
     let over = get().await;
     // They have no categories, so each of them ends at once.
     assert_eq!((over.state, over.failed_count, over.tenant_count), (BatchState::Completed, 450, 450));
-    let (runs, tenants): (i64, i64) =
-        sqlx::query_as("select count(*), count(distinct tenant_id) from run").fetch_one(&pool).await.expect("counted");
+    let (runs, tenants): (i64, i64) = sqlx::query_as("select count(*), count(distinct tenant_id) from run_history")
+        .fetch_one(&pool)
+        .await
+        .expect("counted");
     assert_eq!((runs, tenants), (450, 450));
     server.stop().await;
 }

@@ -67,7 +67,7 @@ impl TestStore {
     /// Tenant, state and reason of each run of a batch.
     async fn runs_of(&self, batch: BatchId) -> BTreeMap<String, (String, Option<String>)> {
         let rows: Vec<(String, String, Option<String>)> =
-            sqlx::query_as("select tenant_id, state, reason from run where batch_id = $1")
+            sqlx::query_as("select tenant_id, state, reason from every_run where batch_id = $1")
                 .bind(batch)
                 .fetch_all(&self.pool)
                 .await
@@ -180,10 +180,11 @@ async fn a_tenant_with_a_live_run_is_joined_or_skipped_and_either_is_recorded() 
     assert_eq!(runs["c"], ("queued".to_owned(), None));
     let counts = store.get_batch(batch).await.counts;
     assert_eq!((counts.joined, counts.skipped, counts.queued), (1, 1, 1));
-    let named: String = sqlx::query_scalar("select error -> 'metadata' ->> 'run' from run where reason = 'JOINED'")
-        .fetch_one(&store.pool)
-        .await
-        .expect("read");
+    let named: String =
+        sqlx::query_scalar("select error -> 'metadata' ->> 'run' from run_history where reason = 'JOINED'")
+            .fetch_one(&store.pool)
+            .await
+            .expect("read");
     assert_eq!(named, same.resource_name());
 }
 
