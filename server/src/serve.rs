@@ -10,7 +10,7 @@ use tonic_health::server::HealthReporter;
 
 use crate::{
     api::{self, Limits},
-    app::{Accounts, App, Flags},
+    app::{Accounts, App, Flags, TaxonomySource},
     auth::Verifier,
     domain::ProcessFlags,
     gbp,
@@ -91,8 +91,9 @@ pub async fn serve(
     let acceptor = Acceptor::start(&store, &end);
     let flags = Flags::new(store.clone(), flags);
     tokio::spawn(end.clone().run_until_cancelled_owned(flags.clone().keep_fresh(wake.subscribe(Topic::Flags))));
+    let taxonomy = TaxonomySource { reader: gbp.taxonomy(), backoff: runner.backoff };
     let accounts = Accounts::new(store.clone(), gbp, vault);
-    let app = App::new(store.clone(), acceptor, wake.clone(), flags.clone(), accounts.clone(), max_attempts);
+    let app = App::new(store.clone(), acceptor, wake.clone(), flags.clone(), accounts.clone(), max_attempts, taxonomy);
 
     let mut server = transport(&limits);
     if let Some(identity) = tls {

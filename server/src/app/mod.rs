@@ -8,18 +8,23 @@ mod categories;
 mod credentials;
 mod flag_rules;
 mod flags;
+mod import;
 mod page;
 mod runs;
+mod taxonomy;
 mod tenants;
 mod trigger;
 
 pub use accounts::{Accounts, Learnt};
 pub use batches::BatchRequest;
+pub use categories::ShownCategory;
 pub use credentials::{Reencrypted, ShownCredentials, Verified};
 pub use flag_rules::{Evaluation, FlagRequest, RolloutEdit, ShownFlag};
 pub use flags::{FlagSnapshot, Flags};
+pub use import::{ImportReport, Item};
 pub use page::{Page, PageRequest};
 pub use runs::{Of, RunName};
+pub use taxonomy::{Refreshed, TaxonomySource};
 pub use tenants::check_set;
 pub use trigger::{MirrorRequest, Mirrored};
 
@@ -39,6 +44,7 @@ pub struct App {
     flags: Flags,
     accounts: Accounts,
     max_attempts: i32,
+    taxonomy: TaxonomySource,
 }
 
 impl App {
@@ -51,8 +57,9 @@ impl App {
         flags: Flags,
         accounts: Accounts,
         max_attempts: i32,
+        taxonomy: TaxonomySource,
     ) -> Self {
-        Self { store, acceptor, wake, flags, accounts, max_attempts }
+        Self { store, acceptor, wake, flags, accounts, max_attempts, taxonomy }
     }
 
     /// The wake-ups, for those that stream.

@@ -1,5 +1,5 @@
 //! What the project is about, without I/O and without a clock: category sets, their difference, plans, runs and their life,
-//! batches, feature flags.
+//! batches, feature flags, Google's list of categories.
 
 mod backoff;
 mod batch;
@@ -11,11 +11,14 @@ mod credentials;
 mod failure;
 mod flag;
 mod gcid;
+mod locale;
 mod mapping;
 mod plan;
 mod platform_category;
 mod run;
 mod secret;
+mod standing;
+mod taxonomy;
 mod tenant;
 mod verdict;
 
@@ -31,10 +34,16 @@ pub use credentials::{AccountCredentials, AuthorizedUser, RECHECK, Rejection, Se
 pub use failure::{Failure, FailureReason, Retry};
 pub use flag::{Flag, FlagChange, FlagSetting, FlagState, Percent, ProcessFlags, Rollout};
 pub use gcid::{Gcid, InvalidGcid};
+pub use locale::{InvalidCode, LanguageCode, Locale, RegionCode};
 pub use mapping::{Mapped, Merged, SourceError, Unmapped, map_to_gbp};
 pub use plan::{Objection, Plan};
 pub use platform_category::{MAX_ADDITIONAL, PlatformCategory, Slug, TenantCategories};
 pub use run::{Run, RunError, RunId, RunKind, RunResult, RunState, Skip, SkipReason, Strategy};
 pub use secret::Secret;
+pub use standing::{CatalogEntry, RegionalMapping, Standing, Standings, mappings};
+pub use taxonomy::{
+    BrokenList, CompleteTaxonomy, MAX_SHRINK_PERCENT, Reading, Renamed, TaxonomyDiff, TaxonomyPage, TaxonomyPages,
+    TaxonomyVersion,
+};
 pub use tenant::{AccountId, InvalidId, LocationId, OrganizationId, Tenant, TenantId};
 pub use verdict::{VerdictSource, Why, evaluate};

@@ -3,7 +3,13 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::{Client, Location, answer::Answer, client::Call, google_error::GoogleError, location::WireLocation};
+use super::{
+    Client, Location,
+    answer::Answer,
+    client::{Call, Target},
+    google_error::GoogleError,
+    location::WireLocation,
+};
 use crate::domain::{CategorySet, Failure, GbpCategory, LocationId, Objection, Retry};
 
 /// Reads locations.
@@ -50,7 +56,7 @@ impl Reader {
         let call = Call {
             name: "locations.get",
             method: Method::GET,
-            location: id,
+            target: Target::Location(id),
             // Categories whole: a path into them is an error.
             query: &[("readMask", "name,title,categories,metadata")],
             body: None,
@@ -59,7 +65,7 @@ impl Reader {
         if !answer.status.is_success() {
             return Err(call.refused(&answer).into_failure());
         }
-        location(&call, &answer)
+        location(&call, id, &answer)
     }
 }
 
@@ -100,7 +106,7 @@ impl Writer {
         if !answer.status.is_success() {
             return Err(call.refused(&answer));
         }
-        location(&call, &answer).map_err(WriteFailure::Unknown)
+        location(&call, id, &answer).map_err(WriteFailure::Unknown)
     }
 }
 
@@ -113,12 +119,12 @@ fn patch<'a>(location: &'a LocationId, categories: &CategorySet, query: &'a [(&'
         "primaryCategory": named(categories.primary()),
         "additionalCategories": additional,
     }});
-    Call { name: "locations.patch", method: Method::PATCH, location, query, body: Some(body) }
+    Call { name: "locations.patch", method: Method::PATCH, target: Target::Location(location), query, body: Some(body) }
 }
 
-fn location(call: &Call<'_>, answer: &Answer) -> Result<Location, Failure> {
+fn location(call: &Call<'_>, id: &LocationId, answer: &Answer) -> Result<Location, Failure> {
     let label = call.label();
-    answer.json::<WireLocation>(&label)?.checked(&label, call.location)
+    answer.json::<WireLocation>(&label)?.checked(&label, id)
 }
 
 /// A validation that succeeds answers `{}`, or nothing at all.

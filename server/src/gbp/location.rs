@@ -42,13 +42,16 @@ struct WireCategories {
     additional_categories: Vec<WireCategory>,
 }
 
+/// A category in an answer, of a location or of Google's list.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct WireCategory {
+pub(super) struct WireCategory {
+    /// The resource name.
     #[serde(default)]
-    name: String,
+    pub(super) name: String,
+    /// The name for people.
     #[serde(default)]
-    display_name: String,
+    pub(super) display_name: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -81,15 +84,23 @@ impl WireCategories {
         // Google requires a primary category, so a set without one was cut somewhere: not "no categories".
         let primary =
             self.primary_category.ok_or_else(|| unreadable(label, "the answer has categories and no primary one"))?;
-        let category = |wire: WireCategory| {
-            let gcid = Gcid::parse(&wire.name).map_err(|why| {
-                unreadable(label, format_args!("the answer has the category {}: {why}", quoted(&wire.name)))
-            })?;
-            Ok(GbpCategory::new(gcid, text::bounded(&wire.display_name, MAX_NAME)))
-        };
+        let category = |wire: WireCategory| wire.checked(label);
         let additional = self.additional_categories.into_iter().map(category).collect::<Result<_, Failure>>()?;
         CategorySet::new(category(primary)?, additional)
             .map_err(|why| unreadable(label, format_args!("in the answer's categories, {why}")))
+    }
+}
+
+impl WireCategory {
+    /// The category, its name bounded.
+    ///
+    /// # Errors
+    /// `UPSTREAM_INVALID` for what is no category of Google's.
+    pub(super) fn checked(self, label: &str) -> Result<GbpCategory, Failure> {
+        let gcid = Gcid::parse(&self.name).map_err(|why| {
+            unreadable(label, format_args!("the answer has the category {}: {why}", quoted(&self.name)))
+        })?;
+        Ok(GbpCategory::new(gcid, text::bounded(self.display_name.trim(), MAX_NAME)))
     }
 }
 

@@ -18,6 +18,7 @@ mod google_error;
 mod in_process;
 mod location;
 mod retry_after;
+mod taxonomy;
 mod text;
 mod token;
 
@@ -27,3 +28,4 @@ pub use credentials::{Credentials, CredentialsError};
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use in_process::InProcess;
 pub use location::Location;
+pub use taxonomy::TaxonomyReader;

@@ -21,7 +21,7 @@ pub struct Source {
     pub tenant: Tenant,
     /// Its account's own credentials; `None`: it has none, and the server's are for it.
     pub credentials: Option<CredentialsMark>,
-    /// Its categories, the primary one first. Empty: it has none.
+    /// Its categories with what each stands for in its region, the primary one first. Empty: it has none.
     pub categories: Vec<PlatformCategory>,
     /// When a real run of the same tenant and strategy last succeeded.
     pub last_success_at: Option<DateTime<Utc>>,
@@ -46,9 +46,13 @@ impl Store {
                                                          where account_id = tenant.gbp_account) as mark),
                                 'last_success_at', (select ended_at from last_success
                                                      where tenant_id = wanted.tenant_id and strategy = wanted.strategy),
-                                'categories', (select coalesce(jsonb_agg(to_jsonb(category) order by chosen.position), '[]')
+                                'categories', (select coalesce(jsonb_agg(case when own.slug is null then to_jsonb(category)
+                                                                              else to_jsonb(category) || jsonb_build_object('gcid', own.gcid)
+                                                                         end order by chosen.position), '[]')
                                                  from tenant_category chosen
                                                  join platform_category category using (slug)
+                                                 left join regional_mapping own
+                                                   on own.slug = chosen.slug and own.region_code = tenant.region_code
                                                 where chosen.tenant_id = tenant.id))
                        from tenant
                       where id = wanted.tenant_id)

@@ -22,5 +22,6 @@ mod runner;
 mod service;
 mod store;
 mod streams;
+mod taxonomy;
 mod wake;
 mod wire;

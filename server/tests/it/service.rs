@@ -267,6 +267,11 @@ impl Google {
         self.control(self.http.post(self.url("faults")).json(&fault)).await;
     }
 
+    /// Google changes its list of categories.
+    pub(crate) async fn change_taxonomy(&self, change: Value) {
+        self.control(self.http.post(self.url("taxonomy")).json(&change)).await;
+    }
+
     /// Removes all faults.
     pub(crate) async fn heal(&self) {
         self.control(self.http.delete(self.url("faults"))).await;

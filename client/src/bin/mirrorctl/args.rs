@@ -3,6 +3,7 @@
 mod batches;
 mod credentials;
 mod flags;
+mod taxonomy;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -13,6 +14,7 @@ use humantime::parse_duration;
 pub(crate) use batches::{Batches, Start};
 pub(crate) use credentials::Credentials;
 pub(crate) use flags::{FlagFields, Flags};
+pub(crate) use taxonomy::Taxonomy;
 
 const AFTER_HELP: &str = "\
 The token comes from MIRROR_TOKEN, or from the file of --token-file. NO_COLOR turns colours off; there are none in a pipe.
@@ -21,7 +23,7 @@ Exit codes:
   0  done; a watched run succeeded
   1  a watched run failed, was skipped or was cancelled
   2  the command line is wrong
-  3  the server refused the request
+  3  the server refused the request, or items of an import
   4  the token is missing, invalid or does not suffice
   5  the server is not available, or did not answer in time: try again
   6  anything else";
@@ -98,6 +100,9 @@ pub(crate) enum Command {
     /// Keep the platform's categories and their mapping
     #[command(subcommand)]
     Categories(Categories),
+    /// Import Google's lists of categories, and find categories in them
+    #[command(subcommand)]
+    Taxonomy(Taxonomy),
     /// Switch features on and off
     #[command(subcommand)]
     Flags(Flags),
@@ -194,6 +199,9 @@ pub(crate) enum Tenants {
         /// Its id
         tenant: String,
     },
+    /// Create or change what a file holds: a JSON object a line, with tenant, display_name, organization, gbp_account, gbp_location,
+    /// region_code, language_code, primary and additional; each good line is taken
+    Import(Import),
     /// Show a tenant's categories on the platform
     Categories {
         /// Its id
@@ -264,6 +272,18 @@ pub(crate) enum Categories {
         /// Its slug
         slug: String,
     },
+    /// Create or change what a file holds: a JSON object a line, with slug, display_name, gbp_category and regional_gbp_categories; each
+    /// good line is taken
+    Import(Import),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Import {
+    /// The file
+    pub(crate) file: PathBuf,
+    /// Say what would happen, and change nothing
+    #[arg(long)]
+    pub(crate) validate_only: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -274,4 +294,12 @@ pub(crate) struct CategoryFields {
     /// The GBP category it maps to, such as gcid:bakery
     #[arg(long)]
     pub(crate) gbp_category: Option<String>,
+    /// A region where it maps to something else, such as IN=gcid:bakery, or to nothing, such as IN=; all of them, if any is changed
+    #[arg(long, value_parser = regional)]
+    pub(crate) regional: Vec<(String, String)>,
+}
+
+fn regional(text: &str) -> Result<(String, String), &'static str> {
+    let (region, category) = text.split_once('=').ok_or("must be REGION=GCID")?;
+    Ok((region.to_owned(), category.to_owned()))
 }

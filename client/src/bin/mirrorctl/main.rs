@@ -7,9 +7,11 @@ mod connect;
 mod credentials;
 mod exit;
 mod flags;
+mod import;
 mod output;
 mod report;
 mod run;
+mod taxonomy;
 mod tenants;
 
 use std::process::ExitCode;
@@ -43,6 +45,7 @@ async fn execute(args: Args) -> Result<(), Exit> {
         Command::Stats { tenant, window } => report::stats(&client, &mut output, tenant, window).await,
         Command::Tenants(command) => tenants::tenants(&client, &mut output, command).await,
         Command::Categories(command) => categories::categories(&client, &mut output, command).await,
+        Command::Taxonomy(command) => taxonomy::taxonomy(&client, &mut output, command).await,
         Command::Flags(command) => flags::flags(&client, &mut output, command).await,
         Command::Credentials(command) => credentials::credentials(&client, &mut output, command).await,
     }

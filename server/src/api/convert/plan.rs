@@ -69,6 +69,6 @@ fn set(set: &CategorySet) -> proto::GbpCategorySet {
     }
 }
 
-fn category(category: &GbpCategory) -> proto::GbpCategory {
+pub(super) fn category(category: &GbpCategory) -> proto::GbpCategory {
     proto::GbpCategory { name: category.gcid.resource_name(), display_name: category.display_name.clone() }
 }
