@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{convert, deadline::Deadline, open_streams::StreamPlace};
 use crate::{
-    app::{App, RunName},
-    domain::{Caller, Run, RunId, TenantId},
+    app::{App, Of, RunName},
+    domain::{BatchId, Caller, Run, RunId, TenantId, parse_batch_name},
     error::Error,
     wake::{Hint, Hints, Topic},
 };
@@ -34,6 +34,8 @@ pub(super) enum Scope {
     Run(RunName),
     /// A tenant's runs, or every visible one's, without end.
     Tenant(Option<TenantId>),
+    /// A batch's runs, until it is over.
+    Batch(BatchId),
 }
 
 impl Scope {
@@ -44,12 +46,16 @@ impl Scope {
         if name.contains("/runs/") {
             return RunName::parse(name).map(Self::Run).map_err(str::to_owned);
         }
+        if name.starts_with("batches/") {
+            return parse_batch_name(name).map(Self::Batch).map_err(str::to_owned);
+        }
         match name.strip_prefix("tenants/").and_then(|_| TenantId::parse(name).ok()) {
             Some(tenant) => Ok(Self::Tenant(Some(tenant))),
-            None => {
-                Err("must be a run, `tenants/{tenant}/runs/{run}`, a tenant, `tenants/{tenant}`, or `tenants/-`"
-                    .to_owned())
-            }
+            None => Err(
+                "must be a run, `tenants/{tenant}/runs/{run}`, a tenant, `tenants/{tenant}`, `tenants/-`, or a batch, \
+                     `batches/{batch}`"
+                    .to_owned(),
+            ),
         }
     }
 }
@@ -84,6 +90,8 @@ struct Updates {
     /// When a message was last sent.
     said: Instant,
     is_over: bool,
+    /// The stream is over, too, as soon as everything wanted is sent.
+    batch_is_over: bool,
 }
 
 /// Opens a stream. Its first look is made here, so that a call for what does not exist fails at once.
@@ -107,6 +115,7 @@ pub(super) async fn open(
         looked: Instant::now(),
         said: Instant::now(),
         is_over: false,
+        batch_is_over: false,
     };
     match &updates.scope {
         Scope::Run(name) => {
@@ -114,6 +123,11 @@ pub(super) async fn open(
             updates.read.push_back(updates.app.run(&updates.caller, name).await?);
         }
         Scope::Tenant(_) => updates.look(Duration::ZERO).await?,
+        Scope::Batch(batch) => {
+            let batch = updates.app.batch(&updates.caller, *batch).await?;
+            updates.look(Duration::ZERO).await?;
+            updates.batch_is_over = batch.ended_at.is_some();
+        }
     }
     Ok(stream::unfold(updates, |mut updates| async { Some((updates.next().await?, updates)) }))
 }
@@ -127,7 +141,7 @@ impl Updates {
                     return Some(Ok(message(update)));
                 }
             }
-            if self.is_over {
+            if self.is_over || self.batch_is_over && self.wanted.is_empty() {
                 return None;
             }
             // In this order: what ends the stream goes before what feeds it, and all hints that are there before one read for them.
@@ -173,7 +187,7 @@ impl Updates {
             Hint::Everything => self.look_again().await?,
             Hint::Changed(ids) => match &self.scope {
                 Scope::Run(name) => self.wanted.extend(ids.iter().filter(|id| **id == name.id)),
-                Scope::Tenant(_) => self.wanted.extend(ids.iter()),
+                Scope::Tenant(_) | Scope::Batch(_) => self.wanted.extend(ids.iter()),
             },
             _ => {}
         }
@@ -187,12 +201,34 @@ impl Updates {
         {
             ids.push(id);
         }
-        let tenant = match &self.scope {
-            Scope::Run(name) => name.tenant.clone(),
-            Scope::Tenant(tenant) => tenant.clone(),
-        };
-        self.read.extend(self.app.runs(&self.caller, tenant, &ids).await?);
+        let runs = self.app.runs(&self.caller, self.of(), &ids).await?;
+        if let Scope::Batch(batch) = self.scope {
+            // Its last run, or a sign of the batch itself, which goes by its own id.
+            let may_be_last = ids.contains(&batch) || runs.iter().any(|run| run.state.is_terminal());
+            if may_be_last && !self.batch_is_over {
+                self.look_at_batch(batch).await?;
+            }
+        }
+        self.read.extend(runs);
         Ok(None)
+    }
+
+    /// Whose runs the stream is of.
+    fn of(&self) -> Of {
+        match &self.scope {
+            Scope::Run(name) => Of { tenant: name.tenant.clone(), batch: None },
+            Scope::Tenant(tenant) => Of { tenant: tenant.clone(), batch: None },
+            Scope::Batch(batch) => Of { tenant: None, batch: Some(*batch) },
+        }
+    }
+
+    /// Asks whether a batch is over. What of it was not seen yet is looked for once more, because nobody will tell of it afterwards.
+    async fn look_at_batch(&mut self, batch: BatchId) -> Result<(), Error> {
+        if self.app.batch(&self.caller, batch).await?.ended_at.is_some() {
+            self.batch_is_over = true;
+            self.look_for_runs(self.looked.elapsed() + OVERLAP).await?;
+        }
+        Ok(())
     }
 
     /// Looks at everything that is live, or ended since the last look.
@@ -205,16 +241,24 @@ impl Updates {
         let now = Instant::now();
         match &self.scope {
             Scope::Run(name) => drop(self.wanted.insert(name.id)),
-            Scope::Tenant(tenant) => {
-                let current = self.app.current_revisions(&self.caller, tenant.clone(), ended).await?;
-                let news = current.into_iter().filter(|(id, revision)| self.is_news(*id, *revision));
-                let news: Vec<RunId> = news.map(|(id, _)| id).collect();
-                self.wanted.extend(news);
-                let forgotten = Utc::now() - REMEMBER;
-                self.sent.retain(|_, (_, ended_at)| ended_at.is_none_or(|ended_at| ended_at > forgotten));
+            Scope::Tenant(_) => self.look_for_runs(ended).await?,
+            // Its sign, so that the batch itself is looked at, too.
+            Scope::Batch(batch) => {
+                self.wanted.insert(*batch);
+                self.look_for_runs(ended).await?;
             }
         }
         self.looked = now;
+        Ok(())
+    }
+
+    async fn look_for_runs(&mut self, ended: Duration) -> Result<(), Error> {
+        let current = self.app.current_revisions(&self.caller, self.of(), ended).await?;
+        let news = current.into_iter().filter(|(id, revision)| self.is_news(*id, *revision));
+        let news: Vec<RunId> = news.map(|(id, _)| id).collect();
+        self.wanted.extend(news);
+        let forgotten = Utc::now() - REMEMBER;
+        self.sent.retain(|_, (_, ended_at)| ended_at.is_none_or(|ended_at| ended_at > forgotten));
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 //! Each takes the caller, and gives away nothing that the caller may not see: what is out of scope does not exist.
 
 mod accounts;
+mod batches;
 mod categories;
 mod credentials;
 mod flag_rules;
@@ -15,13 +16,14 @@ mod tenants;
 mod trigger;
 
 pub use accounts::{Accounts, Learnt};
+pub use batches::BatchRequest;
 pub use categories::ShownCategory;
 pub use credentials::{Reencrypted, ShownCredentials, Verified};
 pub use flag_rules::{Evaluation, FlagRequest, RolloutEdit, ShownFlag};
 pub use flags::{FlagSnapshot, Flags};
 pub use import::{ImportReport, Item};
 pub use page::{Page, PageRequest};
-pub use runs::RunName;
+pub use runs::{Of, RunName};
 pub use taxonomy::{Refreshed, TaxonomySource};
 pub use tenants::check_set;
 pub use trigger::{MirrorRequest, Mirrored, Overrides, RevertRequest};

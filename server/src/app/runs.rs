@@ -4,11 +4,20 @@ use std::time::Duration;
 
 use super::{App, Page, PageRequest, filter, visible};
 use crate::{
-    domain::{Caller, Run, RunId, Strategy, TenantId},
+    domain::{BatchId, Caller, Run, RunId, Strategy, TenantId},
     error::{Error, Resource},
     store::{LogFilter, SyncStats},
     wake::Hint,
 };
+
+/// Whose runs; every visible one's where it names nobody.
+#[derive(Debug, Clone, Default)]
+pub struct Of {
+    /// A tenant's.
+    pub tenant: Option<TenantId>,
+    /// A batch's.
+    pub batch: Option<BatchId>,
+}
 
 /// A run's name; without a tenant it is `tenants/-/runs/{run}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,18 +130,20 @@ impl App {
     pub async fn current_revisions(
         &self,
         caller: &Caller,
-        tenant: Option<TenantId>,
+        of: Of,
         ended: Duration,
     ) -> Result<Vec<(RunId, i64)>, Error> {
-        self.store.current_revisions(None, &self.of_tenant(caller, tenant)?, ended).await
+        let filter = LogFilter { batch: of.batch, ..self.of_tenant(caller, of.tenant)? };
+        self.store.current_revisions(None, &filter, ended).await
     }
 
-    /// Gets those of these runs that the caller may see, or of one such tenant, whole.
+    /// Gets those of these runs that the caller may see, or of one such tenant or batch, whole.
     ///
     /// # Errors
     /// [`Error::NotFound`] of a tenant out of scope, or the database's.
-    pub async fn runs(&self, caller: &Caller, tenant: Option<TenantId>, ids: &[RunId]) -> Result<Vec<Run>, Error> {
-        self.store.runs(&self.of_tenant(caller, tenant)?, ids).await
+    pub async fn runs(&self, caller: &Caller, of: Of, ids: &[RunId]) -> Result<Vec<Run>, Error> {
+        let filter = LogFilter { batch: of.batch, ..self.of_tenant(caller, of.tenant)? };
+        self.store.runs(&filter, ids).await
     }
 
     fn of_tenant(&self, caller: &Caller, tenant: Option<TenantId>) -> Result<LogFilter, Error> {
