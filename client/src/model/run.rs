@@ -1,11 +1,12 @@
 //! A run: one execution of one strategy for one tenant.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, str::FromStr};
 
 use category_mirror_proto::v1;
 use chrono::{DateTime, Utc};
 
 use super::{Change, ChangeCounts, GbpView, Plan, Strategy, wire};
+use crate::Error;
 
 open_enum! {
     /// Where a run is in its life.
@@ -30,6 +31,78 @@ impl RunState {
     #[must_use]
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Skipped | Self::Cancelled)
+    }
+
+    pub(crate) fn to_wire(self) -> i32 {
+        match self {
+            Self::Queued => 1,
+            Self::Running => 2,
+            Self::Succeeded => 3,
+            Self::Failed => 4,
+            Self::Skipped => 5,
+            Self::Cancelled => 6,
+            Self::Unknown(number) => number,
+        }
+    }
+}
+
+impl FromStr for RunState {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let all = [Self::Queued, Self::Running, Self::Succeeded, Self::Failed, Self::Skipped, Self::Cancelled];
+        let known = || all.map(|state| state.to_string()).join(", ");
+        let state = all.into_iter().find(|state| state.to_string() == text);
+        state.ok_or_else(|| Error::setting(format!("state {text:?}: must be one of {}", known())))
+    }
+}
+
+open_enum! {
+    /// What became of an attempt.
+    AttemptResult {
+        /// It is under way.
+        Running = 1, "running";
+        /// It did what was asked.
+        Succeeded = 2, "succeeded";
+        /// It met an error.
+        Failed = 3, "failed";
+        /// It found that the run was not to be carried out.
+        Skipped = 4, "skipped";
+        /// It found the run cancelled.
+        Cancelled = 5, "cancelled";
+        /// A shutdown of the server cut it short, or it got no place. It is not counted.
+        HandedBack = 6, "handed_back";
+        /// Its server gave no sign of life any more. It is not counted.
+        Lost = 7, "lost";
+    }
+}
+
+/// Everything between a worker's claim of a run and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Attempt {
+    /// From 1, attempts that are not counted included.
+    pub number: i32,
+    /// What became of it.
+    pub result: AttemptResult,
+    /// When it began.
+    pub start_time: Option<DateTime<Utc>>,
+    /// When it ended, or was found to have ended. `None` while it is under way.
+    pub end_time: Option<DateTime<Utc>>,
+    /// What it met.
+    pub error: Option<RunError>,
+}
+
+impl Attempt {
+    fn from_wire(wire: v1::Attempt) -> Self {
+        Self {
+            number: wire.number,
+            result: AttemptResult::from_wire(wire.result),
+            start_time: wire::time(wire.start_time),
+            end_time: wire::time(wire.end_time),
+            error: wire.error.map(RunError::from_wire),
+        }
     }
 }
 
@@ -84,6 +157,8 @@ pub struct Run {
     pub end_time: Option<DateTime<Utc>>,
     /// When it goes back into the line for its next attempt. `None`: it is in line, or not queued.
     pub next_attempt_time: Option<DateTime<Utc>>,
+    /// Its attempts, in their order, those that are not counted included; of very many, the newest. Empty in lists.
+    pub attempts: Vec<Attempt>,
     /// The dry run whose plan it applies, `tenants/{tenant}/runs/{run}`.
     pub applied_plan: Option<String>,
     /// The guards that were lifted for it, such as `primary_change`.
@@ -156,6 +231,7 @@ impl Run {
             start_time: wire::time(wire.start_time),
             end_time: wire::time(wire.end_time),
             next_attempt_time: wire::time(wire.next_attempt_time),
+            attempts: wire.attempts.into_iter().map(Attempt::from_wire).collect(),
             applied_plan: wire::text(wire.applied_plan),
             override_guards: wire.override_guards,
             override_reason: wire::text(wire.override_reason),

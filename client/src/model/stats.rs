@@ -1,20 +1,22 @@
 //! Counts of runs.
 
+use std::time::Duration;
+
 use category_mirror_proto::v1;
 use chrono::{DateTime, Utc};
 
 use super::{Run, wire};
 
-/// Counts of runs over a window of time.
+/// Counts of the runs that ended within a window of time, and of those that are live. Every run is counted, and once.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct SyncStats {
-    /// The window's begin, inclusive.
+    /// The window's begin, inclusive: a whole minute (UTC), of a window above 3 days a whole hour.
     pub start_time: Option<DateTime<Utc>>,
     /// The window's end.
     pub end_time: Option<DateTime<Utc>>,
-    /// Every run that was accepted in the window: the sum of the next six.
+    /// Every run: the sum of the next six.
     pub total_runs: i64,
     /// Real runs that succeeded.
     pub successful_runs: i64,
@@ -30,10 +32,70 @@ pub struct SyncStats {
     pub dry_runs: i64,
     /// 100 × successful / (successful + failed), to one decimal. `None`: nothing to divide.
     pub success_rate_percent: Option<f64>,
+    /// Runs that ended, dry ones too, and found differences.
+    pub out_of_sync_runs: i64,
+    /// The newest real runs that failed, without plans, attempts and written changes.
+    pub recent_failures: Vec<Run>,
+    /// How often real runs failed for each reason, the most frequent one first.
+    pub failure_counts: Vec<FailureCount>,
+    /// Half of the real runs that succeeded or failed took at most this long, waits between attempts included; to within a tenth.
+    pub duration_p50: Option<Duration>,
+    /// The same for 95 of 100.
+    pub duration_p95: Option<Duration>,
+    /// What ended, cut into equal parts: minutes, of a window above 2 hours hours, and above 3 days days (UTC). Oldest first.
+    pub series: Vec<SyncStatsPoint>,
+}
+
+/// How often real runs failed for a reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct FailureCount {
+    /// The reason, such as `UPSTREAM_UNAVAILABLE`.
+    pub reason: String,
+    /// How often.
+    pub runs: i64,
+}
+
+/// Counts of the runs that ended within a part of the window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct SyncStatsPoint {
+    /// The part's begin, inclusive. It ends where the next one begins.
+    pub start_time: Option<DateTime<Utc>>,
+    /// Real runs that succeeded.
+    pub successful_runs: i64,
+    /// Real runs that failed.
+    pub failed_runs: i64,
+    /// Real runs that were skipped.
+    pub skipped_runs: i64,
+    /// Real runs that were cancelled.
+    pub cancelled_runs: i64,
+    /// Dry runs.
+    pub dry_runs: i64,
     /// Runs, dry ones too, that found differences.
     pub out_of_sync_runs: i64,
-    /// The newest real runs that failed, without plans and written changes.
-    pub recent_failures: Vec<Run>,
+}
+
+impl FailureCount {
+    fn from_wire(wire: v1::FailureCount) -> Self {
+        Self { reason: wire.reason, runs: wire.runs }
+    }
+}
+
+impl SyncStatsPoint {
+    fn from_wire(wire: v1::SyncStatsPoint) -> Self {
+        Self {
+            start_time: wire::time(wire.start_time),
+            successful_runs: wire.successful_runs,
+            failed_runs: wire.failed_runs,
+            skipped_runs: wire.skipped_runs,
+            cancelled_runs: wire.cancelled_runs,
+            dry_runs: wire.dry_runs,
+            out_of_sync_runs: wire.out_of_sync_runs,
+        }
+    }
 }
 
 impl SyncStats {
@@ -51,6 +113,10 @@ impl SyncStats {
             success_rate_percent: wire.success_rate_percent,
             out_of_sync_runs: wire.out_of_sync_runs,
             recent_failures: wire.recent_failures.into_iter().map(Run::from_wire).collect(),
+            failure_counts: wire.failure_counts.into_iter().map(FailureCount::from_wire).collect(),
+            duration_p50: wire.duration_p50.and_then(|duration| duration.try_into().ok()),
+            duration_p95: wire.duration_p95.and_then(|duration| duration.try_into().ok()),
+            series: wire.series.into_iter().map(SyncStatsPoint::from_wire).collect(),
         }
     }
 }

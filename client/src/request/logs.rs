@@ -1,11 +1,12 @@
 //! Listing runs.
 
 use category_mirror_proto::v1::{self, category_mirror_service_client::CategoryMirrorServiceClient};
+use chrono::{DateTime, Utc};
 
-use crate::{Client, Run, Strategy, names};
+use crate::{Client, Run, RunState, Strategy, names};
 
 impl Client {
-    /// Lists runs, newest first, without plans and written changes.
+    /// Lists runs, newest first, without plans, attempts and written changes.
     pub fn list_sync_logs(&self) -> ListSyncLogs {
         ListSyncLogs { client: self.clone(), message: v1::ListSyncLogsRequest::default() }
     }
@@ -28,4 +29,57 @@ impl ListSyncLogs {
         self.message.strategy = strategy.to_wire();
         self
     }
+
+    /// Only those that were this organization's when they were accepted, an id or `organizations/{id}`.
+    pub fn organization(mut self, organization: impl Into<String>) -> Self {
+        self.message.organization = names::qualified("organizations", organization);
+        self
+    }
+
+    /// Only in this state; more than once: in one of these.
+    pub fn state(mut self, state: RunState) -> Self {
+        self.message.states.push(state.to_wire());
+        self
+    }
+
+    /// Only dry runs, or only real ones.
+    pub fn dry_run(mut self, dry_run: bool) -> Self {
+        self.message.dry_run = Some(dry_run);
+        self
+    }
+
+    /// Only with this reason, such as `UNMAPPED_PRIMARY`.
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.message.reason = reason.into();
+        self
+    }
+
+    /// Only asked for by this caller.
+    pub fn caller(mut self, caller: impl Into<String>) -> Self {
+        self.message.caller = caller.into();
+        self
+    }
+
+    /// Only accepted at this time or later, to the millisecond.
+    pub fn accepted_from(mut self, time: DateTime<Utc>) -> Self {
+        self.message.start_time = Some(to_wire(time));
+        self
+    }
+
+    /// Only accepted before this time, to the millisecond.
+    pub fn accepted_before(mut self, time: DateTime<Utc>) -> Self {
+        self.message.end_time = Some(to_wire(time));
+        self
+    }
+
+    /// Only ended ones that found differences.
+    pub fn out_of_sync_only(mut self) -> Self {
+        self.message.out_of_sync_only = true;
+        self
+    }
+}
+
+fn to_wire(time: DateTime<Utc>) -> prost_types::Timestamp {
+    let nanos = i32::try_from(time.timestamp_subsec_nanos()).unwrap_or(999_999_999);
+    prost_types::Timestamp { seconds: time.timestamp(), nanos }
 }

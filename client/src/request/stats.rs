@@ -7,7 +7,7 @@ use category_mirror_proto::v1::{self, category_mirror_service_client::CategoryMi
 use crate::{Client, SyncStats, names};
 
 impl Client {
-    /// Counts runs and their results, over the last 24 h unless told otherwise.
+    /// Counts runs that ended and their results, and those that are live, over the last 24 h unless told otherwise.
     pub fn get_sync_stats(&self) -> GetSyncStats {
         GetSyncStats { client: self.clone(), message: v1::GetSyncStatsRequest::default() }
     }
@@ -24,6 +24,12 @@ impl GetSyncStats {
     /// Only this tenant's, an id or `tenants/{id}`.
     pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
         self.message.tenant = names::qualified("tenants", tenant);
+        self
+    }
+
+    /// Only those that were this organization's when they were accepted, an id or `organizations/{id}`.
+    pub fn organization(mut self, organization: impl Into<String>) -> Self {
+        self.message.organization = names::qualified("organizations", organization);
         self
     }
 

@@ -9,9 +9,9 @@ use futures::{StreamExt, stream::BoxStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::{batch_request::batch_request, convert, open_streams::OpenStreams, request, status::status, updates};
+use super::{batch_request::batch_request, convert, logs, open_streams::OpenStreams, request, status::status, updates};
 use crate::{
-    app::{App, MirrorRequest, Overrides, PageRequest, RevertRequest, RunName},
+    app::{App, MirrorRequest, Overrides, RevertRequest, RunName},
     domain::{GuardRule, RunKind, Strategy, TenantId, View},
     error::{Error, Violations},
 };
@@ -102,13 +102,8 @@ impl CategoryMirrorService for Mirror {
         request: Request<proto::ListSyncLogsRequest>,
     ) -> Result<Response<proto::ListSyncLogsResponse>, Status> {
         let (caller, message) = request::open(request).map_err(status)?;
-        let mut violations = Violations::default();
-        let tenant = request::tenant_filter(&mut violations, &message.tenant);
-        let strategy = request::strategy(&mut violations, message.strategy);
-        let filters =
-            ["logs", tenant.as_ref().map_or("", TenantId::as_str), strategy.map_or("", |strategy| strategy.as_str())];
-        let page = PageRequest::new(violations, message.page_size, &message.page_token, &filters).map_err(status)?;
-        let page = self.app.sync_logs(&caller, tenant, strategy, page).await.map_err(status)?;
+        let (filter, page) = logs::wanted(&message).map_err(status)?;
+        let page = self.app.sync_logs(&caller, filter, page).await.map_err(status)?;
         Ok(Response::new(proto::ListSyncLogsResponse {
             runs: page.items.into_iter().map(convert::run).collect(),
             next_page_token: page.next_page_token,
@@ -122,9 +117,10 @@ impl CategoryMirrorService for Mirror {
         let (caller, message) = request::open(request).map_err(status)?;
         let mut violations = Violations::default();
         let tenant = request::tenant_filter(&mut violations, &message.tenant);
+        let organization = request::organization(&mut violations, "organization", &message.organization);
         let window = violations.take("window", window(message.window));
         let window = violations.finish_with(window).map_err(status)?;
-        let stats = self.app.sync_stats(&caller, tenant, window).await.map_err(status)?;
+        let stats = self.app.sync_stats(&caller, tenant, organization, window).await.map_err(status)?;
         Ok(Response::new(proto::GetSyncStatsResponse { stats: Some(convert::stats(stats)) }))
     }
 

@@ -10,6 +10,7 @@ mod flags;
 mod gate;
 mod import;
 mod limits;
+mod logs;
 mod mirror;
 mod open_streams;
 mod rate;

@@ -57,6 +57,16 @@ impl PageRequest {
         i64::try_from(self.size).unwrap_or(i64::MAX).saturating_add(1)
     }
 
+    /// Makes a page of what a search found, and, where it went no further, of the key after which to go on.
+    pub fn page_or_rest<T>(self, items: Vec<T>, rest: Option<String>, key: impl Fn(&T) -> String) -> Page<T> {
+        let (rest, binding) = (rest.filter(|_| items.len() <= self.size), self.binding.clone());
+        let mut page = self.page(items, key);
+        if let Some(rest) = rest {
+            page.next_page_token = hex(&format!("{binding}{rest}"));
+        }
+        page
+    }
+
     /// Cuts the extra row off and makes the next page's token of the last item's key.
     pub fn page<T>(self, mut items: Vec<T>, key: impl Fn(&T) -> String) -> Page<T> {
         let more = items.len() > self.size;

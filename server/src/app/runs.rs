@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{App, Page, PageRequest, filter, visible};
 use crate::{
-    domain::{BatchId, Caller, Run, RunId, Strategy, TenantId},
+    domain::{BatchId, Caller, OrganizationId, Run, RunId, Strategy, TenantId},
     error::{Error, Resource},
     store::{LogFilter, SyncStats},
     wake::Hint,
@@ -96,20 +96,15 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] of a tenant out of scope, [`Error::InvalidPageToken`], or the database's.
-    pub async fn sync_logs(
-        &self,
-        caller: &Caller,
-        tenant: Option<TenantId>,
-        strategy: Option<Strategy>,
-        page: PageRequest,
-    ) -> Result<Page<Run>, Error> {
-        let filter = LogFilter { strategy, ..self.of_tenant(caller, tenant)? };
+    pub async fn sync_logs(&self, caller: &Caller, wanted: LogFilter, page: PageRequest) -> Result<Page<Run>, Error> {
+        let LogFilter { tenant, only, .. } = self.of_tenant(caller, wanted.tenant.clone())?;
+        let filter = LogFilter { tenant, only, ..wanted };
         let before = page.after.as_deref().map(RunId::try_parse).transpose().map_err(|_| Error::InvalidPageToken)?;
-        let runs = self.store.logs(&filter, before, page.limit()).await?;
-        Ok(page.page(runs, |run| run.id.to_string()))
+        let found = self.store.logs(&filter, before, page.limit()).await?;
+        Ok(page.page_or_rest(found.runs, found.rest.map(|id| id.to_string()), |run| run.id.to_string()))
     }
 
-    /// Counts the runs of the last `window`.
+    /// Counts the runs that ended in the last `window`, and those that are live.
     ///
     /// # Errors
     /// [`Error::NotFound`] of a tenant out of scope, or the database's.
@@ -117,9 +112,11 @@ impl App {
         &self,
         caller: &Caller,
         tenant: Option<TenantId>,
+        organization: Option<OrganizationId>,
         window: Duration,
     ) -> Result<SyncStats, Error> {
-        self.store.stats(None, &self.of_tenant(caller, tenant)?, window).await
+        let filter = LogFilter { organization, ..self.of_tenant(caller, tenant)? };
+        self.store.stats(None, &filter, window).await
     }
 
     /// Gets id and revision of the live runs, and of those that ended within the last `ended`: where a stream begins, and what it

@@ -54,6 +54,15 @@ pub enum Figures {
         #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(..=150_000))]
         bulk: u64,
     },
+    /// Statistics and lists over 90 days of history, beside the same over 10,000 runs
+    ///
+    /// `p50_ms`: the store's answer, without gRPC. A page after 1,000,000 rows is compared with the first page at 10,000. A tenant's
+    /// statistics are counted from its own runs, of which a longer history has more.
+    Reads {
+        /// How many runs the long history has
+        #[arg(long, value_name = "N", default_value_t = 10_000_000, value_parser = clap::value_parser!(u32).range(10_000..=100_000_000))]
+        rows: u32,
+    },
     /// Memory of the server with 1,000 runs queued, and with many
     Memory {
         /// How many are many

@@ -8,10 +8,14 @@ use super::{ConfigError, duration::duration};
 use crate::{
     domain::{Backoff, GuardLimits, MAX_ADDITIONAL},
     runner::Settings,
+    store::Retention,
 };
 
 /// The shortest lease: below, a busy moment of the database would look like a death.
 const MIN_LEASE: Duration = Duration::from_secs(1);
+
+/// The shortest history.
+const MIN_KEEP: Duration = Duration::from_secs(2 * 24 * 3600);
 
 /// The runner. Durations are texts such as `500ms`, `30s`, `5m`.
 #[derive(Debug, Args)]
@@ -44,6 +48,12 @@ pub struct RunnerArgs {
     /// How many additional categories Google takes for one location
     #[arg(long, env = "RUNNER_MAX_ADDITIONAL", value_name = "N", default_value_t = MAX_ADDITIONAL)]
     pub runner_max_additional: usize,
+    /// How long ended runs are kept, counted from their acceptance and in whole days (UTC); at least 2d
+    #[arg(long, env = "HISTORY_KEEP", value_name = "DURATION", default_value = "365d", value_parser = duration)]
+    pub history_keep: Duration,
+    /// How long failed runs are kept, where that is longer
+    #[arg(long, env = "HISTORY_KEEP_FAILED", value_name = "DURATION", default_value = "365d", value_parser = duration)]
+    pub history_keep_failed: Duration,
     /// What a run may do unless a person lifts the guard.
     #[command(flatten)]
     pub guards: GuardArgs,
@@ -96,6 +106,10 @@ impl RunnerArgs {
         if self.runner_lease < MIN_LEASE {
             return Err(ConfigError(format!("RUNNER_LEASE={}: must be at least 1s", shown(self.runner_lease))));
         }
+        // The answers to request ids are given for a day, and name runs.
+        if self.history_keep < MIN_KEEP {
+            return Err(ConfigError(format!("HISTORY_KEEP={}: must be at least 2d", shown(self.history_keep))));
+        }
         if self.runner_backoff > self.runner_backoff_max {
             let (first, longest) = (shown(self.runner_backoff), shown(self.runner_backoff_max));
             return Err(ConfigError(format!("RUNNER_BACKOFF={first}: must be at most RUNNER_BACKOFF_MAX={longest}")));
@@ -111,6 +125,7 @@ impl RunnerArgs {
             },
             grace: self.runner_grace,
             max_additional: self.runner_max_additional,
+            retention: Retention { all: self.history_keep, failed: self.history_keep_failed.max(self.history_keep) },
             guards: self.guards.limits(),
         })
     }

@@ -50,7 +50,7 @@ pub use orders::{Orders, View};
 pub use plan::{Moved, Objection, Plan, PlanSource, RecordedPlan};
 pub use platform_category::{MAX_ADDITIONAL, PlatformCategory, Slug, TenantCategories};
 pub use revert::{NotRevertible, WayBack};
-pub use run::{Run, RunError, RunId, RunKind, RunResult, RunState, Skip, SkipReason, Strategy};
+pub use run::{Attempt, AttemptResult, Run, RunError, RunId, RunKind, RunResult, RunState, Skip, SkipReason, Strategy};
 pub use secret::Secret;
 pub use standing::{CatalogEntry, RegionalMapping, Standing, Standings, mappings};
 pub use taxonomy::{

@@ -129,6 +129,41 @@ impl RunError {
     }
 }
 
+text_enum! {
+    /// What became of an attempt.
+    AttemptResult {
+        /// It is under way.
+        Running = "running",
+        /// It did what was asked.
+        Succeeded = "succeeded",
+        /// It met an error.
+        Failed = "failed",
+        /// It found that the run was not to be carried out.
+        Skipped = "skipped",
+        /// It found the run cancelled.
+        Cancelled = "cancelled",
+        /// A shutdown cut it short, or it got no place.
+        HandedBack = "handed_back",
+        /// Its server gave no sign of life any more.
+        Lost = "lost",
+    }
+}
+
+/// One attempt of a run: everything between a claim and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// From 1, those included that are not counted.
+    pub number: i32,
+    /// When it began; `None` where that was not kept.
+    pub began_at: Option<DateTime<Utc>>,
+    /// When it ended, or was found to have; `None` while it is under way.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// What became of it.
+    pub result: AttemptResult,
+    /// What it met.
+    pub error: Option<RunError>,
+}
+
 /// A run as it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
@@ -176,6 +211,10 @@ pub struct Run {
     pub created_at: DateTime<Utc>,
     /// When its first attempt began.
     pub started_at: Option<DateTime<Utc>>,
+    /// The attempts that are over, the newest 50, but for the one that ended the run; see [`Run::all_attempts`].
+    pub attempts: Vec<Attempt>,
+    /// When the attempt under way or made last began.
+    pub attempted_at: Option<DateTime<Utc>>,
     /// When it reached a terminal state.
     pub ended_at: Option<DateTime<Utc>>,
     /// When it comes back to the line for its next attempt. `None`: it is in line, or not queued.
@@ -187,5 +226,29 @@ impl Run {
     #[must_use]
     pub fn resource_name(&self) -> String {
         format!("tenants/{}/runs/{}", self.tenant, self.id)
+    }
+
+    /// The newest attempts, in their order, with the one under way or the one that ended the run, of which the run itself tells.
+    #[must_use]
+    pub fn all_attempts(&self) -> Vec<Attempt> {
+        let number = self.attempt + self.handed_back;
+        let result = match self.state {
+            RunState::Queued => return self.attempts.clone(),
+            RunState::Running => AttemptResult::Running,
+            RunState::Succeeded => AttemptResult::Succeeded,
+            RunState::Failed => AttemptResult::Failed,
+            RunState::Skipped => AttemptResult::Skipped,
+            RunState::Cancelled => AttemptResult::Cancelled,
+        };
+        let is_known = self.attempts.last().is_some_and(|last| last.number >= number);
+        // One that was cancelled while it was queued has no attempt more than those that are over.
+        let last = (self.attempted_at.is_some() && !is_known).then(|| Attempt {
+            number,
+            began_at: self.attempted_at,
+            ended_at: self.ended_at,
+            result,
+            error: self.error.clone().filter(|_| self.state.is_terminal()),
+        });
+        self.attempts.iter().cloned().chain(last).collect()
     }
 }

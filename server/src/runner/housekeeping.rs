@@ -1,4 +1,4 @@
-//! What nobody waits for: making room for what is to come, and forgetting what has had its time.
+//! What nobody waits for: making room for what is to come, summing up, and forgetting what has had its time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,10 +13,16 @@ const PAUSE: Duration = Duration::from_secs(60);
 /// How many rows one statement forgets: some tens of milliseconds of work.
 const BATCH: u64 = 10_000;
 
-/// Prepares the history's next days, forgets answers to request ids that are too old to be asked for again, and counts the accounts that
-/// Google refuses. Never ends.
+/// Between sums. What is not summed up yet, every reader of the statistics adds for itself.
+const SUMMING: Duration = Duration::from_secs(2);
+/// How many counts one statement sums up.
+const COUNTS: i64 = 1_000;
+
+/// Prepares the history's next days and drops those whose time has come, sums counts up, forgets answers to request ids that are too old to
+/// be asked for again, and counts the accounts that Google refuses. Never ends.
 pub(super) async fn run(tools: Arc<Tools>) {
-    let (mut hour, mut pause) = (interval(HOUR), interval(PAUSE));
+    let (mut hour, mut pause, mut summing) = (interval(HOUR), interval(PAUSE), interval(SUMMING));
+    summing.set_missed_tick_behavior(MissedTickBehavior::Delay);
     hour.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -25,7 +31,20 @@ pub(super) async fn run(tools: Arc<Tools>) {
                 if let Err(error) = tools.store.prepare_history(None).await {
                     tracing::warn!(error = %cause(&error), "cannot prepare the history's next days");
                 }
+                match tools.store.drop_history(None, tools.settings.retention).await {
+                    Ok(0) => {}
+                    Ok(days) => tracing::info!(days, "dropped days of history"),
+                    Err(error) => tracing::warn!(error = %cause(&error), "cannot drop old days of history yet"),
+                }
+                if let Err(error) = tools.store.forget_rollups(None, BATCH).await {
+                    tracing::warn!(error = %cause(&error), "cannot forget old counts");
+                }
             }
+            _ = summing.tick() => match tools.store.fold_rollups(COUNTS).await {
+                Ok(COUNTS) => summing.reset_immediately(),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(error = %cause(&error), "cannot sum counts up"),
+            },
             _ = pause.tick() => {
                 tools.accounts.count().await;
                 match tools.store.forget_requests(None, BATCH).await {

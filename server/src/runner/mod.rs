@@ -39,7 +39,7 @@ use crate::{
     app::{Accounts, Flags},
     domain::{Backoff, GuardLimits},
     error::Error,
-    store::{Finisher, Now, Room, Store},
+    store::{Finisher, Now, Retention, Room, Store},
     wake::{Hint, Hints, Topic, Wake},
 };
 
@@ -69,6 +69,8 @@ pub struct Settings {
     pub grace: Duration,
     /// How many additional categories Google takes.
     pub max_additional: usize,
+    /// How long ended runs are kept.
+    pub retention: Retention,
     /// What a run may do to its target unless a person says more.
     pub guards: GuardLimits,
 }

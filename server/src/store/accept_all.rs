@@ -179,6 +179,8 @@ impl NewRun {
             request_id: self.request_id.clone(),
             created_at,
             started_at: None,
+            attempts: Vec::new(),
+            attempted_at: None,
             ended_at: None,
             due_at: None,
         }

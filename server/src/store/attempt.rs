@@ -101,6 +101,7 @@ impl Store {
                 set state = 'queued', lease_until = null, revision = revision + 1,
                     due_at = case when cancel_requested then null else coalesce($1, now()) + $4 end,
                     handed_back = case when $10 then handed_back else handed_back + 1 end,
+                    attempts = attempts_with(attempts, attempt, attempted_at, coalesce($1, now()), 'failed', $6),
                     reason = $5, error = $6, plan = coalesce($7, plan), written = $8, intent = $9
               where id = $2 and attempt = $3 and state = 'running'",
         )

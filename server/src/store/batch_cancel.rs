@@ -7,6 +7,7 @@ use super::{
     batch_work::{Expansion, is_expanded},
     cancel::as_cancelled,
     ending::into_history,
+    rollup::counted,
 };
 use crate::{
     domain::{BatchId, RunId},
@@ -65,8 +66,10 @@ pub(super) async fn cancel(
         "
          ), moved as (",
         into_history!(),
-        "returning id
-         )
+        "returning *
+         ), counted as (",
+        counted!(),
+        ")
          select id, state = 'running' from marked
           union all
          select id, false from moved"

@@ -38,7 +38,7 @@ pub async fn fill(pool: &PgPool, tenants: u64) -> Result<(), sqlx::Error> {
 /// # Errors
 /// The database's.
 pub async fn sweep(pool: &PgPool) -> Result<(), sqlx::Error> {
-    sqlx::query("truncate run, run_history, last_success, mirror_request").execute(pool).await?;
+    sqlx::query("truncate run, run_history, last_success, rollup, rollup_delta, mirror_request").execute(pool).await?;
     Ok(())
 }
 
@@ -59,6 +59,17 @@ pub async fn queue(pool: &PgPool, runs: u64, bulk: bool) -> Result<(), sqlx::Err
     .execute(pool)
     .await?;
     sqlx::query("analyze run").execute(pool).await?;
+    Ok(())
+}
+
+/// Tells the planner what there is, and clears the tables of what is gone.
+///
+/// # Errors
+/// The database's.
+pub async fn analyze(pool: &PgPool) -> Result<(), sqlx::Error> {
+    for table in ["rollup", "rollup_delta", "run_history"] {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("vacuum analyze {table}"))).execute(pool).await?;
+    }
     Ok(())
 }
 

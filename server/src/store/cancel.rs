@@ -1,6 +1,6 @@
 //! Cancelling a run.
 
-use super::{Now, Store, ending::into_history, row::RunRow};
+use super::{Now, Store, ending::into_history, rollup::counted, row::RunRow};
 use crate::{
     domain::{Run, RunId},
     error::Error,
@@ -47,9 +47,13 @@ impl Store {
                  ",
             as_cancelled!(),
             "
-             ) ",
+             ), moved as (",
             into_history!(),
-            "returning *"
+            "returning *
+             ), counted as (",
+            counted!(),
+            ")
+             select * from moved"
         ))
         .bind(now)
         .bind(run)

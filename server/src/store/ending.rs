@@ -4,7 +4,7 @@ use super::{Now, Store};
 use crate::error::Error;
 
 /// How many days get their partition ahead of their time. Housekeeping looks every hour.
-const DAYS_AHEAD: i32 = 7;
+const DAYS_AHEAD: i32 = 2;
 
 /// Inserts what `ended` deleted into the history. `ended` gives the rows of `run`, and what may be different of them in the end under
 /// names that begin with `end_`. What every run carries is named here once.

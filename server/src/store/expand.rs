@@ -8,6 +8,7 @@ use super::{
     Chunk, Now, Worked,
     batch_target::tenant_and_organization,
     batch_work::{Expansion, is_expanded},
+    rollup::counted,
     row::{id, text},
 };
 use crate::domain::{OrganizationId, RunError, RunId, RunKind, Skip, SkipReason, Strategy, TenantId};
@@ -189,15 +190,19 @@ async fn record_skipped(
         return Ok(());
     }
     let errors = column(runs, |run| run.skip.clone().map(|skip| Json(RunError::skipped(skip, 0))));
-    sqlx::query(
-        "insert into run_history (id, tenant_id, organization_id, batch_id, strategy, dry_run, state, revision, attempt, handed_back,
+    sqlx::query(concat!(
+        "with moved as (
+         insert into run_history (id, tenant_id, organization_id, batch_id, strategy, dry_run, state, revision, attempt, handed_back,
                                   max_attempts, cancel_requested, attempts, written, created, updated, deleted, skipped,
                                   reason, error, caller, created_at, ended_at)
          select id, tenant_id, organization_id, $2, $3, $4, 'skipped', 1, 0, 0,
                 $5, false, '[]', '[]', 0, 0, 0, 0,
                 error ->> 'reason', error, $6, coalesce($1, now()), coalesce($1, now())
-           from unnest($7::uuid[], $8::text[], $9::text[], $10::jsonb[]) as skipped (id, tenant_id, organization_id, error)",
-    )
+           from unnest($7::uuid[], $8::text[], $9::text[], $10::jsonb[]) as skipped (id, tenant_id, organization_id, error)
+         returning *
+         )",
+        counted!(),
+    ))
     .bind(now)
     .bind(expansion.id)
     .bind(expansion.kind.strategy.as_str())

@@ -9,6 +9,7 @@ use super::{
     Held, Now, Progress, Store,
     ending::into_history,
     group::{Group, Limits, Waiting, refuse},
+    rollup::counted,
 };
 use crate::{
     domain::{ChangeCounts, RecordedChange, RecordedPlan, RunError, RunId, RunResult, RunState},
@@ -99,8 +100,10 @@ impl Store {
                            run.cancel_requested as end_cancel_requested
              ), moved as (",
             into_history!(),
-            "returning id, tenant_id, strategy, dry_run, state, ended_at
-             ), succeeded as (
+            "returning *
+             ), counted as (",
+            counted!(),
+            "), succeeded as (
                  insert into last_success as last (tenant_id, strategy, ended_at)
                  select tenant_id, strategy, ended_at from moved where state = 'succeeded' and not dry_run order by tenant_id
                  on conflict (tenant_id, strategy) do update set ended_at = greatest(last.ended_at, excluded.ended_at)

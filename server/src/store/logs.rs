@@ -1,172 +1,227 @@
-//! Reading runs.
+//! Lists of runs, newest first, by any filter.
+//!
+//! The history is looked at in windows of its ids, which are times: few partitions at once, and a list that is full after one day of
+//! history costs one day, however many there are. A filter that finds little gets wider windows, and an end to the time it takes.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{Now, Store, accept::live_run, interval, row::RunRow};
+use chrono::{DateTime, Utc};
+use sqlx::{Postgres, QueryBuilder};
+
+use super::{Store, row::RunRow, runs::light_columns};
 use crate::{
-    domain::{BatchId, Run, RunId, Strategy, TenantId},
+    domain::{BatchId, OrganizationId, Run, RunId, RunState, Strategy, TenantId},
     error::Error,
 };
 
-/// Which runs to list.
-#[derive(Debug, Clone, Default)]
+const DAY_MS: u64 = 24 * 3600 * 1000;
+/// A window that took less than this is followed by a wider one.
+const QUICK: Duration = Duration::from_millis(50);
+/// How long a list is looked for; then it is what was found until then.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// Windows grow by this, and from [`WIDEST`] days on they reach to the beginning.
+const GROWTH: u64 = 4;
+const WIDEST: u64 = 256;
+
+/// Which runs to list. Each field that is set is a condition more.
+#[derive(Debug, Default, Clone)]
 pub struct LogFilter {
     /// Only this tenant's.
     pub tenant: Option<TenantId>,
     /// Only this batch's.
     pub batch: Option<BatchId>,
+    /// Only those that were this organization's when they were accepted.
+    pub organization: Option<OrganizationId>,
     /// Only of this strategy.
     pub strategy: Option<Strategy>,
+    /// Only in these states; none named: in all.
+    pub states: Vec<RunState>,
+    /// Only dry runs, or only real ones.
+    pub dry_run: Option<bool>,
+    /// Only with this reason.
+    pub reason: Option<String>,
+    /// Only asked for by this caller.
+    pub caller: Option<String>,
+    /// Only accepted at this time or later, by their ids.
+    pub accepted_from: Option<DateTime<Utc>>,
+    /// Only accepted before this time, by their ids.
+    pub accepted_before: Option<DateTime<Utc>>,
+    /// Only ended ones that found differences.
+    pub out_of_sync: bool,
+    /// Only ended at this time or later.
+    pub ended_from: Option<DateTime<Utc>>,
     /// Only of these tenants: what the caller may see.
     pub only: Option<Vec<TenantId>>,
 }
 
-impl LogFilter {
-    fn tenants(&self) -> Option<Vec<&str>> {
-        self.only.as_ref().map(|only| only.iter().map(TenantId::as_str).collect())
-    }
-}
-
-/// A run without the parts that make it large, and without the times that only live or only ended ones have.
-macro_rules! light_columns {
-    () => {
-        "id, tenant_id, organization_id, batch_id, strategy, dry_run, orders, state, revision, attempt, handed_back, max_attempts,
-                cancel_requested, null::jsonb as plan, '[]'::jsonb as written, created, updated, deleted, skipped, reason, error,
-                caller, request_id, created_at, started_at"
-    };
-}
-pub(super) use light_columns;
-
-/// Which runs a list holds, and that it begins with the newest.
-macro_rules! listed {
-    () => {
-        "where ($1::uuid is null or id < $1)
-                   and ($2::text is null or tenant_id = $2)
-                   and ($3::text is null or strategy = $3)
-                   and ($4::text[] is null or tenant_id = any ($4))
-                   and ($6::uuid is null or batch_id = $6)
-                 order by id desc
-                 limit $5"
-    };
+/// Runs that were found.
+#[derive(Debug, Clone)]
+pub struct Logs {
+    /// The runs, newest first, without plans and written changes.
+    pub runs: Vec<Run>,
+    /// The search took too long: whether there are more before this id was not looked at.
+    pub rest: Option<RunId>,
 }
 
 impl Store {
-    /// Gets a run, whole.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn run(&self, run: RunId) -> Result<Option<Run>, Error> {
-        let row = sqlx::query_as::<_, RunRow>("select * from every_run where id = $1").bind(run);
-        Ok(row.fetch_optional(&self.pool).await?.map(|row| row.0))
-    }
-
-    /// Gets those of these runs that are `filter`'s tenants', whole, oldest first.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn runs(&self, filter: &LogFilter, ids: &[RunId]) -> Result<Vec<Run>, Error> {
-        let rows = sqlx::query_as::<_, RunRow>(
-            "select * from every_run
-              where id = any ($1)
-                and ($2::text is null or tenant_id = $2)
-                and ($3::text[] is null or tenant_id = any ($3))
-                and ($4::uuid is null or batch_id = $4)
-              order by id",
-        )
-        .bind(ids)
-        .bind(filter.tenant.as_ref().map(TenantId::as_str))
-        .bind(filter.tenants())
-        .bind(filter.batch)
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows.into_iter().map(|row| row.0).collect())
-    }
-
-    /// Gets id and revision of the live runs and of those that ended within the last `ended`: what a stream that missed hints looks at.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn current_revisions(
-        &self,
-        now: Now,
-        filter: &LogFilter,
-        ended: Duration,
-    ) -> Result<Vec<(RunId, i64)>, Error> {
-        Ok(sqlx::query_as(
-            "select id, revision from run
-              where ($3::text is null or tenant_id = $3)
-                and ($4::text[] is null or tenant_id = any ($4))
-                and ($5::uuid is null or batch_id = $5)
-              union all
-             select id, revision from run_history
-              where ended_at > coalesce($1, now()) - $2::interval
-                and ($3::text is null or tenant_id = $3)
-                and ($4::text[] is null or tenant_id = any ($4))
-                and ($5::uuid is null or batch_id = $5)",
-        )
-        .bind(now)
-        .bind(interval(ended))
-        .bind(filter.tenant.as_ref().map(TenantId::as_str))
-        .bind(filter.tenants())
-        .bind(filter.batch)
-        .fetch_all(&self.pool)
-        .await?)
-    }
-
-    /// Gets the newest run of a tenant and strategy, whole.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn last_run(&self, tenant: &TenantId, strategy: Strategy) -> Result<Option<Run>, Error> {
-        // In this order: one that ends between the two looks is in the history by the second.
-        let live = live_run(&mut *self.pool.acquire().await?, tenant).await?;
-        if let Some(live) = live.filter(|live| live.kind.strategy == strategy) {
-            return Ok(Some(live));
-        }
-        let row = sqlx::query_as::<_, RunRow>(
-            "select * from run_history where tenant_id = $1 and strategy = $2 order by id desc limit 1",
-        )
-        .bind(tenant.as_str())
-        .bind(strategy.as_str());
-        Ok(row.fetch_optional(&self.pool).await?.map(|row| row.0))
-    }
-
     /// Lists runs, newest first, older than `before`, at most `limit`, without plans and written changes.
     ///
     /// # Errors
     /// The database's.
-    pub async fn logs(&self, filter: &LogFilter, before: Option<RunId>, limit: i64) -> Result<Vec<Run>, Error> {
-        // Each part with a limit of its own, so that of the history the newest partitions alone are read.
-        let rows = sqlx::query_as::<_, RunRow>(concat!(
-            "with live as (
-                select ",
-            light_columns!(),
-            ", due_at, null::timestamptz as ended_at
-                  from run ",
-            listed!(),
-            "
-             ), ended as (
-                select ",
-            light_columns!(),
-            ", null::timestamptz as due_at, ended_at
-                  from run_history ",
-            listed!(),
-            "
-             )
-             select * from live
-              union all
-             select * from ended
-              order by id desc
-              limit $5"
-        ))
-        .bind(before)
-        .bind(filter.tenant.as_ref().map(TenantId::as_str))
-        .bind(filter.strategy.map(Strategy::as_str))
-        .bind(filter.tenants())
-        .bind(limit)
-        .bind(filter.batch)
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows.into_iter().map(|row| row.0).collect())
+    pub async fn logs(&self, filter: &LogFilter, before: Option<RunId>, limit: i64) -> Result<Logs, Error> {
+        let began = Instant::now();
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let oldest = filter.accepted_from.map_or(RunId::nil(), first_id);
+        let newest = filter.accepted_before.map_or(RunId::max(), first_id);
+        let mut end = before.map_or(newest, |before| before.min(newest));
+        let mut days = 1;
+        let mut runs = Vec::new();
+        while runs.len() < wanted && end > oldest {
+            let looked = Instant::now();
+            let begin = window_begin(end, days).max(oldest);
+            let left = i64::try_from(wanted - runs.len()).unwrap_or(i64::MAX);
+            for row in self.window(filter, begin, end, left).await? {
+                runs.push(row.0);
+            }
+            end = begin;
+            if looked.elapsed() < QUICK {
+                days *= GROWTH;
+            }
+            if began.elapsed() > PATIENCE && runs.len() < wanted && end > oldest {
+                return Ok(Logs { runs, rest: Some(end) });
+            }
+        }
+        Ok(Logs { runs, rest: None })
     }
+
+    async fn window(
+        &self,
+        filter: &LogFilter,
+        begin: RunId,
+        end: RunId,
+        limit: i64,
+    ) -> Result<Vec<RunRow>, sqlx::Error> {
+        let mut query = QueryBuilder::new("");
+        let is_wanted = |state: &RunState| filter.states.is_empty() || filter.states.contains(state);
+        let ended_states: Vec<Option<RunState>> = if filter.states.is_empty() {
+            vec![None]
+        } else {
+            filter.states.iter().filter(|state| state.is_terminal()).map(|state| Some(*state)).collect()
+        };
+        let live = [RunState::Queued, RunState::Running].iter().any(is_wanted);
+        let live = live && !filter.out_of_sync && filter.ended_from.is_none();
+        // Each part has a limit of its own, and so reads no more of its index than that; states are parts for the same reason.
+        let mut parts = 0;
+        if live {
+            query.push(concat!("(select ", light_columns!(), ", due_at, null::timestamptz as ended_at from run"));
+            filter.push(&mut query, begin, end);
+            if !filter.states.is_empty() {
+                let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
+                query.push(" and state = any (").push_bind(states).push(")");
+            }
+            query.push(" order by id desc limit ").push_bind(limit).push(")");
+            parts += 1;
+        }
+        for state in ended_states {
+            query.push(if parts > 0 { " union all " } else { "" });
+            query.push(concat!(
+                "(select ",
+                light_columns!(),
+                ", null::timestamptz as due_at, ended_at from run_history"
+            ));
+            filter.push(&mut query, begin, end);
+            if filter.out_of_sync {
+                filter.push_flag(&mut query, "found_differences", true);
+            }
+            if let Some(ended_from) = filter.ended_from {
+                query.push(" and ended_at >= ").push_bind(ended_from);
+            }
+            if let Some(state) = state {
+                filter.push_text(&mut query, "state", state.as_str());
+            }
+            query.push(" order by id desc limit ").push_bind(limit).push(")");
+            parts += 1;
+        }
+        if parts == 0 {
+            return Ok(Vec::new());
+        }
+        if parts > 1 {
+            query.push(" order by id desc limit ").push_bind(limit);
+        }
+        query.build_query_as().fetch_all(&self.pool).await
+    }
+}
+
+impl LogFilter {
+    /// The conditions that live and ended runs share.
+    fn push(&self, query: &mut QueryBuilder<Postgres>, begin: RunId, end: RunId) {
+        query.push(" where id >= ").push_bind(begin).push(" and id < ").push_bind(end);
+        if let Some(tenant) = &self.tenant {
+            query.push(" and tenant_id = ").push_bind(tenant.as_str().to_owned());
+        }
+        if let Some(only) = &self.only {
+            let only: Vec<String> = only.iter().map(ToString::to_string).collect();
+            query.push(" and tenant_id = any (").push_bind(only).push(")");
+        }
+        if let Some(batch) = self.batch {
+            query.push(" and batch_id = ").push_bind(batch);
+        }
+        if let Some(organization) = &self.organization {
+            query.push(" and organization_id = ").push_bind(organization.as_str().to_owned());
+        }
+        if let Some(strategy) = self.strategy {
+            self.push_text(query, "strategy", strategy.as_str());
+        }
+        if let Some(dry_run) = self.dry_run {
+            self.push_flag(query, "dry_run", dry_run);
+        }
+        // One tenant has few runs: its index is the one to go by, and the planner, which cannot know that, is not to see others.
+        let hidden = if self.names_tenants() { " || ''" } else { "" };
+        for (column, value) in [("reason", &self.reason), ("caller", &self.caller)] {
+            if let Some(value) = value {
+                query.push(format_args!(" and {column}{hidden} = ")).push_bind(value.clone());
+            }
+        }
+    }
+
+    /// A condition on one of a few texts of ours: part of the statement, so that the planner sees which index it is for.
+    fn push_text(&self, query: &mut QueryBuilder<Postgres>, column: &str, text: &'static str) {
+        query.push(format_args!(" and {column} = "));
+        if self.names_tenants() {
+            query.push_bind(text);
+        } else {
+            query.push(format_args!("'{text}'"));
+        }
+    }
+
+    /// The same on a flag.
+    fn push_flag(&self, query: &mut QueryBuilder<Postgres>, column: &str, flag: bool) {
+        if self.names_tenants() {
+            query.push(format_args!(" and {column} = ")).push_bind(flag);
+        } else {
+            query.push(format_args!(" and {}{column}", if flag { "" } else { "not " }));
+        }
+    }
+
+    fn names_tenants(&self) -> bool {
+        self.tenant.is_some() || self.only.is_some()
+    }
+}
+
+/// The first id of the window of `days` days that ends before `end`. The days are whole: each is a partition.
+fn window_begin(end: RunId, days: u64) -> RunId {
+    if days >= WIDEST {
+        return RunId::nil();
+    }
+    let last_ms = u64::try_from(end.as_u128().saturating_sub(1) >> 80).unwrap_or(u64::MAX);
+    // Ids of the future are few, and all of them belong to the first window.
+    let last_ms = last_ms.min(u64::try_from(Utc::now().timestamp_millis()).unwrap_or_default());
+    let begin = (last_ms / DAY_MS * DAY_MS).saturating_sub((days - 1) * DAY_MS);
+    RunId::from_u128(u128::from(begin) << 80)
+}
+
+/// The first id that a run accepted at `time` can have.
+fn first_id(time: DateTime<Utc>) -> RunId {
+    let ms = u64::try_from(time.timestamp_millis()).unwrap_or_default();
+    RunId::from_u128(u128::from(ms) << 80)
 }

@@ -15,6 +15,7 @@ mod batch_place;
 mod batch_target;
 mod batch_work;
 mod bench;
+mod bench_history;
 mod cancel;
 mod category_search;
 mod credentials;
@@ -33,7 +34,10 @@ mod platform_category;
 mod platform_write;
 mod pool;
 mod queue;
+mod retention;
+mod rollup;
 mod row;
+mod runs;
 mod source;
 mod stats;
 mod taxonomy;
@@ -48,7 +52,8 @@ pub use batch_accept::NewBatch;
 pub use batch_place::BatchPlace;
 pub use batch_target::{BatchTarget, Population};
 pub use batch_work::{Chunk, Worked};
-pub use bench::{fill, is_busy, queue, succeeded, sweep};
+pub use bench::{analyze, fill, is_busy, queue, succeeded, sweep};
+pub use bench_history::{count_history, fill_history, row_after};
 pub use category_search::{CategoryMatch, MappingSuggestion};
 pub use credentials::{CredentialsMark, NewCredentials};
 pub use finish::{Finish, Finisher};
@@ -56,13 +61,14 @@ pub use flag::FlagUpdate;
 pub use import_categories::NewCategory;
 pub use import_tenants::{Imported, NewTenant, Refused};
 pub use line::Promoted;
-pub use logs::LogFilter;
+pub use logs::{LogFilter, Logs};
 pub use platform_category::PlatformCategoryChange;
 pub use platform_write::PlatformWritten;
 pub use pool::connect;
 pub use queue::{Claimed, Heard, Held, Rescued, Room};
+pub use retention::Retention;
 pub use source::Source;
-pub use stats::SyncStats;
+pub use stats::{Counts, SyncStats};
 pub use taxonomy::{KnownCategory, NewTaxonomy};
 pub use tenant::TenantChange;
 
@@ -82,20 +88,23 @@ pub struct Store {
     hot: PgPool,
     /// For the look at the feature flags; see [`pool::apart`].
     apart: PgPool,
+    /// For what reads of every day of the history; see [`pool::planned`].
+    planned: PgPool,
 }
 
 impl Store {
     /// A store over a pool whose database is migrated.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        let (hot, apart) = (pool::hot(&pool), pool::apart(&pool));
-        Self { pool, hot, apart }
+        let (hot, apart, planned) = (pool::hot(&pool), pool::apart(&pool), pool::planned(&pool));
+        Self { pool, hot, apart, planned }
     }
 
     /// Closes every connection.
     pub async fn close(&self) {
         self.hot.close().await;
         self.apart.close().await;
+        self.planned.close().await;
         self.pool.close().await;
     }
 

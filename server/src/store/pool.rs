@@ -33,6 +33,9 @@ pub fn connect(options: PgConnectOptions, max_connections: u32) -> PgPool {
     settings(max_connections).connect_lazy_with(options)
 }
 
+/// What goes over every day takes some milliseconds of a processor: more at once would not be sooner done.
+const PLANNED_CONNECTIONS: u32 = 4;
+
 /// Connections for the few statements that every run goes through: accepting, claiming, ending. Planning one of them takes longer than
 /// carrying it out, so each is planned once, for any values. A plan that is made while tables are empty, and knows of no batch how long it
 /// is, must neither read a table whole nor compare each row of a batch with each row of another: what is to be looked up by an index says
@@ -49,6 +52,13 @@ pub(super) fn hot(pool: &PgPool) -> PgPool {
 /// One connection for what must not wait behind calls: a kill switch is thrown when a server is overrun.
 pub(super) fn apart(pool: &PgPool) -> PgPool {
     settings(1).connect_lazy_with(PgConnectOptions::clone(&pool.connect_options()))
+}
+
+/// Connections for statements over every day of the history: planning one for each of its partitions again and again takes ten times as
+/// long as carrying it out.
+pub(super) fn planned(pool: &PgPool) -> PgPool {
+    let options = PgConnectOptions::clone(&pool.connect_options()).options([("plan_cache_mode", "force_generic_plan")]);
+    settings(PLANNED_CONNECTIONS).connect_lazy_with(options)
 }
 
 fn settings(max_connections: u32) -> PgPoolOptions {

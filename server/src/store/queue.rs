@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
-use super::{Intent, Now, Store, ending::into_history, interval, row::RunRow};
+use super::{Intent, Now, Store, ending::into_history, interval, rollup::counted, row::RunRow};
 use crate::{
     domain::{Failure, FailureReason, Run, RunError, RunId},
     error::Error,
@@ -176,7 +176,8 @@ impl Store {
                     for update of run skip locked
              )
              update run
-                set state = 'queued', handed_back = handed_back + 1, revision = revision + 1, lease_until = null, due_at = null
+                set state = 'queued', handed_back = handed_back + 1, revision = revision + 1, lease_until = null, due_at = null,
+                    attempts = attempts_with(attempts, attempt, attempted_at, now(), 'handed_back', null)
               where id = any (array(select id from free))
              returning id",
         )
@@ -219,6 +220,7 @@ impl Store {
                  update run
                     set state = 'queued', handed_back = handed_back + 1, rescues = rescues + 1, revision = revision + 1,
                         lease_until = null,
+                        attempts = attempts_with(attempts, attempt, attempted_at, coalesce($1, now()), 'lost', null),
                         due_at = case when rescues > 0 then coalesce($1, now()) + random() * rescues * interval '1 second' end
                   where id = any (array(select id from expired where not hopeless))
                  returning id
@@ -232,8 +234,10 @@ impl Store {
                            cancel_requested as end_cancel_requested
              ), moved as (",
             into_history!(),
-            "returning id
-             )
+            "returning *
+             ), counted as (",
+            counted!(),
+            ")
              select id, false from queued
               union all
              select id, true from moved"

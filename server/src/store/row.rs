@@ -5,7 +5,7 @@ use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 use crate::domain::{ChangeCounts, Orders, OrganizationId, Run, RunKind, RunState, Strategy, TenantId};
 
 /// A run as `select *` or `returning *` gives it. Only live ones have a `due_at`, and only ended ones an `ended_at`. Lists leave out
-/// `plan`, `intent` and `written`.
+/// `plan`, `intent`, `written` and `attempts`.
 pub(super) struct RunRow(pub(super) Run);
 
 impl FromRow<'_, PgRow> for RunRow {
@@ -38,6 +38,8 @@ impl FromRow<'_, PgRow> for RunRow {
             request_id: row.try_get("request_id")?,
             created_at: row.try_get("created_at")?,
             started_at: row.try_get("started_at")?,
+            attempts: row.try_get::<Json<_>, _>("attempts")?.0,
+            attempted_at: row.try_get("attempted_at")?,
             ended_at: if state.is_terminal() { row.try_get("ended_at")? } else { None },
             due_at: if state == RunState::Queued { row.try_get("due_at")? } else { None },
         }))

@@ -11,6 +11,7 @@ use category_mirror::{
     runner::Settings,
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
     store,
+    store::Retention,
     vault::Vault,
 };
 use category_mirror_client::{Client, Run, Strategy};
@@ -48,6 +49,7 @@ impl Default for Setup {
                 },
                 grace: Duration::from_secs(5),
                 max_additional: MAX_ADDITIONAL,
+                retention: Retention::default(),
                 // Most tests are about something else than guards, and have runs of every kind.
                 guards: GuardLimits::OPEN,
             },

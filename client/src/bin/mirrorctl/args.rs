@@ -8,7 +8,7 @@ mod taxonomy;
 
 use std::{path::PathBuf, time::Duration};
 
-use category_mirror_client::{GbpView, Strategy};
+use category_mirror_client::{GbpView, RunState, Strategy};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use humantime::parse_duration;
 
@@ -95,6 +95,9 @@ pub(crate) enum Command {
         /// Only this tenant's
         #[arg(long)]
         tenant: Option<String>,
+        /// Only this organization's
+        #[arg(long)]
+        organization: Option<String>,
         /// How far back, such as 24h or 7days
         #[arg(long, default_value = "24h", value_parser = parse_duration)]
         window: Duration,
@@ -185,9 +188,30 @@ pub(crate) struct Logs {
     /// Only this tenant's
     #[arg(long)]
     pub(crate) tenant: Option<String>,
+    /// Only this organization's
+    #[arg(long)]
+    pub(crate) organization: Option<String>,
     /// Only of this strategy
     #[arg(long)]
     pub(crate) strategy: Option<Strategy>,
+    /// Only in this state, such as failed; may be given several times
+    #[arg(long)]
+    pub(crate) state: Vec<RunState>,
+    /// Only dry runs (true), or only real ones (false)
+    #[arg(long)]
+    pub(crate) dry_run: Option<bool>,
+    /// Only with this reason, such as UNMAPPED_PRIMARY
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    /// Only asked for by this caller
+    #[arg(long)]
+    pub(crate) caller: Option<String>,
+    /// Only accepted this long ago or later, such as 2h
+    #[arg(long, value_parser = parse_duration)]
+    pub(crate) since: Option<Duration>,
+    /// Only ended ones that found differences
+    #[arg(long)]
+    pub(crate) out_of_sync: bool,
     /// At most so many
     #[arg(long, short = 'n', default_value_t = 20)]
     pub(crate) limit: usize,

@@ -44,7 +44,9 @@ async fn execute(args: Args) -> Result<(), Exit> {
         Command::Batch(command) => batches::batches(&client, &mut output, command).await,
         Command::Watch { tenant } => run::watch_many(&client, &mut output, tenant).await,
         Command::Logs(filter) => report::logs(&client, &mut output, filter).await,
-        Command::Stats { tenant, window } => report::stats(&client, &mut output, tenant, window).await,
+        Command::Stats { tenant, organization, window } => {
+            report::stats(&client, &mut output, tenant, organization, window).await
+        }
         Command::Tenants(command) => tenants::tenants(&client, &mut output, command).await,
         Command::Categories(command) => categories::categories(&client, &mut output, command).await,
         Command::Taxonomy(command) => taxonomy::taxonomy(&client, &mut output, command).await,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use category_mirror_client::Client;
+use category_mirror_client::{Client, FailureCount, Printable};
+use chrono::{TimeDelta, Utc};
 
 use crate::{args::Logs, exit::Exit, output::Output, run::summary};
 
@@ -15,6 +16,28 @@ pub(crate) async fn logs(client: &Client, output: &mut Output, filter: Logs) -> 
     }
     if let Some(strategy) = filter.strategy {
         request = request.strategy(strategy);
+    }
+    if let Some(organization) = filter.organization {
+        request = request.organization(organization);
+    }
+    for state in filter.state {
+        request = request.state(state);
+    }
+    if let Some(dry_run) = filter.dry_run {
+        request = request.dry_run(dry_run);
+    }
+    if let Some(reason) = filter.reason {
+        request = request.reason(reason);
+    }
+    if let Some(caller) = filter.caller {
+        request = request.caller(caller);
+    }
+    if let Some(since) = filter.since.and_then(|since| Utc::now().checked_sub_signed(TimeDelta::from_std(since).ok()?))
+    {
+        request = request.accepted_from(since);
+    }
+    if filter.out_of_sync {
+        request = request.out_of_sync_only();
     }
     let mut runs = request.send();
     for _ in 0..filter.limit {
@@ -29,11 +52,15 @@ pub(crate) async fn stats(
     client: &Client,
     output: &mut Output,
     tenant: Option<String>,
+    organization: Option<String>,
     window: Duration,
 ) -> Result<(), Exit> {
     let mut request = client.get_sync_stats().window(window);
     if let Some(tenant) = tenant {
         request = request.tenant(tenant);
+    }
+    if let Some(organization) = organization {
+        request = request.organization(organization);
     }
     let stats = request.send().await?;
     let text = |output: &mut Output| {
@@ -47,6 +74,12 @@ pub(crate) async fn stats(
         output.field("dry runs", Some(stats.dry_runs))?;
         output.field("out of sync", Some(stats.out_of_sync_runs))?;
         output.field("success rate", Some(rate.as_deref().unwrap_or("no run has ended")))?;
+        let shown = |duration: Option<Duration>| duration.map(|duration| format!("{:.3} s", duration.as_secs_f64()));
+        output.field("p50", shown(stats.duration_p50))?;
+        output.field("p95", shown(stats.duration_p95))?;
+        for FailureCount { reason, runs, .. } in &stats.failure_counts {
+            output.field("failed for", Some(format_args!("{}: {runs}", Printable(reason))))?;
+        }
         stats.recent_failures.iter().try_for_each(|run| summary(output, run))
     };
     Ok(output.show(&stats, text)?)

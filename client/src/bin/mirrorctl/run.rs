@@ -117,6 +117,13 @@ fn details(output: &mut Output, run: &Run) -> io::Result<()> {
     output.field("next attempt", run.next_attempt_time)?;
     output.field("ended", run.end_time)?;
     output.field("cancel", run.cancel_requested.then_some("requested"))?;
+    // A single attempt is what the rest tells of.
+    for attempt in run.attempts.iter().filter(|_| run.attempts.len() > 1) {
+        let time = attempt.start_time.map(|time| time.format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default();
+        let error = attempt.error.as_ref().map(|error| error.message.as_str()).unwrap_or_default();
+        let line = format!("{}  {time}  {}  {}", attempt.number, attempt.result, Printable(error));
+        output.field("attempts", Some(line.trim_end()))?;
+    }
     outcome(output, run)
 }
 

@@ -1,17 +1,19 @@
 //! Runs and their statistics.
 
-use category_mirror_proto::v1::{self as proto, run::State};
+use category_mirror_proto::v1::{self as proto, attempt::Result, run::State};
+use chrono::{DateTime, Utc};
 
 use super::{plan::change, time};
 use crate::{
-    domain::{Run, RunError, RunId, RunState, Strategy, View, batch_name},
-    store::SyncStats,
+    domain::{Attempt, AttemptResult, Run, RunError, RunId, RunState, Strategy, View, batch_name},
+    store::{Counts, SyncStats},
 };
 
 pub(in crate::api) fn run(run: Run) -> proto::Run {
     // Both are runs of the same tenant.
     let name_of = |id: Option<RunId>| id.map(|id| format!("tenants/{}/runs/{id}", run.tenant)).unwrap_or_default();
     proto::Run {
+        attempts: run.all_attempts().into_iter().map(attempt).collect(),
         name: run.resource_name(),
         tenant: run.tenant.resource_name(),
         organization: run.organization.map(|id| id.resource_name()).unwrap_or_default(),
@@ -68,6 +70,25 @@ pub(super) fn strategy(strategy: Strategy) -> proto::Strategy {
     }
 }
 
+fn attempt(attempt: Attempt) -> proto::Attempt {
+    let result = match attempt.result {
+        AttemptResult::Running => Result::Running,
+        AttemptResult::Succeeded => Result::Succeeded,
+        AttemptResult::Failed => Result::Failed,
+        AttemptResult::Skipped => Result::Skipped,
+        AttemptResult::Cancelled => Result::Cancelled,
+        AttemptResult::HandedBack => Result::HandedBack,
+        AttemptResult::Lost => Result::Lost,
+    };
+    proto::Attempt {
+        number: attempt.number,
+        result: result.into(),
+        start_time: attempt.began_at.map(time),
+        end_time: attempt.ended_at.map(time),
+        error: attempt.error.map(error),
+    }
+}
+
 fn error(error: RunError) -> proto::RunError {
     let details = &error.upstream_details;
     proto::RunError {
@@ -84,15 +105,31 @@ pub(in crate::api) fn stats(stats: SyncStats) -> proto::SyncStats {
         start_time: Some(time(stats.start_at)),
         end_time: Some(time(stats.end_at)),
         total_runs: stats.total,
-        successful_runs: stats.succeeded,
-        failed_runs: stats.failed,
-        skipped_runs: stats.skipped,
-        cancelled_runs: stats.cancelled,
+        successful_runs: stats.ended.succeeded,
+        failed_runs: stats.ended.failed,
+        skipped_runs: stats.ended.skipped,
+        cancelled_runs: stats.ended.cancelled,
         live_runs: stats.live,
-        dry_runs: stats.dry,
-        success_rate_percent: success_rate(stats.succeeded, stats.failed),
-        out_of_sync_runs: stats.out_of_sync,
+        dry_runs: stats.ended.dry + stats.live_dry,
+        success_rate_percent: success_rate(stats.ended.succeeded, stats.ended.failed),
+        out_of_sync_runs: stats.ended.out_of_sync,
         recent_failures: stats.recent_failures.into_iter().map(run).collect(),
+        failure_counts: stats.failures.into_iter().map(|(reason, runs)| proto::FailureCount { reason, runs }).collect(),
+        duration_p50: stats.duration_p50.and_then(|duration| duration.try_into().ok()),
+        duration_p95: stats.duration_p95.and_then(|duration| duration.try_into().ok()),
+        series: stats.series.into_iter().map(|(at, counts)| point(at, counts)).collect(),
+    }
+}
+
+fn point(at: DateTime<Utc>, counts: Counts) -> proto::SyncStatsPoint {
+    proto::SyncStatsPoint {
+        start_time: Some(time(at)),
+        successful_runs: counts.succeeded,
+        failed_runs: counts.failed,
+        skipped_runs: counts.skipped,
+        cancelled_runs: counts.cancelled,
+        dry_runs: counts.dry,
+        out_of_sync_runs: counts.out_of_sync,
     }
 }
 

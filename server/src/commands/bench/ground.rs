@@ -111,6 +111,7 @@ pub(super) fn settings(concurrency: usize) -> Settings {
         backoff: Backoff::default(),
         grace: Duration::from_secs(5),
         max_additional: MAX_ADDITIONAL,
+        retention: store::Retention::default(),
         guards: GuardLimits::OPEN,
     }
 }

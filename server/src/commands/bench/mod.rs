@@ -10,6 +10,7 @@ mod latency;
 mod load;
 mod memory;
 mod pgbench;
+mod reads;
 
 use super::CommandError;
 use crate::config::{BenchArgs, Figures};
@@ -21,6 +22,8 @@ use crate::config::{BenchArgs, Figures};
 pub(super) async fn run(args: BenchArgs) -> Result<(), CommandError> {
     let tenants = match args.figures {
         Figures::Memory { queued } => queued + 1,
+        // The history names tenants of its own.
+        Figures::Reads { .. } => 1,
         _ => ground::TENANTS,
     };
     let ground = ground::Ground::open(&args, tenants).await?;
@@ -28,6 +31,7 @@ pub(super) async fn run(args: BenchArgs) -> Result<(), CommandError> {
         Figures::Enqueue { callers } => enqueue::run(&ground, callers, args.window).await,
         Figures::Drain { concurrency, runs } => drain::run(&ground, concurrency, *runs).await,
         Figures::Latency { bulk } => latency::run(&ground, *bulk, args.window).await,
+        Figures::Reads { rows } => reads::run(&ground, *rows).await,
         Figures::Memory { queued } => memory::run(&ground, 1_000, *queued, args.window).await,
     };
     ground.close().await;

@@ -15,6 +15,7 @@ use crate::{
     gbp::{self, Credentials, Endpoint},
     runner::Settings,
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
+    store::Retention,
     vault::Vault,
 };
 
@@ -143,6 +144,7 @@ fn settings() -> Settings {
         backoff: Backoff::default(),
         grace: Duration::from_secs(5),
         max_additional: MAX_ADDITIONAL,
+        retention: Retention::default(),
         guards: GuardLimits::default(),
     }
 }

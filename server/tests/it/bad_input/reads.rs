@@ -51,8 +51,11 @@ async fn hostile_texts_in_every_name() {
         let request = v1::ListSyncLogsRequest { tenant: name.clone(), ..Default::default() };
         let answer = room.wire.mirror.list_sync_logs(request).await;
         room.names(answer, &["tenant"]).await;
-        let answer =
-            room.wire.mirror.get_sync_stats(v1::GetSyncStatsRequest { tenant: name.clone(), window: None }).await;
+        let answer = room
+            .wire
+            .mirror
+            .get_sync_stats(v1::GetSyncStatsRequest { tenant: name.clone(), ..Default::default() })
+            .await;
         room.names(answer, &["tenant"]).await;
         let answer = room.wire.mirror.stream_run_updates(v1::StreamRunUpdatesRequest { name, after_revision: 0 }).await;
         room.names(answer, &["name"]).await;
@@ -112,11 +115,11 @@ async fn windows() {
         span(i64::MIN, i32::MIN),
         span(i64::MAX, i32::MAX),
     ] {
-        let answer = room.wire.mirror.get_sync_stats(v1::GetSyncStatsRequest { tenant: String::new(), window }).await;
+        let answer = room.wire.mirror.get_sync_stats(v1::GetSyncStatsRequest { window, ..Default::default() }).await;
         room.names(answer, &["window"]).await;
     }
     for window in [span(90 * DAY, 0), span(0, 1), None] {
-        let request = v1::GetSyncStatsRequest { tenant: String::new(), window };
+        let request = v1::GetSyncStatsRequest { window, ..Default::default() };
         room.wire.mirror.get_sync_stats(request).await.expect("within the limits");
     }
 }
@@ -166,7 +169,21 @@ async fn pages() {
         let answer = room.wire.tenants.list_tenants(list(size, "", "")).await;
         room.names(answer, &["page_size"]).await;
     }
-    let request = v1::ListSyncLogsRequest { tenant: "x y".into(), strategy: 9, page_size: -1, page_token: "x".into() };
+    let request = v1::ListSyncLogsRequest {
+        tenant: "x y".into(),
+        strategy: 9,
+        page_size: -1,
+        page_token: "x".into(),
+        organization: "x y".into(),
+        states: vec![3, 77],
+        reason: "\0".into(),
+        caller: "x".repeat(1000),
+        start_time: Some(prost_types::Timestamp { seconds: i64::MAX, nanos: 0 }),
+        end_time: Some(prost_types::Timestamp { seconds: 0, nanos: -1 }),
+        ..Default::default()
+    };
     let answer = room.wire.mirror.list_sync_logs(request).await;
-    room.names(answer, &["tenant", "strategy", "page_size"]).await;
+    let all =
+        ["tenant", "organization", "strategy", "states", "reason", "caller", "start_time", "end_time", "page_size"];
+    room.names(answer, &all).await;
 }

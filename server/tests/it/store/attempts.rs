@@ -1,7 +1,9 @@
 //! What an attempt writes into its run, and what a run allows that is over.
 
 use category_mirror::{
-    domain::{Change, ChangeCounts, Failure, FailureReason, RunResult, RunState, Skip, SkipReason, diff},
+    domain::{
+        AttemptResult, Change, ChangeCounts, Failure, FailureReason, RunResult, RunState, Skip, SkipReason, diff,
+    },
     store::{BeginWrite, Held, Progress},
 };
 
@@ -102,6 +104,47 @@ async fn a_real_run_counts_what_it_wrote_and_a_dry_one_what_it_planned() {
     assert_eq!(real.counts, ChangeCounts { created: 0, updated: 0, deleted: 1 });
     assert_eq!((real.written, real.ended_at), (written.written, Some(time(1))));
     assert_eq!(store.get(dry.run.id).await.counts, ChangeCounts { created: 1, updated: 1, deleted: 0 });
+}
+
+#[tokio::test]
+async fn each_attempt_is_told_of_with_what_it_met() {
+    let store = store_with(&["a"]).await;
+    let shown = async |run| -> Vec<_> {
+        let attempts = store.get(run).await.all_attempts();
+        let seconds = |at: Option<chrono::DateTime<chrono::Utc>>| at.map(|at| (at - time(0)).num_seconds());
+        attempts.into_iter().map(|a| (a.number, seconds(a.began_at), seconds(a.ended_at), a.result, a.error)).collect()
+    };
+    let first = store.claimed(0, "a", REAL).await;
+    let run = first.run.id;
+    let mut expected = vec![(1, Some(0), None, AttemptResult::Running, None)];
+    assert_eq!(shown(run).await, expected);
+
+    let second = std::time::Duration::from_secs(1);
+    store.retry(at(1), held(&first), second, true, &failed_attempt(1), &Progress::default()).await.expect("queued");
+    expected[0] = (1, Some(0), Some(1), AttemptResult::Failed, Some(failed_attempt(1)));
+    assert_eq!(shown(run).await, expected);
+    store.claim_one(3).await;
+    store.rescue(at(40), 10, 20).await.expect("rescued");
+    expected.push((2, Some(3), Some(40), AttemptResult::Lost, None));
+    assert_eq!(shown(run).await, expected);
+    let third = store.claim_one(41).await;
+    store.hand_back(&[held(&third)]).await.expect("handed back");
+    let fourth = store.claim_one(42).await;
+    let failure = Failure::permanent(FailureReason::LocationNotFound, "locations/1 is not there");
+    let end = RunResult::Failed(failure);
+    assert!(store.finish(at(43), held(&fourth), 2, &end, &Progress::default()).await.expect("finished"));
+
+    let ended = shown(run).await;
+    assert_eq!(ended[..2], expected);
+    assert_eq!((ended[2].0, ended[2].1, ended[2].3), (3, Some(41), AttemptResult::HandedBack));
+    let last = (4, Some(42), Some(43), AttemptResult::Failed, store.get(run).await.error);
+    assert_eq!(ended[3..], [last]);
+
+    // One that is cancelled while it waits for its next attempt had none more.
+    let again = store.claimed(50, "a", REAL).await;
+    store.retry(at(51), held(&again), second, true, &failed_attempt(1), &Progress::default()).await.expect("queued");
+    store.cancel(at(51), again.run.id).await.expect("cancelled");
+    assert_eq!(shown(again.run.id).await.len(), 1);
 }
 
 fn skip(reason: SkipReason) -> Skip {

@@ -10,6 +10,8 @@ mod line;
 mod model;
 mod plans;
 mod queue;
+mod retention;
+mod rollups;
 mod statements;
 mod tenants;
 

@@ -1,0 +1,115 @@
+//! Reading runs by their ids, and what is newest.
+
+use std::time::Duration;
+
+use super::{LogFilter, Now, Store, accept::live_run, interval, row::RunRow};
+use crate::{
+    domain::{Run, RunId, Strategy, TenantId},
+    error::Error,
+};
+
+/// A run without the parts that make it large, and without the times that only live or only ended ones have.
+macro_rules! light_columns {
+    () => {
+        "id, tenant_id, organization_id, batch_id, strategy, dry_run, orders, state, revision, attempt, handed_back, max_attempts,
+                cancel_requested, null::jsonb as plan, '[]'::jsonb as written, '[]'::jsonb as attempts, null::timestamptz as attempted_at, created, updated, deleted, skipped, reason, error,
+                caller, request_id, created_at, started_at"
+    };
+}
+pub(super) use light_columns;
+
+impl Store {
+    /// Gets a run, whole.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn run(&self, run: RunId) -> Result<Option<Run>, Error> {
+        let row = sqlx::query_as::<_, RunRow>("select * from every_run where id = $1").bind(run);
+        Ok(row.fetch_optional(&self.pool).await?.map(|row| row.0))
+    }
+
+    /// Gets those of these runs that are `filter`'s tenants', whole, oldest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn runs(&self, filter: &LogFilter, ids: &[RunId]) -> Result<Vec<Run>, Error> {
+        let rows = sqlx::query_as::<_, RunRow>(
+            "select * from every_run
+              where id = any ($1)
+                and ($2::text is null or tenant_id = $2)
+                and ($3::text[] is null or tenant_id = any ($3))
+                and ($4::uuid is null or batch_id = $4)
+              order by id",
+        )
+        .bind(ids)
+        .bind(filter.tenant.as_ref().map(TenantId::as_str))
+        .bind(only(filter))
+        .bind(filter.batch)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| row.0).collect())
+    }
+
+    /// Gets id and revision of the live runs and of those that ended within the last `ended`: what a stream that missed hints looks at.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn current_revisions(
+        &self,
+        now: Now,
+        filter: &LogFilter,
+        ended: Duration,
+    ) -> Result<Vec<(RunId, i64)>, Error> {
+        let tenant = filter.tenant.as_ref().map(TenantId::as_str);
+        // In this order: one that ends between the two looks is in the history by the second.
+        let mut revisions: Vec<(RunId, i64)> = sqlx::query_as(
+            "select id, revision from run
+              where ($1::text is null or tenant_id = $1)
+                and ($2::text[] is null or tenant_id = any ($2))
+                and ($3::uuid is null or batch_id = $3)",
+        )
+        .bind(tenant)
+        .bind(only(filter))
+        .bind(filter.batch)
+        .fetch_all(&self.pool)
+        .await?;
+        let ended: Vec<(RunId, i64)> = sqlx::query_as(
+            "select id, revision from run_history
+              where ended_at > coalesce($1, now()) - $2::interval
+                and ($3::text is null or tenant_id = $3)
+                and ($4::text[] is null or tenant_id = any ($4))
+                and ($5::uuid is null or batch_id = $5)",
+        )
+        .bind(now)
+        .bind(interval(ended))
+        .bind(tenant)
+        .bind(only(filter))
+        .bind(filter.batch)
+        .fetch_all(&self.planned)
+        .await?;
+        revisions.extend(ended);
+        Ok(revisions)
+    }
+
+    /// Gets the newest run of a tenant and strategy, whole.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn last_run(&self, tenant: &TenantId, strategy: Strategy) -> Result<Option<Run>, Error> {
+        // In this order: one that ends between the two looks is in the history by the second.
+        let live = live_run(&mut *self.pool.acquire().await?, tenant).await?;
+        if let Some(live) = live.filter(|live| live.kind.strategy == strategy) {
+            return Ok(Some(live));
+        }
+        let row = sqlx::query_as::<_, RunRow>(
+            "select * from run_history where tenant_id = $1 and strategy = $2 order by id desc limit 1",
+        )
+        .bind(tenant.as_str())
+        .bind(strategy.as_str());
+        Ok(row.fetch_optional(&self.planned).await?.map(|row| row.0))
+    }
+}
+
+fn only(filter: &LogFilter) -> Option<Vec<&str>> {
+    filter.only.as_ref().map(|only| only.iter().map(TenantId::as_str).collect())
+}
