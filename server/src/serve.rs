@@ -10,7 +10,7 @@ use tonic_health::server::HealthReporter;
 
 use crate::{
     api::{self, Limits},
-    app::{App, Flags},
+    app::{App, Feed, Flags},
     auth::Verifier,
     domain::ProcessFlags,
     gbp,
@@ -88,7 +88,9 @@ pub async fn serve(
     let acceptor = Acceptor::start(&store, &end);
     let flags = Flags::new(store.clone(), flags);
     tokio::spawn(end.clone().run_until_cancelled_owned(flags.clone().keep_fresh(wake.subscribe())));
-    let app = App::new(store.clone(), acceptor, wake.clone(), flags.clone(), max_attempts);
+    let feed = Feed::new(store.clone());
+    tokio::spawn(end.clone().run_until_cancelled_owned(feed.clone().keep_fed(wake.subscribe(), stream_heartbeat)));
+    let app = App::new(store.clone(), acceptor, wake.clone(), flags.clone(), feed, max_attempts);
 
     let mut server = transport(&limits);
     if let Some(identity) = tls {

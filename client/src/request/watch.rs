@@ -23,6 +23,11 @@ impl Client {
         WatchRuns { client: self.clone(), name: names::qualified("tenants", tenant) }
     }
 
+    /// Watches the runs of one organization, as far as the caller may see them; otherwise as [`watch_tenant`](Self::watch_tenant).
+    pub fn watch_organization(&self, organization: impl Into<String>) -> WatchRuns {
+        WatchRuns { client: self.clone(), name: names::qualified("organizations", organization) }
+    }
+
     /// Watches every run that the caller may see; otherwise as [`watch_tenant`](Self::watch_tenant).
     pub fn watch_all(&self) -> WatchRuns {
         self.watch_tenant("-")
@@ -51,7 +56,7 @@ impl WatchRun {
     }
 }
 
-/// Asks for the snapshots of many runs; see [`Client::watch_tenant`] and [`Client::watch_all`].
+/// Asks for the snapshots of many runs; see [`Client::watch_tenant`], [`Client::watch_organization`] and [`Client::watch_all`].
 #[derive(Debug, Clone)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct WatchRuns {

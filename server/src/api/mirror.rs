@@ -119,15 +119,16 @@ impl CategoryMirrorService for Mirror {
         let deadline = request.extensions().get().copied();
         let (caller, message) = request::open(request).map_err(status)?;
         let mut violations = Violations::default();
-        let scope = request::required(&mut violations, "name", &message.name, updates::Scope::parse);
+        let watched = request::required(&mut violations, "name", &message.name, updates::parse);
         if message.after_revision < 0 {
             violations.add("after_revision", format!("must not be negative, is {}", message.after_revision));
         }
-        let scope = violations.finish_with(scope).map_err(status)?;
+        let watched = violations.finish_with(watched).map_err(status)?;
         let _place = self.streams.admit(&caller.subject).map_err(status)?;
-        let bounds = updates::Bounds { heartbeat: self.heartbeat, deadline, drain: self.drain.clone(), _place };
-        let updates = updates::open(self.app.clone(), caller, scope, message.after_revision, bounds);
-        let updates = updates.await.map_err(status)?;
+        let watch = self.app.watch(&caller, &watched, message.after_revision).await.map_err(status)?;
+        let (heartbeat, drain, expires_at) = (self.heartbeat, self.drain.clone(), caller.expires_at);
+        let bounds = updates::Bounds { heartbeat, deadline, expires_at, drain, _place };
+        let updates = updates::stream(watch, bounds);
         Ok(Response::new(updates.map(|update| update.map_err(status)).boxed()))
     }
 }

@@ -3,19 +3,23 @@
 //! Each takes the caller, and gives away nothing that the caller may not see: what is out of scope does not exist.
 
 mod categories;
+mod feed;
 mod flag_rules;
 mod flags;
 mod page;
 mod runs;
 mod tenants;
 mod trigger;
+mod watch;
 
+pub use feed::{Feed, Watch};
 pub use flag_rules::{Evaluation, FlagRequest, RolloutEdit, ShownFlag};
 pub use flags::{FlagSnapshot, Flags};
 pub use page::{Page, PageRequest};
 pub use runs::RunName;
 pub use tenants::check_set;
 pub use trigger::{MirrorRequest, Mirrored};
+pub use watch::Watched;
 
 use crate::{
     domain::{Caller, TenantId, TenantScope},
@@ -31,20 +35,15 @@ pub struct App {
     acceptor: Acceptor,
     wake: Wake,
     flags: Flags,
+    feed: Feed,
     max_attempts: i32,
 }
 
 impl App {
     /// Puts the use cases together; `max_attempts` is what new runs get.
     #[must_use]
-    pub fn new(store: Store, acceptor: Acceptor, wake: Wake, flags: Flags, max_attempts: i32) -> Self {
-        Self { store, acceptor, wake, flags, max_attempts }
-    }
-
-    /// The wake-ups, for those that stream.
-    #[must_use]
-    pub fn wake(&self) -> &Wake {
-        &self.wake
+    pub fn new(store: Store, acceptor: Acceptor, wake: Wake, flags: Flags, feed: Feed, max_attempts: i32) -> Self {
+        Self { store, acceptor, wake, flags, feed, max_attempts }
     }
 
     /// Whether the database answers.

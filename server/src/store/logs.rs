@@ -1,8 +1,6 @@
 //! Reading runs.
 
-use std::time::Duration;
-
-use super::{Now, Store, interval, row::RunRow};
+use super::{Store, row::RunRow};
 use crate::{
     domain::{Run, RunId, Strategy, TenantId},
     error::Error,
@@ -64,30 +62,6 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(|row| row.0).collect())
-    }
-
-    /// Gets id and revision of the live runs and of those that ended within the last `ended`: what a stream that missed hints looks at.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn current_revisions(
-        &self,
-        now: Now,
-        filter: &LogFilter,
-        ended: Duration,
-    ) -> Result<Vec<(RunId, i64)>, Error> {
-        Ok(sqlx::query_as(
-            "select id, revision from run
-              where (state in ('queued', 'running') or ended_at > coalesce($1, now()) - $2::interval)
-                and ($3::text is null or tenant_id = $3)
-                and ($4::text[] is null or tenant_id = any ($4))",
-        )
-        .bind(now)
-        .bind(interval(ended))
-        .bind(filter.tenant.as_ref().map(TenantId::as_str))
-        .bind(filter.tenants())
-        .fetch_all(&self.pool)
-        .await?)
     }
 
     /// Gets the newest run of a tenant and strategy, whole.

@@ -6,6 +6,7 @@ mod constraints;
 mod history;
 mod life;
 mod line;
+mod live;
 mod model;
 mod plans;
 mod queue;

@@ -1,0 +1,196 @@
+//! One watch: what is live when it begins, page by page, and then each change.
+
+use std::{collections::VecDeque, sync::Arc, time::Instant};
+
+use super::{
+    Feed, READ,
+    board::{FIRST, Interest, Place},
+    mailbox::{End, MAX_BEHIND, Mail, News},
+};
+use crate::{
+    domain::{Run, RunId, TenantScope},
+    error::Error,
+    store::{LiveFilter, LogFilter},
+};
+
+/// Live runs that are read at once.
+const PAGE: usize = 100;
+/// When a watcher that was too slow should come again.
+const BEHIND_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// A watch. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Watch {
+    feed: Feed,
+    place: Place,
+    /// Whose runs it may show.
+    scope: TenantScope,
+    /// What is live and was not looked at yet.
+    page: Option<Box<Page>>,
+    /// Read by the watch itself, and not given yet.
+    ready: VecDeque<Arc<Run>>,
+    /// Changed, and to be read by the watch itself: run and revision.
+    unread: Vec<(RunId, i64)>,
+    /// Where it watches one run: the newest revision that is no news.
+    seen: Option<i64>,
+    is_over: bool,
+}
+
+#[derive(Debug)]
+struct Page {
+    filter: LiveFilter,
+    after: RunId,
+}
+
+impl Feed {
+    /// Begins a watch of many runs. The first of the live ones are read here, so that a database that is away is noticed at once.
+    pub(in crate::app) async fn watch_many(
+        &self,
+        interest: &Interest,
+        scope: TenantScope,
+        filter: LiveFilter,
+    ) -> Result<Watch, Error> {
+        let mut watch = self.watch(interest, scope).await?;
+        watch.page = Some(Box::new(Page { filter, after: FIRST }));
+        watch.read_page().await?;
+        Ok(watch)
+    }
+
+    /// Begins a watch of one run, that `read` reads.
+    pub(in crate::app) async fn watch_one(
+        &self,
+        run: RunId,
+        after_revision: i64,
+        scope: TenantScope,
+        read: impl Future<Output = Result<Run, Error>>,
+    ) -> Result<Watch, Error> {
+        let mut watch = self.watch(&Interest::Run(run), scope).await?;
+        watch.seen = Some(after_revision);
+        let run = Arc::new(read.await?);
+        if !run.state.is_terminal() {
+            self.board().show(&watch.place, &run, Instant::now());
+        }
+        watch.ready.push_back(run);
+        Ok(watch)
+    }
+
+    async fn watch(&self, interest: &Interest, scope: TenantScope) -> Result<Watch, Error> {
+        // Before anything is read: nothing falls between.
+        let place = self.board().enter(interest);
+        let watch = Watch {
+            feed: self.clone(),
+            place,
+            scope,
+            page: None,
+            ready: VecDeque::new(),
+            unread: Vec::new(),
+            seen: None,
+            is_over: false,
+        };
+        if !self.board().has_begun() {
+            let time = self.store.time(None).await?;
+            self.board().begin(time);
+        }
+        Ok(watch)
+    }
+}
+
+impl Watch {
+    /// Waits for the next snapshot. `None` after the last one of a single run. Cancel-safe.
+    ///
+    /// # Errors
+    /// The database's, and [`Error::RateLimited`] when the watcher is too far behind. Nothing comes after an error.
+    pub async fn next(&mut self) -> Result<Option<Arc<Run>>, Error> {
+        loop {
+            if self.is_over {
+                return Ok(None);
+            }
+            if let Some(run) = self.ready.pop_front() {
+                // A newer one goes in its place.
+                if !self.place.mailbox.has(run.id) && self.is_news(&run) {
+                    return Ok(Some(run));
+                }
+            } else if !self.unread.is_empty() {
+                self.read().await?;
+            } else if let Some(mail) = self.place.mailbox.take() {
+                if let Some(run) = self.open(mail)?.filter(|run| self.is_news(run)) {
+                    return Ok(Some(run));
+                }
+            } else if self.page.is_some() {
+                self.read_page().await?;
+            } else {
+                self.place.mailbox.filled().await;
+            }
+        }
+    }
+
+    /// Opens a piece of mail, and those after it that only say what to read.
+    fn open(&mut self, mail: Mail) -> Result<Option<Arc<Run>>, Error> {
+        let mut next = Some(mail);
+        while let Some(mail) = next {
+            match mail {
+                Mail::News(_, News::Snapshot(run)) => return Ok(Some(run)),
+                Mail::News(run, News::Revision(revision)) => self.unread.push((run, revision)),
+                Mail::End(End::Behind) => {
+                    let problem = "this stream's reader is too many runs behind";
+                    return Err(Error::RateLimited { problem, limit: MAX_BEHIND, wait: BEHIND_WAIT });
+                }
+                Mail::End(End::Unavailable) => {
+                    return Err(Error::DatabaseUnavailable("the changes of runs cannot be read".into()));
+                }
+            }
+            next = if self.unread.len() < READ { self.place.mailbox.take() } else { None };
+        }
+        Ok(None)
+    }
+
+    /// Reads runs whose snapshots were not kept for it.
+    async fn read(&mut self) -> Result<(), Error> {
+        let ids: Vec<RunId> = self.unread.iter().map(|(id, _)| *id).collect();
+        let runs = self.feed.store.runs(&LogFilter::default(), &ids).await?;
+        let (mut board, now) = (self.feed.board(), Instant::now());
+        for run in runs.into_iter().map(Arc::new) {
+            if self.unread.contains(&(run.id, run.revision)) {
+                self.ready.push_back(run);
+            } else {
+                // It changed once more: then it comes, or has come, as that.
+                board.publish(&run, now);
+            }
+        }
+        self.unread.clear();
+        Ok(())
+    }
+
+    async fn read_page(&mut self) -> Result<(), Error> {
+        let Some(page) = &mut self.page else { return Ok(()) };
+        let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
+        let runs = self.feed.store.live_runs(&page.filter, page.after, limit).await?;
+        match runs.last() {
+            Some(last) if runs.len() == PAGE => page.after = last.id,
+            _ => self.page = None,
+        }
+        let (mut board, now) = (self.feed.board(), Instant::now());
+        for run in runs.into_iter().map(Arc::new) {
+            if board.show(&self.place, &run, now) {
+                self.ready.push_back(run);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_news(&mut self, run: &Run) -> bool {
+        if let Some(seen) = &mut self.seen {
+            self.is_over = run.state.is_terminal();
+            if run.revision <= std::mem::replace(seen, run.revision.max(*seen)) {
+                return false;
+            }
+        }
+        self.scope.allows(&run.tenant)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.feed.board().leave(&self.place);
+    }
+}
