@@ -1,7 +1,7 @@
 //! A model of watchers, reads and lost hints in any order: nobody sees a revision twice or an older one, and everybody sees the last.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -60,6 +60,8 @@ struct Watcher {
     /// The runs whose turn comes yet.
     page: Vec<usize>,
     read: Option<Arc<Run>>,
+    /// Runs that came before their turn.
+    early: HashSet<RunId>,
     seen: HashMap<RunId, i64>,
 }
 
@@ -71,7 +73,10 @@ impl Watcher {
 
     fn take(&mut self) -> bool {
         match self.place.mailbox.take() {
-            Some(Mail::News(_, News::Snapshot(run))) => self.sees(&run),
+            Some(Mail::News(_, News::Snapshot(run))) => {
+                self.early.insert(run.id);
+                self.sees(&run);
+            }
             Some(other) => panic!("{other:?}"),
             None => return false,
         }
@@ -142,7 +147,8 @@ impl Model {
                     let place = self.board.enter(&Interest::Everything);
                     self.board.begin(self.time);
                     let page = (0..RUNS).filter(|run| !self.runs[*run].state.is_terminal()).collect();
-                    self.watchers[watcher] = Some(Watcher { place, page, read: None, seen: HashMap::new() });
+                    self.watchers[watcher] =
+                        Some(Watcher { place, page, read: None, early: HashSet::new(), seen: HashMap::new() });
                 }
             },
             Step::Page(watcher) => {
@@ -156,6 +162,7 @@ impl Model {
             Step::Show(watcher) => {
                 if let Some(watcher) = &mut self.watchers[watcher]
                     && let Some(run) = watcher.read.take()
+                    && !(run.revision == 1 && watcher.early.contains(&run.id))
                     && self.board.show(&watcher.place, &run, self.now)
                     && !watcher.place.mailbox.has(run.id)
                 {

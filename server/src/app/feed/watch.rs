@@ -1,6 +1,10 @@
 //! One watch: what is live when it begins, page by page, and then each change.
 
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
 
 use super::{
     Feed, READ,
@@ -40,6 +44,8 @@ pub struct Watch {
 struct Page {
     filter: LiveFilter,
     after: RunId,
+    /// New runs that the pages have not reached, and that were given already: the board forgets them sooner than a slow reader comes by.
+    early: HashSet<RunId>,
 }
 
 impl Feed {
@@ -51,7 +57,7 @@ impl Feed {
         filter: LiveFilter,
     ) -> Result<Watch, Error> {
         let mut watch = self.watch(interest, scope).await?;
-        watch.page = Some(Box::new(Page { filter, after: FIRST }));
+        watch.page = Some(Box::new(Page { filter, after: FIRST, early: HashSet::new() }));
         watch.read_page().await?;
         Ok(watch)
     }
@@ -114,6 +120,9 @@ impl Watch {
                 self.read().await?;
             } else if let Some(mail) = self.place.mailbox.take() {
                 if let Some(run) = self.open(mail)?.filter(|run| self.is_news(run)) {
+                    if let Some(page) = self.page.as_mut().filter(|page| run.revision == 1 && run.id > page.after) {
+                        page.early.insert(run.id);
+                    }
                     return Ok(Some(run));
                 }
             } else if self.page.is_some() {
@@ -165,15 +174,17 @@ impl Watch {
         let Some(page) = &mut self.page else { return Ok(()) };
         let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
         let runs = self.feed.store.live_runs(&page.filter, page.after, limit).await?;
-        match runs.last() {
-            Some(last) if runs.len() == PAGE => page.after = last.id,
-            _ => self.page = None,
-        }
+        let next = runs.last().filter(|_| runs.len() == PAGE).map(|last| last.id);
         let (mut board, now) = (self.feed.board(), Instant::now());
         for run in runs.into_iter().map(Arc::new) {
-            if board.show(&self.place, &run, now) {
+            let was_given = page.early.remove(&run.id) && run.revision == 1;
+            if !was_given && board.show(&self.place, &run, now) {
                 self.ready.push_back(run);
             }
+        }
+        match next {
+            Some(next) => page.after = next,
+            None => self.page = None,
         }
         Ok(())
     }
