@@ -9,6 +9,8 @@ mod latency;
 mod load;
 mod memory;
 mod pgbench;
+mod process;
+mod streams;
 
 use super::CommandError;
 use crate::config::{BenchArgs, Figures};
@@ -20,6 +22,7 @@ use crate::config::{BenchArgs, Figures};
 pub(super) async fn run(args: BenchArgs) -> Result<(), CommandError> {
     let tenants = match args.figures {
         Figures::Memory { queued } => queued + 1,
+        Figures::Streams { streams } => streams,
         _ => ground::TENANTS,
     };
     let ground = ground::Ground::open(&args, tenants).await?;
@@ -28,6 +31,7 @@ pub(super) async fn run(args: BenchArgs) -> Result<(), CommandError> {
         Figures::Drain { concurrency, runs } => drain::run(&ground, concurrency, *runs).await,
         Figures::Latency { bulk } => latency::run(&ground, *bulk, args.window).await,
         Figures::Memory { queued } => memory::run(&ground, 1_000, *queued, args.window).await,
+        Figures::Streams { streams } => streams::run(&ground, *streams, args.window).await,
     };
     ground.close().await;
     measured
