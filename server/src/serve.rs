@@ -92,6 +92,8 @@ pub async fn serve(
     tokio::spawn(end.clone().run_until_cancelled_owned(feed.clone().keep_fed(wake.subscribe(), stream_heartbeat)));
     let app = App::new(store.clone(), acceptor, wake.clone(), flags.clone(), feed, max_attempts);
 
+    tokio::spawn(end.clone().run_until_cancelled_owned(web::sample(store.clone())));
+
     let mut server = transport(&limits);
     if let Some(identity) = tls {
         server = server.tls_config(ServerTlsConfig::new().identity(identity))?;

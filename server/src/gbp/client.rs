@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     Credentials, Endpoint, InProcess, Reader, Validator, WriteFailure, Writer,
     answer::Answer,
-    classify, exchange,
+    classify, counted, exchange,
     token::{Bearer, TokenSource},
 };
 use crate::domain::LocationId;
@@ -119,7 +119,9 @@ async fn send(request: reqwest::RequestBuilder, call: &Call<'_>, bearer: Bearer)
     let began = Instant::now();
     let result = exchange::exchange(&call.label(), request).await;
     let status = result.as_ref().ok().map(|answer| answer.status.as_u16());
-    let duration_ms = began.elapsed().as_millis();
+    let duration = began.elapsed();
+    counted::count(call.name, &result, duration);
+    let duration_ms = duration.as_millis();
     tracing::debug!(method = call.name, location = %call.location, status, duration_ms, "called google");
     result.map_err(|lost| WriteFailure::new(!lost.sent, lost.failure))
 }

@@ -76,6 +76,7 @@ impl Attempt {
         let lost = self.claim.lost.clone();
         let began = Instant::now();
         let outcome = lost.run_until_cancelled(caught(self.run_strategy())).await.unwrap_or(Err(Stop::Lost));
+        record::attempted(&outcome);
         self.tell_circuit(&outcome, began);
         drop(place);
         let recorded = match outcome {

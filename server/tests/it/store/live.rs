@@ -61,3 +61,23 @@ async fn a_look_finds_what_left_its_first_line_what_is_new_and_what_has_just_end
     assert_eq!(named, [(ended.run.id, 3), (in_line.id, 1)]);
     assert_eq!(store.time(at(7)).await.expect("asked"), time(7));
 }
+
+#[tokio::test]
+async fn the_queue_is_sampled_by_kind_with_the_age_of_what_is_next() {
+    let store = store_with(&["a", "b", "c", "d"]).await;
+    let empty = store.queue_sample(at(0)).await.expect("sampled");
+    assert_eq!((empty.interactive, empty.bulk, empty.waiting, empty.running), (0, 0, 0, 0));
+    assert_eq!((empty.at, empty.interactive_since, empty.bulk_since), (time(0), None, None));
+
+    let waiting = store.claimed(1, "a", REAL).await;
+    let nothing = Progress::default();
+    let delay = Duration::from_secs(60);
+    assert!(store.retry(at(2), held(&waiting), delay, true, &failed_attempt(1), &nothing).await.expect("queued"));
+    store.claimed(3, "b", REAL).await;
+    store.accepted(4, "c").await;
+    store.accepted(5, "d").await;
+    store.execute("update run set bulk = true where tenant_id = 'd'").await;
+    let sample = store.queue_sample(at(9)).await.expect("sampled");
+    assert_eq!((sample.interactive, sample.bulk, sample.waiting, sample.running), (1, 1, 1, 1));
+    assert_eq!((sample.interactive_since, sample.bulk_since), (Some(time(4)), Some(time(5))));
+}
