@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status};
 use super::{convert, open_streams::OpenStreams, request, status::status, updates};
 use crate::{
     app::{App, MirrorRequest, PageRequest, RunName},
-    domain::{RunKind, TenantId},
+    domain::{RunKind, TenantId, TraceParent},
     error::{Error, Violations},
 };
 
@@ -40,8 +40,9 @@ impl CategoryMirrorService for Mirror {
         &self,
         request: Request<proto::MirrorCategoriesRequest>,
     ) -> Result<Response<proto::MirrorCategoriesResponse>, Status> {
+        let traceparent = request::traceparent(request.metadata());
         let (caller, message) = request::open(request).map_err(status)?;
-        let wanted = mirror_request(message).map_err(status)?;
+        let wanted = mirror_request(message, traceparent).map_err(status)?;
         let mirrored = self.app.mirror(&caller, wanted).await.map_err(status)?;
         Ok(Response::new(proto::MirrorCategoriesResponse {
             run: Some(convert::run(mirrored.run)),
@@ -133,7 +134,10 @@ impl CategoryMirrorService for Mirror {
     }
 }
 
-fn mirror_request(message: proto::MirrorCategoriesRequest) -> Result<MirrorRequest, Error> {
+fn mirror_request(
+    message: proto::MirrorCategoriesRequest,
+    traceparent: Option<TraceParent>,
+) -> Result<MirrorRequest, Error> {
     let mut violations = Violations::default();
     let strategy = request::required_strategy(&mut violations, message.strategy);
     let tenant = match &message.target {
@@ -152,6 +156,7 @@ fn mirror_request(message: proto::MirrorCategoriesRequest) -> Result<MirrorReque
         tenant,
         kind: RunKind { strategy, dry_run: message.dry_run },
         request_id: Some(message.request_id).filter(|id| !id.is_empty()),
+        traceparent,
     })
 }
 

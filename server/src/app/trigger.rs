@@ -2,7 +2,7 @@
 
 use super::{App, visible};
 use crate::{
-    domain::{Caller, Flag, Run, RunId, RunKind, Strategy, TenantId},
+    domain::{Caller, Flag, Run, RunId, RunKind, Strategy, TenantId, TraceParent},
     error::Error,
     store::NewRun,
     wake::Hint,
@@ -17,6 +17,8 @@ pub struct MirrorRequest {
     pub kind: RunKind,
     /// Makes the call safe to repeat.
     pub request_id: Option<String>,
+    /// The trace that it belongs to.
+    pub traceparent: Option<TraceParent>,
 }
 
 /// The accepted run.
@@ -47,15 +49,17 @@ impl App {
             kind: request.kind,
             caller: caller.subject.clone(),
             request_id: request.request_id,
+            traceparent: request.traceparent,
             max_attempts: self.max_attempts,
         };
+        let trace_id = new.traceparent.as_ref().map(|trace| trace.trace_id().to_owned());
         let accepted = self.acceptor.accept(new).await?;
         if accepted.created {
             self.wake.hint(Hint::Queued);
             self.wake.hint(Hint::Changed([accepted.run.id].into()));
             tracing::info!(
                 run_id = %accepted.run.id, tenant = %accepted.run.tenant, strategy = %accepted.run.kind.strategy,
-                dry_run = accepted.run.kind.dry_run, caller = %caller.subject, "accepted a run"
+                dry_run = accepted.run.kind.dry_run, caller = %caller.subject, trace_id, "accepted a run"
             );
         }
         Ok(Mirrored { run: accepted.run, joined: accepted.joined })

@@ -13,6 +13,7 @@ mod plan;
 mod platform_category;
 mod run;
 mod tenant;
+mod trace;
 mod verdict;
 
 pub use backoff::Backoff;
@@ -27,4 +28,5 @@ pub use plan::{Objection, Plan};
 pub use platform_category::{MAX_ADDITIONAL, PlatformCategory, Slug, TenantCategories};
 pub use run::{Run, RunError, RunId, RunKind, RunResult, RunState, Skip, SkipReason, Strategy};
 pub use tenant::{AccountId, InvalidId, LocationId, OrganizationId, Tenant, TenantId};
+pub use trace::TraceParent;
 pub use verdict::{VerdictSource, Why, evaluate};

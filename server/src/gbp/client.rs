@@ -11,7 +11,10 @@ use super::{
     classify, counted, exchange,
     token::{Bearer, TokenSource},
 };
-use crate::domain::LocationId;
+use crate::domain::{LocationId, TraceParent};
+
+/// The header of W3C Trace Context.
+const TRACEPARENT: &str = "traceparent";
 
 /// What a [`Client`] needs to know.
 #[derive(Debug, Clone)]
@@ -41,6 +44,8 @@ pub enum ConfigError {
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
+    /// The trace that its calls belong to.
+    trace: Option<TraceParent>,
 }
 
 enum Inner {
@@ -59,13 +64,19 @@ impl Client {
         let http = exchange::http_client(&config.endpoint, config.timeout)?;
         let token_url = config.token_url.unwrap_or_else(Endpoint::google_token);
         let tokens = TokenSource::new(config.credentials, token_url, config.timeout)?;
-        Ok(Self { inner: Arc::new(Inner::Http { http, endpoint: config.endpoint, tokens }) })
+        Ok(Self { inner: Arc::new(Inner::Http { http, endpoint: config.endpoint, tokens }), trace: None })
     }
 
     /// Makes a client that asks nobody: [`InProcess`] answers.
     #[must_use]
     pub fn in_process(google: InProcess) -> Self {
-        Self { inner: Arc::new(Inner::InProcess(google)) }
+        Self { inner: Arc::new(Inner::InProcess(google)), trace: None }
+    }
+
+    /// The same, for work that belongs to a trace: each call tells Google which.
+    #[must_use]
+    pub fn traced(&self, trace: Option<TraceParent>) -> Self {
+        Self { inner: self.inner.clone(), trace }
     }
 
     /// Reads.
@@ -95,7 +106,14 @@ impl Client {
             Inner::Http { http, endpoint, tokens } => (http, endpoint, tokens),
             Inner::InProcess(google) => return Ok(google.answer(call.location).await),
         };
-        let send = async |bearer| send(http.request(call.method.clone(), call.url(endpoint)), call, bearer).await;
+        let request = || {
+            let request = http.request(call.method.clone(), call.url(endpoint));
+            match &self.trace {
+                Some(trace) => request.header(TRACEPARENT, trace.child(fastrand::u64(1..)).as_str()),
+                None => request,
+            }
+        };
+        let send = async |bearer| send(request(), call, bearer).await;
         // Without a token nothing is sent.
         let bearer = tokens.current().await.map_err(WriteFailure::Refused)?;
         let answer = send(bearer.clone()).await?;

@@ -7,10 +7,11 @@ use std::{
 };
 
 use futures::FutureExt;
+use tracing::Instrument;
 
 use super::{Tools, cause, circuit::Probe, claims::Claim, places::Place, platform_to_gbp, ready::Waiting, record};
 use crate::{
-    domain::{Failure, FailureReason, Flag, Retry, Run, RunError, RunResult, Skip, SkipReason, Strategy, Tenant},
+    domain::{Failure, FailureReason, Flag, Retry, Run, RunError, RunResult, Skip, SkipReason, Strategy, Tenant, TraceParent},
     error::Error,
     store::{Claimed, Finish, Intent, Now, Progress, Source},
     wake::Hint,
@@ -56,23 +57,32 @@ pub(super) struct Attempt {
     pub(super) unsettled: Option<Intent>,
     /// The platform's side, where it was read with that of others; within: the tenant is gone.
     source: Option<Option<Source>>,
+    /// The trace that the run was asked for in.
+    pub(super) traceparent: Option<TraceParent>,
 }
 
 impl Attempt {
     pub(super) fn new(tools: Arc<Tools>, waiting: Waiting, now: Now) -> Self {
         let Waiting { claimed, claim, source, since: _ } = waiting;
-        let Claimed { mut run, intent, fence: _, bulk: _ } = claimed;
+        let Claimed { mut run, intent, fence: _, bulk: _, traceparent } = claimed;
         let progress = Progress {
             plan: run.plan.take(),
             written: std::mem::take(&mut run.written),
             // It stays recorded until the location was read and says what became of it.
             intent: intent.clone(),
         };
-        Self { tools, run, claim, now, progress, unsettled: intent, source }
+        Self { tools, run, claim, now, progress, unsettled: intent, source, traceparent }
     }
 
     /// Carries the attempt out, in a place that others can have while the end waits for its commit, and records how it ended.
-    pub(super) async fn carry_out(mut self, place: (Place, Option<Probe>)) {
+    pub(super) async fn carry_out(self, place: (Place, Option<Probe>)) {
+        // Each line that is logged meanwhile is this run's.
+        let trace_id = self.traceparent.as_ref().map(TraceParent::trace_id);
+        let span = tracing::info_span!("attempt", run_id = %self.run.id, attempt = self.run.attempt, trace_id);
+        self.carry_out_in_span(place).instrument(span).await;
+    }
+
+    async fn carry_out_in_span(mut self, place: (Place, Option<Probe>)) {
         let lost = self.claim.lost.clone();
         let began = Instant::now();
         let outcome = lost.run_until_cancelled(caught(self.run_strategy())).await.unwrap_or(Err(Stop::Lost));

@@ -12,7 +12,7 @@ use crate::{
 
 /// Carries the strategy out. A dry run gets no [`Writer`]: what plans cannot write.
 pub(super) async fn carry_out(attempt: &mut Attempt, source: Source) -> Result<RunResult, Stop> {
-    let gbp = attempt.tools.gbp.clone();
+    let gbp = attempt.tools.gbp.traced(attempt.traceparent.clone());
     let location = location_of(&source.tenant)?;
     let tenant = source.tenant.clone();
     let plan = plan(attempt, source, &location, &gbp.reader()).await?;

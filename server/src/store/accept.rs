@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Now, Store, row::RunRow, tenant::not_found};
 use crate::{
-    domain::{Run, RunId, RunKind, TenantId},
+    domain::{Run, RunId, RunKind, TenantId, TraceParent},
     error::Error,
 };
 
@@ -25,6 +25,8 @@ pub struct NewRun {
     pub request_id: Option<String>,
     /// How many attempts there may be.
     pub max_attempts: i32,
+    /// The trace that the request belongs to.
+    pub traceparent: Option<TraceParent>,
 }
 
 /// The answer to a request for a run.
@@ -184,7 +186,7 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
     loop {
         let inserted = sqlx::query_as::<_, RunRow>(
             "insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, lane, turn,
-                              caller, request_id, created_at)
+                              caller, request_id, created_at, traceparent)
              select $1, tenant.id, tenant.organization_id, $3, $4, 'queued', $5, tenant.organization_id,
                     1 + greatest((select turn from run
                                    where state = 'queued' and due_at is null and not bulk
@@ -195,7 +197,7 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
                                    order by turn desc
                                    limit 1),
                                  0),
-                    $6, $7, coalesce($8, now())
+                    $6, $7, coalesce($8, now()), $9
                from tenant
               where tenant.id = $2
              on conflict (tenant_id) where state in ('queued', 'running') do nothing
@@ -209,6 +211,7 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
         .bind(&new.caller)
         .bind(&new.request_id)
         .bind(now)
+        .bind(new.traceparent.as_ref().map(TraceParent::as_str))
         .fetch_optional(&mut *connection)
         .await?;
         if let Some(row) = inserted {

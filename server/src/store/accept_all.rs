@@ -4,7 +4,7 @@ use sqlx::{FromRow, Row, postgres::PgRow};
 
 use super::{Accepted, LogFilter, NewRun, Now, Store, accept::in_progress, row::optional_id, tenant::not_found};
 use crate::{
-    domain::{ChangeCounts, OrganizationId, Run, RunId, RunState},
+    domain::{ChangeCounts, OrganizationId, Run, RunId, RunState, TraceParent},
     error::Error,
 };
 
@@ -42,9 +42,9 @@ impl Store {
         Ok(sqlx::query_as::<_, Found>(
             "with wanted as materialized (
                  select * from unnest($2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::integer[], $7::text[], $8::text[],
-                                      $9::uuid[], $10::uuid[])
+                                      $9::uuid[], $10::uuid[], $11::text[])
                      with ordinality
-                     as wanted (id, tenant_id, strategy, dry_run, max_attempts, caller, request_id, key, fingerprint, position)
+                     as wanted (id, tenant_id, strategy, dry_run, max_attempts, caller, request_id, key, fingerprint, traceparent, position)
              ), place as materialized (
                  -- Held until the commit, so that no tenant is deleted between the look and its run; in one order for all.
                  select id, organization_id, gbp_location is not null as has_location
@@ -88,12 +88,12 @@ impl Store {
                    from (select distinct organization_id as lane from acceptable where organization_id is not null) lanes
              ), created as (
                  insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, lane, turn,
-                                  caller, request_id, created_at)
+                                  caller, request_id, created_at, traceparent)
                  select id, tenant_id, organization_id, strategy, dry_run, 'queued', max_attempts, organization_id,
                         greatest((select turn from first_in_line), last_of_lane.turn, 0)
                         + case when organization_id is null then 1
                                else row_number() over (partition by organization_id order by position) end,
-                        caller, request_id, coalesce($1, now())
+                        caller, request_id, coalesce($1, now()), traceparent
                    from acceptable
                    left join claimed_request using (key)
                    left join last_of_lane on last_of_lane.lane = organization_id
@@ -121,6 +121,7 @@ impl Store {
         .bind(column(wanted, |new| new.request_id.as_deref()))
         .bind(column(wanted, |new| new.request().map(|request| request.key)))
         .bind(column(wanted, |new| new.request().map(|request| request.fingerprint)))
+        .bind(column(wanted, |new| new.traceparent.as_ref().map(TraceParent::as_str)))
         .fetch_all(&self.hot)
         .await?)
     }

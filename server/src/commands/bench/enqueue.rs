@@ -84,6 +84,7 @@ async fn store(ground: &Ground, callers: usize, window: Duration) -> Measured {
                 // As the published client sends: every request has an id.
                 request_id: Some(RunId::now_v7().to_string()),
                 max_attempts: 5,
+                traceparent: None,
             };
             acceptor.accept(new).await.expect("accepted");
         }

@@ -198,6 +198,7 @@ async fn changes_elsewhere(
             caller: "bench".to_owned(),
             request_id: None,
             max_attempts: 5,
+            traceparent: None,
         };
         let accepted = store.accept(None, &new).await.map_err(|error| failed(&error))?;
         changes.insert(accepted.run.tenant.resource_name(), Instant::now());

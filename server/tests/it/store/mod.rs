@@ -146,6 +146,7 @@ fn new_run(tenant: &str, dry_run: bool) -> NewRun {
         caller: "tester".to_owned(),
         request_id: None,
         max_attempts: 5,
+        traceparent: None,
     }
 }
 
