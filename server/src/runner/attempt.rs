@@ -11,7 +11,9 @@ use tracing::Instrument;
 
 use super::{Tools, cause, circuit::Probe, claims::Claim, places::Place, platform_to_gbp, ready::Waiting, record};
 use crate::{
-    domain::{Failure, FailureReason, Flag, Retry, Run, RunError, RunResult, Skip, SkipReason, Strategy, Tenant, TraceParent},
+    domain::{
+        Failure, FailureReason, Flag, Retry, Run, RunError, RunResult, Skip, SkipReason, Strategy, Tenant, TraceParent,
+    },
     error::Error,
     store::{Claimed, Finish, Intent, Now, Progress, Source},
     wake::Hint,

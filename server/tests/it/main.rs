@@ -20,5 +20,6 @@ mod runner;
 mod service;
 mod store;
 mod streams;
+mod trace;
 mod wake;
 mod wire;
