@@ -16,7 +16,7 @@ use crate::{
     gbp,
     runner::{Runner, Settings},
     store::{Acceptor, Store},
-    wake::Wake,
+    wake::{Topic, Wake},
     web,
 };
 
@@ -87,9 +87,10 @@ pub async fn serve(
     let store = Store::new(pool.clone());
     let acceptor = Acceptor::start(&store, &end);
     let flags = Flags::new(store.clone(), flags);
-    tokio::spawn(end.clone().run_until_cancelled_owned(flags.clone().keep_fresh(wake.subscribe())));
+    tokio::spawn(end.clone().run_until_cancelled_owned(flags.clone().keep_fresh(wake.subscribe(Topic::Flags))));
     let feed = Feed::new(store.clone());
-    tokio::spawn(end.clone().run_until_cancelled_owned(feed.clone().keep_fed(wake.subscribe(), stream_heartbeat)));
+    let changes = wake.subscribe(Topic::Changes);
+    tokio::spawn(end.clone().run_until_cancelled_owned(feed.clone().keep_fed(changes, stream_heartbeat)));
     let app = App::new(store.clone(), acceptor, wake.clone(), flags.clone(), feed, max_attempts);
 
     tokio::spawn(end.clone().run_until_cancelled_owned(web::sample(store.clone())));
@@ -148,7 +149,7 @@ pub async fn serve(
 }
 
 /// The connections' own bounds, which hold before anything of ours is asked.
-fn transport(limits: &Limits) -> Server {
+pub(crate) fn transport(limits: &Limits) -> Server {
     // A subject's streams do not leave their own calls waiting on the same connection.
     let streams = u32::try_from(limits.streams_per_subject).unwrap_or(u32::MAX).saturating_add(CALLS_PER_CONNECTION);
     Server::builder()

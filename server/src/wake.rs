@@ -64,6 +64,51 @@ pub enum Hint {
     Everything,
 }
 
+/// What hints are about. Each has its own way through the process, so that nobody is woken for what concerns others: there are as many
+/// changes as runs have states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topic {
+    /// [`Hint::Queued`] and [`Hint::Waiting`].
+    Work,
+    /// [`Hint::Changed`].
+    Changes,
+    /// [`Hint::Cancel`].
+    Cancellations,
+    /// [`Hint::Flags`].
+    Flags,
+}
+
+impl Hint {
+    /// What it is about; `None` is everything.
+    fn topic(&self) -> Option<Topic> {
+        match self {
+            Self::Queued | Self::Waiting(_) => Some(Topic::Work),
+            Self::Changed(_) => Some(Topic::Changes),
+            Self::Cancel(_) => Some(Topic::Cancellations),
+            Self::Flags => Some(Topic::Flags),
+            Self::Everything => None,
+        }
+    }
+}
+
+/// The ways through the process, one a topic.
+#[derive(Debug, Clone)]
+struct Ways([broadcast::Sender<Hint>; 4]);
+
+impl Ways {
+    fn new() -> Self {
+        Self(std::array::from_fn(|_| broadcast::channel(BACKLOG).0))
+    }
+
+    fn send(&self, hint: Hint) {
+        // Nobody may be listening.
+        match hint.topic() {
+            Some(topic) => drop(self.0[topic as usize].send(hint)),
+            None => self.0.iter().for_each(|way| drop(way.send(hint.clone()))),
+        }
+    }
+}
+
 /// Collected hints, as they are sent.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Notification {
@@ -103,7 +148,7 @@ impl Notification {
 #[derive(Debug, Clone)]
 pub struct Wake {
     outgoing: mpsc::Sender<Hint>,
-    incoming: broadcast::Sender<Hint>,
+    incoming: Ways,
     /// More happened than can be told one by one.
     overflowed: Arc<AtomicBool>,
 }
@@ -113,7 +158,7 @@ impl Wake {
     #[must_use]
     pub fn start(pool: PgPool, stop: CancellationToken) -> Self {
         let (outgoing, collected) = mpsc::channel(BACKLOG);
-        let (incoming, _) = broadcast::channel(BACKLOG);
+        let incoming = Ways::new();
         let origin = Uuid::now_v7();
         // Its connection is its own for life, and not one of those that calls and runs share.
         let one = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
@@ -126,24 +171,26 @@ impl Wake {
 
     /// Gives a hint to this process at once, and to the others soon. Call it after the commit.
     pub fn hint(&self, hint: Hint) {
-        // Nobody may be listening.
-        let _ = self.incoming.send(hint.clone());
-        let parts = match &hint {
-            Hint::Changed(ids) => ids.chunks(MAX_PART).map(|part| Hint::Changed(part.into())).collect(),
-            Hint::Waiting(_) => vec![],
-            _ => vec![hint],
-        };
-        for part in parts {
-            if self.outgoing.try_send(part).is_err() {
-                self.overflowed.store(true, Ordering::Relaxed);
+        match &hint {
+            Hint::Changed(ids) if ids.len() > MAX_PART => {
+                ids.chunks(MAX_PART).for_each(|part| self.tell_others(Hint::Changed(part.into())));
             }
+            Hint::Waiting(_) => {}
+            _ => self.tell_others(hint.clone()),
+        }
+        self.incoming.send(hint);
+    }
+
+    fn tell_others(&self, hint: Hint) {
+        if self.outgoing.try_send(hint).is_err() {
+            self.overflowed.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Subscribes. A lagging receiver has to take it as [`Hint::Everything`].
+    /// Subscribes to a topic, and to [`Hint::Everything`].
     #[must_use]
-    pub fn subscribe(&self) -> Hints {
-        Hints(self.incoming.subscribe())
+    pub fn subscribe(&self, topic: Topic) -> Hints {
+        Hints(self.incoming.0[topic as usize].subscribe())
     }
 }
 
@@ -159,6 +206,15 @@ impl Hints {
             Err(broadcast::error::RecvError::Lagged(_)) => Hint::Everything,
             // The process is ending; there will be no more.
             Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
+    }
+
+    /// The next hint that is there already.
+    pub fn pending(&mut self) -> Option<Hint> {
+        match self.0.try_recv() {
+            Ok(hint) => Some(hint),
+            Err(broadcast::error::TryRecvError::Lagged(_)) => Some(Hint::Everything),
+            Err(_) => None,
         }
     }
 }
@@ -187,28 +243,24 @@ async fn send(pool: PgPool, origin: Uuid, mut collected: mpsc::Receiver<Hint>, o
     }
 }
 
-async fn listen(pool: PgPool, origin: Uuid, incoming: broadcast::Sender<Hint>) {
+async fn listen(pool: PgPool, origin: Uuid, incoming: Ways) {
     loop {
         let Err(error) = listen_once(&pool, origin, &incoming).await;
         tracing::warn!(%error, "lost the connection that listens for wake-ups");
-        let _ = incoming.send(Hint::Everything);
+        incoming.send(Hint::Everything);
         sleep(RECONNECT).await;
     }
 }
 
-async fn listen_once(
-    pool: &PgPool,
-    origin: Uuid,
-    incoming: &broadcast::Sender<Hint>,
-) -> Result<Infallible, sqlx::Error> {
+async fn listen_once(pool: &PgPool, origin: Uuid, incoming: &Ways) -> Result<Infallible, sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(CHANNEL).await?;
     // What happened before this moment was not heard.
-    let _ = incoming.send(Hint::Everything);
+    incoming.send(Hint::Everything);
     loop {
         let Some(message) = receive(&mut listener).await? else {
             tracing::warn!("the connection that listens for wake-ups broke, and was made again");
-            let _ = incoming.send(Hint::Everything);
+            incoming.send(Hint::Everything);
             continue;
         };
         let Ok(notification) = serde_json::from_str::<Notification>(message.payload()) else {
@@ -219,19 +271,19 @@ async fn listen_once(
             continue;
         }
         if notification.queued {
-            let _ = incoming.send(Hint::Queued);
+            incoming.send(Hint::Queued);
         }
         if notification.everything {
-            let _ = incoming.send(Hint::Everything);
+            incoming.send(Hint::Everything);
         }
         if notification.flags {
-            let _ = incoming.send(Hint::Flags);
+            incoming.send(Hint::Flags);
         }
         for id in notification.cancel {
-            let _ = incoming.send(Hint::Cancel(id));
+            incoming.send(Hint::Cancel(id));
         }
         if !notification.changed.is_empty() {
-            let _ = incoming.send(Hint::Changed(notification.changed.into_iter().collect()));
+            incoming.send(Hint::Changed(notification.changed.into_iter().collect()));
         }
     }
 }

@@ -12,6 +12,7 @@ mod rate;
 mod request;
 mod status;
 mod tenants;
+mod unread;
 mod updates;
 
 pub use limits::Limits;
@@ -24,10 +25,14 @@ use category_mirror_proto::v1::{
     flag_service_server::{self, FlagServiceServer},
     tenant_service_server::{self, TenantServiceServer},
 };
+use http::Request;
 use tokio_util::sync::CancellationToken;
-use tonic::{service::Routes, transport::Server};
+use tonic::{body::Body, service::Routes, transport::Server};
 use tonic_health::server::HealthReporter;
-use tower::layer::util::{Identity, Stack};
+use tower::{
+    layer::util::{Identity, Stack},
+    util::MapRequestLayer,
+};
 
 use self::{
     categories::Categories, flags::Flags, gate::GateLayer, mirror::Mirror, open_streams::OpenStreams, tenants::Tenants,
@@ -36,6 +41,9 @@ use crate::{app::App, auth::Verifier};
 
 /// The largest request: far above what any of them needs.
 const MAX_REQUEST: usize = 1024 * 1024;
+
+/// The layers that every call passes before it meets a service.
+pub type Door = Stack<GateLayer, Stack<MapRequestLayer<fn(Request<Body>) -> Request<Body>>, Identity>>;
 /// What the health service knows. The empty name stands for the server as a whole.
 const HEALTH_SERVICES: [&str; 5] = [
     "",
@@ -59,7 +67,7 @@ pub fn router(
     limits: &Limits,
     drain: CancellationToken,
     server: Server,
-) -> tonic::transport::server::Router<Stack<GateLayer, Identity>> {
+) -> tonic::transport::server::Router<Door> {
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(category_mirror_proto::FILE_DESCRIPTOR_SET)
@@ -79,7 +87,14 @@ pub fn router(
         .add_service(reflection().build_v1().expect(sound))
         // Python's reflection client, and tools of a few years ago, know no other.
         .add_service(reflection().build_v1alpha().expect(sound));
-    server.layer(GateLayer::new(verifier, limits, drain)).add_routes(routes)
+    door(server, verifier, limits, drain).add_routes(routes)
+}
+
+/// What every call passes, before a server has any services.
+#[must_use]
+pub fn door(server: Server, verifier: Arc<Verifier>, limits: &Limits, drain: CancellationToken) -> Server<Door> {
+    let rest = MapRequestLayer::new(unread::read_rest as fn(_) -> _);
+    server.layer(rest).layer(GateLayer::new(verifier, limits, drain))
 }
 
 /// Tells the health service whether each of ours is able to serve.

@@ -24,8 +24,9 @@ pub enum Figures {
     /// Durably accepted runs a second, through gRPC and by the store alone, against pgbench's single-row insert
     ///
     /// `grpc`: callers of MirrorCategories, each waiting for its answer, through the published client, server and client on the
-    /// same processors. `store`: the same group commit without gRPC. `echo`: a call that does nothing, through the same server.
-    /// `pgbench`: `insert into run`, one row a transaction, as many clients, before and after; `ratio` is against their mean.
+    /// same processors. `echo`: the same calls of the same client, answered by nothing behind the same door. `store`: the group commit
+    /// without gRPC; `with_request_ids`, as the published client sends them, it keeps a second row for each run. `pgbench`: `insert into run`,
+    /// one row a transaction, as many clients, before and after; `ratio` is against their mean.
     Enqueue {
         /// How many callers at once; may be given several times
         #[arg(long, value_name = "N", default_values_t = [1, 16, 64])]

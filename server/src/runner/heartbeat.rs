@@ -9,7 +9,7 @@ use super::{Tools, cause, claims::Claims};
 use crate::{
     error::Error,
     store::Now,
-    wake::{Hint, Hints},
+    wake::{Hint, Hints, Topic},
 };
 
 /// Heartbeats in a lease: two may fail.
@@ -22,7 +22,7 @@ const PATIENCE: i32 = 20;
 
 /// Renews every held lease with one statement, three times a lease, and at once when somebody cancels a run.
 pub(super) async fn run(tools: Arc<Tools>, claims: Claims, stop: CancellationToken) {
-    let mut hints = tools.wake.subscribe();
+    let mut hints = tools.wake.subscribe(Topic::Cancellations);
     let mut beat = interval(tools.settings.lease / BEATS);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

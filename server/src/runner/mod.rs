@@ -36,7 +36,7 @@ use crate::{
     error::Error,
     gbp,
     store::{Finisher, Now, Room, Store},
-    wake::{Hint, Hints, Wake},
+    wake::{Hint, Hints, Topic, Wake},
 };
 
 /// The longest wait between looks at the queue: what a lost hint costs.
@@ -130,7 +130,7 @@ impl Runner {
         let heartbeat_stop = heartbeat_stop.drop_guard();
         tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping::run(self.tools.clone())));
         // Subscribed before the first look: what comes between the look and the wait is not missed.
-        let mut hints = self.tools.wake.subscribe();
+        let mut hints = self.tools.wake.subscribe(Topic::Work);
         let grace = self.tools.settings.grace;
         while !stop.is_cancelled() {
             // A stop does not cut a look short: what it has claimed would lie idle until its lease expires. A database that hangs does.
@@ -280,9 +280,14 @@ impl Runner {
     async fn wait(&mut self, next: Next, hints: &mut Hints) {
         tokio::select! {
             () = sleep(next.time) => {}
-            hint = work_is_there(hints) => {
-                if let Hint::Waiting(time) = hint {
-                    self.promotion = self.promotion.min(Instant::now() + time.max(BREATH));
+            hint = hints.next() => {
+                // One look serves all that is there.
+                let mut hint = Some(hint);
+                while let Some(next) = hint {
+                    if let Hint::Waiting(time) = next {
+                        self.promotion = self.promotion.min(Instant::now() + time.max(BREATH));
+                    }
+                    hint = hints.pending();
                 }
             }
             () = self.places.freed(next.place.unwrap_or_default()), if next.place.is_some() => {}
@@ -361,15 +366,6 @@ async fn claim(tools: Arc<Tools>, claims: Claims, now: Now, room: Room) -> Resul
 fn log_end(ended: Result<(), JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, "an attempt broke off; its run waits for its lease to expire");
-    }
-}
-
-async fn work_is_there(hints: &mut Hints) -> Hint {
-    loop {
-        let hint = hints.next().await;
-        if matches!(hint, Hint::Queued | Hint::Waiting(_) | Hint::Everything) {
-            return hint;
-        }
     }
 }
 

@@ -86,7 +86,6 @@ impl Store {
         {
             return Ok(first);
         }
-        lock_tenant(&mut transaction, &new.tenant).await?;
         let accepted = insert_or_join(&mut transaction, now, new).await?;
         if let Some(request) = new.request() {
             sqlx::query("update mirror_request set run_id = $2, joined = $3 where key = $1")
@@ -170,20 +169,21 @@ async fn claim_request(
     Ok(Some(Accepted { run, joined, created: false }))
 }
 
-/// Checks the tenant, and holds it until the commit, so that it is not deleted between the look and the run.
-async fn lock_tenant(connection: &mut PgConnection, tenant: &TenantId) -> Result<(), Error> {
-    let (has_location,): (bool,) =
-        sqlx::query_as("select gbp_location is not null from tenant where id = $1 for key share")
-            .bind(tenant.as_str())
-            .fetch_optional(connection)
-            .await?
-            .ok_or_else(|| not_found(tenant))?;
+/// Checks that the tenant is there. It is not locked: each accepted run would write to the tenant's row for it, and a run whose tenant is
+/// deleted at this moment ends as one whose tenant is deleted in the next, with a reason.
+async fn check_tenant(connection: &mut PgConnection, tenant: &TenantId) -> Result<(), Error> {
+    let (has_location,): (bool,) = sqlx::query_as("select gbp_location is not null from tenant where id = $1")
+        .bind(tenant.as_str())
+        .fetch_optional(connection)
+        .await?
+        .ok_or_else(|| not_found(tenant))?;
     if has_location { Ok(()) } else { Err(Error::NoLocation(tenant.clone())) }
 }
 
 async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -> Result<Accepted, Error> {
     // A live run can end between the conflict and the look at it: then the place is free, and we try again.
     loop {
+        check_tenant(connection, &new.tenant).await?;
         let inserted = sqlx::query_as::<_, RunRow>(
             "insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, lane, turn,
                               caller, request_id, created_at, traceparent)

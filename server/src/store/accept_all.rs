@@ -41,34 +41,34 @@ impl Store {
         }
         Ok(sqlx::query_as::<_, Found>(
             "with wanted as materialized (
-                 select * from unnest($2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::integer[], $7::text[], $8::text[],
-                                      $9::uuid[], $10::uuid[], $11::text[])
-                     with ordinality
-                     as wanted (id, tenant_id, strategy, dry_run, max_attempts, caller, request_id, key, fingerprint, traceparent, position)
-             ), place as materialized (
-                 -- Held until the commit, so that no tenant is deleted between the look and its run; in one order for all.
-                 select id, organization_id, gbp_location is not null as has_location
-                   from tenant
-                  where id = any ($3)
-                  order by id
-                    for key share
-             ), first as materialized (
-                 -- First answers, as they were before this statement.
-                 select key, fingerprint, run_id, joined from mirror_request
-                  where key = any ($9) and created_at >= coalesce($1, now()) - interval '24 hours'
-             ), live as materialized (
-                 select id, tenant_id, strategy, dry_run from run where tenant_id = any ($3) and state in ('queued', 'running')
-             ), acceptable as (
-                 select wanted.*, place.organization_id, live.id as live_id
-                   from wanted
-                   join place on place.id = wanted.tenant_id and place.has_location
-                   left join live on live.tenant_id = wanted.tenant_id
-                  where live.id is null or (live.strategy = wanted.strategy and live.dry_run = wanted.dry_run)
+                 -- A look-up for each, by an index: a plan is made once, for a table of any size, and must not read one whole.
+                 select asked.*, place.organization_id, place.has_location, live.id as live_id,
+                        live.strategy = asked.strategy and live.dry_run = asked.dry_run as is_joined,
+                        first.run_id as first_run_id, first.joined as first_joined,
+                        first.fingerprint = asked.fingerprint as is_same
+                   from unnest($2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::integer[], $7::text[], $8::text[],
+                               $9::uuid[], $10::uuid[], $11::text[])
+                       with ordinality
+                       as asked (id, tenant_id, strategy, dry_run, max_attempts, caller, request_id, key, fingerprint,
+                                  traceparent, position)
+                   left join lateral (select organization_id, gbp_location is not null as has_location
+                                        from tenant
+                                       where tenant.id = asked.tenant_id
+                                       limit 1) place on true
+                   left join lateral (select run.id, run.strategy, run.dry_run
+                                        from run
+                                       where run.tenant_id = asked.tenant_id and state in ('queued', 'running')
+                                       limit 1) live on true
+                   left join lateral (select run_id, joined, mirror_request.fingerprint
+                                        from mirror_request
+                                       where mirror_request.key = asked.key
+                                         and created_at >= coalesce($1, now()) - interval '24 hours'
+                                       limit 1) first on true
              ), claimed_request as (
                  insert into mirror_request as old (key, fingerprint, run_id, joined, created_at)
                  select key, fingerprint, coalesce(live_id, id), live_id is not null, coalesce($1, now())
-                   from acceptable
-                  where key is not null
+                   from wanted
+                  where key is not null and first_run_id is null and has_location and (live_id is null or is_joined)
                   order by key
                  on conflict (key) do update
                     set fingerprint = excluded.fingerprint, run_id = excluded.run_id,
@@ -80,36 +80,31 @@ impl Store {
                   where state = 'queued' and due_at is null and not bulk
                   order by turn, id
                   limit 1
-             ), last_of_lane as materialized (
-                 select lane, (select turn from run
-                                where state = 'queued' and due_at is null and lane = lanes.lane and not bulk
-                                order by turn desc
-                                limit 1) as turn
-                   from (select distinct organization_id as lane from acceptable where organization_id is not null) lanes
              ), created as (
                  insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, lane, turn,
                                   caller, request_id, created_at, traceparent)
                  select id, tenant_id, organization_id, strategy, dry_run, 'queued', max_attempts, organization_id,
-                        greatest((select turn from first_in_line), last_of_lane.turn, 0)
-                        + case when organization_id is null then 1
-                               else row_number() over (partition by organization_id order by position) end,
+                        case when organization_id is null then 1 + coalesce((select turn from first_in_line), 0)
+                             else row_number() over (partition by organization_id order by position)
+                                  + greatest((select turn from first_in_line),
+                                             (select turn from run
+                                               where state = 'queued' and due_at is null
+                                                 and lane = wanted.organization_id and not bulk
+                                               order by turn desc
+                                               limit 1),
+                                             0)
+                        end,
                         caller, request_id, coalesce($1, now()), traceparent
-                   from acceptable
-                   left join claimed_request using (key)
-                   left join last_of_lane on last_of_lane.lane = organization_id
-                  where live_id is null
-                    and (acceptable.key is null or claimed_request.key is not null)
+                   from wanted
+                  where has_location and live_id is null
+                    and (key is null or key in (select key from claimed_request))
                   order by tenant_id
                  on conflict (tenant_id) where state in ('queued', 'running') do nothing
-                 returning id, organization_id, created_at
+                 returning id
              )
-             select wanted.position, place.has_location, created.created_at, created.organization_id, live.id as live_id,
-                    first.run_id as first_run_id, first.joined as first_joined, first.fingerprint = wanted.fingerprint as is_same
-               from wanted
-               left join place on place.id = wanted.tenant_id
-               left join created on created.id = wanted.id
-               left join live on live.tenant_id = wanted.tenant_id
-               left join first on first.key = wanted.key",
+             select position, has_location, organization_id, live_id, first_run_id, first_joined, is_same,
+                    case when id in (select id from created) then coalesce($1, now()) end as created_at
+               from wanted",
         )
         .bind(now)
         .bind(column(wanted, |new| new.id))

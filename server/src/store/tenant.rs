@@ -141,7 +141,7 @@ impl Store {
     /// [`Error::NotFound`], [`Error::RunInProgress`] while a run of it is live, or the database's.
     pub async fn delete_tenant(&self, tenant: &TenantId) -> Result<(), Error> {
         let mut transaction = self.pool.begin().await?;
-        // Accepting a run locks the tenant's row too, so none can begin between the look and the deletion.
+        // Accepting a run locks nothing, so one may come between the look and the deletion: it fails with TENANT_NOT_FOUND.
         sqlx::query("select 1 from tenant where id = $1 for update")
             .bind(tenant.as_str())
             .fetch_optional(&mut *transaction)

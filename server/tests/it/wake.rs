@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use category_mirror::{
     domain::RunId,
-    wake::{Hint, Hints, Wake},
+    wake::{Hint, Hints, Topic, Wake},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -13,7 +13,10 @@ use super::database::{self, TestDatabase};
 /// A process of its own, as far as wake-ups can tell.
 struct Process {
     wake: Wake,
-    hints: Hints,
+    work: Hints,
+    changes: Hints,
+    cancellations: Hints,
+    flags: Hints,
     _stop: DropGuard,
 }
 
@@ -22,8 +25,17 @@ impl Process {
     async fn start(database: &TestDatabase) -> Self {
         let stop = CancellationToken::new();
         let wake = Wake::start(database.pool().await, stop.clone());
-        let mut process = Self { hints: wake.subscribe(), wake, _stop: stop.drop_guard() };
-        assert!(matches!(process.hints.next().await, Hint::Everything), "from here on, everything is heard");
+        let mut process = Self {
+            work: wake.subscribe(Topic::Work),
+            changes: wake.subscribe(Topic::Changes),
+            cancellations: wake.subscribe(Topic::Cancellations),
+            flags: wake.subscribe(Topic::Flags),
+            wake,
+            _stop: stop.drop_guard(),
+        };
+        for hints in [&mut process.work, &mut process.changes, &mut process.cancellations, &mut process.flags] {
+            assert!(matches!(hints.next().await, Hint::Everything), "from here on, everything is heard");
+        }
         process
     }
 }
@@ -37,14 +49,14 @@ async fn hints_reach_the_other_process_and_their_own_but_once() {
     one.wake.hint(Hint::Queued);
     one.wake.hint(Hint::Flags);
     one.wake.hint(Hint::Cancel(run));
-    for hints in [&mut one.hints, &mut other.hints] {
-        assert!(matches!(hints.next().await, Hint::Queued));
-        assert!(matches!(hints.next().await, Hint::Flags));
-        assert!(matches!(hints.next().await, Hint::Cancel(id) if id == run));
+    for process in [&mut one, &mut other] {
+        assert!(matches!(process.work.next().await, Hint::Queued));
+        assert!(matches!(process.flags.next().await, Hint::Flags));
+        assert!(matches!(process.cancellations.next().await, Hint::Cancel(id) if id == run));
     }
     // What comes back from the database was heard before, by the one who said it.
     other.wake.hint(Hint::Changed([run].into()));
-    assert!(matches!(one.hints.next().await, Hint::Changed(ids) if *ids == [run]));
+    assert!(matches!(one.changes.next().await, Hint::Changed(ids) if *ids == [run]));
 }
 
 #[tokio::test]
@@ -57,7 +69,7 @@ async fn many_ids_at_once_arrive_all() {
 
     let mut heard = BTreeSet::new();
     while heard.len() < ids.len() {
-        if let Hint::Changed(ids) = other.hints.next().await {
+        if let Hint::Changed(ids) = other.changes.next().await {
             heard.extend(ids.iter().copied());
         }
     }
@@ -75,7 +87,7 @@ async fn what_is_no_wake_up_of_ours_does_no_harm() {
         sqlx::query("select pg_notify('category_mirror', $1)").bind(payload).execute(&pool).await.expect("sent");
     }
     assert!(
-        matches!(process.hints.next().await, Hint::Queued),
+        matches!(process.work.next().await, Hint::Queued),
         "the last is of a newer version, and understood as far as it goes"
     );
 }
@@ -87,9 +99,9 @@ async fn a_listener_that_lost_its_connection_says_so_and_listens_again() {
     let pool = database.pool().await;
     disconnect_listeners(&pool).await;
 
-    assert!(matches!(other.hints.next().await, Hint::Everything));
+    assert!(matches!(other.work.next().await, Hint::Everything));
     one.wake.hint(Hint::Queued);
-    while !matches!(other.hints.next().await, Hint::Queued) {}
+    while !matches!(other.work.next().await, Hint::Queued) {}
 }
 
 /// Ends every connection that listens, as a restart or an administrator would.

@@ -97,12 +97,12 @@ impl Feed {
 
     fn note(&self, hint: Hint, work: &mut Work) {
         match hint {
-            Hint::Queued | Hint::Waiting(_) | Hint::Cancel(_) | Hint::Flags => {}
             Hint::Everything => work.look_soon(),
             Hint::Changed(ids) => {
                 let board = self.board();
                 work.wanted.extend(ids.iter().copied().filter(|id| board.concerns(*id)));
             }
+            _ => {}
         }
         if work.wanted.len() > MAX_WANTED {
             work.wanted.clear();

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::pgbench::Pgbench;
 use crate::{
     api::Limits,
+    auth::Verifier,
     commands::{CommandError, scratch::Scratch},
     config::BenchArgs,
     domain::{Backoff, MAX_ADDITIONAL, ProcessFlags},
@@ -36,10 +37,6 @@ pub(super) struct Ground {
 pub(super) struct Service {
     /// Clients, one connection each.
     pub(super) clients: Arc<[Client]>,
-    /// The gRPC address.
-    pub(super) address: SocketAddr,
-    /// A token that it believes.
-    pub(super) token: String,
     stop: CancellationToken,
     task: JoinHandle<Result<(), tonic::transport::Error>>,
 }
@@ -62,7 +59,7 @@ impl Ground {
     pub(super) async fn serve(&self, concurrency: usize, google: gbp::Client) -> Result<Service, CommandError> {
         let listeners = Listeners { grpc: bind().await?, admin: bind().await? };
         let address = listeners.grpc.local_addr().map_err(|error| CommandError::failed("cannot listen", error))?;
-        let (verifier, token) = self.scratch.key("bench")?;
+        let (verifier, token) = self.key()?;
         let config = Config {
             pool: store::connect(self.scratch.postgres.connect_options(), DATABASE_CONNECTIONS),
             gbp: google,
@@ -71,16 +68,17 @@ impl Ground {
             runner: settings(concurrency),
             max_attempts: 5,
             stream_heartbeat: STREAM_HEARTBEAT,
-            // One subject calls as often as it can: that is what is measured.
-            limits: Limits { rate: 0, ..Limits::default() },
+            limits: limits(),
             tls: None,
         };
         let stop = CancellationToken::new();
         let task = tokio::spawn(serve(config, listeners, stop.clone().cancelled_owned()));
-        let client = |_| Client::builder(format!("http://{address}")).token(token.clone()).build();
-        let clients: Result<Arc<[Client]>, _> = (0..CONNECTIONS).map(client).collect();
-        let clients = clients.map_err(|error| CommandError::failed("client", error))?;
-        Ok(Service { clients, address, token, stop, task })
+        Ok(Service { clients: clients(address, &token)?, stop, task })
+    }
+
+    /// Who is believed, and a token of an administrator.
+    pub(super) fn key(&self) -> Result<(Verifier, String), CommandError> {
+        self.scratch.key("bench")
     }
 
     /// The database's URL, for a server in a process of its own.
@@ -127,6 +125,18 @@ pub(super) fn settings(concurrency: usize) -> Settings {
     }
 }
 
-async fn bind() -> Result<TcpListener, CommandError> {
+/// One subject calls as often as it can: that is what is measured.
+pub(super) fn limits() -> Limits {
+    Limits { rate: 0, ..Limits::default() }
+}
+
+/// Clients of a server, one connection each.
+pub(super) fn clients(address: SocketAddr, token: &str) -> Result<Arc<[Client]>, CommandError> {
+    let client = |_| Client::builder(format!("http://{address}")).token(token.to_owned()).build();
+    let clients: Result<_, _> = (0..CONNECTIONS).map(client).collect();
+    clients.map_err(|error| CommandError::failed("client", error))
+}
+
+pub(super) async fn bind() -> Result<TcpListener, CommandError> {
     TcpListener::bind("127.0.0.1:0").await.map_err(|error| CommandError::failed("cannot listen", error))
 }

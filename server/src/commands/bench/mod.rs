@@ -3,6 +3,7 @@
 //! Absolute figures belong to the machine; the ratios are what counts.
 
 mod drain;
+mod echo;
 mod enqueue;
 mod ground;
 mod latency;

@@ -4,7 +4,7 @@ use category_mirror::{
     app::Flags,
     domain::{Flag, ProcessFlags, Rollout, TenantId},
     store::{self, FlagUpdate, Store},
-    wake::{Hint, Wake},
+    wake::{Hint, Topic, Wake},
 };
 use category_mirror_client::{Client, FlagState, RunState, Strategy};
 use tokio_util::sync::CancellationToken;
@@ -99,7 +99,7 @@ async fn what_was_read_last_stays_while_nothing_can_be_read() {
         |before, after| FlagUpdate { flag: Flag::CategoryMirroring, before, after, caller: "tester", reason: "test" };
     let set = store.update_flag(None, &update(None, &on)).await.expect("changed").expect("first");
     let flags = Flags::new(store.clone(), ProcessFlags::default());
-    tokio::spawn(stop.clone().run_until_cancelled_owned(flags.clone().keep_fresh(wake.subscribe())));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(flags.clone().keep_fresh(wake.subscribe(Topic::Flags))));
     let tenant = TenantId::parse("store").expect("an id");
     let is_on = async || flags.now().await.expect("read before").is_on(Flag::CategoryMirroring, &tenant, None);
     assert!(is_on().await);

@@ -47,13 +47,13 @@ fn press(tenant: &str) -> MirrorCategoriesRequest {
 #[tokio::test]
 async fn a_call_ends_at_its_deadline_and_what_had_not_begun_never_happens() {
     let service = limited(no_rate()).await;
-    for tenant in ["a", "b", "c", "d"] {
+    for tenant in ["a", "b", "c", "d", "e"] {
         service.tenant(tenant, tenant).await;
     }
     let lock = hang(&service.pool).await;
     // Whoever comes now has to wait until one of these is done.
     let mut begun = Vec::new();
-    for (tenant, question) in [("a", ONE_WAITS), ("b", TWO_WAIT)] {
+    for (tenant, question) in [("a", ONE_WAITS), ("b", TWO_WAIT), ("e", THREE_WAIT)] {
         begun.push(tokio::spawn(service.client.mirror(tenant, Strategy::PlatformToGbp).send()));
         service.database_says(question).await;
     }
@@ -72,12 +72,14 @@ async fn a_call_ends_at_its_deadline_and_what_had_not_begun_never_happens() {
     assert!(!again.joined, "it had happened");
     let runs: Vec<String> =
         sqlx::query_scalar("select tenant_id from run order by 1").fetch_all(&service.pool).await.expect("the runs");
-    assert_eq!(runs, ["a", "b", "c", "d"]);
+    assert_eq!(runs, ["a", "b", "c", "d", "e"]);
 }
 
 const ONE_WAITS: &str = "select count(*) >= 1 from pg_stat_activity
      where datname = current_database() and wait_event_type = 'Lock' and query like 'with wanted%'";
 const TWO_WAIT: &str = "select count(*) >= 2 from pg_stat_activity
+     where datname = current_database() and wait_event_type = 'Lock' and query like 'with wanted%'";
+const THREE_WAIT: &str = "select count(*) >= 3 from pg_stat_activity
      where datname = current_database() and wait_event_type = 'Lock' and query like 'with wanted%'";
 /// The runner's own statements, which somebody waits for, change runs.
 const NO_READ_WAITS: &str = "select count(*) = 0 from pg_stat_activity

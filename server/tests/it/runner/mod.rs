@@ -11,7 +11,7 @@ use category_mirror::{
     app::Flags,
     runner::{Runner, Settings},
     store::{self, Store},
-    wake::Wake,
+    wake::{Topic, Wake},
 };
 use category_mirror_client::{Run, Strategy};
 use tokio::{task::JoinHandle, time::timeout};
@@ -54,7 +54,7 @@ impl Worker {
         let wake = Wake::start(pool.clone(), stop.clone());
         let store = Store::new(pool);
         let flags = Flags::new(store.clone(), Setup::default().flags);
-        let following = flags.clone().keep_fresh(wake.subscribe());
+        let following = flags.clone().keep_fresh(wake.subscribe(Topic::Flags));
         tokio::spawn(stop.clone().run_until_cancelled_owned(following));
         let runner = Runner::new(store, google.client(), wake, flags.clone(), settings);
         Self { flags, task: tokio::spawn(runner.run(stop.clone())), stop }

@@ -127,7 +127,7 @@ async fn of_one_request_id_at_once_all_get_the_first_answer() {
 }
 
 #[tokio::test]
-async fn a_tenant_that_is_deleted_meanwhile_gets_no_run() {
+async fn a_tenant_that_is_deleted_meanwhile_gets_no_run_or_one_that_says_so() {
     let store = store_with(&[]).await;
     for _ in 0..20 {
         store.insert_tenant(at(0), &tenant("a")).await.expect("a tenant");
@@ -140,6 +140,12 @@ async fn a_tenant_that_is_deleted_meanwhile_gets_no_run() {
                 store.delete_tenant(&a).await.expect("deleted");
             }
             (Err("TENANT_NOT_FOUND"), Ok(())) => assert!(store.run(new.id).await.expect("read").is_none()),
+            // The runner tells: see `rows::source`.
+            (Ok((run, false, true)), Ok(())) => {
+                let run = store.run(run).await.expect("read").expect("durable");
+                assert!(store.sources(at(1), &[&run]).await.expect("read").is_empty(), "there is a tenant");
+                store.cancel(at(1), new.id).await.expect("cancelled");
+            }
             both => panic!("{both:?}"),
         }
     }
