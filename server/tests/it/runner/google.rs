@@ -54,6 +54,8 @@ struct State {
 struct Rest {
     categories: Value,
     scripts: HashMap<Method, VecDeque<Answer>>,
+    /// The answer to everything that no script answers.
+    usual: u16,
     calls: Vec<Method>,
 }
 
@@ -62,7 +64,12 @@ impl Google {
     pub(super) async fn start(primary: &str, additional: &[&str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
-        let rest = Rest { categories: categories(primary, additional), scripts: HashMap::new(), calls: Vec::new() };
+        let rest = Rest {
+            categories: categories(primary, additional),
+            scripts: HashMap::new(),
+            usual: 200,
+            calls: Vec::new(),
+        };
         let google = Self(Arc::new(State {
             endpoint,
             gate: Semaphore::new(OPEN),
@@ -89,6 +96,11 @@ impl Google {
     /// Answers the next calls of a method in this way.
     pub(super) fn script(&self, method: Method, answers: impl IntoIterator<Item = Answer>) {
         self.rest().scripts.entry(method).or_default().extend(answers);
+    }
+
+    /// Answers every call in this way from now on.
+    pub(super) fn answers(&self, status: u16) {
+        self.rest().usual = status;
     }
 
     /// Holds every call back from now on.
@@ -133,7 +145,7 @@ impl Google {
             rest.categories = update["categories"].clone();
         }
         let scripted = rest.scripts.get_mut(&parts.method).and_then(VecDeque::pop_front);
-        let answer = scripted.unwrap_or(Answer::status(200));
+        let answer = scripted.unwrap_or(Answer::status(rest.usual));
         let name = parts.uri.path().trim_start_matches("/v1/");
         let categories = answer.categories.as_ref().unwrap_or(&rest.categories);
         let body = if answer.status == 200 { json!({"name": name, "categories": categories}) } else { json!({}) };

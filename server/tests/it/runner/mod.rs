@@ -1,5 +1,6 @@
 //! How runs are carried out, by workers that share a database and each have a Google that the test plays.
 
+mod breaking;
 mod ends;
 mod google;
 mod handing_over;
