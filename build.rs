@@ -20,6 +20,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_client(env::var_os("CARGO_FEATURE_CLIENT").is_some())
         .build_server(env::var_os("CARGO_FEATURE_SERVER").is_some())
         .build_transport(false)
+        // It holds secrets: `proto/lib.rs` has a `Debug` for it that does not show them.
+        .skip_debug([".categorymirror.v1.SetCredentialsRequest"])
         // A run is large, a heartbeat is not.
         .boxed(".categorymirror.v1.StreamRunUpdatesResponse.update.run")
         .compile_fds(compiler.file_descriptor_set())?;

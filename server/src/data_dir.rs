@@ -1,7 +1,9 @@
-//! The folder that the server keeps its own things in: the embedded PostgreSQL and the development key.
+//! The folder that the server keeps its own things in: the embedded PostgreSQL and the development keys.
 //!
 //! A folder is used only when it was empty, or carries our mark: a mistyped `DATA_DIR=/etc` is refused before anything is written,
 //! chowned or deleted there.
+
+mod secret_file;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
@@ -9,6 +11,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 
 use nix::unistd::Uid;
+
+pub use secret_file::{KEY_BYTES, SecretFileError, secret_file};
 
 /// The file that says whose folder it is.
 const MARK: &str = ".category-mirror";

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::domain::{Flag, Slug, TenantId, Why};
+use crate::domain::{AccountId, Flag, Slug, TenantId, Why};
 
 /// The cause behind an error: logged once, never sent.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -27,6 +27,8 @@ pub enum Resource {
     PlatformCategory,
     /// `flags/{flag}`.
     Flag,
+    /// `accounts/{account}/credentials`.
+    Credentials,
 }
 
 /// Why a call failed. Each has one reason string and one gRPC code (`api::status`).
@@ -85,6 +87,19 @@ pub enum Error {
         /// Its revision now; 0 while nobody has set it.
         revision: i64,
     },
+    /// There is nothing to encrypt credentials with.
+    #[error("this server has no key to encrypt credentials with: set CREDENTIALS_KEY_FILE")]
+    NoCredentialsKey,
+    /// An account's credentials cannot be read.
+    #[error("the credentials of accounts/{account} cannot be used: {problem}")]
+    CredentialsUnreadable {
+        /// Whose.
+        account: AccountId,
+        /// The key that they are said to be encrypted with.
+        key_id: String,
+        /// Why.
+        problem: String,
+    },
     /// No identity, or none that can be believed.
     #[error("{0}")]
     Unauthenticated(String),
@@ -136,16 +151,20 @@ impl Error {
             Self::NotFound(Resource::Run, _) => "RUN_NOT_FOUND",
             Self::NotFound(Resource::PlatformCategory, _) => "PLATFORM_CATEGORY_NOT_FOUND",
             Self::NotFound(Resource::Flag, _) => "FLAG_NOT_FOUND",
+            Self::NotFound(Resource::Credentials, _) => "CREDENTIALS_NOT_FOUND",
             Self::AlreadyExists(Resource::Tenant, _) => "TENANT_ALREADY_EXISTS",
             Self::AlreadyExists(Resource::Run, _) => "RUN_ALREADY_EXISTS",
             Self::AlreadyExists(Resource::PlatformCategory, _) => "PLATFORM_CATEGORY_ALREADY_EXISTS",
             Self::AlreadyExists(Resource::Flag, _) => "FLAG_ALREADY_EXISTS",
+            Self::AlreadyExists(Resource::Credentials, _) => "CREDENTIALS_ALREADY_EXIST",
             Self::LocationTaken(_) => "LOCATION_TAKEN",
             Self::NoLocation(_) => "NO_LOCATION",
             Self::RunInProgress { .. } => "RUN_IN_PROGRESS",
             Self::CategoryInUse { .. } => "CATEGORY_IN_USE",
             Self::FeatureDisabled { .. } => "FEATURE_DISABLED",
             Self::FlagChanged { .. } => "FLAG_CHANGED",
+            Self::NoCredentialsKey => "CREDENTIALS_KEY_MISSING",
+            Self::CredentialsUnreadable { .. } => "CREDENTIALS_UNREADABLE",
             Self::Unauthenticated(_) => "UNAUTHENTICATED",
             Self::PermissionDenied(_) => "PERMISSION_DENIED",
             Self::Unimplemented(_) => "UNIMPLEMENTED",
@@ -174,6 +193,9 @@ impl Error {
             Self::FeatureDisabled { flag, why } => vec![("flag", flag.to_string()), ("why", why.reason().to_owned())],
             Self::FlagChanged { flag, revision } => {
                 vec![("flag", flag.to_string()), ("revision", revision.to_string())]
+            }
+            Self::CredentialsUnreadable { account, key_id, .. } => {
+                vec![("account", account.resource_name()), ("key_id", key_id.clone())]
             }
             _ => vec![],
         };

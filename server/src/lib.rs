@@ -6,12 +6,13 @@ pub mod domain;
 
 pub mod error;
 
-// The outside: the machine, PostgreSQL, Google, tokens. None of them knows another.
+// The outside: the machine, PostgreSQL, Google, tokens, keys. None of them knows another.
 pub mod auth;
 pub mod data_dir;
 pub mod gbp;
 pub mod postgres;
 pub mod store;
+pub mod vault;
 pub mod wake;
 
 // What stands for Google where there is none.

@@ -10,12 +10,13 @@ use tonic_health::server::HealthReporter;
 
 use crate::{
     api::{self, Limits},
-    app::{App, Feed, Flags},
+    app::{Accounts, App, Feed, Flags},
     auth::Verifier,
     domain::ProcessFlags,
     gbp,
     runner::{Runner, Settings},
     store::{Acceptor, Store},
+    vault::Vault,
     wake::{Topic, Wake},
     web,
 };
@@ -41,8 +42,10 @@ const MAX_LOCAL_RESETS: usize = 256;
 pub struct Config {
     /// The database, migrated.
     pub pool: PgPool,
-    /// Google.
+    /// Google, in the name of whoever has no credentials of their own.
     pub gbp: gbp::Client,
+    /// The keys of accounts' own credentials.
+    pub vault: Vault,
     /// Whose tokens are believed.
     pub verifier: Verifier,
     /// What this process says about feature flags by itself.
@@ -77,7 +80,7 @@ pub async fn serve(
     listeners: Listeners,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), tonic::transport::Error> {
-    let Config { pool, gbp, verifier, flags, runner, max_attempts, stream_heartbeat, limits, tls } = config;
+    let Config { pool, gbp, vault, verifier, flags, runner, max_attempts, stream_heartbeat, limits, tls } = config;
     // Two stops: the drain, and the end of what serves until everything else has ended.
     let drain = CancellationToken::new();
     let end = CancellationToken::new();
@@ -88,10 +91,11 @@ pub async fn serve(
     let acceptor = Acceptor::start(&store, &end);
     let flags = Flags::new(store.clone(), flags);
     tokio::spawn(end.clone().run_until_cancelled_owned(flags.clone().keep_fresh(wake.subscribe(Topic::Flags))));
+    let accounts = Accounts::new(store.clone(), gbp, vault);
     let feed = Feed::new(store.clone());
     let changes = wake.subscribe(Topic::Changes);
     tokio::spawn(end.clone().run_until_cancelled_owned(feed.clone().keep_fed(changes, stream_heartbeat)));
-    let app = App::new(store.clone(), acceptor, wake.clone(), flags.clone(), feed, max_attempts);
+    let app = App::new(store.clone(), acceptor, wake.clone(), flags.clone(), accounts.clone(), feed, max_attempts);
 
     tokio::spawn(end.clone().run_until_cancelled_owned(web::sample(store.clone())));
 
@@ -108,7 +112,7 @@ pub async fn serve(
     let admin =
         axum::serve(listeners.admin, web::router(is_serving)).with_graceful_shutdown(end.clone().cancelled_owned());
     let admin = tokio::spawn(admin.into_future());
-    let runner_task = tokio::spawn(Runner::new(store.clone(), gbp, wake, flags, runner).run(drain.clone()));
+    let runner_task = tokio::spawn(Runner::new(store.clone(), accounts, wake, flags, runner).run(drain.clone()));
     let incoming = TcpIncoming::from(listeners.grpc).with_nodelay(Some(true));
     let router = api::router(app, Arc::new(verifier), health, stream_heartbeat, &limits, drain.clone(), server);
     let mut grpc = tokio::spawn(router.serve_with_incoming_shutdown(incoming, drain.clone().cancelled_owned()));

@@ -27,7 +27,9 @@ PLATFORM_TO_GBP = {"tenant": TENANT, "strategy": "STRATEGY_PLATFORM_TO_GBP"}
 DEADLINE = 30
 
 # Method, request, and the code that must come. "$run" stands for the run that the last MirrorCategories answered with.
-CATEGORIES, TENANTS, MIRROR, FLAGS = (OURS + name for name in ("CategoryService/", "TenantService/", "CategoryMirrorService/", "FlagService/"))
+CATEGORIES, TENANTS, MIRROR, FLAGS, CREDENTIALS = (
+    OURS + name for name in ("CategoryService/", "TenantService/", "CategoryMirrorService/", "FlagService/", "CredentialService/"))
+ACCOUNT = {"account": f"accounts/{ID}"}
 FLAG = "flags/FF_TENANT_PLATFORM_CATEGORY"
 STEPS = [
     (HEALTH + "/Check", {}, "OK"),
@@ -64,6 +66,14 @@ STEPS = [
     (MIRROR + "CancelRun", {"name": "$run"}, "OK"),
     (MIRROR + "ListSyncLogs", {"tenant": TENANT}, "OK"),
     (MIRROR + "GetSyncStats", {"window": "3600s"}, "OK"),
+    (CREDENTIALS + "SetCredentials", {**ACCOUNT, "client_id": "", "client_secret": "a b"}, "INVALID_ARGUMENT"),
+    (CREDENTIALS + "SetCredentials", {**ACCOUNT, "client_id": "reflection", "client_secret": "not-a-secret", "refresh_token": "not-a-token"}, "OK"),
+    (CREDENTIALS + "GetCredentials", ACCOUNT, "OK"),
+    (CREDENTIALS + "ListCredentials", {"page_size": 1}, "OK"),
+    (CREDENTIALS + "VerifyCredentials", ACCOUNT, "OK"),
+    (CREDENTIALS + "ReencryptCredentials", {}, "OK"),
+    (CREDENTIALS + "DeleteCredentials", ACCOUNT, "OK"),
+    (CREDENTIALS + "GetCredentials", ACCOUNT, "NOT_FOUND"),
     (TENANTS + "DeleteTenant", {"name": TENANT}, "OK"),
     (TENANTS + "GetTenant", {"name": TENANT}, "NOT_FOUND"),
     (CATEGORIES + "DeletePlatformCategory", {"name": CATEGORY}, "OK"),

@@ -41,6 +41,7 @@ macro_rules! open_enum {
 
 mod category;
 mod change;
+mod credentials;
 mod flag;
 mod plan;
 mod run;
@@ -51,6 +52,7 @@ mod wire;
 
 pub use category::{CategorySet, GbpCategory, PlatformCategory, TenantCategories};
 pub use change::{Change, ChangeCounts, Operation, PlacedCategory, Role};
+pub use credentials::{Credentials, CredentialsOutcome, CredentialsState, ReencryptedCredentials, VerifiedCredentials};
 pub use flag::{Flag, FlagChange, FlagEvaluation, FlagSource, FlagState, FlagWhy};
 pub use plan::{MergedCategory, Objection, Plan, UnmappedCategory};
 pub use run::{Mirrored, Run, RunError, RunState};

@@ -82,6 +82,7 @@ macro_rules! list_request {
     };
 }
 
+mod credentials;
 mod flag;
 mod logs;
 mod platform_category;
@@ -91,6 +92,9 @@ mod tenant;
 mod tenant_categories;
 mod watch;
 
+pub use credentials::{
+    DeleteCredentials, GetCredentials, ListCredentials, ReencryptCredentials, SetCredentials, VerifyCredentials,
+};
 pub use flag::{EvaluateFlag, GetFlag, ListFlagChanges, ListFlags, UpdateFlag};
 pub use logs::ListSyncLogs;
 pub use platform_category::{

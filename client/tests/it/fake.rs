@@ -9,8 +9,9 @@ use std::{
 
 use category_mirror_client::{Client, ClientBuilder, RetryPolicy};
 use category_mirror_proto::v1::{
-    self, category_mirror_service_server as mirror, category_service_server as category, flag_service_server as flag,
-    run::State, stream_run_updates_response::Update, tenant_service_server as tenant,
+    self, category_mirror_service_server as mirror, category_service_server as category,
+    credential_service_server as credential, flag_service_server as flag, run::State,
+    stream_run_updates_response::Update, tenant_service_server as tenant,
 };
 use futures::{StreamExt, stream, stream::BoxStream};
 use tokio::{
@@ -119,6 +120,14 @@ services! {
         update_platform_category: UpdatePlatformCategoryRequest => UpdatePlatformCategoryResponse,
         delete_platform_category: DeletePlatformCategoryRequest => DeletePlatformCategoryResponse,
     }
+    credential::CredentialService {
+        set_credentials: SetCredentialsRequest => SetCredentialsResponse,
+        get_credentials: GetCredentialsRequest => GetCredentialsResponse,
+        list_credentials: ListCredentialsRequest => ListCredentialsResponse,
+        delete_credentials: DeleteCredentialsRequest => DeleteCredentialsResponse,
+        verify_credentials: VerifyCredentialsRequest => VerifyCredentialsResponse,
+        reencrypt_credentials: ReencryptCredentialsRequest => ReencryptCredentialsResponse,
+    }
     flag::FlagService {
         list_flags: ListFlagsRequest => ListFlagsResponse,
         get_flag: GetFlagRequest => GetFlagResponse,
@@ -145,6 +154,7 @@ impl Fake {
             .add_service(mirror::CategoryMirrorServiceServer::new(answers.clone()))
             .add_service(tenant::TenantServiceServer::new(answers.clone()))
             .add_service(category::CategoryServiceServer::new(answers.clone()))
+            .add_service(credential::CredentialServiceServer::new(answers.clone()))
             .add_service(flag::FlagServiceServer::new(answers));
         tokio::spawn(services.serve_with_incoming(TcpListenerStream::new(behind)));
 

@@ -1,6 +1,7 @@
 //! The client against a server that the test writes, over real connections.
 
 mod calls;
+mod credentials;
 mod errors;
 mod fake;
 mod flags;

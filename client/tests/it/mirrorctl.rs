@@ -1,9 +1,9 @@
 //! The tool, as a process of its own.
 
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use category_mirror_proto::v1::{self, run::State};
-use tokio::process::Command;
+use tokio::{io::AsyncWriteExt, process::Command};
 use tonic::Status;
 
 use crate::fake::{Ending, Fake, run, updates};
@@ -116,4 +116,61 @@ async fn a_flag_is_switched_off_in_one_line_and_its_lists_are_given_with_commas(
     assert_eq!(asked[0].message.reason, "too many complaints");
     let flag = asked[1].message.flag.as_ref().expect("a flag");
     assert_eq!((flag.tenants.join(" "), flag.organizations.len()), ("tenants/a tenants/b tenants/c".to_owned(), 0));
+}
+
+/// Runs `credentials set` with this on standard input, and gives what was sent, if anything.
+async fn set_credentials(fake: &Fake, input: &str) -> (Output, usize) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mirrorctl"));
+    command.args(["credentials", "set", "1", "--file", "-"]).env_clear();
+    command.env("MIRROR_ENDPOINT", fake.endpoint()).env("MIRROR_TOKEN", "s3cret");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.kill_on_drop(true).spawn().expect("the tool starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(input.as_bytes()).await.expect("written");
+    drop(stdin);
+    (child.wait_with_output().await.expect("it ends"), fake.methods.set_credentials.asked().len())
+}
+
+#[tokio::test]
+async fn credentials_come_from_a_file_or_standard_input_and_are_never_shown() {
+    let fake = Fake::start().await;
+    let credentials = Some(v1::Credentials { name: "accounts/1/credentials".into(), ..Default::default() });
+    fake.methods.set_credentials.will(Ok(v1::SetCredentialsResponse { credentials }));
+    let good =
+        r#"{"type": "authorized_user", "client_id": "hush-1", "client_secret": "hush-2", "refresh_token": "hush-3"}"#;
+    let (output, sent) = set_credentials(&fake, good).await;
+    assert_eq!((output.status.code(), sent), (Some(0), 1), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).starts_with("credentials   accounts/1/credentials\n"), "{}", text(&output.stdout));
+    assert_eq!(fake.methods.set_credentials.asked()[0].message.refresh_token, "hush-3");
+
+    for bad in [
+        "hush-1",
+        r#"{"client_id": "hush-1", "client_secret": "hush-2"}"#,
+        r#"{"client_id": "hush-1", "client_secret": ["hush-2"], "refresh_token": "hush-3"}"#,
+        r#"{"type": "service_account", "private_key": "hush-1"}"#,
+    ] {
+        let (output, sent) = set_credentials(&fake, bad).await;
+        assert_eq!((output.status.code(), sent), (Some(2), 1), "{bad}");
+        let shown = text(&output.stderr);
+        assert!(shown.lines().count() == 1 && !shown.contains("hush"), "{shown}");
+    }
+    let missing = mirrorctl(&fake, &["credentials", "set", "1", "--file", "/nonexistent/adc.json"]).await;
+    assert_eq!(missing.status.code(), Some(2), "{}", text(&missing.stderr));
+}
+
+#[tokio::test]
+async fn credentials_that_google_refuses_have_an_exit_code() {
+    let fake = Fake::start().await;
+    let credentials = Some(v1::Credentials { name: "accounts/1/credentials".into(), ..Default::default() });
+    for outcome in
+        [v1::verify_credentials_response::Outcome::Accepted, v1::verify_credentials_response::Outcome::Rejected]
+    {
+        let credentials = credentials.clone();
+        let answer = v1::VerifyCredentialsResponse { outcome: outcome.into(), problem: String::new(), credentials };
+        fake.methods.verify_credentials.will(Ok(answer));
+    }
+    for code in [0, 3] {
+        let output = mirrorctl(&fake, &["credentials", "verify", "1"]).await;
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output.stderr));
+    }
 }

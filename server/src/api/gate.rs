@@ -30,6 +30,8 @@ use crate::{
 /// Open to everyone: a load balancer and `grpcurl list` have no token.
 const OPEN: [&str; 3] =
     ["/grpc.health.v1.Health/", "/grpc.reflection.v1.ServerReflection/", "/grpc.reflection.v1alpha."];
+/// Only for administrators, whatever a method's name: also what may be said of credentials is nobody else's business.
+const CLOSED: &str = "/categorymirror.v1.CredentialService/";
 /// Methods whose names begin so change nothing.
 const READS: [&str; 5] = ["Evaluate", "Get", "List", "Search", "Stream"];
 
@@ -144,7 +146,8 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
 
 fn required_role(path: &str) -> Role {
     let method = path.rsplit('/').next().unwrap_or_default();
-    if READS.iter().any(|read| method.starts_with(read)) { Role::Viewer } else { Role::Admin }
+    let is_read = READS.iter().any(|read| method.starts_with(read));
+    if is_read && !path.starts_with(CLOSED) { Role::Viewer } else { Role::Admin }
 }
 
 #[cfg(test)]
@@ -156,9 +159,15 @@ mod tests {
         for method in ["GetRun", "ListSyncLogs", "StreamRunUpdates", "EvaluateFlag"] {
             assert_eq!(required_role(&format!("/categorymirror.v1.CategoryMirrorService/{method}")), Role::Viewer);
         }
-        for path in
-            ["/categorymirror.v1.CategoryMirrorService/MirrorCategories", "/a/CancelRun", "/", "", "/Get/", "/GetX/Y"]
-        {
+        for path in [
+            "/categorymirror.v1.CategoryMirrorService/MirrorCategories",
+            "/a/CancelRun",
+            "/",
+            "",
+            "/Get/",
+            "/GetX/Y",
+            "/categorymirror.v1.CredentialService/ListCredentials",
+        ] {
             assert_eq!(required_role(path), Role::Admin, "{path}");
         }
     }

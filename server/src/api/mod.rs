@@ -2,6 +2,7 @@
 
 mod categories;
 mod convert;
+mod credentials;
 mod deadline;
 mod flags;
 mod gate;
@@ -22,6 +23,7 @@ use std::{sync::Arc, time::Duration};
 use category_mirror_proto::v1::{
     category_mirror_service_server::{self, CategoryMirrorServiceServer},
     category_service_server::{self, CategoryServiceServer},
+    credential_service_server::{self, CredentialServiceServer},
     flag_service_server::{self, FlagServiceServer},
     tenant_service_server::{self, TenantServiceServer},
 };
@@ -35,7 +37,8 @@ use tower::{
 };
 
 use self::{
-    categories::Categories, flags::Flags, gate::GateLayer, mirror::Mirror, open_streams::OpenStreams, tenants::Tenants,
+    categories::Categories, credentials::Credentials, flags::Flags, gate::GateLayer, mirror::Mirror,
+    open_streams::OpenStreams, tenants::Tenants,
 };
 use crate::{app::App, auth::Verifier};
 
@@ -45,10 +48,11 @@ const MAX_REQUEST: usize = 1024 * 1024;
 /// The layers that every call passes before it meets a service.
 pub type Door = Stack<GateLayer, Stack<MapRequestLayer<fn(Request<Body>) -> Request<Body>>, Identity>>;
 /// What the health service knows. The empty name stands for the server as a whole.
-const HEALTH_SERVICES: [&str; 5] = [
+const HEALTH_SERVICES: [&str; 6] = [
     "",
     category_mirror_service_server::SERVICE_NAME,
     category_service_server::SERVICE_NAME,
+    credential_service_server::SERVICE_NAME,
     flag_service_server::SERVICE_NAME,
     tenant_service_server::SERVICE_NAME,
 ];
@@ -78,10 +82,12 @@ pub fn router(
         CategoryMirrorServiceServer::new(Mirror::new(app.clone(), heartbeat, OpenStreams::new(limits), drain.clone()));
     let tenants = TenantServiceServer::new(Tenants::new(app.clone()));
     let categories = CategoryServiceServer::new(Categories::new(app.clone()));
+    let credentials = CredentialServiceServer::new(Credentials::new(app.clone()));
     let flags = FlagServiceServer::new(Flags::new(app));
     let routes = Routes::new(mirror.max_decoding_message_size(MAX_REQUEST))
         .add_service(tenants.max_decoding_message_size(MAX_REQUEST))
         .add_service(categories.max_decoding_message_size(MAX_REQUEST))
+        .add_service(credentials.max_decoding_message_size(MAX_REQUEST))
         .add_service(flags.max_decoding_message_size(MAX_REQUEST))
         .add_service(health)
         .add_service(reflection().build_v1().expect(sound))

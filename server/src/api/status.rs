@@ -50,7 +50,9 @@ fn code(error: &Error) -> Code {
         | Error::NoLocation(_)
         | Error::RunInProgress { .. }
         | Error::CategoryInUse { .. }
-        | Error::FeatureDisabled { .. } => Code::FailedPrecondition,
+        | Error::FeatureDisabled { .. }
+        | Error::NoCredentialsKey
+        | Error::CredentialsUnreadable { .. } => Code::FailedPrecondition,
         Error::FlagChanged { .. } => Code::Aborted,
         Error::Unauthenticated(_) => Code::Unauthenticated,
         Error::PermissionDenied(_) => Code::PermissionDenied,

@@ -2,7 +2,9 @@
 //!
 //! Each takes the caller, and gives away nothing that the caller may not see: what is out of scope does not exist.
 
+mod accounts;
 mod categories;
+mod credentials;
 mod feed;
 mod flag_rules;
 mod flags;
@@ -12,6 +14,8 @@ mod tenants;
 mod trigger;
 mod watch;
 
+pub use accounts::{Accounts, Learnt};
+pub use credentials::{Reencrypted, ShownCredentials, Verified};
 pub use feed::{Feed, Watch};
 pub use flag_rules::{Evaluation, FlagRequest, RolloutEdit, ShownFlag};
 pub use flags::{FlagSnapshot, Flags};
@@ -35,6 +39,7 @@ pub struct App {
     acceptor: Acceptor,
     wake: Wake,
     flags: Flags,
+    accounts: Accounts,
     feed: Feed,
     max_attempts: i32,
 }
@@ -42,8 +47,16 @@ pub struct App {
 impl App {
     /// Puts the use cases together; `max_attempts` is what new runs get.
     #[must_use]
-    pub fn new(store: Store, acceptor: Acceptor, wake: Wake, flags: Flags, feed: Feed, max_attempts: i32) -> Self {
-        Self { store, acceptor, wake, flags, feed, max_attempts }
+    pub fn new(
+        store: Store,
+        acceptor: Acceptor,
+        wake: Wake,
+        flags: Flags,
+        accounts: Accounts,
+        feed: Feed,
+        max_attempts: i32,
+    ) -> Self {
+        Self { store, acceptor, wake, flags, accounts, feed, max_attempts }
     }
 
     /// Whether the database answers.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::data_dir::DataDirError;
+use crate::data_dir::SecretFileError;
 
 /// A setting that cannot be used. Names the setting; never holds a secret.
 #[derive(Debug, thiserror::Error)]
@@ -38,9 +38,9 @@ pub enum AuthConfigError {
         /// What is wrong.
         problem: String,
     },
-    /// The folder of the development key cannot be used.
+    /// The development key cannot be used.
     #[error(transparent)]
-    DataDir(#[from] DataDirError),
+    Development(#[from] SecretFileError),
 }
 
 /// Why a token was refused. The text can be sent to the caller: it tells nothing of the token or of our keys.

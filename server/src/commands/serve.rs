@@ -17,6 +17,8 @@ pub(super) async fn run(args: ServeArgs, shutdown: impl Future<Output = ()> + Se
     let runner = args.runner.settings()?;
     let tls = args.listen.tls()?;
     let verifier = verifier(&args).await?;
+    let development = if args.dev { Some(args.database.data_dir(true)?) } else { None };
+    let vault = args.credentials.vault(development.as_deref())?;
     let listeners = Listeners {
         grpc: bind("LISTEN_ADDR", args.listen.listen_addr).await?,
         admin: bind("ADMIN_LISTEN_ADDR", args.listen.admin_listen_addr).await?,
@@ -30,6 +32,7 @@ pub(super) async fn run(args: ServeArgs, shutdown: impl Future<Output = ()> + Se
     let config = Config {
         pool: database.pool.clone(),
         gbp,
+        vault,
         verifier,
         flags: args.flags.process_flags(args.dev),
         runner,

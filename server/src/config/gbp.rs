@@ -67,11 +67,13 @@ impl GbpArgs {
             let shown = url.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, host)| format!("…@{host}"));
             Endpoint::parse(url).map_err(|error| ConfigError(format!("{name}={shown}: {error}")))
         };
+        let of_emulator = is_emulator.then(|| format!("{}/token", endpoint.trim_end_matches('/')));
+        let token_url = self.gbp_token_url.as_ref().or(of_emulator.as_ref());
+        let token_url = token_url.map(|url| address("GBP_TOKEN_URL", url)).transpose()?;
         let endpoint = address("GBP_ENDPOINT", endpoint)?;
         if endpoint.is_exposed() {
             tracing::warn!("GBP_ENDPOINT is plain http: whoever is on the way can read the access token");
         }
-        let token_url = self.gbp_token_url.as_deref().map(|url| address("GBP_TOKEN_URL", url)).transpose()?;
         let credentials = self.credentials(is_emulator)?;
         let config = Config { endpoint, token_url, credentials, timeout: self.gbp_timeout };
         Client::new(config).map_err(|error| ConfigError(format!("GBP_ENDPOINT: {error}")))

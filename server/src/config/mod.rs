@@ -1,6 +1,7 @@
 //! The command line and the environment: every setting is a flag and a variable of the same name.
 
 mod bench;
+mod credentials;
 mod database;
 mod duration;
 mod explain;
@@ -14,6 +15,7 @@ mod runner;
 use clap::{Args, Parser, Subcommand};
 
 pub use bench::{BenchArgs, Figures};
+pub use credentials::CredentialArgs;
 pub use database::{DatabaseArgs, development_folder};
 pub use explain::explain;
 pub use flags::FlagArgs;
@@ -127,6 +129,9 @@ pub struct ServeArgs {
     /// Which Google.
     #[command(flatten)]
     pub gbp: GbpArgs,
+    /// Accounts' own credentials.
+    #[command(flatten)]
+    pub credentials: CredentialArgs,
     /// Which keys.
     #[command(flatten)]
     pub auth: AuthArgs,

@@ -58,6 +58,8 @@ text_enum! {
         PermissionDenied = "PERMISSION_DENIED",
         /// Google refuses our credentials.
         CredentialsRejected = "CREDENTIALS_REJECTED",
+        /// The account's own credentials are encrypted with a key that this server does not have.
+        CredentialsUnreadable = "CREDENTIALS_UNREADABLE",
         /// Google's quota is used up.
         QuotaExhausted = "QUOTA_EXHAUSTED",
         /// Google does not answer, or answers that it cannot.
@@ -76,21 +78,12 @@ text_enum! {
 }
 
 impl FailureReason {
-    /// Whether only an answer of Google's leads to it, so that it proves that Google works.
+    /// Whether only an answer of Google's leads to it, so that it proves that Google works. Credentials that were rejected do not: that
+    /// may be known from before, and be about one account only.
     #[must_use]
     pub fn is_googles_answer(self) -> bool {
-        use FailureReason::{
-            CredentialsRejected, InvalidCategory, LocationNotFound, PermissionDenied, UpstreamRejected, VerifyMismatch,
-        };
-        matches!(
-            self,
-            InvalidCategory
-                | LocationNotFound
-                | PermissionDenied
-                | CredentialsRejected
-                | UpstreamRejected
-                | VerifyMismatch
-        )
+        use FailureReason::{InvalidCategory, LocationNotFound, PermissionDenied, UpstreamRejected, VerifyMismatch};
+        matches!(self, InvalidCategory | LocationNotFound | PermissionDenied | UpstreamRejected | VerifyMismatch)
     }
 }
 
@@ -104,6 +97,9 @@ pub enum Retry {
     /// After the backoff, and not before this long.
     After(Duration),
 }
+
+/// The value of failures that are known from before.
+const REMEMBERED: &str = "remembered";
 
 /// Why an attempt failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,6 +140,18 @@ impl Failure {
     pub fn with(mut self, key: &str, value: impl fmt::Display) -> Self {
         self.metadata.insert(key.to_owned(), value.to_string());
         self
+    }
+
+    /// The same failure for whoever was not sent to Google, because it is known what it would say.
+    #[must_use]
+    pub fn remembered(self) -> Self {
+        self.with(REMEMBERED, true)
+    }
+
+    /// Whether it is known from before.
+    #[must_use]
+    pub fn is_remembered(&self) -> bool {
+        self.metadata.contains_key(REMEMBERED)
     }
 
     /// The failure of a run whose last attempt failed with `self`.

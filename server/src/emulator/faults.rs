@@ -178,7 +178,9 @@ pub(super) async fn spoil(world: &Shared, call: &Call, perform: impl FnOnce(&mut
         world.faults.strike(call)
     };
     let Some(fault) = struck else { return perform(&mut world.lock()).send() };
-    tracing::debug!(method = call.method.name(), fault = ?fault, "a scripted fault strikes");
+    // Not the headers and the body, which may repeat a token: that is one of the faults to rehearse.
+    let Script { status, delay_ms, drop, .. } = &fault;
+    tracing::debug!(method = call.method.name(), status, delay_ms, ?drop, "a scripted fault strikes");
     if fault.delay_ms > 0 {
         tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
     }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
+use super::text;
 use crate::domain::{Failure, FailureReason};
 
 /// An answer as it came.
@@ -23,6 +25,21 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// The same without `secrets`, unless it is a success: an error may repeat what was sent, and is kept, shown and logged. A body that
+    /// is no JSON is none of these.
+    pub(super) fn without(mut self, secrets: &[&str]) -> Self {
+        if self.status.is_success() {
+            return self;
+        }
+        self.content_type = text::without(&self.content_type, secrets);
+        if let Ok(body) = &mut self.body
+            && let Ok(value) = serde_json::from_slice::<Value>(body)
+        {
+            *body = text::mapped(&value, &|text| text::without(text, secrets)).to_string().into_bytes();
+        }
+        self
+    }
+
     /// Reads the body as `T`.
     ///
     /// # Errors

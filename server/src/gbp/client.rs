@@ -11,7 +11,7 @@ use super::{
     classify, counted, exchange,
     token::{Bearer, TokenSource},
 };
-use crate::domain::{LocationId, TraceParent};
+use crate::domain::{AuthorizedUser, Failure, LocationId, TraceParent};
 
 /// The header of W3C Trace Context.
 const TRACEPARENT: &str = "traceparent";
@@ -40,19 +40,29 @@ pub enum ConfigError {
     AccessToken,
 }
 
-/// The way to Google Business Profile. It can do nothing itself: it gives out what a caller is trusted with. Cheap to clone.
+/// The way to Google Business Profile, in somebody's name. It can do nothing itself: it gives out what a caller is trusted with. Cheap to
+/// clone.
 #[derive(Clone)]
 pub struct Client {
-    inner: Arc<Inner>,
+    inner: Inner,
     /// The trace that its calls belong to.
     trace: Option<TraceParent>,
 }
 
+#[derive(Clone)]
 enum Inner {
     /// Google, or what stands for it, behind HTTP.
-    Http { http: reqwest::Client, endpoint: Endpoint, tokens: TokenSource },
+    Http { site: Arc<Site>, tokens: Arc<TokenSource> },
     /// What stands for Google in a benchmark of everything else.
     InProcess(InProcess),
+}
+
+/// Where Google is, and the connections to it, whoever calls.
+struct Site {
+    api: reqwest::Client,
+    endpoint: Endpoint,
+    renewal: reqwest::Client,
+    token_url: Endpoint,
 }
 
 impl Client {
@@ -61,16 +71,45 @@ impl Client {
     /// # Errors
     /// [`ConfigError`] says what cannot be.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
-        let http = exchange::http_client(&config.endpoint, config.timeout)?;
-        let token_url = config.token_url.unwrap_or_else(Endpoint::google_token);
-        let tokens = TokenSource::new(config.credentials, token_url, config.timeout)?;
-        Ok(Self { inner: Arc::new(Inner::Http { http, endpoint: config.endpoint, tokens }), trace: None })
+        let Config { endpoint, token_url, credentials, timeout } = config;
+        let token_url = token_url.unwrap_or_else(Endpoint::google_token);
+        let api = exchange::http_client(&endpoint, timeout)?;
+        let renewal = exchange::http_client(&token_url, timeout)?;
+        let site = Arc::new(Site { api, endpoint, renewal, token_url });
+        let tokens = match credentials {
+            Credentials::AccessToken(token) => TokenSource::fixed(&token)?,
+            Credentials::AuthorizedUser(user) => site.tokens_of(user),
+        };
+        Ok(Self { inner: Inner::Http { site, tokens: Arc::new(tokens) }, trace: None })
+    }
+
+    /// A client of the same Google in another's name, over the same connections. Its tokens are its own, and so is what becomes of them.
+    #[must_use]
+    pub fn with_credentials(&self, user: AuthorizedUser) -> Self {
+        match &self.inner {
+            Inner::Http { site, .. } => {
+                let tokens = Arc::new(site.tokens_of(user));
+                Self { inner: Inner::Http { site: site.clone(), tokens }, trace: self.trace.clone() }
+            }
+            Inner::InProcess(_) => self.clone(),
+        }
+    }
+
+    /// Asks for a new access token now, whatever is known of the credentials.
+    ///
+    /// # Errors
+    /// `CREDENTIALS_REJECTED` where Google refuses them; anything else says nothing about them.
+    pub async fn renew(&self) -> Result<(), Failure> {
+        match &self.inner {
+            Inner::Http { tokens, .. } => tokens.renew().await,
+            Inner::InProcess(_) => Ok(()),
+        }
     }
 
     /// Makes a client that asks nobody: [`InProcess`] answers.
     #[must_use]
     pub fn in_process(google: InProcess) -> Self {
-        Self { inner: Arc::new(Inner::InProcess(google)), trace: None }
+        Self { inner: Inner::InProcess(google), trace: None }
     }
 
     /// The same, for work that belongs to a trace: each call tells Google which.
@@ -102,34 +141,37 @@ impl Client {
     /// # Errors
     /// When no status came back; every status is an [`Answer`].
     pub(super) async fn call(&self, call: &Call<'_>) -> Result<Answer, WriteFailure> {
-        let (http, endpoint, tokens) = match &*self.inner {
-            Inner::Http { http, endpoint, tokens } => (http, endpoint, tokens),
+        let (site, tokens) = match &self.inner {
+            Inner::Http { site, tokens } => (site, tokens),
             Inner::InProcess(google) => return Ok(google.answer(call.location).await),
         };
         let request = || {
-            let request = http.request(call.method.clone(), call.url(endpoint));
+            let request = site.api.request(call.method.clone(), call.url(&site.endpoint));
             match &self.trace {
                 Some(trace) => request.header(TRACEPARENT, trace.child(fastrand::u64(1..)).as_str()),
                 None => request,
             }
         };
-        let send = async |bearer| send(request(), call, bearer).await;
         // Without a token nothing is sent.
         let bearer = tokens.current().await.map_err(WriteFailure::Refused)?;
-        let answer = send(bearer.clone()).await?;
+        let answer = send(request(), call, &bearer).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
         // Google checks the token before anything else, so also a write can be sent again.
-        match tokens.instead_of(&bearer).await.map_err(WriteFailure::Refused)? {
-            Some(renewed) => send(renewed).await,
-            None => Ok(answer),
+        let Some(renewed) = tokens.instead_of(&bearer).await.map_err(WriteFailure::Refused)? else {
+            return Ok(answer);
+        };
+        let answer = send(request(), call, &renewed).await?;
+        if answer.status == StatusCode::UNAUTHORIZED {
+            tokens.rejected(&renewed).await;
         }
+        Ok(answer)
     }
 }
 
-async fn send(request: reqwest::RequestBuilder, call: &Call<'_>, bearer: Bearer) -> Result<Answer, WriteFailure> {
-    let request = request.query(call.query).header(AUTHORIZATION, bearer.header);
+async fn send(request: reqwest::RequestBuilder, call: &Call<'_>, bearer: &Bearer) -> Result<Answer, WriteFailure> {
+    let request = request.query(call.query).header(AUTHORIZATION, bearer.header.clone());
     let request = match &call.body {
         Some(body) => request.json(body),
         None => request,
@@ -141,13 +183,19 @@ async fn send(request: reqwest::RequestBuilder, call: &Call<'_>, bearer: Bearer)
     counted::count(call.name, &result, duration);
     let duration_ms = duration.as_millis();
     tracing::debug!(method = call.name, location = %call.location, status, duration_ms, "called google");
-    result.map_err(|lost| WriteFailure::new(!lost.sent, lost.failure))
+    result.map(|answer| answer.without(&[bearer.token()])).map_err(|lost| WriteFailure::new(!lost.sent, lost.failure))
+}
+
+impl Site {
+    fn tokens_of(&self, user: AuthorizedUser) -> TokenSource {
+        TokenSource::renewed(user, self.renewal.clone(), self.token_url.clone())
+    }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let endpoint = match &*self.inner {
-            Inner::Http { endpoint, .. } => Some(endpoint),
+        let endpoint = match &self.inner {
+            Inner::Http { site, .. } => Some(&site.endpoint),
             Inner::InProcess(_) => None,
         };
         f.debug_struct("Client").field("endpoint", &endpoint).finish_non_exhaustive()

@@ -7,7 +7,8 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{Secret, token};
+use super::token;
+use crate::domain::{AuthorizedUser, Secret};
 
 /// Bytes of a credentials file that are read; the real one has some hundred.
 const MAX_FILE: u64 = 64 * 1024;
@@ -17,15 +18,8 @@ const MAX_FILE: u64 = 64 * 1024;
 pub enum Credentials {
     /// An access token that cannot be renewed, for the emulator and for tests.
     AccessToken(Secret),
-    /// A person's consent, from which access tokens are made.
-    AuthorizedUser {
-        /// The OAuth client's id.
-        client_id: String,
-        /// The OAuth client's secret.
-        client_secret: Secret,
-        /// The consent.
-        refresh_token: Secret,
-    },
+    /// What access tokens are made from.
+    AuthorizedUser(AuthorizedUser),
 }
 
 /// Credentials that cannot be used. The values are never repeated.
@@ -102,11 +96,11 @@ impl Credentials {
             Some(text) if !text.trim().is_empty() => Ok(text.to_owned()),
             _ => Err(CredentialsError::Field { path: owned(), field }),
         };
-        Ok(Self::AuthorizedUser {
+        Ok(Self::AuthorizedUser(AuthorizedUser {
             client_id: text("client_id")?,
             client_secret: text("client_secret")?.into(),
             refresh_token: text("refresh_token")?.into(),
-        })
+        }))
     }
 }
 
@@ -129,10 +123,8 @@ mod tests {
         let content = r#"{"type": "authorized_user", "client_id": "id", "client_secret": "hush1", "refresh_token": "hush2",
             "quota_project_id": "p", "token_uri": "https://elsewhere"}"#;
         let credentials = read(content).expect("valid");
-        let Credentials::AuthorizedUser { refresh_token, client_secret, .. } = &credentials else {
-            panic!("{credentials:?}")
-        };
-        assert_eq!((client_secret.reveal(), refresh_token.reveal()), ("hush1", "hush2"));
+        let Credentials::AuthorizedUser(user) = &credentials else { panic!("{credentials:?}") };
+        assert_eq!((user.client_secret.reveal(), user.refresh_token.reveal()), ("hush1", "hush2"));
         let shown = format!("{credentials:?}");
         assert!(!shown.contains("hush") && shown.contains("[redacted]"), "{shown}");
     }

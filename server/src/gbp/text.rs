@@ -8,6 +8,9 @@ pub(super) const MAX_MESSAGE: usize = 1000;
 /// Bytes of JSON that are kept of one error's details; Google's own are far below.
 const MAX_DETAILS: usize = 16 * 1024;
 
+/// Characters of the shortest secret that is looked for; Google's have 24 and more.
+const SHORTEST_SECRET: usize = 8;
+
 /// At most `max` characters of `text`. Control characters become spaces: a terminal would obey them, and PostgreSQL refuses NUL.
 pub(super) fn bounded(text: &str, max: usize) -> String {
     let mut chars = text.chars().map(|c| if c.is_control() { ' ' } else { c });
@@ -32,13 +35,23 @@ pub(super) fn bounded_details(details: &[Value]) -> Vec<Value> {
 }
 
 fn without_control(value: &Value) -> Value {
-    let clean = |text: &str| bounded(text, usize::MAX);
+    mapped(value, &|text| bounded(text, usize::MAX))
+}
+
+/// The value with each of its texts changed, the names of fields included.
+pub(super) fn mapped(value: &Value, change: &impl Fn(&str) -> String) -> Value {
     match value {
-        Value::String(text) => Value::String(clean(text)),
-        Value::Array(entries) => entries.iter().map(without_control).collect(),
-        Value::Object(fields) => fields.iter().map(|(key, value)| (clean(key), without_control(value))).collect(),
+        Value::String(text) => Value::String(change(text)),
+        Value::Array(entries) => entries.iter().map(|entry| mapped(entry, change)).collect(),
+        Value::Object(fields) => fields.iter().map(|(key, value)| (change(key), mapped(value, change))).collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
     }
+}
+
+/// `text` without `secrets`. One that is as short as a word is left alone: it would be found in what has nothing to do with it.
+pub(super) fn without(text: &str, secrets: &[&str]) -> String {
+    let secrets = secrets.iter().filter(|secret| secret.len() >= SHORTEST_SECRET);
+    secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "[redacted]"))
 }
 
 #[cfg(test)]
@@ -52,6 +65,14 @@ mod tests {
         assert_eq!(bounded("ééé", 3), "ééé");
         assert_eq!(bounded("éééé", 3), "éé…");
         assert_eq!(bounded("a\0b\u{1b}[31m", 20), "a b [31m");
+    }
+
+    #[test]
+    fn secrets_are_taken_out_wherever_they_stand() {
+        assert_eq!(without("a ya29.secret, ya29.secret", &["ya29.secret", "a"]), "a [redacted], [redacted]");
+        let value = json!({"ya29.secret": ["x ya29.secret", 1, {"a": "ya29.secret"}]});
+        let clean = mapped(&value, &|text| without(text, &["ya29.secret"]));
+        assert_eq!(clean, json!({"[redacted]": ["x [redacted]", 1, {"a": "[redacted]"}]}));
     }
 
     #[test]

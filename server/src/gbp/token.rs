@@ -1,4 +1,4 @@
-//! Access tokens: made from a refresh token, shared by all calls, renewed by one of them at a time.
+//! Access tokens: made from a refresh token, shared by all calls in the same name, renewed by one of them at a time, kept in memory only.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -10,15 +10,17 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::{
-    Credentials, Endpoint, Secret,
+    Endpoint,
     answer::{Answer, unreadable},
     classify,
     client::ConfigError,
     counted,
-    exchange::{exchange, http_client},
+    exchange::exchange,
 };
-use crate::domain::{Failure, FailureReason, Retry};
+use crate::domain::{AuthorizedUser, Failure, FailureReason, RECHECK, Retry, Secret};
 
+/// What stands before an access token in its header.
+const SCHEME: &str = "Bearer ";
 /// The name of the call in messages.
 const LABEL: &str = "token renewal";
 /// Characters of an access token; Google promises at most 2,048.
@@ -51,13 +53,19 @@ pub(super) enum TokenSource {
 pub(super) struct Renewal {
     http: reqwest::Client,
     endpoint: Endpoint,
-    client_id: String,
-    client_secret: Secret,
-    refresh_token: Secret,
+    user: AuthorizedUser,
     /// How many renewals have ended. Read without the lock: a call that waited for one shares its end, also a bad one.
     rounds: AtomicU64,
     /// Held during a renewal, so there is one at a time.
-    last: Mutex<Option<Result<Current, Failure>>>,
+    last: Mutex<Option<Last>>,
+}
+
+/// What came of the last renewal.
+enum Last {
+    /// A token.
+    Granted(Current),
+    /// None.
+    Failed { failure: Failure, at: Instant },
 }
 
 struct Current {
@@ -79,26 +87,24 @@ struct Denied {
     error: String,
 }
 
+impl Bearer {
+    /// The token itself.
+    pub(super) fn token(&self) -> &str {
+        self.header.to_str().ok().and_then(|value| value.strip_prefix(SCHEME)).unwrap_or_default()
+    }
+}
+
 impl TokenSource {
-    /// Prepares, and asks for nothing yet.
-    pub(super) fn new(credentials: Credentials, endpoint: Endpoint, timeout: Duration) -> Result<Self, ConfigError> {
-        match credentials {
-            Credentials::AccessToken(token) => {
-                let header = header(token.reveal()).ok_or(ConfigError::AccessToken)?;
-                Ok(Self::Fixed(Bearer { header, round: 0 }))
-            }
-            Credentials::AuthorizedUser { client_id, client_secret, refresh_token } => {
-                Ok(Self::Renewed(Box::new(Renewal {
-                    http: http_client(&endpoint, timeout)?,
-                    endpoint,
-                    client_id,
-                    client_secret,
-                    refresh_token,
-                    rounds: AtomicU64::new(0),
-                    last: Mutex::new(None),
-                })))
-            }
-        }
+    /// Always the same token.
+    pub(super) fn fixed(token: &Secret) -> Result<Self, ConfigError> {
+        let header = header(token.reveal()).ok_or(ConfigError::AccessToken)?;
+        Ok(Self::Fixed(Bearer { header, round: 0 }))
+    }
+
+    /// Tokens that `endpoint` makes for `user`. Asks for nothing yet.
+    pub(super) fn renewed(user: AuthorizedUser, http: reqwest::Client, endpoint: Endpoint) -> Self {
+        let (rounds, last) = (AtomicU64::new(0), Mutex::new(None));
+        Self::Renewed(Box::new(Renewal { http, endpoint, user, rounds, last }))
     }
 
     /// A token for a call.
@@ -116,32 +122,72 @@ impl TokenSource {
             Self::Renewed(renewal) => renewal.bearer(Some(rejected)).await.map(Some),
         }
     }
+
+    /// Notes that Google refuses `bearer`, too, although it was made to take the place of a rejected one: it is the credentials.
+    pub(super) async fn rejected(&self, bearer: &Bearer) {
+        if let Self::Renewed(renewal) = self {
+            renewal.rejected(bearer).await;
+        }
+    }
+
+    /// Makes a new token now. A fixed one is as good as it was.
+    pub(super) async fn renew(&self) -> Result<(), Failure> {
+        match self {
+            Self::Fixed(_) => Ok(()),
+            Self::Renewed(renewal) => renewal.renew_in(&mut *renewal.last.lock().await).await.map(drop),
+        }
+    }
 }
 
 impl Renewal {
     async fn bearer(&self, rejected: Option<&Bearer>) -> Result<Bearer, Failure> {
         let seen = self.rounds.load(Ordering::Acquire);
         let mut last = self.last.lock().await;
+        // It failed while this call waited; asking again at once would only queue up the timeouts.
+        let is_news = self.rounds.load(Ordering::Acquire) != seen;
         match &*last {
-            Some(Ok(current)) if current.serves(rejected) => return Ok(current.bearer.clone()),
-            // It failed while this call waited; asking again at once would only queue up the timeouts.
-            Some(Err(failure)) if self.rounds.load(Ordering::Acquire) != seen => return Err(failure.clone()),
+            Some(Last::Granted(current)) if current.serves(rejected) => return Ok(current.bearer.clone()),
+            Some(Last::Failed { failure, .. }) if is_news => return Err(failure.clone()),
+            // Google refuses the credentials themselves: it is left alone for a while.
+            Some(Last::Failed { failure, at }) if is_rejection(failure) && at.elapsed() < RECHECK => {
+                return Err(failure.clone().remembered());
+            }
             _ => {}
         }
+        self.renew_in(&mut last).await
+    }
+
+    /// Renews, and keeps what came of it.
+    async fn renew_in(&self, last: &mut Option<Last>) -> Result<Bearer, Failure> {
         let round = self.rounds.load(Ordering::Acquire) + 1;
-        let renewed = self.renew(round).await;
+        let renewed = self.ask(round).await;
         let result = renewed.as_ref().map(|current| current.bearer.clone()).map_err(Clone::clone);
-        *last = Some(renewed);
+        *last = Some(match renewed {
+            Ok(current) => Last::Granted(current),
+            Err(failure) => Last::Failed { failure, at: Instant::now() },
+        });
         self.rounds.store(round, Ordering::Release);
         result
     }
 
-    async fn renew(&self, round: u64) -> Result<Current, Failure> {
+    async fn rejected(&self, bearer: &Bearer) {
+        let mut last = self.last.lock().await;
+        // Unless somebody else has another token by now.
+        if matches!(&*last, Some(Last::Granted(current)) if current.bearer.round == bearer.round) {
+            let message = format!("{LABEL}: Google refuses also an access token that was just renewed");
+            let failure = Failure::permanent(FailureReason::CredentialsRejected, message);
+            *last = Some(Last::Failed { failure, at: Instant::now() });
+        }
+    }
+
+    async fn ask(&self, round: u64) -> Result<Current, Failure> {
+        let AuthorizedUser { client_id, client_secret, refresh_token } = &self.user;
+        let (client_secret, refresh_token) = (client_secret.reveal(), refresh_token.reveal());
         let form = [
             ("grant_type", "refresh_token"),
-            ("client_id", &self.client_id),
-            ("client_secret", self.client_secret.reveal()),
-            ("refresh_token", self.refresh_token.reveal()),
+            ("client_id", client_id),
+            ("client_secret", client_secret),
+            ("refresh_token", refresh_token),
         ];
         // The life of the token begins before the answer arrives.
         let asked = Instant::now();
@@ -150,7 +196,7 @@ impl Renewal {
         counted::count("token", &result, asked.elapsed());
         let answer = result.map_err(|lost| lost.failure)?;
         if !answer.status.is_success() {
-            return Err(denied(&answer));
+            return Err(denied(&answer.without(&[client_secret, refresh_token])));
         }
         let granted: Granted = answer.json(LABEL)?;
         if granted.token_type.is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
@@ -200,6 +246,10 @@ fn denied(answer: &Answer) -> Failure {
     }
 }
 
+fn is_rejection(failure: &Failure) -> bool {
+    failure.reason == FailureReason::CredentialsRejected
+}
+
 fn is_error_code(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
 }
@@ -210,7 +260,7 @@ pub(super) fn is_token(text: &str) -> bool {
 }
 
 fn header(token: &str) -> Option<HeaderValue> {
-    let mut header = HeaderValue::from_str(&format!("Bearer {token}")).ok().filter(|_| is_token(token))?;
+    let mut header = HeaderValue::from_str(&format!("{SCHEME}{token}")).ok().filter(|_| is_token(token))?;
     header.set_sensitive(true);
     Some(header)
 }
@@ -231,7 +281,7 @@ mod tests {
     #[test]
     fn a_header_is_marked_so_that_nothing_prints_it() {
         let bearer = Bearer { header: header("hush-hush").expect("a token"), round: 1 };
-        assert_eq!(bearer.header.as_bytes(), b"Bearer hush-hush");
+        assert_eq!((bearer.header.as_bytes(), bearer.token()), (&b"Bearer hush-hush"[..], "hush-hush"));
         assert!(!format!("{bearer:?}").contains("hush"), "{bearer:?}");
     }
 }

@@ -12,10 +12,11 @@ use tracing::Instrument;
 use super::{Tools, cause, circuit::Probe, claims::Claim, places::Place, platform_to_gbp, ready::Waiting, record};
 use crate::{
     domain::{
-        Failure, FailureReason, Flag, Retry, Run, RunError, RunResult, Skip, SkipReason, Strategy, Tenant, TraceParent,
+        AccountId, Failure, FailureReason, Flag, Retry, Run, RunError, RunResult, Skip, SkipReason, Strategy, Tenant,
+        TraceParent,
     },
     error::Error,
-    store::{Claimed, Finish, Intent, Now, Progress, Source},
+    store::{Claimed, CredentialsMark, Finish, Intent, Now, Progress, Source},
     wake::Hint,
 };
 
@@ -61,6 +62,8 @@ pub(super) struct Attempt {
     source: Option<Option<Source>>,
     /// The trace that the run was asked for in.
     pub(super) traceparent: Option<TraceParent>,
+    /// In whose name Google is asked, once it is: the account, and its own credentials where it has any.
+    pub(super) name: Option<(AccountId, Option<CredentialsMark>)>,
 }
 
 impl Attempt {
@@ -73,7 +76,7 @@ impl Attempt {
             // It stays recorded until the location was read and says what became of it.
             intent: intent.clone(),
         };
-        Self { tools, run, claim, now, progress, unsettled: intent, source, traceparent }
+        Self { tools, run, claim, now, progress, unsettled: intent, source, traceparent, name: None }
     }
 
     /// Carries the attempt out, in a place that others can have while the end waits for its commit, and records how it ended.
@@ -90,6 +93,7 @@ impl Attempt {
         let outcome = lost.run_until_cancelled(caught(self.run_strategy())).await.unwrap_or(Err(Stop::Lost));
         record::attempted(&outcome);
         self.tell_circuit(&outcome, began);
+        self.tell_accounts(&outcome).await;
         drop(place);
         let recorded = match outcome {
             Ok(result) => self.finish(result).await,
@@ -165,7 +169,7 @@ impl Attempt {
             Ok(RunResult::Succeeded) => circuit.succeeded(Instant::now()),
             Err(Stop::Failed(failure)) if is_google_down(failure) => {
                 let wait = if let Retry::After(wait) = failure.retry { Some(wait) } else { None };
-                circuit.failed(began, Instant::now(), self.run.tenant.as_str(), wait);
+                circuit.failed(began, Instant::now(), &self.blamed(failure), wait);
             }
             Err(Stop::Failed(failure)) if failure.reason.is_googles_answer() => circuit.succeeded(Instant::now()),
             _ => {}

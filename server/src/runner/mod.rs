@@ -2,6 +2,7 @@
 //!
 //! Any number of runners share one table. None leads; a run whose holder died is queued again by whichever sees its lease expire.
 
+mod account;
 mod attempt;
 mod circuit;
 mod claims;
@@ -31,10 +32,9 @@ use self::{
     ready::{Ready, Waiting},
 };
 use crate::{
-    app::Flags,
+    app::{Accounts, Flags},
     domain::Backoff,
     error::Error,
-    gbp,
     store::{Finisher, Now, Room, Store},
     wake::{Hint, Hints, Topic, Wake},
 };
@@ -72,7 +72,7 @@ pub struct Settings {
 struct Tools {
     store: Store,
     finisher: Finisher,
-    gbp: gbp::Client,
+    accounts: Accounts,
     circuit: Circuit,
     wake: Wake,
     flags: Flags,
@@ -105,11 +105,11 @@ pub struct Runner {
 impl Runner {
     /// Makes a runner; nothing happens before [`Runner::run`] or [`Runner::tick`].
     #[must_use]
-    pub fn new(store: Store, gbp: gbp::Client, wake: Wake, flags: Flags, settings: Settings) -> Self {
+    pub fn new(store: Store, accounts: Accounts, wake: Wake, flags: Flags, settings: Settings) -> Self {
         let finisher_stop = CancellationToken::new();
         let finisher = Finisher::start(&store, &finisher_stop);
         Self {
-            tools: Arc::new(Tools { store, finisher, gbp, circuit: Circuit::new(), wake, flags, settings }),
+            tools: Arc::new(Tools { store, finisher, accounts, circuit: Circuit::new(), wake, flags, settings }),
             claims: Claims::default(),
             places: Places::new(settings.concurrency),
             ready: Ready::default(),

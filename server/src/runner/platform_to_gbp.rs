@@ -12,8 +12,8 @@ use crate::{
 
 /// Carries the strategy out. A dry run gets no [`Writer`]: what plans cannot write.
 pub(super) async fn carry_out(attempt: &mut Attempt, source: Source) -> Result<RunResult, Stop> {
-    let gbp = attempt.tools.gbp.traced(attempt.traceparent.clone());
     let location = location_of(&source.tenant)?;
+    let gbp = attempt.google(&source).await?.traced(attempt.traceparent.clone());
     let tenant = source.tenant.clone();
     let plan = plan(attempt, source, &location, &gbp.reader()).await?;
     if plan.is_empty() {

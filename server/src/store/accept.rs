@@ -151,7 +151,7 @@ async fn claim_request(
             .bind(request.key)
             .fetch_one(&mut *connection)
             .await?;
-    let run = sqlx::query_as::<_, RunRow>("select * from run where id = $1")
+    let run = sqlx::query_as::<_, RunRow>("select * from every_run where id = $1")
         .bind(run_id)
         .fetch_optional(&mut *connection)
         .await?;
@@ -200,7 +200,7 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
                     $6, $7, coalesce($8, now()), $9
                from tenant
               where tenant.id = $2
-             on conflict (tenant_id) where state in ('queued', 'running') do nothing
+             on conflict (tenant_id) do nothing
              returning *",
         )
         .bind(new.id)
@@ -229,7 +229,7 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
 
 /// The tenant's live run.
 pub(super) async fn live_run(connection: &mut PgConnection, tenant: &TenantId) -> Result<Option<Run>, Error> {
-    let row = sqlx::query_as::<_, RunRow>("select * from run where tenant_id = $1 and state in ('queued', 'running')")
+    let row = sqlx::query_as::<_, RunRow>("select * from run where tenant_id = $1")
         .bind(tenant.as_str())
         .fetch_optional(connection)
         .await?;

@@ -57,7 +57,7 @@ impl Store {
                                        limit 1) place on true
                    left join lateral (select run.id, run.strategy, run.dry_run
                                         from run
-                                       where run.tenant_id = asked.tenant_id and state in ('queued', 'running')
+                                       where run.tenant_id = asked.tenant_id
                                        limit 1) live on true
                    left join lateral (select run_id, joined, mirror_request.fingerprint
                                         from mirror_request
@@ -99,7 +99,7 @@ impl Store {
                   where has_location and live_id is null
                     and (key is null or key in (select key from claimed_request))
                   order by tenant_id
-                 on conflict (tenant_id) where state in ('queued', 'running') do nothing
+                 on conflict (tenant_id) do nothing
                  returning id
              )
              select position, has_location, organization_id, live_id, first_run_id, first_joined, is_same,

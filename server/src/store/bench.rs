@@ -33,12 +33,12 @@ pub async fn fill(pool: &PgPool, tenants: u64) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// Forgets every run and every request.
+/// Forgets every run, what came of it, and every request.
 ///
 /// # Errors
 /// The database's.
 pub async fn sweep(pool: &PgPool) -> Result<(), sqlx::Error> {
-    sqlx::query("truncate run, mirror_request").execute(pool).await?;
+    sqlx::query("truncate run, run_history, last_success, mirror_request").execute(pool).await?;
     Ok(())
 }
 
@@ -49,7 +49,8 @@ pub async fn sweep(pool: &PgPool) -> Result<(), sqlx::Error> {
 pub async fn queue(pool: &PgPool, runs: u64, bulk: bool) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, bulk, lane, turn, caller, created_at)
-         select gen_random_uuid(), 'bench-' || n, 'platform_to_gbp', false, 'queued', 5, $2, case when $2 then 'batch' end,
+         select overlay(gen_random_uuid()::text placing left(run_id_floor(clock_timestamp())::text, 14) || '7' from 1)::uuid,
+                'bench-' || n, 'platform_to_gbp', false, 'queued', 5, $2, case when $2 then 'batch' end,
                 case when $2 then n else 1 end, 'bench', now()
            from generate_series(0, $1 - 1) n",
     )
@@ -66,7 +67,7 @@ pub async fn queue(pool: &PgPool, runs: u64, bulk: bool) -> Result<(), sqlx::Err
 /// # Errors
 /// The database's.
 pub async fn is_busy(pool: &PgPool) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("select exists (select 1 from run where state in ('queued', 'running'))").fetch_one(pool).await
+    sqlx::query_scalar("select exists (select 1 from run)").fetch_one(pool).await
 }
 
 /// How many runs succeeded.
@@ -74,6 +75,7 @@ pub async fn is_busy(pool: &PgPool) -> Result<bool, sqlx::Error> {
 /// # Errors
 /// The database's.
 pub async fn succeeded(pool: &PgPool) -> Result<u64, sqlx::Error> {
-    let count: i64 = sqlx::query_scalar("select count(*) from run where state = 'succeeded'").fetch_one(pool).await?;
+    let count: i64 =
+        sqlx::query_scalar("select count(*) from run_history where state = 'succeeded'").fetch_one(pool).await?;
     Ok(u64::try_from(count).unwrap_or_default())
 }

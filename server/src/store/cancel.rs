@@ -1,6 +1,6 @@
 //! Cancelling a run.
 
-use super::{Now, Store, row::RunRow};
+use super::{Now, Store, ending::into_history, row::RunRow};
 use crate::{
     domain::{Run, RunId},
     error::Error,
@@ -13,20 +13,37 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn cancel(&self, now: Now, run: RunId) -> Result<Option<Run>, Error> {
-        let row = sqlx::query_as::<_, RunRow>(
+        if let Some(ended) = self.ending(now, || self.cancel_queued(now, run)).await? {
+            return Ok(Some(ended.0));
+        }
+        // It is marked whatever it has become since, unless it is over.
+        let marked = sqlx::query_as::<_, RunRow>(
             "update run
-                set state = case when state = 'queued' and intent is null then 'cancelled' else state end,
-                    ended_at = case when state = 'queued' and intent is null then coalesce($2, now()) end,
-                    due_at = null,
-                    cancel_requested = true,
-                    revision = revision + 1
-              where id = $1 and state in ('queued', 'running')
+                set cancel_requested = true, due_at = null, revision = revision + 1
+              where id = $1
              returning *",
         )
         .bind(run)
-        .bind(now)
         .fetch_optional(&self.pool)
         .await?;
-        Ok(row.map(|row| row.0))
+        Ok(marked.map(|row| row.0))
+    }
+
+    async fn cancel_queued(&self, now: Now, run: RunId) -> Result<Option<RunRow>, sqlx::Error> {
+        sqlx::query_as::<_, RunRow>(concat!(
+            "with ended as (
+                 delete from run
+                  where id = $2 and state = 'queued' and intent is null
+                 returning run.*, 'cancelled' as end_state, reason as end_reason, error as end_error, plan as end_plan,
+                           written as end_written, intent as end_intent, created as end_created, updated as end_updated,
+                           deleted as end_deleted, skipped as end_skipped, handed_back as end_handed_back, true as end_cancel_requested
+             ) ",
+            into_history!(),
+            "returning *"
+        ))
+        .bind(now)
+        .bind(run)
+        .fetch_optional(&self.pool)
+        .await
     }
 }

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Held, Now, Progress, Store,
+    ending::into_history,
     group::{Group, Limits, Waiting, refuse},
 };
 use crate::{
@@ -72,26 +73,40 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn finish(&self, now: Now, ends: &[Finish]) -> Result<HashSet<RunId>, Error> {
+        let finished = self.ending(now, || self.finish_statement(now, ends)).await?;
+        Ok(finished.into_iter().map(|(id,)| id).collect())
+    }
+
+    async fn finish_statement(&self, now: Now, ends: &[Finish]) -> Result<Vec<(RunId,)>, sqlx::Error> {
         let column = Column(ends);
-        let rows: Vec<(RunId,)> = sqlx::query_as(
-            "update run
-                set state = ending.state, reason = ending.reason, error = ending.error,
-                    plan = coalesce(ending.plan, run.plan), written = ending.written, intent = null,
-                    created = case when dry_run then ending.plan_created else ending.written_created end,
-                    updated = case when dry_run then ending.plan_updated else ending.written_updated end,
-                    deleted = case when dry_run then ending.plan_deleted else ending.written_deleted end,
-                    skipped = coalesce(ending.unmapped, run.skipped),
-                    lease_until = null, ended_at = coalesce($1, now()), revision = revision + 1
-               from unnest($2::uuid[], $3::integer[], $4::text[], $5::text[], $6::jsonb[], $7::jsonb[], $8::jsonb[],
-                           $9::integer[], $10::integer[], $11::integer[], $12::integer[], $13::integer[], $14::integer[],
-                           $15::integer[])
-                    as ending (id, attempt, state, reason, error, plan, written,
-                               plan_created, plan_updated, plan_deleted, written_created, written_updated, written_deleted,
-                               unmapped)
-              where run.id = any ($2)
-                and run.id = ending.id and run.attempt = ending.attempt and run.state = 'running'
-             returning run.id",
-        )
+        sqlx::query_as(concat!(
+            "with ended as (
+                 delete from run
+                  using unnest($2::uuid[], $3::integer[], $4::text[], $5::text[], $6::jsonb[], $7::jsonb[], $8::jsonb[],
+                               $9::integer[], $10::integer[], $11::integer[], $12::integer[], $13::integer[], $14::integer[],
+                               $15::integer[])
+                        as ending (id, attempt, state, reason, error, plan, written,
+                                   plan_created, plan_updated, plan_deleted, written_created, written_updated, written_deleted,
+                                   unmapped)
+                  where run.id = any ($2)
+                    and run.id = ending.id and run.attempt = ending.attempt and run.state = 'running'
+                 returning run.*, ending.state as end_state, ending.reason as end_reason, ending.error as end_error,
+                           coalesce(ending.plan, run.plan) as end_plan, ending.written as end_written, null::jsonb as end_intent,
+                           case when dry_run then ending.plan_created else ending.written_created end as end_created,
+                           case when dry_run then ending.plan_updated else ending.written_updated end as end_updated,
+                           case when dry_run then ending.plan_deleted else ending.written_deleted end as end_deleted,
+                           coalesce(ending.unmapped, run.skipped) as end_skipped, run.handed_back as end_handed_back,
+                           run.cancel_requested as end_cancel_requested
+             ), moved as (",
+            into_history!(),
+            "returning id, tenant_id, strategy, dry_run, state, ended_at
+             ), succeeded as (
+                 insert into last_success as last (tenant_id, strategy, ended_at)
+                 select tenant_id, strategy, ended_at from moved where state = 'succeeded' and not dry_run order by tenant_id
+                 on conflict (tenant_id, strategy) do update set ended_at = greatest(last.ended_at, excluded.ended_at)
+             )
+             select id from moved"
+        ))
         .bind(now)
         .bind(column.of(|end| end.held.id))
         .bind(column.of(|end| end.held.fence))
@@ -108,8 +123,7 @@ impl Store {
         .bind(column.of(|end| ChangeCounts::of(&end.progress.written).deleted))
         .bind(column.of(Finish::unmapped))
         .fetch_all(&self.hot)
-        .await?;
-        Ok(rows.into_iter().map(|(id,)| id).collect())
+        .await
     }
 }
 

@@ -27,7 +27,6 @@ impl Store {
         let rows = sqlx::query_as::<_, RunRow>(
             "select * from run
               where id > $1
-                and state in ('queued', 'running')
                 and ($2::text[] is null or tenant_id = any ($2))
                 and ($3::text is null or organization_id = $3)
               order by id
@@ -63,9 +62,9 @@ impl Store {
              union
              select id, revision from run where state = 'queued' and due_at is not null
              union
-             select id, revision from run where id > $2 and state in ('queued', 'running')
+             select id, revision from run where id > $2
              union
-             select id, revision from run where ended_at > $1",
+             select id, revision from run_history where ended_at > $1",
         )
         .bind(ended_after)
         .bind(new_after)
@@ -78,6 +77,9 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn revisions(&self, ids: &[RunId]) -> Result<Vec<(RunId, i64)>, Error> {
-        Ok(sqlx::query_as("select id, revision from run where id = any ($1)").bind(ids).fetch_all(&self.pool).await?)
+        Ok(sqlx::query_as("select id, revision from every_run where id = any ($1)")
+            .bind(ids)
+            .fetch_all(&self.pool)
+            .await?)
     }
 }

@@ -1,6 +1,6 @@
 //! Reading runs.
 
-use super::{Store, row::RunRow};
+use super::{Store, accept::live_run, row::RunRow};
 use crate::{
     domain::{Run, RunId, Strategy, TenantId},
     error::Error,
@@ -23,16 +23,27 @@ impl LogFilter {
     }
 }
 
-/// A run without the parts that make it large.
-macro_rules! light_run {
+/// A run without the parts that make it large, and without the times that only live or only ended ones have.
+macro_rules! light_columns {
     () => {
-        "select id, tenant_id, organization_id, strategy, dry_run, state, revision, attempt, handed_back, max_attempts, due_at,
+        "id, tenant_id, organization_id, strategy, dry_run, state, revision, attempt, handed_back, max_attempts,
                 cancel_requested, null::jsonb as plan, '[]'::jsonb as written, created, updated, deleted, skipped, reason, error,
-                caller, request_id, created_at, started_at, ended_at
-           from run "
+                caller, request_id, created_at, started_at"
     };
 }
-pub(super) use light_run;
+pub(super) use light_columns;
+
+/// Which runs a list holds, and that it begins with the newest.
+macro_rules! listed {
+    () => {
+        "where ($1::uuid is null or id < $1)
+                   and ($2::text is null or tenant_id = $2)
+                   and ($3::text is null or strategy = $3)
+                   and ($4::text[] is null or tenant_id = any ($4))
+                 order by id desc
+                 limit $5"
+    };
+}
 
 impl Store {
     /// Gets a run, whole.
@@ -40,7 +51,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn run(&self, run: RunId) -> Result<Option<Run>, Error> {
-        let row = sqlx::query_as::<_, RunRow>("select * from run where id = $1").bind(run);
+        let row = sqlx::query_as::<_, RunRow>("select * from every_run where id = $1").bind(run);
         Ok(row.fetch_optional(&self.pool).await?.map(|row| row.0))
     }
 
@@ -50,7 +61,7 @@ impl Store {
     /// The database's.
     pub async fn runs(&self, filter: &LogFilter, ids: &[RunId]) -> Result<Vec<Run>, Error> {
         let rows = sqlx::query_as::<_, RunRow>(
-            "select * from run
+            "select * from every_run
               where id = any ($1)
                 and ($2::text is null or tenant_id = $2)
                 and ($3::text[] is null or tenant_id = any ($3))
@@ -69,8 +80,13 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn last_run(&self, tenant: &TenantId, strategy: Strategy) -> Result<Option<Run>, Error> {
+        // In this order: one that ends between the two looks is in the history by the second.
+        let live = live_run(&mut *self.pool.acquire().await?, tenant).await?;
+        if let Some(live) = live.filter(|live| live.kind.strategy == strategy) {
+            return Ok(Some(live));
+        }
         let row = sqlx::query_as::<_, RunRow>(
-            "select * from run where tenant_id = $1 and strategy = $2 order by id desc limit 1",
+            "select * from run_history where tenant_id = $1 and strategy = $2 order by id desc limit 1",
         )
         .bind(tenant.as_str())
         .bind(strategy.as_str());
@@ -82,14 +98,28 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn logs(&self, filter: &LogFilter, before: Option<RunId>, limit: i64) -> Result<Vec<Run>, Error> {
+        // Each part with a limit of its own, so that of the history the newest partitions alone are read.
         let rows = sqlx::query_as::<_, RunRow>(concat!(
-            light_run!(),
-            "where ($1::uuid is null or id < $1)
-               and ($2::text is null or tenant_id = $2)
-               and ($3::text is null or strategy = $3)
-               and ($4::text[] is null or tenant_id = any ($4))
-             order by id desc
-             limit $5"
+            "with live as (
+                select ",
+            light_columns!(),
+            ", due_at, null::timestamptz as ended_at
+                  from run ",
+            listed!(),
+            "
+             ), ended as (
+                select ",
+            light_columns!(),
+            ", null::timestamptz as due_at, ended_at
+                  from run_history ",
+            listed!(),
+            "
+             )
+             select * from live
+              union all
+             select * from ended
+              order by id desc
+              limit $5"
         ))
         .bind(before)
         .bind(filter.tenant.as_ref().map(TenantId::as_str))

@@ -1,10 +1,10 @@
-//! The run table as a queue: claims, leases, and what becomes of runs whose holder is gone.
+//! The table of live runs as a queue: claims, leases, and what becomes of runs whose holder is gone.
 
 use std::time::Duration;
 
 use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
-use super::{Intent, Now, Store, interval, row::RunRow};
+use super::{Intent, Now, Store, ending::into_history, interval, row::RunRow};
 use crate::{
     domain::{Failure, FailureReason, Run, RunError, RunId, TraceParent},
     error::Error,
@@ -96,7 +96,8 @@ impl Store {
                         attempt = attempt + 1,
                         revision = revision + 1,
                         lease_until = coalesce($1, now()) + $4,
-                        started_at = coalesce(started_at, $1, now())
+                        started_at = coalesce(started_at, $1, now()),
+                        attempted_at = coalesce($1, now())
                   where id = any (array(select id from interactive union all select id from bulk))
                  returning *
              )
@@ -198,34 +199,53 @@ impl Store {
         let message =
             format!("given up: whoever carried the run out did not live to tell, {} times", patience.saturating_add(1));
         let error = RunError::new(Failure::permanent(FailureReason::Internal, message), 0);
-        let rows: Vec<(RunId, bool)> = sqlx::query_as(
+        let rows = self.ending(now, || self.rescue_statement(now, limit, patience, &error)).await?;
+        Ok(rows.into_iter().map(|(id, given_up)| Rescued { id, given_up }).collect())
+    }
+
+    async fn rescue_statement(
+        &self,
+        now: Now,
+        limit: i64,
+        patience: i32,
+        error: &RunError,
+    ) -> Result<Vec<(RunId, bool)>, sqlx::Error> {
+        sqlx::query_as(concat!(
             "with expired as materialized (
                  select id, rescues >= $3 as hopeless from run
                   where state = 'running' and lease_until < coalesce($1, now())
                   order by lease_until
                   limit $2
                     for update skip locked
+             ), queued as (
+                 update run
+                    set state = 'queued', handed_back = handed_back + 1, rescues = rescues + 1, revision = revision + 1,
+                        lease_until = null,
+                        due_at = case when rescues > 0 then coalesce($1, now()) + random() * rescues * interval '1 second' end
+                  where id = any (array(select id from expired where not hopeless))
+                 returning id
+             ), ended as (
+                 delete from run
+                  where id = any (array(select id from expired where hopeless))
+                 returning run.*, 'failed' as end_state, $4::jsonb ->> 'reason' as end_reason,
+                           $4::jsonb || jsonb_build_object('attempt', attempt - handed_back) as end_error, plan as end_plan,
+                           written as end_written, intent as end_intent, created as end_created, updated as end_updated,
+                           deleted as end_deleted, skipped as end_skipped, handed_back + 1 as end_handed_back,
+                           cancel_requested as end_cancel_requested
+             ), moved as (",
+            into_history!(),
+            "returning id
              )
-             update run
-                set state = case when hopeless then 'failed' else 'queued' end,
-                    ended_at = case when hopeless then coalesce($1, now()) end,
-                    reason = case when hopeless then $4::jsonb ->> 'reason' else reason end,
-                    error = case when hopeless then $4::jsonb || jsonb_build_object('attempt', attempt - handed_back) else error end,
-                    handed_back = handed_back + 1, rescues = rescues + 1, revision = revision + 1,
-                    lease_until = null,
-                    due_at = case when rescues > 0 and not hopeless
-                                  then coalesce($1, now()) + random() * rescues * interval '1 second' end
-               from expired
-              where run.id = expired.id
-             returning run.id, hopeless",
-        )
+             select id, false from queued
+              union all
+             select id, true from moved"
+        ))
         .bind(now)
         .bind(limit)
         .bind(patience)
         .bind(Json(error))
         .fetch_all(&self.pool)
-        .await?;
-        Ok(rows.into_iter().map(|(id, given_up)| Rescued { id, given_up }).collect())
+        .await
     }
 }
 

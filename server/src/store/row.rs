@@ -1,10 +1,11 @@
-//! From a row of `run` to a [`Run`].
+//! From a row of `run` or `run_history` to a [`Run`].
 
 use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
 use crate::domain::{ChangeCounts, OrganizationId, Run, RunKind, RunState, Strategy, TenantId};
 
-/// A run as `select *` or `returning run.*` gives it. Lists leave out `plan`, `intent` and `written`.
+/// A run as `select *` or `returning *` gives it. Only live ones have a `due_at`, and only ended ones an `ended_at`. Lists leave out
+/// `plan`, `intent` and `written`.
 pub(super) struct RunRow(pub(super) Run);
 
 impl FromRow<'_, PgRow> for RunRow {
@@ -35,7 +36,7 @@ impl FromRow<'_, PgRow> for RunRow {
             request_id: row.try_get("request_id")?,
             created_at: row.try_get("created_at")?,
             started_at: row.try_get("started_at")?,
-            ended_at: row.try_get("ended_at")?,
+            ended_at: if state.is_terminal() { row.try_get("ended_at")? } else { None },
             due_at: if state == RunState::Queued { row.try_get("due_at")? } else { None },
         }))
     }

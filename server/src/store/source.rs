@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::types::Json;
 
-use super::{Now, Store};
+use super::{CredentialsMark, Now, Store, credentials::MarkJson};
 use crate::{
     domain::{
         AccountId, Gcid, LocationId, OrganizationId, PlatformCategory, Run, RunId, Slug, Strategy, Tenant, TenantId,
@@ -19,6 +19,8 @@ use crate::{
 pub struct Source {
     /// The tenant.
     pub tenant: Tenant,
+    /// Its account's own credentials; `None`: it has none, and the server's are for it.
+    pub credentials: Option<CredentialsMark>,
     /// Its categories, the primary one first. Empty: it has none.
     pub categories: Vec<PlatformCategory>,
     /// When a real run of the same tenant and strategy last succeeded.
@@ -38,9 +40,12 @@ impl Store {
                     (select jsonb_build_object(
                                 'tenant', to_jsonb(tenant),
                                 'read_at', coalesce($1, now()),
-                                'last_success_at', (select max(ended_at) from run
-                                                     where tenant_id = wanted.tenant_id and strategy = wanted.strategy
-                                                       and state = 'succeeded' and not dry_run),
+                                'credentials', (select to_jsonb(mark)
+                                                  from (select revision, rejected_at, rejected_because
+                                                          from gbp_credentials
+                                                         where account_id = tenant.gbp_account) as mark),
+                                'last_success_at', (select ended_at from last_success
+                                                     where tenant_id = wanted.tenant_id and strategy = wanted.strategy),
                                 'categories', (select coalesce(jsonb_agg(to_jsonb(category) order by chosen.position), '[]')
                                                  from tenant_category chosen
                                                  join platform_category category using (slug)
@@ -63,6 +68,7 @@ impl Store {
 #[derive(Deserialize)]
 struct SourceJson {
     tenant: TenantJson,
+    credentials: Option<MarkJson>,
     categories: Vec<CategoryJson>,
     last_success_at: Option<DateTime<Utc>>,
     read_at: DateTime<Utc>,
@@ -92,7 +98,7 @@ struct CategoryJson {
 
 impl From<SourceJson> for Source {
     fn from(source: SourceJson) -> Self {
-        let SourceJson { tenant, categories, last_success_at, read_at } = source;
+        let SourceJson { tenant, credentials, categories, last_success_at, read_at } = source;
         let tenant = Tenant {
             id: tenant.id,
             display_name: tenant.display_name,
@@ -111,6 +117,8 @@ impl From<SourceJson> for Source {
             created_at: category.created_at,
             updated_at: category.updated_at,
         };
-        Self { tenant, categories: categories.into_iter().map(category).collect(), last_success_at, read_at }
+        let credentials = credentials.map(Into::into);
+        let categories = categories.into_iter().map(category).collect();
+        Self { tenant, credentials, categories, last_success_at, read_at }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Row, postgres::PgRow};
 
-use super::{LogFilter, Now, Store, interval, logs::light_run, row::RunRow};
+use super::{LogFilter, Now, Store, interval, logs::light_columns, row::RunRow};
 use crate::{
     domain::{Run, TenantId},
     error::Error,
@@ -60,7 +60,7 @@ impl Store {
                     count(*) filter (where not dry_run and state in ('queued', 'running')) as live,
                     count(*) filter (where dry_run) as dry,
                     count(*) filter (where found_differences) as out_of_sync
-               from run
+               from every_run
               where created_at >= coalesce($1, now()) - $2::interval
                 and ($3::text is null or tenant_id = $3)
                 and ($4::text[] is null or tenant_id = any ($4))",
@@ -73,8 +73,10 @@ impl Store {
         .await?
         .0;
         stats.recent_failures = sqlx::query_as::<_, RunRow>(concat!(
-            light_run!(),
-            "where state = 'failed' and not dry_run
+            "select ",
+            light_columns!(),
+            ", ended_at from run_history
+             where state = 'failed' and not dry_run
                and created_at >= $1
                and ($2::text is null or tenant_id = $2)
                and ($3::text[] is null or tenant_id = any ($3))

@@ -94,7 +94,7 @@ pub const METRICS: &[Metric] = &[
     gauge(
         "gbp_credentials_rejected",
         &["credentials"],
-        "credentials that Google refuses, until they are replaced: the server's own, and those of accounts",
+        "credentials that Google refuses: 1 for the server's own, and how many of the accounts'",
     ),
     counter(
         "category_mirror_rate_limited_total",
@@ -166,5 +166,7 @@ fn begin() {
     for name in ["category_mirror_last_duration_ms", "category_mirror_gbp_circuit_open", "category_mirror_streams"] {
         metrics::gauge!(name).set(0.0);
     }
-    metrics::gauge!("gbp_credentials_rejected", "credentials" => "server").set(0.0);
+    for whose in ["server", "account"] {
+        metrics::gauge!("gbp_credentials_rejected", "credentials" => whose).set(0.0);
+    }
 }

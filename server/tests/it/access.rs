@@ -245,7 +245,7 @@ async fn health_and_reflection_are_open() {
     let answer = answers.message().await.expect("open").expect("an answer").message_response;
     let Some(MessageResponse::ListServicesResponse(services)) = answer else { panic!("{answer:?}") };
     let names: Vec<&str> = services.service.iter().map(|service| service.name.as_str()).collect();
-    for name in ["CategoryMirrorService", "TenantService", "CategoryService", "FlagService"] {
+    for name in ["CategoryMirrorService", "TenantService", "CategoryService", "CredentialService", "FlagService"] {
         assert!(names.contains(&format!("categorymirror.v1.{name}").as_str()), "{names:?}");
     }
     for path in ["healthz", "metrics"] {

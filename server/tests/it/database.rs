@@ -1,8 +1,9 @@
 //! A database for each test, made from a migrated template in one volatile PostgreSQL for the whole binary.
 
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{LazyLock, Once};
 
+use category_mirror::config::{LogArgs, LogFormat};
 use category_mirror::postgres::{Durability, Embedded, Error, Options};
 use category_mirror::store::migrations;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
@@ -23,6 +24,7 @@ pub(crate) struct TestDatabase {
 
 /// Makes one. Takes about 50 ms.
 pub(crate) async fn create() -> TestDatabase {
+    log_if_asked();
     let server = server().await;
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let mut admin = connect(server, "postgres").await;
@@ -60,6 +62,17 @@ impl Drop for TestDatabase {
             }
         });
     }
+}
+
+/// With RUST_LOG set, what the servers in this process log goes to stderr, as theirs does: somebody wants to look for secrets in it.
+fn log_if_asked() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        if let Ok(filter) = std::env::var("RUST_LOG") {
+            let log = LogArgs { log_format: LogFormat::Json, rust_log: Some(filter) };
+            log.start("off").expect("a filter");
+        }
+    });
 }
 
 async fn server() -> &'static Embedded {

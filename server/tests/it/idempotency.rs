@@ -16,7 +16,7 @@ async fn ask(client: &Client, id: &str) -> Result<Mirrored, Error> {
 }
 
 async fn runs(service: &Service) -> i64 {
-    sqlx::query_scalar("select count(*) from run").fetch_one(&service.pool).await.expect("counted")
+    sqlx::query_scalar("select count(*) from every_run").fetch_one(&service.pool).await.expect("counted")
 }
 
 #[tokio::test]

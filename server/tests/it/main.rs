@@ -4,6 +4,7 @@
 mod access;
 mod bad_input;
 mod cancel;
+mod credentials;
 mod database;
 mod emulator;
 mod flags;

@@ -1,6 +1,7 @@
 //! The schema goes up, down and up again.
 
 use category_mirror::store::migrations;
+use sqlx::AssertSqlSafe;
 
 use crate::database;
 
@@ -34,6 +35,47 @@ async fn two_servers_may_migrate_at_once() {
     let applied: i64 =
         sqlx::query_scalar("select count(*) from _sqlx_migrations where success").fetch_one(&one).await.expect("read");
     assert_eq!(applied == 0, migrations::latest() == 0);
+}
+
+/// Runs of two days, live ones and ended ones, as the schema had them before it had a history.
+const RUNS: &str = "
+    insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, attempt, due_at, lease_until, caller, created_at, ended_at,
+                     reason, error, plan, written)
+    values ('019a0000-0000-7000-8000-000000000001', 'a', 'platform_to_gbp', false, 'succeeded', 5, 1, null, null, 'x', now(), now(),
+            null, null, '{\"changes\": [1]}', '[1]'),
+           ('019a0000-0000-7000-8000-000000000002', 'a', 'platform_to_gbp', true, 'succeeded', 5, 1, null, null, 'x', now(), now(),
+            null, null, '{\"changes\": []}', '[]'),
+           ('019b0000-0000-7000-8000-000000000003', 'a', 'platform_to_gbp', false, 'failed', 5, 5, null, null, 'x', now(), now(),
+            'X', '{}', null, '[]'),
+           ('019b0000-0000-7000-8000-000000000004', 'a', 'platform_to_gbp', false, 'queued', 5, 1, now(), null, 'x', now(), null,
+            'X', '{}', null, '[]'),
+           ('019b0000-0000-7000-8000-000000000005', 'b', 'platform_to_gbp', false, 'running', 5, 1, null, now(), 'x', now(), null,
+            null, null, '{\"changes\": [1]}', '[]')";
+
+#[tokio::test]
+async fn what_has_ended_moves_to_the_history_and_back() {
+    const COLUMNS: &str =
+        "id, tenant_id, strategy, dry_run, state, revision, attempt, handed_back, max_attempts, cancel_requested, plan,
+                           found_differences, written, reason, error, caller, created_at, ended_at";
+    let database = database::create().await;
+    let pool = database.pool().await;
+    let rows = async |table: &str| -> Vec<String> {
+        let rows = format!("select row({COLUMNS})::text from {table} order by id");
+        sqlx::query_scalar(AssertSqlSafe(rows)).fetch_all(&pool).await.expect("read")
+    };
+    migrations::undo(&pool, 4).await.expect("undone");
+    sqlx::raw_sql(RUNS).execute(&pool).await.expect("runs");
+    let before = rows("run").await;
+
+    migrations::migrate(&pool).await.expect("migrated");
+    assert_eq!(rows("every_run").await, before);
+    assert_eq!(rows("run_history").await, before[..3]);
+    let successes: Vec<String> =
+        sqlx::query_scalar("select tenant_id from last_success").fetch_all(&pool).await.expect("read");
+    assert_eq!(successes, ["a"]);
+
+    migrations::undo(&pool, 4).await.expect("undone");
+    assert_eq!(rows("run").await, before);
 }
 
 /// Everything that a migration can make: relations, types, functions, constraints, triggers.

@@ -7,10 +7,11 @@ use std::{
 
 use category_mirror::{
     auth::Verifier,
-    domain::Role,
+    domain::{AuthorizedUser, Role},
     gbp::{self, Credentials, Endpoint},
     serve::{Config, Listeners, serve},
     store,
+    vault::Vault,
 };
 use category_mirror_client::Client;
 use tokio::{
@@ -48,34 +49,42 @@ impl Replica {
 
 /// Starts another server on the service's database, which finds Google at `google`.
 pub(crate) async fn replica(service: &Service, setup: Setup, google: &str) -> Replica {
+    replica_with_keys(service, setup, google, vault(service)).await
+}
+
+/// The same, with other keys for accounts' own credentials than the service's.
+pub(crate) async fn replica_with_keys(service: &Service, setup: Setup, google: &str, vault: Vault) -> Replica {
     let credentials = Credentials::access_token("test".to_owned()).expect("a token");
-    let config = gbp_config(google, credentials);
-    replica_with(service, setup, config).await
+    replica_with(service, setup, gbp_config(google, credentials), vault).await
+}
+
+fn vault(service: &Service) -> Vault {
+    Vault::development(&service.key_folder()).expect("a key")
 }
 
 /// The same, with a refresh token instead of a fixed access token.
 pub(crate) async fn renewing_replica(service: &Service, setup: Setup) -> Replica {
-    let credentials = Credentials::AuthorizedUser {
+    let credentials = Credentials::AuthorizedUser(AuthorizedUser {
         client_id: "client".to_owned(),
         client_secret: "secret".to_owned().into(),
         refresh_token: "refresh".to_owned().into(),
-    };
-    let token_url = Endpoint::parse(&format!("{}/token", service.google.endpoint)).expect("an endpoint");
-    let config = gbp::Config { token_url: Some(token_url), ..gbp_config(&service.google.endpoint, credentials) };
-    replica_with(service, setup, config).await
+    });
+    replica_with(service, setup, gbp_config(&service.google.endpoint, credentials), vault(service)).await
 }
 
 fn gbp_config(google: &str, credentials: Credentials) -> gbp::Config {
     let endpoint = Endpoint::parse(google).expect("an endpoint");
-    gbp::Config { endpoint, token_url: None, credentials, timeout: Duration::from_secs(10) }
+    let token_url = Some(Endpoint::parse(&format!("{google}/token")).expect("an endpoint"));
+    gbp::Config { endpoint, token_url, credentials, timeout: Duration::from_secs(10) }
 }
 
-async fn replica_with(service: &Service, setup: Setup, gbp: gbp::Config) -> Replica {
+async fn replica_with(service: &Service, setup: Setup, gbp: gbp::Config, vault: Vault) -> Replica {
     let listeners = Listeners { grpc: bind().await, admin: bind().await };
     let address = listeners.grpc.local_addr().expect("an address");
     let config = Config {
         pool: store::connect(service.database().options(), 10),
         gbp: gbp::Client::new(gbp).expect("a client"),
+        vault,
         verifier: Verifier::development(&service.key_folder()).expect("a key"),
         flags: setup.flags,
         runner: setup.runner,

@@ -11,6 +11,7 @@ use category_mirror::{
     runner::Settings,
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
     store,
+    vault::Vault,
 };
 use category_mirror_client::{Client, Run, Strategy};
 use serde_json::{Value, json};
@@ -89,6 +90,7 @@ pub(crate) async fn start_with(setup: Setup) -> Service {
     let config = Config {
         pool: store::connect(database.options(), 10),
         gbp: google.client(Duration::from_secs(10)),
+        vault: Vault::development(key.path()).expect("a key"),
         verifier: Verifier::development(key.path()).expect("a key"),
         flags: setup.flags,
         runner: setup.runner,
@@ -223,7 +225,8 @@ impl Google {
     pub(crate) fn client(&self, timeout: Duration) -> gbp::Client {
         let endpoint = Endpoint::parse(&self.endpoint).expect("an endpoint");
         let credentials = Credentials::access_token("test".to_owned()).expect("a token");
-        gbp::Client::new(gbp::Config { endpoint, token_url: None, credentials, timeout }).expect("a client")
+        let token_url = Endpoint::parse(&format!("{}/token", self.endpoint)).expect("an endpoint");
+        gbp::Client::new(gbp::Config { endpoint, token_url: Some(token_url), credentials, timeout }).expect("a client")
     }
 
     /// Makes a location what it should be.
@@ -252,6 +255,11 @@ impl Google {
             categories["additionalCategories"].as_array().into_iter().flatten().map(name).collect();
         additional.sort();
         std::iter::once(name(&categories["primaryCategory"])).chain(additional).collect()
+    }
+
+    /// Changes what is known of tokens.
+    pub(crate) async fn tokens(&self, change: Value) {
+        self.control(self.http.post(self.url("tokens")).json(&change)).await;
     }
 
     /// Scripts a fault.

@@ -3,7 +3,8 @@
 use category_mirror::domain::Role;
 use category_mirror_proto::v1::{
     category_mirror_service_client::CategoryMirrorServiceClient, category_service_client::CategoryServiceClient,
-    flag_service_client::FlagServiceClient, tenant_service_client::TenantServiceClient,
+    credential_service_client::CredentialServiceClient, flag_service_client::FlagServiceClient,
+    tenant_service_client::TenantServiceClient,
 };
 use sqlx::{AssertSqlSafe, PgPool};
 use tonic::{
@@ -37,6 +38,7 @@ pub(crate) struct Wire {
     pub(crate) mirror: CategoryMirrorServiceClient<Caller>,
     pub(crate) tenants: TenantServiceClient<Caller>,
     pub(crate) categories: CategoryServiceClient<Caller>,
+    pub(crate) credentials: CredentialServiceClient<Caller>,
     pub(crate) flags: FlagServiceClient<Caller>,
 }
 
@@ -59,6 +61,7 @@ impl Wire {
             mirror: CategoryMirrorServiceClient::new(caller.clone()),
             tenants: TenantServiceClient::new(caller.clone()),
             categories: CategoryServiceClient::new(caller.clone()),
+            credentials: CredentialServiceClient::new(caller.clone()),
             flags: FlagServiceClient::new(caller),
         }
     }
@@ -90,9 +93,12 @@ pub(crate) fn refusal<T>(answer: Result<Response<T>, Status>) -> Refusal {
     Refusal { code: status.code(), reason: info.reason.clone(), fields, status }
 }
 
-/// Every row of every table, as one text a table: equal before and after means that nothing was stored or changed.
+/// Every row of every table, as one text a table: equal before and after means that nothing was stored or changed. The history's
+/// partitions, which come by themselves, are in it as one table.
 pub(crate) async fn contents(pool: &PgPool) -> Vec<(String, Option<String>)> {
-    let tables = "select tablename::text from pg_tables where schemaname = 'public' order by 1";
+    let tables = "select relname::text from pg_class
+                   where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition
+                   order by 1";
     let mut contents = Vec::new();
     for table in sqlx::query_scalar::<_, String>(tables).fetch_all(pool).await.expect("tables") {
         let rows = format!("select string_agg(t::text, e'\\n' order by t::text) from {table} t");

@@ -18,7 +18,7 @@ use crate::{
     witness::Ended,
 };
 
-/// A row of the run table.
+/// A run, live or ended.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Row {
     pub(crate) id: Uuid,
@@ -55,7 +55,7 @@ pub(crate) struct Evidence {
     pub(crate) notes: Notes,
     /// What the service answers when it is asked for an accepted run, by the run's name.
     pub(crate) answers: HashMap<String, Result<RunState, String>>,
-    /// The run table.
+    /// The runs.
     pub(crate) rows: Vec<Row>,
     /// Its history.
     pub(crate) journal: Vec<Entry>,
@@ -92,7 +92,8 @@ impl Evidence {
             });
         }
         let pool = &stage.database.pool;
-        let rows = "select to_jsonb(run) || jsonb_build_object('fingerprint', md5(run::text)) from run order by id";
+        let rows =
+            "select to_jsonb(run) || jsonb_build_object('fingerprint', md5(run::text)) from every_run run order by id";
         Self {
             notes,
             answers,

@@ -1,4 +1,4 @@
-//! Every change of the run table, written down by a trigger in the transaction that makes it: who, when, from what to what.
+//! Every change of a run, written down by a trigger in the transaction that makes it: who, when, from what to what.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use crate::{database::rows, set::Set};
 
-/// Each process names itself in its connections' options. A row's lock is held while its trigger runs, so the entries of one run, and by
+/// Each process names itself in its connections' options. A run that ends leaves the run table, and is in the history by the time that
+/// the triggers of the statement run: both are one change. A row's lock is held while its trigger runs, so the entries of one run, and by
 /// the unique index those of one tenant, are in the order in which they happened.
 const JOURNAL: &str = "
     create schema storm;
@@ -23,19 +24,27 @@ const JOURNAL: &str = "
         after jsonb
     );
     create index on storm.journal (process, at);
-    create function storm.side(run run) returns jsonb language sql immutable as $$
-        select case when run.id is not null then jsonb_build_object(
-            'state', run.state, 'attempt', run.attempt, 'handed_back', run.handed_back, 'revision', run.revision,
-            'lease_until', run.lease_until, 'intent', run.intent) end
+    create function storm.side(run jsonb) returns jsonb language sql immutable as $$
+        select case when run is not null then jsonb_build_object(
+            'state', run -> 'state', 'attempt', run -> 'attempt', 'handed_back', run -> 'handed_back', 'revision', run -> 'revision',
+            'lease_until', run -> 'lease_until', 'intent', run -> 'intent') end
     $$;
     create function storm.note() returns trigger language plpgsql as $$
+    declare
+        run record := coalesce(new, old);
+        before jsonb := to_jsonb(old);
+        after jsonb := to_jsonb(new);
     begin
+        if tg_op = 'DELETE' and tg_table_name = 'run' then
+            select to_jsonb(ended) into after from run_history ended where id = old.id;
+        end if;
         insert into storm.journal (run_id, tenant_id, before, after)
-        values (coalesce(new.id, old.id), coalesce(new.tenant_id, old.tenant_id), storm.side(old), storm.side(new));
+        values (run.id, run.tenant_id, storm.side(before), storm.side(after));
         return null;
     end
     $$;
     create trigger storm_note after insert or update or delete on run for each row execute function storm.note();
+    create trigger storm_note after update or delete on run_history for each row execute function storm.note();
 ";
 
 /// A run on one side of a change.
@@ -119,7 +128,7 @@ pub(crate) async fn begun_since(pool: &PgPool, process: &str, time: DateTime<Utc
 /// Whether another process has claimed a run since one wrote this entry.
 pub(crate) async fn is_taken_over(pool: &PgPool, entry: &Entry) -> sqlx::Result<bool> {
     let attempt = entry.after.as_ref().map_or(0, |side| side.attempt);
-    sqlx::query_scalar("select exists (select from run where id = $1 and attempt > $2)")
+    sqlx::query_scalar("select exists (select from every_run where id = $1 and attempt > $2)")
         .bind(entry.run)
         .bind(attempt)
         .fetch_one(pool)

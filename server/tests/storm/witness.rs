@@ -1,4 +1,4 @@
-//! The witness: reads the run table again and again, as anybody could, and remembers what it saw, where no crash can reach it.
+//! The witness: reads the runs again and again, as anybody could, and remembers what it saw, where no crash can reach it.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,9 +20,7 @@ const GLANCE: Duration = Duration::from_millis(50);
 /// Live runs, and those that ended a moment ago. All of an ended one is in its fingerprint.
 const LOOK: &str = "
     with seen as (
-        select run.* from run where state in ('queued', 'running')
-         union all
-        select run.* from run where ended_at > now() - interval '30 seconds'
+        select * from every_run where ended_at is null or ended_at > now() - interval '30 seconds'
     )
     select jsonb_build_object(
                'id', seen.id, 'tenant', tenant_id, 'state', state, 'revision', revision, 'is_over', ended_at is not null,

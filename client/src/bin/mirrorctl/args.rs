@@ -1,5 +1,6 @@
 //! The command line.
 
+mod credentials;
 mod flags;
 
 use std::{path::PathBuf, time::Duration};
@@ -8,6 +9,7 @@ use category_mirror_client::Strategy;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use humantime::parse_duration;
 
+pub(crate) use credentials::Credentials;
 pub(crate) use flags::{FlagFields, Flags};
 
 const AFTER_HELP: &str = "\
@@ -97,6 +99,9 @@ pub(crate) enum Command {
     /// Switch features on and off
     #[command(subcommand)]
     Flags(Flags),
+    /// Keep accounts' own credentials for Google
+    #[command(subcommand)]
+    Credentials(Credentials),
 }
 
 #[derive(Debug, ClapArgs)]

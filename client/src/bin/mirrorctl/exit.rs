@@ -9,6 +9,8 @@ pub(crate) enum Exit {
     /// A watched run ended otherwise than well; what it was is printed already.
     RunNotSucceeded,
     Usage(String),
+    /// The server did what it was asked, and what was asked about is not good.
+    Refused(String),
     Call(Error),
     Output(io::Error),
 }
@@ -22,6 +24,7 @@ impl Exit {
         match self {
             Self::RunNotSucceeded => ExitCode::from(1),
             Self::Usage(message) => failed(&Printable(&message), 2),
+            Self::Refused(message) => failed(&Printable(&message), 3),
             Self::Call(error) => failed(&error, code(error.code())),
             // `mirrorctl logs | head`: the reader has what it wanted.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,

@@ -3,6 +3,7 @@
 mod args;
 mod categories;
 mod connect;
+mod credentials;
 mod exit;
 mod flags;
 mod output;
@@ -48,5 +49,6 @@ async fn execute(args: Args) -> Result<(), Exit> {
         Command::Tenants(command) => tenants::tenants(&client, &mut output, command).await,
         Command::Categories(command) => categories::categories(&client, &mut output, command).await,
         Command::Flags(command) => flags::flags(&client, &mut output, command).await,
+        Command::Credentials(command) => credentials::credentials(&client, &mut output, command).await,
     }
 }

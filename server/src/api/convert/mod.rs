@@ -1,5 +1,6 @@
 //! From the domain to messages.
 
+mod credentials;
 mod flag;
 mod plan;
 mod run;
@@ -9,6 +10,7 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::{PlatformCategory, Slug, Tenant, TenantCategories};
 
+pub(super) use credentials::{credentials, verified};
 pub(super) use flag::{evaluation, flag, flag_change};
 pub(super) use run::{run, stats};
 

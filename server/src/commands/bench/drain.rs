@@ -10,12 +10,13 @@ use super::{
     pgbench, report, rounded,
 };
 use crate::{
-    app::Flags,
+    app::{Accounts, Flags},
     commands::CommandError,
     domain::ProcessFlags,
     gbp::{self, InProcess},
     runner::Runner,
     store::{self, Store},
+    vault::Vault,
     wake::Wake,
 };
 
@@ -49,7 +50,8 @@ async fn drained(ground: &Ground, concurrency: usize, runs: u64) -> Result<f64, 
     let google = gbp::Client::in_process(InProcess::new(Duration::ZERO, |_| {}));
     let store = Store::new(ground.pool.clone());
     let flags = Flags::new(store.clone(), ProcessFlags::on());
-    let runner = Runner::new(store.clone(), google, wake, flags, settings(concurrency));
+    let accounts = Accounts::new(store.clone(), google, Vault::default());
+    let runner = Runner::new(store.clone(), accounts, wake, flags, settings(concurrency));
     let began = Instant::now();
     let task = tokio::spawn(runner.run(stop.clone()));
     while store::is_busy(&ground.pool).await.map_err(|error| failed(&error))? {

@@ -17,7 +17,8 @@ use crate::{
     gbp,
     runner::Settings,
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
-    store,
+    store::{self, Store},
+    vault::Vault,
 };
 
 /// Tenants to accept runs for. More than any window can use up.
@@ -47,6 +48,8 @@ impl Ground {
         let pool = scratch.pool.clone();
         let failed = |error: sqlx::Error| CommandError::failed("cannot make tenants", error);
         store::fill(&pool, tenants).await.map_err(failed)?;
+        let prepared = Store::new(pool.clone()).prepare_history(None).await;
+        prepared.map_err(|error| CommandError::failed("cannot prepare the history", error))?;
         let pgbench = Pgbench {
             program: scratch.postgres.program("pgbench"),
             options: scratch.postgres.connect_options(),
@@ -63,6 +66,7 @@ impl Ground {
         let config = Config {
             pool: store::connect(self.scratch.postgres.connect_options(), DATABASE_CONNECTIONS),
             gbp: google,
+            vault: Vault::default(),
             verifier,
             flags: ProcessFlags::on(),
             runner: settings(concurrency),

@@ -21,7 +21,16 @@ with due as materialized (
     update run set state = 'running', attempt = attempt + 1, revision = revision + 1, lease_until = now() + interval '30 s', started_at = now()
      where id = any (array(select id from due)) returning id
 ) select array_agg(id) as ids from claimed \\gset
-update run set state = 'succeeded', ended_at = now(), lease_until = null, revision = revision + 1 where id = any (:ids::uuid[]);
+with ended as (
+    delete from run where id = any (:ids::uuid[]) returning *
+)
+insert into run_history (id, tenant_id, organization_id, strategy, dry_run, state, revision, attempt, handed_back, max_attempts,
+                         cancel_requested, plan, intent, attempts, written, created, updated, deleted, skipped, reason, error,
+                         caller, request_id, created_at, started_at, attempted_at, ended_at)
+select id, tenant_id, organization_id, strategy, dry_run, 'succeeded', revision + 1, attempt, handed_back, max_attempts,
+       cancel_requested, plan, intent, attempts, written, created, updated, deleted, skipped, reason, error,
+       caller, request_id, created_at, started_at, attempted_at, now()
+  from ended;
 ";
 /// Runs that one transaction of [`DRAIN`] claims and ends.
 pub(super) const DRAIN_BATCH: u64 = 100;

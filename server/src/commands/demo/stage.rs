@@ -15,6 +15,7 @@ use crate::{
     gbp::{self, Credentials, Endpoint},
     runner::Settings,
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
+    vault::Vault,
 };
 
 const CONNECTIONS: u32 = 10;
@@ -48,6 +49,7 @@ impl Stage {
         let config = Config {
             pool: scratch.pool.clone(),
             gbp: google(&emulator.endpoint)?,
+            vault: Vault::default(),
             verifier,
             flags: ProcessFlags::on(),
             runner: settings(),

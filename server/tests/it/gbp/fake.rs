@@ -16,7 +16,7 @@ use axum::{
     serve::ListenerExt,
 };
 use category_mirror::{
-    domain::{CategorySet, GbpCategory, Gcid, LocationId},
+    domain::{AuthorizedUser, CategorySet, GbpCategory, Gcid, LocationId},
     gbp::{Client, Config, Credentials, Endpoint},
 };
 use serde_json::{Value, json};
@@ -179,11 +179,11 @@ pub(super) fn renewing_client(endpoint: &Endpoint, token_url: &Endpoint) -> Clie
 }
 
 pub(super) fn config(endpoint: &Endpoint) -> Config {
-    let credentials = Credentials::AuthorizedUser {
+    let credentials = Credentials::AuthorizedUser(AuthorizedUser {
         client_id: "the-client".to_owned(),
         client_secret: format!("{HUSH}-1").into(),
         refresh_token: format!("{HUSH}-2").into(),
-    };
+    });
     // Long enough for a busy machine: only the test of silence waits for it.
     Config { endpoint: endpoint.clone(), token_url: None, credentials, timeout: Duration::from_secs(20) }
 }

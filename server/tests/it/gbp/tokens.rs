@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use category_mirror::{
-    domain::{FailureReason, Retry},
+    domain::{AuthorizedUser, FailureReason, Retry},
     gbp::{Client, Endpoint, WriteFailure},
 };
 use futures::future::join_all;
@@ -87,6 +87,51 @@ async fn a_second_rejection_is_final() {
     };
     assert_eq!((failure.reason, failure.retry), (FailureReason::CredentialsRejected, Retry::Never));
     assert_eq!((api.seen().len(), tokens.seen().len()), (2, 2));
+}
+
+#[tokio::test]
+async fn credentials_that_google_refused_are_not_shown_to_it_again_at_once() {
+    let gone = Fake::start(|_| answer(400, json!({"error": "invalid_grant"}))).await;
+    let refused = (gone, api("none").await, 1, 0);
+    // Google gives out tokens for these, and takes none of them.
+    let useless = (tokens(3600).await, api("none").await, 2, 2);
+    for (tokens, api, renewals, calls) in [refused, useless] {
+        let client = renewing_client(&api.endpoint, &tokens.endpoint);
+        let first = client.reader().location(&id()).await.expect_err("refused");
+        assert_eq!((first.reason, first.is_remembered()), (FailureReason::CredentialsRejected, false));
+        for _ in 0..3 {
+            let later = client.reader().location(&id()).await.expect_err("remembered");
+            assert_eq!((later.reason, later.is_remembered()), (FailureReason::CredentialsRejected, true));
+        }
+        assert_eq!((tokens.seen().len(), api.seen().len()), (renewals, calls));
+        // Somebody who wants to know it is told, and in another's name all is as it was.
+        assert_eq!(client.renew().await.is_ok(), renewals == 2);
+        let user = || "another".to_owned().into();
+        let other = client.with_credentials(AuthorizedUser {
+            client_id: "another".to_owned(),
+            client_secret: user(),
+            refresh_token: user(),
+        });
+        assert!(!other.reader().location(&id()).await.expect_err("refused").is_remembered());
+        assert!(tokens.seen().last().expect("asked").body.contains("client_id=another"));
+    }
+}
+
+#[tokio::test]
+async fn an_error_that_repeats_the_token_is_kept_without_it() {
+    let body = json!({"error": {
+        "code": 400,
+        "message": format!("{HUSH} is bad"),
+        "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": HUSH, "metadata": {HUSH: HUSH}}],
+    }});
+    // As JSON may also write it.
+    let escaped = body.to_string().replace("hush-hush", "hush\\u002dhush");
+    for body in [body.to_string(), escaped] {
+        let api = Fake::start(move |_| answer(400, &body)).await;
+        let failure = client(&api.endpoint).reader().location(&id()).await.expect_err("refused");
+        let shown = format!("{failure:?}");
+        assert!(!shown.contains("hush") && shown.contains("[redacted]"), "{shown}");
+    }
 }
 
 #[tokio::test]

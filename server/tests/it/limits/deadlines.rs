@@ -70,8 +70,10 @@ async fn a_call_ends_at_its_deadline_and_what_had_not_begun_never_happens() {
     service.client.mirror("d", Strategy::PlatformToGbp).send().await.expect("accepted, after all that was waiting");
     let again = service.client.mirror("c", Strategy::PlatformToGbp).send().await.expect("accepted");
     assert!(!again.joined, "it had happened");
-    let runs: Vec<String> =
-        sqlx::query_scalar("select tenant_id from run order by 1").fetch_all(&service.pool).await.expect("the runs");
+    let runs: Vec<String> = sqlx::query_scalar("select tenant_id from every_run order by 1")
+        .fetch_all(&service.pool)
+        .await
+        .expect("the runs");
     assert_eq!(runs, ["a", "b", "c", "d", "e"]);
 }
 

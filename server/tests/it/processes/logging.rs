@@ -10,6 +10,8 @@ use super::site::{ACCESS_TOKEN, SECRET, Site, ended};
 const PASSWORD: &str = "only-for-tests-password";
 const CLIENT_SECRET: &str = "only-for-tests-client-secret";
 const REFRESH_TOKEN: &str = "1//only-for-tests-refresh-token";
+/// Encrypts accounts' own credentials.
+const KEY: &str = "a11ce5ec2e7000000000000000000000a11ce5ec2e7000000000000000000000";
 
 /// A session with real calls, good ones and bad ones, and everything that it logged.
 async fn session(site: &Site, settings: &[(&str, &str)]) -> Vec<String> {
@@ -36,8 +38,9 @@ fn assert_no_secret(log: &[String], secrets: &[&str]) {
         for secret in secrets {
             assert!(!line.contains(secret), "{secret}: {line}");
         }
-        // Whatever token it is: ours begin so, as every JWT does, and so does what Google's are sent with.
-        assert!(!line.contains("eyJ") && !line.to_lowercase().contains("bearer "), "{line}");
+        // Whatever token it is: ours begin so, as every JWT does, and so do Google's, and what they are sent with.
+        assert!(!["eyJ", "ya29."].iter().any(|token| line.contains(token)), "{line}");
+        assert!(!line.to_lowercase().contains("bearer "), "{line}");
     }
 }
 
@@ -80,7 +83,10 @@ async fn no_secret_is_logged_however_much_is_logged() {
     let site = Site::new().await;
     let url = site.url_with_password(PASSWORD);
     let log = session(&site, &[("RUST_LOG", "trace"), ("DATABASE_URL", &url)]).await;
-    assert!(log.len() > 500, "tracing is on: {} lines", log.len());
+    assert!(
+        log.iter().any(|line| line.contains(r#""level":"DEBUG""#) && line.contains("called google")),
+        "not much is logged"
+    );
     let token = site.token();
     let signature = token.rsplit('.').next().expect("a signature");
     assert_no_secret(&log, &[SECRET, ACCESS_TOKEN, PASSWORD, &token, signature, "made-up-token"]);
@@ -105,4 +111,70 @@ async fn no_secret_of_google_s_is_logged_when_tokens_are_renewed() {
     let log = session(&site, &settings).await;
     assert!(site.google.count("token").await >= 2, "renewed after the 401");
     assert_no_secret(&log, &[CLIENT_SECRET, REFRESH_TOKEN, "only-for-tests-refresh"]);
+}
+
+/// The whole life of credentials: set, used, tried, moved to another key, refused in every way, and echoed by Google.
+#[tokio::test]
+async fn no_secret_of_an_accounts_is_logged_or_answered_whatever_becomes_of_it() {
+    let site = Site::new().await;
+    let file = site.path("keys");
+    fs::write(&file, KEY).expect("written");
+    let token_url = format!("{}/token", site.google.endpoint);
+    let file = file.to_str().expect("text");
+    let settings = [("RUST_LOG", "trace"), ("CREDENTIALS_KEY_FILE", file), ("GBP_TOKEN_URL", &token_url)];
+    let server = site.serve(&settings).await;
+    let client = site.client(&server);
+    site.load(&client).await;
+    let mut answers = Vec::new();
+    let dry_run = async || {
+        let run = client.mirror("store", Strategy::PlatformToGbp).dry_run(true).send().await.expect("accepted").run;
+        format!("{:?}", ended(&client, &run.name).await)
+    };
+    // Google repeats what it was sent: the server's own token first, then the account's.
+    let echo = |token: &str| {
+        let info =
+            json!({"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "BAD", "metadata": {"token": token}});
+        json!({"error": {"code": 403, "status": "X", "message": format!("token {token} is bad"), "details": [info, token]}})
+    };
+    site.google.fault(json!({"method": "locations.get", "times": 1, "status": 403, "body": echo(ACCESS_TOKEN)})).await;
+    answers.push(dry_run().await);
+    assert!(answers[0].contains("[redacted]"), "the echo is what was looked for: {}", answers[0]);
+
+    let set = async |client_id: &str, token: &str| {
+        client.set_credentials("1", client_id, CLIENT_SECRET, token).send().await.map(|set| format!("{set:?}"))
+    };
+    answers.push(set("id", REFRESH_TOKEN).await.expect("set"));
+    answers.push(dry_run().await);
+    answers.push(format!("{:?}", client.verify_credentials("1").send().await.expect("tried")));
+    answers.push(format!("{:?}", client.list_credentials().send().collect().await.expect("listed")));
+    answers.push(format!("{:?}", client.reencrypt_credentials().send().await.expect("nothing to do")));
+    answers.push(format!("{:?}", set(&format!("{REFRESH_TOKEN} "), "\n").await.expect_err("in the wrong field")));
+    let wrong = client.set_credentials(REFRESH_TOKEN, CLIENT_SECRET, "s", "t").send().await;
+    answers.push(format!("{:?}", wrong.expect_err("in the wrong field")));
+
+    // A token that is refused, also after its renewal; a token endpoint that repeats what it was sent; and a consent that was taken back.
+    site.google.fault(json!({"method": "locations.get", "times": 2, "status": 401})).await;
+    answers.push(dry_run().await);
+    for said in [REFRESH_TOKEN, CLIENT_SECRET] {
+        set("id", REFRESH_TOKEN).await.expect("set");
+        let body = json!({"error": said, "error_description": said});
+        site.google.fault(json!({"method": "token", "times": 1, "status": 400, "body": body})).await;
+        answers.push(dry_run().await);
+    }
+    site.google.tokens(json!({"revoke_refresh": [REFRESH_TOKEN]})).await;
+    set("id", REFRESH_TOKEN).await.expect("set");
+    answers.push(dry_run().await);
+    assert!(answers.last().is_some_and(|run| run.contains("CREDENTIALS_REJECTED")), "{answers:?}");
+    let metrics = reqwest::get(format!("http://{}/metrics", server.admin)).await.expect("an answer");
+    let metrics = metrics.text().await.expect("text");
+    assert!(metrics.contains(r#"gbp_credentials_rejected{credentials="account"} 1"#), "{metrics}");
+    answers.push(metrics);
+
+    server.signal(nix::sys::signal::Signal::SIGTERM);
+    let (status, log) = server.ended().await;
+    assert_eq!(status.code(), Some(0), "{log:#?}");
+    let secrets =
+        [SECRET, ACCESS_TOKEN, CLIENT_SECRET, REFRESH_TOKEN, "only-for-tests", KEY, &KEY[..16], &site.token()];
+    assert_no_secret(&log, &secrets);
+    assert_no_secret(&answers, &secrets);
 }

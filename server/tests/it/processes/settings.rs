@@ -66,6 +66,8 @@ async fn a_wrong_value_is_named_with_its_variable() {
         ("RUNNER_BACKOFF_JITTER", "1000y"),
         ("RUNNER_GRACE", "soon"),
         ("RUNNER_GRACE", "1000y"),
+        ("CREDENTIALS_KEY_FILE", garbage),
+        ("CREDENTIALS_KEY_FILE", missing),
         ("RUNNER_MAX_ADDITIONAL", "many"),
         ("DATABASE_CONNECTIONS", "1"),
         ("GBP_ENDPOINT", "ftp://x"),

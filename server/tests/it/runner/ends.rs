@@ -194,7 +194,7 @@ async fn the_cooldown_ends_at_its_time_and_dry_runs_do_not_know_it() {
     let wake = Wake::start(service.pool.clone(), stop.clone());
     let minute = Settings { cooldown: Duration::from_secs(60), ..settings() };
     let flags = Flags::new(store.clone(), Setup::default().flags);
-    let mut runner = Runner::new(store.clone(), google.client(), wake, flags, minute);
+    let mut runner = Runner::new(store.clone(), google.accounts(&store), wake, flags, minute);
     let begin = Utc::now();
     for (seconds, dry_run, expected) in [
         (0, false, Ok(())),

@@ -12,7 +12,12 @@ use axum::{
     extract::Request,
     http::{Method, Response},
 };
-use category_mirror::gbp::{Client, Config, Credentials, Endpoint};
+use category_mirror::{
+    app::Accounts,
+    gbp::{Client, Config, Credentials, Endpoint},
+    store::Store,
+    vault::Vault,
+};
 use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
@@ -85,12 +90,12 @@ impl Google {
         google
     }
 
-    /// The service's client of it.
-    pub(super) fn client(&self) -> Client {
+    /// The way to it, whatever the account.
+    pub(super) fn accounts(&self, store: &Store) -> Accounts {
         let endpoint = Endpoint::parse(&self.0.endpoint).expect("an endpoint");
         let credentials = Credentials::access_token("test".to_owned()).expect("a token");
-        Client::new(Config { endpoint, token_url: None, credentials, timeout: Duration::from_secs(20) })
-            .expect("a client")
+        let config = Config { endpoint, token_url: None, credentials, timeout: Duration::from_secs(20) };
+        Accounts::new(store.clone(), Client::new(config).expect("a client"), Vault::default())
     }
 
     /// Answers the next calls of a method in this way.

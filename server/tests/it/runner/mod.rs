@@ -57,7 +57,8 @@ impl Worker {
         let flags = Flags::new(store.clone(), Setup::default().flags);
         let following = flags.clone().keep_fresh(wake.subscribe(Topic::Flags));
         tokio::spawn(stop.clone().run_until_cancelled_owned(following));
-        let runner = Runner::new(store, google.client(), wake, flags.clone(), settings);
+        let accounts = google.accounts(&store);
+        let runner = Runner::new(store, accounts, wake, flags.clone(), settings);
         Self { flags, task: tokio::spawn(runner.run(stop.clone())), stop }
     }
 

@@ -48,7 +48,7 @@ async fn d30_a_tenant_without_a_location_or_none_at_all_gets_no_run() {
 
     assert_eq!(shape(&store.accept(at(0), &request("a", REAL, "r")).await), Err("NO_LOCATION"));
     assert_eq!(shape(&store.accept(at(0), &request("b", REAL, "r")).await), Err("TENANT_NOT_FOUND"));
-    for table in ["select count(*) from run", "select count(*) from mirror_request"] {
+    for table in ["select count(*) from every_run", "select count(*) from mirror_request"] {
         let count: i64 = sqlx::query(table).fetch_one(&store.pool).await.expect("counted").get(0);
         assert_eq!(count, 0, "{table}");
     }
@@ -237,7 +237,7 @@ async fn callers_at_once_share_commits_and_every_one_gets_an_answer_of_its_own()
         answers.iter().filter(|(_, answer)| answer.created).map(|(_, answer)| answer.run.id).collect();
     assert_eq!(created.len(), 3, "one live run a tenant");
     let stored: Vec<RunId> =
-        sqlx::query_scalar("select id from run order by id").fetch_all(&store.pool).await.expect("read");
+        sqlx::query_scalar("select id from every_run order by id").fetch_all(&store.pool).await.expect("read");
     assert_eq!(created.iter().collect::<BTreeSet<_>>(), stored.iter().collect());
 
     stop.cancel();

@@ -171,8 +171,10 @@ async fn a_run_that_is_over_never_changes() {
         assert!(store.cancel(at(2), held.id).await.expect("answered").is_none());
 
         // And whoever goes past the store.
-        let refused =
-            sqlx::query("update run set caller = caller where id = $1").bind(held.id).execute(&store.pool).await;
+        let refused = sqlx::query("update run_history set caller = caller where id = $1")
+            .bind(held.id)
+            .execute(&store.pool)
+            .await;
         let refused = refused.expect_err("refused");
         let constraint = refused.as_database_error().and_then(|error| error.constraint());
         assert_eq!(constraint, Some("run_terminal_is_final"));

@@ -22,32 +22,14 @@ async fn refused_by(pool: &PgPool, change: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn every_check_of_a_run_refuses_what_it_should() {
+async fn every_check_of_a_live_run_refuses_what_it_should() {
     let store = store_with(&[]).await;
     for (constraint, changes) in [
         ("run_strategy_is_known", vec!["strategy = 'both'"]),
-        ("run_state_is_known", vec!["state = 'paused', ended_at = now()"]),
+        ("run_state_is_known", vec!["state = 'paused'", "state = 'succeeded'", "state = 'cancelled'"]),
         ("run_max_attempts_check", vec!["max_attempts = 0"]),
         ("run_lease_while_running", vec!["state = 'running'", "lease_until = now()"]),
-        (
-            "run_end_when_terminal",
-            vec![
-                "state = 'succeeded'",
-                "state = 'cancelled'",
-                "ended_at = now()",
-                "state = 'running', lease_until = now(), ended_at = now()",
-            ],
-        ),
         ("run_handed_back_within_attempts", vec!["handed_back = 1", "attempt = 3, handed_back = -1"]),
-        (
-            "run_failed_says_why",
-            vec![
-                "state = 'failed', ended_at = now()",
-                "state = 'failed', ended_at = now(), reason = 'X'",
-                "state = 'failed', ended_at = now(), error = '{}'",
-            ],
-        ),
-        ("run_skipped_says_why", vec!["state = 'skipped', ended_at = now()"]),
         ("run_dry_writes_nothing", vec!["dry_run = true, written = '[1]'", "dry_run = true, intent = '{}'"]),
     ] {
         for change in changes {
@@ -56,15 +38,48 @@ async fn every_check_of_a_run_refuses_what_it_should() {
     }
     for valid in [
         "state = 'running', lease_until = now(), attempt = 1",
-        "state = 'succeeded', ended_at = now()",
-        "state = 'cancelled', ended_at = now()",
-        "state = 'skipped', ended_at = now(), reason = 'COOLDOWN'",
-        "state = 'failed', ended_at = now(), reason = 'X', error = '{}'",
         "attempt = 3, handed_back = 3",
         "written = '[1]', intent = '{}'",
         "dry_run = true, plan = '{\"changes\": []}'",
     ] {
         assert_eq!(refused_by(&store.pool, valid).await, None, "{valid}");
+    }
+}
+
+#[tokio::test]
+async fn every_check_of_an_ended_run_refuses_what_it_should() {
+    let store = store_with(&[]).await;
+    store.prepare_history(None).await.expect("prepared");
+    for (constraint, values) in [
+        ("run_history_strategy_is_known", "'both', false, 'succeeded', 1, 0, '[]', null, null, null"),
+        ("run_history_state_is_known", "'platform_to_gbp', false, 'running', 1, 0, '[]', null, null, null"),
+        ("run_history_failed_says_why", "'platform_to_gbp', false, 'failed', 1, 0, '[]', null, null, null"),
+        ("run_history_failed_says_why", "'platform_to_gbp', false, 'failed', 1, 0, '[]', null, 'X', null"),
+        ("run_history_failed_says_why", "'platform_to_gbp', false, 'failed', 1, 0, '[]', null, null, '{}'"),
+        ("run_history_skipped_says_why", "'platform_to_gbp', false, 'skipped', 1, 0, '[]', null, null, null"),
+        (
+            "run_history_handed_back_within_attempts",
+            "'platform_to_gbp', false, 'succeeded', 1, 2, '[]', null, null, null",
+        ),
+        ("run_history_dry_writes_nothing", "'platform_to_gbp', true, 'succeeded', 1, 0, '[1]', null, null, null"),
+        ("run_history_dry_writes_nothing", "'platform_to_gbp', true, 'succeeded', 1, 0, '[]', '{}', null, null"),
+        ("", "'platform_to_gbp', false, 'succeeded', 1, 1, '[1]', '{}', null, null"),
+        ("", "'platform_to_gbp', true, 'cancelled', 0, 0, '[]', null, null, null"),
+        ("", "'platform_to_gbp', false, 'skipped', 1, 0, '[]', null, 'COOLDOWN', null"),
+        ("", "'platform_to_gbp', false, 'failed', 1, 0, '[]', null, 'X', '{}'"),
+    ] {
+        let insert = format!(
+            "insert into run_history (id, tenant_id, revision, max_attempts, cancel_requested, attempts, created, updated, deleted, skipped,
+                                      caller, created_at, ended_at,
+                                      strategy, dry_run, state, attempt, handed_back, written, intent, reason, error)
+             values (run_id_floor(now()), 'a', 2, 5, false, '[]', 0, 0, 0, 0, 'tester', now(), now(), {values})"
+        );
+        let mut transaction = store.pool.begin().await.expect("begun");
+        let inserted = sqlx::raw_sql(AssertSqlSafe(insert)).execute(&mut *transaction).await;
+        let refused_by = inserted.err().map(|error| {
+            error.as_database_error().and_then(|error| error.constraint()).unwrap_or("no constraint").to_owned()
+        });
+        assert_eq!(refused_by.unwrap_or_default(), constraint, "{values}");
     }
 }
 

@@ -85,29 +85,35 @@ fn past() -> impl proptest::strategy::Strategy<Value = Past> {
 }
 
 async fn insert(store: &TestStore, history: &[Past]) -> Vec<RunId> {
-    store.execute("truncate run").await;
+    store.execute("truncate run, run_history").await;
+    store.prepare_history(None).await.expect("prepared");
     let mut ids = Vec::new();
     for run in history {
         let id = RunId::now_v7();
         let is_over = run.state != "queued";
-        sqlx::query(
-            "insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, due_at, caller, created_at, ended_at,
-                              reason, error, plan)
-             values ($1, $2, 'platform_to_gbp', $3, $4, 5, $5, 'tester', $5, $6, 'X',
-                     '{\"reason\": \"INTERNAL\", \"message\": \"\", \"attempt\": 1, \"metadata\": {}, \"upstream_details\": null}',
-                     $7)",
-        )
-        .bind(id)
-        // A live run more than one would be refused; what counts here is the tenant's filter, so each has one of its own.
-        .bind(if is_over { run.tenant.to_owned() } else { format!("{}-{id}", run.tenant) })
-        .bind(run.dry_run)
-        .bind(run.state)
-        .bind(time(-run.age))
-        .bind(is_over.then(|| time(1)))
-        .bind(sqlx::types::Json(serde_json::json!({"changes": if run.differences { vec![1] } else { vec![] }})))
-        .execute(&store.pool)
-        .await
-        .expect("inserted");
+        let insert = if is_over {
+            "insert into run_history (id, tenant_id, dry_run, state, created_at, plan, ended_at,
+                                      strategy, revision, attempt, handed_back, max_attempts, cancel_requested, attempts, written,
+                                      created, updated, deleted, skipped, caller, reason, error)
+             values ($1, $2, $3, $4, $5, $6, $7,
+                     'platform_to_gbp', 2, 1, 0, 5, false, '[]', '[]', 0, 0, 0, 0, 'tester', 'X',
+                     '{\"reason\": \"INTERNAL\", \"message\": \"\", \"attempt\": 1, \"metadata\": {}, \"upstream_details\": null}')"
+        } else {
+            "insert into run (id, tenant_id, dry_run, state, created_at, plan, due_at, strategy, max_attempts, caller)
+             values ($1, $2, $3, $4, $5, $6, $7, 'platform_to_gbp', 5, 'tester')"
+        };
+        sqlx::query(insert)
+            .bind(id)
+            // A live run more than one would be refused; what counts here is the tenant's filter, so each has one of its own.
+            .bind(if is_over { run.tenant.to_owned() } else { format!("{}-{id}", run.tenant) })
+            .bind(run.dry_run)
+            .bind(run.state)
+            .bind(time(-run.age))
+            .bind(sqlx::types::Json(serde_json::json!({"changes": if run.differences { vec![1] } else { vec![] }})))
+            .bind(time(1))
+            .execute(&store.pool)
+            .await
+            .expect("inserted");
         ids.push(id);
     }
     ids

@@ -64,9 +64,10 @@ impl Life {
         self.revision += 1;
     }
 
-    /// Is over.
+    /// Is over, and has no place in any line.
     pub(super) fn end(&mut self, state: &str, now: i64) {
         (self.state, self.ended, self.lease, self.due) = (state.to_owned(), Some(now), None, None);
+        (self.lane, self.turn, self.rescues) = (None, 0, 0);
         self.revision += 1;
     }
 }

@@ -1,6 +1,6 @@
 //! Every SQL statement that the sources hold, found by reading them.
 
-use std::{fs, path::Path};
+use std::{collections::HashMap, fs, path::Path};
 
 use sqlx::{AssertSqlSafe, Executor, SqlSafeStr, Statement};
 
@@ -25,15 +25,18 @@ pub(super) fn all() -> Vec<Found> {
             (file.file_name().expect("named").to_string_lossy().into_owned(), fs::read_to_string(file).expect("text"))
         })
         .collect();
-    let light_run = texts.iter().find_map(|(_, text)| text.split_once("macro_rules! light_run")).expect("the macro").1;
-    let light_run = literal(light_run).1;
+    let macros: HashMap<&str, &str> = texts
+        .iter()
+        .flat_map(|(_, text)| text.split("macro_rules! ").skip(1))
+        .map(|text| (text.split_once(' ').expect("a name").0, literal(text).1))
+        .collect();
     let calls = |(file, text): &(String, String)| -> Vec<Found> {
         text.match_indices("sqlx::query")
             .map(|(at, _)| {
                 let line = text[..at].lines().count();
                 let (before, sql) = literal(&text[at..]);
-                let sql = if before.contains("light_run!()") { format!("{light_run}{sql}") } else { sql.to_owned() };
                 assert!(before.len() < 120, "{file}:{line}: a query without a text beside it: {before}");
+                let sql = if before.contains("concat!(") { concat(&text[at..], &macros) } else { sql.to_owned() };
                 Found { place: format!("{file}:{line}"), sql }
             })
             .collect()
@@ -47,6 +50,26 @@ fn literal(source: &str) -> (&str, &str) {
     let (sql, _) = rest.split_once('"').expect("its end");
     assert!(!sql.contains('\\'), "an escape, which this does not know: {sql}");
     (before, sql)
+}
+
+/// What `concat!` makes of literals and of macros that stand for one.
+fn concat(source: &str, macros: &HashMap<&str, &str>) -> String {
+    let (_, mut rest) = source.split_once("concat!(").expect("the macro");
+    let mut whole = String::new();
+    loop {
+        rest = rest.trim_start().trim_start_matches(',').trim_start();
+        if rest.starts_with(')') {
+            return whole;
+        } else if rest.starts_with('"') {
+            let sql = literal(rest).1;
+            whole.push_str(sql);
+            rest = &rest[sql.len() + 2..];
+        } else {
+            let (name, after) = rest.split_once("!()").expect("a literal or a macro");
+            whole.push_str(macros[name]);
+            rest = after;
+        }
+    }
 }
 
 #[tokio::test]

@@ -57,7 +57,7 @@ impl Cutter {
     fn client(&self, token: String) -> Client {
         let again = RetryPolicy::new(u32::MAX, Duration::from_millis(1), Duration::from_millis(5));
         let client = Client::builder(format!("http://{}", self.address)).token(token);
-        client.retry(again.clone()).reconnect(again).build().expect("a client")
+        client.retry(again).reconnect(again).build().expect("a client")
     }
 
     async fn are_over(&mut self) {

@@ -7,8 +7,9 @@ use std::fmt;
 pub struct Secret(String);
 
 impl Secret {
-    /// The text itself, for the one request that needs it.
-    pub(super) fn reveal(&self) -> &str {
+    /// The text itself, for what sends it to Google or seals it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }

@@ -1,0 +1,97 @@
+//! Accounts' own credentials for Google.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+use category_mirror_client::{Client, Credentials, CredentialsOutcome, Printable};
+use serde_json::{Map, Value};
+
+use crate::{args, exit::Exit, output::Output};
+
+/// Bytes of a credentials file that are read; a real one has some hundred.
+const MAX_FILE: u64 = 64 * 1024;
+
+pub(crate) async fn credentials(client: &Client, output: &mut Output, command: args::Credentials) -> Result<(), Exit> {
+    let credentials = match command {
+        args::Credentials::List => {
+            let mut all = client.list_credentials().send();
+            while let Some(one) = all.next().await {
+                let one = one?;
+                output.show(&one, |output| output.line(short(&one)))?;
+            }
+            return Ok(());
+        }
+        args::Credentials::Get { account } => client.get_credentials(account).send().await?,
+        args::Credentials::Set { account, file } => {
+            let [client_id, client_secret, refresh_token] = read(&file)?;
+            client.set_credentials(account, client_id, client_secret, refresh_token).send().await?
+        }
+        args::Credentials::Verify { account } => {
+            let verified = client.verify_credentials(account).send().await?;
+            output.show(&verified, |output| {
+                output.field("google", Some(verified.outcome))?;
+                output.field("problem", verified.problem.as_deref().map(Printable))?;
+                details(output, &verified.credentials)
+            })?;
+            return match verified.outcome {
+                CredentialsOutcome::Accepted => Ok(()),
+                outcome => Err(Exit::Refused(format!("google has not taken the credentials: {outcome}"))),
+            };
+        }
+        args::Credentials::Delete { account } => {
+            client.delete_credentials(&account).send().await?;
+            return Ok(());
+        }
+        args::Credentials::Reencrypt => {
+            let done = client.reencrypt_credentials().send().await?;
+            return Ok(output.show(&done, |output| {
+                output.field("reencrypted", Some(done.reencrypted))?;
+                output.field("unreadable", Some(done.unreadable))
+            })?);
+        }
+    };
+    Ok(output.show(&credentials, |output| details(output, &credentials))?)
+}
+
+/// Client id, client secret and refresh token. What is wrong is told without what is there.
+fn read(file: &Path) -> Result<[String; 3], Exit> {
+    let wrong = |problem: String| Exit::usage(format!("--file {}: {problem}", file.display()));
+    let mut text = String::new();
+    let read = match file.to_str() {
+        Some("-") => io::stdin().take(MAX_FILE).read_to_string(&mut text),
+        _ => File::open(file).and_then(|file| file.take(MAX_FILE).read_to_string(&mut text)),
+    };
+    read.map_err(|error| wrong(error.to_string()))?;
+    let fields: Map<String, Value> =
+        serde_json::from_str(&text).map_err(|_| wrong("is not a JSON object".to_owned()))?;
+    if fields.get("type").and_then(Value::as_str).is_some_and(|kind| kind != "authorized_user") {
+        return Err(wrong("the field `type` must be `authorized_user`".to_owned()));
+    }
+    let field = |name: &str| {
+        let text = fields.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
+        text.map(str::to_owned).ok_or_else(|| wrong(format!("the field `{name}` must be a text that is not empty")))
+    };
+    Ok([field("client_id")?, field("client_secret")?, field("refresh_token")?])
+}
+
+fn short(credentials: &Credentials) -> String {
+    let Credentials { name, state, client_id_tail, updated_by, .. } = credentials;
+    let time = credentials.update_time.map(|time| time.to_rfc3339()).unwrap_or_default();
+    let [name, tail, by] = [name, client_id_tail, updated_by].map(|text| Printable(text).to_string());
+    format!("{name:<36}  {state:<10}  client …{tail:<6}  {time}  {by}")
+}
+
+fn details(output: &mut Output, credentials: &Credentials) -> io::Result<()> {
+    output.field("credentials", Some(Printable(&credentials.name)))?;
+    output.field("state", Some(credentials.state))?;
+    output.field("client", Some(format_args!("…{}", Printable(&credentials.client_id_tail))))?;
+    output.field("key", Some(Printable(&credentials.key_id)))?;
+    output.field("revision", Some(credentials.revision))?;
+    output.field("changed", credentials.update_time)?;
+    output.field("changed by", Some(Printable(&credentials.updated_by)))?;
+    output.field("rejected", credentials.reject_time)?;
+    output.field("because", credentials.reject_reason.as_deref().map(Printable))
+}

@@ -1,0 +1,2 @@
+drop table gbp_credentials;
+drop sequence gbp_credentials_revision;

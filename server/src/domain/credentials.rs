@@ -1,0 +1,116 @@
+//! What proves to Google who we are, and what may be said of it.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::{AccountId, Secret};
+
+/// How long credentials that Google refused are not shown to it again. Long enough to leave it alone, and short enough that nobody has to
+/// tell us when they are good again.
+pub const RECHECK: Duration = Duration::from_secs(60);
+
+/// Characters of a client id's end that are shown.
+const TAIL: usize = 6;
+/// How every client id of Google's ends.
+const COMMON_END: &str = ".apps.googleusercontent.com";
+
+/// A person's consent, from which access tokens are made: what Google's tools call `authorized_user`.
+#[derive(Debug, Clone)]
+pub struct AuthorizedUser {
+    /// The OAuth client's id.
+    pub client_id: String,
+    /// The OAuth client's secret.
+    pub client_secret: Secret,
+    /// The consent.
+    pub refresh_token: Secret,
+}
+
+impl AuthorizedUser {
+    /// The end of the client's id: tells one client from another without naming it. Never more than half of the id.
+    #[must_use]
+    pub fn client_id_tail(&self) -> String {
+        let own: Vec<char> = self.client_id.trim_end_matches(COMMON_END).chars().collect();
+        own[own.len() - TAIL.min(own.len() / 2)..].iter().collect()
+    }
+}
+
+/// An [`AuthorizedUser`] as it is stored: encrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// Which key opens it.
+    pub key_id: String,
+    /// Nonce, text and tag.
+    pub bytes: Vec<u8>,
+}
+
+/// Google has refused credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// When it last did.
+    pub at: DateTime<Utc>,
+    /// What it said, such as `invalid_grant`.
+    pub cause: String,
+}
+
+impl AccountCredentials {
+    /// `accounts/{account}/credentials`.
+    #[must_use]
+    pub fn name_of(account: &AccountId) -> String {
+        format!("{}/credentials", account.resource_name())
+    }
+}
+
+impl Rejection {
+    /// Whether to spare Google another try.
+    #[must_use]
+    pub fn holds(&self, now: DateTime<Utc>) -> bool {
+        (now - self.at).to_std().unwrap_or_default() < RECHECK
+    }
+}
+
+/// What may be said of an account's own credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountCredentials {
+    /// The account.
+    pub account: AccountId,
+    /// The end of the OAuth client's id.
+    pub client_id_tail: String,
+    /// Which key they are encrypted with.
+    pub key_id: String,
+    /// Grows with every replacement, also over a deletion: the same number is the same credentials.
+    pub revision: i64,
+    /// When they were set.
+    pub updated_at: DateTime<Utc>,
+    /// Who set them.
+    pub updated_by: String,
+    /// Google has refused them, and not taken them since.
+    pub rejection: Option<Rejection>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tail_tells_clients_apart_and_never_says_most_of_an_id() {
+        let tail = |id: &str| {
+            let secret = || Secret::from("hush".to_owned());
+            AuthorizedUser { client_id: id.to_owned(), client_secret: secret(), refresh_token: secret() }
+                .client_id_tail()
+        };
+        assert_eq!(tail("123456-abcdefghij.apps.googleusercontent.com"), "efghij");
+        assert_eq!(tail("abcdef"), "def");
+        assert_eq!(tail("a"), "");
+        assert_eq!(tail("ééééé"), "éé");
+    }
+
+    #[test]
+    fn a_rejection_holds_for_a_while() {
+        let at = DateTime::from_timestamp(1_900_000_000, 0).expect("a time");
+        let rejection = Rejection { at, cause: "invalid_grant".to_owned() };
+        assert!(rejection.holds(at) && rejection.holds(at + RECHECK - Duration::from_millis(1)));
+        assert!(!rejection.holds(at + RECHECK));
+        assert!(rejection.holds(at - Duration::from_secs(5)), "clocks differ");
+    }
+}

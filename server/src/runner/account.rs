@@ -1,0 +1,46 @@
+//! In whose name an attempt asks Google, and what is learnt of it.
+
+use super::attempt::{Attempt, Stop};
+use crate::{
+    app::Learnt,
+    domain::{Failure, FailureReason, RunResult},
+    gbp,
+    store::Source,
+};
+
+impl Attempt {
+    /// The way to Google, in the name of the tenant's account.
+    pub(super) async fn google(&mut self, source: &Source) -> Result<gbp::Client, Stop> {
+        let Some(account) = &source.tenant.account else {
+            let message = format!("tenants/{} has no GBP account", source.tenant.id);
+            return Err(Failure::permanent(FailureReason::NoLocation, message).into());
+        };
+        let mark = source.credentials.as_ref();
+        let client = self.tools.accounts.client(account, mark, source.read_at).await??;
+        self.name = Some((account.clone(), mark.cloned()));
+        Ok(client)
+    }
+
+    /// Whom a failure is about, as far as one can tell from it alone. Credentials of an account's own come with a quota and a token endpoint
+    /// of their own, so however many of its tenants meet the end of these, it is one.
+    pub(super) fn blamed(&self, failure: &Failure) -> String {
+        match &self.name {
+            Some((account, Some(_))) if failure.reason != FailureReason::UpstreamUnavailable => account.resource_name(),
+            _ => self.run.tenant.resource_name(),
+        }
+    }
+
+    /// What the attempt says of the credentials that it went with.
+    pub(super) async fn tell_accounts(&self, outcome: &Result<RunResult, Stop>) {
+        let Some((account, mark)) = &self.name else { return };
+        let learnt = match outcome {
+            Ok(RunResult::Succeeded) => Learnt::Accepted,
+            Err(Stop::Failed(failure)) if failure.reason == FailureReason::CredentialsRejected => {
+                Learnt::Rejected(failure)
+            }
+            Err(Stop::Failed(failure)) if failure.reason.is_googles_answer() => Learnt::Accepted,
+            _ => return,
+        };
+        self.tools.accounts.learnt(account, mark.as_ref(), learnt).await;
+    }
+}

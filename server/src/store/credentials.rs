@@ -1,0 +1,241 @@
+//! Accounts' own credentials, encrypted.
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use sqlx::{FromRow, Row, postgres::PgRow};
+
+use super::{Now, Store, interval, row::id};
+use crate::{
+    domain::{AccountCredentials, AccountId, RECHECK, Rejection, Sealed},
+    error::{Error, Resource},
+};
+
+/// What a run's claim tells of its account's own credentials: which they are, and whether Google refuses them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialsMark {
+    /// Their revision.
+    pub revision: i64,
+    /// Google has refused them, and not taken them since.
+    pub rejection: Option<Rejection>,
+}
+
+/// New credentials of an account.
+#[derive(Debug, Clone)]
+pub struct NewCredentials<'a> {
+    /// The account.
+    pub account: &'a AccountId,
+    /// The end of the OAuth client's id.
+    pub client_id_tail: &'a str,
+    /// All of them, encrypted.
+    pub sealed: &'a Sealed,
+    /// Who sets them.
+    pub caller: &'a str,
+}
+
+impl Store {
+    /// Sets an account's credentials, in place of those that it has.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn set_credentials(&self, now: Now, new: &NewCredentials<'_>) -> Result<AccountCredentials, Error> {
+        let row: CredentialsRow = sqlx::query_as(
+            "insert into gbp_credentials as known (account_id, client_id_tail, key_id, sealed, revision, updated_at, updated_by)
+             values ($1, $2, $3, $4, nextval('gbp_credentials_revision'), coalesce($5, now()), $6)
+             on conflict (account_id) do update
+                set client_id_tail = excluded.client_id_tail, key_id = excluded.key_id, sealed = excluded.sealed,
+                    revision = excluded.revision, updated_at = excluded.updated_at, updated_by = excluded.updated_by,
+                    rejected_at = null, rejected_because = null
+             returning known.*",
+        )
+        .bind(new.account.as_str())
+        .bind(new.client_id_tail)
+        .bind(&new.sealed.key_id)
+        .bind(&new.sealed.bytes)
+        .bind(now)
+        .bind(new.caller)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(row.0)
+    }
+
+    /// Gets an account's credentials, with what only the keys of a server can read. `None`: it has none of its own.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn credentials(&self, account: &AccountId) -> Result<Option<(AccountCredentials, Sealed)>, Error> {
+        let row = sqlx::query_as("select * from gbp_credentials where account_id = $1");
+        let row: Option<SealedRow> = row.bind(account.as_str()).fetch_optional(&self.pool).await?;
+        Ok(row.map(|row| (row.0, row.1)))
+    }
+
+    /// Lists accounts' credentials by account, after `after`, at most `limit`; with `but_key_id`, only those that another key opens.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list_credentials(
+        &self,
+        after: &str,
+        but_key_id: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<(AccountCredentials, Sealed)>, Error> {
+        let rows: Vec<SealedRow> = sqlx::query_as(
+            "select * from gbp_credentials
+              where account_id > $1
+                and ($2::text is null or key_id <> $2)
+              order by account_id
+              limit $3",
+        )
+        .bind(after)
+        .bind(but_key_id)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.0, row.1)).collect())
+    }
+
+    /// Deletes an account's credentials.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or the database's.
+    pub async fn delete_credentials(&self, account: &AccountId) -> Result<(), Error> {
+        let deleted = sqlx::query("delete from gbp_credentials where account_id = $1")
+            .bind(account.as_str())
+            .execute(&self.pool)
+            .await?;
+        if deleted.rows_affected() == 0 {
+            return Err(Error::NotFound(Resource::Credentials, AccountCredentials::name_of(account)));
+        }
+        Ok(())
+    }
+
+    /// Notes that Google refuses these credentials. `false`: they were replaced meanwhile, or it is noted already.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn reject_credentials(
+        &self,
+        now: Now,
+        account: &AccountId,
+        revision: i64,
+        cause: &str,
+    ) -> Result<bool, Error> {
+        let rejected = sqlx::query(
+            "update gbp_credentials
+                set rejected_at = coalesce($1, now()), rejected_because = $4
+              where account_id = $2
+                and revision = $3
+                and (rejected_at is null or rejected_at <= coalesce($1, now()) - $5::interval)",
+        )
+        .bind(now)
+        .bind(account.as_str())
+        .bind(revision)
+        .bind(cause)
+        .bind(interval(RECHECK))
+        .execute(&self.pool)
+        .await?;
+        Ok(rejected.rows_affected() > 0)
+    }
+
+    /// Notes that Google takes these credentials again. `false`: they were replaced meanwhile, or it is noted already.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn accept_credentials(&self, account: &AccountId, revision: i64) -> Result<bool, Error> {
+        let accepted = sqlx::query(
+            "update gbp_credentials
+                set rejected_at = null, rejected_because = null
+              where account_id = $1
+                and revision = $2
+                and rejected_at is not null",
+        )
+        .bind(account.as_str())
+        .bind(revision)
+        .execute(&self.pool)
+        .await?;
+        Ok(accepted.rows_affected() > 0)
+    }
+
+    /// Counts the accounts whose own credentials Google refuses.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn rejected_credentials(&self) -> Result<i64, Error> {
+        let count = sqlx::query_scalar("select count(*) from gbp_credentials where rejected_at is not null");
+        Ok(count.fetch_one(&self.pool).await?)
+    }
+
+    /// Puts the same credentials in another seal. `false`: they were replaced meanwhile.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn reseal_credentials(
+        &self,
+        account: &AccountId,
+        revision: i64,
+        before: &Sealed,
+        after: &Sealed,
+    ) -> Result<bool, Error> {
+        let resealed = sqlx::query(
+            "update gbp_credentials
+                set key_id = $4, sealed = $5
+              where account_id = $1
+                and revision = $2
+                and key_id = $3",
+        )
+        .bind(account.as_str())
+        .bind(revision)
+        .bind(&before.key_id)
+        .bind(&after.key_id)
+        .bind(&after.bytes)
+        .execute(&self.pool)
+        .await?;
+        Ok(resealed.rows_affected() > 0)
+    }
+}
+
+struct CredentialsRow(AccountCredentials);
+
+impl FromRow<'_, PgRow> for CredentialsRow {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let mark = MarkJson {
+            revision: row.try_get("revision")?,
+            rejected_at: row.try_get("rejected_at")?,
+            rejected_because: row.try_get("rejected_because")?,
+        };
+        let CredentialsMark { revision, rejection } = mark.into();
+        Ok(Self(AccountCredentials {
+            account: id(row, "account_id", AccountId::parse)?,
+            client_id_tail: row.try_get("client_id_tail")?,
+            key_id: row.try_get("key_id")?,
+            revision,
+            updated_at: row.try_get("updated_at")?,
+            updated_by: row.try_get("updated_by")?,
+            rejection,
+        }))
+    }
+}
+
+struct SealedRow(AccountCredentials, Sealed);
+
+impl FromRow<'_, PgRow> for SealedRow {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let sealed = Sealed { key_id: row.try_get("key_id")?, bytes: row.try_get("sealed")? };
+        Ok(Self(CredentialsRow::from_row(row)?.0, sealed))
+    }
+}
+
+/// A [`CredentialsMark`] as statements have it.
+#[derive(Deserialize)]
+pub(super) struct MarkJson {
+    revision: i64,
+    rejected_at: Option<DateTime<Utc>>,
+    rejected_because: Option<String>,
+}
+
+impl From<MarkJson> for CredentialsMark {
+    fn from(json: MarkJson) -> Self {
+        let MarkJson { revision, rejected_at, rejected_because } = json;
+        let rejection = rejected_at.zip(rejected_because).map(|(at, cause)| Rejection { at, cause });
+        Self { revision, rejection }
+    }
+}

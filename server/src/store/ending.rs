@@ -1,0 +1,67 @@
+//! How a run ends: it moves from the live runs to the history, in the statement that ends it, so it is always in exactly one of the two.
+
+use super::{Now, Store};
+use crate::error::Error;
+
+/// How many days get their partition ahead of their time. Housekeeping looks every hour.
+const DAYS_AHEAD: i32 = 7;
+
+/// Inserts what `ended` deleted into the history. `ended` gives the rows of `run`, and what may be different of them in the end under
+/// names that begin with `end_`. What every run carries is named here once.
+macro_rules! into_history {
+    () => {
+        "
+            insert into run_history (id, tenant_id, organization_id, strategy, dry_run, state, revision, attempt, handed_back,
+                                     max_attempts, cancel_requested, plan, intent, attempts, written, created, updated, deleted,
+                                     skipped, reason, error, caller, request_id, created_at, started_at, attempted_at, ended_at)
+            select id, tenant_id, organization_id, strategy, dry_run, end_state, revision + 1, attempt, end_handed_back,
+                   max_attempts, end_cancel_requested, end_plan, end_intent, attempts, end_written, end_created, end_updated, end_deleted,
+                   end_skipped, end_reason, end_error, caller, request_id, created_at, started_at, attempted_at, coalesce($1, now())
+              from ended "
+    };
+}
+pub(super) use into_history;
+
+impl Store {
+    /// Makes the partitions of history that will be needed: of the days to come, and of those on which a live run was accepted.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn prepare_history(&self, now: Now) -> Result<(), Error> {
+        sqlx::query(
+            "with needed as (
+                 select (coalesce($1, now()) at time zone 'UTC')::date + ahead as day from generate_series(0, $2) ahead
+                  union
+                 select (run_id_time(id) at time zone 'UTC')::date from run
+             )
+             select run_history_day(day) from needed",
+        )
+        .bind(now)
+        .bind(DAYS_AHEAD)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Carries out a statement that ends runs. Where their day has no partition, nothing has ended; it is made, and the statement
+    /// carried out again.
+    pub(super) async fn ending<T, F>(&self, now: Now, statement: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, sqlx::Error>>,
+    {
+        match statement().await {
+            Err(error) if misses_a_partition(&error) => {
+                self.prepare_history(now).await?;
+                Ok(statement().await?)
+            }
+            done => Ok(done?),
+        }
+    }
+}
+
+/// PostgreSQL calls it the violation of a check, of no constraint.
+fn misses_a_partition(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| {
+        error.code().as_deref() == Some("23514") && error.constraint().is_none() && error.table() == Some("run_history")
+    })
+}

@@ -1,0 +1,214 @@
+//! Credentials at rest: encrypted with keys that the database never sees.
+//!
+//! AES-256-GCM with a random nonce. The account and the key's id are associated data: what was sealed for one account opens for no other,
+//! whoever moves it in the database. The newest key seals, every key opens.
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
+    digest,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    data_dir::{KEY_BYTES, SecretFileError, secret_file},
+    domain::{AccountId, AuthorizedUser, Sealed},
+};
+
+/// The development key's file.
+const DEVELOPMENT_FILE: &str = "credentials.key";
+/// Bytes of a key file that are read.
+const MAX_FILE: u64 = 64 * 1024;
+/// Bytes of a key's digest that name it: enough to tell a few keys apart, and nothing to find one by.
+const ID_BYTES: usize = 4;
+
+/// A key file that cannot be used. What is in it is never repeated.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// It cannot be read.
+    #[error("cannot read {path:?}: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A line is no key.
+    #[error("{path:?}, line {line}: must be a key of 64 hexadecimal digits, as `openssl rand -hex 32` prints it")]
+    NoKey {
+        /// The file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+    },
+    /// Two lines are the same key.
+    #[error("{path:?}, line {line}: this key is there already")]
+    Twice {
+        /// The file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+    },
+    /// There is nothing in it.
+    #[error("{path:?} holds no key: one a line, 64 hexadecimal digits, the newest first")]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is too long to be a key file.
+    #[error("{path:?} is longer than {MAX_FILE} bytes")]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The development key cannot be used.
+    #[error(transparent)]
+    Development(#[from] SecretFileError),
+}
+
+/// Why something does not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unopened {
+    /// It was sealed with a key that is not among ours.
+    #[error("they are encrypted with a key that this server does not have")]
+    UnknownKey,
+    /// It is not what was sealed for this account.
+    #[error("what is stored is not what was encrypted for this account")]
+    Tampered,
+}
+
+/// The keys of a process, the newest first. Without any it seals nothing and opens nothing. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Vault(Arc<[Key]>);
+
+struct Key {
+    id: String,
+    key: RandomizedNonceKey,
+}
+
+/// What is sealed.
+#[derive(Serialize, Deserialize)]
+struct Content {
+    client_id: String,
+    client_secret: String,
+    refresh_token: String,
+}
+
+impl Vault {
+    /// Reads a key file: a key a line, the newest first; empty lines and those that begin with `#` do not count.
+    ///
+    /// # Errors
+    /// [`VaultError`] names the file and the line, and never what is there.
+    pub fn from_file(path: &Path) -> Result<Self, VaultError> {
+        let owned = || path.to_owned();
+        let mut text = String::new();
+        let file = fs::File::open(path).map_err(|source| VaultError::Unreadable { path: owned(), source })?;
+        let read = file.take(MAX_FILE + 1).read_to_string(&mut text);
+        read.map_err(|source| VaultError::Unreadable { path: owned(), source })?;
+        if text.len() as u64 > MAX_FILE {
+            return Err(VaultError::TooLong { path: owned() });
+        }
+        let mut keys: Vec<Key> = Vec::new();
+        for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line.trim())) {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let key = bytes_of(line).and_then(|bytes| Key::new(&bytes));
+            let key = key.ok_or_else(|| VaultError::NoKey { path: owned(), line: number })?;
+            if keys.iter().any(|known| known.id == key.id) {
+                return Err(VaultError::Twice { path: owned(), line: number });
+            }
+            keys.push(key);
+        }
+        if keys.is_empty() { Err(VaultError::Empty { path: owned() }) } else { Ok(Self(keys.into())) }
+    }
+
+    /// The development key of a folder, made where there is none.
+    ///
+    /// # Errors
+    /// When the folder or the file cannot be used.
+    pub fn development(data_dir: &Path) -> Result<Self, VaultError> {
+        let secret = secret_file(data_dir, DEVELOPMENT_FILE)?;
+        Ok(Self(Key::new(&secret).into_iter().collect()))
+    }
+
+    /// The id of the key that seals; `None`: there is none.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&str> {
+        self.0.first().map(|key| key.id.as_str())
+    }
+
+    /// Whether something that this key sealed can be opened.
+    #[must_use]
+    pub fn has(&self, key_id: &str) -> bool {
+        self.0.iter().any(|key| key.id == key_id)
+    }
+
+    /// Seals an account's credentials with the newest key; `None`: there is no key.
+    #[must_use]
+    pub fn seal(&self, account: &AccountId, user: &AuthorizedUser) -> Option<Sealed> {
+        let key = self.0.first()?;
+        let content = Content {
+            client_id: user.client_id.clone(),
+            client_secret: user.client_secret.reveal().to_owned(),
+            refresh_token: user.refresh_token.reveal().to_owned(),
+        };
+        let mut text = serde_json::to_vec(&content).expect("texts have a JSON form");
+        // It fails for texts of many gigabytes only.
+        let nonce = key.key.seal_in_place_append_tag(associated(account, &key.id), &mut text).ok()?;
+        let bytes = [nonce.as_ref(), &text[..]].concat();
+        Some(Sealed { key_id: key.id.clone(), bytes })
+    }
+
+    /// Opens what was sealed for an account.
+    ///
+    /// # Errors
+    /// [`Unopened`]: a key is missing, or it is not what was sealed.
+    pub fn open(&self, account: &AccountId, sealed: &Sealed) -> Result<AuthorizedUser, Unopened> {
+        let key = self.0.iter().find(|key| key.id == sealed.key_id).ok_or(Unopened::UnknownKey)?;
+        let (nonce, text) = sealed.bytes.split_at_checked(NONCE_LEN).ok_or(Unopened::Tampered)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Unopened::Tampered)?;
+        let mut text = text.to_vec();
+        let text = key.key.open_in_place(nonce, associated(account, &key.id), &mut text);
+        // The parser's error may repeat the text.
+        let content = serde_json::from_slice(text.map_err(|_| Unopened::Tampered)?);
+        let Content { client_id, client_secret, refresh_token } = content.map_err(|_| Unopened::Tampered)?;
+        Ok(AuthorizedUser { client_id, client_secret: client_secret.into(), refresh_token: refresh_token.into() })
+    }
+}
+
+/// What has to be the same when it is opened. No id holds a line end.
+fn associated(account: &AccountId, key_id: &str) -> Aad<String> {
+    Aad::from(format!("category-mirror credentials 1\n{key_id}\n{account}"))
+}
+
+impl Key {
+    fn new(secret: &[u8]) -> Option<Self> {
+        let key = RandomizedNonceKey::new(&AES_256_GCM, secret).ok()?;
+        let digest = digest::digest(&digest::SHA256, &[b"category-mirror key id", secret].concat());
+        let id = digest.as_ref()[..ID_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
+        Some(Self { id, key })
+    }
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.iter().map(|key| &key.id)).finish()
+    }
+}
+
+fn bytes_of(hex: &str) -> Option<Vec<u8>> {
+    if hex.len() != 2 * KEY_BYTES || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).ok()).collect()
+}
