@@ -32,10 +32,15 @@ pub fn connect(options: PgConnectOptions, max_connections: u32) -> PgPool {
 }
 
 /// Connections for the few statements that every run goes through: accepting, claiming, ending. Planning one of them takes longer than
-/// carrying it out, so each is planned once, for any values; and once only, while the table is empty, a plan must not read it whole.
+/// carrying it out, so each is planned once, for any values. A plan that is made while tables are empty, and knows of no batch how long it
+/// is, must neither read a table whole nor compare each row of a batch with each row of another: what is to be looked up by an index says
+/// so, with `lateral`, and has no other way.
 pub(super) fn hot(pool: &PgPool) -> PgPool {
-    let options = PgConnectOptions::clone(&pool.connect_options())
-        .options([("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")]);
+    let options = PgConnectOptions::clone(&pool.connect_options()).options([
+        ("plan_cache_mode", "force_generic_plan"),
+        ("enable_seqscan", "off"),
+        ("enable_nestloop", "off"),
+    ]);
     settings(HOT_CONNECTIONS).connect_lazy_with(options)
 }
 
