@@ -67,7 +67,7 @@ async fn what_runs_often_goes_by_an_index() {
             "run_pkey",
             "generic",
         ),
-        ("with counted as", "null, 10000", "run_line", "generic"),
+        ("with counted as", "null, 10000", "run_line", "hot"),
         ("($1::uuid is null or id < $1)", "null, null, null, null, 51", "run_pkey", "custom"),
         ("($1::uuid is null or id < $1)", "null, 't7', null, null, 51", "tenant_id_id_idx", "custom"),
         ("($1::uuid is null or id < $1)", "null, null, null, '{t7,t8}', 51", "tenant_id_id_idx", "custom"),
