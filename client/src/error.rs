@@ -24,6 +24,7 @@ struct Inner {
 
 /// A field of the request that the server refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct FieldViolation {
     /// The field's path in the request, such as `tenant.display_name`.

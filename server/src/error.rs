@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::domain::{AccountId, Flag, Slug, TenantId, Why};
+use crate::domain::{AccountId, Failure, Flag, Locale, MAX_SHRINK_PERCENT, NotRevertible, Retry, Slug, TenantId, Why};
 
 /// The cause behind an error: logged once, never sent.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -63,6 +63,14 @@ pub enum Error {
         /// Its strategy, and whether it is dry.
         kind: String,
     },
+    /// What a run wrote cannot be taken back.
+    #[error("{run} cannot be taken back: {why}")]
+    NotRevertible {
+        /// The run's name.
+        run: String,
+        /// Why not.
+        why: NotRevertible,
+    },
     /// Tenants have the category.
     #[error("platformCategories/{slug} is in use by {tenants} tenants")]
     CategoryInUse {
@@ -87,6 +95,28 @@ pub enum Error {
         /// Its revision now; 0 while nobody has set it.
         revision: i64,
     },
+    /// No list of Google's categories was imported.
+    #[error("no list of Google's categories was imported for {0}; RefreshTaxonomy imports it")]
+    NoTaxonomy(Locale),
+    /// The list is much shorter than the one before, and nobody said that this is right.
+    #[error(
+        "the list for {locale} has {imported} categories, the one before has {current}: that is more than {MAX_SHRINK_PERCENT} % less, \
+         and nothing was changed; if it is right, set allow_shrink and a reason"
+    )]
+    TaxonomyShrank {
+        /// Whose list.
+        locale: Locale,
+        /// How many categories the newest version has.
+        current: i64,
+        /// How many Google lists now.
+        imported: i64,
+    },
+    /// Another import was faster.
+    #[error("another import for {0} was faster, and nothing was changed; look at what it found, or import again")]
+    TaxonomyChanged(Locale),
+    /// Google gave no answer that can be used, and nothing was changed.
+    #[error("{}; nothing was changed", .0.message)]
+    Google(Failure),
     /// There is nothing to encrypt credentials with.
     #[error("this server has no key to encrypt credentials with: set CREDENTIALS_KEY_FILE")]
     NoCredentialsKey,
@@ -106,9 +136,6 @@ pub enum Error {
     /// The caller may not.
     #[error("{0}")]
     PermissionDenied(String),
-    /// The contract has it, this version does not.
-    #[error("{0}")]
-    Unimplemented(&'static str),
     /// Too much at once.
     #[error("{problem} (limit {limit}); try again in {wait:?}")]
     RateLimited {
@@ -160,14 +187,19 @@ impl Error {
             Self::LocationTaken(_) => "LOCATION_TAKEN",
             Self::NoLocation(_) => "NO_LOCATION",
             Self::RunInProgress { .. } => "RUN_IN_PROGRESS",
+            Self::NotRevertible { .. } => "NOT_REVERTIBLE",
             Self::CategoryInUse { .. } => "CATEGORY_IN_USE",
             Self::FeatureDisabled { .. } => "FEATURE_DISABLED",
             Self::FlagChanged { .. } => "FLAG_CHANGED",
+            Self::NoTaxonomy(_) => "TAXONOMY_NOT_FOUND",
+            Self::TaxonomyShrank { .. } => "TAXONOMY_SHRANK",
+            Self::TaxonomyChanged(_) => "TAXONOMY_CHANGED",
+            Self::Google(Failure { retry: Retry::Never, .. }) => "GOOGLE_REFUSED",
+            Self::Google(_) => "GOOGLE_UNAVAILABLE",
             Self::NoCredentialsKey => "CREDENTIALS_KEY_MISSING",
             Self::CredentialsUnreadable { .. } => "CREDENTIALS_UNREADABLE",
             Self::Unauthenticated(_) => "UNAUTHENTICATED",
             Self::PermissionDenied(_) => "PERMISSION_DENIED",
-            Self::Unimplemented(_) => "UNIMPLEMENTED",
             Self::RateLimited { .. } => "RATE_LIMITED",
             Self::DeadlineExceeded(_) => "DEADLINE_EXCEEDED",
             Self::Draining => "DRAINING",
@@ -185,6 +217,10 @@ impl Error {
             Self::LocationTaken(location) => vec![("location", format!("locations/{location}"))],
             Self::NoLocation(tenant) => vec![("tenant", tenant.resource_name())],
             Self::RunInProgress { run, kind } => vec![("run", run.clone()), ("kind", kind.clone())],
+            Self::NotRevertible { run, why: NotRevertible::Changed { left, now } } => {
+                vec![("run", run.clone()), ("expected", left.clone()), ("actual", now.clone())]
+            }
+            Self::NotRevertible { run, .. } => vec![("run", run.clone())],
             Self::CategoryInUse { slug, tenants } => {
                 vec![("platform_category", slug.resource_name()), ("tenants", tenants.to_string())]
             }
@@ -194,6 +230,16 @@ impl Error {
             Self::FlagChanged { flag, revision } => {
                 vec![("flag", flag.to_string()), ("revision", revision.to_string())]
             }
+            Self::NoTaxonomy(locale) | Self::TaxonomyChanged(locale) => locale_pairs(locale),
+            Self::TaxonomyShrank { locale, current, imported } => {
+                let counts = [
+                    ("current_count", current.to_string()),
+                    ("imported_count", imported.to_string()),
+                    ("limit_percent", MAX_SHRINK_PERCENT.to_string()),
+                ];
+                locale_pairs(locale).into_iter().chain(counts).collect()
+            }
+            Self::Google(failure) => vec![("failure", failure.reason.to_string())],
             Self::CredentialsUnreadable { account, key_id, .. } => {
                 vec![("account", account.resource_name()), ("key_id", key_id.clone())]
             }
@@ -201,6 +247,10 @@ impl Error {
         };
         pairs.into_iter().collect()
     }
+}
+
+fn locale_pairs(locale: &Locale) -> Vec<(&'static str, String)> {
+    vec![("region_code", locale.region.to_string()), ("language_code", locale.language.to_string())]
 }
 
 fn list(violations: &[FieldViolation]) -> String {

@@ -10,7 +10,7 @@ use tonic_health::server::HealthReporter;
 
 use crate::{
     api::{self, Limits},
-    app::{Accounts, App, Feed, Flags},
+    app::{Accounts, App, Flags, TaxonomySource},
     auth::Verifier,
     domain::ProcessFlags,
     gbp,
@@ -91,12 +91,11 @@ pub async fn serve(
     let acceptor = Acceptor::start(&store, &end);
     let flags = Flags::new(store.clone(), flags);
     tokio::spawn(end.clone().run_until_cancelled_owned(flags.clone().keep_fresh(wake.subscribe(Topic::Flags))));
+    let taxonomy = TaxonomySource { reader: gbp.taxonomy(), backoff: runner.backoff };
     let accounts = Accounts::new(store.clone(), gbp, vault);
-    let feed = Feed::new(store.clone());
-    let changes = wake.subscribe(Topic::Changes);
-    tokio::spawn(end.clone().run_until_cancelled_owned(feed.clone().keep_fed(changes, stream_heartbeat)));
-    let app = App::new(store.clone(), acceptor, wake.clone(), flags.clone(), accounts.clone(), feed, max_attempts);
-
+    let app = App::new(store.clone(), acceptor, wake.clone(), flags.clone(), accounts.clone(), max_attempts, taxonomy);
+    let feeding = app.feed().clone().keep_fed(wake.subscribe(Topic::Changes), stream_heartbeat);
+    tokio::spawn(end.clone().run_until_cancelled_owned(feeding));
     tokio::spawn(end.clone().run_until_cancelled_owned(web::sample(store.clone())));
 
     let mut server = transport(&limits);

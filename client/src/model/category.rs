@@ -1,11 +1,11 @@
 //! Business categories.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use category_mirror_proto::v1;
 use chrono::{DateTime, Utc};
 
-use super::wire;
+use super::{MappingState, wire};
 use crate::{Printable, names};
 
 /// A category of Google's taxonomy. Shown as `gcid:bakery (Bakery)`.
@@ -41,6 +41,12 @@ pub struct PlatformCategory {
     pub display_name: String,
     /// The GBP category it maps to, such as `categories/gcid:bakery`. `None`: unmapped, so it is reported and never sent.
     pub gbp_category: Option<String>,
+    /// Where it stands for something else, by region code. `None`: it stands for nothing there.
+    pub regional_gbp_categories: BTreeMap<String, Option<String>>,
+    /// What Google's lists say about its mappings now; the worst of them where they differ. `None`: it has none.
+    pub mapping_state: Option<MappingState>,
+    /// Whether it came from Google, and follows Google's name until somebody changes it.
+    pub imported: bool,
     /// When it was created.
     pub create_time: Option<DateTime<Utc>>,
     /// When it was last changed.
@@ -77,10 +83,14 @@ impl CategorySet {
 
 impl PlatformCategory {
     pub(crate) fn from_wire(wire: v1::PlatformCategory) -> Self {
+        let regional = wire.regional_gbp_categories.into_iter();
         Self {
             name: wire.name,
             display_name: wire.display_name,
             gbp_category: wire::text(wire.gbp_category),
+            regional_gbp_categories: regional.map(|(region, category)| (region, wire::text(category))).collect(),
+            mapping_state: (wire.mapping_state != 0).then(|| MappingState::from_wire(wire.mapping_state)),
+            imported: wire.imported,
             create_time: wire::time(wire.create_time),
             update_time: wire::time(wire.update_time),
         }

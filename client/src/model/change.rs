@@ -4,14 +4,14 @@ use std::fmt::{self, Display};
 
 use category_mirror_proto::v1;
 
-use super::GbpCategory;
+use super::{GbpCategory, category::named, wire};
 
 open_enum! {
     /// What happens to a category.
     Operation {
         /// The target gains it.
         Create = 1, "create";
-        /// It changes its role, or one primary category replaces another.
+        /// It changes its role or its name, or one primary category replaces another.
         Update = 2, "update";
         /// The target loses it.
         Delete = 3, "delete";
@@ -33,10 +33,16 @@ open_enum! {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct PlacedCategory {
-    /// The category. `None` only where the server sent none.
+    /// Google's category: itself, or what the platform category stands for. `None`: it is unmapped.
     pub category: Option<GbpCategory>,
     /// Its role.
     pub role: Role,
+    /// The platform category, `platformCategories/{slug}`: itself, or what stands for Google's.
+    pub platform_category: Option<String>,
+    /// The platform's name for people, where the category is the platform's.
+    pub platform_display_name: Option<String>,
+    /// Whether it is a platform category that came from Google.
+    pub imported: bool,
 }
 
 /// One change of the target. Shown as one line: `+` gains, `~` changes, `-` loses.
@@ -59,17 +65,23 @@ pub struct Change {
 pub struct ChangeCounts {
     /// Categories that the target gained.
     pub created: i32,
-    /// Categories that changed their role, or primary ones that were replaced.
+    /// Categories that changed their role or their name, or primary ones that were replaced.
     pub updated: i32,
     /// Categories that the target lost.
     pub deleted: i32,
-    /// Categories of the source that were left out because they are unmapped.
+    /// Platform categories that were left out, or left alone, because they are unmapped.
     pub skipped: i32,
 }
 
 impl PlacedCategory {
-    fn from_wire(wire: v1::PlacedCategory) -> Self {
-        Self { category: wire.category.map(GbpCategory::from_wire), role: Role::from_wire(wire.role) }
+    pub(super) fn from_wire(wire: v1::PlacedCategory) -> Self {
+        Self {
+            category: wire.category.map(GbpCategory::from_wire),
+            role: Role::from_wire(wire.role),
+            platform_category: wire::text(wire.platform_category),
+            platform_display_name: wire::text(wire.platform_display_name),
+            imported: wire.imported,
+        }
     }
 }
 
@@ -107,10 +119,20 @@ impl fmt::Display for PlacedCategory {
 
 impl PlacedCategory {
     fn fmt_category(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.category {
-            Some(category) => category.fmt(f),
-            None => f.write_str("(no category)"),
+        match (&self.platform_category, &self.category) {
+            (Some(name), _) => {
+                named(f, name, self.platform_display_name.as_deref().unwrap_or_default())?;
+                if self.imported { f.write_str(", imported") } else { Ok(()) }
+            }
+            (None, Some(category)) => category.fmt(f),
+            (None, None) => f.write_str("(no category)"),
         }
+    }
+
+    /// Whether both show as the same, but for the role.
+    fn is_same_category(&self, other: &Self) -> bool {
+        (&self.category, &self.platform_category, &self.platform_display_name)
+            == (&other.category, &other.platform_category, &other.platform_display_name)
     }
 }
 
@@ -128,7 +150,7 @@ impl fmt::Display for Change {
                 before.fmt(f)?;
                 f.write_str(" -> ")?;
                 // Only what differs: another category in the role, another role of the category, or both.
-                let same_category = before.category == after.category;
+                let same_category = before.is_same_category(after);
                 if before.role != after.role || same_category {
                     write!(f, "{}{}", after.role, if same_category { "" } else { " " })?;
                 }

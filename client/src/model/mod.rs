@@ -43,10 +43,14 @@ mod category;
 mod change;
 mod credentials;
 mod flag;
+mod guard;
+mod import;
+mod markdown;
 mod plan;
 mod run;
 mod stats;
 mod strategy;
+mod taxonomy;
 mod tenant;
 mod wire;
 
@@ -54,8 +58,14 @@ pub use category::{CategorySet, GbpCategory, PlatformCategory, TenantCategories}
 pub use change::{Change, ChangeCounts, Operation, PlacedCategory, Role};
 pub use credentials::{Credentials, CredentialsOutcome, CredentialsState, ReencryptedCredentials, VerifiedCredentials};
 pub use flag::{Flag, FlagChange, FlagEvaluation, FlagSource, FlagState, FlagWhy};
+pub use guard::{GuardOutcome, GuardVerdict};
+pub use import::{ImportFailure, ImportReport};
 pub use plan::{MergedCategory, Objection, Plan, UnmappedCategory};
 pub use run::{Mirrored, Run, RunError, RunState};
 pub use stats::SyncStats;
-pub use strategy::Strategy;
+pub use strategy::{GbpView, Strategy};
+pub use taxonomy::{
+    AffectedMapping, CategoryMatch, MappingEffect, MappingState, MappingSuggestion, RenamedGbpCategory,
+    TaxonomyRefresh, TaxonomyVersion,
+};
 pub use tenant::Tenant;

@@ -5,7 +5,7 @@ use std::fmt;
 use category_mirror_proto::v1;
 use chrono::{DateTime, Utc};
 
-use super::{CategorySet, Change, category::named, wire};
+use super::{CategorySet, Change, GuardOutcome, GuardVerdict, PlacedCategory, category::named, wire};
 use crate::{Printable, names};
 
 /// What a run will change, before it changes it.
@@ -16,7 +16,8 @@ use crate::{Printable, names};
 /// ~ primary     gcid:restaurant (Restaurant) -> gcid:italian_restaurant (Italian restaurant)
 /// + additional  gcid:bakery (Bakery)
 /// - additional  gcid:liquor_store (Liquor store)
-/// ! unmapped    cooking-classes (Cooking classes): maps to no GBP category, not sent
+/// x guard       primary_change: 1, at most 0 would pass: stopped
+/// ! unmapped    cooking-classes (Cooking classes): maps to no GBP category, left out
 /// ! objection   INVALID_CATEGORY: not available in this region (field categories.additional_categories[0])
 /// = merged      bread: maps to gcid:bakery, which is in the set already
 /// = in sync     nothing to change
@@ -27,18 +28,28 @@ use crate::{Printable, names};
 pub struct Plan {
     /// The changes, the primary category first. Empty: in sync.
     pub changes: Vec<Change>,
-    /// The target as it was read.
+    /// The source as it was read, the primary category first, each with what it stands for on the other side. Empty in a revert.
+    pub source_categories: Vec<PlacedCategory>,
+    /// The target as it was read, where it is Google's.
     pub observed: Option<CategorySet>,
-    /// The target as it will be.
+    /// The target as it will be, where it is Google's.
     pub desired: Option<CategorySet>,
-    /// Categories of the source without a counterpart: reported, never sent.
+    /// The target as it was read, where it is the platform's.
+    pub observed_platform_categories: Vec<PlacedCategory>,
+    /// The target as it will be, where it is the platform's.
+    pub desired_platform_categories: Vec<PlacedCategory>,
+    /// What every guard says. A real run that one of them stops writes nothing.
+    pub guard_verdicts: Vec<GuardVerdict>,
+    /// Platform categories without a counterpart: never sent to Google, and left alone on the platform.
     pub unmapped_categories: Vec<UnmappedCategory>,
-    /// Categories of the source that add nothing of their own.
+    /// Platform categories that add nothing of their own.
     pub merged_categories: Vec<MergedCategory>,
     /// Google's own objections to the update. Only a dry run asks for them.
     pub objections: Vec<Objection>,
     /// SHA-256, lower-case hexadecimal. Equal plans have equal hashes.
     pub hash: String,
+    /// What `hash` is the SHA-256 of: JSON, always of the same bytes for equal plans.
+    pub canonical_form: String,
     /// When the target was read.
     pub observe_time: Option<DateTime<Utc>>,
 }
@@ -85,6 +96,19 @@ impl Plan {
         self.changes.is_empty()
     }
 
+    /// Whether a guard keeps a real run from writing this.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.guard_verdicts.iter().any(GuardVerdict::stops)
+    }
+
+    /// The plan as JSON, all of it, in one line.
+    #[cfg(feature = "serde")]
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("texts, numbers and lists of them")
+    }
+
     pub(crate) fn from_wire(wire: v1::Plan) -> Self {
         let unmapped = |u: v1::UnmappedCategory| UnmappedCategory {
             platform_category: u.platform_category,
@@ -96,7 +120,14 @@ impl Plan {
         };
         let objection =
             |o: v1::Objection| Objection { reason: o.reason, message: o.message, field: wire::text(o.field) };
+        let placed =
+            |categories: Vec<v1::PlacedCategory>| categories.into_iter().map(PlacedCategory::from_wire).collect();
         Self {
+            source_categories: placed(wire.source_categories),
+            observed_platform_categories: placed(wire.observed_platform_categories),
+            desired_platform_categories: placed(wire.desired_platform_categories),
+            guard_verdicts: wire.guard_verdicts.into_iter().map(GuardVerdict::from_wire).collect(),
+            canonical_form: wire.canonical_form,
             changes: wire.changes.into_iter().map(Change::from_wire).collect(),
             observed: wire.observed.map(CategorySet::from_wire),
             desired: wire.desired.map(CategorySet::from_wire),
@@ -116,7 +147,12 @@ impl fmt::Display for Plan {
         let objections = self.objections.iter().map(|line| line as &dyn fmt::Display);
         let merged = self.merged_categories.iter().map(|line| line as &dyn fmt::Display);
         let in_sync = self.is_in_sync().then_some(&"= in sync     nothing to change" as &dyn fmt::Display);
-        for (index, line) in changes.chain(in_sync).chain(unmapped).chain(objections).chain(merged).enumerate() {
+        // What passes is no news.
+        let guards = self.guard_verdicts.iter().filter(|verdict| verdict.outcome != GuardOutcome::Passed);
+        let guards = guards.map(|line| line as &dyn fmt::Display);
+        for (index, line) in
+            changes.chain(in_sync).chain(guards).chain(unmapped).chain(objections).chain(merged).enumerate()
+        {
             let lead = if index == 0 { "" } else { "\n" };
             write!(f, "{lead}{line}")?;
         }
@@ -128,7 +164,7 @@ impl fmt::Display for UnmappedCategory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("! unmapped    ")?;
         named(f, &self.platform_category, &self.display_name)?;
-        f.write_str(": maps to no GBP category, not sent")
+        f.write_str(": maps to no GBP category, left out")
     }
 }
 

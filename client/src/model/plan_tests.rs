@@ -4,7 +4,7 @@ use super::*;
 
 fn placed(gcid: &str, display_name: &str, role: Role) -> Option<v1::PlacedCategory> {
     let category = v1::GbpCategory { name: format!("categories/gcid:{gcid}"), display_name: display_name.into() };
-    Some(v1::PlacedCategory { category: Some(category), role: role.into() })
+    Some(v1::PlacedCategory { category: Some(category), role: role.into(), ..Default::default() })
 }
 
 fn change(operation: Operation, before: Option<v1::PlacedCategory>, after: Option<v1::PlacedCategory>) -> v1::Change {
@@ -47,7 +47,7 @@ fn a_plan_reads_as_lines() {
 ~ additional  gcid:a -> primary gcid:b
 + additional  gcid:bakery (Bakery)
 - additional  gcid:liquor_store (Liquor store)
-! unmapped    cooking-classes (Cooking classes): maps to no GBP category, not sent
+! unmapped    cooking-classes (Cooking classes): maps to no GBP category, left out
 ! objection   INVALID_CATEGORY: not here (field categories)
 = merged      bread: maps to gcid:bakery, which is in the set already";
     assert_eq!(plan.to_string(), lines);
@@ -74,4 +74,71 @@ fn what_a_newer_server_says_is_shown_and_kept() {
     let change = Change::from_wire(wire);
     assert_eq!(change.operation, crate::Operation::Unknown(9));
     assert_eq!(change.to_string(), "? (nothing)");
+}
+
+fn guard(rule: &str, outcome: v1::guard_verdict::Outcome) -> v1::GuardVerdict {
+    v1::GuardVerdict { rule: rule.into(), value: 1, limit: 0, outcome: outcome.into() }
+}
+
+#[test]
+fn guards_that_do_not_pass_are_lines_of_the_plan() {
+    use v1::guard_verdict::Outcome::{Overridden, Passed, Stopped};
+    let guard_verdicts =
+        vec![guard("primary_change", Stopped), guard("removals", Passed), guard("removed_share", Overridden)];
+    let plan = Plan::from_wire(v1::Plan { guard_verdicts, ..Default::default() });
+    assert!(plan.is_stopped());
+    let lines = "\
+= in sync     nothing to change
+x guard       primary_change: 1, at most 0 would pass: stopped
+! guard       removed_share: 1, at most 0 would pass: overridden";
+    assert_eq!(plan.to_string(), lines);
+}
+
+#[test]
+fn a_platform_category_is_shown_by_its_slug() {
+    let platform = |name: &str| v1::PlacedCategory {
+        category: placed("bakery", "", Role::Additional).and_then(|placed| placed.category),
+        role: Role::Additional.into(),
+        platform_category: "platformCategories/gbp-bakery".into(),
+        platform_display_name: name.into(),
+        imported: true,
+    };
+    let rename = change(Operation::Update, Some(platform("Bakery")), Some(platform("Baker")));
+    let plan = Plan::from_wire(v1::Plan { changes: vec![rename], ..Default::default() });
+    let line = "~ additional  gbp-bakery (Bakery), imported -> gbp-bakery (Baker), imported";
+    assert_eq!(plan.to_string(), line);
+}
+
+#[test]
+fn a_plan_is_markdown_for_a_ticket_whatever_names_hold() {
+    let evil = "a|b\n# c <script> [x](http://y) `z`";
+    let plan = Plan::from_wire(v1::Plan {
+        changes: vec![
+            change(Operation::Create, None, placed("bakery", evil, Role::Additional)),
+            change(Operation::Delete, placed("wine_bar", "Wine bar", Role::Additional), None),
+        ],
+        guard_verdicts: vec![guard("removals", v1::guard_verdict::Outcome::Stopped)],
+        hash: "00ff".into(),
+        ..Default::default()
+    });
+    let markdown = plan.to_markdown();
+    let expected = r"| change | before | after |
+|---|---|---|
+| gains |  | additional gcid:bakery (a\|b\\n\# c &lt;script\> \[x\]\(http://y\) \`z\`) |
+| **loses** | additional gcid:wine\_bar (Wine bar) |  |
+
+| guard | value | limit | verdict |
+|---|--:|--:|---|
+| removals | 1 | 0 | **stopped** |
+
+Plan `00ff`";
+    assert_eq!(markdown, expected);
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn a_plan_is_one_line_of_json() {
+    let plan = Plan::from_wire(v1::Plan { hash: "00ff".into(), ..Default::default() });
+    let json: serde_json::Value = serde_json::from_str(&plan.to_json()).expect("JSON");
+    assert_eq!((json["hash"].as_str(), json["changes"].as_array().map(Vec::len)), (Some("00ff"), Some(0)));
 }

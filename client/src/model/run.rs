@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use category_mirror_proto::v1;
 use chrono::{DateTime, Utc};
 
-use super::{Change, ChangeCounts, Plan, Strategy, wire};
+use super::{Change, ChangeCounts, GbpView, Plan, Strategy, wire};
 
 open_enum! {
     /// Where a run is in its life.
@@ -84,6 +84,16 @@ pub struct Run {
     pub end_time: Option<DateTime<Utc>>,
     /// When it goes back into the line for its next attempt. `None`: it is in line, or not queued.
     pub next_attempt_time: Option<DateTime<Utc>>,
+    /// The dry run whose plan it applies, `tenants/{tenant}/runs/{run}`.
+    pub applied_plan: Option<String>,
+    /// The guards that were lifted for it, such as `primary_change`.
+    pub override_guards: Vec<String>,
+    /// Why they were.
+    pub override_reason: Option<String>,
+    /// Which of Google's records is its source. `None`: its source is the platform.
+    pub view: Option<GbpView>,
+    /// The run whose changes it takes back, `tenants/{tenant}/runs/{run}`.
+    pub revert_of: Option<String>,
 }
 
 /// Why a run failed, or was skipped.
@@ -146,12 +156,21 @@ impl Run {
             start_time: wire::time(wire.start_time),
             end_time: wire::time(wire.end_time),
             next_attempt_time: wire::time(wire.next_attempt_time),
+            applied_plan: wire::text(wire.applied_plan),
+            override_guards: wire.override_guards,
+            override_reason: wire::text(wire.override_reason),
+            view: Some(wire.view).filter(|view| *view != 0).map(GbpView::from_wire),
+            revert_of: wire::text(wire.revert_of),
         }
     }
 }
 
 impl Mirrored {
     pub(crate) fn from_wire(wire: v1::MirrorCategoriesResponse) -> Option<Self> {
+        Some(Self { run: Run::from_wire(wire.run?), joined: wire.joined })
+    }
+
+    pub(crate) fn from_revert(wire: v1::RevertRunResponse) -> Option<Self> {
         Some(Self { run: Run::from_wire(wire.run?), joined: wire.joined })
     }
 }

@@ -14,6 +14,38 @@ open_enum! {
     }
 }
 
+open_enum! {
+    /// Which of Google's records of a location is the source.
+    GbpView {
+        /// What the merchant's record says.
+        Merchant = 1, "merchant";
+        /// What the public sees, with Google's own edits.
+        Public = 2, "public";
+    }
+}
+
+impl GbpView {
+    pub(crate) fn to_wire(self) -> i32 {
+        match self {
+            Self::Merchant => 1,
+            Self::Public => 2,
+            Self::Unknown(number) => number,
+        }
+    }
+}
+
+impl FromStr for GbpView {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "merchant" => Ok(Self::Merchant),
+            "public" => Ok(Self::Public),
+            other => Err(Error::setting(format!("view {other:?}: must be merchant or public"))),
+        }
+    }
+}
+
 impl Strategy {
     pub(crate) fn to_wire(self) -> i32 {
         match self {

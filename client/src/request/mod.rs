@@ -1,6 +1,6 @@
 //! The requests: what is required was an argument of the client's method, the rest is a method here, `send` ends it.
 //!
-//! What may be sent twice is: reads; writes that say how things shall be (update, set, cancel); and asking for a run, because
+//! What may be sent twice is: reads; writes that say how things shall be (update, set, import, cancel); and asking for a run, because
 //! of its request id. Create and delete are not: the second would fail on what the first had done. What the server refused because
 //! there was too much at once had not begun, and is sent again in any case, after the time that the server asks for.
 
@@ -84,10 +84,12 @@ macro_rules! list_request {
 
 mod credentials;
 mod flag;
+mod import;
 mod logs;
 mod platform_category;
 mod run;
 mod stats;
+mod taxonomy;
 mod tenant;
 mod tenant_categories;
 mod watch;
@@ -96,12 +98,14 @@ pub use credentials::{
     DeleteCredentials, GetCredentials, ListCredentials, ReencryptCredentials, SetCredentials, VerifyCredentials,
 };
 pub use flag::{EvaluateFlag, GetFlag, ListFlagChanges, ListFlags, UpdateFlag};
+pub use import::{ImportPlatformCategories, ImportTenants, PlatformCategoryImport, TenantImport};
 pub use logs::ListSyncLogs;
 pub use platform_category::{
     CreatePlatformCategory, DeletePlatformCategory, GetPlatformCategory, ListPlatformCategories, UpdatePlatformCategory,
 };
-pub use run::{CancelRun, GetLastRun, GetRun, Mirror};
+pub use run::{CancelRun, GetLastRun, GetRun, Mirror, RevertRun};
 pub use stats::GetSyncStats;
+pub use taxonomy::{ListMappingSuggestions, ListTaxonomyVersions, RefreshTaxonomy, SearchCategories};
 pub use tenant::{CreateTenant, DeleteTenant, GetTenant, ListTenants, UpdateTenant};
 pub use tenant_categories::{GetTenantCategories, SetTenantCategories};
 pub use watch::{WatchRun, WatchRuns};

@@ -100,6 +100,13 @@ impl CreatePlatformCategory {
         self.message.platform_category.get_or_insert_default().gbp_category = names::qualified("categories", category);
         self
     }
+
+    /// What it stands for in this region instead. An empty category: nothing.
+    pub fn regional_gbp_category(mut self, region_code: impl Into<String>, category: impl Into<String>) -> Self {
+        let regional = &mut self.message.platform_category.get_or_insert_default().regional_gbp_categories;
+        regional.insert(region_code.into(), names::qualified("categories", category));
+        self
+    }
 }
 
 impl UpdatePlatformCategory {
@@ -116,6 +123,16 @@ impl UpdatePlatformCategory {
     /// Takes its mapping away.
     pub fn clear_gbp_category(self) -> Self {
         self.gbp_category("")
+    }
+
+    /// What it stands for in regions that differ, as a whole: region codes and categories. An empty category: nothing there.
+    pub fn regional_gbp_categories<R, C>(self, regional: impl IntoIterator<Item = (R, C)>) -> Self
+    where
+        R: Into<String>,
+        C: Into<String>,
+    {
+        let regional = regional.into_iter().map(|(region, it)| (region.into(), names::qualified("categories", it)));
+        self.set("regional_gbp_categories", |category| category.regional_gbp_categories = regional.collect())
     }
 
     fn set(mut self, field: &str, write: impl FnOnce(&mut v1::PlatformCategory)) -> Self {

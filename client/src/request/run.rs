@@ -3,7 +3,7 @@
 use category_mirror_proto::v1::{self, category_mirror_service_client::CategoryMirrorServiceClient};
 use uuid::Uuid;
 
-use crate::{Client, Mirrored, Run, Strategy, names};
+use crate::{Client, GbpView, Mirrored, Run, Strategy, names};
 
 impl Client {
     /// Asks for a run that mirrors the categories of `tenant`, an id or `tenants/{id}`. The answer comes at once, the run is then
@@ -13,9 +13,9 @@ impl Client {
         let message = v1::MirrorCategoriesRequest {
             strategy: strategy.to_wire(),
             target: Some(target),
-            dry_run: false,
             // What makes repeating safe.
             request_id: Uuid::now_v7().to_string(),
+            ..Default::default()
         };
         Mirror { client: self.clone(), message }
     }
@@ -32,6 +32,13 @@ impl Client {
         GetLastRun { client: self.clone(), message }
     }
 
+    /// Takes back what a run wrote, by a run of its own. It writes only where the target still is what the run has left.
+    pub fn revert_run(&self, name: impl Into<String>) -> RevertRun {
+        let request_id = Uuid::now_v7().to_string();
+        let message = v1::RevertRunRequest { name: names::run(name), request_id, ..Default::default() };
+        RevertRun { client: self.clone(), message }
+    }
+
     /// Cancels a run: a queued one at once, a running one before it writes. A terminal run is returned as it is.
     pub fn cancel_run(&self, name: impl Into<String>) -> CancelRun {
         CancelRun { client: self.clone(), message: v1::CancelRunRequest { name: names::run(name) } }
@@ -39,17 +46,57 @@ impl Client {
 }
 
 impl Mirror {
-    /// Whether only to plan, and to write to neither side. False unless told otherwise.
-    pub fn dry_run(mut self, dry_run: bool) -> Self {
-        self.message.dry_run = dry_run;
+    /// Applies exactly the plan of this dry run, `tenants/{tenant}/runs/{run}` or the run's id. Where something that it was made from has
+    /// moved since, the run ends as skipped, reason `PLAN_STALE`.
+    pub fn plan(mut self, dry_run: impl Into<String>) -> Self {
+        self.message.plan = names::run(dry_run);
         self
     }
 
-    /// Names this request, at most 128 printable ASCII characters, so that sending it again within 24 h, also from another
-    /// process, returns the first answer. Without it the client makes one up for its own retries.
-    pub fn request_id(mut self, id: impl Into<String>) -> Self {
-        self.message.request_id = id.into();
+    /// Which of Google's records is the source, where Google wins: the merchant's unless told otherwise.
+    pub fn view(mut self, view: GbpView) -> Self {
+        self.message.view = view.to_wire();
         self
+    }
+}
+
+/// What every request for a run can say.
+macro_rules! asks_for_a_run {
+    ($name:ident) => {
+        impl $name {
+            /// Whether only to plan, and to write to neither side. False unless told otherwise.
+            pub fn dry_run(mut self, dry_run: bool) -> Self {
+                self.message.dry_run = dry_run;
+                self
+            }
+
+            /// Names this request, at most 128 printable ASCII characters, so that sending it again within 24 h, also from another
+            /// process, returns the first answer. Without it the client makes one up for its own retries.
+            pub fn request_id(mut self, id: impl Into<String>) -> Self {
+                self.message.request_id = id.into();
+                self
+            }
+
+            /// Lifts guards for this one run, such as `primary_change`. The reason is kept with the run.
+            pub fn override_guards<I>(mut self, guards: I, reason: impl Into<String>) -> Self
+            where
+                I: IntoIterator,
+                I::Item: Into<String>,
+            {
+                self.message.override_guards = guards.into_iter().map(Into::into).collect();
+                self.message.reason = reason.into();
+                self
+            }
+        }
+    };
+}
+asks_for_a_run!(Mirror);
+asks_for_a_run!(RevertRun);
+
+request! {
+    /// Asks to take a run back; see [`Client::revert_run`].
+    RevertRun(v1::RevertRunRequest) -> Mirrored {
+        CategoryMirrorServiceClient.revert_run, Safe, Mirrored::from_revert
     }
 }
 

@@ -97,6 +97,7 @@ services! {
         get_run: GetRunRequest => GetRunResponse,
         get_last_run: GetLastRunRequest => GetLastRunResponse,
         cancel_run: CancelRunRequest => CancelRunResponse,
+        revert_run: RevertRunRequest => RevertRunResponse,
         list_sync_logs: ListSyncLogsRequest => ListSyncLogsResponse,
         get_sync_stats: GetSyncStatsRequest => GetSyncStatsResponse,
         + type StreamRunUpdatesStream = Updates;
@@ -112,6 +113,7 @@ services! {
         delete_tenant: DeleteTenantRequest => DeleteTenantResponse,
         set_tenant_categories: SetTenantCategoriesRequest => SetTenantCategoriesResponse,
         get_tenant_categories: GetTenantCategoriesRequest => GetTenantCategoriesResponse,
+        import_tenants: ImportTenantsRequest => ImportTenantsResponse,
     }
     category::CategoryService {
         create_platform_category: CreatePlatformCategoryRequest => CreatePlatformCategoryResponse,
@@ -119,6 +121,11 @@ services! {
         list_platform_categories: ListPlatformCategoriesRequest => ListPlatformCategoriesResponse,
         update_platform_category: UpdatePlatformCategoryRequest => UpdatePlatformCategoryResponse,
         delete_platform_category: DeletePlatformCategoryRequest => DeletePlatformCategoryResponse,
+        import_platform_categories: ImportPlatformCategoriesRequest => ImportPlatformCategoriesResponse,
+        refresh_taxonomy: RefreshTaxonomyRequest => RefreshTaxonomyResponse,
+        list_taxonomy_versions: ListTaxonomyVersionsRequest => ListTaxonomyVersionsResponse,
+        search_categories: SearchCategoriesRequest => SearchCategoriesResponse,
+        list_mapping_suggestions: ListMappingSuggestionsRequest => ListMappingSuggestionsResponse,
     }
     credential::CredentialService {
         set_credentials: SetCredentialsRequest => SetCredentialsResponse,

@@ -20,7 +20,11 @@ fn text(bytes: &[u8]) -> &str {
 
 fn planned(state: State) -> v1::Run {
     let category = v1::GbpCategory { name: "categories/gcid:bakery".into(), display_name: "Bakery\u{1b}[2J".into() };
-    let placed = v1::PlacedCategory { category: Some(category), role: v1::placed_category::Role::Additional.into() };
+    let placed = v1::PlacedCategory {
+        category: Some(category),
+        role: v1::placed_category::Role::Additional.into(),
+        ..Default::default()
+    };
     let operation = v1::change::Operation::Create.into();
     let plan =
         v1::Plan { changes: vec![v1::Change { operation, before: None, after: Some(placed) }], ..Default::default() };
@@ -116,6 +120,126 @@ async fn a_flag_is_switched_off_in_one_line_and_its_lists_are_given_with_commas(
     assert_eq!(asked[0].message.reason, "too many complaints");
     let flag = asked[1].message.flag.as_ref().expect("a flag");
     assert_eq!((flag.tenants.join(" "), flag.organizations.len()), ("tenants/a tenants/b tenants/c".to_owned(), 0));
+}
+
+#[tokio::test]
+async fn an_import_tells_the_line_of_what_was_refused() {
+    let fake = Fake::start().await;
+    let import = &fake.methods.import_tenants;
+    let violation = v1::ImportViolation { field: "tenant.gbp_location".into(), description: "is required".into() };
+    let failure = v1::ImportFailure { index: 1, name: "tenants/b\u{1b}".into(), violations: vec![violation] };
+    import.will(Ok(v1::ImportTenantsResponse { created_count: 1, failures: vec![failure], ..Default::default() }));
+    let folder = std::env::temp_dir().join(format!("mirrorctl-import-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let file = folder.join("tenants.jsonl");
+    let lines = "{\"tenant\":\"a\",\"display_name\":\"A\",\"primary\":\"cafe\",\"additional\":[\"bar\"]}\n{\"tenant\":\"b\",\"gbp_account\":\"1\"}\n";
+    std::fs::write(&file, lines).expect("written");
+
+    let output = mirrorctl(&fake, &["tenants", "import", file.to_str().expect("UTF-8"), "--validate-only"]).await;
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+    let shown =
+        "line 2, tenants/b\\u{1b}: tenant.gbp_location is required\n1 created, 0 changed, 0 as before, 1 refused\n";
+    assert_eq!(text(&output.stdout), shown);
+    {
+        let asked = import.asked();
+        let sent = &asked[0].message;
+        assert!(sent.validate_only);
+        let set = sent.tenants[0].categories.as_ref().expect("a set");
+        assert_eq!(
+            (set.primary.as_str(), set.additional[0].as_str()),
+            ("platformCategories/cafe", "platformCategories/bar")
+        );
+        assert_eq!(sent.tenants[1].categories, None, "they are left alone");
+    }
+    std::fs::write(&file, "{\"tenant\":\"a\"}\n{\"tenatn\":\"b\"}\n").expect("written");
+    let output = mirrorctl(&fake, &["tenants", "import", file.to_str().expect("UTF-8")]).await;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("line 2: unknown field `tenatn`"), "{}", text(&output.stderr));
+    assert_eq!(import.asked().len(), 1, "nothing of a broken file is sent");
+    std::fs::remove_dir_all(&folder).expect("removed");
+}
+
+#[tokio::test]
+async fn a_refreshed_list_is_told_in_full() {
+    let fake = Fake::start().await;
+    let category = |name: &str, display_name: &str| v1::GbpCategory {
+        name: format!("categories/gcid:{name}"),
+        display_name: display_name.into(),
+    };
+    let renamed =
+        v1::RenamedGbpCategory { category: Some(category("bar", "Taproom")), previous_display_name: "Bar".into() };
+    let mapping = v1::AffectedMapping {
+        platform_category: "platformCategories/deli".into(),
+        gbp_category: "categories/gcid:deli".into(),
+        effect: v1::affected_mapping::Effect::Retired.into(),
+        tenant_count: 7,
+    };
+    fake.methods.refresh_taxonomy.will(Ok(v1::RefreshTaxonomyResponse {
+        version: Some(v1::TaxonomyVersion { version: 2, ..Default::default() }),
+        added: vec![category("moon_base", "Moon base")],
+        renamed: vec![renamed],
+        retired: vec![category("deli", "Deli")],
+        affected_mappings: vec![mapping],
+        ..Default::default()
+    }));
+    let output = mirrorctl(&fake, &["taxonomy", "refresh", "US", "en", "--allow-shrink", "Google says so"]).await;
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    for line in [
+        "+ gcid:moon_base (Moon base)",
+        "~ gcid:bar (Taproom), was Bar",
+        "- gcid:deli (Deli)",
+        "  retired   platformCategories/deli maps to categories/gcid:deli, 7 tenants",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line}: {shown}");
+    }
+    let asked = fake.methods.refresh_taxonomy.asked();
+    let sent = &asked[0].message;
+    assert_eq!((sent.region_code.as_str(), sent.allow_shrink, sent.reason.as_str()), ("US", true, "Google says so"));
+}
+
+#[tokio::test]
+async fn a_plan_is_shown_as_text_json_and_markdown() {
+    let fake = Fake::start().await;
+    for _ in 0..3 {
+        fake.methods.get_run.will(Ok(v1::GetRunResponse { run: Some(planned(State::Succeeded)) }));
+    }
+    let mut shown = Vec::new();
+    for format in ["text", "json", "markdown"] {
+        let output = mirrorctl(&fake, &["plan", "show", "1", "--format", format]).await;
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        shown.push(text(&output.stdout).to_owned());
+    }
+    assert!(shown[0].starts_with("+ additional  gcid:bakery"), "{}", shown[0]);
+    let json: serde_json::Value = serde_json::from_str(&shown[1]).expect("JSON");
+    assert_eq!(json["changes"][0]["operation"], "create");
+    assert!(shown[2].starts_with("| change | before | after |"), "{}", shown[2]);
+
+    fake.methods.get_run.will(Ok(v1::GetRunResponse { run: Some(run("1", 1, State::Queued)) }));
+    let output = mirrorctl(&fake, &["plan", "show", "1"]).await;
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(6), 0));
+}
+
+#[tokio::test]
+async fn a_guard_is_lifted_with_a_reason_only() {
+    let fake = Fake::start().await;
+    will_run(&fake, State::Succeeded);
+    let lift =
+        ["trigger", "a", "platform_to_gbp", "--plan", "7", "--override", "removals", "--override", "primary_change"];
+    let output = mirrorctl(&fake, &lift).await;
+    assert_eq!(output.status.code(), Some(2), "no reason");
+    let output = mirrorctl(&fake, &[&lift[..], &["--reason", "ticket 7"]].concat()).await;
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+
+    let reverted = v1::RevertRunResponse { run: Some(run("2", 1, State::Queued)), joined: false };
+    fake.methods.revert_run.will(Ok(reverted));
+    let output = mirrorctl(&fake, &["run", "revert", "1"]).await;
+    assert_eq!(text(&output.stdout), "accepted tenants/t/runs/2\n");
+    let asked = fake.methods.mirror_categories.asked();
+    let message = &asked[0].message;
+    assert_eq!((message.plan.as_str(), message.reason.as_str()), ("tenants/-/runs/7", "ticket 7"));
+    assert_eq!(message.override_guards, ["removals", "primary_change"]);
+    assert_eq!(fake.methods.revert_run.asked()[0].message.name, "tenants/-/runs/1");
 }
 
 /// Runs `credentials set` with this on standard input, and gives what was sent, if anything.

@@ -1,15 +1,24 @@
 //! `CategoryService`.
 
+use std::collections::HashMap;
+
 use category_mirror_proto::v1::{self as proto, category_service_server::CategoryService};
 use tonic::{Request, Response, Status};
 
-use super::{convert, request, status::status};
+use super::{convert, import, request, status::status};
 use crate::{
     app::{App, PageRequest},
-    domain::{Gcid, Slug},
+    domain::{Gcid, LanguageCode, Locale, RegionCode, RegionalMapping, Slug},
     error::{Error, Violations},
-    store::PlatformCategoryChange,
+    store::{NewCategory, PlatformCategoryChange},
 };
+
+/// The longest query, in characters.
+const MAX_QUERY: usize = 200;
+/// How many suggestions an unmapped category gets, and how many at most.
+const MATCHES: (i32, i32) = (3, 10);
+/// The longest reason, in characters.
+const MAX_REASON: usize = 500;
 
 /// The service over the use cases.
 pub(super) struct Categories {
@@ -29,9 +38,10 @@ impl CategoryService for Categories {
         request: Request<proto::CreatePlatformCategoryRequest>,
     ) -> Result<Response<proto::CreatePlatformCategoryResponse>, Status> {
         let (caller, message) = request::open(request).map_err(status)?;
-        let (slug, name, gcid) = new_category(message.platform_category).map_err(status)?;
-        let created = self.app.create_platform_category(&caller, &slug, &name, gcid.as_ref()).await.map_err(status)?;
-        let platform_category = Some(convert::platform_category(created));
+        let new = new_category(message.platform_category).map_err(status)?;
+        let (gcid, regional) = (new.gcid.as_ref(), &new.regional);
+        let created = self.app.create_platform_category(&caller, &new.slug, &new.display_name, gcid, regional).await;
+        let platform_category = Some(convert::platform_category(created.map_err(status)?));
         Ok(Response::new(proto::CreatePlatformCategoryResponse { platform_category }))
     }
 
@@ -80,17 +90,148 @@ impl CategoryService for Categories {
         self.app.delete_platform_category(&caller, &slug).await.map_err(status)?;
         Ok(Response::new(proto::DeletePlatformCategoryResponse {}))
     }
+
+    async fn import_platform_categories(
+        &self,
+        request: Request<proto::ImportPlatformCategoriesRequest>,
+    ) -> Result<Response<proto::ImportPlatformCategoriesResponse>, Status> {
+        let (caller, message) = request::open(request).map_err(status)?;
+        let names: Vec<String> = message.platform_categories.iter().map(|category| category.name.clone()).collect();
+        let items = import::items("platform_categories", message.platform_categories, |v, it| category_fields(v, &it));
+        let report = self.app.import_platform_categories(&caller, items.map_err(status)?, message.validate_only).await;
+        let report = report.map_err(status)?;
+        Ok(Response::new(proto::ImportPlatformCategoriesResponse {
+            created_count: convert::count(report.created),
+            updated_count: convert::count(report.updated),
+            unchanged_count: convert::count(report.unchanged),
+            failures: convert::import_failures(report, &names),
+        }))
+    }
+
+    async fn refresh_taxonomy(
+        &self,
+        request: Request<proto::RefreshTaxonomyRequest>,
+    ) -> Result<Response<proto::RefreshTaxonomyResponse>, Status> {
+        let (caller, message) = request::open(request).map_err(status)?;
+        let mut violations = Violations::default();
+        let v = &mut violations;
+        let locale = locale(v, &message.region_code, &message.language_code);
+        let reason = v.take("reason", request::reason(&message.reason, MAX_REASON));
+        if message.allow_shrink && message.reason.trim().is_empty() {
+            v.add("reason", "is required with allow_shrink");
+        }
+        let (locale, reason) = violations.finish_with(locale.zip(reason)).map_err(status)?;
+        let refreshed = self.app.refresh_taxonomy(&caller, &locale, message.allow_shrink, &reason).await;
+        Ok(Response::new(convert::refreshed(refreshed.map_err(status)?)))
+    }
+
+    async fn list_taxonomy_versions(
+        &self,
+        request: Request<proto::ListTaxonomyVersionsRequest>,
+    ) -> Result<Response<proto::ListTaxonomyVersionsResponse>, Status> {
+        let message = request.into_inner();
+        let mut violations = Violations::default();
+        let v = &mut violations;
+        let region = request::optional(v, "region_code", &message.region_code, RegionCode::parse);
+        let language = request::optional(v, "language_code", &message.language_code, LanguageCode::parse);
+        let filters = ["taxonomy versions", &message.region_code, &message.language_code];
+        let page = PageRequest::new(violations, message.page_size, &message.page_token, &filters).map_err(status)?;
+        let page = self.app.taxonomy_versions(region.as_ref(), language.as_ref(), page).await.map_err(status)?;
+        Ok(Response::new(proto::ListTaxonomyVersionsResponse {
+            versions: page.items.into_iter().map(convert::taxonomy_version).collect(),
+            next_page_token: page.next_page_token,
+        }))
+    }
+
+    async fn search_categories(
+        &self,
+        request: Request<proto::SearchCategoriesRequest>,
+    ) -> Result<Response<proto::SearchCategoriesResponse>, Status> {
+        let message = request.into_inner();
+        let mut violations = Violations::default();
+        let locale = locale(&mut violations, &message.region_code, &message.language_code);
+        let query = violations.take("query", request::reason(&message.query, MAX_QUERY));
+        // The page's own violations are told with these, before the list is looked for.
+        let first = PageRequest::new(violations, message.page_size, "", &[]).map(|_| locale.zip(query));
+        let Some((locale, query)) = first.map_err(status)? else {
+            return Err(status(Error::Internal("a value is missing without a violation".into())));
+        };
+        let version = self.app.taxonomy(&locale).await.map_err(status)?.version;
+        let (place, number) = (locale.to_string(), version.to_string());
+        let filters = ["categories", query.as_str(), place.as_str(), number.as_str()];
+        let page = PageRequest::new(Violations::default(), message.page_size, &message.page_token, &filters);
+        let page = self.app.search_categories(&locale, query.trim(), page.map_err(status)?).await.map_err(status)?;
+        Ok(Response::new(proto::SearchCategoriesResponse {
+            matches: page.items.into_iter().map(convert::category_match).collect(),
+            next_page_token: page.next_page_token,
+            version,
+        }))
+    }
+
+    async fn list_mapping_suggestions(
+        &self,
+        request: Request<proto::ListMappingSuggestionsRequest>,
+    ) -> Result<Response<proto::ListMappingSuggestionsResponse>, Status> {
+        let message = request.into_inner();
+        let mut violations = Violations::default();
+        let v = &mut violations;
+        let locale = locale(v, &message.region_code, &message.language_code);
+        let (usual, most) = MATCHES;
+        if !(0..=most).contains(&message.match_count) {
+            v.add("match_count", format!("must be 0 to {most}, is {}", message.match_count));
+        }
+        let matches = if message.match_count == 0 { usual } else { message.match_count };
+        let (place, number) = (locale.as_ref().map(ToString::to_string).unwrap_or_default(), matches.to_string());
+        let filters = ["mapping suggestions", place.as_str(), number.as_str()];
+        let page = PageRequest::new(violations, message.page_size, &message.page_token, &filters).map_err(status)?;
+        let locale = locale.ok_or_else(|| status(Error::Internal("a value is missing without a violation".into())))?;
+        let page = self.app.mapping_suggestions(&locale, matches.into(), page).await.map_err(status)?;
+        Ok(Response::new(proto::ListMappingSuggestionsResponse {
+            suggestions: page.items.into_iter().map(convert::mapping_suggestion).collect(),
+            next_page_token: page.next_page_token,
+        }))
+    }
 }
 
-fn new_category(message: Option<proto::PlatformCategory>) -> Result<(Slug, String, Option<Gcid>), Error> {
+fn locale(violations: &mut Violations, region: &str, language: &str) -> Option<Locale> {
+    let region = request::required(violations, "region_code", region, RegionCode::parse);
+    let language = request::required(violations, "language_code", language, LanguageCode::parse);
+    let (region, language) = region.zip(language)?;
+    Some(Locale { region, language })
+}
+
+fn new_category(message: Option<proto::PlatformCategory>) -> Result<NewCategory, Error> {
     let message = message.ok_or_else(|| Error::invalid("platform_category", "is required"))?;
     let mut violations = Violations::default();
-    let v = &mut violations;
+    let category = category_fields(&mut violations, &message);
+    violations.finish_with(category)
+}
+
+/// Reads a platform category; `None` is a violation.
+fn category_fields(v: &mut Violations, message: &proto::PlatformCategory) -> Option<NewCategory> {
     let slug = request::required(v, "platform_category.name", &message.name, Slug::parse);
     let name = v.take("platform_category.display_name", request::display_name(&message.display_name));
     let gcid = request::optional(v, "platform_category.gbp_category", &message.gbp_category, Gcid::parse);
-    let (slug, name) = violations.finish_with(slug.zip(name))?;
-    Ok((slug, name, gcid))
+    let regional = regional(v, &message.regional_gbp_categories);
+    Some(NewCategory { slug: slug?, display_name: name?, gcid, regional })
+}
+
+fn regional(violations: &mut Violations, message: &HashMap<String, String>) -> RegionalMapping {
+    // In their order, so that the violations have one too.
+    let mut entries: Vec<_> = message.iter().collect();
+    entries.sort();
+    let mut regional = RegionalMapping::new();
+    for (code, category) in entries {
+        // A wrong code is somebody's text, and errors travel in headers.
+        let shown: String = code.escape_default().take(20).collect();
+        let field = format!("platform_category.regional_gbp_categories[{shown}]");
+        let region = violations.take(&field, RegionCode::parse(code).map_err(|error| format!("the region {error}")));
+        let gcid = request::optional(violations, &field, category, Gcid::parse);
+        if let Some(region) = region {
+            regional.insert(region, gcid);
+        }
+    }
+    regional
 }
 
 fn category_change(message: proto::UpdatePlatformCategoryRequest) -> Result<(Slug, PlatformCategoryChange), Error> {
@@ -98,7 +239,12 @@ fn category_change(message: proto::UpdatePlatformCategoryRequest) -> Result<(Slu
     let mut violations = Violations::default();
     let v = &mut violations;
     let slug = request::required(v, "platform_category.name", &category.name, Slug::parse);
-    let fields = [("display_name", category.display_name.as_str()), ("gbp_category", category.gbp_category.as_str())];
+    let fields = [
+        ("display_name", category.display_name.as_str()),
+        ("gbp_category", category.gbp_category.as_str()),
+        // What matters of it here is whether it is empty.
+        ("regional_gbp_categories", if category.regional_gbp_categories.is_empty() { "" } else { "given" }),
+    ];
     let masked = request::masked(v, message.update_mask.as_ref(), &fields);
     let mut change = PlatformCategoryChange::default();
     if masked.contains(&"display_name") {
@@ -106,6 +252,9 @@ fn category_change(message: proto::UpdatePlatformCategoryRequest) -> Result<(Slu
     }
     if masked.contains(&"gbp_category") {
         change.gcid = Some(request::optional(v, "platform_category.gbp_category", &category.gbp_category, Gcid::parse));
+    }
+    if masked.contains(&"regional_gbp_categories") {
+        change.regional = Some(regional(v, &category.regional_gbp_categories));
     }
     Ok((violations.finish_with(slug)?, change))
 }

@@ -141,7 +141,7 @@ fn flag_request(message: proto::UpdateFlagRequest) -> Result<FlagRequest, Error>
     if expected_revision.is_some_and(|revision| revision < 0) {
         v.add("expected_revision", "must not be negative");
     }
-    let reason = v.take("reason", reason(&message.reason));
+    let reason = v.take("reason", request::reason(&message.reason, MAX_REASON));
     let (name, reason) = violations.finish_with(name.zip(reason))?;
     let flag = known(&flag.name, Ok(name))?;
     Ok(FlagRequest { flag, edit, expected_revision, reason })
@@ -169,16 +169,4 @@ fn list<T: Ord>(
     }
     let parsed = texts.iter().enumerate().map(|(n, text)| violations.take(&format!("{field}[{n}]"), parse(text)));
     parsed.collect::<Vec<_>>().into_iter().flatten().collect()
-}
-
-/// Words for the record: free of what would act on a terminal or a log.
-fn reason(text: &str) -> Result<String, String> {
-    let length = text.chars().count();
-    if length > MAX_REASON {
-        return Err(format!("has {length} characters, at most {MAX_REASON} are allowed"));
-    }
-    if text.chars().any(char::is_control) {
-        return Err("must not hold control characters".to_owned());
-    }
-    Ok(text.to_owned())
 }

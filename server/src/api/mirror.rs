@@ -1,6 +1,6 @@
 //! `CategoryMirrorService`.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use category_mirror_proto::v1::{
     self as proto, category_mirror_service_server::CategoryMirrorService, mirror_categories_request::Target,
@@ -11,14 +11,16 @@ use tonic::{Request, Response, Status};
 
 use super::{convert, open_streams::OpenStreams, request, status::status, updates};
 use crate::{
-    app::{App, MirrorRequest, PageRequest, RunName},
-    domain::{RunKind, TenantId, TraceParent},
+    app::{App, MirrorRequest, Overrides, PageRequest, RevertRequest, RunName},
+    domain::{GuardRule, RunKind, Strategy, TenantId, TraceParent, View},
     error::{Error, Violations},
 };
 
 const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 3600);
 const MAX_WINDOW: Duration = Duration::from_secs(90 * 24 * 3600);
 const MAX_REQUEST_ID: usize = 128;
+/// Characters of the reason for an override.
+const MAX_REASON: usize = 500;
 
 /// The service over the use cases.
 pub(super) struct Mirror {
@@ -48,6 +50,18 @@ impl CategoryMirrorService for Mirror {
             run: Some(convert::run(mirrored.run)),
             joined: mirrored.joined,
         }))
+    }
+
+    async fn revert_run(
+        &self,
+        request: Request<proto::RevertRunRequest>,
+    ) -> Result<Response<proto::RevertRunResponse>, Status> {
+        let traceparent = request::traceparent(request.metadata());
+        let (caller, message) = request::open(request).map_err(status)?;
+        let wanted = revert_request(message, traceparent).map_err(status)?;
+        let mirrored = self.app.revert_run(&caller, wanted).await.map_err(status)?;
+        let (run, joined) = (Some(convert::run(mirrored.run)), mirrored.joined);
+        Ok(Response::new(proto::RevertRunResponse { run, joined }))
     }
 
     async fn get_run(&self, request: Request<proto::GetRunRequest>) -> Result<Response<proto::GetRunResponse>, Status> {
@@ -147,17 +161,73 @@ fn mirror_request(
             None
         }
     };
-    let is_printable = message.request_id.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-    if message.request_id.len() > MAX_REQUEST_ID || !is_printable {
-        violations.add("request_id", format!("must be at most {MAX_REQUEST_ID} printable ASCII characters"));
+    let request_id = request_id(&mut violations, message.request_id);
+    let overrides = overrides(&mut violations, &message.override_guards, message.reason);
+    let view = view(&mut violations, message.view, strategy);
+    let plan = request::optional(&mut violations, "plan", &message.plan, RunName::parse);
+    if message.dry_run && !message.plan.is_empty() {
+        violations.add("plan", "is for real runs: a dry run makes a plan of its own");
     }
     let (strategy, tenant) = violations.finish_with(strategy.zip(tenant))?;
-    Ok(MirrorRequest {
-        tenant,
-        kind: RunKind { strategy, dry_run: message.dry_run },
-        request_id: Some(message.request_id).filter(|id| !id.is_empty()),
-        traceparent,
-    })
+    let kind = RunKind { strategy, dry_run: message.dry_run };
+    Ok(MirrorRequest { tenant, kind, plan, view, overrides, request_id, traceparent })
+}
+
+fn revert_request(message: proto::RevertRunRequest, traceparent: Option<TraceParent>) -> Result<RevertRequest, Error> {
+    let mut violations = Violations::default();
+    let run = request::required(&mut violations, "name", &message.name, RunName::parse);
+    let request_id = request_id(&mut violations, message.request_id);
+    let overrides = overrides(&mut violations, &message.override_guards, message.reason);
+    let run = violations.finish_with(run)?;
+    Ok(RevertRequest { run, dry_run: message.dry_run, overrides, request_id, traceparent })
+}
+
+fn request_id(violations: &mut Violations, id: String) -> Option<String> {
+    let is_printable = id.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if id.len() > MAX_REQUEST_ID || !is_printable {
+        violations.add("request_id", format!("must be at most {MAX_REQUEST_ID} printable ASCII characters"));
+    }
+    Some(id).filter(|id| !id.is_empty())
+}
+
+/// Guards to lift, and why: whoever lifts one says so by name, and gives a reason.
+fn overrides(violations: &mut Violations, guards: &[String], reason: String) -> Overrides {
+    let known = || GuardRule::ALL.iter().map(|rule| rule.as_str()).collect::<Vec<_>>().join(", ");
+    let guards: BTreeSet<GuardRule> = guards
+        .iter()
+        .enumerate()
+        .filter_map(|(position, name)| {
+            let rule = GuardRule::from_text(name).ok_or_else(|| format!("is no guard; there are: {}", known()));
+            violations.take(&format!("override_guards[{position}]"), rule)
+        })
+        .collect();
+    let reason = Some(reason).filter(|reason| !reason.trim().is_empty());
+    match (&reason, guards.is_empty()) {
+        (None, false) => violations.add("reason", "is required with override_guards"),
+        (Some(_), true) => violations.add("override_guards", "is required with a reason"),
+        (Some(reason), false) if reason.chars().count() > MAX_REASON || reason.chars().any(char::is_control) => {
+            violations.add("reason", format!("must be at most {MAX_REASON} characters, without control characters"));
+        }
+        _ => {}
+    }
+    Overrides { guards, reason }
+}
+
+/// A view: `None` is unspecified.
+fn view(violations: &mut Violations, number: i32, strategy: Option<Strategy>) -> Option<View> {
+    let view = match proto::GbpView::try_from(number) {
+        Ok(proto::GbpView::Unspecified) => return None,
+        Ok(proto::GbpView::Merchant) => View::Merchant,
+        Ok(proto::GbpView::Public) => View::Public,
+        Err(_) => {
+            violations.add("view", format!("{number} is no view"));
+            return None;
+        }
+    };
+    if strategy == Some(Strategy::PlatformToGbp) {
+        violations.add("view", "is for STRATEGY_GBP_TO_PLATFORM: the other one writes to the merchant's record");
+    }
+    Some(view)
 }
 
 fn run_name(name: &str) -> Result<RunName, Error> {

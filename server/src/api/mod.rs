@@ -6,6 +6,7 @@ mod credentials;
 mod deadline;
 mod flags;
 mod gate;
+mod import;
 mod limits;
 mod mirror;
 mod open_streams;
@@ -44,6 +45,8 @@ use crate::{app::App, auth::Verifier};
 
 /// The largest request: far above what any of them needs.
 const MAX_REQUEST: usize = 1024 * 1024;
+/// The largest request of a service that imports: some thousand items.
+const MAX_IMPORT: usize = 4 * 1024 * 1024;
 
 /// The layers that every call passes before it meets a service.
 pub type Door = Stack<GateLayer, Stack<MapRequestLayer<fn(Request<Body>) -> Request<Body>>, Identity>>;
@@ -85,8 +88,8 @@ pub fn router(
     let credentials = CredentialServiceServer::new(Credentials::new(app.clone()));
     let flags = FlagServiceServer::new(Flags::new(app));
     let routes = Routes::new(mirror.max_decoding_message_size(MAX_REQUEST))
-        .add_service(tenants.max_decoding_message_size(MAX_REQUEST))
-        .add_service(categories.max_decoding_message_size(MAX_REQUEST))
+        .add_service(tenants.max_decoding_message_size(MAX_IMPORT))
+        .add_service(categories.max_decoding_message_size(MAX_IMPORT))
         .add_service(credentials.max_decoding_message_size(MAX_REQUEST))
         .add_service(flags.max_decoding_message_size(MAX_REQUEST))
         .add_service(health)

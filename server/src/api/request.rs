@@ -104,6 +104,37 @@ pub(super) fn display_name(text: &str) -> Result<String, String> {
     if text.chars().any(char::is_control) {
         return Err("must not hold control characters".to_owned());
     }
+    if let Some(entity) = html_entity(text) {
+        return Err(format!("holds the HTML entity `{entity}`; send the character that it stands for"));
+    }
+    Ok(text.to_owned())
+}
+
+/// The first HTML entity in a text, such as `&amp;`: the text went through an escape too many, and would be compared and shown like that.
+fn html_entity(text: &str) -> Option<&str> {
+    text.match_indices('&').find_map(|(start, _)| {
+        let rest = text.get(start + 1..)?;
+        let name = rest.get(..rest.find(';')?)?;
+        let is_entity = match name.strip_prefix('#') {
+            Some(number) => {
+                let digits = number.strip_prefix(['x', 'X']).unwrap_or(number);
+                (1..=6).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+            }
+            None => matches!(name, "amp" | "lt" | "gt" | "quot" | "apos" | "nbsp"),
+        };
+        is_entity.then(|| text.get(start..=start + 1 + name.len())).flatten()
+    })
+}
+
+/// Words of people, such as a reason for the record: bounded, and free of what would act on a terminal or a log. May be empty.
+pub(super) fn reason(text: &str, max: usize) -> Result<String, String> {
+    let length = text.chars().count();
+    if length > max {
+        return Err(format!("has {length} characters, at most {max} are allowed"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err("must not hold control characters".to_owned());
+    }
     Ok(text.to_owned())
 }
 
@@ -140,6 +171,22 @@ mod tests {
         assert_eq!(display_name("Café \"Zur Post\" & Söhne").as_deref(), Ok("Café \"Zur Post\" & Söhne"));
         for bad in ["", "  ", "a\nb", "\u{1b}[2J", &"x".repeat(201)] {
             assert!(display_name(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_was_escaped_for_html_is_refused_with_the_entity() {
+        for (name, entity) in [
+            ("Chicken &amp; Mutton Shop", "&amp;"),
+            ("Fish & Chips &amp; Peas", "&amp;"),
+            ("Caf&#233;", "&#233;"),
+            ("Bob&#x27;s", "&#x27;"),
+        ] {
+            let refused = display_name(name).expect_err(name);
+            assert!(refused.contains(&format!("`{entity}`")), "{refused}");
+        }
+        for name in ["Fish & Chips; Peas", "R&D;", "&", "a&amp", "A & B", "& é ;", "&#;"] {
+            assert_eq!(display_name(name).as_deref(), Ok(name));
         }
     }
 

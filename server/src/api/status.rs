@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
-use crate::error::Error;
+use crate::{
+    domain::{Failure, Retry},
+    error::Error,
+};
 
 /// Names this service in every error.
 const DOMAIN: &str = "categorymirror.v1";
@@ -32,6 +35,11 @@ pub(super) fn status(error: Error) -> Status {
         Error::DatabaseUnavailable(_) | Error::Draining => {
             details.set_retry_info(Some(RETRY_DELAY));
         }
+        Error::Google(Failure { retry, .. }) => match retry {
+            Retry::Never => {}
+            Retry::Backoff => drop(details.set_retry_info(Some(RETRY_DELAY))),
+            Retry::After(wait) => drop(details.set_retry_info(Some(*wait))),
+        },
         Error::RateLimited { wait, .. } => {
             metrics::counter!("category_mirror_rate_limited_total").increment(1);
             details.set_retry_info(Some(*wait));
@@ -44,22 +52,24 @@ pub(super) fn status(error: Error) -> Status {
 fn code(error: &Error) -> Code {
     match error {
         Error::Invalid(_) | Error::RequestIdReused(_) | Error::InvalidPageToken => Code::InvalidArgument,
-        Error::NotFound(..) => Code::NotFound,
+        Error::NotFound(..) | Error::NoTaxonomy(_) => Code::NotFound,
         Error::AlreadyExists(..) => Code::AlreadyExists,
         Error::LocationTaken(_)
         | Error::NoLocation(_)
         | Error::RunInProgress { .. }
+        | Error::NotRevertible { .. }
         | Error::CategoryInUse { .. }
         | Error::FeatureDisabled { .. }
+        | Error::TaxonomyShrank { .. }
+        | Error::Google(Failure { retry: Retry::Never, .. })
         | Error::NoCredentialsKey
         | Error::CredentialsUnreadable { .. } => Code::FailedPrecondition,
-        Error::FlagChanged { .. } => Code::Aborted,
+        Error::FlagChanged { .. } | Error::TaxonomyChanged(_) => Code::Aborted,
         Error::Unauthenticated(_) => Code::Unauthenticated,
         Error::PermissionDenied(_) => Code::PermissionDenied,
-        Error::Unimplemented(_) => Code::Unimplemented,
         Error::RateLimited { .. } => Code::ResourceExhausted,
         Error::DeadlineExceeded(_) => Code::DeadlineExceeded,
-        Error::DatabaseUnavailable(_) | Error::Draining => Code::Unavailable,
+        Error::DatabaseUnavailable(_) | Error::Draining | Error::Google(_) => Code::Unavailable,
         Error::Internal(_) => Code::Internal,
     }
 }

@@ -3,12 +3,12 @@
 use category_mirror_proto::v1::{self as proto, tenant_service_server::TenantService};
 use tonic::{Request, Response, Status};
 
-use super::{convert, request, status::status};
+use super::{convert, import, request, status::status};
 use crate::{
     app::{App, PageRequest, check_set},
-    domain::{AccountId, LocationId, OrganizationId, Slug, Tenant, TenantId},
+    domain::{AccountId, InvalidCode, LanguageCode, LocationId, OrganizationId, RegionCode, Slug, Tenant, TenantId},
     error::{Error, Violations},
-    store::TenantChange,
+    store::{NewTenant, TenantChange},
 };
 
 /// The service over the use cases.
@@ -99,33 +99,64 @@ impl TenantService for Tenants {
         let set = self.app.tenant_categories(&caller, &tenant).await.map_err(status)?;
         Ok(Response::new(proto::GetTenantCategoriesResponse { categories: Some(convert::tenant_categories(set)) }))
     }
+
+    async fn import_tenants(
+        &self,
+        request: Request<proto::ImportTenantsRequest>,
+    ) -> Result<Response<proto::ImportTenantsResponse>, Status> {
+        let (caller, message) = request::open(request).map_err(status)?;
+        let name = |it: &proto::TenantImport| it.tenant.as_ref().map(|tenant| tenant.name.clone()).unwrap_or_default();
+        let names: Vec<String> = message.tenants.iter().map(name).collect();
+        let items = import::items("tenants", message.tenants, tenant_import).map_err(status)?;
+        let report = self.app.import_tenants(&caller, items, message.validate_only).await.map_err(status)?;
+        Ok(Response::new(proto::ImportTenantsResponse {
+            created_count: convert::count(report.created),
+            updated_count: convert::count(report.updated),
+            unchanged_count: convert::count(report.unchanged),
+            failures: convert::import_failures(report, &names),
+        }))
+    }
+}
+
+/// Reads an item of an import; `None` is a violation.
+fn tenant_import(v: &mut Violations, message: proto::TenantImport) -> Option<NewTenant> {
+    let Some(tenant) = message.tenant else {
+        v.add("tenant", "is required");
+        return None;
+    };
+    let tenant = tenant_fields(v, &tenant);
+    let categories = message.categories.map(|set| category_slugs(v, &set));
+    // A slug that is missing is a violation already.
+    Some(NewTenant { tenant: tenant?, categories: categories.map(|slugs| slugs.into_iter().flatten().collect()) })
 }
 
 fn new_tenant(message: Option<proto::Tenant>) -> Result<Tenant, Error> {
     let message = message.ok_or_else(|| Error::invalid("tenant", "is required"))?;
     let mut violations = Violations::default();
-    let v = &mut violations;
+    let tenant = tenant_fields(&mut violations, &message);
+    violations.finish_with(tenant)
+}
+
+/// Reads a tenant; `None` is a violation.
+fn tenant_fields(v: &mut Violations, message: &proto::Tenant) -> Option<Tenant> {
     let id = request::required(v, "tenant.name", &message.name, TenantId::parse);
     let display_name = v.take("tenant.display_name", request::display_name(&message.display_name));
     let organization = request::organization(v, "tenant.organization", &message.organization);
-    let place = place(v, &message);
+    let place = place(v, message);
     let region_code = v.take("tenant.region_code", region_code(&message.region_code));
     let language_code = v.take("tenant.language_code", language_code(&message.language_code));
-    let tenant = (|| {
-        let (account, location) = place?.unzip();
-        Some(Tenant {
-            id: id?,
-            display_name: display_name?,
-            organization,
-            account,
-            location,
-            region_code: region_code?,
-            language_code: language_code?,
-            created_at: chrono::DateTime::UNIX_EPOCH,
-            updated_at: chrono::DateTime::UNIX_EPOCH,
-        })
-    })();
-    violations.finish_with(tenant)
+    let (account, location) = place?.unzip();
+    Some(Tenant {
+        id: id?,
+        display_name: display_name?,
+        organization,
+        account,
+        location,
+        region_code: region_code?,
+        language_code: language_code?,
+        created_at: chrono::DateTime::UNIX_EPOCH,
+        updated_at: chrono::DateTime::UNIX_EPOCH,
+    })
 }
 
 /// Account and location come together or not at all; the outer `None` is a violation.
@@ -195,27 +226,26 @@ fn categories(message: proto::SetTenantCategoriesRequest) -> Result<(TenantId, S
         v.add("categories", "is required");
         return violations.finish_with(None);
     };
-    let primary = request::required(v, "categories.primary", &set.primary, Slug::parse);
-    let mut slugs = vec![primary.clone()];
+    let mut slugs = category_slugs(v, &set).into_iter();
+    let primary = slugs.next().flatten();
+    let (tenant, primary) = violations.finish_with(tenant.zip(primary))?;
+    Ok((tenant, primary, slugs.flatten().collect()))
+}
+
+/// Reads a tenant's set, the primary category first; `None` is a violation.
+fn category_slugs(v: &mut Violations, set: &proto::TenantCategories) -> Vec<Option<Slug>> {
+    let mut slugs = vec![request::required(v, "categories.primary", &set.primary, Slug::parse)];
     for (n, text) in set.additional.iter().enumerate() {
         slugs.push(request::required(v, &format!("categories.additional[{n}]"), text, Slug::parse));
     }
     check_set(v, &slugs);
-    let (tenant, primary) = violations.finish_with(tenant.zip(primary))?;
-    Ok((tenant, primary, slugs.into_iter().skip(1).flatten().collect()))
+    slugs
 }
 
-fn region_code(text: &str) -> Result<String, &'static str> {
-    let is_valid = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
-    if is_valid { Ok(text.to_owned()) } else { Err("must be two upper-case letters, such as `US`") }
+fn region_code(text: &str) -> Result<String, InvalidCode> {
+    RegionCode::parse(text).map(|code| code.to_string())
 }
 
-fn language_code(text: &str) -> Result<String, &'static str> {
-    let mut parts = text.split('-');
-    let is_valid = text.len() <= 35
-        && parts
-            .next()
-            .is_some_and(|part| (2..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_lowercase()))
-        && parts.all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()));
-    if is_valid { Ok(text.to_owned()) } else { Err("must be a BCP 47 code, such as `en` or `pt-BR`") }
+fn language_code(text: &str) -> Result<String, InvalidCode> {
+    LanguageCode::parse(text).map(|code| code.to_string())
 }

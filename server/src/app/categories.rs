@@ -2,33 +2,46 @@
 
 use super::{App, Page, PageRequest, unlimited};
 use crate::{
-    domain::{Caller, Gcid, PlatformCategory, Slug},
-    error::Error,
+    domain::{Caller, CatalogEntry, Gcid, RegionalMapping, Slug, Standing, Standings, mappings},
+    error::{Error, Violations},
     store::PlatformCategoryChange,
 };
+
+/// A platform category, and what Google's lists say about its mappings.
+#[derive(Debug, Clone)]
+pub struct ShownCategory {
+    /// The category.
+    pub entry: CatalogEntry,
+    /// The worst of its mappings; `None`: it has none.
+    pub standing: Option<Standing>,
+}
 
 impl App {
     /// Creates a platform category.
     ///
     /// # Errors
-    /// [`Error::PermissionDenied`], [`Error::AlreadyExists`], or the database's.
+    /// [`Error::PermissionDenied`], [`Error::Invalid`] for a mapping to what Google does not have, [`Error::AlreadyExists`], or the
+    /// database's.
     pub async fn create_platform_category(
         &self,
         caller: &Caller,
         slug: &Slug,
         display_name: &str,
         gcid: Option<&Gcid>,
-    ) -> Result<PlatformCategory, Error> {
+        regional: &RegionalMapping,
+    ) -> Result<ShownCategory, Error> {
         unlimited(caller, "creating a platform category")?;
-        self.store.insert_platform_category(None, slug, display_name, gcid).await
+        self.check_mappings(gcid, regional).await?;
+        let entry = self.store.insert_platform_category(None, slug, display_name, gcid, regional).await?;
+        self.shown_entry(entry).await
     }
 
     /// Gets a platform category. Those are no tenant's, so every caller may.
     ///
     /// # Errors
     /// [`Error::NotFound`], or the database's.
-    pub async fn platform_category(&self, slug: &Slug) -> Result<PlatformCategory, Error> {
-        self.store.platform_category(slug).await
+    pub async fn platform_category(&self, slug: &Slug) -> Result<ShownCategory, Error> {
+        self.shown_entry(self.store.platform_category(slug).await?).await
     }
 
     /// Lists platform categories by slug.
@@ -39,24 +52,28 @@ impl App {
         &self,
         unmapped_only: bool,
         page: PageRequest,
-    ) -> Result<Page<PlatformCategory>, Error> {
+    ) -> Result<Page<ShownCategory>, Error> {
         let after = page.after.as_deref().unwrap_or_default();
-        let categories = self.store.platform_categories(unmapped_only, after, page.limit()).await?;
-        Ok(page.page(categories, |category| category.slug.to_string()))
+        let entries = self.store.platform_categories(unmapped_only, after, page.limit()).await?;
+        Ok(page.page(self.shown_entries(entries).await?, |shown| shown.entry.category.slug.to_string()))
     }
 
     /// Changes a platform category.
     ///
     /// # Errors
-    /// [`Error::PermissionDenied`], [`Error::NotFound`], or the database's.
+    /// [`Error::PermissionDenied`], [`Error::Invalid`] for a mapping to what Google does not have, [`Error::NotFound`], or the database's.
     pub async fn update_platform_category(
         &self,
         caller: &Caller,
         slug: &Slug,
         change: &PlatformCategoryChange,
-    ) -> Result<PlatformCategory, Error> {
+    ) -> Result<ShownCategory, Error> {
         unlimited(caller, "changing a platform category")?;
-        self.store.update_platform_category(None, slug, change).await
+        let none = RegionalMapping::default();
+        let gcid = change.gcid.as_ref().and_then(Option::as_ref);
+        self.check_mappings(gcid, change.regional.as_ref().unwrap_or(&none)).await?;
+        let entry = self.store.update_platform_category(None, slug, change).await?;
+        self.shown_entry(entry).await
     }
 
     /// Deletes a platform category that no tenant has.
@@ -66,5 +83,47 @@ impl App {
     pub async fn delete_platform_category(&self, caller: &Caller, slug: &Slug) -> Result<(), Error> {
         unlimited(caller, "deleting a platform category")?;
         self.store.delete_platform_category(slug).await
+    }
+
+    /// Refuses mappings to what Google does not have. Where no list was imported, their form is all that is known.
+    async fn check_mappings(&self, gcid: Option<&Gcid>, regional: &RegionalMapping) -> Result<(), Error> {
+        let gcids: Vec<&Gcid> = mappings(gcid, regional).map(|(_, gcid)| gcid).collect();
+        if gcids.is_empty() {
+            return Ok(());
+        }
+        let standings = self.store.standings(&gcids).await?;
+        let mut violations = Violations::default();
+        object(&mut violations, &standings, gcid, regional);
+        violations.finish()
+    }
+
+    async fn shown_entry(&self, entry: CatalogEntry) -> Result<ShownCategory, Error> {
+        let shown = self.shown_entries(vec![entry]).await?.pop();
+        shown.ok_or_else(|| Error::Internal("one of one entries is missing".into()))
+    }
+
+    async fn shown_entries(&self, entries: Vec<CatalogEntry>) -> Result<Vec<ShownCategory>, Error> {
+        let all = entries.iter().flat_map(|entry| mappings(entry.category.gcid.as_ref(), &entry.regional));
+        let standings = self.store.standings(&all.map(|(_, gcid)| gcid).collect::<Vec<_>>()).await?;
+        let shown = |entry| ShownCategory { standing: standings.worst(&entry), entry };
+        Ok(entries.into_iter().map(shown).collect())
+    }
+}
+
+/// Notes what Google's lists have against mappings.
+pub(super) fn object(
+    violations: &mut Violations,
+    standings: &Standings,
+    gcid: Option<&Gcid>,
+    regional: &RegionalMapping,
+) {
+    for (region, gcid) in mappings(gcid, regional) {
+        if let Some(objection) = standings.objection(gcid, region) {
+            let field = match region {
+                Some(region) => format!("platform_category.regional_gbp_categories[{region}]"),
+                None => "platform_category.gbp_category".to_owned(),
+            };
+            violations.add(&field, objection);
+        }
     }
 }

@@ -8,21 +8,26 @@ mod credentials;
 mod feed;
 mod flag_rules;
 mod flags;
+mod import;
 mod page;
 mod runs;
+mod taxonomy;
 mod tenants;
 mod trigger;
 mod watch;
 
 pub use accounts::{Accounts, Learnt};
+pub use categories::ShownCategory;
 pub use credentials::{Reencrypted, ShownCredentials, Verified};
 pub use feed::{Feed, Watch};
 pub use flag_rules::{Evaluation, FlagRequest, RolloutEdit, ShownFlag};
 pub use flags::{FlagSnapshot, Flags};
+pub use import::{ImportReport, Item};
 pub use page::{Page, PageRequest};
 pub use runs::RunName;
+pub use taxonomy::{Refreshed, TaxonomySource};
 pub use tenants::check_set;
-pub use trigger::{MirrorRequest, Mirrored};
+pub use trigger::{MirrorRequest, Mirrored, Overrides, RevertRequest};
 pub use watch::Watched;
 
 use crate::{
@@ -42,6 +47,7 @@ pub struct App {
     accounts: Accounts,
     feed: Feed,
     max_attempts: i32,
+    taxonomy: TaxonomySource,
 }
 
 impl App {
@@ -53,10 +59,17 @@ impl App {
         wake: Wake,
         flags: Flags,
         accounts: Accounts,
-        feed: Feed,
         max_attempts: i32,
+        taxonomy: TaxonomySource,
     ) -> Self {
-        Self { store, acceptor, wake, flags, accounts, feed, max_attempts }
+        let feed = Feed::new(store.clone());
+        Self { store, acceptor, wake, flags, accounts, feed, max_attempts, taxonomy }
+    }
+
+    /// What streams are fed from; see [`Feed::keep_fed`].
+    #[must_use]
+    pub fn feed(&self) -> &Feed {
+        &self.feed
     }
 
     /// Whether the database answers.

@@ -120,7 +120,7 @@ pub fn check_set(violations: &mut Violations, slugs: &[Option<Slug>]) {
 }
 
 /// The field of the category at a position, the primary one first.
-fn field(position: usize) -> String {
+pub(super) fn field(position: usize) -> String {
     match position {
         0 => "categories.primary".to_owned(),
         n => format!("categories.additional[{}]", n - 1),

@@ -1,12 +1,26 @@
 //! Asking for a run.
 
-use super::{App, visible};
+use std::collections::BTreeSet;
+
+use super::{App, RunName, visible};
 use crate::{
-    domain::{Caller, Flag, Run, RunId, RunKind, Strategy, TenantId, TraceParent},
+    domain::{
+        Caller, Flag, GuardRule, NotRevertible, Orders, Run, RunId, RunKind, Strategy, TenantId, TraceParent, View,
+        WayBack,
+    },
     error::Error,
     store::NewRun,
     wake::Hint,
 };
+
+/// Guards that are lifted, and why. Both, or neither.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// The guards.
+    pub guards: BTreeSet<GuardRule>,
+    /// Why.
+    pub reason: Option<String>,
+}
 
 /// A valid request for a run.
 #[derive(Debug, Clone)]
@@ -15,6 +29,27 @@ pub struct MirrorRequest {
     pub tenant: TenantId,
     /// Strategy and dry run.
     pub kind: RunKind,
+    /// The dry run whose plan is to be applied.
+    pub plan: Option<RunName>,
+    /// Google's record that is the source.
+    pub view: Option<View>,
+    /// The guards that are lifted.
+    pub overrides: Overrides,
+    /// Makes the call safe to repeat.
+    pub request_id: Option<String>,
+    /// The trace that it belongs to.
+    pub traceparent: Option<TraceParent>,
+}
+
+/// A valid request to take a run back.
+#[derive(Debug, Clone)]
+pub struct RevertRequest {
+    /// The run.
+    pub run: RunName,
+    /// Whether only to plan.
+    pub dry_run: bool,
+    /// The guards that are lifted.
+    pub overrides: Overrides,
     /// Makes the call safe to repeat.
     pub request_id: Option<String>,
     /// The trace that it belongs to.
@@ -34,24 +69,67 @@ impl App {
     /// Accepts a run. When this returns, the run is durable.
     ///
     /// # Errors
-    /// [`Error::FeatureDisabled`], [`Error::NotFound`], [`Error::NoLocation`], [`Error::RunInProgress`], [`Error::RequestIdReused`],
-    /// or the database's.
+    /// [`Error::FeatureDisabled`], [`Error::NotFound`], [`Error::Invalid`] for a plan that is none of this tenant and strategy,
+    /// [`Error::NoLocation`], [`Error::RunInProgress`], [`Error::RequestIdReused`], or the database's.
     pub async fn mirror(&self, caller: &Caller, request: MirrorRequest) -> Result<Mirrored, Error> {
         visible(caller, &request.tenant)?;
         self.require(Flag::CategoryMirroring, &request.tenant).await?;
-        // It must never fall through to a push: the reverse strategy writes to the platform, or not at all.
-        if request.kind.strategy == Strategy::GbpToPlatform {
-            return Err(Error::Unimplemented("strategy gbp_to_platform is not available yet"));
+        let MirrorRequest { tenant, kind, plan, view, overrides, request_id, traceparent } = request;
+        let mut orders = Orders { view, ..overrides.orders() };
+        if let Some(name) = plan {
+            let planned = self.run(caller, &name).await?;
+            fits(&planned, &tenant, kind.strategy, view)?;
+            (orders.plan, orders.view) = (Some(planned.id), planned.orders.view);
         }
-        let new = NewRun {
-            id: RunId::now_v7(),
-            tenant: request.tenant,
-            kind: request.kind,
-            caller: caller.subject.clone(),
-            request_id: request.request_id,
-            traceparent: request.traceparent,
-            max_attempts: self.max_attempts,
-        };
+        // What is usual is the same whether it was said or not.
+        orders.view = orders.view.filter(|view| *view != View::Merchant);
+        self.accept(caller, self.new_run(caller, tenant, kind, orders, request_id, traceparent)).await
+    }
+
+    /// Accepts a run that takes another one back. When this returns, it is durable.
+    ///
+    /// # Errors
+    /// [`Error::NotRevertible`], where that is known already; those of [`App::mirror`].
+    pub async fn revert_run(&self, caller: &Caller, request: RevertRequest) -> Result<Mirrored, Error> {
+        let run = self.run(caller, &request.run).await?;
+        self.require(Flag::CategoryMirroring, &run.tenant).await?;
+        let refused = |why| Error::NotRevertible { run: run.resource_name(), why };
+        let way = WayBack::of(&run).map_err(refused)?;
+        let orders = Orders { reverts: Some(run.id), ..request.overrides.orders() };
+        let kind = RunKind { strategy: run.kind.strategy, dry_run: request.dry_run };
+        let new = self.new_run(caller, run.tenant.clone(), kind, orders, request.request_id, request.traceparent);
+        // Who asks again for what was done meanwhile is to hear of that.
+        if !self.store.is_repeated(None, &new).await? {
+            self.check_target(&run, &way).await?.map_err(refused)?;
+        }
+        self.accept(caller, new).await
+    }
+
+    /// Whether the target is still what the run has left. Google is asked by the run itself.
+    async fn check_target(&self, run: &Run, way: &WayBack) -> Result<Result<(), NotRevertible>, Error> {
+        match run.kind.strategy {
+            Strategy::PlatformToGbp => Ok(Ok(())),
+            Strategy::GbpToPlatform => {
+                let now = self.store.platform_side(&run.tenant, &[]).await?.tenants_set().into_inner();
+                Ok(way.check(now.map(|set| set.recorded()).as_ref()))
+            }
+        }
+    }
+
+    fn new_run(
+        &self,
+        caller: &Caller,
+        tenant: TenantId,
+        kind: RunKind,
+        orders: Orders,
+        request_id: Option<String>,
+        traceparent: Option<TraceParent>,
+    ) -> NewRun {
+        let (caller, max_attempts) = (caller.subject.clone(), self.max_attempts);
+        NewRun { id: RunId::now_v7(), tenant, kind, orders, caller, request_id, max_attempts, traceparent }
+    }
+
+    async fn accept(&self, caller: &Caller, new: NewRun) -> Result<Mirrored, Error> {
         let trace_id = new.traceparent.as_ref().map(|trace| trace.trace_id().to_owned());
         let accepted = self.acceptor.accept(new).await?;
         if accepted.created {
@@ -63,5 +141,34 @@ impl App {
             );
         }
         Ok(Mirrored { run: accepted.run, joined: accepted.joined })
+    }
+}
+
+/// Whether a run's plan can be applied for this tenant and strategy.
+fn fits(planned: &Run, tenant: &TenantId, strategy: Strategy, view: Option<View>) -> Result<(), Error> {
+    let name = planned.resource_name();
+    let problem = if planned.tenant != *tenant {
+        format!("{name} is not a run of {}", tenant.resource_name())
+    } else if planned.kind.strategy != strategy {
+        format!("{name} is a run of {}", planned.kind.strategy)
+    } else if !planned.kind.dry_run {
+        format!("{name} is no dry run")
+    } else if !planned.state.is_terminal() {
+        format!("{name} has not ended yet")
+    } else if planned.plan.is_none() || planned.reason.is_some() {
+        format!("{name} has made no plan")
+    } else if planned.orders.reverts.is_some() {
+        format!("{name} is the dry run of a revert; ask for the revert itself")
+    } else if view.is_some_and(|view| view != planned.orders.view()) {
+        format!("{name} was made from another view")
+    } else {
+        return Ok(());
+    };
+    Err(Error::invalid("plan", problem))
+}
+
+impl Overrides {
+    fn orders(self) -> Orders {
+        Orders { override_guards: self.guards, reason: self.reason, ..Orders::default() }
     }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{ConfigError, duration::duration};
 use crate::{
-    domain::{Backoff, MAX_ADDITIONAL},
+    domain::{Backoff, GuardLimits, MAX_ADDITIONAL},
     runner::Settings,
 };
 
@@ -44,6 +44,39 @@ pub struct RunnerArgs {
     /// How many additional categories Google takes for one location
     #[arg(long, env = "RUNNER_MAX_ADDITIONAL", value_name = "N", default_value_t = MAX_ADDITIONAL)]
     pub runner_max_additional: usize,
+    /// What a run may do unless a person lifts the guard.
+    #[command(flatten)]
+    pub guards: GuardArgs,
+}
+
+/// The guards: what a run would do beyond these limits, it does not do, and ends as failed, reason GUARD. A person can lift each for one run
+/// by name and with a reason (`override_guards`).
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Guards")]
+pub struct GuardArgs {
+    /// Changes of the primary category that pass; 1 lets every run change it (guard `primary_change`)
+    #[arg(long, env = "GUARD_PRIMARY_CHANGES", value_name = "N", default_value_t = GuardLimits::default().primary_changes, value_parser = clap::value_parser!(u32).range(0..=1))]
+    pub guard_primary_changes: u32,
+    /// Categories that one location, or one tenant, may lose in a run (guard `removals`)
+    #[arg(long, env = "GUARD_REMOVALS", value_name = "N", default_value_t = GuardLimits::default().removals)]
+    pub guard_removals: u32,
+    /// The share of its categories that it may lose in a run; 100 is no limit (guard `removed_share`)
+    #[arg(long, env = "GUARD_REMOVED_PERCENT", value_name = "PERCENT", default_value_t = GuardLimits::default().removed_percent, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub guard_removed_percent: u32,
+    /// Categories that it may lose in the first run of a tenant and strategy (guard `first_run_removals`)
+    #[arg(long, env = "GUARD_FIRST_RUN_REMOVALS", value_name = "N", default_value_t = GuardLimits::default().first_run_removals)]
+    pub guard_first_run_removals: u32,
+}
+
+impl GuardArgs {
+    fn limits(&self) -> GuardLimits {
+        GuardLimits {
+            primary_changes: self.guard_primary_changes,
+            removals: self.guard_removals,
+            removed_percent: self.guard_removed_percent,
+            first_run_removals: self.guard_first_run_removals,
+        }
+    }
 }
 
 fn concurrency(text: &str) -> Result<usize, String> {
@@ -78,6 +111,7 @@ impl RunnerArgs {
             },
             grace: self.runner_grace,
             max_additional: self.runner_max_additional,
+            guards: self.guards.limits(),
         })
     }
 }

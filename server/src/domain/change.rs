@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CategorySet, GbpCategory, Gcid};
+use super::{Category, CategorySet, EitherCategory, GbpCategory};
 
 /// The role of a category in a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -16,9 +16,9 @@ pub enum Place {
 
 /// A category in its role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Placed {
+pub struct Placed<C = GbpCategory> {
     /// The category.
-    pub category: GbpCategory,
+    pub category: C,
     /// Its role.
     pub place: Place,
 }
@@ -28,30 +28,33 @@ pub struct Placed {
 /// Taking every `before` out of a set and putting every `after` in makes the set that was planned: [`apply`] does, [`diff`] undoes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "operation")]
-pub enum Change {
+pub enum Change<C = GbpCategory> {
     /// The target gains a category.
     Create {
         /// What it gains.
-        after: Placed,
+        after: Placed<C>,
     },
-    /// A category changes its role, or one primary category replaces another.
+    /// A category changes its role or its name, or one primary category replaces another.
     Update {
         /// What was there.
-        before: Placed,
+        before: Placed<C>,
         /// What is there instead.
-        after: Placed,
+        after: Placed<C>,
     },
     /// The target loses a category.
     Delete {
         /// What it loses.
-        before: Placed,
+        before: Placed<C>,
     },
 }
 
-impl Change {
+/// A change of whichever side, as a run records it.
+pub type RecordedChange = Change<EitherCategory>;
+
+impl<C> Change<C> {
     /// What it takes out.
     #[must_use]
-    pub fn before(&self) -> Option<&Placed> {
+    pub fn before(&self) -> Option<&Placed<C>> {
         match self {
             Self::Create { .. } => None,
             Self::Update { before, .. } | Self::Delete { before } => Some(before),
@@ -60,19 +63,35 @@ impl Change {
 
     /// What it puts in.
     #[must_use]
-    pub fn after(&self) -> Option<&Placed> {
+    pub fn after(&self) -> Option<&Placed<C>> {
         match self {
             Self::Create { after } | Self::Update { after, .. } => Some(after),
             Self::Delete { .. } => None,
         }
     }
+}
 
-    fn reading_order(&self) -> (Place, &Gcid) {
+impl<C: Category> Change<C> {
+    fn reading_order(&self) -> (Place, &str) {
         let place = [self.before(), self.after()].into_iter().flatten().map(|p| p.place).min();
         let shown = self.after().or(self.before());
         // Each change has a side, by construction of the enum.
         let shown = shown.expect("a change has a before or an after");
-        (place.unwrap_or(shown.place), &shown.category.gcid)
+        (place.unwrap_or(shown.place), shown.category.key())
+    }
+
+    /// The change as a run records it.
+    #[must_use]
+    pub fn recorded(self) -> RecordedChange
+    where
+        C: Into<EitherCategory>,
+    {
+        let placed = |placed: Placed<C>| Placed { category: placed.category.into(), place: placed.place };
+        match self {
+            Self::Create { after } => Change::Create { after: placed(after) },
+            Self::Update { before, after } => Change::Update { before: placed(before), after: placed(after) },
+            Self::Delete { before } => Change::Delete { before: placed(before) },
+        }
     }
 }
 
@@ -90,7 +109,7 @@ pub struct ChangeCounts {
 impl ChangeCounts {
     /// Counts changes by their kind.
     #[must_use]
-    pub fn of(changes: &[Change]) -> Self {
+    pub fn of<C>(changes: &[Change<C>]) -> Self {
         changes.iter().fold(Self::default(), |mut counts, change| {
             match change {
                 Change::Create { .. } => counts.created += 1,
@@ -102,17 +121,17 @@ impl ChangeCounts {
     }
 }
 
-/// The changes that make `after` of `before`, the primary category's first, then by gcid. `None` is a target without categories.
+/// The changes that make `after` of `before`, the primary category's first, then by identity. `None` is a target without categories.
 #[must_use]
-pub fn diff(before: Option<&CategorySet>, after: &CategorySet) -> Vec<Change> {
-    let old: Vec<Placed> = before.map(placed).unwrap_or_default();
+pub fn diff<C: Category>(before: Option<&CategorySet<C>>, after: &CategorySet<C>) -> Vec<Change<C>> {
+    let old: Vec<Placed<C>> = before.map(placed).unwrap_or_default();
     let new = placed(after);
 
-    let mut lost: Vec<&Placed> = old.iter().filter(|o| !new.iter().any(|n| n.category == o.category)).collect();
+    let mut lost: Vec<&Placed<C>> = old.iter().filter(|o| !new.iter().any(|n| n.category == o.category)).collect();
     let mut changes = Vec::new();
     for after in &new {
         match old.iter().find(|o| o.category == after.category) {
-            Some(before) if before.place == after.place => {}
+            Some(before) if before.place == after.place && !after.category.renames(&before.category) => {}
             Some(before) => changes.push(Change::Update { before: before.clone(), after: after.clone() }),
             // A new primary category in the place of one that goes is one change to a person, not two.
             None if after.place == Place::Primary && lost.first().is_some_and(|l| l.place == Place::Primary) => {
@@ -128,17 +147,38 @@ pub fn diff(before: Option<&CategorySet>, after: &CategorySet) -> Vec<Change> {
 
 /// Applies changes to a set; the inverse question of [`diff`]. `None` when the result would be no category set.
 #[must_use]
-pub fn apply(set: Option<&CategorySet>, changes: &[Change]) -> Option<CategorySet> {
-    let mut places: Vec<Placed> = set.map(placed).unwrap_or_default();
+pub fn apply<C: Category>(set: Option<&CategorySet<C>>, changes: &[Change<C>]) -> Option<CategorySet<C>> {
+    let mut places: Vec<Placed<C>> = set.map(placed).unwrap_or_default();
     places.retain(|place| !changes.iter().filter_map(Change::before).any(|before| before == place));
     places.extend(changes.iter().filter_map(Change::after).cloned());
-    let (primary, additional): (Vec<Placed>, Vec<Placed>) = places.into_iter().partition(|p| p.place == Place::Primary);
-    let [primary] = <[Placed; 1]>::try_from(primary).ok()?;
+    gathered(places)
+}
+
+/// Takes changes back, the last one first: what a set was before them. `None` when the set is not what they left, or was none before.
+///
+/// They may be those of several steps, one after the other.
+#[must_use]
+pub fn undo<C: Category>(set: &CategorySet<C>, changes: &[Change<C>]) -> Option<CategorySet<C>> {
+    let mut places = placed(set);
+    for change in changes.iter().rev() {
+        if let Some(after) = change.after() {
+            let position = places.iter().position(|place| place == after)?;
+            places.swap_remove(position);
+        }
+        places.extend(change.before().cloned());
+    }
+    gathered(places)
+}
+
+fn gathered<C: Category>(places: Vec<Placed<C>>) -> Option<CategorySet<C>> {
+    let (primary, additional): (Vec<_>, Vec<_>) = places.into_iter().partition(|p| p.place == Place::Primary);
+    let [primary] = <[Placed<C>; 1]>::try_from(primary).ok()?;
     CategorySet::new(primary.category, additional.into_iter().map(|p| p.category).collect()).ok()
 }
 
-/// The primary category comes first.
-fn placed(set: &CategorySet) -> Vec<Placed> {
+/// The categories of a set in their roles, the primary one first.
+#[must_use]
+pub fn placed<C: Category>(set: &CategorySet<C>) -> Vec<Placed<C>> {
     let additional = set.additional().iter().map(|c| Placed { category: c.clone(), place: Place::Additional });
     std::iter::once(Placed { category: set.primary().clone(), place: Place::Primary }).chain(additional).collect()
 }
@@ -146,6 +186,7 @@ fn placed(set: &CategorySet) -> Vec<Placed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Gcid;
     use proptest::prelude::*;
 
     fn set(slugs: &[&str]) -> CategorySet {
@@ -207,6 +248,7 @@ mod tests {
             prop_assert!(diff(Some(&after), &after).is_empty());
             if let Some(before) = &before {
                 prop_assert_eq!(apply(Some(&after), &diff(Some(&after), before)), Some(before.clone()));
+                prop_assert_eq!(undo(&after, &changes), Some(before.clone()));
             }
             let counts = ChangeCounts::of(&changes);
             prop_assert_eq!(counts.created + counts.updated + counts.deleted, i32::try_from(changes.len()).expect("small"));

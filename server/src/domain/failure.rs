@@ -68,6 +68,12 @@ text_enum! {
         UpstreamInvalid = "UPSTREAM_INVALID",
         /// Google refuses the update for a reason of its own; the metadata has it.
         UpstreamRejected = "UPSTREAM_REJECTED",
+        /// A guard stops the run before it writes.
+        Guard = "GUARD",
+        /// The target is no longer what the run to be taken back has left.
+        NotRevertible = "NOT_REVERTIBLE",
+        /// The tenant's categories were changed between the read and the write.
+        TargetChanged = "TARGET_CHANGED",
         /// The location is not what was written.
         VerifyMismatch = "VERIFY_MISMATCH",
         /// The last attempt failed with an error that would have been retried.

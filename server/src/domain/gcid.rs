@@ -48,6 +48,12 @@ impl Gcid {
         Err(InvalidGcid::Slug)
     }
 
+    /// The part after `gcid:`.
+    #[must_use]
+    pub fn slug(&self) -> &str {
+        &self.0
+    }
+
     /// The canonical resource name, `categories/gcid:<slug>`.
     #[must_use]
     pub fn resource_name(&self) -> String {

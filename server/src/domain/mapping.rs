@@ -1,8 +1,12 @@
-//! From a tenant's platform categories to the GBP set that they stand for.
+//! From a tenant's platform categories to the GBP set that they stand for, and back.
+
+mod to_platform;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CategorySet, GbpCategory, Gcid, PlatformCategory, Slug};
+use super::{CategorySet, Complete, GbpCategory, Gcid, Place, PlatformCategory, Slug};
+
+pub use to_platform::{PlatformSide, candidate_slugs, map_to_platform};
 
 /// A platform category that maps to nothing: reported, never sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,15 +26,38 @@ pub struct Merged {
     pub gcid: Gcid,
 }
 
-/// What a tenant's platform categories stand for on Google.
+/// A category of the source, and what it stands for on the other side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counterpart {
+    /// Its role in the source.
+    pub place: Place,
+    /// The platform category.
+    pub slug: Option<Slug>,
+    /// Google's; `None` is unmapped.
+    pub gcid: Option<Gcid>,
+    /// The source's name for people.
+    pub display_name: String,
+}
+
+impl Counterpart {
+    /// What it is, without its name.
+    #[must_use]
+    pub fn identity(&self) -> (Place, Option<&Slug>, Option<&Gcid>) {
+        (self.place, self.slug.as_ref(), self.gcid.as_ref())
+    }
+}
+
+/// What the whole of one side stands for on the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mapped {
+pub struct Mapped<C = GbpCategory> {
     /// The set.
-    pub set: CategorySet,
-    /// What was left out because it is unmapped.
+    pub set: CategorySet<C>,
+    /// What is unmapped: left out of Google's set, and left alone in the tenant's.
     pub unmapped: Vec<Unmapped>,
-    /// What was left out because it adds nothing.
+    /// What adds nothing to Google's set.
     pub merged: Vec<Merged>,
+    /// Each category of the source. Made only here, of complete reads.
+    pub(super) source: Vec<Counterpart>,
 }
 
 /// A source from which nothing may be planned.
@@ -39,11 +66,14 @@ pub enum SourceError {
     /// There is no primary category: nothing to mirror, which is never "delete everything".
     #[error("the tenant has no categories on the platform")]
     Empty,
+    /// The same of the location.
+    #[error("the location has no categories at Google")]
+    EmptyLocation,
     /// The primary category cannot be left out.
     #[error("the primary category `{0}` is mapped to no GBP category")]
     UnmappedPrimary(Slug),
-    /// More than Google takes.
-    #[error("{count} additional categories, and Google takes at most {limit}")]
+    /// More than the target takes.
+    #[error("{count} additional categories, and the target takes at most {limit}")]
     TooMany {
         /// How many there are.
         count: usize,
@@ -56,8 +86,8 @@ pub enum SourceError {
 ///
 /// # Errors
 /// [`SourceError`]; there is no such thing as a partly mapped primary or an empty set.
-pub fn map_to_gbp(source: &[PlatformCategory], max_additional: usize) -> Result<Mapped, SourceError> {
-    let (primary, additional) = source.split_first().ok_or(SourceError::Empty)?;
+pub fn map_to_gbp(source: &Complete<Vec<PlatformCategory>>, max_additional: usize) -> Result<Mapped, SourceError> {
+    let (primary, additional) = source.get().split_first().ok_or(SourceError::Empty)?;
     let gcid = primary.gcid.clone().ok_or_else(|| SourceError::UnmappedPrimary(primary.slug.clone()))?;
     let primary = GbpCategory::new(gcid, &primary.display_name);
 
@@ -78,7 +108,14 @@ pub fn map_to_gbp(source: &[PlatformCategory], max_additional: usize) -> Result<
         return Err(SourceError::TooMany { count: kept.len(), limit: max_additional });
     }
     let set = CategorySet::new(primary, kept).expect("duplicates were merged above");
-    Ok(Mapped { set, unmapped, merged })
+    let counterpart = |(position, category): (usize, &PlatformCategory)| Counterpart {
+        place: if position == 0 { Place::Primary } else { Place::Additional },
+        slug: Some(category.slug.clone()),
+        gcid: category.gcid.clone(),
+        display_name: category.display_name.clone(),
+    };
+    let source = source.get().iter().enumerate().map(counterpart).collect();
+    Ok(Mapped { set, unmapped, merged, source })
 }
 
 #[cfg(test)]
@@ -91,29 +128,34 @@ mod tests {
             slug: Slug::parse(slug).expect("valid"),
             display_name: slug.to_uppercase(),
             gcid: gcid.map(|g| Gcid::parse(g).expect("valid")),
+            imported: None,
             created_at: Utc::now(),
             updated_at: Utc::now(),
         }
     }
 
+    fn map(source: &[PlatformCategory]) -> Result<Mapped, SourceError> {
+        map_to_gbp(&Complete::read(source.to_vec()), 9)
+    }
+
     #[test]
     fn d3_an_empty_source_is_an_error() {
-        assert_eq!(map_to_gbp(&[], 9), Err(SourceError::Empty));
+        assert_eq!(map(&[]), Err(SourceError::Empty));
     }
 
     #[test]
     fn d4_unmapped_categories_are_reported_and_left_out() {
-        let mapped = map_to_gbp(&[category("a", Some("gcid:a")), category("b", None)], 9).expect("mapped");
+        let mapped = map(&[category("a", Some("gcid:a")), category("b", None)]).expect("mapped");
         assert_eq!(mapped.set.additional(), []);
         assert_eq!(mapped.unmapped[0].slug.as_str(), "b");
-        let primary = map_to_gbp(&[category("b", None), category("a", Some("gcid:a"))], 9);
+        let primary = map(&[category("b", None), category("a", Some("gcid:a"))]);
         assert_eq!(primary, Err(SourceError::UnmappedPrimary(Slug::parse("b").expect("valid"))));
     }
 
     #[test]
     fn two_categories_of_one_meaning_are_one() {
         let source = [category("a", Some("gcid:x")), category("b", Some("gcid:x")), category("c", Some("gcid:y"))];
-        let mapped = map_to_gbp(&source, 9).expect("mapped");
+        let mapped = map(&source).expect("mapped");
         assert_eq!(mapped.merged.len(), 1);
         assert_eq!(mapped.set.additional().len(), 1);
     }
@@ -121,6 +163,6 @@ mod tests {
     #[test]
     fn more_than_google_takes_is_refused() {
         let source: Vec<_> = (0..=10).map(|n| category(&format!("c{n}"), Some(&format!("gcid:c{n}")))).collect();
-        assert_eq!(map_to_gbp(&source, 9), Err(SourceError::TooMany { count: 10, limit: 9 }));
+        assert_eq!(map(&source), Err(SourceError::TooMany { count: 10, limit: 9 }));
     }
 }

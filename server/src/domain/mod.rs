@@ -1,36 +1,57 @@
-//! What the project is about, without I/O and without a clock: category sets, their difference, plans, runs and their life,
-//! feature flags.
+//! What the project is about, without I/O and without a clock: category sets, their difference, plans, guards, runs and their
+//! life, feature flags, Google's list of categories.
 
 mod backoff;
 mod caller;
+mod category;
 mod category_set;
 mod change;
+mod complete;
 mod credentials;
 mod failure;
 mod flag;
 mod gcid;
+mod guard;
+mod locale;
 mod mapping;
+mod orders;
 mod plan;
 mod platform_category;
+mod revert;
 mod run;
 mod secret;
+mod standing;
+mod taxonomy;
 mod tenant;
 mod trace;
 mod verdict;
 
 pub use backoff::Backoff;
 pub use caller::{Caller, Role, TenantScope};
-pub use category_set::{CategorySet, GbpCategory, InvalidSet};
-pub use change::{Change, ChangeCounts, Place, Placed, apply, diff};
+pub use category::{Category, EitherCategory, GbpCategory, OtherSide, TenantCategory};
+pub use category_set::{CategorySet, InvalidSet};
+pub use change::{Change, ChangeCounts, Place, Placed, RecordedChange, apply, diff, placed, undo};
+pub use complete::Complete;
 pub use credentials::{AccountCredentials, AuthorizedUser, RECHECK, Rejection, Sealed};
 pub use failure::{Failure, FailureReason, Retry};
 pub use flag::{Flag, FlagChange, FlagSetting, FlagState, Percent, ProcessFlags, Rollout};
 pub use gcid::{Gcid, InvalidGcid};
-pub use mapping::{Mapped, Merged, SourceError, Unmapped, map_to_gbp};
-pub use plan::{Objection, Plan};
+pub use guard::{Circumstances, GuardLimits, GuardOutcome, GuardRule, GuardVerdict, enforce, judge};
+pub use locale::{InvalidCode, LanguageCode, Locale, RegionCode};
+pub use mapping::{
+    Counterpart, Mapped, Merged, PlatformSide, SourceError, Unmapped, candidate_slugs, map_to_gbp, map_to_platform,
+};
+pub use orders::{Orders, View};
+pub use plan::{Moved, Objection, Plan, PlanSource, RecordedPlan};
 pub use platform_category::{MAX_ADDITIONAL, PlatformCategory, Slug, TenantCategories};
+pub use revert::{NotRevertible, WayBack};
 pub use run::{Run, RunError, RunId, RunKind, RunResult, RunState, Skip, SkipReason, Strategy};
 pub use secret::Secret;
+pub use standing::{CatalogEntry, RegionalMapping, Standing, Standings, mappings};
+pub use taxonomy::{
+    BrokenList, CompleteTaxonomy, MAX_SHRINK_PERCENT, Reading, Renamed, TaxonomyDiff, TaxonomyPage, TaxonomyPages,
+    TaxonomyVersion,
+};
 pub use tenant::{AccountId, InvalidId, LocationId, OrganizationId, Tenant, TenantId};
 pub use trace::TraceParent;
 pub use verdict::{VerdictSource, Why, evaluate};

@@ -3,8 +3,12 @@
 use aws_lc_rs::digest;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use super::{CategorySet, Change, GbpCategory, Mapped, Merged, Unmapped, diff};
+use super::{
+    Category, CategorySet, Change, Circumstances, Complete, Counterpart, EitherCategory, GbpCategory, GuardVerdict,
+    Mapped, Merged, RunId, TenantCategory, Unmapped, View, diff, judge,
+};
 
 /// One of Google's objections to an update, from its validation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,43 +21,122 @@ pub struct Objection {
     pub field: String,
 }
 
-/// What a run will change: pure data, made from two complete reads.
+/// What a plan leads to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanSource {
+    /// What the platform has.
+    #[default]
+    Platform,
+    /// What Google has, in this record of it.
+    Gbp(View),
+    /// What was there before this run.
+    Before(RunId),
+}
+
+/// What a run will change: pure data, made from two complete reads, or from one and the record of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Plan {
+pub struct Plan<C = GbpCategory> {
     /// The changes. Empty: in sync.
-    pub changes: Vec<Change>,
-    /// The target as it was read; `None` is a location without categories.
-    pub observed: Option<CategorySet>,
+    pub changes: Vec<Change<C>>,
+    /// Which side, or which run, says how the target shall be.
+    #[serde(default)]
+    pub from: PlanSource,
+    /// The source as it was read, and what each of its categories stands for on the other side.
+    #[serde(default)]
+    pub source: Vec<Counterpart>,
+    /// The target as it was read; `None` is one without categories.
+    pub observed: Option<CategorySet<C>>,
     /// The target as it will be.
-    pub desired: CategorySet,
-    /// What the source has and the target cannot have.
+    pub desired: CategorySet<C>,
+    /// What has no counterpart: of the platform's categories in either case.
     pub unmapped: Vec<Unmapped>,
-    /// What the source says twice.
+    /// What the platform says twice.
     pub merged: Vec<Merged>,
     /// What Google's validation said. Only a dry run asks.
     pub objections: Vec<Objection>,
-    /// SHA-256 of the canonical form, lower-case hexadecimal.
-    pub hash: String,
+    /// What every guard says.
+    #[serde(default)]
+    pub guards: Vec<GuardVerdict>,
+    /// Private, so that no other code can make a plan.
+    hash: String,
     /// When the target was read.
     pub observed_at: DateTime<Utc>,
 }
 
+/// A plan for whichever side, as a run records it.
+pub type RecordedPlan = Plan<EitherCategory>;
+
 impl Plan {
-    /// Plans the way from `observed` to what the source maps to.
+    /// Plans the way from what a location has to what the platform's categories stand for.
     #[must_use]
-    pub fn new(mapped: Mapped, observed: Option<CategorySet>, observed_at: DateTime<Utc>) -> Self {
-        let desired = named_as_observed(mapped.set, observed.as_ref());
-        let hash = hash(observed.as_ref(), &desired, &mapped.unmapped);
-        Self {
+    pub fn to_gbp(
+        mapped: Mapped,
+        observed: Complete<Option<CategorySet>>,
+        now: &Circumstances,
+        observed_at: DateTime<Utc>,
+    ) -> Self {
+        let desired = named_as_observed(mapped.set, observed.get().as_ref());
+        let source = (PlanSource::Platform, mapped.source);
+        Self::make(source, observed, desired, (mapped.unmapped, mapped.merged), now, observed_at)
+    }
+}
+
+impl Plan<TenantCategory> {
+    /// Plans the way from what a tenant has to the platform categories that stand for Google's.
+    #[must_use]
+    pub fn to_platform(
+        view: View,
+        mapped: Mapped<TenantCategory>,
+        observed: Complete<Option<CategorySet<TenantCategory>>>,
+        now: &Circumstances,
+        observed_at: DateTime<Utc>,
+    ) -> Self {
+        let source = (PlanSource::Gbp(view), mapped.source);
+        Self::make(source, observed, mapped.set, (mapped.unmapped, mapped.merged), now, observed_at)
+    }
+}
+
+impl<C: Category> Plan<C> {
+    /// Plans the way back to what was there before a run.
+    #[must_use]
+    pub fn back(
+        run: RunId,
+        before: CategorySet<C>,
+        observed: Complete<Option<CategorySet<C>>>,
+        now: &Circumstances,
+        observed_at: DateTime<Utc>,
+    ) -> Self {
+        let source = (PlanSource::Before(run), Vec::new());
+        Self::make(source, observed, before, (Vec::new(), Vec::new()), now, observed_at)
+    }
+
+    fn make(
+        (from, mut source): (PlanSource, Vec<Counterpart>),
+        observed: Complete<Option<CategorySet<C>>>,
+        desired: CategorySet<C>,
+        (unmapped, merged): (Vec<Unmapped>, Vec<Merged>),
+        now: &Circumstances,
+        observed_at: DateTime<Utc>,
+    ) -> Self {
+        let observed = observed.into_inner();
+        // The order of what is additional means nothing.
+        source.sort_by(|a, b| a.identity().cmp(&b.identity()));
+        let mut plan = Self {
             changes: diff(observed.as_ref(), &desired),
+            from,
+            source,
+            guards: judge(observed.as_ref(), &desired, now),
             observed,
             desired,
-            unmapped: mapped.unmapped,
-            merged: mapped.merged,
+            unmapped,
+            merged,
             objections: Vec::new(),
-            hash,
+            hash: String::new(),
             observed_at,
-        }
+        };
+        plan.hash = sha256(&plan.canonical());
+        plan
     }
 
     /// Whether there is nothing to change.
@@ -61,69 +144,116 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }
+
+    /// SHA-256 of [`Plan::canonical`], lower-case hexadecimal.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The canonical form: all that decides about the changes and whether they may be made, and nothing that may differ between equal
+    /// plans, such as times and names that nobody writes. JSON without spaces, always of the same bytes:
+    ///
+    /// `["plan/2", from, source, observed, desired, limits]`, where `source` is a list of `[role, slug, gcid]`, what is missing
+    /// `null`; a set is `[primary, [additional, …]]`, or `null` where there is none; a category is its gcid or its slug, or
+    /// `[slug, name]` where the name is Google's and is written, too; `limits` is a list of `[rule, limit]`. Lists are sorted.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        let source: Vec<Value> = self.source.iter().map(|c| json!([c.place, c.slug, c.gcid])).collect();
+        let limits: Vec<Value> = self.guards.iter().map(|guard| json!([guard.rule, guard.limit])).collect();
+        let (observed, desired) = (self.observed.as_ref().map(canonical_set), canonical_set(&self.desired));
+        json!(["plan/2", self.from, source, observed, desired, limits]).to_string()
+    }
+
+    /// What has moved since `kept` was planned, when the same was planned again as `self`. Nothing: the two are the same plan.
+    #[must_use]
+    pub fn moved_since<D: Category>(&self, kept: &Plan<D>) -> Vec<Moved> {
+        if self.hash == kept.hash {
+            return Vec::new();
+        }
+        // What the source's own side says, without what it stands for on the other.
+        let side = |plan: &[Counterpart], from: PlanSource| {
+            let is_gbp = matches!(from, PlanSource::Gbp(_));
+            let own = |c: &Counterpart| {
+                if is_gbp { (c.place, None, c.gcid.clone()) } else { (c.place, c.slug.clone(), None) }
+            };
+            let mut side: Vec<_> = plan.iter().map(own).collect();
+            side.sort();
+            side
+        };
+        let mapped = |source: &[Counterpart]| {
+            source.iter().map(Counterpart::identity).eq(kept.source.iter().map(Counterpart::identity))
+        };
+        let limits = |guards: &[GuardVerdict]| guards.iter().map(|g| (g.rule, g.limit)).collect::<Vec<_>>();
+        let source = side(&self.source, self.from) != side(&kept.source, kept.from);
+        let target = self.observed.as_ref().map(canonical_set) != kept.observed.as_ref().map(canonical_set);
+        let guards = limits(&self.guards) != limits(&kept.guards);
+        // What is left when the sides are as they were is what leads from one to the other.
+        let mapping = !source && (!mapped(&self.source) || !(target || guards));
+        [(source, Moved::Source), (mapping, Moved::Mapping), (target, Moved::Target), (guards, Moved::GuardLimits)]
+            .into_iter()
+            .filter_map(|(has_moved, what)| has_moved.then_some(what))
+            .collect()
+    }
+
+    /// The plan as a run records it.
+    #[must_use]
+    pub fn recorded(&self) -> RecordedPlan
+    where
+        C: Into<EitherCategory>,
+    {
+        let plan = self.clone();
+        Plan {
+            changes: plan.changes.into_iter().map(Change::recorded).collect(),
+            from: plan.from,
+            source: plan.source,
+            observed: plan.observed.map(CategorySet::recorded),
+            desired: plan.desired.recorded(),
+            unmapped: plan.unmapped,
+            merged: plan.merged,
+            objections: plan.objections,
+            guards: plan.guards,
+            hash: plan.hash,
+            observed_at: plan.observed_at,
+        }
+    }
+}
+
+super::failure::text_enum! {
+    /// What has moved since a plan was made.
+    Moved {
+        /// The side that wins.
+        Source = "source",
+        /// What stands for what.
+        Mapping = "mapping",
+        /// The side that is written.
+        Target = "target",
+        /// The limits of the guards.
+        GuardLimits = "guard_limits",
+    }
 }
 
 /// A category's name is Google's to give: where the target has one, it is used instead of the platform's.
 fn named_as_observed(desired: CategorySet, observed: Option<&CategorySet>) -> CategorySet {
-    let named = |category: &GbpCategory| {
-        let known = observed.and_then(|set| set.get(&category.gcid)).filter(|known| !known.display_name.is_empty());
-        known.unwrap_or(category).clone()
+    let named = |category: GbpCategory| {
+        let known = observed.and_then(|set| set.get(&category)).filter(|known| !known.display_name.is_empty());
+        Ok::<_, std::convert::Infallible>(known.cloned().unwrap_or(category))
     };
-    let additional = desired.additional().iter().map(named).collect();
-    CategorySet::new(named(desired.primary()), additional).expect("the identifiers are those of a set")
+    match desired.try_map(named) {
+        Ok(named) => named,
+        Err(never) => match never {},
+    }
 }
 
-/// Hashes what decides about the changes, and nothing that may differ between equal plans: no names, no times.
-fn hash(observed: Option<&CategorySet>, desired: &CategorySet, unmapped: &[Unmapped]) -> String {
-    let set = |set: &CategorySet| {
-        let additional: Vec<String> = set.additional().iter().map(|c| c.gcid.to_string()).collect();
-        serde_json::json!([set.primary().gcid.to_string(), additional])
-    };
-    let mut unmapped: Vec<&str> = unmapped.iter().map(|u| u.slug.as_str()).collect();
-    unmapped.sort_unstable();
-    let canonical = serde_json::json!(["plan/1", observed.map(set), set(desired), unmapped]).to_string();
-    let digest = digest::digest(&digest::SHA256, canonical.as_bytes());
+fn canonical_set<C: Category>(set: &CategorySet<C>) -> Value {
+    json!([set.primary().canonical(), set.additional().iter().map(Category::canonical).collect::<Vec<_>>()])
+}
+
+fn sha256(text: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::Gcid;
-
-    fn category(slug: &str, name: &str) -> GbpCategory {
-        GbpCategory::new(Gcid::parse(&format!("gcid:{slug}")).expect("valid"), name)
-    }
-
-    fn set(primary: GbpCategory, additional: Vec<GbpCategory>) -> CategorySet {
-        CategorySet::new(primary, additional).expect("a set")
-    }
-
-    fn plan(desired: CategorySet, observed: Option<CategorySet>) -> Plan {
-        Plan::new(Mapped { set: desired, unmapped: vec![], merged: vec![] }, observed, Utc::now())
-    }
-
-    #[test]
-    fn the_hash_depends_on_identifiers_only() {
-        let one = plan(set(category("a", "A"), vec![category("b", "B"), category("c", "")]), None);
-        let two = plan(set(category("a", "Other"), vec![category("c", "C"), category("b", "")]), None);
-        assert_eq!(one.hash, two.hash);
-        assert_eq!(one.hash.len(), 64);
-        let moved = plan(set(category("b", ""), vec![category("a", ""), category("c", "")]), None);
-        assert_ne!(one.hash, moved.hash);
-    }
-
-    #[test]
-    fn names_come_from_google_where_it_gave_them() {
-        let observed = set(category("a", "Google's A"), vec![]);
-        let plan = plan(set(category("a", "Platform's A"), vec![category("b", "Platform's B")]), Some(observed));
-        assert_eq!(plan.desired.primary().display_name, "Google's A");
-        assert_eq!(plan.desired.additional()[0].display_name, "Platform's B");
-    }
-
-    #[test]
-    fn an_equal_set_plans_nothing() {
-        let same = set(category("a", ""), vec![category("b", "")]);
-        assert!(plan(same.clone(), Some(same)).is_empty());
-    }
-}
+#[path = "plan_tests.rs"]
+mod tests;

@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Change, ChangeCounts, Failure, OrganizationId, Plan, TenantId, failure::text_enum};
+use super::{
+    ChangeCounts, Failure, Orders, OrganizationId, RecordedChange, RecordedPlan, TenantId, failure::text_enum,
+};
 
 /// A run's id, a UUIDv7: it sorts by the time of acceptance.
 pub type RunId = Uuid;
@@ -52,6 +54,8 @@ text_enum! {
     SkipReason {
         /// A real run of the same tenant and strategy succeeded too recently.
         Cooldown = "COOLDOWN",
+        /// What the plan to be applied was made from has changed.
+        PlanStale = "PLAN_STALE",
         /// A feature flag is off.
         FeatureDisabled = "FEATURE_DISABLED",
     }
@@ -132,6 +136,8 @@ pub struct Run {
     pub organization: Option<OrganizationId>,
     /// Strategy and dry run.
     pub kind: RunKind,
+    /// What else it was asked for.
+    pub orders: Orders,
     /// Where it is in its life.
     pub state: RunState,
     /// Grows with every change, from 1.
@@ -145,12 +151,12 @@ pub struct Run {
     /// Whether somebody asked to cancel it.
     pub cancel_requested: bool,
     /// The newest plan.
-    pub plan: Option<Plan>,
+    pub plan: Option<RecordedPlan>,
     /// What it wrote, over all attempts.
-    pub written: Vec<Change>,
+    pub written: Vec<RecordedChange>,
     /// The plan's counts in a dry run, else those of `written`.
     pub counts: ChangeCounts,
-    /// Unmapped categories that were left out.
+    /// Unmapped categories that were left out, or left alone.
     pub skipped_categories: i32,
     /// Why it failed, was skipped, or why its last attempt failed.
     pub reason: Option<String>,

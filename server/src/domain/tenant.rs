@@ -129,6 +129,14 @@ pub struct Tenant {
     pub updated_at: DateTime<Utc>,
 }
 
+impl Tenant {
+    /// The language and region that Google's names are in, such as `en-US`.
+    #[must_use]
+    pub fn locale(&self) -> String {
+        format!("{}-{}", self.language_code, self.region_code)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

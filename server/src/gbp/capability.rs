@@ -3,7 +3,13 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::{Client, Location, answer::Answer, client::Call, google_error::GoogleError, location::WireLocation};
+use super::{
+    Client, Location,
+    answer::Answer,
+    client::{Call, Target},
+    google_error::GoogleError,
+    location::{WireGoogleUpdated, WireLocation},
+};
 use crate::domain::{CategorySet, Failure, GbpCategory, LocationId, Objection, Retry};
 
 /// Reads locations.
@@ -50,16 +56,33 @@ impl Reader {
         let call = Call {
             name: "locations.get",
             method: Method::GET,
-            location: id,
+            target: Target::Location(id),
             // Categories whole: a path into them is an error.
             query: &[("readMask", "name,title,categories,metadata")],
             body: None,
         };
-        let answer = self.0.call(&call).await.map_err(WriteFailure::into_failure)?;
-        if !answer.status.is_success() {
-            return Err(call.refused(&answer).into_failure());
-        }
-        location(&call, &answer)
+        location(&call, id, &self.answer(&call).await?)
+    }
+
+    /// Reads a location as the public sees it, with what Google has changed.
+    ///
+    /// # Errors
+    /// Those of [`Reader::location`].
+    pub async fn public_location(&self, id: &LocationId) -> Result<Location, Failure> {
+        let call = Call {
+            name: "locations.getGoogleUpdated",
+            method: Method::GET,
+            target: Target::GoogleUpdated(id),
+            query: &[("readMask", "name,title,categories,metadata")],
+            body: None,
+        };
+        let label = call.label();
+        self.answer(&call).await?.json::<WireGoogleUpdated>(&label)?.checked(&label, id)
+    }
+
+    async fn answer(&self, call: &Call<'_>) -> Result<Answer, Failure> {
+        let answer = self.0.call(call).await.map_err(WriteFailure::into_failure)?;
+        if answer.status.is_success() { Ok(answer) } else { Err(call.refused(&answer).into_failure()) }
     }
 }
 
@@ -100,7 +123,7 @@ impl Writer {
         if !answer.status.is_success() {
             return Err(call.refused(&answer));
         }
-        location(&call, &answer).map_err(WriteFailure::Unknown)
+        location(&call, id, &answer).map_err(WriteFailure::Unknown)
     }
 }
 
@@ -113,12 +136,12 @@ fn patch<'a>(location: &'a LocationId, categories: &CategorySet, query: &'a [(&'
         "primaryCategory": named(categories.primary()),
         "additionalCategories": additional,
     }});
-    Call { name: "locations.patch", method: Method::PATCH, location, query, body: Some(body) }
+    Call { name: "locations.patch", method: Method::PATCH, target: Target::Location(location), query, body: Some(body) }
 }
 
-fn location(call: &Call<'_>, answer: &Answer) -> Result<Location, Failure> {
+fn location(call: &Call<'_>, id: &LocationId, answer: &Answer) -> Result<Location, Failure> {
     let label = call.label();
-    answer.json::<WireLocation>(&label)?.checked(&label, call.location)
+    answer.json::<WireLocation>(&label)?.checked(&label, id)
 }
 
 /// A validation that succeeds answers `{}`, or nothing at all.

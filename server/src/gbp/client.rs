@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode, header::AUTHORIZATION};
 use serde_json::Value;
 
 use super::{
-    Credentials, Endpoint, InProcess, Reader, Validator, WriteFailure, Writer,
+    Credentials, Endpoint, InProcess, Reader, TaxonomyReader, Validator, WriteFailure, Writer,
     answer::Answer,
     classify, counted, exchange,
     token::{Bearer, TokenSource},
@@ -124,6 +124,12 @@ impl Client {
         Reader(self.clone())
     }
 
+    /// Reads Google's list of categories.
+    #[must_use]
+    pub fn taxonomy(&self) -> TaxonomyReader {
+        TaxonomyReader(self.clone())
+    }
+
     /// Has updates checked.
     #[must_use]
     pub fn validator(&self) -> Validator {
@@ -143,7 +149,7 @@ impl Client {
     pub(super) async fn call(&self, call: &Call<'_>) -> Result<Answer, WriteFailure> {
         let (site, tokens) = match &self.inner {
             Inner::Http { site, tokens } => (site, tokens),
-            Inner::InProcess(google) => return Ok(google.answer(call.location).await),
+            Inner::InProcess(google) => return Ok(google.answer(&call.target).await),
         };
         let request = || {
             let request = site.api.request(call.method.clone(), call.url(&site.endpoint));
@@ -182,7 +188,8 @@ async fn send(request: reqwest::RequestBuilder, call: &Call<'_>, bearer: &Bearer
     let duration = began.elapsed();
     counted::count(call.name, &result, duration);
     let duration_ms = duration.as_millis();
-    tracing::debug!(method = call.name, location = %call.location, status, duration_ms, "called google");
+    let location = call.target.location().map(tracing::field::display);
+    tracing::debug!(method = call.name, location, status, duration_ms, "called google");
     result.map(|answer| answer.without(&[bearer.token()])).map_err(|lost| WriteFailure::new(!lost.sent, lost.failure))
 }
 
@@ -202,14 +209,35 @@ impl fmt::Debug for Client {
     }
 }
 
-/// One call about one location.
+/// What a call is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Target<'a> {
+    /// One location.
+    Location(&'a LocationId),
+    /// One location, as the public sees it.
+    GoogleUpdated(&'a LocationId),
+    /// Google's list of categories.
+    Categories,
+}
+
+impl<'a> Target<'a> {
+    /// The location, if it is one.
+    pub(super) fn location(&self) -> Option<&'a LocationId> {
+        match *self {
+            Self::Location(location) | Self::GoogleUpdated(location) => Some(location),
+            Self::Categories => None,
+        }
+    }
+}
+
+/// One call.
 pub(super) struct Call<'a> {
     /// Google's name of the method, such as `locations.get`.
     pub(super) name: &'static str,
     /// The HTTP method.
     pub(super) method: Method,
-    /// The location.
-    pub(super) location: &'a LocationId,
+    /// What it is about.
+    pub(super) target: Target<'a>,
     /// The parameters.
     pub(super) query: &'a [(&'a str, &'a str)],
     /// The body, sent as JSON.
@@ -219,12 +247,23 @@ pub(super) struct Call<'a> {
 impl Call<'_> {
     /// How messages call it.
     pub(super) fn label(&self) -> String {
-        format!("{} of {}", self.name, self.location.resource_name())
+        match self.target {
+            Target::Location(location) | Target::GoogleUpdated(location) => {
+                format!("{} of {}", self.name, location.resource_name())
+            }
+            Target::Categories => self.name.to_owned(),
+        }
     }
 
     /// Where it goes.
     fn url(&self, endpoint: &Endpoint) -> reqwest::Url {
-        endpoint.join(&["v1", "locations", self.location.as_str()])
+        match self.target {
+            Target::Location(location) => endpoint.join(&["v1", "locations", location.as_str()]),
+            Target::GoogleUpdated(location) => {
+                endpoint.join(&["v1", "locations", &format!("{location}:getGoogleUpdated")])
+            }
+            Target::Categories => endpoint.join(&["v1", "categories"]),
+        }
     }
 
     /// The failure that an answer means which is no success.

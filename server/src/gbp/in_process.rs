@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use reqwest::StatusCode;
 
-use super::answer::Answer;
+use super::{answer::Answer, client::Target};
 use crate::domain::LocationId;
 
-/// Says of each location that it has the categories `gcid:cafe` and `gcid:bakery`.
+/// Says of each location that it has the categories `gcid:cafe` and `gcid:bakery`, and knows nothing else.
 #[derive(Clone)]
 pub struct InProcess {
     delay: Duration,
@@ -21,19 +21,24 @@ impl InProcess {
         Self { delay, asked: Arc::new(asked) }
     }
 
-    pub(super) async fn answer(&self, location: &LocationId) -> Answer {
+    pub(super) async fn answer(&self, target: &Target<'_>) -> Answer {
+        let Some(location) = target.location() else { return answer(StatusCode::NOT_FOUND, "{}".to_owned()) };
         (self.asked)(location);
         if !self.delay.is_zero() {
             tokio::time::sleep(self.delay).await;
         }
         let categories = r#"{"primaryCategory":{"name":"categories/gcid:cafe"},"additionalCategories":[{"name":"categories/gcid:bakery"}]}"#;
         let body = format!(r#"{{"name":"locations/{location}","title":"Store","categories":{categories}}}"#);
-        Answer {
-            status: StatusCode::OK,
-            retry_after: None,
-            is_json: true,
-            content_type: "application/json".to_owned(),
-            body: Ok(body.into_bytes()),
-        }
+        answer(StatusCode::OK, body)
+    }
+}
+
+fn answer(status: StatusCode, body: String) -> Answer {
+    Answer {
+        status,
+        retry_after: None,
+        is_json: true,
+        content_type: "application/json".to_owned(),
+        body: Ok(body.into_bytes()),
     }
 }

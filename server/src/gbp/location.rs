@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{answer::unreadable, text};
-use crate::domain::{CategorySet, Failure, GbpCategory, Gcid, LocationId};
+use crate::domain::{CategorySet, Complete, Failure, GbpCategory, Gcid, LocationId};
 
 /// Characters of a name for people that are kept.
 const MAX_NAME: usize = 300;
@@ -14,7 +14,7 @@ pub struct Location {
     /// Its name for people; empty where the answer has none, as that of an update may.
     pub title: String,
     /// Its categories. `None`: the answer is complete, and the location has none.
-    pub categories: Option<CategorySet>,
+    pub categories: Complete<Option<CategorySet>>,
     /// Whether an edit of ours is still in review.
     pub has_pending_edits: bool,
     /// Whether the public sees something that Google changed.
@@ -34,6 +34,12 @@ pub(super) struct WireLocation {
     metadata: WireMetadata,
 }
 
+/// What the public sees of a location.
+#[derive(Deserialize)]
+pub(super) struct WireGoogleUpdated {
+    location: Option<WireLocation>,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireCategories {
@@ -42,13 +48,16 @@ struct WireCategories {
     additional_categories: Vec<WireCategory>,
 }
 
+/// A category in an answer, of a location or of Google's list.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct WireCategory {
+pub(super) struct WireCategory {
+    /// The resource name.
     #[serde(default)]
-    name: String,
+    pub(super) name: String,
+    /// The name for people.
     #[serde(default)]
-    display_name: String,
+    pub(super) display_name: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -69,10 +78,20 @@ impl WireLocation {
         }
         Ok(Location {
             title: text::bounded(&self.title, MAX_NAME),
-            categories: self.categories.map(|categories| categories.checked(label)).transpose()?,
+            categories: Complete::read(self.categories.map(|categories| categories.checked(label)).transpose()?),
             has_pending_edits: self.metadata.has_pending_edits,
             has_google_updated: self.metadata.has_google_updated,
         })
+    }
+}
+
+impl WireGoogleUpdated {
+    /// The location, if the answer has it.
+    ///
+    /// # Errors
+    /// Those of [`WireLocation::checked`]; `UPSTREAM_INVALID` without a location.
+    pub(super) fn checked(self, label: &str, id: &LocationId) -> Result<Location, Failure> {
+        self.location.ok_or_else(|| unreadable(label, "the answer has no location"))?.checked(label, id)
     }
 }
 
@@ -81,15 +100,23 @@ impl WireCategories {
         // Google requires a primary category, so a set without one was cut somewhere: not "no categories".
         let primary =
             self.primary_category.ok_or_else(|| unreadable(label, "the answer has categories and no primary one"))?;
-        let category = |wire: WireCategory| {
-            let gcid = Gcid::parse(&wire.name).map_err(|why| {
-                unreadable(label, format_args!("the answer has the category {}: {why}", quoted(&wire.name)))
-            })?;
-            Ok(GbpCategory::new(gcid, text::bounded(&wire.display_name, MAX_NAME)))
-        };
+        let category = |wire: WireCategory| wire.checked(label);
         let additional = self.additional_categories.into_iter().map(category).collect::<Result<_, Failure>>()?;
         CategorySet::new(category(primary)?, additional)
             .map_err(|why| unreadable(label, format_args!("in the answer's categories, {why}")))
+    }
+}
+
+impl WireCategory {
+    /// The category, its name bounded.
+    ///
+    /// # Errors
+    /// `UPSTREAM_INVALID` for what is no category of Google's.
+    pub(super) fn checked(self, label: &str) -> Result<GbpCategory, Failure> {
+        let gcid = Gcid::parse(&self.name).map_err(|why| {
+            unreadable(label, format_args!("the answer has the category {}: {why}", quoted(&self.name)))
+        })?;
+        Ok(GbpCategory::new(gcid, text::bounded(self.display_name.trim(), MAX_NAME)))
     }
 }
 
@@ -111,7 +138,8 @@ mod tests {
 
     #[test]
     fn d3_only_a_complete_answer_says_that_there_are_no_categories() {
-        assert_eq!(read(json!({"name": "locations/1", "title": "Shop"})).expect("complete").categories, None);
+        let complete = read(json!({"name": "locations/1", "title": "Shop"})).expect("complete");
+        assert_eq!(complete.categories.get(), &None);
         for incomplete in [
             json!({}),
             json!({"name": ""}),

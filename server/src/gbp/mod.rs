@@ -19,6 +19,7 @@ mod google_error;
 mod in_process;
 mod location;
 mod retry_after;
+mod taxonomy;
 mod text;
 mod token;
 
@@ -28,3 +29,4 @@ pub use credentials::{Credentials, CredentialsError};
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use in_process::InProcess;
 pub use location::Location;
+pub use taxonomy::TaxonomyReader;

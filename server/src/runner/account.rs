@@ -18,7 +18,12 @@ impl Attempt {
         let mark = source.credentials.as_ref();
         let client = self.tools.accounts.client(account, mark, source.read_at).await??;
         self.name = Some((account.clone(), mark.cloned()));
-        Ok(client)
+        Ok(client.traced(self.traceparent.clone()))
+    }
+
+    /// The way to Google for those who read only.
+    pub(super) async fn reader(&mut self, source: &Source) -> Result<gbp::Reader, Stop> {
+        Ok(self.google(source).await?.reader())
     }
 
     /// Whom a failure is about, as far as one can tell from it alone. Credentials of an account's own come with a quota and a token endpoint

@@ -9,7 +9,10 @@ use std::{
 use futures::FutureExt;
 use tracing::Instrument;
 
-use super::{Tools, cause, circuit::Probe, claims::Claim, places::Place, platform_to_gbp, ready::Waiting, record};
+use super::{
+    Tools, cause, circuit::Probe, claims::Claim, gbp_to_platform, places::Place, platform_to_gbp, ready::Waiting,
+    record,
+};
 use crate::{
     domain::{
         AccountId, Failure, FailureReason, Flag, Retry, Run, RunError, RunResult, Skip, SkipReason, Strategy, Tenant,
@@ -28,6 +31,8 @@ const RECORD_RETRY: Duration = Duration::from_millis(500);
 pub(super) enum Stop {
     /// It failed, by the tenant, by Google, or by what the two say of each other.
     Failed(Failure),
+    /// The run is not to be carried out.
+    Skipped(Skip),
     /// Somebody cancelled the run, and the attempt had not begun to write.
     Cancelled,
     /// The run is in other hands: nothing more may be written, also not about it.
@@ -97,6 +102,7 @@ impl Attempt {
         drop(place);
         let recorded = match outcome {
             Ok(result) => self.finish(result).await,
+            Err(Stop::Skipped(skip)) => self.finish(RunResult::Skipped(skip)).await,
             Err(Stop::Cancelled) => self.finish(RunResult::Cancelled).await,
             Err(Stop::Failed(failure)) => self.fail(failure).await,
             Err(Stop::Interrupted(error @ Error::DatabaseUnavailable(_))) => self.hand_back(&error).await,
@@ -127,11 +133,7 @@ impl Attempt {
         }
         match self.run.kind.strategy {
             Strategy::PlatformToGbp => platform_to_gbp::carry_out(self, source).await,
-            // Never a push: this strategy writes to the platform, and does not do so yet.
-            Strategy::GbpToPlatform => {
-                let message = "strategy gbp_to_platform is not available yet";
-                Err(Failure::permanent(FailureReason::Internal, message).into())
-            }
+            Strategy::GbpToPlatform => gbp_to_platform::carry_out(self, source).await,
         }
     }
 
@@ -147,7 +149,9 @@ impl Attempt {
         let since_success = source.last_success_at.map(|at| source.read_at - at);
         let is_cooling =
             since_success.is_some_and(|since| since.to_std().unwrap_or_default() < self.tools.settings.cooldown);
-        Ok((is_cooling && !self.run.kind.dry_run).then(|| cooling(self.tools.settings.cooldown)))
+        // Whoever takes a run back has seen what it did, and shall not have to wait.
+        let obeys = !self.run.kind.dry_run && self.run.orders.reverts.is_none();
+        Ok((is_cooling && obeys).then(|| cooling(self.tools.settings.cooldown)))
     }
 
     /// Whether runs of this tenant are not to be carried out now. Asked again before a write: a run may have waited since its attempt began.
@@ -166,7 +170,7 @@ impl Attempt {
     fn tell_circuit(&self, outcome: &Result<RunResult, Stop>, began: Instant) {
         let circuit = &self.tools.circuit;
         match outcome {
-            Ok(RunResult::Succeeded) => circuit.succeeded(Instant::now()),
+            Ok(RunResult::Succeeded) if self.name.is_some() => circuit.succeeded(Instant::now()),
             Err(Stop::Failed(failure)) if is_google_down(failure) => {
                 let wait = if let Retry::After(wait) = failure.retry { Some(wait) } else { None };
                 circuit.failed(began, Instant::now(), &self.blamed(failure), wait);

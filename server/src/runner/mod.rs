@@ -6,8 +6,10 @@ mod account;
 mod attempt;
 mod circuit;
 mod claims;
+mod gbp_to_platform;
 mod heartbeat;
 mod housekeeping;
+mod orders;
 mod places;
 mod platform_to_gbp;
 mod ready;
@@ -33,7 +35,7 @@ use self::{
 };
 use crate::{
     app::{Accounts, Flags},
-    domain::Backoff,
+    domain::{Backoff, GuardLimits},
     error::Error,
     store::{Finisher, Now, Room, Store},
     wake::{Hint, Hints, Topic, Wake},
@@ -65,6 +67,8 @@ pub struct Settings {
     pub grace: Duration,
     /// How many additional categories Google takes.
     pub max_additional: usize,
+    /// What a run may do to its target unless a person says more.
+    pub guards: GuardLimits,
 }
 
 /// What an attempt works with.

@@ -2,64 +2,98 @@
 
 use std::time::Instant;
 
-use super::attempt::{Attempt, Stop};
+use super::{
+    attempt::{Attempt, Stop},
+    orders::{other_side, source_failure},
+};
 use crate::{
-    domain::{CategorySet, Failure, FailureReason, LocationId, Plan, RunResult, SourceError, Tenant, diff, map_to_gbp},
+    domain::{
+        CategorySet, Change, Complete, Failure, FailureReason, GbpCategory, LocationId, Plan, RunResult, Tenant, diff,
+        enforce, map_to_gbp,
+    },
     gbp::{Location, Reader, Validator, WriteFailure, Writer},
     store::{BeginWrite, Intent, Source},
     wake::Hint,
 };
 
-/// Carries the strategy out. A dry run gets no [`Writer`]: what plans cannot write.
+/// Carries the strategy out. A dry run gets no [`Writer`], and neither does what plans: it cannot write.
 pub(super) async fn carry_out(attempt: &mut Attempt, source: Source) -> Result<RunResult, Stop> {
     let location = location_of(&source.tenant)?;
-    let gbp = attempt.google(&source).await?.traced(attempt.traceparent.clone());
-    let tenant = source.tenant.clone();
-    let plan = plan(attempt, source, &location, &gbp.reader()).await?;
-    if plan.is_empty() {
+    let google = attempt.google(&source).await?;
+    let Some(plan) = plan(attempt, &source, &location, &google.reader()).await? else {
         return Ok(RunResult::Succeeded);
-    }
+    };
     if attempt.claim.cancelled.is_cancelled() {
         return Err(Stop::Cancelled);
     }
     if attempt.run.kind.dry_run {
-        rehearse(attempt, plan, &location, &gbp.validator()).await
-    } else if let Some(skip) = attempt.switched_off(&tenant).await? {
-        Ok(RunResult::Skipped(skip))
-    } else {
-        write(attempt, plan, &location, &gbp.reader(), &gbp.writer()).await
+        return rehearse(attempt, plan, &location, &google.validator()).await;
+    }
+    enforce(&plan.guards)?;
+    match attempt.switched_off(&source.tenant).await? {
+        Some(skip) => Ok(RunResult::Skipped(skip)),
+        None => write(attempt, plan, &location, &google.reader(), &google.writer()).await,
     }
 }
 
-fn location_of(tenant: &Tenant) -> Result<LocationId, Failure> {
+pub(super) fn location_of(tenant: &Tenant) -> Result<LocationId, Failure> {
     tenant.location.clone().ok_or_else(|| {
         let message = format!("tenants/{} has no GBP location", tenant.id);
         Failure::permanent(FailureReason::NoLocation, message)
     })
 }
 
-/// Reads the target, settles what an earlier attempt left open, and plans.
-async fn plan(attempt: &mut Attempt, source: Source, location: &LocationId, reader: &Reader) -> Result<Plan, Stop> {
-    let mapped = map_to_gbp(&source.categories, attempt.tools.settings.max_additional).map_err(source_failure)?;
-    let observed = reader.location(location).await?.categories;
-    settle(attempt, observed.as_ref());
-    let plan = Plan::new(mapped, observed, source.read_at);
-    attempt.progress.plan = Some(plan.clone());
-    Ok(plan)
+/// Reads the target, settles what an earlier attempt left open, and plans. `None`: there is nothing to do, or nothing more.
+async fn plan(
+    attempt: &mut Attempt,
+    source: &Source,
+    location: &LocationId,
+    reader: &Reader,
+) -> Result<Option<Plan>, Stop> {
+    let kept = attempt.kept_plan().await?;
+    let way = attempt.way_back().await?;
+    let now = attempt.circumstances(source);
+    let plan = match way {
+        Some((run, way)) => {
+            let observed = read(attempt, location, reader).await?;
+            if attempt.has_done_its_one_write() {
+                return Ok(None);
+            }
+            let recorded = observed.get().clone().map(CategorySet::recorded);
+            way.check(recorded.as_ref()).map_err(|why| attempt.not_revertible(&why))?;
+            let before = way.before.try_map(GbpCategory::try_from).map_err(other_side)?;
+            Plan::back(run, before, observed, &now, source.read_at)
+        }
+        None => {
+            let mapped = map_to_gbp(&source.categories, attempt.tools.settings.max_additional);
+            let mapped = match (mapped, &kept) {
+                (Ok(mapped), _) => mapped,
+                // What an earlier attempt wrote is to be found out in any case.
+                (Err(error), Some(kept)) if attempt.unsettled.is_none() => return Err(kept.source_moved(&error)),
+                (Err(error), _) => return Err(source_failure(error).into()),
+            };
+            let observed = read(attempt, location, reader).await?;
+            if attempt.has_done_its_one_write() {
+                return Ok(None);
+            }
+            Plan::to_gbp(mapped, observed, &now, source.read_at)
+        }
+    };
+    attempt.progress.plan = Some(plan.recorded());
+    if let Some(kept) = &kept {
+        kept.check(&plan)?;
+    }
+    Ok((!plan.is_empty()).then_some(plan))
 }
 
-fn source_failure(error: SourceError) -> Failure {
-    let reason = match &error {
-        SourceError::Empty => FailureReason::EmptySource,
-        SourceError::UnmappedPrimary(_) => FailureReason::UnmappedPrimary,
-        SourceError::TooMany { .. } => FailureReason::TooManyCategories,
-    };
-    let failure = Failure::permanent(reason, error.to_string());
-    match error {
-        SourceError::Empty => failure,
-        SourceError::UnmappedPrimary(slug) => failure.with("platform_category", slug.resource_name()),
-        SourceError::TooMany { count, limit } => failure.with("count", count).with("limit", limit),
-    }
+async fn read(
+    attempt: &mut Attempt,
+    location: &LocationId,
+    reader: &Reader,
+) -> Result<Complete<Option<CategorySet>>, Stop> {
+    let observed = reader.location(location).await?.categories;
+    settle(attempt, observed.get().as_ref());
+    Ok(observed)
 }
 
 /// Where an earlier attempt set out to write and never learnt whether it did, the location tells: then those changes are this run's.
@@ -68,7 +102,7 @@ fn settle(attempt: &mut Attempt, observed: Option<&CategorySet>) {
     let Some(intent) = attempt.unsettled.take() else { return };
     if observed == Some(&intent.after) {
         tracing::info!(run_id = %attempt.run.id, "an earlier attempt's write took effect");
-        attempt.progress.written.extend(intent.changes);
+        attempt.progress.written.extend(intent.changes.into_iter().map(|change| change.recorded()));
     }
 }
 
@@ -80,7 +114,7 @@ async fn rehearse(
     validator: &Validator,
 ) -> Result<RunResult, Stop> {
     plan.objections = validator.validate(location, &plan.desired).await?;
-    attempt.progress.plan = Some(plan);
+    attempt.progress.plan = Some(plan.recorded());
     Ok(RunResult::Succeeded)
 }
 
@@ -122,7 +156,7 @@ async fn write(
         Err(WriteFailure::Unknown(failure)) => {
             // Unreadable too: the intent stays, and the next attempt asks again.
             let Ok(now) = reader.location(location).await else { return Err(failure.into()) };
-            if now.categories == plan.observed { Err(failure.into()) } else { verify(attempt, &plan, &now) }
+            if *now.categories.get() == plan.observed { Err(failure.into()) } else { verify(attempt, &plan, &now) }
         }
     }
 }
@@ -130,23 +164,19 @@ async fn write(
 /// Compares the location with what was written, and records what became of it.
 fn verify(attempt: &mut Attempt, plan: &Plan, location: &Location) -> Result<RunResult, Stop> {
     attempt.progress.intent = None;
-    if location.categories.as_ref() == Some(&plan.desired) {
-        attempt.progress.written.extend(plan.changes.iter().cloned());
+    let actual = location.categories.get().as_ref();
+    let recorded = |change: Change| change.recorded();
+    if actual == Some(&plan.desired) {
+        attempt.progress.written.extend(plan.changes.iter().cloned().map(recorded));
         return Ok(RunResult::Succeeded);
     }
-    if let Some(actual) = &location.categories {
-        attempt.progress.written.extend(diff(plan.observed.as_ref(), actual));
+    if let Some(actual) = actual {
+        attempt.progress.written.extend(diff(plan.observed.as_ref(), actual).into_iter().map(recorded));
     }
-    let (expected, actual) = (shown(Some(&plan.desired)), shown(location.categories.as_ref()));
-    let message = format!("after the write the location has {actual}, not {expected}");
+    let actual = actual.map_or_else(|| "no categories".to_owned(), ToString::to_string);
+    let message = format!("after the write the location has {actual}, not {}", plan.desired);
     Err(Failure::permanent(FailureReason::VerifyMismatch, message)
-        .with("expected", expected)
+        .with("expected", &plan.desired)
         .with("actual", actual)
         .into())
-}
-
-fn shown(set: Option<&CategorySet>) -> String {
-    let Some(set) = set else { return "no categories".to_owned() };
-    let additional: Vec<String> = set.additional().iter().map(|category| category.gcid.to_string()).collect();
-    format!("{} [{}]", set.primary().gcid, additional.join(", "))
 }

@@ -67,7 +67,7 @@ pub(super) fn attempted(outcome: &Result<RunResult, Stop>) {
     let result = match outcome {
         Ok(RunResult::Succeeded) => "succeeded",
         Ok(RunResult::Failed(_)) | Err(Stop::Failed(_)) => "failed",
-        Ok(RunResult::Skipped(_)) => "skipped",
+        Ok(RunResult::Skipped(_)) | Err(Stop::Skipped(_)) => "skipped",
         Ok(RunResult::Cancelled) | Err(Stop::Cancelled) => "cancelled",
         Err(Stop::Lost) => "lost",
         Err(Stop::Interrupted(_)) => "interrupted",

@@ -1,12 +1,12 @@
 //! Accepting runs: after the commit a run is durable, and so is the answer to its request id.
 
 use aws_lc_rs::digest;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use super::{Now, Store, row::RunRow, tenant::not_found};
 use crate::{
-    domain::{Run, RunId, RunKind, TenantId, TraceParent},
+    domain::{Orders, Run, RunId, RunKind, TenantId, TraceParent},
     error::Error,
 };
 
@@ -19,6 +19,8 @@ pub struct NewRun {
     pub tenant: TenantId,
     /// Strategy and dry run.
     pub kind: RunKind,
+    /// What else is asked for.
+    pub orders: Orders,
     /// Who asks.
     pub caller: String,
     /// The request's id, where it has one.
@@ -54,10 +56,20 @@ impl NewRun {
     pub(super) fn request(&self) -> Option<RequestKey> {
         let request_id = self.request_id.as_deref()?;
         let dry_run = if self.kind.dry_run { "dry" } else { "real" };
-        Some(RequestKey {
-            key: half_digest(&[&self.caller, request_id]),
-            fingerprint: half_digest(&[self.tenant.as_str(), self.kind.strategy.as_str(), dry_run]),
-        })
+        let mut arguments = vec![self.tenant.as_str(), self.kind.strategy.as_str(), dry_run];
+        let orders = self.orders().map(|Json(orders)| serde_json::to_string(orders).expect("texts and lists of texts"));
+        arguments.extend(orders.as_deref());
+        Some(RequestKey { key: half_digest(&[&self.caller, request_id]), fingerprint: half_digest(&arguments) })
+    }
+
+    /// What else is asked for, as the table keeps it.
+    pub(super) fn orders(&self) -> Option<Json<&Orders>> {
+        (!self.orders.is_empty()).then_some(Json(&self.orders))
+    }
+
+    /// Whether the run is what is asked for, so that the request can join it.
+    pub(super) fn is_met_by(&self, run: &Run) -> bool {
+        run.kind == self.kind && run.orders == self.orders
     }
 }
 
@@ -97,6 +109,24 @@ impl Store {
         }
         transaction.commit().await?;
         Ok(accepted)
+    }
+
+    /// Whether a request with this id and these arguments was answered before, within 24 hours.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn is_repeated(&self, now: Now, new: &NewRun) -> Result<bool, Error> {
+        let Some(request) = new.request() else { return Ok(false) };
+        let (is_repeated,): (bool,) = sqlx::query_as(
+            "select exists (select from mirror_request
+                             where key = $1 and fingerprint = $2 and created_at >= coalesce($3, now()) - interval '24 hours')",
+        )
+        .bind(request.key)
+        .bind(request.fingerprint)
+        .bind(now)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(is_repeated)
     }
 
     /// Forgets first answers that are older than 24 hours, at most `limit`. Gives how many it forgot.
@@ -186,7 +216,7 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
         check_tenant(connection, &new.tenant).await?;
         let inserted = sqlx::query_as::<_, RunRow>(
             "insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, lane, turn,
-                              caller, request_id, created_at, traceparent)
+                              caller, request_id, created_at, orders, traceparent)
              select $1, tenant.id, tenant.organization_id, $3, $4, 'queued', $5, tenant.organization_id,
                     1 + greatest((select turn from run
                                    where state = 'queued' and due_at is null and not bulk
@@ -197,7 +227,7 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
                                    order by turn desc
                                    limit 1),
                                  0),
-                    $6, $7, coalesce($8, now()), $9
+                    $6, $7, coalesce($8, now()), $9, $10
                from tenant
               where tenant.id = $2
              on conflict (tenant_id) do nothing
@@ -211,6 +241,7 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
         .bind(&new.caller)
         .bind(&new.request_id)
         .bind(now)
+        .bind(new.orders())
         .bind(new.traceparent.as_ref().map(TraceParent::as_str))
         .fetch_optional(&mut *connection)
         .await?;
@@ -218,7 +249,7 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
             return Ok(Accepted { run: row.0, joined: false, created: true });
         }
         if let Some(run) = live_run(connection, &new.tenant).await? {
-            return if run.kind == new.kind {
+            return if new.is_met_by(&run) {
                 Ok(Accepted { run, joined: true, created: false })
             } else {
                 Err(in_progress(&run))
@@ -239,5 +270,6 @@ pub(super) async fn live_run(connection: &mut PgConnection, tenant: &TenantId) -
 /// The error of those who would start beside a live run.
 pub(super) fn in_progress(run: &Run) -> Error {
     let dry = if run.kind.dry_run { ", dry run" } else { "" };
-    Error::RunInProgress { run: run.resource_name(), kind: format!("{}{dry}", run.kind.strategy) }
+    let orders = if run.orders.is_empty() { "" } else { ", with orders of its own" };
+    Error::RunInProgress { run: run.resource_name(), kind: format!("{}{dry}{orders}", run.kind.strategy) }
 }

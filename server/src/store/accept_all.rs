@@ -43,19 +43,20 @@ impl Store {
             "with wanted as materialized (
                  -- A look-up for each, by an index: a plan is made once, for a table of any size, and must not read one whole.
                  select asked.*, place.organization_id, place.has_location, live.id as live_id,
-                        live.strategy = asked.strategy and live.dry_run = asked.dry_run as is_joined,
+                        live.strategy = asked.strategy and live.dry_run = asked.dry_run
+                            and live.orders is not distinct from asked.orders as is_joined,
                         first.run_id as first_run_id, first.joined as first_joined,
                         first.fingerprint = asked.fingerprint as is_same
                    from unnest($2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::integer[], $7::text[], $8::text[],
-                               $9::uuid[], $10::uuid[], $11::text[])
+                               $9::uuid[], $10::uuid[], $11::jsonb[], $12::text[])
                        with ordinality
-                       as asked (id, tenant_id, strategy, dry_run, max_attempts, caller, request_id, key, fingerprint,
-                                  traceparent, position)
+                       as asked (id, tenant_id, strategy, dry_run, max_attempts, caller, request_id, key, fingerprint, orders,
+                                 traceparent, position)
                    left join lateral (select organization_id, gbp_location is not null as has_location
                                         from tenant
                                        where tenant.id = asked.tenant_id
                                        limit 1) place on true
-                   left join lateral (select run.id, run.strategy, run.dry_run
+                   left join lateral (select run.id, run.strategy, run.dry_run, run.orders
                                         from run
                                        where run.tenant_id = asked.tenant_id
                                        limit 1) live on true
@@ -82,7 +83,7 @@ impl Store {
                   limit 1
              ), created as (
                  insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, lane, turn,
-                                  caller, request_id, created_at, traceparent)
+                                  caller, request_id, created_at, orders, traceparent)
                  select id, tenant_id, organization_id, strategy, dry_run, 'queued', max_attempts, organization_id,
                         case when organization_id is null then 1 + coalesce((select turn from first_in_line), 0)
                              else row_number() over (partition by organization_id order by position)
@@ -94,7 +95,7 @@ impl Store {
                                                limit 1),
                                              0)
                         end,
-                        caller, request_id, coalesce($1, now()), traceparent
+                        caller, request_id, coalesce($1, now()), orders, traceparent
                    from wanted
                   where has_location and live_id is null
                     and (key is null or key in (select key from claimed_request))
@@ -116,6 +117,7 @@ impl Store {
         .bind(column(wanted, |new| new.request_id.as_deref()))
         .bind(column(wanted, |new| new.request().map(|request| request.key)))
         .bind(column(wanted, |new| new.request().map(|request| request.fingerprint)))
+        .bind(column(wanted, NewRun::orders))
         .bind(column(wanted, |new| new.traceparent.as_ref().map(TraceParent::as_str)))
         .fetch_all(&self.hot)
         .await?)
@@ -140,7 +142,7 @@ fn answer(new: &NewRun, found: &Found, run: impl Fn(RunId) -> Option<Run>) -> Op
         return Some(Ok(Accepted { run, joined: false, created: true }));
     }
     let live = run(found.live?)?;
-    if live.kind == new.kind {
+    if new.is_met_by(&live) {
         Some(Ok(Accepted { run: live, joined: true, created: false }))
     } else {
         Some(Err(in_progress(&live)))
@@ -155,6 +157,7 @@ impl NewRun {
             tenant: self.tenant.clone(),
             organization,
             kind: self.kind,
+            orders: self.orders.clone(),
             state: RunState::Queued,
             revision: 1,
             attempt: 0,

@@ -7,7 +7,7 @@ use sqlx::types::Json;
 
 use super::{Held, Now, Store, interval};
 use crate::{
-    domain::{CategorySet, Change, Plan, RunError},
+    domain::{CategorySet, Change, RecordedChange, RecordedPlan, RunError},
     error::Error,
 };
 
@@ -37,9 +37,9 @@ pub enum BeginWrite {
 #[derive(Debug, Clone, Default)]
 pub struct Progress {
     /// The newest plan, where there is one.
-    pub plan: Option<Plan>,
+    pub plan: Option<RecordedPlan>,
     /// What was written, over all attempts.
-    pub written: Vec<Change>,
+    pub written: Vec<RecordedChange>,
     /// What was begun and is not known to be written.
     pub intent: Option<Intent>,
 }

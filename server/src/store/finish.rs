@@ -11,7 +11,7 @@ use super::{
     group::{Group, Limits, Waiting, refuse},
 };
 use crate::{
-    domain::{Change, ChangeCounts, Plan, RunError, RunId, RunResult, RunState},
+    domain::{ChangeCounts, RecordedChange, RecordedPlan, RunError, RunId, RunResult, RunState},
     error::Error,
 };
 
@@ -113,8 +113,8 @@ impl Store {
         .bind(column.of(|end| end.state().as_str()))
         .bind(column.of(Finish::reason))
         .bind(column.of(|end| end.error().map(Json)))
-        .bind(column.of(|end| end.progress.plan.as_ref().map(Json::<&Plan>)))
-        .bind(column.of(|end| Json::<&Vec<Change>>(&end.progress.written)))
+        .bind(column.of(|end| end.progress.plan.as_ref().map(Json::<&RecordedPlan>)))
+        .bind(column.of(|end| Json::<&Vec<RecordedChange>>(&end.progress.written)))
         .bind(column.of(|end| end.planned().created))
         .bind(column.of(|end| end.planned().updated))
         .bind(column.of(|end| end.planned().deleted))

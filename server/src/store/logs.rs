@@ -26,7 +26,7 @@ impl LogFilter {
 /// A run without the parts that make it large, and without the times that only live or only ended ones have.
 macro_rules! light_columns {
     () => {
-        "id, tenant_id, organization_id, strategy, dry_run, state, revision, attempt, handed_back, max_attempts,
+        "id, tenant_id, organization_id, strategy, dry_run, orders, state, revision, attempt, handed_back, max_attempts,
                 cancel_requested, null::jsonb as plan, '[]'::jsonb as written, created, updated, deleted, skipped, reason, error,
                 caller, request_id, created_at, started_at"
     };

@@ -26,6 +26,8 @@ pub fn connect(options: PgConnectOptions, max_connections: u32) -> PgPool {
         .options([("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "30s")])
         // A statement whose connection was given up, see below, ends instead of taking effect when nobody expects it any longer.
         .options([("client_connection_check_interval", "1s")])
+        // No statement here runs as long as its compilation would, whatever the planner takes it for.
+        .options([("jit", "off")])
         // Below are notices such as "relation already exists, skipping", which nobody needs in a log.
         .options([("client_min_messages", "warning")]);
     settings(max_connections).connect_lazy_with(options)

@@ -2,7 +2,7 @@
 
 use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
-use crate::domain::{ChangeCounts, OrganizationId, Run, RunKind, RunState, Strategy, TenantId};
+use crate::domain::{ChangeCounts, Orders, OrganizationId, Run, RunKind, RunState, Strategy, TenantId};
 
 /// A run as `select *` or `returning *` gives it. Only live ones have a `due_at`, and only ended ones an `ended_at`. Lists leave out
 /// `plan`, `intent` and `written`.
@@ -16,6 +16,7 @@ impl FromRow<'_, PgRow> for RunRow {
             tenant: id(row, "tenant_id", TenantId::parse)?,
             organization: optional_id(row, "organization_id", OrganizationId::parse)?,
             kind: RunKind { strategy: text(row, "strategy", Strategy::from_text)?, dry_run: row.try_get("dry_run")? },
+            orders: row.try_get::<Option<Json<Orders>>, _>("orders")?.map(|json| json.0).unwrap_or_default(),
             state,
             revision: row.try_get("revision")?,
             attempt: row.try_get::<i32, _>("attempt")? - row.try_get::<i32, _>("handed_back")?,

@@ -9,7 +9,8 @@ use sqlx::types::Json;
 use super::{CredentialsMark, Now, Store, credentials::MarkJson};
 use crate::{
     domain::{
-        AccountId, Gcid, LocationId, OrganizationId, PlatformCategory, Run, RunId, Slug, Strategy, Tenant, TenantId,
+        AccountId, Complete, Gcid, LocationId, OrganizationId, PlatformCategory, Run, RunId, Slug, Strategy, Tenant,
+        TenantId,
     },
     error::Error,
 };
@@ -21,8 +22,8 @@ pub struct Source {
     pub tenant: Tenant,
     /// Its account's own credentials; `None`: it has none, and the server's are for it.
     pub credentials: Option<CredentialsMark>,
-    /// Its categories, the primary one first. Empty: it has none.
-    pub categories: Vec<PlatformCategory>,
+    /// Its categories with what each stands for in its region, the primary one first. Empty: it has none.
+    pub categories: Complete<Vec<PlatformCategory>>,
     /// When a real run of the same tenant and strategy last succeeded.
     pub last_success_at: Option<DateTime<Utc>>,
     /// The time of the read, by the statement's clock.
@@ -46,9 +47,13 @@ impl Store {
                                                          where account_id = tenant.gbp_account) as mark),
                                 'last_success_at', (select ended_at from last_success
                                                      where tenant_id = wanted.tenant_id and strategy = wanted.strategy),
-                                'categories', (select coalesce(jsonb_agg(to_jsonb(category) order by chosen.position), '[]')
+                                'categories', (select coalesce(jsonb_agg(case when own.slug is null then to_jsonb(category)
+                                                                              else to_jsonb(category) || jsonb_build_object('gcid', own.gcid)
+                                                                         end order by chosen.position), '[]')
                                                  from tenant_category chosen
                                                  join platform_category category using (slug)
+                                                 left join regional_mapping own
+                                                   on own.slug = chosen.slug and own.region_code = tenant.region_code
                                                 where chosen.tenant_id = tenant.id))
                        from tenant
                       where id = wanted.tenant_id)
@@ -92,6 +97,7 @@ struct CategoryJson {
     slug: Slug,
     display_name: String,
     gcid: Option<Gcid>,
+    imported_locale: Option<String>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -114,11 +120,13 @@ impl From<SourceJson> for Source {
             slug: category.slug,
             display_name: category.display_name,
             gcid: category.gcid,
+            imported: category.imported_locale,
             created_at: category.created_at,
             updated_at: category.updated_at,
         };
         let credentials = credentials.map(Into::into);
-        let categories = categories.into_iter().map(category).collect();
+        // One statement gave them all, or an error.
+        let categories = Complete::read(categories.into_iter().map(category).collect());
         Self { tenant, credentials, categories, last_success_at, read_at }
     }
 }

@@ -1,5 +1,7 @@
 //! Tenants.
 
+use std::collections::HashMap;
+
 use sqlx::{FromRow, Row, postgres::PgRow};
 
 use super::{
@@ -96,6 +98,23 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(|row| row.0).collect())
+    }
+
+    /// Gets the organizations of tenants. One that is missing has none, or does not exist.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn organizations(&self, tenants: &[&TenantId]) -> Result<HashMap<TenantId, OrganizationId>, Error> {
+        let rows = sqlx::query(
+            "select id, organization_id from tenant where tenant.id = any ($1) and organization_id is not null",
+        )
+        .bind(tenants.iter().map(|tenant| tenant.as_str()).collect::<Vec<_>>())
+        .fetch_all(&self.pool)
+        .await?;
+        let pair = |row: &PgRow| {
+            Ok::<_, sqlx::Error>((id(row, "id", TenantId::parse)?, id(row, "organization_id", OrganizationId::parse)?))
+        };
+        Ok(rows.iter().map(pair).collect::<Result<_, _>>()?)
     }
 
     /// Changes a tenant.

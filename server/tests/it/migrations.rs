@@ -37,6 +37,22 @@ async fn two_servers_may_migrate_at_once() {
     assert_eq!(applied == 0, migrations::latest() == 0);
 }
 
+#[tokio::test]
+async fn without_the_right_to_create_an_extension_the_error_says_what_to_do() {
+    let database = database::create().await;
+    let pool = database.pool().await;
+    migrations::undo(&pool, 6).await.expect("undone");
+    let role = "create role without_rights; grant usage, create on schema public to without_rights;
+                grant all on all tables in schema public to without_rights";
+    sqlx::raw_sql(role).execute(&pool).await.expect("a role");
+    let limited = sqlx::PgPool::connect_with(database.options().options([("role", "without_rights")]));
+    let error = migrations::migrate(&limited.await.expect("connected")).await.expect_err("no right");
+    let told = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+    let told: Vec<String> = told.map(ToString::to_string).collect();
+    assert!(told.join(": ").contains("have an administrator run \"create extension pg_trgm\" in database"), "{told:?}");
+    sqlx::raw_sql("drop owned by without_rights; drop role without_rights").execute(&pool).await.expect("cleaned up");
+}
+
 /// Runs of two days, live ones and ended ones, as the schema had them before it had a history.
 const RUNS: &str = "
     insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, attempt, due_at, lease_until, caller, created_at, ended_at,

@@ -1,6 +1,6 @@
 //! `platform_to_gbp`, from the call to what Google has.
 
-use category_mirror_client::{RunState, Strategy};
+use category_mirror_client::RunState;
 use serde_json::json;
 
 use super::service;
@@ -48,16 +48,4 @@ async fn d1_a_dry_run_writes_to_neither_side() {
     assert_eq!(service.google.count("locations.patch").await, 0);
     assert_eq!(service.google.count("locations.patch.validateOnly").await, 1);
     assert_eq!(service.client.get_tenant_categories("store").send().await.expect("categories"), before);
-}
-
-#[tokio::test]
-async fn a_run_of_the_reverse_strategy_is_refused_and_pushes_nothing() {
-    let service = service::start().await;
-    service.with_store(&["cafe"], "bar", &[]).await;
-
-    let error = service.client.mirror("store", Strategy::GbpToPlatform).send().await.expect_err("refused");
-
-    assert_eq!(error.reason(), Some("UNIMPLEMENTED"));
-    assert_eq!(service.google.merchant("77").await, ["bar"]);
-    assert_eq!(service.client.get_sync_stats().send().await.expect("stats").total_runs, 0);
 }

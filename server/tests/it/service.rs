@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use category_mirror::{
     api::Limits,
     auth::{Grant, Signer, Verifier},
-    domain::{Backoff, MAX_ADDITIONAL, ProcessFlags, Role, TenantId},
+    domain::{Backoff, GuardLimits, MAX_ADDITIONAL, ProcessFlags, Role, TenantId},
     emulator::Emulator,
     gbp::{self, Credentials, Endpoint},
     runner::Settings,
@@ -33,8 +33,8 @@ pub(crate) struct Setup {
 }
 
 impl Default for Setup {
-    /// The contract's defaults, with waits so short that no test feels them, and all flags on until
-    /// somebody sets them.
+    /// The contract's defaults, with waits so short that no test feels them, all flags on until
+    /// somebody sets them, and guards that stop nothing.
     fn default() -> Self {
         Self {
             runner: Settings {
@@ -48,6 +48,8 @@ impl Default for Setup {
                 },
                 grace: Duration::from_secs(5),
                 max_additional: MAX_ADDITIONAL,
+                // Most tests are about something else than guards, and have runs of every kind.
+                guards: GuardLimits::OPEN,
             },
             flags: ProcessFlags::on(),
             max_attempts: 5,
@@ -243,6 +245,12 @@ impl Google {
         self.control(self.http.post(self.url(&format!("locations/{location}:edit"))).json(&body)).await;
     }
 
+    /// Has Google call a category by another name.
+    pub(crate) async fn rename(&self, slug: &str, name: &str) {
+        let rename = json!({"rename": {format!("gcid:{slug}"): name}});
+        self.control(self.http.post(self.url("taxonomy")).json(&rename)).await;
+    }
+
     /// The merchant's categories of a location: the primary one first, the others sorted.
     pub(crate) async fn merchant(&self, location: &str) -> Vec<String> {
         let views = self.control(self.http.get(self.url(&format!("locations/{location}")))).await;
@@ -265,6 +273,11 @@ impl Google {
     /// Scripts a fault.
     pub(crate) async fn fault(&self, fault: Value) {
         self.control(self.http.post(self.url("faults")).json(&fault)).await;
+    }
+
+    /// Google changes its list of categories.
+    pub(crate) async fn change_taxonomy(&self, change: Value) {
+        self.control(self.http.post(self.url("taxonomy")).json(&change)).await;
     }
 
     /// Removes all faults.

@@ -21,7 +21,7 @@ pub(crate) const LEASE: Duration = Duration::from_secs(2);
 
 const SECRET: &str = "only-for-storms-0123456789abcdef";
 
-const SETTINGS: [(&str, &str); 17] = [
+const SETTINGS: [(&str, &str); 21] = [
     ("LISTEN_ADDR", "127.0.0.1:0"),
     ("ADMIN_LISTEN_ADDR", "127.0.0.1:0"),
     ("LOG_FORMAT", "json"),
@@ -38,6 +38,11 @@ const SETTINGS: [(&str, &str); 17] = [
     ("RUNNER_BACKOFF_MAX", "500ms"),
     ("RUNNER_BACKOFF_JITTER", "50ms"),
     ("RUNNER_GRACE", "3s"),
+    // Its edits are wild on purpose.
+    ("GUARD_PRIMARY_CHANGES", "1"),
+    ("GUARD_REMOVALS", "100"),
+    ("GUARD_REMOVED_PERCENT", "100"),
+    ("GUARD_FIRST_RUN_REMOVALS", "100"),
     ("FF_CATEGORY_MIRRORING", "on"),
     ("FF_TENANT_PLATFORM_CATEGORY", "on"),
     ("FF_TENANT_GBP_CATEGORY_SYNC", "on"),

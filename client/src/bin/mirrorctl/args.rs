@@ -2,15 +2,19 @@
 
 mod credentials;
 mod flags;
+mod plan;
+mod taxonomy;
 
 use std::{path::PathBuf, time::Duration};
 
-use category_mirror_client::Strategy;
+use category_mirror_client::{GbpView, Strategy};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use humantime::parse_duration;
 
 pub(crate) use credentials::Credentials;
 pub(crate) use flags::{FlagFields, Flags};
+pub(crate) use plan::{Format, Overrides, Plan};
+pub(crate) use taxonomy::Taxonomy;
 
 const AFTER_HELP: &str = "\
 The token comes from MIRROR_TOKEN, or from the file of --token-file. NO_COLOR turns colours off; there are none in a pipe.
@@ -19,7 +23,7 @@ Exit codes:
   0  done; a watched run succeeded
   1  a watched run failed, was skipped or was cancelled
   2  the command line is wrong
-  3  the server refused the request
+  3  the server refused the request, or items of an import
   4  the token is missing, invalid or does not suffice
   5  the server is not available, or did not answer in time: try again
   6  anything else";
@@ -67,9 +71,12 @@ pub(crate) struct Connection {
 pub(crate) enum Command {
     /// Ask for a run
     Trigger(Trigger),
-    /// Look at a run, or cancel it
+    /// Look at a run, cancel it, or take back what it wrote
     #[command(subcommand)]
     Run(Run),
+    /// Show plans, also as JSON or Markdown
+    #[command(subcommand)]
+    Plan(Plan),
     /// Watch runs change, without end
     Watch {
         /// Only this tenant's
@@ -96,6 +103,9 @@ pub(crate) enum Command {
     /// Keep the platform's categories and their mapping
     #[command(subcommand)]
     Categories(Categories),
+    /// Import Google's lists of categories, and find categories in them
+    #[command(subcommand)]
+    Taxonomy(Taxonomy),
     /// Switch features on and off
     #[command(subcommand)]
     Flags(Flags),
@@ -119,6 +129,14 @@ pub(crate) struct Trigger {
     /// Asking again with the same id within 24 h returns the first answer
     #[arg(long)]
     pub(crate) request_id: Option<String>,
+    /// Apply exactly the plan of this dry run, or nothing
+    #[arg(long, value_name = "RUN", conflicts_with = "dry_run")]
+    pub(crate) plan: Option<String>,
+    /// Which of Google's records is the source, where Google wins: merchant or public
+    #[arg(long)]
+    pub(crate) view: Option<GbpView>,
+    #[command(flatten)]
+    pub(crate) overrides: Overrides,
 }
 
 #[derive(Debug, Subcommand)]
@@ -139,6 +157,19 @@ pub(crate) enum Run {
     Cancel {
         /// tenants/{tenant}/runs/{run}, or the run's id
         run: String,
+    },
+    /// Take back what a run wrote, where it is still there
+    Revert {
+        /// tenants/{tenant}/runs/{run}, or the run's id
+        run: String,
+        /// Only plan the way back
+        #[arg(long)]
+        dry_run: bool,
+        /// Show how it goes on, until it ends
+        #[arg(long)]
+        watch: bool,
+        #[command(flatten)]
+        overrides: Overrides,
     },
     /// Show how a run goes on, until it ends
     Watch {
@@ -192,6 +223,9 @@ pub(crate) enum Tenants {
         /// Its id
         tenant: String,
     },
+    /// Create or change what a file holds: a JSON object a line, with tenant, display_name, organization, gbp_account, gbp_location,
+    /// region_code, language_code, primary and additional; each good line is taken
+    Import(Import),
     /// Show a tenant's categories on the platform
     Categories {
         /// Its id
@@ -262,6 +296,18 @@ pub(crate) enum Categories {
         /// Its slug
         slug: String,
     },
+    /// Create or change what a file holds: a JSON object a line, with slug, display_name, gbp_category and regional_gbp_categories; each
+    /// good line is taken
+    Import(Import),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Import {
+    /// The file
+    pub(crate) file: PathBuf,
+    /// Say what would happen, and change nothing
+    #[arg(long)]
+    pub(crate) validate_only: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -272,4 +318,12 @@ pub(crate) struct CategoryFields {
     /// The GBP category it maps to, such as gcid:bakery
     #[arg(long)]
     pub(crate) gbp_category: Option<String>,
+    /// A region where it maps to something else, such as IN=gcid:bakery, or to nothing, such as IN=; all of them, if any is changed
+    #[arg(long, value_parser = regional)]
+    pub(crate) regional: Vec<(String, String)>,
+}
+
+fn regional(text: &str) -> Result<(String, String), &'static str> {
+    let (region, category) = text.split_once('=').ok_or("must be REGION=GCID")?;
+    Ok((region.to_owned(), category.to_owned()))
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use category_mirror_client::{Client, PlatformCategory, Printable};
 
-use crate::{args, exit::Exit, output::Output};
+use crate::{args, exit::Exit, import, output::Output};
 
 pub(crate) async fn categories(client: &Client, output: &mut Output, command: args::Categories) -> Result<(), Exit> {
     let category = match command {
@@ -15,6 +15,7 @@ pub(crate) async fn categories(client: &Client, output: &mut Output, command: ar
             }
             return Ok(());
         }
+        args::Categories::Import(file) => return import::categories(client, output, file).await,
         args::Categories::Delete { slug } => return Ok(client.delete_platform_category(slug).send().await?),
         args::Categories::Get { slug } => client.get_platform_category(slug).send().await?,
         args::Categories::Create { slug, fields } => {
@@ -25,6 +26,9 @@ pub(crate) async fn categories(client: &Client, output: &mut Output, command: ar
             if let Some(category) = fields.gbp_category {
                 request = request.gbp_category(category);
             }
+            for (region, category) in fields.regional {
+                request = request.regional_gbp_category(region, category);
+            }
             request.send().await?
         }
         args::Categories::Update { slug, fields } => {
@@ -34,6 +38,9 @@ pub(crate) async fn categories(client: &Client, output: &mut Output, command: ar
             }
             if let Some(category) = fields.gbp_category {
                 request = request.gbp_category(category);
+            }
+            if !fields.regional.is_empty() {
+                request = request.regional_gbp_categories(fields.regional);
             }
             request.send().await?
         }
@@ -46,6 +53,12 @@ fn show(output: &mut Output, category: &PlatformCategory) -> io::Result<()> {
         let mapping = category.gbp_category.as_deref().unwrap_or("unmapped");
         let [name, display_name, mapping] =
             [&category.name, &category.display_name, mapping].map(|text| Printable(text).to_string());
-        output.line(format_args!("{name:<40}  {display_name:<32}  {mapping}"))
+        let state = category.mapping_state.map(|state| format!(" ({state})")).unwrap_or_default();
+        output.line(format_args!("{name:<40}  {display_name:<32}  {mapping}{state}"))?;
+        for (region, mapping) in &category.regional_gbp_categories {
+            let mapping = mapping.as_deref().unwrap_or("unmapped");
+            output.line(format_args!("{:<40}  in {:<29}  {}", "", Printable(region), Printable(mapping)))?;
+        }
+        Ok(())
     })
 }

@@ -8,6 +8,10 @@ use category_mirror_client::{Code, Error, Printable};
 pub(crate) enum Exit {
     /// A watched run ended otherwise than well; what it was is printed already.
     RunNotSucceeded,
+    /// Some items of an import were left out; which, and why, is printed already.
+    ItemsRefused,
+    /// The run has made no plan, or none yet.
+    NoPlan,
     Usage(String),
     /// The server did what it was asked, and what was asked about is not good.
     Refused(String),
@@ -23,6 +27,8 @@ impl Exit {
     pub(crate) fn report(self) -> ExitCode {
         match self {
             Self::RunNotSucceeded => ExitCode::from(1),
+            Self::ItemsRefused => ExitCode::from(3),
+            Self::NoPlan => failed(&"the run has no plan; `mirrorctl run get` says why", 6),
             Self::Usage(message) => failed(&Printable(&message), 2),
             Self::Refused(message) => failed(&Printable(&message), 3),
             Self::Call(error) => failed(&error, code(error.code())),

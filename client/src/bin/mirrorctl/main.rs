@@ -6,9 +6,12 @@ mod connect;
 mod credentials;
 mod exit;
 mod flags;
+mod import;
 mod output;
+mod plan;
 mod report;
 mod run;
+mod taxonomy;
 mod tenants;
 
 use std::process::ExitCode;
@@ -36,6 +39,7 @@ async fn execute(args: Args) -> Result<(), Exit> {
     match args.command {
         Command::Trigger(trigger) => run::trigger(&client, &mut output, trigger).await,
         Command::Run(command) => run::run(&client, &mut output, command).await,
+        Command::Plan(command) => plan::plan(&client, &mut output, command).await,
         Command::Watch { tenant, organization } => {
             let request = match (tenant, organization) {
                 (Some(tenant), _) => client.watch_tenant(tenant),
@@ -48,6 +52,7 @@ async fn execute(args: Args) -> Result<(), Exit> {
         Command::Stats { tenant, window } => report::stats(&client, &mut output, tenant, window).await,
         Command::Tenants(command) => tenants::tenants(&client, &mut output, command).await,
         Command::Categories(command) => categories::categories(&client, &mut output, command).await,
+        Command::Taxonomy(command) => taxonomy::taxonomy(&client, &mut output, command).await,
         Command::Flags(command) => flags::flags(&client, &mut output, command).await,
         Command::Credentials(command) => credentials::credentials(&client, &mut output, command).await,
     }

@@ -23,6 +23,11 @@ impl Output {
         Self { json, colour: !json && !no_colour && io::stdout().is_terminal() }
     }
 
+    /// Whether programs read it.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// One thing: its JSON, or what `text` writes.
     pub(crate) fn show<T: Serialize>(
         &mut self,
@@ -47,7 +52,7 @@ impl Output {
         for line in lines.to_string().lines() {
             let colour = match line.chars().next() {
                 Some('+') => AnsiColor::Green,
-                Some('-') => AnsiColor::Red,
+                Some('-' | 'x') => AnsiColor::Red,
                 Some('=') => AnsiColor::BrightBlack,
                 _ => AnsiColor::Yellow,
             };

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use category_mirror_client::{Client, Items, Printable, Run, RunState, WatchRuns};
+use category_mirror_client::{Client, Items, Mirrored, Printable, Run, RunState, WatchRuns};
 
 use crate::{
     args::{self, Trigger},
@@ -15,13 +15,26 @@ pub(crate) async fn trigger(client: &Client, output: &mut Output, trigger: Trigg
     if let Some(id) = trigger.request_id {
         request = request.request_id(id);
     }
-    let mirrored = request.send().await?;
+    if let Some(plan) = trigger.plan {
+        request = request.plan(plan);
+    }
+    if let Some(view) = trigger.view {
+        request = request.view(view);
+    }
+    if let Some((guards, reason)) = trigger.overrides.given() {
+        request = request.override_guards(guards, reason);
+    }
+    accepted(client, output, request.send().await?, trigger.watch).await
+}
+
+/// Tells of the run that was accepted, and how it goes on where that is wanted.
+async fn accepted(client: &Client, output: &mut Output, mirrored: Mirrored, watch: bool) -> Result<(), Exit> {
     let name = mirrored.run.name.clone();
     output.show(&mirrored, |output| {
         let joined = if mirrored.joined { "joined the live run" } else { "accepted" };
         output.line(format_args!("{joined} {}", Printable(&name)))
     })?;
-    if trigger.watch { watch_one(output, client.watch_run(name).send()).await } else { Ok(()) }
+    if watch { watch_one(output, client.watch_run(name).send()).await } else { Ok(()) }
 }
 
 pub(crate) async fn run(client: &Client, output: &mut Output, command: args::Run) -> Result<(), Exit> {
@@ -29,6 +42,13 @@ pub(crate) async fn run(client: &Client, output: &mut Output, command: args::Run
         args::Run::Get { run } => client.get_run(run).send().await?,
         args::Run::Last { tenant, strategy } => client.get_last_run(tenant, strategy).send().await?,
         args::Run::Cancel { run } => client.cancel_run(run).send().await?,
+        args::Run::Revert { run, dry_run, watch, overrides } => {
+            let mut request = client.revert_run(run).dry_run(dry_run);
+            if let Some((guards, reason)) = overrides.given() {
+                request = request.override_guards(guards, reason);
+            }
+            return accepted(client, output, request.send().await?, watch).await;
+        }
         args::Run::Watch { run } => return watch_one(output, client.watch_run(run).send()).await,
     };
     Ok(output.show(&run, |output| details(output, &run))?)
@@ -84,6 +104,13 @@ fn details(output: &mut Output, run: &Run) -> io::Result<()> {
     output.field("attempt", Some(format_args!("{} of {}", run.attempt, run.max_attempts)))?;
     output.field("caller", Some(Printable(&run.caller)))?;
     output.field("organization", run.organization.as_deref().map(Printable))?;
+    output.field("takes back", run.revert_of.as_deref().map(Printable))?;
+    output.field("applies", run.applied_plan.as_deref().map(Printable))?;
+    output.field("view", run.view)?;
+    for guard in &run.override_guards {
+        output.field("lifts guard", Some(Printable(guard)))?;
+    }
+    output.field("because", run.override_reason.as_deref().map(Printable))?;
     output.field("accepted", run.create_time)?;
     output.field("started", run.start_time)?;
     output.field("next attempt", run.next_attempt_time)?;

@@ -4,7 +4,7 @@ use std::io;
 
 use category_mirror_client::{Client, Printable, Tenant, TenantCategories};
 
-use crate::{args, exit::Exit, output::Output};
+use crate::{args, exit::Exit, import, output::Output};
 
 /// Sets on a request what was given on the command line.
 macro_rules! with_fields {
@@ -32,6 +32,7 @@ macro_rules! with_fields {
 pub(crate) async fn tenants(client: &Client, output: &mut Output, command: args::Tenants) -> Result<(), Exit> {
     let tenant = match command {
         args::Tenants::List { organization } => return list(client, output, organization).await,
+        args::Tenants::Import(file) => return import::tenants(client, output, file).await,
         args::Tenants::Delete { tenant } => return Ok(client.delete_tenant(tenant).send().await?),
         args::Tenants::Categories { tenant } => {
             let categories = client.get_tenant_categories(tenant).send().await?;

@@ -4,15 +4,19 @@ mod credentials;
 mod flag;
 mod plan;
 mod run;
+mod taxonomy;
 
 use category_mirror_proto::v1 as proto;
 use chrono::{DateTime, Utc};
 
-use crate::domain::{PlatformCategory, Slug, Tenant, TenantCategories};
+use crate::domain::{Slug, Tenant, TenantCategories};
 
 pub(super) use credentials::{credentials, verified};
 pub(super) use flag::{evaluation, flag, flag_change};
 pub(super) use run::{run, stats};
+pub(super) use taxonomy::{
+    category_match, count, import_failures, mapping_suggestion, platform_category, refreshed, taxonomy_version,
+};
 
 /// A moment, to the nanosecond.
 pub(super) fn time(at: DateTime<Utc>) -> prost_types::Timestamp {
@@ -39,15 +43,5 @@ pub(super) fn tenant_categories(set: TenantCategories) -> proto::TenantCategorie
         primary: set.primary.as_ref().map(Slug::resource_name).unwrap_or_default(),
         additional: set.additional.iter().map(Slug::resource_name).collect(),
         update_time: set.updated_at.map(time),
-    }
-}
-
-pub(super) fn platform_category(category: PlatformCategory) -> proto::PlatformCategory {
-    proto::PlatformCategory {
-        name: category.slug.resource_name(),
-        display_name: category.display_name,
-        gbp_category: category.gcid.map(|gcid| gcid.resource_name()).unwrap_or_default(),
-        create_time: Some(time(category.created_at)),
-        update_time: Some(time(category.updated_at)),
     }
 }

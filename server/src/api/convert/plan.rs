@@ -1,16 +1,30 @@
 //! Plans and changes.
 
-use category_mirror_proto::v1::{self as proto, change::Operation, placed_category::Role};
+use category_mirror_proto::v1::{self as proto, change::Operation, guard_verdict::Outcome, placed_category::Role};
 
 use super::time;
-use crate::domain::{CategorySet, Change, GbpCategory, Place, Placed, Plan};
+use crate::domain::{
+    CategorySet, Change, Counterpart, EitherCategory, GbpCategory, GuardOutcome, GuardVerdict, Place, Placed,
+    RecordedChange, RecordedPlan,
+};
 
-pub(super) fn plan(plan: Plan) -> proto::Plan {
+pub(super) fn plan(plan: RecordedPlan) -> proto::Plan {
+    let (hash, canonical_form) = (plan.hash().to_owned(), plan.canonical());
+    let is_gbps = matches!(plan.desired.primary(), EitherCategory::Gbp(_));
+    let platform = |set: &CategorySet<EitherCategory>| {
+        if is_gbps { Vec::new() } else { crate::domain::placed(set).iter().map(placed).collect() }
+    };
     proto::Plan {
-        changes: plan.changes.into_iter().map(change).collect(),
         // Absent categories are an observation too: an empty set, not an absent one.
-        observed: Some(plan.observed.as_ref().map(set).unwrap_or_default()),
-        desired: Some(set(&plan.desired)),
+        observed: is_gbps.then(|| plan.observed.as_ref().map(gbp_set).unwrap_or_default()),
+        desired: is_gbps.then(|| gbp_set(&plan.desired)),
+        observed_platform_categories: plan.observed.as_ref().map(platform).unwrap_or_default(),
+        desired_platform_categories: platform(&plan.desired),
+        source_categories: plan.source.into_iter().map(|source| counterpart(source, is_gbps)).collect(),
+        guard_verdicts: plan.guards.iter().map(verdict).collect(),
+        hash,
+        canonical_form,
+        changes: plan.changes.into_iter().map(change).collect(),
         unmapped_categories: plan
             .unmapped
             .into_iter()
@@ -36,12 +50,11 @@ pub(super) fn plan(plan: Plan) -> proto::Plan {
                 field: objection.field,
             })
             .collect(),
-        hash: plan.hash,
         observe_time: Some(time(plan.observed_at)),
     }
 }
 
-pub(super) fn change(change: Change) -> proto::Change {
+pub(super) fn change(change: RecordedChange) -> proto::Change {
     let operation = match change {
         Change::Create { .. } => Operation::Create,
         Change::Update { .. } => Operation::Update,
@@ -54,21 +67,62 @@ pub(super) fn change(change: Change) -> proto::Change {
     }
 }
 
-fn placed(placed: &Placed) -> proto::PlacedCategory {
-    let role = match placed.place {
-        Place::Primary => Role::Primary,
-        Place::Additional => Role::Additional,
-    };
-    proto::PlacedCategory { category: Some(category(&placed.category)), role: role.into() }
-}
-
-fn set(set: &CategorySet) -> proto::GbpCategorySet {
-    proto::GbpCategorySet {
-        primary: Some(category(set.primary())),
-        additional: set.additional().iter().map(category).collect(),
+fn placed(placed: &Placed<EitherCategory>) -> proto::PlacedCategory {
+    let role = role(placed.place).into();
+    match &placed.category {
+        EitherCategory::Gbp(gbp) => proto::PlacedCategory { category: Some(category(gbp)), role, ..Default::default() },
+        EitherCategory::Platform(platform) => proto::PlacedCategory {
+            category: platform.gcid.as_ref().map(|gcid| category(&GbpCategory::new(gcid.clone(), ""))),
+            role,
+            platform_category: platform.slug.resource_name(),
+            platform_display_name: platform.display_name.clone(),
+            imported: platform.imported.is_some(),
+        },
     }
 }
 
-fn category(category: &GbpCategory) -> proto::GbpCategory {
+/// A category of the source, with the source's name for people.
+fn counterpart(source: Counterpart, is_platforms: bool) -> proto::PlacedCategory {
+    let (platforms, googles) =
+        if is_platforms { (source.display_name, String::new()) } else { (String::new(), source.display_name) };
+    proto::PlacedCategory {
+        category: source.gcid.map(|gcid| category(&GbpCategory::new(gcid, googles))),
+        role: role(source.place).into(),
+        platform_category: source.slug.map(|slug| slug.resource_name()).unwrap_or_default(),
+        platform_display_name: platforms,
+        imported: false,
+    }
+}
+
+fn role(place: Place) -> Role {
+    match place {
+        Place::Primary => Role::Primary,
+        Place::Additional => Role::Additional,
+    }
+}
+
+fn verdict(verdict: &GuardVerdict) -> proto::GuardVerdict {
+    proto::GuardVerdict {
+        rule: verdict.rule.to_string(),
+        value: verdict.value.into(),
+        limit: verdict.limit.into(),
+        outcome: match verdict.outcome {
+            GuardOutcome::Passed => Outcome::Passed,
+            GuardOutcome::Stopped => Outcome::Stopped,
+            GuardOutcome::Overridden => Outcome::Overridden,
+        }
+        .into(),
+    }
+}
+
+fn gbp_set(set: &CategorySet<EitherCategory>) -> proto::GbpCategorySet {
+    let gbp = |either: &EitherCategory| match either {
+        EitherCategory::Gbp(gbp) => Some(category(gbp)),
+        EitherCategory::Platform(_) => None,
+    };
+    proto::GbpCategorySet { primary: gbp(set.primary()), additional: set.additional().iter().filter_map(gbp).collect() }
+}
+
+pub(super) fn category(category: &GbpCategory) -> proto::GbpCategory {
     proto::GbpCategory { name: category.gcid.resource_name(), display_name: category.display_name.clone() }
 }

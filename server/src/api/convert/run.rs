@@ -4,11 +4,13 @@ use category_mirror_proto::v1::{self as proto, run::State};
 
 use super::{plan::change, time};
 use crate::{
-    domain::{Run, RunError, RunState, Strategy},
+    domain::{Run, RunError, RunId, RunState, Strategy, View},
     store::SyncStats,
 };
 
 pub(in crate::api) fn run(run: Run) -> proto::Run {
+    // Both are runs of the same tenant.
+    let name_of = |id: Option<RunId>| id.map(|id| format!("tenants/{}/runs/{id}", run.tenant)).unwrap_or_default();
     proto::Run {
         name: run.resource_name(),
         tenant: run.tenant.resource_name(),
@@ -50,6 +52,16 @@ pub(in crate::api) fn run(run: Run) -> proto::Run {
         start_time: run.started_at.map(time),
         end_time: run.ended_at.map(time),
         next_attempt_time: run.due_at.map(time),
+        applied_plan: name_of(run.orders.plan),
+        override_guards: run.orders.override_guards.iter().map(ToString::to_string).collect(),
+        override_reason: run.orders.reason.clone().unwrap_or_default(),
+        view: match (run.kind.strategy, run.orders.view()) {
+            (Strategy::PlatformToGbp, _) => proto::GbpView::Unspecified,
+            (Strategy::GbpToPlatform, View::Merchant) => proto::GbpView::Merchant,
+            (Strategy::GbpToPlatform, View::Public) => proto::GbpView::Public,
+        }
+        .into(),
+        revert_of: name_of(run.orders.reverts),
     }
 }
 

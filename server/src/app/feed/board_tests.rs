@@ -14,7 +14,7 @@ use super::{
     board::{Board, Interest, Place},
     mailbox::{End, MAX_BEHIND, Mail, Mailbox, News},
 };
-use crate::domain::{ChangeCounts, OrganizationId, Run, RunId, RunKind, RunState, Strategy, TenantId};
+use crate::domain::{ChangeCounts, Orders, OrganizationId, Run, RunId, RunKind, RunState, Strategy, TenantId};
 
 const RUNS: usize = 5;
 const WATCHERS: usize = 3;
@@ -257,6 +257,7 @@ fn run(created_at: DateTime<Utc>, tenant: &str) -> Run {
         max_attempts: 5,
         handed_back: 0,
         cancel_requested: false,
+        orders: Orders::default(),
         plan: None,
         written: Vec::new(),
         counts: ChangeCounts::default(),

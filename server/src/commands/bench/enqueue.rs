@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     commands::CommandError,
-    domain::{RunId, RunKind, Strategy as DomainStrategy, TenantId},
+    domain::{Orders, RunId, RunKind, Strategy as DomainStrategy, TenantId},
     gbp::{self, InProcess},
     store::{Acceptor, NewRun, Store},
 };
@@ -83,6 +83,7 @@ async fn store(ground: &Ground, callers: usize, window: Duration, with_ids: bool
                 id: RunId::now_v7(),
                 tenant: TenantId::parse(&format!("bench-{}", number % TENANTS)).expect("an id"),
                 kind: RunKind { strategy: DomainStrategy::PlatformToGbp, dry_run: false },
+                orders: Orders::default(),
                 caller: "bench".to_owned(),
                 request_id: with_ids.then(|| RunId::now_v7().to_string()),
                 max_attempts: 5,

@@ -13,7 +13,7 @@ use crate::{
     auth::Verifier,
     commands::{CommandError, scratch::Scratch},
     config::BenchArgs,
-    domain::{Backoff, MAX_ADDITIONAL, ProcessFlags},
+    domain::{Backoff, GuardLimits, MAX_ADDITIONAL, ProcessFlags},
     gbp,
     runner::Settings,
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
@@ -126,6 +126,7 @@ pub(super) fn settings(concurrency: usize) -> Settings {
         backoff: Backoff::default(),
         grace: Duration::from_secs(5),
         max_additional: MAX_ADDITIONAL,
+        guards: GuardLimits::OPEN,
     }
 }
 

@@ -26,7 +26,7 @@ use tonic::{
 use super::{ground::Ground, load::percentile_ms, process::Process, report, rounded};
 use crate::{
     commands::CommandError,
-    domain::{RunId, RunKind, Strategy as RunStrategy, TenantId},
+    domain::{Orders, RunId, RunKind, Strategy as RunStrategy, TenantId},
     serve::STREAM_HEARTBEAT,
     store::{NewRun, Store},
     wake::{Hint, Wake},
@@ -195,6 +195,7 @@ async fn changes_elsewhere(
             id: RunId::now_v7(),
             tenant: TenantId::parse(&format!("bench-{tenant}")).map_err(|error| failed(&error))?,
             kind: RunKind { strategy: RunStrategy::PlatformToGbp, dry_run: false },
+            orders: Orders::default(),
             caller: "bench".to_owned(),
             request_id: None,
             max_attempts: 5,

@@ -88,7 +88,7 @@ pub(super) const STORES: [Store; 6] = [
 ];
 
 /// The location at which Google is made to fail once, so that a retry can be seen.
-pub(super) const SHAKY_LOCATION: &str = "2003";
+pub(super) const SHAKY_LOCATION: &str = "2002";
 
 /// Loads the platform's side through the API.
 pub(super) async fn load(client: &Client) -> Result<(), Error> {

@@ -11,7 +11,7 @@ use crate::{
     api::Limits,
     commands::{CommandError, emulator::RunningEmulator, scratch::Scratch},
     config::DemoArgs,
-    domain::{Backoff, MAX_ADDITIONAL, ProcessFlags},
+    domain::{Backoff, GuardLimits, MAX_ADDITIONAL, ProcessFlags},
     gbp::{self, Credentials, Endpoint},
     runner::Settings,
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
@@ -143,5 +143,6 @@ fn settings() -> Settings {
         backoff: Backoff::default(),
         grace: Duration::from_secs(5),
         max_additional: MAX_ADDITIONAL,
+        guards: GuardLimits::default(),
     }
 }

@@ -44,5 +44,5 @@ impl Room {
 
 fn press(strategy: i32, tenant: &str, request_id: &str) -> v1::MirrorCategoriesRequest {
     let target = Some(Target::Tenant(tenant.to_owned()));
-    v1::MirrorCategoriesRequest { strategy, target, dry_run: false, request_id: request_id.to_owned() }
+    v1::MirrorCategoriesRequest { strategy, target, request_id: request_id.to_owned(), ..Default::default() }
 }

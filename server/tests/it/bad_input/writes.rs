@@ -168,11 +168,15 @@ async fn thousands_of_violations_are_answered_with_the_first_and_their_number() 
 }
 
 #[tokio::test]
-async fn a_message_of_more_than_a_mebibyte() {
+async fn a_message_that_is_too_large() {
     let mut room = Room::new().await;
-    let tenant = v1::Tenant { display_name: "x".repeat(1024 * 1024), ..new_tenant() };
+    let request = v1::UpdateFlagRequest { reason: "x".repeat(1024 * 1024), ..Default::default() };
+    let error = room.wire.flags.update_flag(request).await;
+    assert_eq!(error.expect_err("more than a mebibyte").code(), Code::OutOfRange);
+    // Where some thousand tenants may come at once, one may be larger, but not any size.
+    let tenant = v1::Tenant { display_name: "x".repeat(4 * 1024 * 1024), ..new_tenant() };
     let error = room.wire.tenants.create_tenant(v1::CreateTenantRequest { tenant: Some(tenant) }).await;
-    assert_eq!(error.expect_err("too large").code(), Code::OutOfRange);
+    assert_eq!(error.expect_err("more than four").code(), Code::OutOfRange);
     assert_eq!(contents(&room.service.pool).await, room.before);
 }
 

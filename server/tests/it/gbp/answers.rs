@@ -34,8 +34,8 @@ async fn a_location_is_read_with_its_mask_and_token() {
     let fake = Fake::start(|_| answer(200, location())).await;
     let location = client(&fake.endpoint).reader().location(&id()).await.expect("read");
     assert_eq!(location.title, "Corner Shop");
-    assert_eq!(location.categories.as_ref(), Some(&categories()));
-    assert_eq!(location.categories.expect("some").primary().display_name, "Grocery store");
+    assert_eq!(location.categories.get().as_ref(), Some(&categories()));
+    assert_eq!(location.categories.into_inner().expect("some").primary().display_name, "Grocery store");
     assert!(location.has_pending_edits && !location.has_google_updated);
 
     let [seen] = &fake.seen()[..] else { panic!("one request") };
@@ -49,7 +49,7 @@ async fn a_location_is_read_with_its_mask_and_token() {
 async fn d6_a_write_sends_the_whole_set_in_one_request() {
     let fake = Fake::start(|_| answer(200, location())).await;
     let written = client(&fake.endpoint).writer().replace_categories(&id(), &categories()).await.expect("written");
-    assert_eq!(written.categories, Some(categories()));
+    assert_eq!(written.categories.into_inner(), Some(categories()));
 
     let [seen] = &fake.seen()[..] else { panic!("one request") };
     assert_eq!((seen.method.as_str(), seen.uri.as_str()), ("PATCH", "/v1/locations/1?updateMask=categories"));

@@ -57,7 +57,18 @@ fn in_a_pipe_it_tells_of_every_store_in_plain_text() {
     for store in STORES {
         assert!(text.matches(store).count() >= 3, "in each of the three runs, {store}: {text}");
     }
-    for part in ["+ ", "~ ", "- ", "gcid:", "will try again", "nothing to do", "LOCATION_NOT_FOUND", "success rate"] {
+    for part in [
+        "+ ",
+        "~ ",
+        "- ",
+        "gcid:",
+        "will try again",
+        "failed: GUARD",
+        "x guard",
+        "nothing to do",
+        "LOCATION_NOT_FOUND",
+        "success rate",
+    ] {
         assert!(text.contains(part), "{part:?}: {text}");
     }
     assert_nothing_is_left(folder.path());

@@ -80,7 +80,9 @@ impl Site {
             .env("ADMIN_LISTEN_ADDR", "127.0.0.1:0")
             .env("LOG_FORMAT", "json")
             .env("RUNNER_LEASE", "1s")
-            .env("RUNNER_COOLDOWN", "0s");
+            .env("RUNNER_COOLDOWN", "0s")
+            // The first run of `store` takes something away.
+            .env("GUARD_FIRST_RUN_REMOVALS", "1");
         for flag in ["FF_CATEGORY_MIRRORING", "FF_TENANT_PLATFORM_CATEGORY", "FF_TENANT_GBP_CATEGORY_SYNC"] {
             command.env(flag, "on");
         }

@@ -8,8 +8,8 @@ use super::*;
 
 const TENANTS: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
 const AT_ONCE: usize = 4;
-/// What opens the circuit, and what may be under way at that moment.
-const MOST_FAILURES: usize = 10 + AT_ONCE - 1;
+/// What runs would ask without a breaker, within moments: twelve of them, five times each.
+const WITHOUT: usize = 12 * 5;
 
 /// Nobody is at work, and at least one attempt was not counted: what failed while the circuit was open.
 const ALL_WAIT: &str = "select count(*) filter (where state = 'queued') = 12 and sum(handed_back) > 0 from run";
@@ -28,14 +28,15 @@ async fn when_everything_fails_runs_wait_and_lose_nothing_by_it() {
     let worker = Worker::start(&service, &google, Settings { concurrency: AT_ONCE, backoff, ..settings() });
     service.database_says(ALL_WAIT).await;
     let failures = google.count(&Method::GET);
-    assert!(failures <= MOST_FAILURES, "{failures} calls");
+    assert!(failures < WITHOUT / 2, "{failures} calls");
 
     google.answers(200);
     for run in &runs {
         let ended = service.until(run, |run| run.state.is_terminal()).await;
         assert_eq!(ended.state, RunState::Succeeded, "{:?}", ended.error);
     }
-    // One look and one write each, and what was tried before: while it waited, nobody asked again and again.
-    assert_eq!(google.count(&Method::GET) - failures, TENANTS.len());
+    // One look each, and perhaps a probe on its way: while they waited, nobody asked again and again.
+    let looks = google.count(&Method::GET) - failures;
+    assert!(looks <= TENANTS.len() + 1, "{looks} looks");
     worker.stop().await;
 }

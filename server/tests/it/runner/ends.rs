@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::Method;
 use category_mirror::{
     app::Flags,
-    domain::{self, Backoff, RunId, RunKind, TenantId},
+    domain::{self, Backoff, Orders, RunId, RunKind, TenantId},
     runner::{Runner, Settings},
     store::{NewRun, Store},
     wake::Wake,
@@ -211,6 +211,7 @@ async fn the_cooldown_ends_at_its_time_and_dry_runs_do_not_know_it() {
             id: RunId::now_v7(),
             tenant,
             kind,
+            orders: Orders::default(),
             caller: "tester".to_owned(),
             request_id: None,
             max_attempts: 5,

@@ -1,7 +1,7 @@
 //! What an attempt writes into its run, and what a run allows that is over.
 
 use category_mirror::{
-    domain::{ChangeCounts, Failure, FailureReason, RunResult, RunState, Skip, SkipReason, diff},
+    domain::{Change, ChangeCounts, Failure, FailureReason, RunResult, RunState, Skip, SkipReason, diff},
     store::{BeginWrite, Held, Progress},
 };
 
@@ -89,7 +89,7 @@ async fn a_real_run_counts_what_it_wrote_and_a_dry_one_what_it_planned() {
     let store = store_with(&["a", "b"]).await;
     let written = Progress {
         plan: Some(plan(&["x"], &["y", "z"])),
-        written: diff(Some(&set(&["x", "w"])), &set(&["x"])),
+        written: diff(Some(&set(&["x", "w"])), &set(&["x"])).into_iter().map(Change::recorded).collect(),
         intent: None,
     };
     let real = store.claimed(0, "a", REAL).await;

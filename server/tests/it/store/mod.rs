@@ -17,13 +17,14 @@ use std::time::Duration;
 
 use category_mirror::{
     domain::{
-        AccountId, CategorySet, Failure, FailureReason, GbpCategory, Gcid, LocationId, Mapped, Plan, Run, RunError,
-        RunId, RunKind, RunResult, Strategy, Tenant, TenantId, diff,
+        AccountId, CategorySet, Failure, FailureReason, GbpCategory, Gcid, LocationId, Orders, RecordedPlan, Run,
+        RunError, RunId, RunKind, RunResult, Strategy, Tenant, TenantId, diff,
     },
     error::Error,
     store::{Accepted, Claimed, Finish, Held, Intent, NewRun, Now, Progress, Room, Source, Store},
 };
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
 use sqlx::PgPool;
 
 use super::database::{self, TestDatabase};
@@ -143,6 +144,7 @@ fn new_run(tenant: &str, dry_run: bool) -> NewRun {
         id: RunId::now_v7(),
         tenant: id(tenant),
         kind: RunKind { strategy: Strategy::PlatformToGbp, dry_run },
+        orders: Orders::default(),
         caller: "tester".to_owned(),
         request_id: None,
         max_attempts: 5,
@@ -160,9 +162,13 @@ fn set(slugs: &[&str]) -> CategorySet {
     CategorySet::new(categories.next().expect("a primary"), categories.collect()).expect("a set")
 }
 
-fn plan(before: &[&str], after: &[&str]) -> Plan {
-    let mapped = Mapped { set: set(after), unmapped: vec![], merged: vec![] };
-    Plan::new(mapped, Some(set(before)), time(0))
+/// A plan as a run has recorded it: outside of the service, nobody can make one.
+fn plan(before: &[&str], after: &[&str]) -> RecordedPlan {
+    let recorded = json!({
+        "changes": diff(Some(&set(before)), &set(after)), "observed": set(before), "desired": set(after), "unmapped": [],
+        "merged": [], "objections": [], "hash": "", "observed_at": time(0),
+    });
+    serde_json::from_value(recorded).expect("a plan")
 }
 
 /// What an attempt knows that is about to write.

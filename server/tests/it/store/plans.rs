@@ -49,7 +49,7 @@ async fn what_runs_often_goes_by_an_index() {
         ("with free as", "'{}', '{}'", "run_pkey", "generic"),
         (
             "with wanted as",
-            "null, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}'",
+            "null, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}'",
             "run_one_live_a_tenant",
             "hot",
         ),

@@ -1,7 +1,7 @@
 //! Tenants and categories: every way in which a change can be refused has its own error, and changes nothing.
 
 use category_mirror::{
-    domain::{Gcid, OrganizationId, Slug, Tenant},
+    domain::{Gcid, OrganizationId, RegionalMapping, Slug, Tenant},
     error::Error,
     store::{PlatformCategoryChange, TenantChange},
 };
@@ -14,7 +14,9 @@ fn slug(text: &str) -> Slug {
 
 async fn category(store: &TestStore, name: &str) -> Slug {
     let gcid = Gcid::parse(&format!("gcid:{name}")).expect("a gcid");
-    store.insert_platform_category(at(0), &slug(name), name, Some(&gcid)).await.expect("a category").slug
+    let entry =
+        store.insert_platform_category(at(0), &slug(name), name, Some(&gcid), &RegionalMapping::default()).await;
+    entry.expect("a category").category.slug
 }
 
 fn reason<T: std::fmt::Debug>(result: Result<T, Error>) -> &'static str {
@@ -96,7 +98,7 @@ async fn a_tenants_categories_are_replaced_whole_or_not_at_all() {
     assert_eq!((kept.primary, kept.additional), (Some(deli), vec![bar, cafe]), "in the order given");
     assert_eq!(kept.updated_at, Some(time(3)));
     let source = store.source(5, &store.accepted(5, "a").await).await;
-    let slugs: Vec<&str> = source.categories.iter().map(|category| category.slug.as_str()).collect();
+    let slugs: Vec<&str> = source.categories.get().iter().map(|category| category.slug.as_str()).collect();
     assert_eq!(slugs, ["deli", "bar", "cafe"]);
     assert_eq!(source.read_at, time(5));
 }
@@ -106,7 +108,7 @@ async fn a_platform_category_is_unique_and_stays_while_it_is_used() {
     let store = store_with(&["a"]).await;
     let cafe = category(&store, "cafe").await;
     assert_eq!(
-        reason(store.insert_platform_category(at(1), &cafe, "Again", None).await),
+        reason(store.insert_platform_category(at(1), &cafe, "Again", None, &RegionalMapping::default()).await),
         "PLATFORM_CATEGORY_ALREADY_EXISTS"
     );
     store.set_tenant_categories(at(1), &id("a"), std::slice::from_ref(&cafe)).await.expect("set");
@@ -114,12 +116,12 @@ async fn a_platform_category_is_unique_and_stays_while_it_is_used() {
     assert_eq!(in_use.to_string(), "platformCategories/cafe is in use by 1 tenants");
 
     let unmap = PlatformCategoryChange { gcid: Some(None), ..PlatformCategoryChange::default() };
-    let unmapped = store.update_platform_category(at(2), &cafe, &unmap).await.expect("changed");
+    let unmapped = store.update_platform_category(at(2), &cafe, &unmap).await.expect("changed").category;
     assert_eq!((unmapped.gcid, unmapped.display_name.as_str(), unmapped.updated_at), (None, "cafe", time(2)));
     category(&store, "bar").await;
     let list = async |unmapped_only, after: &str| -> Vec<String> {
         let listed = store.platform_categories(unmapped_only, after, 10).await.expect("listed");
-        listed.iter().map(|category| category.slug.to_string()).collect()
+        listed.iter().map(|entry| entry.category.slug.to_string()).collect()
     };
     assert_eq!(list(false, "").await, ["bar", "cafe"]);
     assert_eq!(list(false, "bar").await, ["cafe"]);

@@ -1,0 +1,130 @@
+//! Importing what a file holds, a JSON object a line.
+
+use std::{collections::BTreeMap, fs::File, io, io::BufRead, path::Path};
+
+use category_mirror_client::{Client, ImportReport, PlatformCategoryImport, Printable, TenantImport};
+use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::{args::Import, exit::Exit, output::Output};
+
+/// Items of one call.
+const CHUNK: usize = 1000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TenantLine {
+    tenant: String,
+    #[serde(default)]
+    display_name: String,
+    #[serde(default)]
+    organization: String,
+    #[serde(default)]
+    gbp_account: String,
+    #[serde(default)]
+    gbp_location: String,
+    #[serde(default)]
+    region_code: String,
+    #[serde(default)]
+    language_code: String,
+    primary: Option<String>,
+    #[serde(default)]
+    additional: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CategoryLine {
+    slug: String,
+    #[serde(default)]
+    display_name: String,
+    #[serde(default)]
+    gbp_category: String,
+    #[serde(default)]
+    regional_gbp_categories: BTreeMap<String, String>,
+}
+
+impl From<TenantLine> for TenantImport {
+    fn from(line: TenantLine) -> Self {
+        let tenant = Self::new(line.tenant)
+            .display_name(line.display_name)
+            .organization(line.organization)
+            .location(line.gbp_account, line.gbp_location)
+            .region_code(line.region_code)
+            .language_code(line.language_code);
+        match line.primary {
+            // Additional ones without a primary one are the server's to refuse.
+            None if line.additional.is_empty() => tenant,
+            primary => tenant.categories(primary.unwrap_or_default(), line.additional),
+        }
+    }
+}
+
+impl From<CategoryLine> for PlatformCategoryImport {
+    fn from(line: CategoryLine) -> Self {
+        let category = Self::new(line.slug).display_name(line.display_name).gbp_category(line.gbp_category);
+        let regional = line.regional_gbp_categories.into_iter();
+        regional.fold(category, |category, (region, gcid)| category.regional_gbp_category(region, gcid))
+    }
+}
+
+pub(crate) async fn tenants(client: &Client, output: &mut Output, import: Import) -> Result<(), Exit> {
+    let mut told = Told::default();
+    for (first, tenants) in chunks::<TenantLine>(&import.file)? {
+        let request = client.import_tenants(tenants.into_iter().map(TenantImport::from));
+        let report = request.validate_only(import.validate_only).send().await?;
+        told.tell(output, first, &report)?;
+    }
+    told.end()
+}
+
+pub(crate) async fn categories(client: &Client, output: &mut Output, import: Import) -> Result<(), Exit> {
+    let mut told = Told::default();
+    for (first, categories) in chunks::<CategoryLine>(&import.file)? {
+        let request = client.import_platform_categories(categories.into_iter().map(PlatformCategoryImport::from));
+        let report = request.validate_only(import.validate_only).send().await?;
+        told.tell(output, first, &report)?;
+    }
+    told.end()
+}
+
+/// The items of a file, some at a time, each with the line of the first. The whole file is read before anything is sent.
+fn chunks<T: DeserializeOwned>(file: &Path) -> Result<Vec<(usize, Vec<T>)>, Exit> {
+    let unreadable = |error: io::Error| Exit::usage(format!("{}: {error}", file.display()));
+    let mut chunks: Vec<(usize, Vec<T>)> = Vec::new();
+    for (index, line) in io::BufReader::new(File::open(file).map_err(unreadable)?).lines().enumerate() {
+        let item = serde_json::from_str(&line.map_err(unreadable)?)
+            .map_err(|error| Exit::usage(format!("{}, line {}: {error}", file.display(), index + 1)))?;
+        match chunks.last_mut() {
+            Some((_, items)) if items.len() < CHUNK => items.push(item),
+            _ => chunks.push((index + 1, vec![item])),
+        }
+    }
+    Ok(chunks)
+}
+
+#[derive(Default)]
+struct Told {
+    has_failures: bool,
+}
+
+impl Told {
+    fn tell(&mut self, output: &mut Output, first_line: usize, report: &ImportReport) -> io::Result<()> {
+        self.has_failures |= !report.failures.is_empty();
+        output.show(report, |output| {
+            for failure in &report.failures {
+                let (line, name) = (first_line + failure.index, Printable(&failure.name));
+                for violation in &failure.violations {
+                    let (field, description) = (Printable(&violation.field), Printable(&violation.description));
+                    output.line(format_args!("line {line}, {name}: {field} {description}"))?;
+                }
+            }
+            let ImportReport { created, updated, unchanged, failures, .. } = report;
+            let refused = failures.len();
+            output.line(format_args!("{created} created, {updated} changed, {unchanged} as before, {refused} refused"))
+        })
+    }
+
+    fn end(self) -> Result<(), Exit> {
+        if self.has_failures { Err(Exit::ItemsRefused) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,97 @@
+//! A plan as Markdown, for a ticket.
+
+use std::fmt::{self, Display, Write};
+
+use super::{GbpCategory, Operation, PlacedCategory, Plan};
+use crate::{Printable, names};
+
+/// Text of others, made safe to stand in a cell of a table: it shows as it is, and formats nothing.
+struct Cell<T>(T);
+
+impl<T: Display> Display for Cell<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in Printable(&self.0.to_string()).to_string().chars() {
+            match character {
+                // As an entity: each way of escaping it in code differs from one Markdown to the next.
+                '<' => f.write_str("&lt;")?,
+                '&' => f.write_str("&amp;")?,
+                c if "\\`*_{}[]()#+!|~@>".contains(c) => write!(f, "\\{c}")?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Plan {
+    /// The plan as Markdown: what changes, what guards say, what is left out, and the hash.
+    #[must_use]
+    pub fn to_markdown(&self) -> String {
+        let mut text = String::new();
+        // Writing into a string cannot fail.
+        let _ = self.write_markdown(&mut text);
+        text
+    }
+
+    fn write_markdown(&self, text: &mut String) -> fmt::Result {
+        if self.is_in_sync() {
+            writeln!(text, "In sync: nothing to change.")?;
+        } else {
+            writeln!(text, "| change | before | after |\n|---|---|---|")?;
+        }
+        for change in &self.changes {
+            let operation = match change.operation {
+                Operation::Create => "gains",
+                Operation::Update => "changes",
+                Operation::Delete => "**loses**",
+                Operation::Unknown(_) => "?",
+            };
+            let [before, after] =
+                [&change.before, &change.after].map(|side| side.as_ref().map(shown).unwrap_or_default());
+            writeln!(text, "| {operation} | {before} | {after} |")?;
+        }
+        if !self.guard_verdicts.is_empty() {
+            writeln!(text, "\n| guard | value | limit | verdict |\n|---|--:|--:|---|")?;
+        }
+        for guard in &self.guard_verdicts {
+            let (rule, outcome) = (Cell(&guard.rule), guard.outcome);
+            let outcome = if guard.stops() { format!("**{outcome}**") } else { outcome.to_string() };
+            writeln!(text, "| {rule} | {} | {} | {outcome} |", guard.value, guard.limit)?;
+        }
+        let mut notes = Vec::new();
+        for unmapped in &self.unmapped_categories {
+            let (slug, name) = (Cell(names::short(&unmapped.platform_category)), Cell(&unmapped.display_name));
+            notes.push(format!("- unmapped: {slug} ({name})"));
+        }
+        for merged in &self.merged_categories {
+            let [slug, gcid] = [&merged.platform_category, &merged.gbp_category].map(|name| Cell(names::short(name)));
+            notes.push(format!("- merged: {slug} stands for {gcid}, as another one does"));
+        }
+        for objection in &self.objections {
+            notes.push(format!("- Google objects: {}: {}", Cell(&objection.reason), Cell(&objection.message)));
+        }
+        if !notes.is_empty() {
+            writeln!(text, "\n{}", notes.join("\n"))?;
+        }
+        let read = self.observe_time.map(|time| format!(", made {}", time.format("%Y-%m-%d %H:%M:%S UTC")));
+        write!(text, "\nPlan `{}`{}", Printable(&self.hash), read.unwrap_or_default())
+    }
+}
+
+fn shown(placed: &PlacedCategory) -> String {
+    let category = match (&placed.platform_category, &placed.category) {
+        (Some(name), _) => {
+            let name_for_people = placed.platform_display_name.as_deref().unwrap_or_default();
+            let imported = if placed.imported { ", imported" } else { "" };
+            format!("{} ({}){imported}", Cell(names::short(name)), Cell(name_for_people))
+        }
+        (None, Some(GbpCategory { name, display_name })) if display_name.is_empty() => {
+            Cell(names::short(name)).to_string()
+        }
+        (None, Some(GbpCategory { name, display_name })) => {
+            format!("{} ({})", Cell(names::short(name)), Cell(display_name))
+        }
+        (None, None) => String::new(),
+    };
+    format!("{} {category}", placed.role)
+}

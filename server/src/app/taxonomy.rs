@@ -1,0 +1,209 @@
+//! Importing Google's lists of categories, and finding categories in them.
+
+use std::time::Duration;
+
+use super::{App, Page, PageRequest, unlimited};
+use crate::{
+    domain::{
+        Backoff, BrokenList, Caller, CompleteTaxonomy, Failure, FailureReason, LanguageCode, Locale, Reading,
+        RegionCode, Retry, TaxonomyDiff, TaxonomyPage, TaxonomyPages, TaxonomyVersion,
+    },
+    error::Error,
+    gbp::TaxonomyReader,
+    store::{Affected, CategoryMatch, MappingSuggestion, NewTaxonomy},
+};
+
+/// How often one page is asked for.
+const ATTEMPTS: u32 = 5;
+/// The longest wait for a page. A caller is waiting: what takes longer is theirs to decide.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// How many mappings and how many tenants an answer lists.
+const MAX_AFFECTED: i64 = 100;
+
+/// Where Google's lists come from.
+#[derive(Debug, Clone)]
+pub struct TaxonomySource {
+    /// Google.
+    pub reader: TaxonomyReader,
+    /// How long to wait before a page is asked for again.
+    pub backoff: Backoff,
+}
+
+/// What an import changed.
+#[derive(Debug, Clone)]
+pub struct Refreshed {
+    /// The newest version: a new one if anything is different.
+    pub version: TaxonomyVersion,
+    /// What is different from the version before.
+    pub diff: TaxonomyDiff,
+    /// Whom it concerns.
+    pub affected: Affected,
+}
+
+impl App {
+    /// Imports Google's list: reads it to its last page, and then takes it over as a whole. Whatever fails, or when the caller goes,
+    /// nothing is changed.
+    ///
+    /// # Errors
+    /// [`Error::PermissionDenied`], [`Error::Google`], [`Error::TaxonomyShrank`] unless `allow_shrink`, [`Error::TaxonomyChanged`], or the
+    /// database's.
+    pub async fn refresh_taxonomy(
+        &self,
+        caller: &Caller,
+        locale: &Locale,
+        allow_shrink: bool,
+        reason: &str,
+    ) -> Result<Refreshed, Error> {
+        unlimited(caller, "importing Google's list of categories")?;
+        // The version first: should there be a newer one when the names are read, the store refuses what is made of the two.
+        let current = self.store.taxonomy(locale).await?;
+        let names = self.store.taxonomy_names(locale).await?;
+        let list = self.read_taxonomy(locale).await.map_err(|failure| {
+            tracing::warn!(%locale, reason = %failure.reason, error = failure.message, "could not import google's categories");
+            Error::Google(failure)
+        })?;
+        let (since, count) = current.map_or((0, 0), |current| (current.version, current.category_count.into()));
+        let has_shrunk = list.shrank(count);
+        if has_shrunk && !allow_shrink {
+            tracing::warn!(%locale, current = count, imported = list.count(), "refused a list of categories that shrank");
+            return Err(Error::TaxonomyShrank { locale: locale.clone(), current: count, imported: list.count() });
+        }
+        let diff = list.diff(&names);
+        let version = if diff.is_empty() {
+            self.store.confirm_taxonomy(None, locale, since).await?
+        } else {
+            let reason = if has_shrunk { reason } else { "" };
+            let new = NewTaxonomy { locale, since, diff: &diff, caller: &caller.subject, reason };
+            self.store.insert_taxonomy(None, &new).await?
+        };
+        let renamed: Vec<_> = diff.renamed().iter().map(|renamed| &renamed.category.gcid).collect();
+        let affected = self.store.affected(locale, &renamed, MAX_AFFECTED).await?;
+        tracing::info!(
+            %locale, version = version.version, added = diff.added().len(), renamed = diff.renamed().len(),
+            retired = diff.retired().len(), affected_mappings = affected.mapping_count,
+            affected_tenants = affected.tenant_count, caller = %caller.subject, reason, "imported google's categories"
+        );
+        Ok(Refreshed { version, diff, affected })
+    }
+
+    async fn read_taxonomy(&self, locale: &Locale) -> Result<CompleteTaxonomy, Failure> {
+        let (mut pages, mut token, mut number) = (TaxonomyPages::default(), None, 1);
+        let broken = |why| Failure::transient(FailureReason::UpstreamInvalid, format!("categories.list: {why}"));
+        loop {
+            let page = self.read_page(locale, token.as_deref()).await;
+            let read = page.and_then(|page| pages.with(page).map_err(|why: BrokenList| broken(why)));
+            match read.map_err(|failure| on_page(number, failure))? {
+                Reading::Complete(list) => return Ok(list),
+                Reading::More(more, next) => (pages, token, number) = (more, Some(next), number + 1),
+            }
+        }
+    }
+
+    /// Reads one page; again, where that may help.
+    async fn read_page(&self, locale: &Locale, token: Option<&str>) -> Result<TaxonomyPage, Failure> {
+        let TaxonomySource { reader, backoff } = &self.taxonomy;
+        let mut attempt = 1;
+        loop {
+            let failure = match reader.page(locale, token).await {
+                Ok(page) => return Ok(page),
+                Err(failure) => failure,
+            };
+            let asked = match failure.retry {
+                Retry::Never => return Err(failure),
+                Retry::Backoff => None,
+                Retry::After(wait) => Some(wait),
+            };
+            let wait = backoff.after(attempt, fastrand::f64(), asked);
+            if attempt == ATTEMPTS || wait > LONGEST_WAIT {
+                return Err(failure);
+            }
+            tracing::debug!(%locale, attempt, ?wait, error = failure.message, "asks for a page of categories again");
+            tokio::time::sleep(wait).await;
+            attempt += 1;
+        }
+    }
+
+    /// Lists versions by region and language, the newest first.
+    ///
+    /// # Errors
+    /// [`Error::InvalidPageToken`], or the database's.
+    pub async fn taxonomy_versions(
+        &self,
+        region: Option<&RegionCode>,
+        language: Option<&LanguageCode>,
+        page: PageRequest,
+    ) -> Result<Page<TaxonomyVersion>, Error> {
+        let after = page.after.as_deref().map(|key| version_of(key).ok_or(Error::InvalidPageToken)).transpose()?;
+        let versions = self.store.taxonomy_versions(region, language, after.as_ref(), page.limit()).await?;
+        Ok(page.page(versions, |version| format!("{}/{}", version.locale, version.version)))
+    }
+
+    /// Gets the newest version of a list.
+    ///
+    /// # Errors
+    /// [`Error::NoTaxonomy`], or the database's.
+    pub async fn taxonomy(&self, locale: &Locale) -> Result<TaxonomyVersion, Error> {
+        self.store.taxonomy(locale).await?.ok_or_else(|| Error::NoTaxonomy(locale.clone()))
+    }
+
+    /// Finds categories. The page's filters hold the version of the list, so that positions in it do not move.
+    ///
+    /// # Errors
+    /// [`Error::InvalidPageToken`], or the database's.
+    pub async fn search_categories(
+        &self,
+        locale: &Locale,
+        query: &str,
+        page: PageRequest,
+    ) -> Result<Page<CategoryMatch>, Error> {
+        let offset = page.after.as_deref().map_or(Ok(0), str::parse::<u32>).map_err(|_| Error::InvalidPageToken)?;
+        let found = self.store.search_categories(locale, query, page.limit(), offset.into()).await?;
+        let next = u64::from(offset).saturating_add(page.size.try_into().unwrap_or(u64::MAX));
+        Ok(page.page(found, |_| next.to_string()))
+    }
+
+    /// Lists the platform categories that stand for nothing that Google has, by slug, each with `matches` suggestions.
+    ///
+    /// # Errors
+    /// [`Error::NoTaxonomy`], or the database's.
+    pub async fn mapping_suggestions(
+        &self,
+        locale: &Locale,
+        matches: i64,
+        page: PageRequest,
+    ) -> Result<Page<MappingSuggestion>, Error> {
+        self.taxonomy(locale).await?;
+        let after = page.after.as_deref().unwrap_or_default();
+        let suggestions = self.store.mapping_suggestions(locale, matches, after, page.limit()).await?;
+        Ok(page.page(suggestions, |suggestion| suggestion.slug.to_string()))
+    }
+}
+
+/// A failure that says on which page it came.
+fn on_page(page: u32, failure: Failure) -> Failure {
+    let message = format!("page {page} of Google's list: {}", failure.message);
+    Failure { message, ..failure }
+}
+
+/// Reads the key of a page of versions.
+fn version_of(key: &str) -> Option<(Locale, i32)> {
+    let mut parts = key.split('/');
+    let region = RegionCode::parse(parts.next()?).ok()?;
+    let language = LanguageCode::parse(parts.next()?).ok()?;
+    let version = parts.next()?.parse().ok().filter(|version| *version > 0)?;
+    parts.next().is_none().then_some((Locale { region, language }, version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_names_a_version_or_nothing() {
+        let (locale, version) = version_of("US/en/12").expect("a key");
+        assert_eq!((locale.to_string().as_str(), version), ("US/en", 12));
+        for key in ["", "US", "US/en", "US/en/", "US/en/0", "US/en/-1", "US/en/1/2", "us/en/1", "US/en/99999999999"] {
+            assert!(version_of(key).is_none(), "{key:?}");
+        }
+    }
+}

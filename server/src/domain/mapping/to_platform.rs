@@ -1,0 +1,154 @@
+//! From a location's categories to the platform categories that stand for them.
+//!
+//! Several platform categories can stand for one of Google's. Then this one is taken, the first that there is:
+//! 1. one that the tenant has, the earliest in its own order: the primary one before all others;
+//! 2. one of the platform's own, the first by slug;
+//! 3. an imported one, the first by slug.
+//!
+//! What the platform does not know is imported: a new platform category under a slug made of the gcid, with Google's name.
+//!
+//! A tenant loses only what stands for a category that the location does not have. What is unmapped says nothing about the location, and
+//! what stands for a category that another one stands for already says nothing new: both stay, as additional categories.
+
+use aws_lc_rs::digest;
+
+use super::{Counterpart, Mapped, Merged, SourceError, Unmapped};
+use crate::domain::{
+    Category, CategorySet, Complete, GbpCategory, Gcid, MAX_ADDITIONAL, Place, PlatformCategory, Slug, TenantCategory,
+    placed,
+};
+
+/// The longest name for people that the platform keeps, in characters.
+const MAX_NAME: usize = 200;
+/// The longest slug.
+const MAX_SLUG: usize = 63;
+/// What the slugs of imported categories begin with.
+const PREFIX: &str = "gbp-";
+
+/// What the platform has that matters for one location: one snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlatformSide {
+    /// The tenant's categories, the primary one first, the others in their order.
+    pub chosen: Vec<PlatformCategory>,
+    /// Those that stand for one of the location's categories, and those that have a slug of [`candidate_slugs`]. They can be chosen, too.
+    pub known: Vec<PlatformCategory>,
+}
+
+impl PlatformSide {
+    /// The tenant's set; `None` is a tenant without categories.
+    #[must_use]
+    pub fn set(&self) -> Option<CategorySet<TenantCategory>> {
+        let mut chosen = self.chosen.iter().map(TenantCategory::from);
+        let primary = chosen.next()?;
+        Some(CategorySet::new(primary, chosen.collect()).expect("the table has each slug once for a tenant"))
+    }
+}
+
+impl Complete<PlatformSide> {
+    /// The tenant's set, which is as complete as the snapshot that it is from.
+    #[must_use]
+    pub fn tenants_set(self) -> Complete<Option<CategorySet<TenantCategory>>> {
+        self.map(|side| side.set())
+    }
+}
+
+/// The slugs that an import of this category can get: the second one where the first is taken for something else.
+#[must_use]
+pub fn candidate_slugs(gcid: &Gcid) -> [Slug; 2] {
+    let digest = digest::digest(&digest::SHA256, gcid.slug().as_bytes());
+    let mark: String = digest.as_ref()[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+    let room = MAX_SLUG - PREFIX.len() - 1 - mark.len();
+    let marked = format!("{PREFIX}{}-{mark}", &gcid.slug()[..gcid.slug().len().min(room)]);
+    let plain = format!("{PREFIX}{}", gcid.slug());
+    let slug = |text: &str| Slug::parse(text).expect("a prefix, and characters of a gcid, which slugs have too");
+    [slug(if plain.len() <= MAX_SLUG { &plain } else { &marked }), slug(&marked)]
+}
+
+/// Maps a location's categories to platform categories. `locale` is the language and region of Google's names.
+///
+/// # Errors
+/// [`SourceError::EmptyLocation`], which is never "delete everything"; [`SourceError::TooMany`], where what is kept does not fit beside
+/// what the location has.
+pub fn map_to_platform(
+    location: &Complete<Option<CategorySet>>,
+    platform: &Complete<PlatformSide>,
+    locale: &str,
+) -> Result<Mapped<TenantCategory>, SourceError> {
+    let location = location.get().as_ref().ok_or(SourceError::EmptyLocation)?;
+    let platform = platform.get();
+    let standing: Vec<(Place, TenantCategory, &GbpCategory)> = location
+        .iter()
+        .zip(placed(location))
+        .map(|(category, placed)| (placed.place, stands_for(category, platform, locale), category))
+        .collect();
+
+    let (mut unmapped, mut merged, mut kept) = (Vec::new(), Vec::new(), Vec::new());
+    for category in &platform.chosen {
+        if standing.iter().any(|(_, standing, _)| standing.slug == category.slug) {
+            continue;
+        }
+        match &category.gcid {
+            None => {
+                unmapped.push(Unmapped { slug: category.slug.clone(), display_name: category.display_name.clone() });
+            }
+            Some(gcid) if location.iter().any(|at_google| at_google.gcid == *gcid) => {
+                merged.push(Merged { slug: category.slug.clone(), gcid: gcid.clone() });
+            }
+            Some(_) => continue,
+        }
+        kept.push(TenantCategory::from(category));
+    }
+
+    let source = standing
+        .iter()
+        .map(|(place, platform, google)| Counterpart {
+            place: *place,
+            slug: Some(platform.slug.clone()),
+            gcid: Some(google.gcid.clone()),
+            display_name: google.display_name.clone(),
+        })
+        .collect();
+    let mut standing = standing.into_iter().map(|(_, category, _)| category);
+    // A set begins with its primary category.
+    let primary = standing.next().ok_or(SourceError::EmptyLocation)?;
+    let additional: Vec<TenantCategory> = standing.chain(kept).collect();
+    if additional.len() > MAX_ADDITIONAL {
+        return Err(SourceError::TooMany { count: additional.len(), limit: MAX_ADDITIONAL });
+    }
+    let set = CategorySet::new(primary, additional)
+        .expect("one platform category stands for one of Google's, and what is kept is none of these");
+    Ok(Mapped { set, unmapped, merged, source })
+}
+
+/// The platform category that stands for one of Google's, with Google's name where that is what it is called by.
+fn stands_for(category: &GbpCategory, platform: &PlatformSide, locale: &str) -> TenantCategory {
+    let is_it = |known: &&PlatformCategory| known.gcid.as_ref() == Some(&category.gcid);
+    let chosen = platform.chosen.iter().find(is_it);
+    let known = || platform.known.iter().filter(is_it).min_by_key(|known| (known.imported.is_some(), &known.slug));
+    let Some(known) = chosen.or_else(known) else { return import(category, platform, locale) };
+    let mut standing = TenantCategory::from(known);
+    if standing.imported.as_deref() == Some(locale) && !category.display_name.is_empty() {
+        standing.display_name = name(category);
+    }
+    standing
+}
+
+fn import(category: &GbpCategory, platform: &PlatformSide, locale: &str) -> TenantCategory {
+    let [plain, marked] = candidate_slugs(&category.gcid);
+    let is_taken = platform.chosen.iter().chain(&platform.known).any(|known| known.slug == plain);
+    TenantCategory {
+        slug: if is_taken { marked } else { plain },
+        display_name: name(category),
+        gcid: Some(category.gcid.clone()),
+        imported: Some(locale.to_owned()),
+    }
+}
+
+/// Google's name, or the gcid's own words where it gave none.
+fn name(category: &GbpCategory) -> String {
+    let name = category.display_name.trim();
+    if name.is_empty() { category.key().replace('_', " ") } else { name.chars().take(MAX_NAME).collect() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! The strategy in which Google wins: read both sides, plan, write the tenant's categories in one transaction. It asks for a reader of
+//! Google's side and no more, so nothing is ever written there.
+
+use super::{
+    attempt::{Attempt, Stop},
+    orders::{Kept, other_side, source_failure},
+    platform_to_gbp::location_of,
+};
+use crate::{
+    domain::{
+        Failure, FailureReason, NotRevertible, Plan, RunId, RunResult, TenantCategory, View, WayBack, enforce,
+        map_to_platform,
+    },
+    store::{PlatformWritten, Source},
+    wake::Hint,
+};
+
+/// Carries the strategy out.
+pub(super) async fn carry_out(attempt: &mut Attempt, source: Source) -> Result<RunResult, Stop> {
+    // The write and its record are one transaction: what is recorded was done, all of it.
+    if !attempt.progress.written.is_empty() {
+        return Ok(RunResult::Succeeded);
+    }
+    let kept = attempt.kept_plan().await?;
+    let plan = match attempt.way_back().await? {
+        Some((run, way)) => plan_back(attempt, &source, run, &way).await?,
+        None => plan(attempt, &source, kept.as_ref()).await?,
+    };
+    attempt.progress.plan = Some(plan.recorded());
+    if let Some(kept) = &kept {
+        kept.check(&plan)?;
+    }
+    if plan.is_empty() || attempt.run.kind.dry_run {
+        return Ok(RunResult::Succeeded);
+    }
+    if attempt.claim.cancelled.is_cancelled() {
+        return Err(Stop::Cancelled);
+    }
+    enforce(&plan.guards)?;
+    match attempt.switched_off(&source.tenant).await? {
+        Some(skip) => Ok(RunResult::Skipped(skip)),
+        None => write(attempt, &source, &plan, kept.as_ref()).await,
+    }
+}
+
+async fn plan(attempt: &mut Attempt, source: &Source, kept: Option<&Kept>) -> Result<Plan<TenantCategory>, Stop> {
+    let location = location_of(&source.tenant)?;
+    let view = attempt.run.orders.view();
+    let reader = attempt.reader(source).await?;
+    let at_google = match view {
+        View::Merchant => reader.location(&location).await?,
+        View::Public => reader.public_location(&location).await?,
+    }
+    .categories;
+    let gcids: Vec<_> =
+        at_google.get().iter().flat_map(|set| set.iter()).map(|category| category.gcid.clone()).collect();
+    let platform = attempt.tools.store.platform_side(&source.tenant.id, &gcids).await?;
+    let mapped = map_to_platform(&at_google, &platform, &source.tenant.locale());
+    let mapped = mapped.map_err(|error| match kept {
+        Some(kept) => kept.source_moved(&error),
+        None => source_failure(error).into(),
+    })?;
+    Ok(Plan::to_platform(view, mapped, platform.tenants_set(), &attempt.circumstances(source), source.read_at))
+}
+
+/// Plans what takes a run's changes back. Google is not asked.
+async fn plan_back(
+    attempt: &Attempt,
+    source: &Source,
+    run: RunId,
+    way: &WayBack,
+) -> Result<Plan<TenantCategory>, Stop> {
+    let observed = attempt.tools.store.platform_side(&source.tenant.id, &[]).await?.tenants_set();
+    let now: Option<_> = observed.get().clone().map(|set| set.recorded());
+    way.check(now.as_ref()).map_err(|why| attempt.not_revertible(&why))?;
+    let before = way.before.clone().try_map(TenantCategory::try_from).map_err(other_side)?;
+    Ok(Plan::back(run, before, observed, &attempt.circumstances(source), source.read_at))
+}
+
+async fn write(
+    attempt: &mut Attempt,
+    source: &Source,
+    plan: &Plan<TenantCategory>,
+    kept: Option<&Kept>,
+) -> Result<RunResult, Stop> {
+    let mut progress = attempt.progress.clone();
+    progress.written = plan.changes.iter().cloned().map(|change| change.recorded()).collect();
+    let (store, tenant) = (&attempt.tools.store, &source.tenant.id);
+    match store.write_platform(attempt.now, attempt.claim.held, tenant, plan, &progress).await? {
+        PlatformWritten::Done => {
+            attempt.progress = progress;
+            attempt.tools.wake.hint(Hint::Changed([attempt.run.id].into()));
+            Ok(RunResult::Succeeded)
+        }
+        PlatformWritten::Cancelled => Err(Stop::Cancelled),
+        PlatformWritten::Lost => Err(Stop::Lost),
+        PlatformWritten::Moved => Err(moved(attempt, tenant.resource_name(), kept)),
+    }
+}
+
+/// Somebody was quicker. Nothing was written.
+fn moved(attempt: &Attempt, tenant: String, kept: Option<&Kept>) -> Stop {
+    if let Some(kept) = kept {
+        return kept.target_moved();
+    }
+    if attempt.run.orders.reverts.is_some() {
+        return attempt.not_revertible(&NotRevertible::Overtaken).into();
+    }
+    let message = format!("the platform's categories of {tenant} were changed between the read and the write");
+    Failure::transient(FailureReason::TargetChanged, message).with("tenant", tenant).into()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn d2_it_has_no_way_to_google_but_a_reader() {
+        let source = include_str!("gbp_to_platform.rs");
+        let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+        assert!(code.contains("attempt.reader("), "the search is broken");
+        for way in [".google(", "accounts", "Client", "Writer", "Validator", "writer("] {
+            assert!(!code.contains(way), "{way}");
+        }
+    }
+}

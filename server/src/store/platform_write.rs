@@ -1,0 +1,208 @@
+//! What `gbp_to_platform` reads and writes of the platform.
+
+use sqlx::{FromRow, PgConnection, Row, types::Json};
+
+use super::{Held, Now, Progress, Store, platform_category::CategoryRow};
+use crate::{
+    domain::{
+        Category, Complete, Gcid, Plan, PlanSource, PlatformCategory, PlatformSide, TenantCategory, TenantId,
+        candidate_slugs,
+    },
+    error::Error,
+};
+
+/// What became of a write to the platform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlatformWritten {
+    /// It is durable, and so is the record of it in the run.
+    Done,
+    /// Somebody cancelled the run.
+    Cancelled,
+    /// The run is in other hands.
+    Lost,
+    /// The platform is no longer what the plan was made from.
+    Moved,
+}
+
+impl Store {
+    /// Reads what the platform has for these categories of Google's, and what the tenant has: in one statement, so in one snapshot.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn platform_side(&self, tenant: &TenantId, gcids: &[Gcid]) -> Result<Complete<PlatformSide>, Error> {
+        let slugs = gcids.iter().flat_map(candidate_slugs).map(|slug| slug.to_string());
+        let rows = sqlx::query(
+            "select category.slug, category.display_name, category.imported_locale, category.created_at, category.updated_at,
+                    case when own.slug is null then category.gcid else own.gcid end as gcid, chosen.position
+               from platform_category category
+               left join tenant_category chosen on chosen.slug = category.slug and chosen.tenant_id = $1
+               left join regional_mapping own
+                 on own.slug = category.slug and own.region_code = (select region_code from tenant where id = $1)
+              where case when own.slug is null then category.gcid else own.gcid end = any ($2)
+                 or category.slug = any ($3)
+                 or category.slug in (select slug from tenant_category where tenant_id = $1)
+              order by chosen.position, category.slug",
+        )
+        .bind(tenant.as_str())
+        .bind(gcids.iter().map(ToString::to_string).collect::<Vec<_>>())
+        .bind(slugs.collect::<Vec<_>>())
+        .fetch_all(&self.pool)
+        .await?;
+        let mut side = PlatformSide { chosen: Vec::new(), known: Vec::new() };
+        for row in &rows {
+            let category = CategoryRow::from_row(row)?.0;
+            if row.try_get::<Option<i16>, _>("position")?.is_some() {
+                side.chosen.push(category.clone());
+            }
+            side.known.push(category);
+        }
+        Ok(Complete::read(side))
+    }
+
+    /// Carries out a plan for a tenant's categories and records it in the run: both or neither. `progress` is what is then known of the
+    /// run, the changes of this plan among what was written. Only what differs is touched.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn write_platform(
+        &self,
+        now: Now,
+        held: Held,
+        tenant: &TenantId,
+        plan: &Plan<TenantCategory>,
+        progress: &Progress,
+    ) -> Result<PlatformWritten, Error> {
+        let mut transaction = self.pool.begin().await?;
+        // Locks the tenant first, as everything does that changes its categories.
+        let touched =
+            sqlx::query("update tenant set categories_updated_at = coalesce($2, now()) where id = $1 returning 1")
+                .bind(tenant.as_str())
+                .bind(now)
+                .fetch_optional(&mut *transaction)
+                .await?;
+        if touched.is_none() || !import(&mut transaction, now, plan).await? {
+            return Ok(PlatformWritten::Moved);
+        }
+        let before = chosen(&mut transaction, tenant).await?;
+        if !is_observed(plan, &before) {
+            return Ok(PlatformWritten::Moved);
+        }
+        replace(&mut transaction, tenant, &in_order(plan, &before)).await?;
+        let row: Option<(bool,)> = sqlx::query_as(
+            "update run
+                set plan = $4, written = $5, revision = revision + 1
+              where id = $2 and attempt = $3 and state = 'running' and lease_until > coalesce($1, now())
+             returning cancel_requested",
+        )
+        .bind(now)
+        .bind(held.id)
+        .bind(held.fence)
+        .bind(progress.plan.as_ref().map(Json))
+        .bind(Json(&progress.written))
+        .fetch_optional(&mut *transaction)
+        .await?;
+        match row {
+            None => Ok(PlatformWritten::Lost),
+            Some((true,)) => Ok(PlatformWritten::Cancelled),
+            Some((false,)) => {
+                transaction.commit().await?;
+                Ok(PlatformWritten::Done)
+            }
+        }
+    }
+}
+
+/// Adds the categories that the platform does not have yet, names anew those that Google has renamed, and holds all of the plan until the
+/// commit. Gives whether each of them is what the plan takes it for.
+async fn import(connection: &mut PgConnection, now: Now, plan: &Plan<TenantCategory>) -> Result<bool, Error> {
+    let imported: Vec<&TenantCategory> = plan.desired.iter().filter(|category| category.imported.is_some()).collect();
+    sqlx::query(
+        "insert into platform_category as known (slug, display_name, gcid, imported_locale, created_at, updated_at)
+         select slug, display_name, gcid, locale, coalesce($1, now()), coalesce($1, now())
+           from unnest($2::text[], $3::text[], $4::text[], $5::text[]) as wanted (slug, display_name, gcid, locale)
+          order by slug
+         on conflict (slug) do update
+            set display_name = excluded.display_name, updated_at = excluded.updated_at
+          where known.gcid = excluded.gcid and known.imported_locale is not null
+            and known.display_name <> excluded.display_name",
+    )
+    .bind(now)
+    .bind(imported.iter().map(|category| category.slug.as_str()).collect::<Vec<_>>())
+    .bind(imported.iter().map(|category| category.display_name.as_str()).collect::<Vec<_>>())
+    .bind(imported.iter().map(|category| category.gcid.as_ref().map(ToString::to_string)).collect::<Vec<_>>())
+    .bind(imported.iter().map(|category| category.imported.as_deref()).collect::<Vec<_>>())
+    .execute(&mut *connection)
+    .await?;
+    let known = sqlx::query_as::<_, CategoryRow>(
+        "select * from platform_category where slug = any ($1) order by slug for share",
+    )
+    .bind(plan.desired.iter().map(|category| category.slug.as_str()).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    // What a run brings back is what it was, whatever it stands for today.
+    let goes_back = matches!(plan.from, PlanSource::Before(_));
+    let is_known = |wanted: &TenantCategory| {
+        known.iter().any(|CategoryRow(known)| known.slug == wanted.slug && (goes_back || known.gcid == wanted.gcid))
+    };
+    Ok(plan.desired.iter().all(is_known))
+}
+
+/// What the tenant has, the primary one first.
+async fn chosen(connection: &mut PgConnection, tenant: &TenantId) -> Result<Vec<PlatformCategory>, Error> {
+    let rows = sqlx::query_as::<_, CategoryRow>(
+        "select category.slug, category.display_name, category.imported_locale, category.created_at, category.updated_at,
+                case when own.slug is null then category.gcid else own.gcid end as gcid
+           from tenant_category chosen
+           join tenant on tenant.id = chosen.tenant_id
+           join platform_category category using (slug)
+           left join regional_mapping own on own.slug = category.slug and own.region_code = tenant.region_code
+          where chosen.tenant_id = $1
+          order by chosen.position",
+    )
+    .bind(tenant.as_str())
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| row.0).collect())
+}
+
+/// Whether the tenant still has what the plan was made from, and each of these stands for what it stood for.
+fn is_observed(plan: &Plan<TenantCategory>, now: &[PlatformCategory]) -> bool {
+    let now = PlatformSide { chosen: now.to_vec(), known: Vec::new() }.set();
+    let stands_for_the_same = |category: &TenantCategory| {
+        let observed = plan.observed.as_ref().and_then(|set| set.get(category));
+        observed.is_some_and(|observed| observed.gcid == category.gcid)
+    };
+    now == plan.observed && now.iter().flat_map(|set| set.iter()).all(stands_for_the_same)
+}
+
+/// What the tenant shall have, in the order of what it has: the primary one first, what is new last.
+fn in_order<'a>(plan: &'a Plan<TenantCategory>, before: &[PlatformCategory]) -> Vec<&'a str> {
+    let mut additional: Vec<&TenantCategory> = plan.desired.additional().iter().collect();
+    additional.sort_by_key(|category| before.iter().position(|b| b.slug == category.slug).unwrap_or(usize::MAX));
+    std::iter::once(plan.desired.primary()).chain(additional).map(Category::key).collect()
+}
+
+/// Makes `slugs` the tenant's categories. Rows that are right already are not touched.
+async fn replace(connection: &mut PgConnection, tenant: &TenantId, slugs: &[&str]) -> Result<(), Error> {
+    sqlx::query(
+        "delete from tenant_category chosen
+          where tenant_id = $1
+            and not exists (select from unnest($2::text[]) with ordinality as wanted (slug, position)
+                             where wanted.slug = chosen.slug and wanted.position - 1 = chosen.position)",
+    )
+    .bind(tenant.as_str())
+    .bind(slugs)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query(
+        "insert into tenant_category (tenant_id, position, slug)
+         select $1, wanted.position - 1, wanted.slug
+           from unnest($2::text[]) with ordinality as wanted (slug, position)
+         on conflict (tenant_id, slug) do nothing",
+    )
+    .bind(tenant.as_str())
+    .bind(slugs)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
