@@ -28,6 +28,12 @@ impl Client {
         WatchRuns { client: self.clone(), name: names::qualified("organizations", organization) }
     }
 
+    /// Watches the runs of one batch: the live ones at once, then each change. Ends when the batch is over; otherwise as
+    /// [`watch_tenant`](Self::watch_tenant).
+    pub fn watch_batch(&self, batch: impl Into<String>) -> WatchBatch {
+        WatchBatch { client: self.clone(), name: names::qualified("batches", batch) }
+    }
+
     /// Watches every run that the caller may see; otherwise as [`watch_tenant`](Self::watch_tenant).
     pub fn watch_all(&self) -> WatchRuns {
         self.watch_tenant("-")
@@ -68,5 +74,20 @@ impl WatchRuns {
     /// The snapshots.
     pub fn send(self) -> Items<Run> {
         watch(self.client, self.name, Scope::many())
+    }
+}
+
+/// Asks for the snapshots of a batch's runs; see [`Client::watch_batch`].
+#[derive(Debug, Clone)]
+#[must_use = "a request does nothing until it is sent"]
+pub struct WatchBatch {
+    client: Client,
+    name: String,
+}
+
+impl WatchBatch {
+    /// The snapshots.
+    pub fn send(self) -> Items<Run> {
+        watch(self.client, self.name, Scope::batch())
     }
 }

@@ -9,7 +9,7 @@ use futures::{StreamExt, stream::BoxStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::{convert, open_streams::OpenStreams, request, status::status, updates};
+use super::{batch_request::batch_request, convert, open_streams::OpenStreams, request, status::status, updates};
 use crate::{
     app::{App, MirrorRequest, Overrides, PageRequest, RevertRequest, RunName},
     domain::{GuardRule, RunKind, Strategy, TenantId, TraceParent, View},
@@ -18,7 +18,6 @@ use crate::{
 
 const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 3600);
 const MAX_WINDOW: Duration = Duration::from_secs(90 * 24 * 3600);
-const MAX_REQUEST_ID: usize = 128;
 /// Characters of the reason for an override.
 const MAX_REASON: usize = 500;
 
@@ -44,11 +43,17 @@ impl CategoryMirrorService for Mirror {
     ) -> Result<Response<proto::MirrorCategoriesResponse>, Status> {
         let traceparent = request::traceparent(request.metadata());
         let (caller, message) = request::open(request).map_err(status)?;
+        if let Some(wanted) = batch_request(&message).map_err(status)? {
+            let batch = self.app.mirror_many(&caller, wanted).await.map_err(status)?;
+            let batch = Some(convert::batch(batch));
+            return Ok(Response::new(proto::MirrorCategoriesResponse { batch, ..Default::default() }));
+        }
         let wanted = mirror_request(message, traceparent).map_err(status)?;
         let mirrored = self.app.mirror(&caller, wanted).await.map_err(status)?;
         Ok(Response::new(proto::MirrorCategoriesResponse {
             run: Some(convert::run(mirrored.run)),
             joined: mirrored.joined,
+            batch: None,
         }))
     }
 
@@ -156,18 +161,21 @@ fn mirror_request(
     let strategy = request::required_strategy(&mut violations, message.strategy);
     let tenant = match &message.target {
         Some(Target::Tenant(tenant)) => request::required(&mut violations, "tenant", tenant, TenantId::parse),
-        None => {
-            violations.add("target", "is required: `tenant`");
+        _ => {
+            violations.add("target", "is required: `tenant`, `organization` or `all_tenants`");
             None
         }
     };
-    let request_id = request_id(&mut violations, message.request_id);
     let overrides = overrides(&mut violations, &message.override_guards, message.reason);
     let view = view(&mut violations, message.view, strategy);
     let plan = request::optional(&mut violations, "plan", &message.plan, RunName::parse);
     if message.dry_run && !message.plan.is_empty() {
         violations.add("plan", "is for real runs: a dry run makes a plan of its own");
     }
+    if message.confirm_tenant_count.is_some() {
+        violations.add("confirm_tenant_count", "is for an organization, or for all tenants");
+    }
+    let request_id = request::request_id(&mut violations, message.request_id);
     let (strategy, tenant) = violations.finish_with(strategy.zip(tenant))?;
     let kind = RunKind { strategy, dry_run: message.dry_run };
     Ok(MirrorRequest { tenant, kind, plan, view, overrides, request_id, traceparent })
@@ -176,18 +184,10 @@ fn mirror_request(
 fn revert_request(message: proto::RevertRunRequest, traceparent: Option<TraceParent>) -> Result<RevertRequest, Error> {
     let mut violations = Violations::default();
     let run = request::required(&mut violations, "name", &message.name, RunName::parse);
-    let request_id = request_id(&mut violations, message.request_id);
+    let request_id = request::request_id(&mut violations, message.request_id);
     let overrides = overrides(&mut violations, &message.override_guards, message.reason);
     let run = violations.finish_with(run)?;
     Ok(RevertRequest { run, dry_run: message.dry_run, overrides, request_id, traceparent })
-}
-
-fn request_id(violations: &mut Violations, id: String) -> Option<String> {
-    let is_printable = id.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-    if id.len() > MAX_REQUEST_ID || !is_printable {
-        violations.add("request_id", format!("must be at most {MAX_REQUEST_ID} printable ASCII characters"));
-    }
-    Some(id).filter(|id| !id.is_empty())
 }
 
 /// Guards to lift, and why: whoever lifts one says so by name, and gives a reason.

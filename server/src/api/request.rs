@@ -8,6 +8,8 @@ use crate::{
 };
 use category_mirror_proto::v1 as proto;
 
+/// The longest request id, in characters.
+const MAX_REQUEST_ID: usize = 128;
 /// The longest name for people, in characters.
 const MAX_DISPLAY_NAME: usize = 200;
 
@@ -90,6 +92,15 @@ pub(super) fn required_strategy(violations: &mut Violations, number: i32) -> Opt
         violations.add("strategy", "is required: STRATEGY_PLATFORM_TO_GBP or STRATEGY_GBP_TO_PLATFORM");
     }
     strategy(violations, number)
+}
+
+/// A request id; `None` is none.
+pub(super) fn request_id(violations: &mut Violations, id: String) -> Option<String> {
+    let is_printable = id.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if id.len() > MAX_REQUEST_ID || !is_printable {
+        violations.add("request_id", format!("must be at most {MAX_REQUEST_ID} printable ASCII characters"));
+    }
+    Some(id).filter(|id| !id.is_empty())
 }
 
 /// A name for people: kept as it is, and free of what would act on a terminal or a log.

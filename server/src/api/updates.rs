@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{convert, deadline::Deadline, open_streams::StreamPlace};
 use crate::{
     app::{RunName, Watch, Watched},
-    domain::{OrganizationId, Run, TenantId},
+    domain::{OrganizationId, Run, TenantId, parse_batch_name},
     error::Error,
 };
 
@@ -23,6 +23,9 @@ pub(super) fn parse(name: &str) -> Result<Watched, String> {
     if name.contains("/runs/") {
         return RunName::parse(name).map(Watched::Run).map_err(str::to_owned);
     }
+    if name.starts_with("batches/") {
+        return parse_batch_name(name).map(Watched::Batch).map_err(str::to_owned);
+    }
     let tenant = || Some(Watched::Tenant(name.strip_prefix("tenants/").and_then(|_| TenantId::parse(name).ok())?));
     let organization = || {
         let organization = name.strip_prefix("organizations/").and_then(|_| OrganizationId::parse(name).ok())?;
@@ -30,7 +33,7 @@ pub(super) fn parse(name: &str) -> Result<Watched, String> {
     };
     tenant().or_else(organization).ok_or_else(|| {
         "must be a run, `tenants/{tenant}/runs/{run}`, a tenant, `tenants/{tenant}`, an organization, \
-         `organizations/{organization}`, or `tenants/-`"
+         `organizations/{organization}`, `tenants/-`, or a batch, `batches/{batch}`"
             .to_owned()
     })
 }

@@ -3,6 +3,7 @@
 //! Each takes the caller, and gives away nothing that the caller may not see: what is out of scope does not exist.
 
 mod accounts;
+mod batches;
 mod categories;
 mod credentials;
 mod feed;
@@ -17,6 +18,7 @@ mod trigger;
 mod watch;
 
 pub use accounts::{Accounts, Learnt};
+pub use batches::BatchRequest;
 pub use categories::ShownCategory;
 pub use credentials::{Reencrypted, ShownCredentials, Verified};
 pub use feed::{Feed, Watch};

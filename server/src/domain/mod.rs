@@ -1,7 +1,9 @@
 //! What the project is about, without I/O and without a clock: category sets, their difference, plans, guards, runs and their
-//! life, feature flags, Google's list of categories.
+//! life, batches, feature flags, Google's list of categories.
 
 mod backoff;
+mod batch;
+mod batch_guard;
 mod caller;
 mod category;
 mod category_set;
@@ -27,6 +29,10 @@ mod trace;
 mod verdict;
 
 pub use backoff::Backoff;
+pub use batch::{
+    Admission, Batch, BatchChanges, BatchCounts, BatchId, BatchState, BatchVerdict, batch_name, parse_batch_name,
+};
+pub use batch_guard::{BatchRule, changes_primary};
 pub use caller::{Caller, Role, TenantScope};
 pub use category::{Category, EitherCategory, GbpCategory, OtherSide, TenantCategory};
 pub use category_set::{CategorySet, InvalidSet};

@@ -157,13 +157,7 @@ impl Attempt {
     /// Whether runs of this tenant are not to be carried out now. Asked again before a write: a run may have waited since its attempt began.
     pub(super) async fn switched_off(&self, tenant: &Tenant) -> Result<Option<Skip>, Error> {
         let flags = self.tools.flags.now().await?;
-        match flags.require(Flag::TenantGbpCategorySync, &tenant.id, tenant.organization.as_ref()) {
-            Err(off @ Error::FeatureDisabled { .. }) => {
-                let metadata = off.metadata().into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-                Ok(Some(Skip { reason: SkipReason::FeatureDisabled, message: off.to_string(), metadata }))
-            }
-            other => other.map(|()| None),
-        }
+        Ok(disabled(flags.require(Flag::TenantGbpCategorySync, &tenant.id, tenant.organization.as_ref())))
     }
 
     /// What the attempt says of Google as a whole; the end of one that did not ask says nothing.
@@ -259,6 +253,13 @@ impl Attempt {
         tracing::warn!(run_id = %self.run.id, attempt = self.run.attempt, "lost the run to another worker");
         false
     }
+}
+
+/// What a run shows of a feature that is off.
+pub(super) fn disabled(required: Result<(), Error>) -> Option<Skip> {
+    let off = required.err()?;
+    let metadata = off.metadata().into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    Some(Skip { reason: SkipReason::FeatureDisabled, message: off.to_string(), metadata })
 }
 
 /// Whether a failure is one that Google as a whole may have, and that may pass.

@@ -74,7 +74,7 @@ impl NewRun {
 }
 
 /// Half of the SHA-256 of texts and their lengths, so that no two lists of texts run together.
-fn half_digest(texts: &[&str]) -> Uuid {
+pub(super) fn half_digest(texts: &[&str]) -> Uuid {
     let mut context = digest::Context::new(&digest::SHA256);
     for text in texts {
         context.update(&text.len().to_le_bytes());
@@ -186,17 +186,26 @@ async fn claim_request(
         .fetch_optional(&mut *connection)
         .await?;
     let Some(RunRow(run)) = run else {
-        sqlx::query("update mirror_request set fingerprint = $2 where key = $1")
-            .bind(request.key)
-            .bind(request.fingerprint)
-            .execute(connection)
-            .await?;
-        return Ok(None);
+        let freed = sqlx::query(
+            "update mirror_request set fingerprint = $2
+              where key = $1 and not exists (select 1 from batch where batch.id = run_id)",
+        )
+        .bind(request.key)
+        .bind(request.fingerprint)
+        .execute(connection)
+        .await?;
+        // It was answered with a batch.
+        return if freed.rows_affected() > 0 { Ok(None) } else { Err(reused(new)) };
     };
     if fingerprint != request.fingerprint {
-        return Err(Error::RequestIdReused(new.request_id.clone().unwrap_or_default()));
+        return Err(reused(new));
     }
     Ok(Some(Accepted { run, joined, created: false }))
+}
+
+/// The error of those whose request id was used for something else.
+pub(super) fn reused(new: &NewRun) -> Error {
+    Error::RequestIdReused(new.request_id.clone().unwrap_or_default())
 }
 
 /// Checks that the tenant is there. It is not locked: each accepted run would write to the tenant's row for it, and a run whose tenant is

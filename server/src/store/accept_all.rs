@@ -2,7 +2,12 @@
 
 use sqlx::{FromRow, Row, postgres::PgRow};
 
-use super::{Accepted, LogFilter, NewRun, Now, Store, accept::in_progress, row::optional_id, tenant::not_found};
+use super::{
+    Accepted, LogFilter, NewRun, Now, Store,
+    accept::{in_progress, reused},
+    row::optional_id,
+    tenant::not_found,
+};
 use crate::{
     domain::{ChangeCounts, OrganizationId, Run, RunId, RunState, TraceParent},
     error::Error,
@@ -128,7 +133,7 @@ impl Store {
 fn answer(new: &NewRun, found: &Found, run: impl Fn(RunId) -> Option<Run>) -> Option<Result<Accepted, Error>> {
     if let Some((id, joined, is_same)) = found.first {
         if !is_same {
-            return Some(Err(Error::RequestIdReused(new.request_id.clone().unwrap_or_default())));
+            return Some(Err(reused(new)));
         }
         return run(id).map(|run| Ok(Accepted { run, joined, created: false }));
     }
@@ -156,6 +161,7 @@ impl NewRun {
             id: self.id,
             tenant: self.tenant.clone(),
             organization,
+            batch: None,
             kind: self.kind,
             orders: self.orders.clone(),
             state: RunState::Queued,

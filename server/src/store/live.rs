@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Now, Store, row::RunRow};
 use crate::{
-    domain::{OrganizationId, Run, RunId, TenantId},
+    domain::{BatchId, OrganizationId, Run, RunId, TenantId},
     error::Error,
 };
 
@@ -15,6 +15,8 @@ pub struct LiveFilter {
     pub tenants: Option<Vec<TenantId>>,
     /// Only this organization's.
     pub organization: Option<OrganizationId>,
+    /// Only this batch's.
+    pub batch: Option<BatchId>,
 }
 
 impl Store {
@@ -29,6 +31,7 @@ impl Store {
               where id > $1
                 and ($2::text[] is null or tenant_id = any ($2))
                 and ($3::text is null or organization_id = $3)
+                and ($5::uuid is null or batch_id = $5)
               order by id
               limit $4",
         )
@@ -36,6 +39,7 @@ impl Store {
         .bind(tenants)
         .bind(filter.organization.as_ref().map(OrganizationId::as_str))
         .bind(limit)
+        .bind(filter.batch)
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(|row| row.0).collect())
@@ -70,6 +74,15 @@ impl Store {
         .bind(new_after)
         .fetch_all(&self.pool)
         .await?)
+    }
+
+    /// Gets id and revision of a batch's runs that ended after `ended_after`.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn ended_of_batch(&self, batch: BatchId, ended_after: DateTime<Utc>) -> Result<Vec<(RunId, i64)>, Error> {
+        let rows = sqlx::query_as("select id, revision from run_history where batch_id = $1 and ended_at > $2");
+        Ok(rows.bind(batch).bind(ended_after).fetch_all(&self.pool).await?)
     }
 
     /// Gets id and revision of those of these runs that there are.

@@ -2,7 +2,7 @@
 
 use super::{Store, accept::live_run, row::RunRow};
 use crate::{
-    domain::{Run, RunId, Strategy, TenantId},
+    domain::{BatchId, Run, RunId, Strategy, TenantId},
     error::Error,
 };
 
@@ -11,6 +11,8 @@ use crate::{
 pub struct LogFilter {
     /// Only this tenant's.
     pub tenant: Option<TenantId>,
+    /// Only this batch's.
+    pub batch: Option<BatchId>,
     /// Only of this strategy.
     pub strategy: Option<Strategy>,
     /// Only of these tenants: what the caller may see.
@@ -26,7 +28,7 @@ impl LogFilter {
 /// A run without the parts that make it large, and without the times that only live or only ended ones have.
 macro_rules! light_columns {
     () => {
-        "id, tenant_id, organization_id, strategy, dry_run, orders, state, revision, attempt, handed_back, max_attempts,
+        "id, tenant_id, organization_id, batch_id, strategy, dry_run, orders, state, revision, attempt, handed_back, max_attempts,
                 cancel_requested, null::jsonb as plan, '[]'::jsonb as written, created, updated, deleted, skipped, reason, error,
                 caller, request_id, created_at, started_at"
     };
@@ -40,6 +42,7 @@ macro_rules! listed {
                    and ($2::text is null or tenant_id = $2)
                    and ($3::text is null or strategy = $3)
                    and ($4::text[] is null or tenant_id = any ($4))
+                   and ($6::uuid is null or batch_id = $6)
                  order by id desc
                  limit $5"
     };
@@ -65,11 +68,13 @@ impl Store {
               where id = any ($1)
                 and ($2::text is null or tenant_id = $2)
                 and ($3::text[] is null or tenant_id = any ($3))
+                and ($4::uuid is null or batch_id = $4)
               order by id",
         )
         .bind(ids)
         .bind(filter.tenant.as_ref().map(TenantId::as_str))
         .bind(filter.tenants())
+        .bind(filter.batch)
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(|row| row.0).collect())
@@ -126,6 +131,7 @@ impl Store {
         .bind(filter.strategy.map(Strategy::as_str))
         .bind(filter.tenants())
         .bind(limit)
+        .bind(filter.batch)
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(|row| row.0).collect())

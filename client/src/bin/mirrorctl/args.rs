@@ -1,5 +1,6 @@
 //! The command line.
 
+mod batches;
 mod credentials;
 mod flags;
 mod plan;
@@ -11,6 +12,7 @@ use category_mirror_client::{GbpView, Strategy};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use humantime::parse_duration;
 
+pub(crate) use batches::{Batches, Start};
 pub(crate) use credentials::Credentials;
 pub(crate) use flags::{FlagFields, Flags};
 pub(crate) use plan::{Format, Overrides, Plan};
@@ -77,6 +79,9 @@ pub(crate) enum Command {
     /// Show plans, also as JSON or Markdown
     #[command(subcommand)]
     Plan(Plan),
+    /// Sync an organization, or every tenant
+    #[command(subcommand)]
+    Batch(Batches),
     /// Watch runs change, without end
     Watch {
         /// Only this tenant's

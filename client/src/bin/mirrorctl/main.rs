@@ -1,6 +1,7 @@
 //! `mirrorctl`: Category Mirror from the command line.
 
 mod args;
+mod batches;
 mod categories;
 mod connect;
 mod credentials;
@@ -40,6 +41,7 @@ async fn execute(args: Args) -> Result<(), Exit> {
         Command::Trigger(trigger) => run::trigger(&client, &mut output, trigger).await,
         Command::Run(command) => run::run(&client, &mut output, command).await,
         Command::Plan(command) => plan::plan(&client, &mut output, command).await,
+        Command::Batch(command) => batches::batches(&client, &mut output, command).await,
         Command::Watch { tenant, organization } => {
             let request = match (tenant, organization) {
                 (Some(tenant), _) => client.watch_tenant(tenant),

@@ -4,7 +4,7 @@ use category_mirror_proto::v1::{self as proto, run::State};
 
 use super::{plan::change, time};
 use crate::{
-    domain::{Run, RunError, RunId, RunState, Strategy, View},
+    domain::{Run, RunError, RunId, RunState, Strategy, View, batch_name},
     store::SyncStats,
 };
 
@@ -15,12 +15,8 @@ pub(in crate::api) fn run(run: Run) -> proto::Run {
         name: run.resource_name(),
         tenant: run.tenant.resource_name(),
         organization: run.organization.map(|id| id.resource_name()).unwrap_or_default(),
-        batch: String::new(),
-        strategy: match run.kind.strategy {
-            Strategy::PlatformToGbp => proto::Strategy::PlatformToGbp,
-            Strategy::GbpToPlatform => proto::Strategy::GbpToPlatform,
-        }
-        .into(),
+        batch: run.batch.map(batch_name).unwrap_or_default(),
+        strategy: strategy(run.kind.strategy).into(),
         dry_run: run.kind.dry_run,
         state: match run.state {
             RunState::Queued => State::Queued,
@@ -62,6 +58,13 @@ pub(in crate::api) fn run(run: Run) -> proto::Run {
         }
         .into(),
         revert_of: name_of(run.orders.reverts),
+    }
+}
+
+pub(super) fn strategy(strategy: Strategy) -> proto::Strategy {
+    match strategy {
+        Strategy::PlatformToGbp => proto::Strategy::PlatformToGbp,
+        Strategy::GbpToPlatform => proto::Strategy::GbpToPlatform,
     }
 }
 

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::mailbox::{End, Mailbox};
-use crate::domain::{OrganizationId, Run, RunId, TenantId};
+use crate::domain::{BatchId, OrganizationId, Run, RunId, TenantId};
 
 /// How far a look goes back behind the look before it: a commit may be seen later than the time that it wrote.
 const OVERLAP: Duration = Duration::from_secs(60);
@@ -28,6 +28,8 @@ pub(in crate::app) enum Interest {
     Tenants(Vec<TenantId>),
     /// The runs of an organization.
     Organization(OrganizationId),
+    /// The runs of a batch.
+    Batch(BatchId),
     /// Every run.
     Everything,
 }
@@ -37,13 +39,15 @@ enum Key {
     Run(RunId),
     Tenant(TenantId),
     Organization(OrganizationId),
+    Batch(BatchId),
     Everything,
 }
 
 /// Where a run is found that has changed.
 fn keys_of(run: &Run) -> impl Iterator<Item = Key> {
     let organization = run.organization.clone().map(Key::Organization);
-    [Key::Run(run.id), Key::Tenant(run.tenant.clone()), Key::Everything].into_iter().chain(organization)
+    let batch = run.batch.map(Key::Batch);
+    [Key::Run(run.id), Key::Tenant(run.tenant.clone()), Key::Everything].into_iter().chain(organization).chain(batch)
 }
 
 /// What was said of a run.
@@ -124,6 +128,7 @@ impl Board {
                 tenants.iter().collect::<HashSet<_>>().into_iter().cloned().map(Key::Tenant).collect()
             }
             Interest::Organization(organization) => vec![Key::Organization(organization.clone())],
+            Interest::Batch(batch) => vec![Key::Batch(*batch)],
             Interest::Everything => vec![Key::Everything],
         };
         let is_broad = !matches!(interest, Interest::Run(_));
@@ -185,6 +190,25 @@ impl Board {
         for key in keys_of(run) {
             for (_, mailbox) in self.watchers.get(&key).into_iter().flatten() {
                 mailbox.put(run);
+            }
+        }
+        if let Some(batch) = run.batch.filter(|_| run.state.is_terminal()) {
+            self.sign(batch);
+        }
+    }
+
+    /// Has the watchers of a batch look whether it is over. Its last run may have ended, or somebody told of the batch itself.
+    pub(super) fn sign(&self, batch: BatchId) {
+        for (_, mailbox) in self.watchers.get(&Key::Batch(batch)).into_iter().flatten() {
+            mailbox.sign();
+        }
+    }
+
+    /// The same, for all batches: nobody may have told.
+    pub(super) fn sign_all(&self) {
+        for key in self.watchers.keys() {
+            if let Key::Batch(batch) = key {
+                self.sign(*batch);
             }
         }
     }

@@ -250,6 +250,7 @@ fn run(created_at: DateTime<Utc>, tenant: &str) -> Run {
         id: uuid::Builder::from_unix_timestamp_millis(millis, &[7; 10]).into_uuid(),
         tenant: TenantId::parse(tenant).expect("an id"),
         organization: None,
+        batch: None,
         kind: RunKind { strategy: Strategy::PlatformToGbp, dry_run: false },
         state: RunState::Queued,
         revision: 1,

@@ -56,6 +56,8 @@ struct Content {
     /// The run that was taken last: the next one is that after it, so that a busy run does not keep the others back.
     taken: RunId,
     end: Option<End>,
+    /// Whether there was a sign.
+    is_signed: bool,
 }
 
 impl Mailbox {
@@ -79,6 +81,17 @@ impl Mailbox {
         }
         drop(content);
         self.filled.notify_one();
+    }
+
+    /// Gives a sign: what is watched, as a whole, may have changed.
+    pub(super) fn sign(&self) {
+        self.content().is_signed = true;
+        self.filled.notify_one();
+    }
+
+    /// Whether there was a sign since this was last asked.
+    pub(super) fn take_sign(&self) -> bool {
+        std::mem::take(&mut self.content().is_signed)
     }
 
     /// Ends it; what it holds is dropped.

@@ -100,6 +100,8 @@ impl Feed {
             Hint::Everything => work.look_soon(),
             Hint::Changed(ids) => {
                 let board = self.board();
+                // A batch is told of as a run is, by its id.
+                ids.iter().for_each(|id| board.sign(*id));
                 work.wanted.extend(ids.iter().copied().filter(|id| board.concerns(*id)));
             }
             _ => {}
@@ -138,6 +140,7 @@ impl Feed {
         let mut board = self.board();
         wanted.extend(board.news(&found));
         board.looked(time, &gone, Instant::now());
+        board.sign_all();
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use super::{
     mailbox::{End, MAX_BEHIND, Mail, News},
 };
 use crate::{
-    domain::{Run, RunId, TenantScope},
+    domain::{Batch, BatchId, Run, RunId, TenantScope},
     error::Error,
     store::{LiveFilter, LogFilter},
 };
@@ -37,6 +37,12 @@ pub struct Watch {
     unread: Vec<(RunId, i64)>,
     /// Where it watches one run: the newest revision that is no news.
     seen: Option<i64>,
+    /// Where it watches a batch: which.
+    batch: Option<BatchId>,
+    /// Whether to look if the batch is over.
+    is_signed: bool,
+    /// Whether nothing more comes than what is here already.
+    is_last: bool,
     is_over: bool,
 }
 
@@ -59,6 +65,21 @@ impl Feed {
         let mut watch = self.watch(interest, scope).await?;
         watch.page = Some(Box::new(Page { filter, after: FIRST, early: HashSet::new() }));
         watch.read_page().await?;
+        Ok(watch)
+    }
+
+    /// Begins a watch of a batch.
+    pub(in crate::app) async fn watch_batch(
+        &self,
+        batch: &Batch,
+        scope: TenantScope,
+        filter: LiveFilter,
+    ) -> Result<Watch, Error> {
+        let mut watch = self.watch_many(&Interest::Batch(batch.id), scope, filter).await?;
+        watch.batch = Some(batch.id);
+        watch.is_last = batch.ended_at.is_some();
+        // It may have ended between the look at it and the begin of the watch.
+        watch.is_signed = true;
         Ok(watch)
     }
 
@@ -91,6 +112,9 @@ impl Feed {
             ready: VecDeque::new(),
             unread: Vec::new(),
             seen: None,
+            batch: None,
+            is_signed: false,
+            is_last: false,
             is_over: false,
         };
         if !self.board().has_begun() {
@@ -102,7 +126,7 @@ impl Feed {
 }
 
 impl Watch {
-    /// Waits for the next snapshot. `None` after the last one of a single run. Cancel-safe.
+    /// Waits for the next snapshot. `None` after the last one of a single run or a batch. Cancel-safe.
     ///
     /// # Errors
     /// The database's, and [`Error::RateLimited`] when the watcher is too far behind. Nothing comes after an error.
@@ -127,10 +151,36 @@ impl Watch {
                 }
             } else if self.page.is_some() {
                 self.read_page().await?;
+            } else if self.is_last {
+                return Ok(None);
+            } else if let Some(batch) = self.batch_to_look_at() {
+                self.look_at(batch).await?;
             } else {
                 self.place.mailbox.filled().await;
             }
         }
+    }
+
+    fn batch_to_look_at(&mut self) -> Option<BatchId> {
+        self.is_signed |= self.place.mailbox.take_sign();
+        self.batch.filter(|_| self.is_signed)
+    }
+
+    /// Looks whether a batch is over. What of it was not told yet is looked for once more, because nobody will tell of it afterwards.
+    async fn look_at(&mut self, batch: BatchId) -> Result<(), Error> {
+        let is_over = self.feed.store.batch(batch).await?.is_none_or(|batch| batch.ended_at.is_some());
+        let horizon = if is_over { self.feed.board().horizon() } else { None };
+        if let Some(horizon) = horizon {
+            let found = self.feed.store.ended_of_batch(batch, horizon.ended_after).await?;
+            let news = self.feed.board().news(&found);
+            for ids in news.chunks(READ) {
+                let runs = self.feed.store.runs(&LogFilter::default(), ids).await?;
+                self.feed.publish(runs);
+            }
+            self.is_last = true;
+        }
+        self.is_signed = false;
+        Ok(())
     }
 
     /// Opens a piece of mail, and those after it that only say what to read.

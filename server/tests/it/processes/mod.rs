@@ -1,5 +1,6 @@
 //! The program itself, as processes of their own: killed, stopped, misconfigured, looked at from outside.
 
+mod batches;
 mod commands;
 mod database_restarts;
 mod demo;

@@ -28,6 +28,7 @@ async fn live_runs_come_in_pages_oldest_first_and_of_whom_the_filter_names() {
     let of = |tenants: &[&str], organization| LiveFilter {
         tenants: Some(tenants.iter().map(|tenant| id(tenant)).collect()),
         organization,
+        batch: None,
     };
     assert_eq!(list(&of(&["c", "a"], None), FIRST, 3).await, [a, c]);
     assert_eq!(list(&LiveFilter { organization: Some(chain.clone()), ..all }, FIRST, 3).await, [d]);

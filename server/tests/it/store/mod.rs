@@ -2,6 +2,7 @@
 
 mod accept;
 mod attempts;
+mod batches;
 mod constraints;
 mod history;
 mod life;
