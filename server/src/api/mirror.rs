@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status};
 use super::{batch_request::batch_request, convert, logs, open_streams::OpenStreams, request, status::status, updates};
 use crate::{
     app::{App, MirrorRequest, Overrides, RevertRequest, RunName},
-    domain::{GuardRule, RunKind, Strategy, TenantId, View},
+    domain::{GuardRule, RunKind, Strategy, TenantId, TraceParent, View},
     error::{Error, Violations},
 };
 
@@ -41,13 +41,14 @@ impl CategoryMirrorService for Mirror {
         &self,
         request: Request<proto::MirrorCategoriesRequest>,
     ) -> Result<Response<proto::MirrorCategoriesResponse>, Status> {
+        let traceparent = request::traceparent(request.metadata());
         let (caller, message) = request::open(request).map_err(status)?;
         if let Some(wanted) = batch_request(&message).map_err(status)? {
             let batch = self.app.mirror_many(&caller, wanted).await.map_err(status)?;
             let batch = Some(convert::batch(batch));
             return Ok(Response::new(proto::MirrorCategoriesResponse { batch, ..Default::default() }));
         }
-        let wanted = mirror_request(message).map_err(status)?;
+        let wanted = mirror_request(message, traceparent).map_err(status)?;
         let mirrored = self.app.mirror(&caller, wanted).await.map_err(status)?;
         Ok(Response::new(proto::MirrorCategoriesResponse {
             run: Some(convert::run(mirrored.run)),
@@ -60,8 +61,9 @@ impl CategoryMirrorService for Mirror {
         &self,
         request: Request<proto::RevertRunRequest>,
     ) -> Result<Response<proto::RevertRunResponse>, Status> {
+        let traceparent = request::traceparent(request.metadata());
         let (caller, message) = request::open(request).map_err(status)?;
-        let wanted = revert_request(message).map_err(status)?;
+        let wanted = revert_request(message, traceparent).map_err(status)?;
         let mirrored = self.app.revert_run(&caller, wanted).await.map_err(status)?;
         let (run, joined) = (Some(convert::run(mirrored.run)), mirrored.joined);
         Ok(Response::new(proto::RevertRunResponse { run, joined }))
@@ -133,20 +135,24 @@ impl CategoryMirrorService for Mirror {
         let deadline = request.extensions().get().copied();
         let (caller, message) = request::open(request).map_err(status)?;
         let mut violations = Violations::default();
-        let scope = request::required(&mut violations, "name", &message.name, updates::Scope::parse);
+        let watched = request::required(&mut violations, "name", &message.name, updates::parse);
         if message.after_revision < 0 {
             violations.add("after_revision", format!("must not be negative, is {}", message.after_revision));
         }
-        let scope = violations.finish_with(scope).map_err(status)?;
+        let watched = violations.finish_with(watched).map_err(status)?;
         let _place = self.streams.admit(&caller.subject).map_err(status)?;
-        let bounds = updates::Bounds { heartbeat: self.heartbeat, deadline, drain: self.drain.clone(), _place };
-        let updates = updates::open(self.app.clone(), caller, scope, message.after_revision, bounds);
-        let updates = updates.await.map_err(status)?;
+        let watch = self.app.watch(&caller, &watched, message.after_revision).await.map_err(status)?;
+        let (heartbeat, drain, expires_at) = (self.heartbeat, self.drain.clone(), caller.expires_at);
+        let bounds = updates::Bounds { heartbeat, deadline, expires_at, drain, _place };
+        let updates = updates::stream(watch, bounds);
         Ok(Response::new(updates.map(|update| update.map_err(status)).boxed()))
     }
 }
 
-fn mirror_request(message: proto::MirrorCategoriesRequest) -> Result<MirrorRequest, Error> {
+fn mirror_request(
+    message: proto::MirrorCategoriesRequest,
+    traceparent: Option<TraceParent>,
+) -> Result<MirrorRequest, Error> {
     let mut violations = Violations::default();
     let strategy = request::required_strategy(&mut violations, message.strategy);
     let tenant = match &message.target {
@@ -168,16 +174,16 @@ fn mirror_request(message: proto::MirrorCategoriesRequest) -> Result<MirrorReque
     let request_id = request::request_id(&mut violations, message.request_id);
     let (strategy, tenant) = violations.finish_with(strategy.zip(tenant))?;
     let kind = RunKind { strategy, dry_run: message.dry_run };
-    Ok(MirrorRequest { tenant, kind, plan, view, overrides, request_id })
+    Ok(MirrorRequest { tenant, kind, plan, view, overrides, request_id, traceparent })
 }
 
-fn revert_request(message: proto::RevertRunRequest) -> Result<RevertRequest, Error> {
+fn revert_request(message: proto::RevertRunRequest, traceparent: Option<TraceParent>) -> Result<RevertRequest, Error> {
     let mut violations = Violations::default();
     let run = request::required(&mut violations, "name", &message.name, RunName::parse);
     let request_id = request::request_id(&mut violations, message.request_id);
     let overrides = overrides(&mut violations, &message.override_guards, message.reason);
     let run = violations.finish_with(run)?;
-    Ok(RevertRequest { run, dry_run: message.dry_run, overrides, request_id })
+    Ok(RevertRequest { run, dry_run: message.dry_run, overrides, request_id, traceparent })
 }
 
 /// Guards to lift, and why: whoever lifts one says so by name, and gives a reason.

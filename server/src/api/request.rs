@@ -1,9 +1,9 @@
 //! Reading requests: every field is parsed into its type, and all violations are collected.
 
-use tonic::Request;
+use tonic::{Request, metadata::MetadataMap};
 
 use crate::{
-    domain::{Caller, OrganizationId, Slug, Strategy, TenantId},
+    domain::{Caller, OrganizationId, Slug, Strategy, TenantId, TraceParent},
     error::{Error, Violations},
 };
 use category_mirror_proto::v1 as proto;
@@ -18,6 +18,11 @@ pub(super) fn open<T>(request: Request<T>) -> Result<(Caller, T), Error> {
     let (_, mut extensions, message) = request.into_parts();
     let caller = extensions.remove().ok_or_else(|| Error::Internal("a call passed without the gate".into()))?;
     Ok((caller, message))
+}
+
+/// The caller's trace. One that is malformed is none: it must not cost the call.
+pub(super) fn traceparent(metadata: &MetadataMap) -> Option<TraceParent> {
+    TraceParent::parse(metadata.get("traceparent")?.to_str().ok()?)
 }
 
 /// A required field: an empty text is named as such, rather than as a malformed one.

@@ -4,20 +4,11 @@ use std::time::Duration;
 
 use super::{App, Page, PageRequest, filter, visible};
 use crate::{
-    domain::{BatchId, Caller, OrganizationId, Run, RunId, Strategy, TenantId},
+    domain::{Caller, OrganizationId, Run, RunId, Strategy, TenantId},
     error::{Error, Resource},
     store::{LogFilter, SyncStats},
     wake::Hint,
 };
-
-/// Whose runs; every visible one's where it names nobody.
-#[derive(Debug, Clone, Default)]
-pub struct Of {
-    /// A tenant's.
-    pub tenant: Option<TenantId>,
-    /// A batch's.
-    pub batch: Option<BatchId>,
-}
 
 /// A run's name; without a tenant it is `tenants/-/runs/{run}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,30 +108,6 @@ impl App {
     ) -> Result<SyncStats, Error> {
         let filter = LogFilter { organization, ..self.of_tenant(caller, tenant)? };
         self.store.stats(None, &filter, window).await
-    }
-
-    /// Gets id and revision of the live runs, and of those that ended within the last `ended`: where a stream begins, and what it
-    /// looks at after lost hints.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] of a tenant out of scope, or the database's.
-    pub async fn current_revisions(
-        &self,
-        caller: &Caller,
-        of: Of,
-        ended: Duration,
-    ) -> Result<Vec<(RunId, i64)>, Error> {
-        let filter = LogFilter { batch: of.batch, ..self.of_tenant(caller, of.tenant)? };
-        self.store.current_revisions(None, &filter, ended).await
-    }
-
-    /// Gets those of these runs that the caller may see, or of one such tenant or batch, whole.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] of a tenant out of scope, or the database's.
-    pub async fn runs(&self, caller: &Caller, of: Of, ids: &[RunId]) -> Result<Vec<Run>, Error> {
-        let filter = LogFilter { batch: of.batch, ..self.of_tenant(caller, of.tenant)? };
-        self.store.runs(&filter, ids).await
     }
 
     fn of_tenant(&self, caller: &Caller, tenant: Option<TenantId>) -> Result<LogFilter, Error> {

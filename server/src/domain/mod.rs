@@ -25,6 +25,7 @@ mod secret;
 mod standing;
 mod taxonomy;
 mod tenant;
+mod trace;
 mod verdict;
 
 pub use backoff::Backoff;
@@ -58,4 +59,5 @@ pub use taxonomy::{
     TaxonomyVersion,
 };
 pub use tenant::{AccountId, InvalidId, LocationId, OrganizationId, Tenant, TenantId};
+pub use trace::TraceParent;
 pub use verdict::{VerdictSource, Why, evaluate};

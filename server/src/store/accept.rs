@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Now, Store, row::RunRow, tenant::not_found};
 use crate::{
-    domain::{Orders, Run, RunId, RunKind, TenantId},
+    domain::{Orders, Run, RunId, RunKind, TenantId, TraceParent},
     error::Error,
 };
 
@@ -27,6 +27,8 @@ pub struct NewRun {
     pub request_id: Option<String>,
     /// How many attempts there may be.
     pub max_attempts: i32,
+    /// The trace that the request belongs to.
+    pub traceparent: Option<TraceParent>,
 }
 
 /// The answer to a request for a run.
@@ -223,7 +225,7 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
         check_tenant(connection, &new.tenant).await?;
         let inserted = sqlx::query_as::<_, RunRow>(
             "insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, lane, turn,
-                              caller, request_id, created_at, orders)
+                              caller, request_id, created_at, orders, traceparent)
              select $1, tenant.id, tenant.organization_id, $3, $4, 'queued', $5, tenant.organization_id,
                     1 + greatest((select turn from run
                                    where state = 'queued' and due_at is null and not bulk
@@ -234,7 +236,7 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
                                    order by turn desc
                                    limit 1),
                                  0),
-                    $6, $7, coalesce($8, now()), $9
+                    $6, $7, coalesce($8, now()), $9, $10
                from tenant
               where tenant.id = $2
              on conflict (tenant_id) do nothing
@@ -249,6 +251,7 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
         .bind(&new.request_id)
         .bind(now)
         .bind(new.orders())
+        .bind(new.traceparent.as_ref().map(TraceParent::as_str))
         .fetch_optional(&mut *connection)
         .await?;
         if let Some(row) = inserted {

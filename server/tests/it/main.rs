@@ -24,5 +24,6 @@ mod service;
 mod store;
 mod streams;
 mod taxonomy;
+mod trace;
 mod wake;
 mod wire;

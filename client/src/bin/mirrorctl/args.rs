@@ -87,6 +87,9 @@ pub(crate) enum Command {
         /// Only this tenant's
         #[arg(long)]
         tenant: Option<String>,
+        /// Only this organization's
+        #[arg(long, conflicts_with = "tenant")]
+        organization: Option<String>,
     },
     /// List runs, newest first
     Logs(Logs),

@@ -8,6 +8,7 @@ mod draining;
 mod flags;
 mod kill;
 mod logging;
+mod metrics;
 mod server;
 mod settings;
 mod site;

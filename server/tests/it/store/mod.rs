@@ -7,6 +7,7 @@ mod constraints;
 mod history;
 mod life;
 mod line;
+mod live;
 mod model;
 mod plans;
 mod queue;
@@ -150,6 +151,7 @@ fn new_run(tenant: &str, dry_run: bool) -> NewRun {
         caller: "tester".to_owned(),
         request_id: None,
         max_attempts: 5,
+        traceparent: None,
     }
 }
 
