@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{App, Page, PageRequest, filter, visible};
 use crate::{
-    domain::{BatchId, Caller, Run, RunId, Strategy, TenantId},
+    domain::{Caller, Run, RunId, Strategy, TenantId},
     error::{Error, Resource},
     store::{LogFilter, SyncStats},
     wake::Hint,
