@@ -27,6 +27,10 @@ pub enum Resource {
     PlatformCategory,
     /// `flags/{flag}`.
     Flag,
+    /// `organizations/{organization}`.
+    Organization,
+    /// `batches/{batch}`.
+    Batch,
     /// `accounts/{account}/credentials`.
     Credentials,
 }
@@ -55,6 +59,19 @@ pub enum Error {
     /// The tenant has no location.
     #[error("tenants/{0} has no GBP location; set gbp_account and gbp_location first")]
     NoLocation(TenantId),
+    /// A batch of nobody: there is no tenant to mirror in its target.
+    #[error("{0} has no tenant with a GBP location")]
+    NobodyToMirror(String),
+    /// The caller expects to touch another number of tenants.
+    #[error("{target} has {expected} tenants to mirror, and {confirmed} were confirmed")]
+    ConfirmationMismatch {
+        /// Whose tenants.
+        target: String,
+        /// How many there are.
+        expected: i64,
+        /// How many the caller expects.
+        confirmed: i64,
+    },
     /// Another run of the tenant is live.
     #[error("{run} is live ({kind}); wait for it or cancel it")]
     RunInProgress {
@@ -178,14 +195,19 @@ impl Error {
             Self::NotFound(Resource::Run, _) => "RUN_NOT_FOUND",
             Self::NotFound(Resource::PlatformCategory, _) => "PLATFORM_CATEGORY_NOT_FOUND",
             Self::NotFound(Resource::Flag, _) => "FLAG_NOT_FOUND",
+            Self::NotFound(Resource::Organization, _) => "ORGANIZATION_NOT_FOUND",
+            Self::NotFound(Resource::Batch, _) => "BATCH_NOT_FOUND",
             Self::NotFound(Resource::Credentials, _) => "CREDENTIALS_NOT_FOUND",
             Self::AlreadyExists(Resource::Tenant, _) => "TENANT_ALREADY_EXISTS",
             Self::AlreadyExists(Resource::Run, _) => "RUN_ALREADY_EXISTS",
             Self::AlreadyExists(Resource::PlatformCategory, _) => "PLATFORM_CATEGORY_ALREADY_EXISTS",
             Self::AlreadyExists(Resource::Flag, _) => "FLAG_ALREADY_EXISTS",
+            Self::AlreadyExists(Resource::Organization, _) => "ORGANIZATION_ALREADY_EXISTS",
+            Self::AlreadyExists(Resource::Batch, _) => "BATCH_ALREADY_EXISTS",
             Self::AlreadyExists(Resource::Credentials, _) => "CREDENTIALS_ALREADY_EXIST",
             Self::LocationTaken(_) => "LOCATION_TAKEN",
-            Self::NoLocation(_) => "NO_LOCATION",
+            Self::NoLocation(_) | Self::NobodyToMirror(_) => "NO_LOCATION",
+            Self::ConfirmationMismatch { .. } => "CONFIRMATION_MISMATCH",
             Self::RunInProgress { .. } => "RUN_IN_PROGRESS",
             Self::NotRevertible { .. } => "NOT_REVERTIBLE",
             Self::CategoryInUse { .. } => "CATEGORY_IN_USE",
@@ -216,6 +238,12 @@ impl Error {
             Self::NotFound(_, name) | Self::AlreadyExists(_, name) => vec![("name", name.clone())],
             Self::LocationTaken(location) => vec![("location", format!("locations/{location}"))],
             Self::NoLocation(tenant) => vec![("tenant", tenant.resource_name())],
+            Self::NobodyToMirror(target) => vec![("target", target.clone())],
+            Self::ConfirmationMismatch { target, expected, confirmed } => vec![
+                ("target", target.clone()),
+                ("expected", expected.to_string()),
+                ("confirmed", confirmed.to_string()),
+            ],
             Self::RunInProgress { run, kind } => vec![("run", run.clone()), ("kind", kind.clone())],
             Self::NotRevertible { run, why: NotRevertible::Changed { left, now } } => {
                 vec![("run", run.clone()), ("expected", left.clone()), ("actual", now.clone())]

@@ -94,6 +94,9 @@ pub async fn serve(
     let taxonomy = TaxonomySource { reader: gbp.taxonomy(), backoff: runner.backoff };
     let accounts = Accounts::new(store.clone(), gbp, vault);
     let app = App::new(store.clone(), acceptor, wake.clone(), flags.clone(), accounts.clone(), max_attempts, taxonomy);
+    let feeding = app.feed().clone().keep_fed(wake.subscribe(Topic::Changes), stream_heartbeat);
+    tokio::spawn(end.clone().run_until_cancelled_owned(feeding));
+    tokio::spawn(end.clone().run_until_cancelled_owned(web::sample(store.clone())));
 
     let mut server = transport(&limits);
     if let Some(identity) = tls {

@@ -60,6 +60,8 @@ pub enum Hint {
     Changed(Arc<[RunId]>),
     /// Somebody changed a feature flag.
     Flags,
+    /// There is something to do of a batch.
+    Batch,
     /// Anything may have changed: hints were lost.
     Everything,
 }
@@ -76,6 +78,8 @@ pub enum Topic {
     Cancellations,
     /// [`Hint::Flags`].
     Flags,
+    /// [`Hint::Batch`].
+    Batches,
 }
 
 impl Hint {
@@ -86,6 +90,7 @@ impl Hint {
             Self::Changed(_) => Some(Topic::Changes),
             Self::Cancel(_) => Some(Topic::Cancellations),
             Self::Flags => Some(Topic::Flags),
+            Self::Batch => Some(Topic::Batches),
             Self::Everything => None,
         }
     }
@@ -93,7 +98,7 @@ impl Hint {
 
 /// The ways through the process, one a topic.
 #[derive(Debug, Clone)]
-struct Ways([broadcast::Sender<Hint>; 4]);
+struct Ways([broadcast::Sender<Hint>; 5]);
 
 impl Ways {
     fn new() -> Self {
@@ -119,6 +124,8 @@ struct Notification {
     queued: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     flags: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    batch: bool,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     cancel: BTreeSet<RunId>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -132,6 +139,7 @@ impl Notification {
         match hint {
             Hint::Queued => self.queued = true,
             Hint::Flags => self.flags = true,
+            Hint::Batch => self.batch = true,
             Hint::Cancel(id) => drop(self.cancel.insert(id)),
             Hint::Changed(ids) => self.changed.extend(ids.iter()),
             Hint::Everything => self.everything = true,
@@ -278,6 +286,9 @@ async fn listen_once(pool: &PgPool, origin: Uuid, incoming: &Ways) -> Result<Inf
         }
         if notification.flags {
             incoming.send(Hint::Flags);
+        }
+        if notification.batch {
+            incoming.send(Hint::Batch);
         }
         for id in notification.cancel {
             incoming.send(Hint::Cancel(id));

@@ -26,9 +26,11 @@ TENANT = f"tenants/{ID}"
 PLATFORM_TO_GBP = {"tenant": TENANT, "strategy": "STRATEGY_PLATFORM_TO_GBP"}
 DEADLINE = 30
 
-# Method, request, and the code that must come. "$run" stands for the run that the last MirrorCategories answered with.
-CATEGORIES, TENANTS, MIRROR, FLAGS, CREDENTIALS = (
-    OURS + name for name in ("CategoryService/", "TenantService/", "CategoryMirrorService/", "FlagService/", "CredentialService/"))
+# Method, request, and the code that must come. "$run" and "$batch" stand for what the last MirrorCategories answered with.
+CATEGORIES, TENANTS, MIRROR, BATCHES, FLAGS, CREDENTIALS = (
+    OURS + name
+    for name in (
+        "CategoryService/", "TenantService/", "CategoryMirrorService/", "BatchService/", "FlagService/", "CredentialService/"))
 ACCOUNT = {"account": f"accounts/{ID}"}
 FLAG = "flags/FF_TENANT_PLATFORM_CATEGORY"
 STEPS = [
@@ -78,6 +80,14 @@ STEPS = [
     (MIRROR + "RevertRun", {"name": "", "override_guards": ["all"], "reason": ""}, "INVALID_ARGUMENT"),
     (MIRROR + "ListSyncLogs", {"tenant": TENANT}, "OK"),
     (MIRROR + "GetSyncStats", {"window": "3600s"}, "OK"),
+    (MIRROR + "MirrorCategories", {"all_tenants": True, "strategy": "STRATEGY_PLATFORM_TO_GBP", "dry_run": True}, "INVALID_ARGUMENT"),
+    (MIRROR + "MirrorCategories", {"organization": f"organizations/{ID}", "strategy": "STRATEGY_PLATFORM_TO_GBP"}, "NOT_FOUND"),
+    (TENANTS + "UpdateTenant", {"tenant": {"name": TENANT, "organization": f"organizations/{ID}"}}, "OK"),
+    (MIRROR + "MirrorCategories", {"organization": f"organizations/{ID}", "strategy": "STRATEGY_PLATFORM_TO_GBP", "dry_run": True}, "OK"),
+    (MIRROR + "StreamRunUpdates", {"name": "$batch"}, "OK"),
+    (BATCHES + "GetBatch", {"name": "$batch"}, "OK"),
+    (BATCHES + "CancelBatch", {"name": "$batch"}, "OK"),
+    (BATCHES + "ListBatches", {"page_size": 1}, "OK"),
     (CREDENTIALS + "SetCredentials", {**ACCOUNT, "client_id": "", "client_secret": "a b"}, "INVALID_ARGUMENT"),
     (CREDENTIALS + "SetCredentials", {**ACCOUNT, "client_id": "reflection", "client_secret": "not-a-secret", "refresh_token": "not-a-token"}, "OK"),
     (CREDENTIALS + "GetCredentials", ACCOUNT, "OK"),
@@ -197,9 +207,9 @@ def main():
         if code != "UNAUTHENTICATED" or getattr(info, "reason", None) != "UNAUTHENTICATED":
             fail(f"{name} without a token: {code} {info}")
 
-    run = ""
+    made = {"$run": "", "$batch": ""}
     for name, fields, expected in STEPS:
-        fields = {key: run if value == "$run" else value for key, value in fields.items()}
+        fields = {key: made.get(value, value) if isinstance(value, str) else value for key, value in fields.items()}
         code, answers, info = call(name, fields)
         print(f"{code:20} {name}")
         if code != expected:
@@ -207,8 +217,8 @@ def main():
         if code != "OK" and (getattr(info, "domain", None) != OURS.rstrip(".") or not info.reason):
             fail(f"{name} {fields}: an error of ours carries ErrorInfo, this one {info}")
         if name == MIRROR + "MirrorCategories" and answers:
-            run = answers[0].run.name
-        if name == MIRROR + "StreamRunUpdates":
+            made["$run" if answers[0].HasField("run") else "$batch"] = answers[0].run.name or answers[0].batch.name
+        if name == MIRROR + "StreamRunUpdates" and "/runs/" in fields["name"]:
             last = json_format.MessageToDict(answers[-1])["run"]
             if last.get("state") != "STATE_SUCCEEDED":
                 fail(f"{name} ended with {last}")

@@ -39,6 +39,7 @@ macro_rules! open_enum {
     };
 }
 
+mod batch;
 mod category;
 mod change;
 mod credentials;
@@ -54,6 +55,7 @@ mod taxonomy;
 mod tenant;
 mod wire;
 
+pub use batch::{Batch, BatchChangeCounts, BatchGuard, BatchState};
 pub use category::{CategorySet, GbpCategory, PlatformCategory, TenantCategories};
 pub use change::{Change, ChangeCounts, Operation, PlacedCategory, Role};
 pub use credentials::{Credentials, CredentialsOutcome, CredentialsState, ReencryptedCredentials, VerifiedCredentials};

@@ -82,6 +82,7 @@ macro_rules! list_request {
     };
 }
 
+mod batch;
 mod credentials;
 mod flag;
 mod import;
@@ -94,6 +95,7 @@ mod tenant;
 mod tenant_categories;
 mod watch;
 
+pub use batch::{CancelBatch, GetBatch, ListBatches, MirrorMany};
 pub use credentials::{
     DeleteCredentials, GetCredentials, ListCredentials, ReencryptCredentials, SetCredentials, VerifyCredentials,
 };
@@ -108,4 +110,4 @@ pub use stats::GetSyncStats;
 pub use taxonomy::{ListMappingSuggestions, ListTaxonomyVersions, RefreshTaxonomy, SearchCategories};
 pub use tenant::{CreateTenant, DeleteTenant, GetTenant, ListTenants, UpdateTenant};
 pub use tenant_categories::{GetTenantCategories, SetTenantCategories};
-pub use watch::{WatchRun, WatchRuns};
+pub use watch::{WatchBatch, WatchRun, WatchRuns};

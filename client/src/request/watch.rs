@@ -23,6 +23,17 @@ impl Client {
         WatchRuns { client: self.clone(), name: names::qualified("tenants", tenant) }
     }
 
+    /// Watches the runs of one organization, as far as the caller may see them; otherwise as [`watch_tenant`](Self::watch_tenant).
+    pub fn watch_organization(&self, organization: impl Into<String>) -> WatchRuns {
+        WatchRuns { client: self.clone(), name: names::qualified("organizations", organization) }
+    }
+
+    /// Watches the runs of one batch: the live ones at once, then each change. Ends when the batch is over; otherwise as
+    /// [`watch_tenant`](Self::watch_tenant).
+    pub fn watch_batch(&self, batch: impl Into<String>) -> WatchBatch {
+        WatchBatch { client: self.clone(), name: names::qualified("batches", batch) }
+    }
+
     /// Watches every run that the caller may see; otherwise as [`watch_tenant`](Self::watch_tenant).
     pub fn watch_all(&self) -> WatchRuns {
         self.watch_tenant("-")
@@ -51,7 +62,7 @@ impl WatchRun {
     }
 }
 
-/// Asks for the snapshots of many runs; see [`Client::watch_tenant`] and [`Client::watch_all`].
+/// Asks for the snapshots of many runs; see [`Client::watch_tenant`], [`Client::watch_organization`] and [`Client::watch_all`].
 #[derive(Debug, Clone)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct WatchRuns {
@@ -63,5 +74,20 @@ impl WatchRuns {
     /// The snapshots.
     pub fn send(self) -> Items<Run> {
         watch(self.client, self.name, Scope::many())
+    }
+}
+
+/// Asks for the snapshots of a batch's runs; see [`Client::watch_batch`].
+#[derive(Debug, Clone)]
+#[must_use = "a request does nothing until it is sent"]
+pub struct WatchBatch {
+    client: Client,
+    name: String,
+}
+
+impl WatchBatch {
+    /// The snapshots.
+    pub fn send(self) -> Items<Run> {
+        watch(self.client, self.name, Scope::batch())
     }
 }

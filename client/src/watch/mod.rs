@@ -31,6 +31,7 @@ pub(crate) fn watch(client: Client, name: String, scope: Scope) -> Items<Run> {
         failures: 0,
         was_up: false,
         ended: false,
+        is_over: false,
     };
     Items::new(stream::unfold(watch, Watch::next))
 }
@@ -48,6 +49,8 @@ struct Watch {
     /// Whether any connection ever brought a message: then the server is worth a longer wait.
     was_up: bool,
     ended: bool,
+    /// Nothing arrives any more.
+    is_over: bool,
 }
 
 struct Connection {
@@ -64,7 +67,7 @@ impl Watch {
                 if self.scope.is_news(&run) {
                     return Some((Ok(run), self));
                 }
-            } else if self.ended {
+            } else if self.ended || self.is_over {
                 return None;
             } else if let Err(error) = self.step().await
                 && let Err(last) = self.wait_after(error).await
@@ -137,6 +140,11 @@ impl Watch {
             if is_terminal {
                 return Ok(());
             }
+        }
+        if self.scope.is_batch() && self.client.get_batch(self.name.clone()).send().await?.is_terminal() {
+            self.reread().await?;
+            self.is_over = true;
+            return Ok(());
         }
         Err(Error::new(Code::Unavailable, "the server ended the stream"))
     }

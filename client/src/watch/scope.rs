@@ -23,19 +23,30 @@ pub(crate) enum Scope {
         live: HashMap<String, i64>,
         /// Runs whose end was yielded, in two generations, so that an endless stream does not remember all.
         ended: [HashSet<String>; 2],
+        /// They are a batch's, which is over some time.
+        is_batch: bool,
     },
 }
 
 impl Scope {
     pub(crate) fn many() -> Self {
-        Self::Many { live: HashMap::new(), ended: Default::default() }
+        Self::Many { live: HashMap::new(), ended: Default::default(), is_batch: false }
+    }
+
+    pub(crate) fn batch() -> Self {
+        Self::Many { live: HashMap::new(), ended: Default::default(), is_batch: true }
+    }
+
+    /// Whether these are the runs of a batch.
+    pub(crate) fn is_batch(&self) -> bool {
+        matches!(self, Self::Many { is_batch: true, .. })
     }
 
     /// Whether to yield the snapshot. It counts as yielded from now on.
     pub(crate) fn is_news(&mut self, run: &Run) -> bool {
         match self {
             Self::One { revision } => mem::replace(revision, run.revision.max(*revision)) < run.revision,
-            Self::Many { live, ended } => {
+            Self::Many { live, ended, .. } => {
                 let seen = live.get(&run.name).copied().unwrap_or(0);
                 if run.revision <= seen || ended.iter().any(|names| names.contains(&run.name)) {
                     return false;
@@ -111,7 +122,7 @@ mod tests {
         for run in 0..3 * ENDED_REMEMBERED {
             assert!(scope.is_news(&snapshot(&run.to_string(), 1, State::Failed)));
         }
-        let Scope::Many { live, ended } = &scope else { unreachable!("made as many") };
+        let Scope::Many { live, ended, .. } = &scope else { unreachable!("made as many") };
         assert!(live.is_empty());
         assert!(ended.iter().map(HashSet::len).sum::<usize>() <= 2 * ENDED_REMEMBERED);
         let last = (3 * ENDED_REMEMBERED - 1).to_string();

@@ -13,7 +13,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 use crate::fake::{Fake, run, too_much};
 
 fn accepted() -> v1::MirrorCategoriesResponse {
-    v1::MirrorCategoriesResponse { run: Some(run("1", 1, State::Queued)), joined: true }
+    v1::MirrorCategoriesResponse { run: Some(run("1", 1, State::Queued)), joined: true, ..Default::default() }
 }
 
 #[tokio::test]

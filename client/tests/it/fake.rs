@@ -9,7 +9,7 @@ use std::{
 
 use category_mirror_client::{Client, ClientBuilder, RetryPolicy};
 use category_mirror_proto::v1::{
-    self, category_mirror_service_server as mirror, category_service_server as category,
+    self, batch_service_server as batch, category_mirror_service_server as mirror, category_service_server as category,
     credential_service_server as credential, flag_service_server as flag, run::State,
     stream_run_updates_response::Update, tenant_service_server as tenant,
 };
@@ -105,6 +105,11 @@ services! {
             self.0.stream_run_updates.answer(request).map(Response::new)
         }
     }
+    batch::BatchService {
+        get_batch: GetBatchRequest => GetBatchResponse,
+        list_batches: ListBatchesRequest => ListBatchesResponse,
+        cancel_batch: CancelBatchRequest => CancelBatchResponse,
+    }
     tenant::TenantService {
         create_tenant: CreateTenantRequest => CreateTenantResponse,
         get_tenant: GetTenantRequest => GetTenantResponse,
@@ -159,6 +164,7 @@ impl Fake {
         let server = behind.local_addr().expect("bound");
         let services = tonic::transport::Server::builder()
             .add_service(mirror::CategoryMirrorServiceServer::new(answers.clone()))
+            .add_service(batch::BatchServiceServer::new(answers.clone()))
             .add_service(tenant::TenantServiceServer::new(answers.clone()))
             .add_service(category::CategoryServiceServer::new(answers.clone()))
             .add_service(credential::CredentialServiceServer::new(answers.clone()))

@@ -32,7 +32,7 @@ fn planned(state: State) -> v1::Run {
 }
 
 fn will_run(fake: &Fake, end: State) {
-    let accepted = v1::MirrorCategoriesResponse { run: Some(run("1", 1, State::Queued)), joined: false };
+    let accepted = v1::MirrorCategoriesResponse { run: Some(run("1", 1, State::Queued)), ..Default::default() };
     fake.methods.mirror_categories.will(Ok(accepted));
     let snapshots = vec![run("1", 1, State::Queued), planned(end)];
     fake.methods.stream_run_updates.will(Ok(updates(snapshots, Ending::Close)));
@@ -120,6 +120,31 @@ async fn a_flag_is_switched_off_in_one_line_and_its_lists_are_given_with_commas(
     assert_eq!(asked[0].message.reason, "too many complaints");
     let flag = asked[1].message.flag.as_ref().expect("a flag");
     assert_eq!((flag.tenants.join(" "), flag.organizations.len()), ("tenants/a tenants/b tenants/c".to_owned(), 0));
+}
+
+#[tokio::test]
+async fn a_batch_of_everybody_needs_the_typed_number() {
+    let fake = Fake::start().await;
+    let batch = v1::Batch { name: "batches/b".into(), tenant_count: 12, ..Default::default() };
+    let accepted = v1::MirrorCategoriesResponse { batch: Some(batch), ..Default::default() };
+    fake.methods.mirror_categories.will(Ok(accepted));
+    for refused in [
+        &["batch", "start", "platform_to_gbp", "--all"][..],
+        &["batch", "start", "platform_to_gbp"],
+        &["batch", "start", "platform_to_gbp", "--all", "--organization", "a", "--confirm", "12"],
+        &["batch", "start", "platform_to_gbp", "--all", "--confirm", "12", "--override", "batch_tenants"],
+    ] {
+        assert_eq!(mirrorctl(&fake, refused).await.status.code(), Some(2), "{refused:?}");
+    }
+    let arguments =
+        ["batch", "start", "platform_to_gbp", "--all", "--confirm", "12", "--override", "a,b", "--reason", "x"];
+    let output = mirrorctl(&fake, &arguments).await;
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("batches/b"), "{}", text(&output.stdout));
+    let asked = fake.methods.mirror_categories.asked();
+    assert_eq!(asked[0].message.target, Some(v1::mirror_categories_request::Target::AllTenants(true)));
+    assert_eq!((asked[0].message.confirm_tenant_count, asked[0].message.reason.as_str()), (Some(12), "x"));
+    assert_eq!(asked[0].message.override_guards, ["a", "b"]);
 }
 
 #[tokio::test]

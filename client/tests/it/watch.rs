@@ -192,3 +192,24 @@ async fn a_token_that_runs_out_under_a_stream_is_renewed() {
     assert_ne!(asked[0].authorization, asked[1].authorization);
     assert_eq!(asked[0].message.name, "tenants/t");
 }
+
+#[tokio::test]
+async fn a_batch_is_watched_until_it_is_over_and_its_last_runs_are_read_again() {
+    let fake = Fake::start().await;
+    let batch = |is_over: bool| {
+        let end_time = is_over.then(prost_types::Timestamp::default);
+        Ok(v1::GetBatchResponse { batch: Some(v1::Batch { end_time, ..Default::default() }) })
+    };
+    let stream = &fake.methods.stream_run_updates;
+    let begun = vec![run("1", 1, State::Queued), run("2", 1, State::Queued), run("1", 2, State::Succeeded)];
+    stream.will(Ok(updates(begun, Ending::Close)));
+    // The first server only stopped.
+    fake.methods.get_batch.will(batch(false)).will(batch(true));
+    fake.methods.get_run.will(found(run("2", 2, State::Running))).will(found(run("2", 3, State::Failed)));
+    stream.will(Ok(updates(vec![], Ending::Close)));
+
+    let runs = fake.client().watch_batch("b").send().collect().await.expect("to its end");
+
+    assert_eq!(runs.iter().map(|run| run.revision).collect::<Vec<_>>(), [1, 1, 2, 2, 3]);
+    assert_eq!(stream.asked()[1].message.name, "batches/b");
+}

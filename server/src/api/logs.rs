@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::request;
 use crate::{
     app::PageRequest,
-    domain::{RunState, TenantId},
+    domain::{RunState, TenantId, batch_name, parse_batch_name},
     error::{Error, Violations},
     store::LogFilter,
 };
@@ -20,6 +20,7 @@ pub(super) fn wanted(message: &proto::ListSyncLogsRequest) -> Result<(LogFilter,
     let filter = LogFilter {
         tenant: request::tenant_filter(&mut violations, &message.tenant),
         organization: request::organization(&mut violations, "organization", &message.organization),
+        batch: request::optional(&mut violations, "batch", &message.batch, parse_batch_name),
         strategy: request::strategy(&mut violations, message.strategy),
         states: states(&mut violations, &message.states),
         dry_run: message.dry_run,
@@ -39,6 +40,7 @@ pub(super) fn wanted(message: &proto::ListSyncLogsRequest) -> Result<(LogFilter,
         "logs",
         filter.tenant.as_ref().map_or("", TenantId::as_str),
         filter.organization.as_ref().map_or("", |organization| organization.as_str()),
+        &filter.batch.map(batch_name).unwrap_or_default(),
         filter.strategy.map_or("", |strategy| strategy.as_str()),
         &states.join(","),
         filter.dry_run.map_or("", |dry| if dry { "dry" } else { "real" }),

@@ -9,16 +9,15 @@ use futures::{StreamExt, stream::BoxStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::{convert, logs, open_streams::OpenStreams, request, status::status, updates};
+use super::{batch_request::batch_request, convert, logs, open_streams::OpenStreams, request, status::status, updates};
 use crate::{
     app::{App, MirrorRequest, Overrides, RevertRequest, RunName},
-    domain::{GuardRule, RunKind, Strategy, TenantId, View},
+    domain::{GuardRule, RunKind, Strategy, TenantId, TraceParent, View},
     error::{Error, Violations},
 };
 
 const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 3600);
 const MAX_WINDOW: Duration = Duration::from_secs(90 * 24 * 3600);
-const MAX_REQUEST_ID: usize = 128;
 /// Characters of the reason for an override.
 const MAX_REASON: usize = 500;
 
@@ -42,12 +41,19 @@ impl CategoryMirrorService for Mirror {
         &self,
         request: Request<proto::MirrorCategoriesRequest>,
     ) -> Result<Response<proto::MirrorCategoriesResponse>, Status> {
+        let traceparent = request::traceparent(request.metadata());
         let (caller, message) = request::open(request).map_err(status)?;
-        let wanted = mirror_request(message).map_err(status)?;
+        if let Some(wanted) = batch_request(&message).map_err(status)? {
+            let batch = self.app.mirror_many(&caller, wanted).await.map_err(status)?;
+            let batch = Some(convert::batch(batch));
+            return Ok(Response::new(proto::MirrorCategoriesResponse { batch, ..Default::default() }));
+        }
+        let wanted = mirror_request(message, traceparent).map_err(status)?;
         let mirrored = self.app.mirror(&caller, wanted).await.map_err(status)?;
         Ok(Response::new(proto::MirrorCategoriesResponse {
             run: Some(convert::run(mirrored.run)),
             joined: mirrored.joined,
+            batch: None,
         }))
     }
 
@@ -55,8 +61,9 @@ impl CategoryMirrorService for Mirror {
         &self,
         request: Request<proto::RevertRunRequest>,
     ) -> Result<Response<proto::RevertRunResponse>, Status> {
+        let traceparent = request::traceparent(request.metadata());
         let (caller, message) = request::open(request).map_err(status)?;
-        let wanted = revert_request(message).map_err(status)?;
+        let wanted = revert_request(message, traceparent).map_err(status)?;
         let mirrored = self.app.revert_run(&caller, wanted).await.map_err(status)?;
         let (run, joined) = (Some(convert::run(mirrored.run)), mirrored.joined);
         Ok(Response::new(proto::RevertRunResponse { run, joined }))
@@ -128,56 +135,55 @@ impl CategoryMirrorService for Mirror {
         let deadline = request.extensions().get().copied();
         let (caller, message) = request::open(request).map_err(status)?;
         let mut violations = Violations::default();
-        let scope = request::required(&mut violations, "name", &message.name, updates::Scope::parse);
+        let watched = request::required(&mut violations, "name", &message.name, updates::parse);
         if message.after_revision < 0 {
             violations.add("after_revision", format!("must not be negative, is {}", message.after_revision));
         }
-        let scope = violations.finish_with(scope).map_err(status)?;
+        let watched = violations.finish_with(watched).map_err(status)?;
         let _place = self.streams.admit(&caller.subject).map_err(status)?;
-        let bounds = updates::Bounds { heartbeat: self.heartbeat, deadline, drain: self.drain.clone(), _place };
-        let updates = updates::open(self.app.clone(), caller, scope, message.after_revision, bounds);
-        let updates = updates.await.map_err(status)?;
+        let watch = self.app.watch(&caller, &watched, message.after_revision).await.map_err(status)?;
+        let (heartbeat, drain, expires_at) = (self.heartbeat, self.drain.clone(), caller.expires_at);
+        let bounds = updates::Bounds { heartbeat, deadline, expires_at, drain, _place };
+        let updates = updates::stream(watch, bounds);
         Ok(Response::new(updates.map(|update| update.map_err(status)).boxed()))
     }
 }
 
-fn mirror_request(message: proto::MirrorCategoriesRequest) -> Result<MirrorRequest, Error> {
+fn mirror_request(
+    message: proto::MirrorCategoriesRequest,
+    traceparent: Option<TraceParent>,
+) -> Result<MirrorRequest, Error> {
     let mut violations = Violations::default();
     let strategy = request::required_strategy(&mut violations, message.strategy);
     let tenant = match &message.target {
         Some(Target::Tenant(tenant)) => request::required(&mut violations, "tenant", tenant, TenantId::parse),
-        None => {
-            violations.add("target", "is required: `tenant`");
+        _ => {
+            violations.add("target", "is required: `tenant`, `organization` or `all_tenants`");
             None
         }
     };
-    let request_id = request_id(&mut violations, message.request_id);
     let overrides = overrides(&mut violations, &message.override_guards, message.reason);
     let view = view(&mut violations, message.view, strategy);
     let plan = request::optional(&mut violations, "plan", &message.plan, RunName::parse);
     if message.dry_run && !message.plan.is_empty() {
         violations.add("plan", "is for real runs: a dry run makes a plan of its own");
     }
+    if message.confirm_tenant_count.is_some() {
+        violations.add("confirm_tenant_count", "is for an organization, or for all tenants");
+    }
+    let request_id = request::request_id(&mut violations, message.request_id);
     let (strategy, tenant) = violations.finish_with(strategy.zip(tenant))?;
     let kind = RunKind { strategy, dry_run: message.dry_run };
-    Ok(MirrorRequest { tenant, kind, plan, view, overrides, request_id })
+    Ok(MirrorRequest { tenant, kind, plan, view, overrides, request_id, traceparent })
 }
 
-fn revert_request(message: proto::RevertRunRequest) -> Result<RevertRequest, Error> {
+fn revert_request(message: proto::RevertRunRequest, traceparent: Option<TraceParent>) -> Result<RevertRequest, Error> {
     let mut violations = Violations::default();
     let run = request::required(&mut violations, "name", &message.name, RunName::parse);
-    let request_id = request_id(&mut violations, message.request_id);
+    let request_id = request::request_id(&mut violations, message.request_id);
     let overrides = overrides(&mut violations, &message.override_guards, message.reason);
     let run = violations.finish_with(run)?;
-    Ok(RevertRequest { run, dry_run: message.dry_run, overrides, request_id })
-}
-
-fn request_id(violations: &mut Violations, id: String) -> Option<String> {
-    let is_printable = id.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-    if id.len() > MAX_REQUEST_ID || !is_printable {
-        violations.add("request_id", format!("must be at most {MAX_REQUEST_ID} printable ASCII characters"));
-    }
-    Some(id).filter(|id| !id.is_empty())
+    Ok(RevertRequest { run, dry_run: message.dry_run, overrides, request_id, traceparent })
 }
 
 /// Guards to lift, and why: whoever lifts one says so by name, and gives a reason.

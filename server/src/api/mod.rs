@@ -1,5 +1,7 @@
 //! The gRPC interface: requests become use cases, and their answers messages. Every call passes the gate first.
 
+mod batch_request;
+mod batches;
 mod categories;
 mod convert;
 mod credentials;
@@ -23,6 +25,7 @@ pub use limits::Limits;
 use std::{sync::Arc, time::Duration};
 
 use category_mirror_proto::v1::{
+    batch_service_server::{self, BatchServiceServer},
     category_mirror_service_server::{self, CategoryMirrorServiceServer},
     category_service_server::{self, CategoryServiceServer},
     credential_service_server::{self, CredentialServiceServer},
@@ -39,7 +42,7 @@ use tower::{
 };
 
 use self::{
-    categories::Categories, credentials::Credentials, flags::Flags, gate::GateLayer, mirror::Mirror,
+    batches::Batches, categories::Categories, credentials::Credentials, flags::Flags, gate::GateLayer, mirror::Mirror,
     open_streams::OpenStreams, tenants::Tenants,
 };
 use crate::{app::App, auth::Verifier};
@@ -52,8 +55,9 @@ const MAX_IMPORT: usize = 4 * 1024 * 1024;
 /// The layers that every call passes before it meets a service.
 pub type Door = Stack<GateLayer, Stack<MapRequestLayer<fn(Request<Body>) -> Request<Body>>, Identity>>;
 /// What the health service knows. The empty name stands for the server as a whole.
-const HEALTH_SERVICES: [&str; 6] = [
+const HEALTH_SERVICES: [&str; 7] = [
     "",
+    batch_service_server::SERVICE_NAME,
     category_mirror_service_server::SERVICE_NAME,
     category_service_server::SERVICE_NAME,
     credential_service_server::SERVICE_NAME,
@@ -86,11 +90,13 @@ pub fn router(
         CategoryMirrorServiceServer::new(Mirror::new(app.clone(), heartbeat, OpenStreams::new(limits), drain.clone()));
     let tenants = TenantServiceServer::new(Tenants::new(app.clone()));
     let categories = CategoryServiceServer::new(Categories::new(app.clone()));
+    let batches = BatchServiceServer::new(Batches::new(app.clone()));
     let credentials = CredentialServiceServer::new(Credentials::new(app.clone()));
     let flags = FlagServiceServer::new(Flags::new(app));
     let routes = Routes::new(mirror.max_decoding_message_size(MAX_REQUEST))
         .add_service(tenants.max_decoding_message_size(MAX_IMPORT))
         .add_service(categories.max_decoding_message_size(MAX_IMPORT))
+        .add_service(batches.max_decoding_message_size(MAX_REQUEST))
         .add_service(credentials.max_decoding_message_size(MAX_REQUEST))
         .add_service(flags.max_decoding_message_size(MAX_REQUEST))
         .add_service(health)

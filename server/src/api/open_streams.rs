@@ -46,6 +46,7 @@ impl OpenStreams {
             return full("too many open streams of one caller", self.per_subject);
         }
         open.total += 1;
+        metrics::gauge!("category_mirror_streams").increment(1.0);
         *open.subjects.entry(subject.to_owned()).or_default() += 1;
         Ok(StreamPlace { streams: self.clone(), subject: subject.to_owned() })
     }
@@ -67,6 +68,7 @@ impl Drop for StreamPlace {
     fn drop(&mut self) {
         let mut open = self.streams.open();
         open.total = open.total.saturating_sub(1);
+        metrics::gauge!("category_mirror_streams").decrement(1.0);
         if let Some(count) = open.subjects.get_mut(&self.subject) {
             *count = count.saturating_sub(1);
             if *count == 0 {

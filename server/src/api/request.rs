@@ -1,13 +1,15 @@
 //! Reading requests: every field is parsed into its type, and all violations are collected.
 
-use tonic::Request;
+use tonic::{Request, metadata::MetadataMap};
 
 use crate::{
-    domain::{Caller, OrganizationId, Slug, Strategy, TenantId},
+    domain::{Caller, OrganizationId, Slug, Strategy, TenantId, TraceParent},
     error::{Error, Violations},
 };
 use category_mirror_proto::v1 as proto;
 
+/// The longest request id, in characters.
+const MAX_REQUEST_ID: usize = 128;
 /// The longest name for people, in characters.
 const MAX_DISPLAY_NAME: usize = 200;
 
@@ -16,6 +18,11 @@ pub(super) fn open<T>(request: Request<T>) -> Result<(Caller, T), Error> {
     let (_, mut extensions, message) = request.into_parts();
     let caller = extensions.remove().ok_or_else(|| Error::Internal("a call passed without the gate".into()))?;
     Ok((caller, message))
+}
+
+/// The caller's trace. One that is malformed is none: it must not cost the call.
+pub(super) fn traceparent(metadata: &MetadataMap) -> Option<TraceParent> {
+    TraceParent::parse(metadata.get("traceparent")?.to_str().ok()?)
 }
 
 /// A required field: an empty text is named as such, rather than as a malformed one.
@@ -85,6 +92,15 @@ pub(super) fn required_strategy(violations: &mut Violations, number: i32) -> Opt
         violations.add("strategy", "is required: STRATEGY_PLATFORM_TO_GBP or STRATEGY_GBP_TO_PLATFORM");
     }
     strategy(violations, number)
+}
+
+/// A request id; `None` is none.
+pub(super) fn request_id(violations: &mut Violations, id: String) -> Option<String> {
+    let is_printable = id.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if id.len() > MAX_REQUEST_ID || !is_printable {
+        violations.add("request_id", format!("must be at most {MAX_REQUEST_ID} printable ASCII characters"));
+    }
+    Some(id).filter(|id| !id.is_empty())
 }
 
 /// A name for people: kept as it is, and free of what would act on a terminal or a log.

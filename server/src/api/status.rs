@@ -56,6 +56,8 @@ fn code(error: &Error) -> Code {
         Error::AlreadyExists(..) => Code::AlreadyExists,
         Error::LocationTaken(_)
         | Error::NoLocation(_)
+        | Error::NobodyToMirror(_)
+        | Error::ConfirmationMismatch { .. }
         | Error::RunInProgress { .. }
         | Error::NotRevertible { .. }
         | Error::CategoryInUse { .. }

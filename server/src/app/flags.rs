@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use crate::{
-    domain::{Flag, FlagSetting, OrganizationId, ProcessFlags, Rollout, TenantId, Why, evaluate},
+    domain::{Admission, Flag, FlagSetting, OrganizationId, ProcessFlags, Rollout, TenantId, Why, evaluate},
     error::Error,
     store::Store,
     wake::{Hint, Hints},
@@ -137,6 +137,14 @@ impl FlagSnapshot {
         self.evaluate(flag, tenant, organization).is_on()
     }
 
+    /// The flag as it is now, to be kept.
+    #[must_use]
+    pub fn admission(&self, flag: Flag) -> Admission {
+        let rollout = self.settings.get(&flag).map(|setting| setting.rollout.clone());
+        let ProcessFlags { on_by_default, .. } = self.process;
+        Admission { flag, rollout, forced: self.process.forced(flag), on_by_default }
+    }
+
     /// Whether a tenant's organization can decide about a flag.
     #[must_use]
     pub fn asks_for_organization(&self, flag: Flag) -> bool {
@@ -158,7 +166,12 @@ impl FlagSnapshot {
         if why.is_on() {
             return Ok(());
         }
-        metrics::counter!("category_mirror_feature_disabled_total", "flag" => flag.as_str()).increment(1);
-        Err(Error::FeatureDisabled { flag, why })
+        Err(disabled(flag, why))
     }
+}
+
+/// Refuses what is off, and counts it.
+pub(super) fn disabled(flag: Flag, why: Why) -> Error {
+    metrics::counter!("category_mirror_feature_disabled_total", "flag" => flag.as_str()).increment(1);
+    Error::FeatureDisabled { flag, why }
 }

@@ -3,8 +3,10 @@
 //! Each takes the caller, and gives away nothing that the caller may not see: what is out of scope does not exist.
 
 mod accounts;
+mod batches;
 mod categories;
 mod credentials;
+mod feed;
 mod flag_rules;
 mod flags;
 mod import;
@@ -13,10 +15,13 @@ mod runs;
 mod taxonomy;
 mod tenants;
 mod trigger;
+mod watch;
 
 pub use accounts::{Accounts, Learnt};
+pub use batches::BatchRequest;
 pub use categories::ShownCategory;
 pub use credentials::{Reencrypted, ShownCredentials, Verified};
+pub use feed::{Feed, Watch};
 pub use flag_rules::{Evaluation, FlagRequest, RolloutEdit, ShownFlag};
 pub use flags::{FlagSnapshot, Flags};
 pub use import::{ImportReport, Item};
@@ -25,6 +30,7 @@ pub use runs::RunName;
 pub use taxonomy::{Refreshed, TaxonomySource};
 pub use tenants::check_set;
 pub use trigger::{MirrorRequest, Mirrored, Overrides, RevertRequest};
+pub use watch::Watched;
 
 use crate::{
     domain::{Caller, TenantId, TenantScope},
@@ -41,6 +47,7 @@ pub struct App {
     wake: Wake,
     flags: Flags,
     accounts: Accounts,
+    feed: Feed,
     max_attempts: i32,
     taxonomy: TaxonomySource,
 }
@@ -57,13 +64,14 @@ impl App {
         max_attempts: i32,
         taxonomy: TaxonomySource,
     ) -> Self {
-        Self { store, acceptor, wake, flags, accounts, max_attempts, taxonomy }
+        let feed = Feed::new(store.clone());
+        Self { store, acceptor, wake, flags, accounts, feed, max_attempts, taxonomy }
     }
 
-    /// The wake-ups, for those that stream.
+    /// What streams are fed from; see [`Feed::keep_fed`].
     #[must_use]
-    pub fn wake(&self) -> &Wake {
-        &self.wake
+    pub fn feed(&self) -> &Feed {
+        &self.feed
     }
 
     /// Whether the database answers.

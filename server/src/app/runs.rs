@@ -110,28 +110,6 @@ impl App {
         self.store.stats(None, &filter, window).await
     }
 
-    /// Gets id and revision of the live runs, and of those that ended within the last `ended`: where a stream begins, and what it
-    /// looks at after lost hints.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] of a tenant out of scope, or the database's.
-    pub async fn current_revisions(
-        &self,
-        caller: &Caller,
-        tenant: Option<TenantId>,
-        ended: Duration,
-    ) -> Result<Vec<(RunId, i64)>, Error> {
-        self.store.current_revisions(None, &self.of_tenant(caller, tenant)?, ended).await
-    }
-
-    /// Gets those of these runs that the caller may see, or of one such tenant, whole.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] of a tenant out of scope, or the database's.
-    pub async fn runs(&self, caller: &Caller, tenant: Option<TenantId>, ids: &[RunId]) -> Result<Vec<Run>, Error> {
-        self.store.runs(&self.of_tenant(caller, tenant)?, ids).await
-    }
-
     fn of_tenant(&self, caller: &Caller, tenant: Option<TenantId>) -> Result<LogFilter, Error> {
         if let Some(tenant) = &tenant {
             visible(caller, tenant)?;

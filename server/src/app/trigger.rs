@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use super::{App, RunName, visible};
 use crate::{
-    domain::{Caller, Flag, GuardRule, NotRevertible, Orders, Run, RunId, RunKind, Strategy, TenantId, View, WayBack},
+    domain::{
+        Caller, Flag, GuardRule, NotRevertible, Orders, Run, RunId, RunKind, Strategy, TenantId, TraceParent, View,
+        WayBack,
+    },
     error::Error,
     store::NewRun,
     wake::Hint,
@@ -34,6 +37,8 @@ pub struct MirrorRequest {
     pub overrides: Overrides,
     /// Makes the call safe to repeat.
     pub request_id: Option<String>,
+    /// The trace that it belongs to.
+    pub traceparent: Option<TraceParent>,
 }
 
 /// A valid request to take a run back.
@@ -47,6 +52,8 @@ pub struct RevertRequest {
     pub overrides: Overrides,
     /// Makes the call safe to repeat.
     pub request_id: Option<String>,
+    /// The trace that it belongs to.
+    pub traceparent: Option<TraceParent>,
 }
 
 /// The accepted run.
@@ -67,7 +74,7 @@ impl App {
     pub async fn mirror(&self, caller: &Caller, request: MirrorRequest) -> Result<Mirrored, Error> {
         visible(caller, &request.tenant)?;
         self.require(Flag::CategoryMirroring, &request.tenant).await?;
-        let MirrorRequest { tenant, kind, plan, view, overrides, request_id } = request;
+        let MirrorRequest { tenant, kind, plan, view, overrides, request_id, traceparent } = request;
         let mut orders = Orders { view, ..overrides.orders() };
         if let Some(name) = plan {
             let planned = self.run(caller, &name).await?;
@@ -76,7 +83,7 @@ impl App {
         }
         // What is usual is the same whether it was said or not.
         orders.view = orders.view.filter(|view| *view != View::Merchant);
-        self.accept(caller, self.new_run(caller, tenant, kind, orders, request_id)).await
+        self.accept(caller, self.new_run(caller, tenant, kind, orders, request_id, traceparent)).await
     }
 
     /// Accepts a run that takes another one back. When this returns, it is durable.
@@ -90,7 +97,7 @@ impl App {
         let way = WayBack::of(&run).map_err(refused)?;
         let orders = Orders { reverts: Some(run.id), ..request.overrides.orders() };
         let kind = RunKind { strategy: run.kind.strategy, dry_run: request.dry_run };
-        let new = self.new_run(caller, run.tenant.clone(), kind, orders, request.request_id);
+        let new = self.new_run(caller, run.tenant.clone(), kind, orders, request.request_id, request.traceparent);
         // Who asks again for what was done meanwhile is to hear of that.
         if !self.store.is_repeated(None, &new).await? {
             self.check_target(&run, &way).await?.map_err(refused)?;
@@ -116,19 +123,21 @@ impl App {
         kind: RunKind,
         orders: Orders,
         request_id: Option<String>,
+        traceparent: Option<TraceParent>,
     ) -> NewRun {
         let (caller, max_attempts) = (caller.subject.clone(), self.max_attempts);
-        NewRun { id: RunId::now_v7(), tenant, kind, orders, caller, request_id, max_attempts }
+        NewRun { id: RunId::now_v7(), tenant, kind, orders, caller, request_id, max_attempts, traceparent }
     }
 
     async fn accept(&self, caller: &Caller, new: NewRun) -> Result<Mirrored, Error> {
+        let trace_id = new.traceparent.as_ref().map(|trace| trace.trace_id().to_owned());
         let accepted = self.acceptor.accept(new).await?;
         if accepted.created {
             self.wake.hint(Hint::Queued);
             self.wake.hint(Hint::Changed([accepted.run.id].into()));
             tracing::info!(
                 run_id = %accepted.run.id, tenant = %accepted.run.tenant, strategy = %accepted.run.kind.strategy,
-                dry_run = accepted.run.kind.dry_run, caller = %caller.subject, "accepted a run"
+                dry_run = accepted.run.kind.dry_run, caller = %caller.subject, trace_id, "accepted a run"
             );
         }
         Ok(Mirrored { run: accepted.run, joined: accepted.joined })

@@ -63,6 +63,18 @@ pub enum Figures {
         #[arg(long, value_name = "N", default_value_t = 10_000_000, value_parser = clap::value_parser!(u32).range(10_000..=100_000_000))]
         rows: u32,
     },
+    /// Memory of a server for each idle stream, and how soon a change is at its stream
+    ///
+    /// The server runs in a process of its own; the streams, each of a tenant of its own, share ten connections. `idle`: resident memory
+    /// without a stream and with all of them, after each has sent a heartbeat; `kb_each` is the difference for one. Then 200 changes a
+    /// second, each delivered to one stream: `same_server`, from the call that accepts a run to the snapshot's arrival; `other_server`,
+    /// from the commit of one that this process accepts, as another server would, with its wake-up over LISTEN and NOTIFY. `ratio_to_target`
+    /// below 1 is better than wanted. The streams are idle for 15 s and a window, and each of the two scenarios lasts a window.
+    Streams {
+        /// How many streams
+        #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=100_000))]
+        streams: u64,
+    },
     /// Memory of the server with 1,000 runs queued, and with many
     Memory {
         /// How many are many

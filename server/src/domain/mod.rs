@@ -1,7 +1,9 @@
 //! What the project is about, without I/O and without a clock: category sets, their difference, plans, guards, runs and their
-//! life, feature flags, Google's list of categories.
+//! life, batches, feature flags, Google's list of categories.
 
 mod backoff;
+mod batch;
+mod batch_guard;
 mod caller;
 mod category;
 mod category_set;
@@ -23,9 +25,14 @@ mod secret;
 mod standing;
 mod taxonomy;
 mod tenant;
+mod trace;
 mod verdict;
 
 pub use backoff::Backoff;
+pub use batch::{
+    Admission, Batch, BatchChanges, BatchCounts, BatchId, BatchState, BatchVerdict, batch_name, parse_batch_name,
+};
+pub use batch_guard::{BatchRule, changes_primary};
 pub use caller::{Caller, Role, TenantScope};
 pub use category::{Category, EitherCategory, GbpCategory, OtherSide, TenantCategory};
 pub use category_set::{CategorySet, InvalidSet};
@@ -52,4 +59,5 @@ pub use taxonomy::{
     TaxonomyVersion,
 };
 pub use tenant::{AccountId, InvalidId, LocationId, OrganizationId, Tenant, TenantId};
+pub use trace::TraceParent;
 pub use verdict::{VerdictSource, Why, evaluate};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    ChangeCounts, Failure, Orders, OrganizationId, RecordedChange, RecordedPlan, TenantId, failure::text_enum,
+    BatchId, ChangeCounts, Failure, Orders, OrganizationId, RecordedChange, RecordedPlan, TenantId, failure::text_enum,
 };
 
 /// A run's id, a UUIDv7: it sorts by the time of acceptance.
@@ -58,6 +58,10 @@ text_enum! {
         PlanStale = "PLAN_STALE",
         /// A feature flag is off.
         FeatureDisabled = "FEATURE_DISABLED",
+        /// The batch found a live run of the same kind, which does what this one would have done.
+        Joined = "JOINED",
+        /// The batch found a live run of another kind.
+        RunInProgress = "RUN_IN_PROGRESS",
     }
 }
 
@@ -169,6 +173,8 @@ pub struct Run {
     pub tenant: TenantId,
     /// The tenant's organization at acceptance.
     pub organization: Option<OrganizationId>,
+    /// The batch that it belongs to.
+    pub batch: Option<BatchId>,
     /// Strategy and dry run.
     pub kind: RunKind,
     /// What else it was asked for.

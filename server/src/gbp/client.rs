@@ -8,10 +8,13 @@ use serde_json::Value;
 use super::{
     Credentials, Endpoint, InProcess, Reader, TaxonomyReader, Validator, WriteFailure, Writer,
     answer::Answer,
-    classify, exchange,
+    classify, counted, exchange,
     token::{Bearer, TokenSource},
 };
-use crate::domain::{AuthorizedUser, Failure, LocationId};
+use crate::domain::{AuthorizedUser, Failure, LocationId, TraceParent};
+
+/// The header of W3C Trace Context.
+const TRACEPARENT: &str = "traceparent";
 
 /// What a [`Client`] needs to know.
 #[derive(Debug, Clone)]
@@ -42,6 +45,8 @@ pub enum ConfigError {
 #[derive(Clone)]
 pub struct Client {
     inner: Inner,
+    /// The trace that its calls belong to.
+    trace: Option<TraceParent>,
 }
 
 #[derive(Clone)]
@@ -75,7 +80,7 @@ impl Client {
             Credentials::AccessToken(token) => TokenSource::fixed(&token)?,
             Credentials::AuthorizedUser(user) => site.tokens_of(user),
         };
-        Ok(Self { inner: Inner::Http { site, tokens: Arc::new(tokens) } })
+        Ok(Self { inner: Inner::Http { site, tokens: Arc::new(tokens) }, trace: None })
     }
 
     /// A client of the same Google in another's name, over the same connections. Its tokens are its own, and so is what becomes of them.
@@ -83,7 +88,8 @@ impl Client {
     pub fn with_credentials(&self, user: AuthorizedUser) -> Self {
         match &self.inner {
             Inner::Http { site, .. } => {
-                Self { inner: Inner::Http { site: site.clone(), tokens: Arc::new(site.tokens_of(user)) } }
+                let tokens = Arc::new(site.tokens_of(user));
+                Self { inner: Inner::Http { site: site.clone(), tokens }, trace: self.trace.clone() }
             }
             Inner::InProcess(_) => self.clone(),
         }
@@ -103,7 +109,13 @@ impl Client {
     /// Makes a client that asks nobody: [`InProcess`] answers.
     #[must_use]
     pub fn in_process(google: InProcess) -> Self {
-        Self { inner: Inner::InProcess(google) }
+        Self { inner: Inner::InProcess(google), trace: None }
+    }
+
+    /// The same, for work that belongs to a trace: each call tells Google which.
+    #[must_use]
+    pub fn traced(&self, trace: Option<TraceParent>) -> Self {
+        Self { inner: self.inner.clone(), trace }
     }
 
     /// Reads.
@@ -139,7 +151,13 @@ impl Client {
             Inner::Http { site, tokens } => (site, tokens),
             Inner::InProcess(google) => return Ok(google.answer(&call.target).await),
         };
-        let request = || site.api.request(call.method.clone(), call.url(&site.endpoint));
+        let request = || {
+            let request = site.api.request(call.method.clone(), call.url(&site.endpoint));
+            match &self.trace {
+                Some(trace) => request.header(TRACEPARENT, trace.child(fastrand::u64(1..)).as_str()),
+                None => request,
+            }
+        };
         // Without a token nothing is sent.
         let bearer = tokens.current().await.map_err(WriteFailure::Refused)?;
         let answer = send(request(), call, &bearer).await?;
@@ -167,7 +185,9 @@ async fn send(request: reqwest::RequestBuilder, call: &Call<'_>, bearer: &Bearer
     let began = Instant::now();
     let result = exchange::exchange(&call.label(), request).await;
     let status = result.as_ref().ok().map(|answer| answer.status.as_u16());
-    let duration_ms = began.elapsed().as_millis();
+    let duration = began.elapsed();
+    counted::count(call.name, &result, duration);
+    let duration_ms = duration.as_millis();
     let location = call.target.location().map(tracing::field::display);
     tracing::debug!(method = call.name, location, status, duration_ms, "called google");
     result.map(|answer| answer.without(&[bearer.token()])).map_err(|lost| WriteFailure::new(!lost.sent, lost.failure))

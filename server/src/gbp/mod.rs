@@ -11,6 +11,7 @@ mod answer;
 mod capability;
 mod classify;
 mod client;
+mod counted;
 mod credentials;
 mod endpoint;
 mod exchange;

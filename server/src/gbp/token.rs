@@ -14,6 +14,7 @@ use super::{
     answer::{Answer, unreadable},
     classify,
     client::ConfigError,
+    counted,
     exchange::exchange,
 };
 use crate::domain::{AuthorizedUser, Failure, FailureReason, RECHECK, Retry, Secret};
@@ -191,7 +192,9 @@ impl Renewal {
         // The life of the token begins before the answer arrives.
         let asked = Instant::now();
         let request = self.http.post(self.endpoint.url()).form(&form);
-        let answer = exchange(LABEL, request).await.map_err(|lost| lost.failure)?;
+        let result = exchange(LABEL, request).await;
+        counted::count("token", &result, asked.elapsed());
+        let answer = result.map_err(|lost| lost.failure)?;
         if !answer.status.is_success() {
             return Err(denied(&answer.without(&[client_secret, refresh_token])));
         }

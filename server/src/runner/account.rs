@@ -18,7 +18,7 @@ impl Attempt {
         let mark = source.credentials.as_ref();
         let client = self.tools.accounts.client(account, mark, source.read_at).await??;
         self.name = Some((account.clone(), mark.cloned()));
-        Ok(client)
+        Ok(client.traced(self.traceparent.clone()))
     }
 
     /// The way to Google for those who read only.

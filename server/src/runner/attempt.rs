@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures::FutureExt;
+use tracing::Instrument;
 
 use super::{
     Tools, cause, circuit::Probe, claims::Claim, gbp_to_platform, places::Place, platform_to_gbp, ready::Waiting,
@@ -15,6 +16,7 @@ use super::{
 use crate::{
     domain::{
         AccountId, Failure, FailureReason, Flag, Retry, Run, RunError, RunResult, Skip, SkipReason, Strategy, Tenant,
+        TraceParent,
     },
     error::Error,
     store::{Claimed, CredentialsMark, Finish, Intent, Now, Progress, Source},
@@ -63,6 +65,8 @@ pub(super) struct Attempt {
     pub(super) unsettled: Option<Intent>,
     /// The platform's side, where it was read with that of others; within: the tenant is gone.
     source: Option<Option<Source>>,
+    /// The trace that the run was asked for in.
+    pub(super) traceparent: Option<TraceParent>,
     /// In whose name Google is asked, once it is: the account, and its own credentials where it has any.
     pub(super) name: Option<(AccountId, Option<CredentialsMark>)>,
 }
@@ -70,21 +74,29 @@ pub(super) struct Attempt {
 impl Attempt {
     pub(super) fn new(tools: Arc<Tools>, waiting: Waiting, now: Now) -> Self {
         let Waiting { claimed, claim, source, since: _ } = waiting;
-        let Claimed { mut run, intent, fence: _, bulk: _ } = claimed;
+        let Claimed { mut run, intent, fence: _, bulk: _, traceparent } = claimed;
         let progress = Progress {
             plan: run.plan.take(),
             written: std::mem::take(&mut run.written),
             // It stays recorded until the location was read and says what became of it.
             intent: intent.clone(),
         };
-        Self { tools, run, claim, now, progress, unsettled: intent, source, name: None }
+        Self { tools, run, claim, now, progress, unsettled: intent, source, traceparent, name: None }
     }
 
     /// Carries the attempt out, in a place that others can have while the end waits for its commit, and records how it ended.
-    pub(super) async fn carry_out(mut self, place: (Place, Option<Probe>)) {
+    pub(super) async fn carry_out(self, place: (Place, Option<Probe>)) {
+        // Each line that is logged meanwhile is this run's.
+        let trace_id = self.traceparent.as_ref().map(TraceParent::trace_id);
+        let span = tracing::info_span!("attempt", run_id = %self.run.id, attempt = self.run.attempt, trace_id);
+        self.carry_out_in_span(place).instrument(span).await;
+    }
+
+    async fn carry_out_in_span(mut self, place: (Place, Option<Probe>)) {
         let lost = self.claim.lost.clone();
         let began = Instant::now();
         let outcome = lost.run_until_cancelled(caught(self.run_strategy())).await.unwrap_or(Err(Stop::Lost));
+        record::attempted(&outcome);
         self.tell_circuit(&outcome, began);
         self.tell_accounts(&outcome).await;
         drop(place);
@@ -145,13 +157,7 @@ impl Attempt {
     /// Whether runs of this tenant are not to be carried out now. Asked again before a write: a run may have waited since its attempt began.
     pub(super) async fn switched_off(&self, tenant: &Tenant) -> Result<Option<Skip>, Error> {
         let flags = self.tools.flags.now().await?;
-        match flags.require(Flag::TenantGbpCategorySync, &tenant.id, tenant.organization.as_ref()) {
-            Err(off @ Error::FeatureDisabled { .. }) => {
-                let metadata = off.metadata().into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-                Ok(Some(Skip { reason: SkipReason::FeatureDisabled, message: off.to_string(), metadata }))
-            }
-            other => other.map(|()| None),
-        }
+        Ok(disabled(flags.require(Flag::TenantGbpCategorySync, &tenant.id, tenant.organization.as_ref())))
     }
 
     /// What the attempt says of Google as a whole; the end of one that did not ask says nothing.
@@ -247,6 +253,13 @@ impl Attempt {
         tracing::warn!(run_id = %self.run.id, attempt = self.run.attempt, "lost the run to another worker");
         false
     }
+}
+
+/// What a run shows of a feature that is off.
+pub(super) fn disabled(required: Result<(), Error>) -> Option<Skip> {
+    let off = required.err()?;
+    let metadata = off.metadata().into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    Some(Skip { reason: SkipReason::FeatureDisabled, message: off.to_string(), metadata })
 }
 
 /// Whether a failure is one that Google as a whole may have, and that may pass.

@@ -3,6 +3,7 @@
 
 use super::{
     attempt::{Attempt, Stop},
+    batch_guard,
     orders::{Kept, other_side, source_failure},
     platform_to_gbp::location_of,
 };
@@ -37,10 +38,11 @@ pub(super) async fn carry_out(attempt: &mut Attempt, source: Source) -> Result<R
         return Err(Stop::Cancelled);
     }
     enforce(&plan.guards)?;
-    match attempt.switched_off(&source.tenant).await? {
-        Some(skip) => Ok(RunResult::Skipped(skip)),
-        None => write(attempt, &source, &plan, kept.as_ref()).await,
+    if let Some(skip) = attempt.switched_off(&source.tenant).await? {
+        return Ok(RunResult::Skipped(skip));
     }
+    batch_guard::pass(attempt, &plan.changes).await?;
+    write(attempt, &source, &plan, kept.as_ref()).await
 }
 
 async fn plan(attempt: &mut Attempt, source: &Source, kept: Option<&Kept>) -> Result<Plan<TenantCategory>, Stop> {

@@ -4,6 +4,8 @@
 
 mod account;
 mod attempt;
+mod batch_guard;
+mod batches;
 mod circuit;
 mod claims;
 mod gbp_to_platform;
@@ -135,6 +137,7 @@ impl Runner {
         // Also when this is dropped in the middle.
         let heartbeat_stop = heartbeat_stop.drop_guard();
         tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping::run(self.tools.clone())));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(batches::run(self.tools.clone())));
         // Subscribed before the first look: what comes between the look and the wait is not missed.
         let mut hints = self.tools.wake.subscribe(Topic::Work);
         let grace = self.tools.settings.grace;

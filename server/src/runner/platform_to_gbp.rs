@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::{
     attempt::{Attempt, Stop},
+    batch_guard,
     orders::{other_side, source_failure},
 };
 use crate::{
@@ -126,6 +127,7 @@ async fn write(
     writer: &Writer,
 ) -> Result<RunResult, Stop> {
     let lease = attempt.tools.settings.lease;
+    batch_guard::pass(attempt, &plan.changes).await?;
     attempt.progress.intent =
         Some(Intent { before: plan.observed.clone(), after: plan.desired.clone(), changes: plan.changes.clone() });
     let asked = Instant::now();

@@ -1,9 +1,10 @@
 //! What the logs and metrics say of an attempt's end: one line a failure, bounded labels, no tenant among them.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::Utc;
 
+use super::attempt::Stop;
 use crate::{
     domain::{ChangeCounts, Failure, Run, RunResult},
     store::Progress,
@@ -34,11 +35,12 @@ pub(super) fn finished(run: &Run, result: &RunResult, progress: &Progress) {
     match result {
         RunResult::Succeeded if is_real => {
             metrics::counter!("category_mirror_success_total").increment(1);
-            metrics::gauge!("category_mirror_last_duration_ms").set(duration.as_secs_f64() * 1000.0);
+            metrics::gauge!("category_mirror_last_success_timestamp_seconds").set(unix_seconds());
+            took("succeeded", duration);
         }
         RunResult::Failed(failure) if is_real => {
             metrics::counter!("category_mirror_fail_total", "reason" => failure.reason.as_str()).increment(1);
-            metrics::gauge!("category_mirror_last_duration_ms").set(duration.as_secs_f64() * 1000.0);
+            took("failed", duration);
         }
         _ => {}
     }
@@ -58,6 +60,28 @@ pub(super) fn finished(run: &Run, result: &RunResult, progress: &Progress) {
         }
         RunResult::Cancelled => tracing::info!(run_id = %run.id, tenant = %run.tenant, "a run was cancelled"),
     }
+}
+
+/// An attempt came to its end, whatever follows.
+pub(super) fn attempted(outcome: &Result<RunResult, Stop>) {
+    let result = match outcome {
+        Ok(RunResult::Succeeded) => "succeeded",
+        Ok(RunResult::Failed(_)) | Err(Stop::Failed(_)) => "failed",
+        Ok(RunResult::Skipped(_)) | Err(Stop::Skipped(_)) => "skipped",
+        Ok(RunResult::Cancelled) | Err(Stop::Cancelled) => "cancelled",
+        Err(Stop::Lost) => "lost",
+        Err(Stop::Interrupted(_)) => "interrupted",
+    };
+    metrics::counter!("category_mirror_attempts_total", "result" => result).increment(1);
+}
+
+fn took(result: &'static str, duration: Duration) {
+    metrics::gauge!("category_mirror_last_duration_ms").set(duration.as_secs_f64() * 1000.0);
+    metrics::histogram!("category_mirror_run_duration_seconds", "result" => result).record(duration);
+}
+
+fn unix_seconds() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 fn millis(duration: Duration) -> u64 {

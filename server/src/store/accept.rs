@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Now, Store, row::RunRow, tenant::not_found};
 use crate::{
-    domain::{Orders, Run, RunId, RunKind, TenantId},
+    domain::{Orders, Run, RunId, RunKind, TenantId, TraceParent},
     error::Error,
 };
 
@@ -27,6 +27,8 @@ pub struct NewRun {
     pub request_id: Option<String>,
     /// How many attempts there may be.
     pub max_attempts: i32,
+    /// The trace that the request belongs to.
+    pub traceparent: Option<TraceParent>,
 }
 
 /// The answer to a request for a run.
@@ -72,7 +74,7 @@ impl NewRun {
 }
 
 /// Half of the SHA-256 of texts and their lengths, so that no two lists of texts run together.
-fn half_digest(texts: &[&str]) -> Uuid {
+pub(super) fn half_digest(texts: &[&str]) -> Uuid {
     let mut context = digest::Context::new(&digest::SHA256);
     for text in texts {
         context.update(&text.len().to_le_bytes());
@@ -184,17 +186,26 @@ async fn claim_request(
         .fetch_optional(&mut *connection)
         .await?;
     let Some(RunRow(run)) = run else {
-        sqlx::query("update mirror_request set fingerprint = $2 where key = $1")
-            .bind(request.key)
-            .bind(request.fingerprint)
-            .execute(connection)
-            .await?;
-        return Ok(None);
+        let freed = sqlx::query(
+            "update mirror_request set fingerprint = $2
+              where key = $1 and not exists (select 1 from batch where batch.id = run_id)",
+        )
+        .bind(request.key)
+        .bind(request.fingerprint)
+        .execute(connection)
+        .await?;
+        // It was answered with a batch.
+        return if freed.rows_affected() > 0 { Ok(None) } else { Err(reused(new)) };
     };
     if fingerprint != request.fingerprint {
-        return Err(Error::RequestIdReused(new.request_id.clone().unwrap_or_default()));
+        return Err(reused(new));
     }
     Ok(Some(Accepted { run, joined, created: false }))
+}
+
+/// The error of those whose request id was used for something else.
+pub(super) fn reused(new: &NewRun) -> Error {
+    Error::RequestIdReused(new.request_id.clone().unwrap_or_default())
 }
 
 /// Checks that the tenant is there. It is not locked: each accepted run would write to the tenant's row for it, and a run whose tenant is
@@ -214,7 +225,7 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
         check_tenant(connection, &new.tenant).await?;
         let inserted = sqlx::query_as::<_, RunRow>(
             "insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, lane, turn,
-                              caller, request_id, created_at, orders)
+                              caller, request_id, created_at, orders, traceparent)
              select $1, tenant.id, tenant.organization_id, $3, $4, 'queued', $5, tenant.organization_id,
                     1 + greatest((select turn from run
                                    where state = 'queued' and due_at is null and not bulk
@@ -225,7 +236,7 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
                                    order by turn desc
                                    limit 1),
                                  0),
-                    $6, $7, coalesce($8, now()), $9
+                    $6, $7, coalesce($8, now()), $9, $10
                from tenant
               where tenant.id = $2
              on conflict (tenant_id) do nothing
@@ -240,6 +251,7 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
         .bind(&new.request_id)
         .bind(now)
         .bind(new.orders())
+        .bind(new.traceparent.as_ref().map(TraceParent::as_str))
         .fetch_optional(&mut *connection)
         .await?;
         if let Some(row) = inserted {

@@ -2,9 +2,14 @@
 
 use sqlx::{FromRow, Row, postgres::PgRow};
 
-use super::{Accepted, LogFilter, NewRun, Now, Store, accept::in_progress, row::optional_id, tenant::not_found};
+use super::{
+    Accepted, LogFilter, NewRun, Now, Store,
+    accept::{in_progress, reused},
+    row::optional_id,
+    tenant::not_found,
+};
 use crate::{
-    domain::{ChangeCounts, OrganizationId, Run, RunId, RunState},
+    domain::{ChangeCounts, OrganizationId, Run, RunId, RunState, TraceParent},
     error::Error,
 };
 
@@ -48,10 +53,10 @@ impl Store {
                         first.run_id as first_run_id, first.joined as first_joined,
                         first.fingerprint = asked.fingerprint as is_same
                    from unnest($2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::integer[], $7::text[], $8::text[],
-                               $9::uuid[], $10::uuid[], $11::jsonb[])
+                               $9::uuid[], $10::uuid[], $11::jsonb[], $12::text[])
                        with ordinality
                        as asked (id, tenant_id, strategy, dry_run, max_attempts, caller, request_id, key, fingerprint, orders,
-                                 position)
+                                 traceparent, position)
                    left join lateral (select organization_id, gbp_location is not null as has_location
                                         from tenant
                                        where tenant.id = asked.tenant_id
@@ -83,7 +88,7 @@ impl Store {
                   limit 1
              ), created as (
                  insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, lane, turn,
-                                  caller, request_id, created_at, orders)
+                                  caller, request_id, created_at, orders, traceparent)
                  select id, tenant_id, organization_id, strategy, dry_run, 'queued', max_attempts, organization_id,
                         case when organization_id is null then 1 + coalesce((select turn from first_in_line), 0)
                              else row_number() over (partition by organization_id order by position)
@@ -95,7 +100,7 @@ impl Store {
                                                limit 1),
                                              0)
                         end,
-                        caller, request_id, coalesce($1, now()), orders
+                        caller, request_id, coalesce($1, now()), orders, traceparent
                    from wanted
                   where has_location and live_id is null
                     and (key is null or key in (select key from claimed_request))
@@ -118,6 +123,7 @@ impl Store {
         .bind(column(wanted, |new| new.request().map(|request| request.key)))
         .bind(column(wanted, |new| new.request().map(|request| request.fingerprint)))
         .bind(column(wanted, NewRun::orders))
+        .bind(column(wanted, |new| new.traceparent.as_ref().map(TraceParent::as_str)))
         .fetch_all(&self.hot)
         .await?)
     }
@@ -127,7 +133,7 @@ impl Store {
 fn answer(new: &NewRun, found: &Found, run: impl Fn(RunId) -> Option<Run>) -> Option<Result<Accepted, Error>> {
     if let Some((id, joined, is_same)) = found.first {
         if !is_same {
-            return Some(Err(Error::RequestIdReused(new.request_id.clone().unwrap_or_default())));
+            return Some(Err(reused(new)));
         }
         return run(id).map(|run| Ok(Accepted { run, joined, created: false }));
     }
@@ -155,6 +161,7 @@ impl NewRun {
             id: self.id,
             tenant: self.tenant.clone(),
             organization,
+            batch: None,
             kind: self.kind,
             orders: self.orders.clone(),
             state: RunState::Queued,

@@ -6,6 +6,16 @@ use crate::{
     error::Error,
 };
 
+/// What a deleted run is in the history that was cancelled before it began.
+macro_rules! as_cancelled {
+    () => {
+        "returning run.*, 'cancelled' as end_state, reason as end_reason, error as end_error, plan as end_plan,
+                           written as end_written, intent as end_intent, created as end_created, updated as end_updated,
+                           deleted as end_deleted, skipped as end_skipped, handed_back as end_handed_back, true as end_cancel_requested"
+    };
+}
+pub(super) use as_cancelled;
+
 impl Store {
     /// Cancels a run: a queued one at once, unless an earlier attempt's write is unsettled; any other live one is marked, for its
     /// holder or its next attempt. `None` when the run is terminal already.
@@ -34,9 +44,9 @@ impl Store {
             "with ended as (
                  delete from run
                   where id = $2 and state = 'queued' and intent is null
-                 returning run.*, 'cancelled' as end_state, reason as end_reason, error as end_error, plan as end_plan,
-                           written as end_written, intent as end_intent, created as end_created, updated as end_updated,
-                           deleted as end_deleted, skipped as end_skipped, handed_back as end_handed_back, true as end_cancel_requested
+                 ",
+            as_cancelled!(),
+            "
              ), moved as (",
             into_history!(),
             "returning *

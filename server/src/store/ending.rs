@@ -11,11 +11,11 @@ const DAYS_AHEAD: i32 = 2;
 macro_rules! into_history {
     () => {
         "
-            insert into run_history (id, tenant_id, organization_id, strategy, dry_run, state, revision, attempt, handed_back,
+            insert into run_history (id, tenant_id, organization_id, batch_id, strategy, dry_run, state, revision, attempt, handed_back,
                                      max_attempts, cancel_requested, plan, intent, attempts, written, created, updated, deleted,
                                      skipped, reason, error, caller, request_id, created_at, started_at, attempted_at, ended_at,
                                      orders)
-            select id, tenant_id, organization_id, strategy, dry_run, end_state, revision + 1, attempt, end_handed_back,
+            select id, tenant_id, organization_id, batch_id, strategy, dry_run, end_state, revision + 1, attempt, end_handed_back,
                    max_attempts, end_cancel_requested, end_plan, end_intent, attempts, end_written, end_created, end_updated, end_deleted,
                    end_skipped, end_reason, end_error, caller, request_id, created_at, started_at, attempted_at, coalesce($1, now()),
                    orders

@@ -10,7 +10,7 @@ use sqlx::{Postgres, QueryBuilder};
 
 use super::{Store, row::RunRow, runs::light_columns};
 use crate::{
-    domain::{OrganizationId, Run, RunId, RunState, Strategy, TenantId},
+    domain::{BatchId, OrganizationId, Run, RunId, RunState, Strategy, TenantId},
     error::Error,
 };
 
@@ -28,6 +28,8 @@ const WIDEST: u64 = 256;
 pub struct LogFilter {
     /// Only this tenant's.
     pub tenant: Option<TenantId>,
+    /// Only this batch's.
+    pub batch: Option<BatchId>,
     /// Only those that were this organization's when they were accepted.
     pub organization: Option<OrganizationId>,
     /// Only of this strategy.
@@ -161,6 +163,9 @@ impl LogFilter {
         if let Some(only) = &self.only {
             let only: Vec<String> = only.iter().map(ToString::to_string).collect();
             query.push(" and tenant_id = any (").push_bind(only).push(")");
+        }
+        if let Some(batch) = self.batch {
+            query.push(" and batch_id = ").push_bind(batch);
         }
         if let Some(organization) = &self.organization {
             query.push(" and organization_id = ").push_bind(organization.as_str().to_owned());

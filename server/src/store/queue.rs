@@ -6,7 +6,7 @@ use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
 use super::{Intent, Now, Store, ending::into_history, interval, rollup::counted, row::RunRow};
 use crate::{
-    domain::{Failure, FailureReason, Run, RunError, RunId},
+    domain::{Failure, FailureReason, Run, RunError, RunId, TraceParent},
     error::Error,
 };
 
@@ -21,6 +21,8 @@ pub struct Claimed {
     pub bulk: bool,
     /// What an earlier attempt set out to write, when it is not known whether it did.
     pub intent: Option<Intent>,
+    /// The trace that it belongs to.
+    pub traceparent: Option<TraceParent>,
 }
 
 /// How many runs to claim.
@@ -264,6 +266,7 @@ impl FromRow<'_, PgRow> for ClaimedRow {
             fence: row.try_get("attempt")?,
             bulk: row.try_get("bulk")?,
             intent: row.try_get::<Option<Json<Intent>>, _>("intent")?.map(|json| json.0),
+            traceparent: row.try_get::<Option<&str>, _>("traceparent")?.and_then(TraceParent::parse),
         }))
     }
 }

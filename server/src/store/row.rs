@@ -15,6 +15,7 @@ impl FromRow<'_, PgRow> for RunRow {
             id: row.try_get("id")?,
             tenant: id(row, "tenant_id", TenantId::parse)?,
             organization: optional_id(row, "organization_id", OrganizationId::parse)?,
+            batch: row.try_get("batch_id")?,
             kind: RunKind { strategy: text(row, "strategy", Strategy::from_text)?, dry_run: row.try_get("dry_run")? },
             orders: row.try_get::<Option<Json<Orders>>, _>("orders")?.map(|json| json.0).unwrap_or_default(),
             state,

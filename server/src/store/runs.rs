@@ -1,8 +1,6 @@
 //! Reading runs by their ids, and what is newest.
 
-use std::time::Duration;
-
-use super::{LogFilter, Now, Store, accept::live_run, interval, row::RunRow};
+use super::{LogFilter, Store, accept::live_run, row::RunRow};
 use crate::{
     domain::{Run, RunId, Strategy, TenantId},
     error::Error,
@@ -11,7 +9,7 @@ use crate::{
 /// A run without the parts that make it large, and without the times that only live or only ended ones have.
 macro_rules! light_columns {
     () => {
-        "id, tenant_id, organization_id, strategy, dry_run, orders, state, revision, attempt, handed_back, max_attempts,
+        "id, tenant_id, organization_id, batch_id, strategy, dry_run, orders, state, revision, attempt, handed_back, max_attempts,
                 cancel_requested, null::jsonb as plan, '[]'::jsonb as written, '[]'::jsonb as attempts, null::timestamptz as attempted_at, created, updated, deleted, skipped, reason, error,
                 caller, request_id, created_at, started_at"
     };
@@ -38,49 +36,16 @@ impl Store {
               where id = any ($1)
                 and ($2::text is null or tenant_id = $2)
                 and ($3::text[] is null or tenant_id = any ($3))
+                and ($4::uuid is null or batch_id = $4)
               order by id",
         )
         .bind(ids)
         .bind(filter.tenant.as_ref().map(TenantId::as_str))
         .bind(only(filter))
+        .bind(filter.batch)
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(|row| row.0).collect())
-    }
-
-    /// Gets id and revision of the live runs and of those that ended within the last `ended`: what a stream that missed hints looks at.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn current_revisions(
-        &self,
-        now: Now,
-        filter: &LogFilter,
-        ended: Duration,
-    ) -> Result<Vec<(RunId, i64)>, Error> {
-        let tenant = filter.tenant.as_ref().map(TenantId::as_str);
-        // In this order: one that ends between the two looks is in the history by the second.
-        let mut revisions: Vec<(RunId, i64)> = sqlx::query_as(
-            "select id, revision from run where ($1::text is null or tenant_id = $1) and ($2::text[] is null or tenant_id = any ($2))",
-        )
-        .bind(tenant)
-        .bind(only(filter))
-        .fetch_all(&self.pool)
-        .await?;
-        let ended: Vec<(RunId, i64)> = sqlx::query_as(
-            "select id, revision from run_history
-              where ended_at > coalesce($1, now()) - $2::interval
-                and ($3::text is null or tenant_id = $3)
-                and ($4::text[] is null or tenant_id = any ($4))",
-        )
-        .bind(now)
-        .bind(interval(ended))
-        .bind(tenant)
-        .bind(only(filter))
-        .fetch_all(&self.planned)
-        .await?;
-        revisions.extend(ended);
-        Ok(revisions)
     }
 
     /// Gets the newest run of a tenant and strategy, whole.

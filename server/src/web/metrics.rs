@@ -1,9 +1,121 @@
-//! The process's metrics, in Prometheus' text form.
+//! The process's metrics, in Prometheus' text form: one table of all of them. Labels are bounded, and no tenant is among them.
 
 use std::sync::OnceLock;
 
-use metrics::{Unit, describe_counter, describe_gauge};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics::{SharedString, describe_counter, describe_gauge, describe_histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::domain::{FailureReason, Flag};
+
+/// How a metric counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Seconds, in buckets.
+    Histogram,
+}
+
+/// A metric.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// How it counts.
+    pub kind: Kind,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
+    /// What it says, with its unit.
+    pub help: &'static str,
+}
+
+const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Counter, labels, help }
+}
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Gauge, labels, help }
+}
+
+const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Histogram, labels, help }
+}
+
+/// Every metric of the service. What is not here is not exported, and a test holds the two together.
+pub const METRICS: &[Metric] = &[
+    counter("category_mirror_success_total", &[], "real runs that succeeded"),
+    counter("category_mirror_fail_total", &["reason"], "real runs that failed, by reason"),
+    counter("gbp_sync_out_of_sync_detected", &[], "runs, dry ones too, that found differences"),
+    gauge(
+        "category_mirror_last_duration_ms",
+        &[],
+        "milliseconds from the first attempt's begin to the end of the real run that ended last",
+    ),
+    histogram(
+        "category_mirror_run_duration_seconds",
+        &["result"],
+        "from the first attempt's begin to the end of a real run that succeeded or failed",
+    ),
+    gauge(
+        "category_mirror_last_success_timestamp_seconds",
+        &[],
+        "when this process last brought a real run to a good end, in seconds since 1970; absent before the first",
+    ),
+    counter(
+        "category_mirror_attempts_total",
+        &["result"],
+        "attempts: succeeded, failed (with or without another to follow), skipped, cancelled, lost to another worker, interrupted by trouble of ours",
+    ),
+    counter(
+        "category_mirror_retries_total",
+        &["reason"],
+        "attempts that failed and are followed by another, by reason",
+    ),
+    counter("category_mirror_rescued_total", &[], "runs queued again because their lease had expired"),
+    gauge(
+        "category_mirror_queue_runs",
+        &["kind"],
+        "live runs: interactive and bulk ones in line, waiting for their next attempt, running; at most 10,000 of a kind are counted, beyond that bulk is PostgreSQL's estimate of all in line; sampled, and the same from every server",
+    ),
+    gauge(
+        "category_mirror_queue_age_seconds",
+        &["kind"],
+        "since when the run that is next in line was accepted; 0 when there is none; sampled, and the same from every server",
+    ),
+    counter(
+        "category_mirror_gbp_calls_total",
+        &["method", "class"],
+        "requests to Google, by method, and by answer: ok, unauthorized, quota, rejected, unavailable, unreadable, lost (none)",
+    ),
+    histogram("category_mirror_gbp_call_duration_seconds", &["method"], "requests to Google, to the end of the answer"),
+    gauge("category_mirror_gbp_circuit_open", &[], "1 while runs wait because Google fails for every location"),
+    gauge(
+        "gbp_credentials_rejected",
+        &["credentials"],
+        "credentials that Google refuses: 1 for the server's own, and how many of the accounts'",
+    ),
+    counter(
+        "category_mirror_rate_limited_total",
+        &[],
+        "calls and streams that were refused because there were too many",
+    ),
+    counter(
+        "category_mirror_feature_disabled_total",
+        &["flag"],
+        "calls refused and runs skipped by a feature flag, by flag",
+    ),
+    gauge("category_mirror_streams", &[], "open streams of runs"),
+    gauge(
+        "category_mirror_database_connections",
+        &["pool", "state"],
+        "connections to PostgreSQL, by what they are for (calls, hot, apart) and whether they are used or idle; sampled",
+    ),
+];
+
+/// Upper bounds of buckets, in seconds: around 10 s, where a run is too long, and the 10 s that a request to Google may take.
+const BUCKETS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 /// The recorder of this process, installed at the first call.
 pub fn recorder() -> PrometheusHandle {
@@ -12,44 +124,49 @@ pub fn recorder() -> PrometheusHandle {
 }
 
 fn install() -> PrometheusHandle {
-    let recorder = PrometheusBuilder::new().build_recorder();
+    let mut builder = PrometheusBuilder::new();
+    for metric in METRICS.iter().filter(|metric| metric.kind == Kind::Histogram) {
+        let buckets = builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), &BUCKETS);
+        builder = buckets.expect("there are buckets");
+    }
+    let recorder = builder.build_recorder();
     let handle = recorder.handle();
     // Fails only where a program that embeds the server brought a recorder of its own; then ours stays empty.
     if metrics::set_global_recorder(recorder).is_err() {
         tracing::warn!("another metrics recorder is installed, /metrics will be empty");
     }
-    describe_counter!("category_mirror_success_total", "real runs that succeeded");
-    describe_counter!("category_mirror_fail_total", "real runs that failed, by reason");
-    describe_counter!("category_mirror_retries_total", "attempts that failed and are followed by another, by reason");
-    describe_counter!("category_mirror_rescued_total", "runs queued again because their lease had expired");
-    describe_counter!(
+    for Metric { name, kind, labels: _, help } in METRICS {
+        let (name, help) = (SharedString::const_str(name), SharedString::const_str(help));
+        match kind {
+            Kind::Counter => describe_counter!(name, help),
+            Kind::Gauge => describe_gauge!(name, help),
+            Kind::Histogram => describe_histogram!(name, help),
+        }
+    }
+    begin();
+    handle
+}
+
+/// What is there from the start can be told from what does not exist, and a counter that begins with 1 has no increase.
+fn begin() {
+    for name in [
+        "category_mirror_success_total",
+        "gbp_sync_out_of_sync_detected",
+        "category_mirror_rescued_total",
         "category_mirror_rate_limited_total",
-        "calls and streams that were refused because there were too many"
-    );
-    describe_counter!("gbp_sync_out_of_sync_detected", "runs, dry ones too, that found differences");
-    describe_counter!(
-        "category_mirror_feature_disabled_total",
-        "calls refused and runs skipped by a feature flag, by flag"
-    );
-    describe_gauge!(
-        "category_mirror_last_duration_ms",
-        Unit::Milliseconds,
-        "from the first attempt's begin to the end of the real run that ended last"
-    );
-    describe_gauge!("category_mirror_gbp_circuit_open", "1 while runs wait because Google fails for every location");
-    describe_gauge!(
-        "gbp_credentials_rejected",
-        "credentials that Google refuses: 1 for the server's own, and how many of the accounts'"
-    );
-    // A counter that is there from the start can be told from one that does not exist.
-    metrics::counter!("category_mirror_success_total").absolute(0);
-    metrics::counter!("gbp_sync_out_of_sync_detected").absolute(0);
-    metrics::counter!("category_mirror_rescued_total").absolute(0);
-    metrics::counter!("category_mirror_rate_limited_total").absolute(0);
-    metrics::gauge!("category_mirror_last_duration_ms").set(0.0);
-    metrics::gauge!("category_mirror_gbp_circuit_open").set(0.0);
+    ] {
+        metrics::counter!(name).absolute(0);
+    }
+    for reason in FailureReason::ALL {
+        metrics::counter!("category_mirror_fail_total", "reason" => reason.as_str()).absolute(0);
+    }
+    for flag in Flag::ALL {
+        metrics::counter!("category_mirror_feature_disabled_total", "flag" => flag.as_str()).absolute(0);
+    }
+    for name in ["category_mirror_last_duration_ms", "category_mirror_gbp_circuit_open", "category_mirror_streams"] {
+        metrics::gauge!(name).set(0.0);
+    }
     for whose in ["server", "account"] {
         metrics::gauge!("gbp_credentials_rejected", "credentials" => whose).set(0.0);
     }
-    handle
 }

@@ -1,12 +1,14 @@
 //! The admin port: health and metrics, over plain HTTP and without a token, so it belongs inside.
 
 mod metrics;
+mod samples;
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-pub use metrics::recorder;
+pub use metrics::{Kind, METRICS, Metric, recorder};
+pub use samples::sample;
 
 /// What the admin port tells.
 #[derive(Clone)]

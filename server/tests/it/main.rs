@@ -3,6 +3,7 @@
 
 mod access;
 mod bad_input;
+mod batches;
 mod cancel;
 mod credentials;
 mod database;
@@ -23,5 +24,6 @@ mod service;
 mod store;
 mod streams;
 mod taxonomy;
+mod trace;
 mod wake;
 mod wire;

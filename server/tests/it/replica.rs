@@ -145,6 +145,13 @@ impl Door {
         self.state.open.cancel();
     }
 
+    /// The values of a header of all requests, in order.
+    pub(crate) fn headers(&self, name: &str) -> Vec<String> {
+        let sent = self.state.sent.lock().expect("not poisoned");
+        let headers = sent.lines().filter_map(|line| line.split_once(": "));
+        headers.filter(|(header, _)| header.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned()).collect()
+    }
+
     /// The bodies of the updates, in order.
     pub(crate) fn updates(&self) -> Vec<serde_json::Value> {
         let sent = self.state.sent.lock().expect("not poisoned");

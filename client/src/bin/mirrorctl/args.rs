@@ -1,5 +1,6 @@
 //! The command line.
 
+mod batches;
 mod credentials;
 mod flags;
 mod plan;
@@ -11,6 +12,7 @@ use category_mirror_client::{GbpView, RunState, Strategy};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use humantime::parse_duration;
 
+pub(crate) use batches::{Batches, Start};
 pub(crate) use credentials::Credentials;
 pub(crate) use flags::{FlagFields, Flags};
 pub(crate) use plan::{Format, Overrides, Plan};
@@ -77,11 +79,17 @@ pub(crate) enum Command {
     /// Show plans, also as JSON or Markdown
     #[command(subcommand)]
     Plan(Plan),
+    /// Sync an organization, or every tenant
+    #[command(subcommand)]
+    Batch(Batches),
     /// Watch runs change, without end
     Watch {
         /// Only this tenant's
         #[arg(long)]
         tenant: Option<String>,
+        /// Only this organization's
+        #[arg(long, conflicts_with = "tenant")]
+        organization: Option<String>,
     },
     /// List runs, newest first
     Logs(Logs),

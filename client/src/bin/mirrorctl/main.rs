@@ -1,6 +1,7 @@
 //! `mirrorctl`: Category Mirror from the command line.
 
 mod args;
+mod batches;
 mod categories;
 mod connect;
 mod credentials;
@@ -40,7 +41,15 @@ async fn execute(args: Args) -> Result<(), Exit> {
         Command::Trigger(trigger) => run::trigger(&client, &mut output, trigger).await,
         Command::Run(command) => run::run(&client, &mut output, command).await,
         Command::Plan(command) => plan::plan(&client, &mut output, command).await,
-        Command::Watch { tenant } => run::watch_many(&client, &mut output, tenant).await,
+        Command::Batch(command) => batches::batches(&client, &mut output, command).await,
+        Command::Watch { tenant, organization } => {
+            let request = match (tenant, organization) {
+                (Some(tenant), _) => client.watch_tenant(tenant),
+                (None, Some(organization)) => client.watch_organization(organization),
+                (None, None) => client.watch_all(),
+            };
+            run::watch_many(&mut output, request).await
+        }
         Command::Logs(filter) => report::logs(&client, &mut output, filter).await,
         Command::Stats { tenant, organization, window } => {
             report::stats(&client, &mut output, tenant, organization, window).await

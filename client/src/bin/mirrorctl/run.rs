@@ -2,7 +2,7 @@
 
 use std::io;
 
-use category_mirror_client::{Client, Items, Mirrored, Printable, Run, RunState};
+use category_mirror_client::{Client, Items, Mirrored, Printable, Run, RunState, WatchRuns};
 
 use crate::{
     args::{self, Trigger},
@@ -67,8 +67,7 @@ async fn watch_one(output: &mut Output, mut snapshots: Items<Run>) -> Result<(),
     if last == Some(RunState::Succeeded) { Ok(()) } else { Err(Exit::RunNotSucceeded) }
 }
 
-pub(crate) async fn watch_many(client: &Client, output: &mut Output, tenant: Option<String>) -> Result<(), Exit> {
-    let request = tenant.map_or_else(|| client.watch_all(), |tenant| client.watch_tenant(tenant));
+pub(crate) async fn watch_many(output: &mut Output, request: WatchRuns) -> Result<(), Exit> {
     let mut snapshots = request.send();
     while let Some(run) = snapshots.next().await {
         let run = run?;

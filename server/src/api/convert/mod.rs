@@ -1,5 +1,6 @@
 //! From the domain to messages.
 
+mod batch;
 mod credentials;
 mod flag;
 mod plan;
@@ -11,6 +12,7 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::{Slug, Tenant, TenantCategories};
 
+pub(super) use batch::batch;
 pub(super) use credentials::{credentials, verified};
 pub(super) use flag::{evaluation, flag, flag_change};
 pub(super) use run::{run, stats};

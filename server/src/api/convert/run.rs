@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::{plan::change, time};
 use crate::{
-    domain::{Attempt, AttemptResult, Run, RunError, RunId, RunState, Strategy, View},
+    domain::{Attempt, AttemptResult, Run, RunError, RunId, RunState, Strategy, View, batch_name},
     store::{Counts, SyncStats},
 };
 
@@ -17,12 +17,8 @@ pub(in crate::api) fn run(run: Run) -> proto::Run {
         name: run.resource_name(),
         tenant: run.tenant.resource_name(),
         organization: run.organization.map(|id| id.resource_name()).unwrap_or_default(),
-        batch: String::new(),
-        strategy: match run.kind.strategy {
-            Strategy::PlatformToGbp => proto::Strategy::PlatformToGbp,
-            Strategy::GbpToPlatform => proto::Strategy::GbpToPlatform,
-        }
-        .into(),
+        batch: run.batch.map(batch_name).unwrap_or_default(),
+        strategy: strategy(run.kind.strategy).into(),
         dry_run: run.kind.dry_run,
         state: match run.state {
             RunState::Queued => State::Queued,
@@ -64,6 +60,13 @@ pub(in crate::api) fn run(run: Run) -> proto::Run {
         }
         .into(),
         revert_of: name_of(run.orders.reverts),
+    }
+}
+
+pub(super) fn strategy(strategy: Strategy) -> proto::Strategy {
+    match strategy {
+        Strategy::PlatformToGbp => proto::Strategy::PlatformToGbp,
+        Strategy::GbpToPlatform => proto::Strategy::GbpToPlatform,
     }
 }
 

@@ -87,6 +87,7 @@ async fn store(ground: &Ground, callers: usize, window: Duration, with_ids: bool
                 caller: "bench".to_owned(),
                 request_id: with_ids.then(|| RunId::now_v7().to_string()),
                 max_attempts: 5,
+                traceparent: None,
             };
             acceptor.accept(new).await.expect("accepted");
         }

@@ -1,9 +1,9 @@
 //! What the benchmarks run on: a durable PostgreSQL of their own, and a server over it.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use category_mirror_client::Client;
-use sqlx::PgPool;
+use sqlx::{ConnectOptions, PgPool};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -83,6 +83,21 @@ impl Ground {
     /// Who is believed, and a token of an administrator.
     pub(super) fn key(&self) -> Result<(Verifier, String), CommandError> {
         self.scratch.key("bench")
+    }
+
+    /// The database's URL, for a server in a process of its own.
+    pub(super) fn url(&self) -> String {
+        self.scratch.postgres.connect_options().to_url_lossy().into()
+    }
+
+    /// The folder of the database, and of the development key.
+    pub(super) fn folder(&self) -> &Path {
+        self.scratch.folder()
+    }
+
+    /// A token that a server with this folder's development key believes.
+    pub(super) fn token(&self) -> Result<String, CommandError> {
+        Ok(self.scratch.key("bench")?.1)
     }
 
     /// Forgets every run: each window begins with an empty queue.

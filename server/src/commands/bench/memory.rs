@@ -35,7 +35,7 @@ pub(super) async fn run(ground: &Ground, few: u64, many: u64, window: Duration) 
         }
         // It is there, or the last of them.
         let _ = client.mirror(format!("bench-{queued}"), Strategy::PlatformToGbp).send().await;
-        measured.push(resident_kb().await.map_err(|error| failed(&error))?);
+        measured.push(resident_kb("self").await.map_err(|error| failed(&error))?);
         service.stop().await;
     }
     let [_, few_kb, many_kb] = measured[..] else { return Ok(()) };
@@ -48,10 +48,10 @@ pub(super) async fn run(ground: &Ground, few: u64, many: u64, window: Duration) 
     Ok(())
 }
 
-/// Resident memory of this process, kB.
-async fn resident_kb() -> std::io::Result<i64> {
-    let status = tokio::fs::read_to_string("/proc/self/status").await?;
+/// Resident memory of a process, by its id or `self`, kB.
+pub(super) async fn resident_kb(process: &str) -> std::io::Result<i64> {
+    let status = tokio::fs::read_to_string(format!("/proc/{process}/status")).await?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let number = line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse().ok());
-    number.ok_or_else(|| std::io::Error::other("no VmRSS in /proc/self/status"))
+    number.ok_or_else(|| std::io::Error::other("no VmRSS in /proc"))
 }

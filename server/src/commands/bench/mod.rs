@@ -10,7 +10,9 @@ mod latency;
 mod load;
 mod memory;
 mod pgbench;
+mod process;
 mod reads;
+mod streams;
 
 use super::CommandError;
 use crate::config::{BenchArgs, Figures};
@@ -24,6 +26,7 @@ pub(super) async fn run(args: BenchArgs) -> Result<(), CommandError> {
         Figures::Memory { queued } => queued + 1,
         // The history names tenants of its own.
         Figures::Reads { .. } => 1,
+        Figures::Streams { streams } => streams,
         _ => ground::TENANTS,
     };
     let ground = ground::Ground::open(&args, tenants).await?;
@@ -33,6 +36,7 @@ pub(super) async fn run(args: BenchArgs) -> Result<(), CommandError> {
         Figures::Latency { bulk } => latency::run(&ground, *bulk, args.window).await,
         Figures::Reads { rows } => reads::run(&ground, *rows).await,
         Figures::Memory { queued } => memory::run(&ground, 1_000, *queued, args.window).await,
+        Figures::Streams { streams } => streams::run(&ground, *streams, args.window).await,
     };
     ground.close().await;
     measured

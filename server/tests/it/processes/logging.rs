@@ -62,6 +62,23 @@ async fn every_line_is_json_and_says_when_where_and_what() {
 }
 
 #[tokio::test]
+async fn the_lines_of_an_attempt_name_its_run_and_what_was_found_is_in_fields() {
+    let site = Site::new().await;
+    let log = session(&site, &[("RUST_LOG", "info,category_mirror::gbp=debug")]).await;
+    let lines: Vec<Value> = log.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let of =
+        |message: &str| lines.iter().find(|line| line["message"] == message).unwrap_or_else(|| panic!("{message}"));
+    let found = of("found a tenant out of sync");
+    assert_eq!((&found["created"], &found["updated"], &found["deleted"]), (&json!(1), &json!(0), &json!(1)));
+    assert_eq!((&found["tenant"], &found["strategy"]), (&json!("store"), &json!("platform_to_gbp")));
+    for message in ["called google", "an attempt failed, another will follow", "a run succeeded"] {
+        assert_eq!(of(message)["span"]["run_id"], found["run_id"], "{message}");
+    }
+    let failures = lines.iter().filter(|line| line["message"] == "an attempt failed, another will follow");
+    assert_eq!(failures.count(), 1, "one line a failure");
+}
+
+#[tokio::test]
 async fn no_secret_is_logged_however_much_is_logged() {
     let site = Site::new().await;
     let url = site.url_with_password(PASSWORD);

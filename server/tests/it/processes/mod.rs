@@ -1,5 +1,6 @@
 //! The program itself, as processes of their own: killed, stopped, misconfigured, looked at from outside.
 
+mod batches;
 mod commands;
 mod database_restarts;
 mod demo;
@@ -7,6 +8,7 @@ mod draining;
 mod flags;
 mod kill;
 mod logging;
+mod metrics;
 mod server;
 mod settings;
 mod site;

@@ -102,6 +102,11 @@ impl Site {
         Server::start(command).await
     }
 
+    /// Connections to the database.
+    pub(super) async fn pool(&self) -> sqlx::PgPool {
+        self.database.as_ref().expect("a database by URL").pool().await
+    }
+
     /// The URL of the database with a password, which nobody asks for where the operating system vouches for the user.
     pub(super) fn url_with_password(&self, password: &str) -> String {
         let database = self.database.as_ref().expect("a database by URL");

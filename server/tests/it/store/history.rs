@@ -1,7 +1,5 @@
 //! Reading runs: pages that stay in place while rows arrive, and counts that agree with counting by hand.
 
-use std::time::Duration;
-
 use category_mirror::{
     domain::{RunId, RunResult, RunState, Strategy},
     store::{LogFilter, Progress},
@@ -79,25 +77,6 @@ async fn lists_hold_what_the_filter_names_and_nothing_large() {
     assert!(whole.iter().all(|run| run.plan.is_some()));
     assert_eq!(store.last_run(&id("a"), Strategy::PlatformToGbp).await.expect("read").map(|run| run.id), Some(a));
     assert_eq!(store.last_run(&id("a"), Strategy::GbpToPlatform).await.expect("read"), None);
-}
-
-#[tokio::test]
-async fn a_look_finds_what_is_live_and_what_has_just_ended() {
-    let store = store_with(&["a", "b", "c"]).await;
-    ended(&store, "a").await;
-    let b = store.claimed(5, "b", REAL).await.run;
-    let c = store.accepted(5, "c").await;
-    let look = async |seconds, ended, only: Option<Vec<_>>| {
-        let filter = LogFilter { only, ..LogFilter::default() };
-        let mut found =
-            store.current_revisions(at(seconds), &filter, Duration::from_secs(ended)).await.expect("looked");
-        found.sort();
-        found
-    };
-    assert_eq!(look(10, 0, None).await, [(b.id, 2), (c.id, 1)]);
-    assert_eq!(look(10, 9, None).await.len(), 2, "ended 9 seconds ago");
-    assert_eq!(look(10, 10, None).await.len(), 3);
-    assert_eq!(look(10, 10, Some(vec![id("c")])).await, [(c.id, 1)]);
 }
 
 #[tokio::test]

@@ -2,10 +2,12 @@
 
 mod accept;
 mod attempts;
+mod batches;
 mod constraints;
 mod history;
 mod life;
 mod line;
+mod live;
 mod model;
 mod plans;
 mod queue;
@@ -149,6 +151,7 @@ fn new_run(tenant: &str, dry_run: bool) -> NewRun {
         caller: "tester".to_owned(),
         request_id: None,
         max_attempts: 5,
+        traceparent: None,
     }
 }
 

@@ -49,7 +49,7 @@ async fn what_runs_often_goes_by_an_index() {
         ("with free as", "'{}', '{}'", "run_pkey", "generic"),
         (
             "with wanted as",
-            "null, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}'",
+            "null, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}'",
             "run_one_live_a_tenant",
             "hot",
         ),
@@ -58,10 +58,23 @@ async fn what_runs_often_goes_by_an_index() {
         ("select * from run where tenant_id = $1", "'t7'", "run_one_live_a_tenant", "generic"),
         ("order by id desc limit 1", "'t7', 'platform_to_gbp'", "tenant_id_id_idx", "generic"),
         ("as wanted (run_id", "null, '{}', '{}', '{}'", "last_success_pkey", "hot"),
-        ("select id, revision from run where", "'t7', null", "run_one_live_a_tenant", "custom"),
-        ("select id, revision from run_history", "null, '60s', null, null", "ended_at_idx", "generic"),
         ("jsonb_agg(duration_bin", "'{t7}', now() - interval '90 days', null, 'hour'", "tenant_id_id_idx", "generic"),
-        ("where id = any ($1)", "'{}', null, null", "run_pkey", "generic"),
+        ("where ended_at > $1", "now(), '00000000-0000-7000-8000-000000007000'", "ended_at_idx", "generic"),
+        ("revision from every_run where id = any ($1)", "'{}'", "run_pkey", "generic"),
+        ("where id = any ($1)\n", "'{}', null, null, null", "run_pkey", "generic"),
+        (
+            "($3::text is null or organization_id = $3)",
+            "'00000000-0000-7000-8000-000000007000', null, null, 100, null",
+            "run_pkey",
+            "custom",
+        ),
+        (
+            "revision from run_history where batch_id = $1",
+            "'019b0000-0000-7000-8000-000000000001', now()",
+            "batch_id_id_idx",
+            "generic",
+        ),
+        ("with counted as", "null, 10000", "run_line", "hot"),
     ] {
         let mut matching = all.iter().filter(|found| found.sql.contains(piece));
         let found = matching.next().unwrap_or_else(|| panic!("no statement has `{piece}`"));

@@ -1,5 +1,6 @@
 //! Streams: whole snapshots, in order, to the last one, whatever becomes of the hints on the way.
 
+mod cuts;
 mod losses;
 mod snapshots;
 

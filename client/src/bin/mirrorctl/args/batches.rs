@@ -1,0 +1,68 @@
+//! Batches.
+
+use category_mirror_client::Strategy;
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Batches {
+    /// Ask for a run of many tenants
+    Start(Start),
+    /// List batches, newest first
+    List {
+        /// At most so many
+        #[arg(long, short = 'n', default_value_t = 20)]
+        limit: usize,
+    },
+    /// Show how far a batch is
+    Get {
+        /// batches/{batch}, or the batch's id
+        batch: String,
+    },
+    /// Show its runs as they change, until it is over
+    Watch {
+        /// batches/{batch}, or the batch's id
+        batch: String,
+    },
+    /// Cancel what has not begun to write
+    Cancel {
+        /// batches/{batch}, or the batch's id
+        batch: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Start {
+    /// Which side wins: platform_to_gbp or gbp_to_platform
+    pub(crate) strategy: Strategy,
+    #[command(flatten)]
+    pub(crate) whose: Whose,
+    /// How many tenants you expect to touch; any other number is refused
+    #[arg(long)]
+    pub(crate) confirm: Option<u32>,
+    /// Only plan, write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Guards of the batch to lift, with commas: batch_tenants, batch_primary
+    #[arg(long = "override", value_delimiter = ',', requires = "reason")]
+    pub(crate) override_guards: Vec<String>,
+    /// Why they are lifted; it is kept with the batch
+    #[arg(long, requires = "override_guards")]
+    pub(crate) reason: Option<String>,
+    /// Show how it goes on, until it is over
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// Asking again with the same id within 24 h returns the first answer
+    #[arg(long)]
+    pub(crate) request_id: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Whose {
+    /// The tenants of this organization
+    #[arg(long)]
+    pub(crate) organization: Option<String>,
+    /// Every tenant
+    #[arg(long, requires = "confirm")]
+    pub(crate) all: bool,
+}

@@ -1,0 +1,107 @@
+//! Starting, watching, showing and cancelling batches.
+
+use std::io;
+
+use category_mirror_client::{Batch, Client, Printable};
+
+use crate::{args, exit::Exit, output::Output, run::summary};
+
+pub(crate) async fn batches(client: &Client, output: &mut Output, command: args::Batches) -> Result<(), Exit> {
+    let batch = match command {
+        args::Batches::Start(start) => {
+            let watch = start.watch;
+            let batch = begin(client, start).await?;
+            output.show(&batch, |output| details(output, &batch))?;
+            return if watch { watch_one(client, output, batch.name).await } else { Ok(()) };
+        }
+        args::Batches::List { limit } => return list(client, output, limit).await,
+        args::Batches::Watch { batch } => return watch_one(client, output, batch).await,
+        args::Batches::Get { batch } => client.get_batch(batch).send().await?,
+        args::Batches::Cancel { batch } => client.cancel_batch(batch).send().await?,
+    };
+    Ok(output.show(&batch, |output| details(output, &batch))?)
+}
+
+async fn begin(client: &Client, start: args::Start) -> Result<Batch, Exit> {
+    let args::Start { strategy, whose, confirm, dry_run, override_guards, reason, watch: _, request_id } = start;
+    let mut request = match whose.organization {
+        Some(organization) => client.mirror_organization(organization, strategy),
+        // The command line holds `--all` together with `--confirm`.
+        None => client.mirror_all(strategy, confirm.unwrap_or_default()),
+    };
+    if let Some(tenants) = confirm {
+        request = request.confirm(tenants);
+    }
+    if let Some(reason) = reason {
+        request = request.override_guards(override_guards, reason);
+    }
+    if let Some(id) = request_id {
+        request = request.request_id(id);
+    }
+    Ok(request.dry_run(dry_run).send().await?)
+}
+
+async fn list(client: &Client, output: &mut Output, limit: usize) -> Result<(), Exit> {
+    let page_size = u16::try_from(limit.clamp(1, 1000)).expect("at most 1000");
+    let mut batches = client.list_batches().page_size(page_size).send();
+    for _ in 0..limit {
+        let Some(batch) = batches.next().await else { break };
+        let batch = batch?;
+        output.show(&batch, |output| {
+            let over = batch.tenant_count - batch.pending_count - batch.queued_count - batch.running_count;
+            let name = Printable(&batch.name);
+            output.line(format_args!("{name}  {:10}  {over} of {} over", batch.state, batch.tenant_count))
+        })?;
+    }
+    Ok(())
+}
+
+/// Each run as it changes, and what it came to.
+async fn watch_one(client: &Client, output: &mut Output, batch: String) -> Result<(), Exit> {
+    let mut snapshots = client.watch_batch(batch.clone()).send();
+    while let Some(run) = snapshots.next().await {
+        let run = run?;
+        output.show(&run, |output| summary(output, &run))?;
+    }
+    let batch = client.get_batch(batch).send().await?;
+    output.show(&batch, |output| details(output, &batch))?;
+    if batch.failed_count + batch.skipped_count + batch.cancelled_count == 0 {
+        Ok(())
+    } else {
+        Err(Exit::RunNotSucceeded)
+    }
+}
+
+fn details(output: &mut Output, batch: &Batch) -> io::Result<()> {
+    let of = if batch.dry_run { " (dry run)" } else { "" };
+    output.field("batch", Some(Printable(&batch.name)))?;
+    output.field("strategy", Some(format_args!("{}{of}", batch.strategy)))?;
+    output.field("organization", batch.organization.as_deref().map(Printable))?;
+    output.field("state", Some(batch.state))?;
+    output.field("tenants", Some(batch.tenant_count))?;
+    let counts = [
+        ("no location", batch.without_location_count),
+        ("flag off", batch.disabled_count),
+        ("pending", batch.pending_count),
+        ("queued", batch.queued_count),
+        ("running", batch.running_count),
+        ("succeeded", batch.succeeded_count),
+        ("failed", batch.failed_count),
+        ("skipped", batch.skipped_count),
+        ("joined", batch.joined_count),
+        ("cancelled", batch.cancelled_count),
+        ("out of sync", batch.out_of_sync_count),
+    ];
+    for (name, count) in counts {
+        output.field(name, Some(count).filter(|count| *count > 0))?;
+    }
+    let changes = batch.change_counts;
+    output.field("changes", Some(format_args!("+{} ~{} -{}", changes.created, changes.updated, changes.deleted)))?;
+    for guard in batch.guards.iter().filter(|guard| guard.exceeded) {
+        let limit = guard.limit.unwrap_or_default();
+        output.field("guard", Some(format_args!("{}: {} of at most {limit}", Printable(&guard.rule), guard.value)))?;
+    }
+    output.field("caller", Some(Printable(&batch.caller)))?;
+    output.field("accepted", batch.create_time)?;
+    output.field("ended", batch.end_time)
+}

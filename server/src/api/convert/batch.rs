@@ -1,0 +1,58 @@
+//! Batches.
+
+use category_mirror_proto::v1::{self as proto, batch::State};
+
+use super::{run::strategy, time};
+use crate::domain::{Batch, BatchState, BatchVerdict, batch_name};
+
+pub(in crate::api) fn batch(batch: Batch) -> proto::Batch {
+    let counts = batch.counts;
+    proto::Batch {
+        name: batch_name(batch.id),
+        organization: batch.organization.map(|id| id.resource_name()).unwrap_or_default(),
+        strategy: strategy(batch.kind.strategy).into(),
+        dry_run: batch.kind.dry_run,
+        state: match batch.state {
+            BatchState::Expanding => State::Expanding,
+            BatchState::Running => State::Running,
+            BatchState::Cancelling => State::Cancelling,
+            BatchState::Completed => State::Completed,
+            BatchState::Cancelled => State::Cancelled,
+        }
+        .into(),
+        tenant_count: batch.tenants,
+        without_location_count: batch.without_location,
+        disabled_count: batch.not_admitted,
+        pending_count: counts.pending,
+        queued_count: counts.queued,
+        running_count: counts.running,
+        succeeded_count: counts.succeeded,
+        failed_count: counts.failed,
+        skipped_count: counts.skipped,
+        joined_count: counts.joined,
+        cancelled_count: counts.cancelled,
+        out_of_sync_count: batch.out_of_sync,
+        change_counts: Some(proto::BatchChangeCounts {
+            created: batch.changes.created,
+            updated: batch.changes.updated,
+            deleted: batch.changes.deleted,
+            skipped: batch.changes.unmapped,
+        }),
+        guards: batch.verdicts.iter().map(guard).collect(),
+        overridden_guards: batch.overrides,
+        reason: batch.reason,
+        caller: batch.caller,
+        request_id: batch.request_id.unwrap_or_default(),
+        create_time: Some(time(batch.created_at)),
+        end_time: batch.ended_at.map(time),
+    }
+}
+
+fn guard(verdict: &BatchVerdict) -> proto::BatchGuard {
+    proto::BatchGuard {
+        rule: verdict.rule.to_string(),
+        value: verdict.value,
+        limit: verdict.limit,
+        exceeded: verdict.is_exceeded(),
+    }
+}

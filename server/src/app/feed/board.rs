@@ -1,0 +1,293 @@
+//! Who watches what, and what was said of each run: pure, and under one lock, so that nobody hears of a revision twice, or of an older one.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use super::mailbox::{End, Mailbox};
+use crate::domain::{BatchId, OrganizationId, Run, RunId, TenantId};
+
+/// How far a look goes back behind the look before it: a commit may be seen later than the time that it wrote.
+const OVERLAP: Duration = Duration::from_secs(60);
+/// How long the end of a run may take to be committed that was live when somebody began to watch: what ended before is history.
+const COMMIT: TimeDelta = TimeDelta::seconds(1);
+/// How long it is remembered what was said of a run that no look will find again: for a hint that comes late.
+const REMEMBER: Duration = Duration::from_secs(120);
+
+/// What somebody watches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::app) enum Interest {
+    /// One run.
+    Run(RunId),
+    /// The runs of these tenants.
+    Tenants(Vec<TenantId>),
+    /// The runs of an organization.
+    Organization(OrganizationId),
+    /// The runs of a batch.
+    Batch(BatchId),
+    /// Every run.
+    Everything,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Run(RunId),
+    Tenant(TenantId),
+    Organization(OrganizationId),
+    Batch(BatchId),
+    Everything,
+}
+
+/// Where a run is found that has changed.
+fn keys_of(run: &Run) -> impl Iterator<Item = Key> {
+    let organization = run.organization.clone().map(Key::Organization);
+    let batch = run.batch.map(Key::Batch);
+    [Key::Run(run.id), Key::Tenant(run.tenant.clone()), Key::Everything].into_iter().chain(organization).chain(batch)
+}
+
+/// What was said of a run.
+#[derive(Debug)]
+struct Said {
+    revision: i64,
+    /// Which of all things that were ever said it was.
+    number: u64,
+    at: Instant,
+    ended_at: Option<DateTime<Utc>>,
+}
+
+/// What a look has to look at.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Horizon {
+    /// Runs that ended after this.
+    pub(super) ended_after: DateTime<Utc>,
+    /// Runs that are younger than this.
+    pub(super) new_after: RunId,
+    /// Runs to look at by name.
+    pub(super) named: Vec<RunId>,
+    /// Whether anybody watches more than single runs. If not, the named ones are all.
+    pub(super) is_broad: bool,
+}
+
+/// Times of the database: since when somebody watches, and the last look.
+#[derive(Debug, Clone, Copy)]
+struct Looked {
+    since: DateTime<Utc>,
+    last: DateTime<Utc>,
+}
+
+impl Looked {
+    fn ended_after(self) -> DateTime<Utc> {
+        self.since.max(self.last - OVERLAP)
+    }
+
+    /// The first id that a run of that time could have.
+    fn new_after(self) -> RunId {
+        let millis = u64::try_from((self.last - OVERLAP).timestamp_millis()).unwrap_or_default();
+        uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
+    }
+}
+
+/// The board.
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    said: HashMap<RunId, Said>,
+    /// How many things were said.
+    number: u64,
+    watchers: HashMap<Key, Vec<(u64, Arc<Mailbox>)>>,
+    count: usize,
+    /// Those who watch more than a single run.
+    broad: usize,
+    next_watcher: u64,
+    /// `None` while nobody watches.
+    looked: Option<Looked>,
+}
+
+/// A watcher's place on the board.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) mailbox: Arc<Mailbox>,
+    id: u64,
+    keys: Vec<Key>,
+    is_broad: bool,
+    /// What was said before it came.
+    number: u64,
+}
+
+impl Board {
+    /// Takes a watcher in. It hears of everything that is published from now on.
+    pub(super) fn enter(&mut self, interest: &Interest) -> Place {
+        let keys: Vec<Key> = match interest {
+            Interest::Run(run) => vec![Key::Run(*run)],
+            // Each once: a tenant that is named twice is told once.
+            Interest::Tenants(tenants) => {
+                tenants.iter().collect::<HashSet<_>>().into_iter().cloned().map(Key::Tenant).collect()
+            }
+            Interest::Organization(organization) => vec![Key::Organization(organization.clone())],
+            Interest::Batch(batch) => vec![Key::Batch(*batch)],
+            Interest::Everything => vec![Key::Everything],
+        };
+        let is_broad = !matches!(interest, Interest::Run(_));
+        let mailbox = Arc::new(Mailbox::default());
+        self.next_watcher += 1;
+        for key in &keys {
+            self.watchers.entry(key.clone()).or_default().push((self.next_watcher, mailbox.clone()));
+        }
+        self.count += 1;
+        self.broad += usize::from(is_broad);
+        Place { mailbox, id: self.next_watcher, keys, is_broad, number: self.number }
+    }
+
+    /// Lets a watcher go. When it was the last, everything is forgotten.
+    pub(super) fn leave(&mut self, place: &Place) {
+        for key in &place.keys {
+            if let Some(watchers) = self.watchers.get_mut(key) {
+                if let Some(position) = watchers.iter().position(|(id, _)| *id == place.id) {
+                    watchers.swap_remove(position);
+                }
+                if watchers.is_empty() {
+                    self.watchers.remove(key);
+                }
+            }
+        }
+        self.count -= 1;
+        self.broad -= usize::from(place.is_broad);
+        if self.count == 0 {
+            // The numbers go on.
+            *self = Self { number: self.number, next_watcher: self.next_watcher, ..Self::default() };
+        }
+    }
+
+    /// Whether it is known since when somebody watches.
+    pub(super) fn has_begun(&self) -> bool {
+        self.looked.is_some()
+    }
+
+    /// Notes since when somebody watches, by the database's clock.
+    pub(super) fn begin(&mut self, since: DateTime<Utc>) {
+        if self.count > 0 {
+            self.looked.get_or_insert(Looked { since: since - COMMIT, last: since });
+        }
+    }
+
+    /// Whether a change of this run is anybody's concern, as far as its id tells.
+    pub(super) fn concerns(&self, run: RunId) -> bool {
+        self.broad > 0 || self.watchers.contains_key(&Key::Run(run))
+    }
+
+    /// Tells everybody concerned of a run as it is now, unless that much was said before.
+    pub(super) fn publish(&mut self, run: &Arc<Run>, now: Instant) {
+        if self.count == 0 || self.said.get(&run.id).is_some_and(|said| said.revision >= run.revision) {
+            return;
+        }
+        self.number += 1;
+        let said = Said { revision: run.revision, number: self.number, at: now, ended_at: run.ended_at };
+        self.said.insert(run.id, said);
+        for key in keys_of(run) {
+            for (_, mailbox) in self.watchers.get(&key).into_iter().flatten() {
+                mailbox.put(run);
+            }
+        }
+        if let Some(batch) = run.batch.filter(|_| run.state.is_terminal()) {
+            self.sign(batch);
+        }
+    }
+
+    /// Has the watchers of a batch look whether it is over. Its last run may have ended, or somebody told of the batch itself.
+    pub(super) fn sign(&self, batch: BatchId) {
+        for (_, mailbox) in self.watchers.get(&Key::Batch(batch)).into_iter().flatten() {
+            mailbox.sign();
+        }
+    }
+
+    /// The same, for all batches: nobody may have told.
+    pub(super) fn sign_all(&self) {
+        for key in self.watchers.keys() {
+            if let Key::Batch(batch) = key {
+                self.sign(*batch);
+            }
+        }
+    }
+
+    /// What to do with a live run that a watcher read itself after it came: gives whether to show it now. If not, it is, or was, in
+    /// the watcher's mailbox, as this revision or a newer one.
+    pub(super) fn show(&mut self, place: &Place, run: &Arc<Run>, now: Instant) -> bool {
+        match self.said.get(&run.id) {
+            Some(said) if said.revision >= run.revision => said.number <= place.number,
+            // One that was never claimed, and that every other watcher was shown when it came, or came after.
+            None if run.revision == 1 && !self.is_young(run.id) => true,
+            _ => {
+                self.publish(run, now);
+                false
+            }
+        }
+    }
+
+    /// Whether the next look will find the run as one that is new.
+    fn is_young(&self, run: RunId) -> bool {
+        self.looked.is_none_or(|looked| run > looked.new_after())
+    }
+
+    /// What the next look has to look at; `None` while nobody watches.
+    pub(super) fn horizon(&self) -> Option<Horizon> {
+        let looked = self.looked?;
+        let is_broad = self.broad > 0;
+        let watched = self.watchers.keys().filter_map(|key| if let Key::Run(run) = key { Some(*run) } else { None });
+        // A live run that is not in its first line can be anywhere by now.
+        let moved = self.said.iter().filter(|(_, said)| is_broad && said.ended_at.is_none() && said.revision > 1);
+        let named: HashSet<RunId> = watched.chain(moved.map(|(id, _)| *id)).collect();
+        Some(Horizon {
+            ended_after: looked.ended_after(),
+            new_after: looked.new_after(),
+            named: named.into_iter().collect(),
+            is_broad,
+        })
+    }
+
+    /// Of what a look found, the runs that there is something to say of.
+    pub(super) fn news(&self, found: &[(RunId, i64)]) -> Vec<RunId> {
+        let is_news = |run: RunId, revision| match self.said.get(&run) {
+            Some(said) => revision > said.revision,
+            None => revision > 1 || self.is_young(run),
+        };
+        found.iter().filter(|(run, revision)| is_news(*run, *revision)).map(|(run, _)| *run).collect()
+    }
+
+    /// Notes that everything was looked at, at `last` by the database's clock, and forgets what no look will find again; `gone` are runs
+    /// that there are no longer.
+    pub(super) fn looked(&mut self, last: DateTime<Utc>, gone: &[RunId], now: Instant) {
+        let Some(looked) = &mut self.looked else { return };
+        looked.last = last;
+        let (ended_after, new_after) = (looked.ended_after(), looked.new_after());
+        for run in gone {
+            self.said.remove(run);
+        }
+        let is_broad = self.broad > 0;
+        let watchers = &self.watchers;
+        self.said.retain(|run, said| {
+            let can_come_again = now.saturating_duration_since(said.at) < REMEMBER
+                || match said.ended_at {
+                    Some(ended_at) => ended_at >= ended_after,
+                    None => said.revision > 1 || *run > new_after,
+                };
+            can_come_again && (is_broad || watchers.contains_key(&Key::Run(*run)))
+        });
+        if self.said.capacity() > 4 * self.said.len() + 1024 {
+            self.said.shrink_to_fit();
+        }
+    }
+
+    /// Ends all watches.
+    pub(super) fn end_all(&self, end: End) {
+        for (_, mailbox) in self.watchers.values().flatten() {
+            mailbox.end(end);
+        }
+    }
+}
+
+/// The id that is before every other.
+pub(super) const FIRST: RunId = Uuid::nil();

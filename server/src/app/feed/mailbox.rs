@@ -1,0 +1,137 @@
+//! What waits for one watcher: of each run the newest snapshot, or only its number where they are many.
+
+use std::{
+    collections::BTreeMap,
+    ops::Bound::{Excluded, Unbounded},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::Notify;
+
+use crate::domain::{Run, RunId};
+
+/// Snapshots that are kept for a watcher who does not read them. Beyond, it is told which runs to read.
+const MAX_SNAPSHOTS: usize = 256;
+/// Runs that a watcher may be behind. Beyond, it is quicker to begin anew.
+pub(super) const MAX_BEHIND: usize = 100_000;
+
+/// News of one run.
+#[derive(Debug, Clone)]
+pub(super) enum News {
+    /// As it is now.
+    Snapshot(Arc<Run>),
+    /// It has this revision by now, and has to be read.
+    Revision(i64),
+}
+
+/// Why nothing more will come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The watcher reads too slowly.
+    Behind,
+    /// The database cannot be read.
+    Unavailable,
+}
+
+/// What is next.
+#[derive(Debug)]
+pub(super) enum Mail {
+    /// News of a run.
+    News(RunId, News),
+    /// Nothing more.
+    End(End),
+}
+
+/// The mailbox of a watcher.
+#[derive(Debug, Default)]
+pub(super) struct Mailbox {
+    content: Mutex<Content>,
+    filled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Content {
+    news: BTreeMap<RunId, News>,
+    snapshots: usize,
+    /// The run that was taken last: the next one is that after it, so that a busy run does not keep the others back.
+    taken: RunId,
+    end: Option<End>,
+    /// Whether there was a sign.
+    is_signed: bool,
+}
+
+impl Mailbox {
+    /// Puts a snapshot in, in place of an older one.
+    pub(super) fn put(&self, run: &Arc<Run>) {
+        let mut content = self.content();
+        if content.end.is_some() {
+            return;
+        }
+        let is_snapshot = |news: &News| matches!(news, News::Snapshot(_));
+        let replaces_snapshot = content.news.get(&run.id).is_some_and(is_snapshot);
+        let news = if replaces_snapshot || content.snapshots < MAX_SNAPSHOTS {
+            News::Snapshot(run.clone())
+        } else {
+            News::Revision(run.revision)
+        };
+        content.snapshots += usize::from(is_snapshot(&news) && !replaces_snapshot);
+        content.news.insert(run.id, news);
+        if content.news.len() > MAX_BEHIND {
+            content.end(End::Behind);
+        }
+        drop(content);
+        self.filled.notify_one();
+    }
+
+    /// Gives a sign: what is watched, as a whole, may have changed.
+    pub(super) fn sign(&self) {
+        self.content().is_signed = true;
+        self.filled.notify_one();
+    }
+
+    /// Whether there was a sign since this was last asked.
+    pub(super) fn take_sign(&self) -> bool {
+        std::mem::take(&mut self.content().is_signed)
+    }
+
+    /// Ends it; what it holds is dropped.
+    pub(super) fn end(&self, end: End) {
+        self.content().end(end);
+        self.filled.notify_one();
+    }
+
+    /// Takes what is next, if there is any.
+    pub(super) fn take(&self) -> Option<Mail> {
+        let mut content = self.content();
+        if let Some(end) = content.end {
+            return Some(Mail::End(end));
+        }
+        let after = content.news.range((Excluded(content.taken), Unbounded)).next().map(|(id, _)| *id);
+        let id = after.or_else(|| content.news.keys().next().copied())?;
+        let news = content.news.remove(&id)?;
+        content.snapshots -= usize::from(matches!(news, News::Snapshot(_)));
+        content.taken = id;
+        Some(Mail::News(id, news))
+    }
+
+    /// Whether there is news of this run.
+    pub(super) fn has(&self, run: RunId) -> bool {
+        self.content().news.contains_key(&run)
+    }
+
+    /// Waits until there may be something. Cancel-safe.
+    pub(super) async fn filled(&self) {
+        self.filled.notified().await;
+    }
+
+    fn content(&self) -> MutexGuard<'_, Content> {
+        // Nothing panics while it is held.
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Content {
+    fn end(&mut self, end: End) {
+        *self = Self { end: Some(end), ..Self::default() };
+    }
+}

@@ -1,0 +1,257 @@
+//! One watch: what is live when it begins, page by page, and then each change.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
+
+use super::{
+    Feed, READ,
+    board::{FIRST, Interest, Place},
+    mailbox::{End, MAX_BEHIND, Mail, News},
+};
+use crate::{
+    domain::{Batch, BatchId, Run, RunId, TenantScope},
+    error::Error,
+    store::{LiveFilter, LogFilter},
+};
+
+/// Live runs that are read at once.
+const PAGE: usize = 100;
+/// When a watcher that was too slow should come again.
+const BEHIND_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// A watch. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Watch {
+    feed: Feed,
+    place: Place,
+    /// Whose runs it may show.
+    scope: TenantScope,
+    /// What is live and was not looked at yet.
+    page: Option<Box<Page>>,
+    /// Read by the watch itself, and not given yet.
+    ready: VecDeque<Arc<Run>>,
+    /// Changed, and to be read by the watch itself: run and revision.
+    unread: Vec<(RunId, i64)>,
+    /// Where it watches one run: the newest revision that is no news.
+    seen: Option<i64>,
+    /// Where it watches a batch: which.
+    batch: Option<BatchId>,
+    /// Whether to look if the batch is over.
+    is_signed: bool,
+    /// Whether nothing more comes than what is here already.
+    is_last: bool,
+    is_over: bool,
+}
+
+#[derive(Debug)]
+struct Page {
+    filter: LiveFilter,
+    after: RunId,
+    /// New runs that the pages have not reached, and that were given already: the board forgets them sooner than a slow reader comes by.
+    early: HashSet<RunId>,
+}
+
+impl Feed {
+    /// Begins a watch of many runs. The first of the live ones are read here, so that a database that is away is noticed at once.
+    pub(in crate::app) async fn watch_many(
+        &self,
+        interest: &Interest,
+        scope: TenantScope,
+        filter: LiveFilter,
+    ) -> Result<Watch, Error> {
+        let mut watch = self.watch(interest, scope).await?;
+        watch.page = Some(Box::new(Page { filter, after: FIRST, early: HashSet::new() }));
+        watch.read_page().await?;
+        Ok(watch)
+    }
+
+    /// Begins a watch of a batch.
+    pub(in crate::app) async fn watch_batch(
+        &self,
+        batch: &Batch,
+        scope: TenantScope,
+        filter: LiveFilter,
+    ) -> Result<Watch, Error> {
+        let mut watch = self.watch_many(&Interest::Batch(batch.id), scope, filter).await?;
+        watch.batch = Some(batch.id);
+        watch.is_last = batch.ended_at.is_some();
+        // It may have ended between the look at it and the begin of the watch.
+        watch.is_signed = true;
+        Ok(watch)
+    }
+
+    /// Begins a watch of one run, that `read` reads.
+    pub(in crate::app) async fn watch_one(
+        &self,
+        run: RunId,
+        after_revision: i64,
+        scope: TenantScope,
+        read: impl Future<Output = Result<Run, Error>>,
+    ) -> Result<Watch, Error> {
+        let mut watch = self.watch(&Interest::Run(run), scope).await?;
+        watch.seen = Some(after_revision);
+        let run = Arc::new(read.await?);
+        if !run.state.is_terminal() {
+            self.board().show(&watch.place, &run, Instant::now());
+        }
+        watch.ready.push_back(run);
+        Ok(watch)
+    }
+
+    async fn watch(&self, interest: &Interest, scope: TenantScope) -> Result<Watch, Error> {
+        // Before anything is read: nothing falls between.
+        let place = self.board().enter(interest);
+        let watch = Watch {
+            feed: self.clone(),
+            place,
+            scope,
+            page: None,
+            ready: VecDeque::new(),
+            unread: Vec::new(),
+            seen: None,
+            batch: None,
+            is_signed: false,
+            is_last: false,
+            is_over: false,
+        };
+        if !self.board().has_begun() {
+            let time = self.store.time(None).await?;
+            self.board().begin(time);
+        }
+        Ok(watch)
+    }
+}
+
+impl Watch {
+    /// Waits for the next snapshot. `None` after the last one of a single run or a batch. Cancel-safe.
+    ///
+    /// # Errors
+    /// The database's, and [`Error::RateLimited`] when the watcher is too far behind. Nothing comes after an error.
+    pub async fn next(&mut self) -> Result<Option<Arc<Run>>, Error> {
+        loop {
+            if self.is_over {
+                return Ok(None);
+            }
+            if let Some(run) = self.ready.pop_front() {
+                // A newer one goes in its place.
+                if !self.place.mailbox.has(run.id) && self.is_news(&run) {
+                    return Ok(Some(run));
+                }
+            } else if !self.unread.is_empty() {
+                self.read().await?;
+            } else if let Some(mail) = self.place.mailbox.take() {
+                if let Some(run) = self.open(mail)?.filter(|run| self.is_news(run)) {
+                    if let Some(page) = self.page.as_mut().filter(|page| run.revision == 1 && run.id > page.after) {
+                        page.early.insert(run.id);
+                    }
+                    return Ok(Some(run));
+                }
+            } else if self.page.is_some() {
+                self.read_page().await?;
+            } else if self.is_last {
+                return Ok(None);
+            } else if let Some(batch) = self.batch_to_look_at() {
+                self.look_at(batch).await?;
+            } else {
+                self.place.mailbox.filled().await;
+            }
+        }
+    }
+
+    fn batch_to_look_at(&mut self) -> Option<BatchId> {
+        self.is_signed |= self.place.mailbox.take_sign();
+        self.batch.filter(|_| self.is_signed)
+    }
+
+    /// Looks whether a batch is over. What of it was not told yet is looked for once more, because nobody will tell of it afterwards.
+    async fn look_at(&mut self, batch: BatchId) -> Result<(), Error> {
+        let is_over = self.feed.store.batch(batch).await?.is_none_or(|batch| batch.ended_at.is_some());
+        let horizon = if is_over { self.feed.board().horizon() } else { None };
+        if let Some(horizon) = horizon {
+            let found = self.feed.store.ended_of_batch(batch, horizon.ended_after).await?;
+            let news = self.feed.board().news(&found);
+            for ids in news.chunks(READ) {
+                let runs = self.feed.store.runs(&LogFilter::default(), ids).await?;
+                self.feed.publish(runs);
+            }
+            self.is_last = true;
+        }
+        self.is_signed = false;
+        Ok(())
+    }
+
+    /// Opens a piece of mail, and those after it that only say what to read.
+    fn open(&mut self, mail: Mail) -> Result<Option<Arc<Run>>, Error> {
+        let mut next = Some(mail);
+        while let Some(mail) = next {
+            match mail {
+                Mail::News(_, News::Snapshot(run)) => return Ok(Some(run)),
+                Mail::News(run, News::Revision(revision)) => self.unread.push((run, revision)),
+                Mail::End(End::Behind) => {
+                    let problem = "this stream's reader is too many runs behind";
+                    return Err(Error::RateLimited { problem, limit: MAX_BEHIND, wait: BEHIND_WAIT });
+                }
+                Mail::End(End::Unavailable) => {
+                    return Err(Error::DatabaseUnavailable("the changes of runs cannot be read".into()));
+                }
+            }
+            next = if self.unread.len() < READ { self.place.mailbox.take() } else { None };
+        }
+        Ok(None)
+    }
+
+    /// Reads runs whose snapshots were not kept for it.
+    async fn read(&mut self) -> Result<(), Error> {
+        let ids: Vec<RunId> = self.unread.iter().map(|(id, _)| *id).collect();
+        let runs = self.feed.store.runs(&LogFilter::default(), &ids).await?;
+        let (mut board, now) = (self.feed.board(), Instant::now());
+        for run in runs.into_iter().map(Arc::new) {
+            if self.unread.contains(&(run.id, run.revision)) {
+                self.ready.push_back(run);
+            } else {
+                // It changed once more: then it comes, or has come, as that.
+                board.publish(&run, now);
+            }
+        }
+        self.unread.clear();
+        Ok(())
+    }
+
+    async fn read_page(&mut self) -> Result<(), Error> {
+        let Some(page) = &mut self.page else { return Ok(()) };
+        let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
+        let runs = self.feed.store.live_runs(&page.filter, page.after, limit).await?;
+        let next = runs.last().filter(|_| runs.len() == PAGE).map(|last| last.id);
+        let (mut board, now) = (self.feed.board(), Instant::now());
+        for run in runs.into_iter().map(Arc::new) {
+            let was_given = page.early.remove(&run.id) && run.revision == 1;
+            if !was_given && board.show(&self.place, &run, now) {
+                self.ready.push_back(run);
+            }
+        }
+        match next {
+            Some(next) => page.after = next,
+            None => self.page = None,
+        }
+        Ok(())
+    }
+
+    fn is_news(&mut self, run: &Run) -> bool {
+        if let Some(seen) = &mut self.seen {
+            self.is_over = run.state.is_terminal();
+            if run.revision <= std::mem::replace(seen, run.revision.max(*seen)) {
+                return false;
+            }
+        }
+        self.scope.allows(&run.tenant)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.feed.board().leave(&self.place);
+    }
+}

@@ -1,0 +1,61 @@
+//! Watching runs change.
+
+use super::{App, RunName, Watch, feed::Interest, visible};
+use crate::{
+    domain::{BatchId, Caller, OrganizationId, TenantId, TenantScope},
+    error::Error,
+    store::LiveFilter,
+};
+
+/// What to watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Watched {
+    /// One run, to its end.
+    Run(RunName),
+    /// A tenant's runs, without end.
+    Tenant(TenantId),
+    /// Those runs of an organization that the caller may see, without end.
+    Organization(OrganizationId),
+    /// Those runs of a batch that the caller may see, until it is over.
+    Batch(BatchId),
+    /// Every run that the caller may see, without end.
+    Everything,
+}
+
+impl App {
+    /// Begins a watch: what is live comes first, then each change. Of one run, only what is newer than `after_revision`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] of a run, a tenant or a batch, or the database's.
+    pub async fn watch(&self, caller: &Caller, watched: &Watched, after_revision: i64) -> Result<Watch, Error> {
+        let scope = caller.scope.clone();
+        let tenants = scope.tenants().map(<[_]>::to_vec);
+        let (interest, filter) = match watched {
+            Watched::Run(name) => {
+                return self.feed.watch_one(name.id, after_revision, scope, self.run(caller, name)).await;
+            }
+            Watched::Batch(batch) => {
+                let batch = self.batch(caller, *batch).await?;
+                let filter = LiveFilter { tenants, batch: Some(batch.id), ..LiveFilter::default() };
+                return self.feed.watch_batch(&batch, scope, filter).await;
+            }
+            Watched::Tenant(tenant) => {
+                visible(caller, tenant)?;
+                let tenants = vec![tenant.clone()];
+                (Interest::Tenants(tenants.clone()), LiveFilter { tenants: Some(tenants), ..LiveFilter::default() })
+            }
+            Watched::Organization(organization) => (
+                Interest::Organization(organization.clone()),
+                LiveFilter { tenants, organization: Some(organization.clone()), batch: None },
+            ),
+            Watched::Everything => {
+                let interest = match &scope {
+                    TenantScope::All => Interest::Everything,
+                    TenantScope::Only(tenants) => Interest::Tenants(tenants.clone()),
+                };
+                (interest, LiveFilter { tenants, ..LiveFilter::default() })
+            }
+        };
+        self.feed.watch_many(&interest, scope, filter).await
+    }
+}

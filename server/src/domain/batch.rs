@@ -1,0 +1,216 @@
+//! Batches: many runs made by one request.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    BatchRule, Flag, FlagState, OrganizationId, Percent, ProcessFlags, Rollout, RunKind, TenantId, Why, evaluate,
+};
+
+/// A batch's id, a UUIDv7: it sorts by the time of acceptance.
+pub type BatchId = Uuid;
+
+/// `batches/{batch}`.
+#[must_use]
+pub fn batch_name(batch: BatchId) -> String {
+    format!("batches/{batch}")
+}
+
+/// Parses `batches/{batch}`.
+///
+/// # Errors
+/// A text that says what form a name has.
+pub fn parse_batch_name(name: &str) -> Result<BatchId, &'static str> {
+    let id = name.strip_prefix("batches/").unwrap_or_default();
+    // Only the form with hyphens: one batch has one name.
+    let parsed = BatchId::try_parse(id).ok().filter(|parsed| parsed.to_string() == id);
+    parsed.ok_or("must be `batches/{batch}`, the batch a UUID in lower case")
+}
+
+/// A flag as it was when a batch was accepted: it decides for good which tenants the batch touches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admission {
+    /// Which flag.
+    pub flag: Flag,
+    /// Whom it was on for; `None`: nobody had set it.
+    pub rollout: Option<Rollout>,
+    /// What the process forced it to be.
+    pub forced: Option<bool>,
+    /// What the process took for usual.
+    pub on_by_default: bool,
+}
+
+impl Admission {
+    /// Whether the tenant is in, and why.
+    #[must_use]
+    pub fn evaluate(&self, tenant: &TenantId, organization: Option<&OrganizationId>) -> Why {
+        let Self { flag, rollout, forced, on_by_default } = self;
+        let process = ProcessFlags {
+            category_mirroring: *forced,
+            tenant_platform_category: *forced,
+            tenant_gbp_category_sync: *forced,
+            on_by_default: *on_by_default,
+        };
+        evaluate(*flag, rollout.as_ref(), &process, tenant, organization)
+    }
+
+    /// Whether every tenant is in, so that none need be asked for.
+    #[must_use]
+    pub fn is_everybody(&self) -> bool {
+        let Some(rollout) = &self.rollout else { return self.forced.unwrap_or(self.on_by_default) };
+        let is_on = rollout.state == FlagState::On
+            || rollout.state == FlagState::Partial && (self.forced == Some(true) || rollout.percent == Percent::ALL);
+        self.forced != Some(false)
+            && is_on
+            && rollout.excluded_tenants.is_empty()
+            && rollout.excluded_organizations.is_empty()
+    }
+}
+
+/// Where a batch is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BatchState {
+    /// Its runs are being made.
+    Expanding,
+    /// They are all made, and some are live.
+    Running,
+    /// Somebody cancelled it, and some are live.
+    Cancelling,
+    /// All are over.
+    Completed,
+    /// Somebody cancelled it, and all that were made are over.
+    Cancelled,
+}
+
+/// How many of a batch's tenants are where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BatchCounts {
+    /// Tenants whose run is not made yet.
+    pub pending: i64,
+    /// Runs that are queued.
+    pub queued: i64,
+    /// Runs that an attempt is under way of.
+    pub running: i64,
+    /// Runs that succeeded.
+    pub succeeded: i64,
+    /// Runs that failed.
+    pub failed: i64,
+    /// Runs that were skipped, and tenants that were gone before theirs was made.
+    pub skipped: i64,
+    /// Tenants that had a live run of the kind.
+    pub joined: i64,
+    /// Runs that were cancelled, and those that were not made because the batch was.
+    pub cancelled: i64,
+}
+
+/// What the runs of a batch that are over planned, in a dry run, or else wrote.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BatchChanges {
+    /// Categories gained.
+    pub created: i64,
+    /// Categories that changed their role, or primary ones replaced.
+    pub updated: i64,
+    /// Categories lost.
+    pub deleted: i64,
+    /// Unmapped categories left out.
+    pub unmapped: i64,
+}
+
+/// A guard of a batch, and how it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchVerdict {
+    /// Which guard.
+    pub rule: BatchRule,
+    /// How many of the runs that are over are of its kind.
+    pub value: i64,
+    /// How many runs of its kind were let through to a write.
+    pub let_through: i64,
+    /// How many may be; `None`: any number.
+    pub limit: Option<i64>,
+}
+
+impl BatchVerdict {
+    /// Whether there are more than may be.
+    #[must_use]
+    pub fn is_exceeded(&self) -> bool {
+        self.limit.is_some_and(|limit| self.value > limit)
+    }
+}
+
+/// A batch as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Its id.
+    pub id: BatchId,
+    /// Whose tenants; `None` is everybody's.
+    pub organization: Option<OrganizationId>,
+    /// The tenants that its caller may see; `None` is no limit.
+    pub only: Option<Vec<TenantId>>,
+    /// Strategy and dry run.
+    pub kind: RunKind,
+    /// Where it is in its life.
+    pub state: BatchState,
+    /// How many tenants it touches.
+    pub tenants: i64,
+    /// Tenants that were left out for want of a location.
+    pub without_location: i64,
+    /// Tenants that were left out because the flag was off for them.
+    pub not_admitted: i64,
+    /// How many of its tenants are where.
+    pub counts: BatchCounts,
+    /// Runs that are over and found differences.
+    pub out_of_sync: i64,
+    /// What they planned or wrote.
+    pub changes: BatchChanges,
+    /// Its guards.
+    pub verdicts: Vec<BatchVerdict>,
+    /// Guards that its caller overrode.
+    pub overrides: Vec<String>,
+    /// Why they did.
+    pub reason: String,
+    /// Who asked.
+    pub caller: String,
+    /// The request's id, where it had one.
+    pub request_id: Option<String>,
+    /// When it was accepted.
+    pub created_at: DateTime<Utc>,
+    /// When its last run was over.
+    pub ended_at: Option<DateTime<Utc>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admission(rollout: Option<Rollout>, forced: Option<bool>) -> Admission {
+        Admission { flag: Flag::CategoryMirroring, rollout, forced, on_by_default: false }
+    }
+
+    #[test]
+    fn a_batch_has_one_name() {
+        let id = "0190163d-8694-739b-aea5-966c26f8ad91";
+        assert_eq!(parse_batch_name(&format!("batches/{id}")).map(batch_name), Ok(format!("batches/{id}")));
+        for bad in [id.to_owned(), format!("batches/{}", id.to_uppercase()), "batches/1".to_owned(), String::new()] {
+            assert!(parse_batch_name(&bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn everybody_is_in_only_where_nobody_can_be_out() {
+        let tenant = TenantId::parse("a").expect("an id");
+        let (on, off) = (Rollout::all(true), Rollout::all(false));
+        let excluding = Rollout { excluded_tenants: [tenant.clone()].into(), ..on.clone() };
+        let partial = Rollout { state: FlagState::Partial, ..off.clone() };
+        for rollout in [None, Some(on), Some(off), Some(excluding), Some(partial)] {
+            for forced in [None, Some(true), Some(false)] {
+                let admission = admission(rollout.clone(), forced);
+                if admission.is_everybody() {
+                    assert!(admission.evaluate(&tenant, None).is_on(), "{admission:?}");
+                }
+            }
+        }
+        assert!(admission(Some(Rollout::all(true)), None).is_everybody());
+        assert!(admission(None, Some(true)).is_everybody() && !admission(None, None).is_everybody());
+    }
+}

@@ -1,0 +1,98 @@
+//! Cancelling batches.
+
+use sqlx::PgConnection;
+
+use super::{
+    Chunk, Now, Store, Worked,
+    batch_work::{Expansion, is_expanded},
+    cancel::as_cancelled,
+    ending::into_history,
+    rollup::counted,
+};
+use crate::{
+    domain::{BatchId, RunId},
+    error::Error,
+};
+
+impl Store {
+    /// Marks a batch as cancelled; [`Store::work_on_batch`] does the rest. Nothing happens to one that is over.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn cancel_batch(&self, now: Now, batch: BatchId) -> Result<bool, Error> {
+        let done = sqlx::query_scalar(
+            "with cancelled as (
+                 update batch set cancel_requested_at = coalesce(cancel_requested_at, $2, now())
+                  where id = $1 and ended_at is null
+                 returning id
+             ), to_do as (
+                 insert into batch_work (batch_id, turn_at) select id, '-infinity' from cancelled
+                 on conflict (batch_id) do nothing
+             )
+             select exists (select 1 from cancelled)",
+        )
+        .bind(batch)
+        .bind(now)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(done)
+    }
+}
+
+/// Cancels runs as [`Store::cancel`] does. Whoever has one locked is left in peace until the next chunk.
+pub(super) async fn cancel(
+    connection: &mut PgConnection,
+    now: Now,
+    expansion: &Expansion,
+    chunk: Chunk,
+) -> Result<Worked, sqlx::Error> {
+    let rows: Vec<(RunId, bool)> = sqlx::query_as(concat!(
+        "with chosen as materialized (
+             select id, state = 'queued' and intent is null as is_over from run
+              where batch_id = $2 and not cancel_requested
+              order by id
+              limit $3
+                for update skip locked
+         ), marked as (
+             update run
+                set cancel_requested = true, due_at = null, revision = revision + 1
+              where id = any (array(select id from chosen where not is_over))
+             returning id, state
+         ), ended as (
+             delete from run
+              where id = any (array(select id from chosen where is_over))
+             ",
+        as_cancelled!(),
+        "
+         ), moved as (",
+        into_history!(),
+        "returning *
+         ), counted as (",
+        counted!(),
+        ")
+         select id, state = 'running' from marked
+          union all
+         select id, false from moved"
+    ))
+    .bind(now)
+    .bind(expansion.id)
+    .bind(chunk.size)
+    .fetch_all(&mut *connection)
+    .await?;
+    let changed: Vec<RunId> = rows.iter().map(|(id, _)| *id).collect();
+    let cancelling = rows.into_iter().filter_map(|(id, is_running)| is_running.then_some(id)).collect();
+    let is_left: bool =
+        sqlx::query_scalar("select exists (select 1 from run where batch_id = $1 and not cancel_requested)")
+            .bind(expansion.id)
+            .fetch_one(&mut *connection)
+            .await?;
+    let is_done = !is_left && is_expanded(connection, now, expansion.id, true).await?;
+    if !is_done {
+        sqlx::query("update batch_work set turn_at = coalesce($2, now()) where batch_id = $1")
+            .bind(expansion.id)
+            .bind(now)
+            .execute(connection)
+            .await?;
+    }
+    Ok(Worked { batch: expansion.id, changed, cancelling, is_done })
+}

@@ -1,0 +1,153 @@
+//! Working on batches: making their runs, or cancelling them, a chunk at a time.
+//!
+//! A chunk is one transaction. The row of `batch_work` is locked first and skipped by everybody else; the row of `batch` last, because
+//! whoever ends a run locks the run first and counts it there afterwards.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, Row, types::Json};
+
+use super::{
+    Now, Store,
+    batch_cancel::cancel,
+    expand::expand,
+    row::{optional_id, text},
+};
+use crate::{
+    domain::{Admission, BatchId, OrganizationId, RunId, RunKind, Skip, Strategy, TenantId},
+    error::Error,
+};
+
+/// How much to do at a time.
+#[derive(Debug, Clone, Copy)]
+pub struct Chunk {
+    /// How many tenants to look at, or runs to cancel.
+    pub size: i64,
+    /// With so many live runs a batch waits until some of them are over.
+    pub live: i64,
+}
+
+/// What was done of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Worked {
+    /// The batch.
+    pub batch: BatchId,
+    /// Runs that were made, or cancelled.
+    pub changed: Vec<RunId>,
+    /// Runs that are running, and are to be cancelled.
+    pub cancelling: Vec<RunId>,
+    /// Whether nothing is left to do, but for the runs to end.
+    pub is_done: bool,
+}
+
+/// What a chunk is of.
+pub(super) struct Expansion {
+    pub(super) id: BatchId,
+    pub(super) cursor: String,
+    pub(super) organization: Option<OrganizationId>,
+    pub(super) only: Option<Vec<String>>,
+    pub(super) admission: Admission,
+    pub(super) kind: RunKind,
+    pub(super) max_attempts: i32,
+    pub(super) caller: String,
+    pub(super) created_at: DateTime<Utc>,
+    /// How many runs may still be made.
+    pub(super) left: i64,
+    pub(super) is_cancelled: bool,
+}
+
+impl Store {
+    /// Does the next chunk of the batch whose turn it is: makes runs of some more tenants, or cancels some. `reason_to_skip` is asked for
+    /// each tenant. `None`: no batch has anything to do now, or somebody else is at it.
+    ///
+    /// # Errors
+    /// The database's; then nothing was done.
+    pub async fn work_on_batch(
+        &self,
+        now: Now,
+        chunk: Chunk,
+        reason_to_skip: impl Fn(&TenantId, Option<&OrganizationId>) -> Option<Skip> + Send + Sync,
+    ) -> Result<Option<Worked>, Error> {
+        self.ending(now, || self.work_once(now, chunk, &reason_to_skip)).await
+    }
+
+    async fn work_once(
+        &self,
+        now: Now,
+        chunk: Chunk,
+        reason_to_skip: impl Fn(&TenantId, Option<&OrganizationId>) -> Option<Skip>,
+    ) -> Result<Option<Worked>, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        let Some(expansion) = claim(&mut transaction, chunk).await? else { return Ok(None) };
+        let worked = if expansion.is_cancelled {
+            cancel(&mut transaction, now, &expansion, chunk).await?
+        } else {
+            expand(&mut transaction, now, &expansion, chunk, reason_to_skip).await?
+        };
+        transaction.commit().await?;
+        Ok(Some(worked))
+    }
+
+    /// Whether a batch has anything to do: now, or when some of its runs are over.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn has_batch_work(&self) -> Result<bool, Error> {
+        Ok(sqlx::query_scalar("select exists (select 1 from batch_work)").fetch_one(&self.pool).await?)
+    }
+}
+
+/// Two statements: the second one sees what whoever had the lock before has done.
+async fn claim(connection: &mut PgConnection, chunk: Chunk) -> Result<Option<Expansion>, sqlx::Error> {
+    let claimed: Option<(BatchId, String)> = sqlx::query_as(
+        "select batch_work.batch_id, batch_work.cursor
+           from batch_work
+           join batch on batch.id = batch_work.batch_id
+          where batch.cancel_requested_at is not null or batch.made - batch.over < $1
+          order by batch_work.turn_at
+          limit 1
+            for update of batch_work skip locked",
+    )
+    .bind(chunk.live)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some((id, cursor)) = claimed else { return Ok(None) };
+    let row = sqlx::query("select * from batch where id = $1").bind(id).fetch_one(connection).await?;
+    Ok(Some(Expansion {
+        id,
+        cursor,
+        organization: optional_id(&row, "organization_id", OrganizationId::parse)?,
+        only: row.try_get("only_tenants")?,
+        admission: row.try_get::<Json<_>, _>("admission")?.0,
+        kind: RunKind { strategy: text(&row, "strategy", Strategy::from_text)?, dry_run: row.try_get("dry_run")? },
+        max_attempts: row.try_get("max_attempts")?,
+        caller: row.try_get("caller")?,
+        created_at: row.try_get("created_at")?,
+        left: row.try_get::<i64, _>("tenants")? - row.try_get::<i64, _>("made")?,
+        is_cancelled: row.try_get::<Option<DateTime<Utc>>, _>("cancel_requested_at")?.is_some(),
+    }))
+}
+
+/// Notes that nothing is left to do. Not where the batch was cancelled meanwhile: then there is.
+pub(super) async fn is_expanded(
+    connection: &mut PgConnection,
+    now: Now,
+    batch: BatchId,
+    is_cancelled: bool,
+) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query(
+        "with expanded as (
+             update batch
+                set expanded_at = coalesce(expanded_at, $2, now()),
+                    ended_at = case when over = made then coalesce($2, now()) end
+              where id = $1 and (cancel_requested_at is not null) = $3
+             returning id
+         )
+         delete from batch_work where batch_id in (select id from expanded)",
+    )
+    .bind(batch)
+    .bind(now)
+    .bind(is_cancelled)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}

@@ -1,0 +1,98 @@
+//! What the metrics show of the queue, at a cost that does not grow with it.
+
+use chrono::{DateTime, Utc};
+use sqlx::{FromRow, PgPool, Row, postgres::PgRow};
+
+use super::{Now, Store};
+use crate::error::Error;
+
+/// Rows of a kind that are counted one by one. Beyond, PostgreSQL's estimate of the line's index is taken.
+const COUNTED: i64 = 10_000;
+
+/// The queue at a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueSample {
+    /// The moment.
+    pub at: DateTime<Utc>,
+    /// Interactive runs in line. Of each kind, no more than 10,000 are counted.
+    pub interactive: i64,
+    /// Bulk runs in line; beyond 10,000 an estimate, of both kinds together.
+    pub bulk: i64,
+    /// Queued runs that wait for their time.
+    pub waiting: i64,
+    /// Running ones.
+    pub running: i64,
+    /// When the interactive run was accepted that is next in line.
+    pub interactive_since: Option<DateTime<Utc>>,
+    /// When the bulk run was accepted that is next in line.
+    pub bulk_since: Option<DateTime<Utc>>,
+}
+
+/// Connections of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    /// All of them.
+    pub open: u32,
+    /// Those that nobody uses.
+    pub idle: u32,
+}
+
+impl FromRow<'_, PgRow> for QueueSample {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            at: row.try_get("at")?,
+            interactive: row.try_get("interactive")?,
+            bulk: row.try_get("bulk")?,
+            waiting: row.try_get("waiting")?,
+            running: row.try_get("running")?,
+            interactive_since: row.try_get("interactive_since")?,
+            bulk_since: row.try_get("bulk_since")?,
+        })
+    }
+}
+
+impl Store {
+    /// Looks at the queue: some first entries of indexes, and at most 40,000 to count.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn queue_sample(&self, now: Now) -> Result<QueueSample, Error> {
+        Ok(sqlx::query_as(
+            "with counted as materialized (
+                 select (select count(*) from (select 1 from run where state = 'queued' and due_at is null and not bulk limit $2) counted)
+                            as interactive,
+                        (select count(*) from (select 1 from run where state = 'queued' and due_at is null and bulk limit $2) counted)
+                            as bulk,
+                        (select count(*) from (select 1 from run where state = 'queued' and due_at is not null limit $2) counted)
+                            as waiting,
+                        (select count(*) from (select 1 from run where state = 'running' limit $2) counted)
+                            as running,
+                        (select reltuples::bigint from pg_class where oid = 'run_line'::regclass)
+                            as estimate
+             )
+             select coalesce($1, now()) as at,
+                    interactive,
+                    case when bulk < $2 then bulk else greatest(bulk, estimate) end as bulk,
+                    waiting,
+                    running,
+                    (select created_at from run where state = 'queued' and due_at is null and not bulk order by turn, id limit 1)
+                        as interactive_since,
+                    (select created_at from run where state = 'queued' and due_at is null and bulk order by turn, id limit 1)
+                        as bulk_since
+               from counted",
+        )
+        .bind(now)
+        .bind(COUNTED)
+        // By the indexes of the line, also while the table is so small that reading it whole looks cheap.
+        .fetch_one(&self.hot)
+        .await?)
+    }
+
+    /// Counts the connections of each pool, by what it is for.
+    #[must_use]
+    pub fn connections(&self) -> [(&'static str, Connections); 3] {
+        let count =
+            |pool: &PgPool| Connections { open: pool.size(), idle: u32::try_from(pool.num_idle()).unwrap_or(u32::MAX) };
+        [("calls", count(&self.pool)), ("hot", count(&self.hot)), ("apart", count(&self.apart))]
+    }
+}

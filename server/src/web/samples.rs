@@ -1,0 +1,64 @@
+//! What nobody tells when it changes, so that somebody has to look: the queue, and the connections.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use metrics::gauge;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::recorder;
+use crate::{error::Error, store::Store};
+
+/// Between two looks, however often somebody asks for the metrics.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// Looks again and again. Never ends.
+pub async fn sample(store: Store) {
+    let recorder = recorder();
+    let mut ticks = interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        connections(&store);
+        if let Err(error) = queue(&store).await {
+            // Health tells that the database is away.
+            tracing::debug!(%error, "cannot look at the queue for the metrics");
+        }
+        // Histograms keep each value until they are asked, or until this.
+        recorder.run_upkeep();
+    }
+}
+
+async fn queue(store: &Store) -> Result<(), Error> {
+    let queue = store.queue_sample(None).await?;
+    let counts = [
+        ("interactive", queue.interactive),
+        ("bulk", queue.bulk),
+        ("waiting", queue.waiting),
+        ("running", queue.running),
+    ];
+    for (kind, runs) in counts {
+        gauge!("category_mirror_queue_runs", "kind" => kind).set(number(runs));
+    }
+    for (kind, since) in [("interactive", queue.interactive_since), ("bulk", queue.bulk_since)] {
+        gauge!("category_mirror_queue_age_seconds", "kind" => kind).set(age(queue.at, since));
+    }
+    Ok(())
+}
+
+fn age(now: DateTime<Utc>, since: Option<DateTime<Utc>>) -> f64 {
+    since.map_or(0.0, |since| (now - since).as_seconds_f64().max(0.0))
+}
+
+fn connections(store: &Store) {
+    for (pool, connections) in store.connections() {
+        let used = connections.open - connections.idle.min(connections.open);
+        gauge!("category_mirror_database_connections", "pool" => pool, "state" => "used").set(used);
+        gauge!("category_mirror_database_connections", "pool" => pool, "state" => "idle").set(connections.idle);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of live runs are far below 2^53")]
+fn number(count: i64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,127 @@
+//! The metrics of a server in a process of its own, and that the table of them, the alert rules and the board name what it exports.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use category_mirror::web::{Kind, METRICS};
+use category_mirror_client::Strategy;
+use serde_json::json;
+
+use super::site::{Site, ended, until};
+
+/// A tenant whose name can be in no label by chance.
+const TENANT: &str = "store";
+const LOCATION: &str = "77";
+
+/// A line of the text form: name, labels, value.
+type Sample = (String, BTreeMap<String, String>, f64);
+
+async fn scrape(admin: std::net::SocketAddr) -> String {
+    let answer = reqwest::get(format!("http://{admin}/metrics")).await.expect("an answer");
+    answer.text().await.expect("text")
+}
+
+fn samples(text: &str) -> Vec<Sample> {
+    text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(sample).collect()
+}
+
+fn sample(line: &str) -> Sample {
+    let (series, value) = line.rsplit_once(' ').expect("a value");
+    let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+    let labels = labels.trim_end_matches('}').split(',').filter(|label| !label.is_empty());
+    let labels = labels.map(|label| label.split_once('=').expect("a label"));
+    let labels = labels.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned()));
+    (name.to_owned(), labels.collect(), value.parse().expect("a number"))
+}
+
+/// The series that a metric has in the text form.
+fn series(name: &str, kind: Kind) -> Vec<String> {
+    match kind {
+        Kind::Histogram => ["_bucket", "_sum", "_count"].iter().map(|end| format!("{name}{end}")).collect(),
+        Kind::Counter | Kind::Gauge => vec![name.to_owned()],
+    }
+}
+
+#[tokio::test]
+async fn d22_what_is_exported_is_what_the_table_says_and_no_label_grows_with_the_tenants() {
+    let site = Site::new().await;
+    let server = site.serve(&[]).await;
+    let client = site.client(&server);
+    site.load(&client).await;
+    site.google.fault(json!({"method": "locations.get", "status": 503, "times": 1})).await;
+    let run = site.trigger(&client).await;
+    ended(&client, &run).await;
+    // The cooldown is off: this one fails.
+    site.google.fault(json!({"method": "locations.get", "status": 404})).await;
+    let failed = client.mirror(TENANT, Strategy::PlatformToGbp).send().await.expect("accepted").run.name;
+    ended(&client, &failed).await;
+    // What is told a moment after the end, and what is sampled.
+    until("a count of the failure", || async {
+        let text = scrape(server.admin).await;
+        text.contains("\ncategory_mirror_fail_total{reason=\"LOCATION_NOT_FOUND\"} 1\n")
+            && text.contains("\ncategory_mirror_queue_runs")
+    })
+    .await;
+
+    let text = scrape(server.admin).await;
+    let samples = samples(&text);
+    let exported: BTreeSet<&str> = samples.iter().map(|(name, ..)| name.as_str()).collect();
+    let documented: BTreeSet<String> = METRICS.iter().flat_map(|metric| series(metric.name, metric.kind)).collect();
+    assert_eq!(exported, documented.iter().map(String::as_str).collect());
+    for metric in METRICS {
+        assert!(text.contains(&format!("# HELP {} {}\n", metric.name, metric.help)), "{}", metric.name);
+        let mut allowed: BTreeSet<&str> = metric.labels.iter().copied().collect();
+        allowed.extend((metric.kind == Kind::Histogram).then_some("le"));
+        for (name, labels, _) in &samples {
+            if series(metric.name, metric.kind).contains(name) {
+                let labels: BTreeSet<&str> = labels.keys().map(String::as_str).collect();
+                assert!(labels.is_subset(&allowed), "{name}: {labels:?}");
+            }
+        }
+    }
+    let run_id = run.rsplit('/').next().expect("an id");
+    for (name, labels, _) in &samples {
+        for value in labels.values() {
+            assert!(![TENANT, LOCATION, run_id].iter().any(|id| value.contains(id)), "{name}: {labels:?}");
+        }
+    }
+
+    let value = |name: &str, wanted: &[(&str, &str)]| -> f64 {
+        let matches = |labels: &BTreeMap<String, String>| {
+            wanted.iter().all(|(name, value)| labels.get(*name).is_some_and(|label| label == value))
+        };
+        samples.iter().filter(|(of, labels, _)| of == name && matches(labels)).map(|(.., value)| value).sum()
+    };
+    assert!((value("category_mirror_success_total", &[]) - 1.0).abs() < f64::EPSILON);
+    assert!((value("gbp_sync_out_of_sync_detected", &[]) - 1.0).abs() < f64::EPSILON);
+    assert!((value("category_mirror_fail_total", &[]) - 1.0).abs() < f64::EPSILON);
+    assert!((value("category_mirror_run_duration_seconds_count", &[]) - 2.0).abs() < f64::EPSILON);
+    assert!((value("category_mirror_attempts_total", &[("result", "failed")]) - 2.0).abs() < f64::EPSILON);
+    let refused = [("method", "locations.get"), ("class", "unavailable")];
+    assert!((value("category_mirror_gbp_calls_total", &refused) - 1.0).abs() < f64::EPSILON);
+    assert!((value("category_mirror_gbp_calls_total", &[("class", "ok")]) - 2.0).abs() < f64::EPSILON, "{text}");
+    server.stop().await;
+}
+
+/// The names in a text that begin as ours do.
+fn names(text: &str) -> BTreeSet<&str> {
+    let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_' || character == ':';
+    let words = text.split(|character| !is_part(character));
+    words.filter(|word| word.starts_with("category_mirror_") || word.starts_with("gbp_")).collect()
+}
+
+#[test]
+fn the_alert_rules_and_the_board_use_metrics_that_there_are() {
+    let known: BTreeSet<String> = METRICS.iter().flat_map(|metric| series(metric.name, metric.kind)).collect();
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
+    for file in ["prometheus/alerts.yaml", "grafana/category-mirror.json"] {
+        let text = fs::read_to_string(deploy.join(file)).expect(file);
+        let names = names(&text);
+        let unknown: Vec<&&str> = names.iter().filter(|name| !known.contains(**name)).collect();
+        assert!(unknown.is_empty(), "{file}: {unknown:?}");
+        assert!(names.len() > 5, "{file}: {names:?}");
+    }
+}

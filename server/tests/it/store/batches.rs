@@ -1,0 +1,306 @@
+//! Batches: made a chunk at a time, by anybody, each tenant once.
+
+use std::collections::BTreeMap;
+
+use category_mirror::{
+    domain::{
+        Admission, Batch, BatchCounts, BatchId, BatchState, Flag, OrganizationId, RunKind, RunResult, Skip, SkipReason,
+        Strategy, TenantId,
+    },
+    store::{BatchPlace, BatchTarget, Chunk, NewBatch, Progress, Room, Worked},
+};
+
+use super::{DRY, LEASE, REAL, TestStore, at, held, new_run, shape, store_with, tenant, time};
+
+const EVERYBODY: BatchTarget = BatchTarget { organization: None, only: None };
+
+fn chunk(size: i64) -> Chunk {
+    Chunk { size, live: 1000 }
+}
+
+fn new_batch(target: BatchTarget, tenants: i64) -> NewBatch {
+    NewBatch {
+        id: BatchId::now_v7(),
+        target,
+        kind: RunKind { strategy: Strategy::PlatformToGbp, dry_run: REAL },
+        admission: Admission { flag: Flag::CategoryMirroring, rollout: None, forced: Some(true), on_by_default: false },
+        tenants,
+        without_location: 0,
+        not_admitted: 0,
+        at: time(0),
+        overrides: vec![],
+        reason: String::new(),
+        caller: "tester".to_owned(),
+        request_id: None,
+        max_attempts: 5,
+    }
+}
+
+impl TestStore {
+    async fn batch_of(&self, target: BatchTarget, tenants: i64) -> BatchId {
+        self.accept_batch(&new_batch(target, tenants)).await.expect("accepted").0.id
+    }
+
+    async fn get_batch(&self, batch: BatchId) -> Batch {
+        self.batch(batch).await.expect("read").expect("there")
+    }
+
+    async fn work(&self, chunk: Chunk) -> Option<Worked> {
+        self.work_on_batch(at(1), chunk, |_, _| None).await.expect("worked")
+    }
+
+    /// Works until nothing is left to do.
+    async fn work_off(&self, size: i64) {
+        while self.work(chunk(size)).await.is_some() {}
+    }
+
+    async fn chain(&self, organization: &str, tenants: usize) -> BatchTarget {
+        let organization = OrganizationId::parse(organization).expect("an id");
+        for n in 0..tenants {
+            let mut tenant = tenant(&format!("{organization}-{n}"));
+            tenant.organization = Some(organization.clone());
+            self.insert_tenant(at(0), &tenant).await.expect("a tenant");
+        }
+        BatchTarget { organization: Some(organization), only: None }
+    }
+
+    /// Tenant, state and reason of each run of a batch.
+    async fn runs_of(&self, batch: BatchId) -> BTreeMap<String, (String, Option<String>)> {
+        let rows: Vec<(String, String, Option<String>)> =
+            sqlx::query_as("select tenant_id, state, reason from every_run where batch_id = $1")
+                .bind(batch)
+                .fetch_all(&self.pool)
+                .await
+                .expect("read");
+        let count = rows.len();
+        let runs: BTreeMap<_, _> = rows.into_iter().map(|(tenant, state, reason)| (tenant, (state, reason))).collect();
+        assert_eq!(runs.len(), count, "a tenant has one run of a batch");
+        runs
+    }
+
+    /// Claims everything and ends it well.
+    async fn end_all(&self) {
+        for claimed in self.claim(at(2), 1000, LEASE).await.expect("claimed") {
+            let ended = self.finish(at(2), held(&claimed), 1, &RunResult::Succeeded, &Progress::default()).await;
+            assert!(ended.expect("ended"));
+        }
+    }
+}
+
+fn sum(counts: BatchCounts) -> i64 {
+    let BatchCounts { pending, queued, running, succeeded, failed, skipped, joined, cancelled } = counts;
+    pending + queued + running + succeeded + failed + skipped + joined + cancelled
+}
+
+#[tokio::test]
+async fn a_batch_is_made_a_chunk_at_a_time_and_every_number_is_of_one_moment() {
+    let store = store_with(&["a", "b", "c", "d", "e"]).await;
+    let batch = store.batch_of(EVERYBODY, 5).await;
+
+    let first = store.work(chunk(2)).await.expect("two");
+    assert_eq!((first.batch, first.changed.len(), first.is_done), (batch, 2, false));
+    let counts = store.get_batch(batch).await.counts;
+    assert_eq!((counts.pending, counts.queued, sum(counts)), (3, 2, 5));
+    assert_eq!(store.claim(at(2), 1, LEASE).await.expect("claimed").len(), 1);
+    let counts = store.get_batch(batch).await.counts;
+    assert_eq!((counts.queued, counts.running, sum(counts)), (1, 1, 5));
+
+    assert!(!store.work(chunk(2)).await.expect("two more").is_done);
+    let last = store.work(chunk(2)).await.expect("the last");
+    assert_eq!((last.changed.len(), last.is_done), (1, true));
+    assert_eq!((store.work(chunk(2)).await, store.has_batch_work().await.expect("asked")), (None, false));
+    assert_eq!(store.get_batch(batch).await.state, BatchState::Running);
+    assert_eq!(store.runs_of(batch).await.len(), 5);
+}
+
+#[tokio::test]
+async fn a_batch_is_over_with_its_last_run_whichever_comes_last() {
+    for size in [1, 2, 99] {
+        let store = store_with(&["a", "b"]).await;
+        let batch = store.batch_of(EVERYBODY, 2).await;
+        while store.work(chunk(size)).await.is_some() {
+            assert_eq!(store.get_batch(batch).await.ended_at, None);
+            store.end_all().await;
+        }
+        let ended = store.get_batch(batch).await;
+        assert_eq!((ended.state, ended.counts.succeeded, sum(ended.counts)), (BatchState::Completed, 2, 2), "{size}");
+        assert!(ended.ended_at.is_some());
+    }
+}
+
+#[tokio::test]
+async fn many_workers_at_once_make_each_run_once() {
+    let store = store_with(&[]).await;
+    let target = store.chain("chain", 40).await;
+    let batch = store.batch_of(target, 40).await;
+    let worker = async || while store.work(chunk(3)).await.is_some() || store.has_batch_work().await.expect("asked") {};
+    tokio::join!(worker(), worker(), worker(), worker());
+    let counts = store.get_batch(batch).await.counts;
+    assert_eq!((counts.queued, counts.pending, store.runs_of(batch).await.len()), (40, 0, 40));
+}
+
+#[tokio::test]
+async fn a_batch_waits_while_enough_of_its_runs_are_live() {
+    let store = store_with(&["a", "b", "c"]).await;
+    store.batch_of(EVERYBODY, 3).await;
+    let chunk = Chunk { size: 1, live: 2 };
+    assert!(store.work(chunk).await.is_some() && store.work(chunk).await.is_some());
+    assert_eq!(store.work(chunk).await, None);
+    assert!(store.has_batch_work().await.expect("asked"), "it waits");
+    store.end_all().await;
+    assert!(store.work(chunk).await.is_some());
+}
+
+#[tokio::test]
+async fn two_batches_take_turns_and_interactive_runs_pass_both() {
+    let store = store_with(&["single"]).await;
+    let (one, other) = (store.chain("one", 3).await, store.chain("other", 3).await);
+    store.batch_of(one, 3).await;
+    store.work_off(99).await;
+    store.batch_of(other, 3).await;
+    store.work_off(99).await;
+    store.accepted(2, "single").await;
+
+    let claimed = store.store.claim(at(9), Room::of(99), LEASE).await.expect("claimed");
+    let order: Vec<&str> = claimed.iter().map(|claimed| claimed.run.tenant.as_str()).collect();
+    assert_eq!(order, ["single", "one-0", "one-1", "other-0", "one-2", "other-1", "other-2"]);
+}
+
+#[tokio::test]
+async fn a_tenant_with_a_live_run_is_joined_or_skipped_and_either_is_recorded() {
+    let store = store_with(&["a", "b", "c"]).await;
+    let same = store.accept(at(1), &new_run("a", REAL)).await.expect("accepted").run;
+    store.accept(at(1), &new_run("b", DRY)).await.expect("accepted");
+    let batch = store.batch_of(EVERYBODY, 3).await;
+    store.work_off(99).await;
+
+    let skipped = |reason: &str| ("skipped".to_owned(), Some(reason.to_owned()));
+    let runs = store.runs_of(batch).await;
+    assert_eq!((&runs["a"], &runs["b"]), (&skipped("JOINED"), &skipped("RUN_IN_PROGRESS")));
+    assert_eq!(runs["c"], ("queued".to_owned(), None));
+    let counts = store.get_batch(batch).await.counts;
+    assert_eq!((counts.joined, counts.skipped, counts.queued), (1, 1, 1));
+    let named: String =
+        sqlx::query_scalar("select error -> 'metadata' ->> 'run' from run_history where reason = 'JOINED'")
+            .fetch_one(&store.pool)
+            .await
+            .expect("read");
+    assert_eq!(named, same.resource_name());
+}
+
+#[tokio::test]
+async fn whom_it_touches_is_fixed_when_it_is_accepted() {
+    let store = store_with(&["a", "b", "c"]).await;
+    let batch = store.batch_of(EVERYBODY, 3).await;
+    // One comes, one goes, one loses its location.
+    store.insert_tenant(at(1), &tenant("aa")).await.expect("a tenant");
+    store.delete_tenant(&TenantId::parse("b").expect("an id")).await.expect("deleted");
+    store.execute("update tenant set gbp_account = null, gbp_location = null where id = 'c'").await;
+    store.work_off(1).await;
+
+    assert_eq!(store.runs_of(batch).await.into_keys().collect::<Vec<_>>(), ["a"]);
+    let counts = store.get_batch(batch).await.counts;
+    assert_eq!((counts.queued, counts.skipped, counts.pending, sum(counts)), (1, 2, 0, 3));
+}
+
+#[tokio::test]
+async fn never_more_than_were_confirmed() {
+    let store = store_with(&["a", "b", "c"]).await;
+    let batch = store.batch_of(EVERYBODY, 2).await;
+    store.work_off(99).await;
+    assert_eq!(store.runs_of(batch).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_flag_that_is_switched_off_in_the_middle_skips_the_rest_by_name() {
+    let store = store_with(&["a", "b", "c"]).await;
+    let batch = store.batch_of(EVERYBODY, 3).await;
+    store.work(chunk(1)).await.expect("one");
+    let off = |_: &TenantId, _: Option<&OrganizationId>| {
+        let (reason, message) = (SkipReason::FeatureDisabled, "off".to_owned());
+        Some(Skip { reason, message, metadata: BTreeMap::new() })
+    };
+    let worked = store.work_on_batch(at(1), chunk(99), off).await.expect("worked").expect("the rest");
+    assert!(worked.is_done);
+    let runs = store.runs_of(batch).await;
+    assert_eq!(runs["a"].0, "queued");
+    assert!(["b", "c"].iter().all(|tenant| runs[*tenant].1.as_deref() == Some("FEATURE_DISABLED")), "{runs:?}");
+    store.end_all().await;
+    let ended = store.get_batch(batch).await;
+    assert_eq!((ended.state, ended.counts.succeeded, ended.counts.skipped), (BatchState::Completed, 1, 2));
+}
+
+#[tokio::test]
+async fn cancelled_in_the_middle_it_makes_nothing_more_and_what_has_not_begun_is_cancelled_in_chunks() {
+    let store = store_with(&["a", "b", "c", "d", "e"]).await;
+    let batch = store.batch_of(EVERYBODY, 5).await;
+    store.work(chunk(4)).await.expect("four");
+    let running = store.claim(at(2), 1, LEASE).await.expect("claimed").remove(0);
+    let bystander = store.accept(at(2), &new_run("e", REAL)).await.expect("accepted").run;
+
+    assert!(store.cancel_batch(at(3), batch).await.expect("cancelled"));
+    assert_eq!(store.get_batch(batch).await.state, BatchState::Cancelling);
+    let first = store.work(chunk(2)).await.expect("two");
+    assert_eq!((first.changed.len(), first.cancelling, first.is_done), (2, vec![running.run.id], false));
+    assert!(store.work(chunk(2)).await.expect("the others").is_done);
+    assert_eq!(store.work(chunk(2)).await, None);
+    let state = store.get_batch(batch).await;
+    assert_eq!((state.state, state.counts.running, state.counts.cancelled), (BatchState::Cancelling, 1, 4));
+
+    let (held, result) = (held(&running), RunResult::Cancelled);
+    assert!(store.finish(at(4), held, 1, &result, &Progress::default()).await.expect("ended"));
+    let ended = store.get_batch(batch).await;
+    assert_eq!((ended.state, ended.counts.cancelled, sum(ended.counts)), (BatchState::Cancelled, 5, 5));
+    assert_eq!(store.get(bystander.id).await, bystander, "nobody else's run");
+    assert!(!store.cancel_batch(at(5), batch).await.expect("asked"), "it is over");
+}
+
+#[tokio::test]
+async fn a_request_id_belongs_to_a_batch_or_to_a_run() {
+    let store = store_with(&["a"]).await;
+    let with_id = |id: &str| NewBatch { request_id: Some(id.to_owned()), ..new_batch(EVERYBODY, 1) };
+    let first = store.accept_batch(&with_id("one")).await.expect("accepted");
+    let again = store.accept_batch(&with_id("one")).await.expect("repeated");
+    assert_eq!((first.1, again.1, &again.0), (true, false, &first.0));
+
+    let mut run = new_run("a", REAL);
+    run.request_id = Some("one".to_owned());
+    assert_eq!(shape(&store.accept(at(0), &run).await), Err("REQUEST_ID_REUSED"));
+    let quick = store.accept_all(at(0), std::slice::from_ref(&run)).await.expect("answered").remove(0);
+    assert_eq!(shape(&quick.expect("no race")), Err("REQUEST_ID_REUSED"));
+
+    run.request_id = Some("two".to_owned());
+    store.accept(at(0), &run).await.expect("accepted");
+    let error = store.accept_batch(&with_id("two")).await.expect_err("a run's");
+    assert_eq!(error.reason(), "REQUEST_ID_REUSED");
+    let other = NewBatch { kind: RunKind { dry_run: DRY, ..with_id("one").kind }, ..with_id("one") };
+    assert_eq!(store.accept_batch(&other).await.expect_err("other arguments").reason(), "REQUEST_ID_REUSED");
+}
+
+#[tokio::test]
+async fn as_many_runs_get_through_to_a_write_as_the_guard_allows_however_many_ask_at_once() {
+    let store = store_with(&[]).await;
+    let target = store.chain("chain", 20).await;
+    let batch = store.batch_of(target, 20).await;
+    store.work_off(99).await;
+    let claimed = store.claim(at(2), 99, LEASE).await.expect("claimed");
+
+    let asking = claimed.iter().map(|claimed| store.take_place(at(3), held(claimed), false));
+    let places = futures::future::join_all(asking).await;
+    let taken: Vec<bool> = places.into_iter().map(|place| place.expect("asked") == BatchPlace::Taken).collect();
+    assert_eq!(taken.iter().filter(|taken| **taken).count(), 4, "20 % of 20");
+    let (winner, loser) = (taken.iter().position(|t| *t), taken.iter().position(|t| !*t));
+    let (winner, loser) = (held(&claimed[winner.expect("one")]), held(&claimed[loser.expect("one")]));
+    let place = async |held, primary| store.take_place(at(3), held, primary).await.expect("asked");
+    assert_eq!(place(winner, true).await, BatchPlace::Taken, "a later attempt counts no more");
+    assert_eq!(place(loser, false).await, BatchPlace::Refused);
+    let elsewhere = category_mirror::store::Held { fence: loser.fence + 1, ..loser };
+    assert_eq!(place(elsewhere, false).await, BatchPlace::Lost);
+
+    store.execute("update batch set change_limit = null").await;
+    assert_eq!(place(loser, true).await, BatchPlace::Taken, "one of 20");
+    let next = claimed.iter().map(held).zip(&taken).find(|(held, taken)| !**taken && *held != loser);
+    assert_eq!(place(next.expect("one").0, true).await, BatchPlace::Refused, "two of 20");
+    let verdicts = store.get_batch(batch).await.verdicts;
+    assert_eq!(verdicts.iter().map(|verdict| verdict.let_through).collect::<Vec<_>>(), [5, 1]);
+}
