@@ -63,7 +63,7 @@ async fn what_runs_often_goes_by_an_index() {
         ("revision from every_run where id = any ($1)", "'{}'", "run_pkey", "generic"),
         ("where id = any ($1)\n", "'{}', null, null, null", "run_pkey", "generic"),
         (
-            "($3::text is null or organization_id = $3)",
+            "and ($5::uuid is null or batch_id = $5)",
             "'00000000-0000-7000-8000-000000007000', null, null, 100, null",
             "run_pkey",
             "custom",
