@@ -92,14 +92,15 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] and [`Error::NoLocation`] of the tenant, [`Error::RunInProgress`], [`Error::RequestIdReused`], or the database's.
     pub async fn accept(&self, now: Now, new: &NewRun) -> Result<Accepted, Error> {
+        let request = new.request();
         let mut transaction = self.pool.begin().await?;
-        if let Some(request) = new.request()
+        if let Some(request) = request
             && let Some(first) = claim_request(&mut transaction, now, new, request).await?
         {
             return Ok(first);
         }
         let accepted = insert_or_join(&mut transaction, now, new).await?;
-        if let Some(request) = new.request() {
+        if let Some(request) = request {
             sqlx::query("update mirror_request set run_id = $2, joined = $3 where key = $1")
                 .bind(request.key)
                 .bind(accepted.run.id)

@@ -44,6 +44,7 @@ impl Store {
         fn column<'a, T>(wanted: &'a [NewRun], value: impl Fn(&'a NewRun) -> T) -> Vec<T> {
             wanted.iter().map(value).collect()
         }
+        let requests = column(wanted, NewRun::request);
         Ok(sqlx::query_as::<_, Found>(
             "with wanted as materialized (
                  -- A look-up for each, by an index: a plan is made once, for a table of any size, and must not read one whole.
@@ -120,8 +121,8 @@ impl Store {
         .bind(column(wanted, |new| new.max_attempts))
         .bind(column(wanted, |new| new.caller.as_str()))
         .bind(column(wanted, |new| new.request_id.as_deref()))
-        .bind(column(wanted, |new| new.request().map(|request| request.key)))
-        .bind(column(wanted, |new| new.request().map(|request| request.fingerprint)))
+        .bind(requests.iter().map(|request| request.map(|request| request.key)).collect::<Vec<_>>())
+        .bind(requests.iter().map(|request| request.map(|request| request.fingerprint)).collect::<Vec<_>>())
         .bind(column(wanted, NewRun::orders))
         .bind(column(wanted, |new| new.traceparent.as_ref().map(TraceParent::as_str)))
         .fetch_all(&self.hot)
