@@ -4,9 +4,12 @@ use std::io::{self, IsTerminal};
 
 use clap::{Args, ValueEnum};
 use tracing::{Level, Metadata};
-use tracing_subscriber::{EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt, registry, util::SubscriberInitExt,
+};
 
 use super::ConfigError;
+use crate::spans::{self, Exporter};
 
 /// Libraries through which secrets pass, in headers, bodies, handshakes and values, and what they may log at most, whatever RUST_LOG says.
 /// None of them logs a secret today, as far as our tests see; what they say in such detail is theirs to change in any release.
@@ -53,21 +56,24 @@ pub enum LogFormat {
 }
 
 impl LogArgs {
-    /// Starts logging, once a process; `default` is the filter where RUST_LOG names none.
+    /// Starts logging, once a process; `default` is the filter where RUST_LOG names none. `exporter` takes the spans that others are to see.
     ///
     /// # Errors
     /// A filter that cannot be read.
-    pub fn start(&self, default: &str) -> Result<(), ConfigError> {
+    pub fn start(&self, default: &str, exporter: Option<&Exporter>) -> Result<(), ConfigError> {
         let filter = self.rust_log.as_deref().filter(|filter| !filter.is_empty()).unwrap_or(default);
         let filter = EnvFilter::try_new(filter).map_err(|error| ConfigError(format!("RUST_LOG={filter}: {error}")))?;
         let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        let lines = fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colour);
-        let capped = filter_fn(within_cap);
-        // A second start, in tests, keeps the first one's settings.
-        let _ = match self.log_format {
-            LogFormat::Text => lines.finish().with(capped).try_init(),
-            LogFormat::Json => lines.json().flatten_event(true).finish().with(capped).try_init(),
+        let lines = fmt::layer().with_writer(io::stderr).with_ansi(colour);
+        let lines = match self.log_format {
+            LogFormat::Text => lines.boxed(),
+            LogFormat::Json => lines.json().flatten_event(true).boxed(),
         };
+        let lines = lines.with_filter(filter).with_filter(filter_fn(|metadata| metadata.target() != spans::TARGET));
+        let mut layers = vec![lines.boxed()];
+        layers.extend(exporter.map(Exporter::layer));
+        // A second start, in tests, keeps the first one's settings.
+        let _ = registry().with(layers).with(filter_fn(within_cap)).try_init();
         Ok(())
     }
 }

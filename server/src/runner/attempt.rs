@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::FutureExt;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::{
     Tools, cause, circuit::Probe, claims::Claim, gbp_to_platform, places::Place, platform_to_gbp, ready::Waiting,
@@ -19,6 +19,7 @@ use crate::{
         TraceParent,
     },
     error::Error,
+    spans,
     store::{Claimed, CredentialsMark, Finish, Intent, Now, Progress, Source},
     wake::Hint,
 };
@@ -86,17 +87,19 @@ impl Attempt {
 
     /// Carries the attempt out, in a place that others can have while the end waits for its commit, and records how it ended.
     pub(super) async fn carry_out(self, place: (Place, Option<Probe>)) {
+        let traced = spans::attempt(&self.run, self.traceparent.as_ref());
+        let trace = spans::traceparent(&traced).or_else(|| self.traceparent.clone());
         // Each line that is logged meanwhile is this run's.
-        let trace_id = self.traceparent.as_ref().map(TraceParent::trace_id);
-        let span = tracing::info_span!("attempt", run_id = %self.run.id, attempt = self.run.attempt, trace_id);
-        self.carry_out_in_span(place).instrument(span).await;
+        let trace_id = trace.as_ref().map(TraceParent::trace_id);
+        let logged = tracing::info_span!("attempt", run_id = %self.run.id, attempt = self.run.attempt, trace_id);
+        self.carry_out_in_spans(place, &traced).instrument(logged).instrument(traced.clone()).await;
     }
 
-    async fn carry_out_in_span(mut self, place: (Place, Option<Probe>)) {
+    async fn carry_out_in_spans(mut self, place: (Place, Option<Probe>), traced: &Span) {
         let lost = self.claim.lost.clone();
         let began = Instant::now();
         let outcome = lost.run_until_cancelled(caught(self.run_strategy())).await.unwrap_or(Err(Stop::Lost));
-        record::attempted(&outcome);
+        record::attempted(&outcome, traced);
         self.tell_circuit(&outcome, began);
         self.tell_accounts(&outcome).await;
         drop(place);
