@@ -13,7 +13,7 @@ use super::{
     exchange,
     token::{Bearer, TokenSource},
 };
-use crate::domain::{AuthorizedUser, Failure, LocationId, TraceParent};
+use crate::domain::{AuthorizedUser, Failure, LocationId, TraceParent, WritesGbp};
 
 /// What a [`Client`] needs to know.
 #[derive(Debug, Clone)]
@@ -151,9 +151,9 @@ impl Client {
         Validator(self.clone())
     }
 
-    /// Writes.
+    /// Writes, for a run whose target this is.
     #[must_use]
-    pub fn writer(&self) -> Writer {
+    pub fn writer(&self, _: WritesGbp) -> Writer {
         Writer(self.clone())
     }
 

@@ -1,5 +1,7 @@
 //! One attempt of one run, from the claim to what is recorded of it.
 
+mod account;
+
 use std::{
     panic::AssertUnwindSafe,
     sync::Arc,
@@ -23,6 +25,8 @@ use crate::{
     store::{Claimed, CredentialsMark, Finish, Intent, Now, Progress, Source},
     wake::Hint,
 };
+
+pub(super) use account::Names;
 
 /// The wait between tries to record the end of an attempt while the database is away.
 const RECORD_RETRY: Duration = Duration::from_millis(500);
@@ -135,7 +139,11 @@ impl Attempt {
             }
         }
         match self.run.kind.strategy {
-            Strategy::PlatformToGbp => platform_to_gbp::carry_out(self, source).await,
+            Strategy::PlatformToGbp => {
+                let location = platform_to_gbp::location_of(&source.tenant)?;
+                let google = self.google(&source).await?;
+                platform_to_gbp::carry_out(self, source, &location, google).await
+            }
             Strategy::GbpToPlatform => gbp_to_platform::carry_out(self, source).await,
         }
     }
