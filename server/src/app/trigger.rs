@@ -13,7 +13,6 @@ use crate::{
     error::Error,
     spans,
     store::NewRun,
-    wake::Hint,
 };
 
 /// Guards that are lifted, and why. Both, or neither.
@@ -141,8 +140,6 @@ impl App {
         let accepted = accepted.inspect_err(|error| spans::failed(&span, error.reason()))?;
         span.record("run_id", tracing::field::display(accepted.run.id)).record("joined", accepted.joined);
         if accepted.created {
-            self.wake.hint(Hint::Queued);
-            self.wake.hint(Hint::Changed([accepted.run.id].into()));
             tracing::info!(
                 run_id = %accepted.run.id, tenant = %accepted.run.tenant, strategy = %accepted.run.kind.strategy,
                 dry_run = accepted.run.kind.dry_run, caller = %caller.subject, trace_id, "accepted a run"
