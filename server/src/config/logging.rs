@@ -3,9 +3,14 @@
 use std::io::{self, IsTerminal};
 
 use clap::{Args, ValueEnum};
-use tracing::{Level, Metadata};
+use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::{
-    EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt, registry, util::SubscriberInitExt,
+    EnvFilter, Layer,
+    filter::{FilterExt, filter_fn},
+    fmt,
+    layer::SubscriberExt,
+    registry,
+    util::SubscriberInitExt,
 };
 
 use super::ConfigError;
@@ -61,6 +66,16 @@ impl LogArgs {
     /// # Errors
     /// A filter that cannot be read.
     pub fn start(&self, default: &str, exporter: Option<&Exporter>) -> Result<(), ConfigError> {
+        // A second start, in tests, keeps the first one's settings.
+        let _ = self.subscriber(default, exporter)?.try_init();
+        Ok(())
+    }
+
+    fn subscriber(
+        &self,
+        default: &str,
+        exporter: Option<&Exporter>,
+    ) -> Result<impl Subscriber + Send + Sync + 'static, ConfigError> {
         let filter = self.rust_log.as_deref().filter(|filter| !filter.is_empty()).unwrap_or(default);
         let filter = EnvFilter::try_new(filter).map_err(|error| ConfigError(format!("RUST_LOG={filter}: {error}")))?;
         let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -69,16 +84,34 @@ impl LogArgs {
             LogFormat::Text => lines.boxed(),
             LogFormat::Json => lines.json().flatten_event(true).boxed(),
         };
-        let lines = lines.with_filter(filter).with_filter(filter_fn(|metadata| metadata.target() != spans::TARGET));
-        let mut layers = vec![lines.boxed()];
+        // With its level said, and as one filter: what is not logged is then known once and for all, and costs nothing.
+        let ours = filter_fn(is_for_the_log).with_max_level_hint(Level::TRACE);
+        let mut layers = vec![lines.with_filter(filter.and(ours)).boxed()];
         layers.extend(exporter.map(Exporter::layer));
-        // A second start, in tests, keeps the first one's settings.
-        let _ = registry().with(layers).with(filter_fn(within_cap)).try_init();
-        Ok(())
+        Ok(registry().with(layers))
     }
 }
 
-fn within_cap(metadata: &Metadata<'_>) -> bool {
+fn is_for_the_log(metadata: &Metadata<'_>) -> bool {
     let library = metadata.target().split("::").next().unwrap_or_default();
-    CAPPED.iter().all(|(capped, most)| *capped != library || metadata.level() <= most)
+    metadata.target() != spans::TARGET
+        && CAPPED.iter().all(|(capped, most)| *capped != library || metadata.level() <= most)
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::level_filters::LevelFilter;
+
+    use super::*;
+
+    #[test]
+    fn a_level_that_nobody_listens_to_is_refused_before_anything_else_is_looked_at() {
+        for (filter, most) in
+            [("off", LevelFilter::OFF), ("warn", LevelFilter::WARN), ("info,sqlx=debug", LevelFilter::DEBUG)]
+        {
+            let log = LogArgs { log_format: LogFormat::Json, rust_log: Some(filter.to_owned()) };
+            let subscriber = log.subscriber("off", None).expect("a filter");
+            assert_eq!(subscriber.max_level_hint(), Some(most), "{filter}");
+        }
+    }
 }
