@@ -63,7 +63,7 @@ impl Store {
     async fn find_or_make(&self, now: Now, wanted: &[NewRun]) -> Result<Option<Vec<Found>>, Error> {
         for _ in 0..LOOKS {
             match self.accept_statement(now, wanted).await {
-                Err(error) if error.as_database_error().is_some_and(DatabaseError::is_unique_violation) => {}
+                Err(error) if error.as_database_error().is_some_and(is_race) => {}
                 found => return Ok(Some(found?)),
             }
         }
@@ -155,6 +155,12 @@ impl Store {
         .fetch_all(&self.hot)
         .await
     }
+}
+
+/// Somebody else was quicker; or two waited for each other, because what a batch finds free while it makes its runs is in no order.
+fn is_race(error: &(dyn DatabaseError + 'static)) -> bool {
+    const DEADLOCK: &str = "40P01";
+    error.is_unique_violation() || error.code().as_deref() == Some(DEADLOCK)
 }
 
 /// `None`: a race.

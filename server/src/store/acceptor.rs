@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{domain::RunId, error::Error};
 
-const LIMITS: Limits = Limits { committers: 3, batch: 128, waiting: 4096 };
+const LIMITS: Limits = Limits { committers: 2, company: 32, batch: 256, waiting: 4096 };
 
 type Asking = Waiting<NewRun, Accepted>;
 
