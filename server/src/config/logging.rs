@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::{
     EnvFilter, Layer,
-    filter::{FilterExt, filter_fn},
+    filter::{FilterExt, dynamic_filter_fn, filter_fn},
     fmt,
     layer::SubscriberExt,
     registry,
@@ -75,7 +75,7 @@ impl LogArgs {
         &self,
         default: &str,
         exporter: Option<&Exporter>,
-    ) -> Result<impl Subscriber + Send + Sync + 'static, ConfigError> {
+    ) -> Result<Box<dyn Subscriber + Send + Sync>, ConfigError> {
         let filter = self.rust_log.as_deref().filter(|filter| !filter.is_empty()).unwrap_or(default);
         let filter = EnvFilter::try_new(filter).map_err(|error| ConfigError(format!("RUST_LOG={filter}: {error}")))?;
         let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -84,11 +84,14 @@ impl LogArgs {
             LogFormat::Text => lines.boxed(),
             LogFormat::Json => lines.json().flatten_event(true).boxed(),
         };
-        // With its level said, and as one filter: what is not logged is then known once and for all, and costs nothing.
-        let ours = filter_fn(is_for_the_log).with_max_level_hint(Level::TRACE);
-        let mut layers = vec![lines.with_filter(filter.and(ours)).boxed()];
-        layers.extend(exporter.map(Exporter::layer));
-        Ok(registry().with(layers))
+        let Some(exporter) = exporter else {
+            return Ok(Box::new(registry().with(lines).with(filter).with(filter_fn(is_for_the_log))));
+        };
+        // Asked each time: who only asks whether something would be logged, as sqlx does, leaves the answer behind in the thread, and an
+        // event that is known to be logged would be taken for what was asked about.
+        let ours = dynamic_filter_fn(|metadata, _| is_for_the_log(metadata)).with_max_level_hint(Level::TRACE);
+        let layers = vec![lines.with_filter(filter.and(ours)).boxed(), exporter.layer()];
+        Ok(Box::new(registry().with(layers)))
     }
 }
 
