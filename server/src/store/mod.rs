@@ -45,6 +45,7 @@ mod stats;
 mod taxonomy;
 mod tenant;
 mod tenant_categories;
+mod tenant_stats;
 
 pub use accept::{Accepted, NewRun};
 pub use acceptor::Acceptor;
@@ -54,8 +55,8 @@ pub use batch_accept::NewBatch;
 pub use batch_place::BatchPlace;
 pub use batch_target::{BatchTarget, Population};
 pub use batch_work::{Chunk, Worked};
-pub use bench::{analyze, fill, is_busy, queue, succeeded, sweep};
-pub use bench_history::{count_history, fill_history, row_after};
+pub use bench::{clear_up, fill, is_busy, queue, succeeded, sweep};
+pub use bench_history::{count_history, end_one, fill_history, row_after};
 pub use category_search::{CategoryMatch, MappingSuggestion};
 pub use credentials::{CredentialsMark, NewCredentials};
 pub use finish::{Finish, Finisher};

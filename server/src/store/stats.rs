@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How many failures the statistics name.
-const RECENT_FAILURES: i64 = 5;
+pub(super) const RECENT_FAILURES: usize = 5;
 /// Bins of durations for each doubling.
 const BINS: f64 = 4.0;
 /// Later than any end.
@@ -25,7 +25,8 @@ const EVER: TimeDelta = TimeDelta::days(365 * 1000);
 /// Counts of the runs that ended within a window, and of those that are live.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SyncStats {
-    /// The window's begin, inclusive: a whole minute; of a window above 3 days, and of an organization, a whole hour (UTC).
+    /// The window's begin, inclusive: a whole minute; of a window above 3 days, and of an organization, a whole hour; of tenants' window
+    /// above 3 days, a whole day (UTC).
     pub start_at: DateTime<Utc>,
     /// The window's end.
     pub end_at: DateTime<Utc>,
@@ -77,29 +78,38 @@ impl Counts {
     }
 }
 
+/// Whose runs are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    All,
+    Organization,
+    Tenants,
+}
+
 /// How finely a window is cut.
 #[derive(Debug, Clone, Copy)]
-struct Grid {
+pub(super) struct Grid {
     /// Where it may begin.
     edge: TimeDelta,
     /// A point of its series.
     step: TimeDelta,
-    step_name: &'static str,
+    pub(super) step_name: &'static str,
 }
 
 impl Grid {
-    fn of(window: Duration, by_hours: bool) -> Self {
+    fn of(window: Duration, scope: Scope) -> Self {
         let (minute, hour, day) = (TimeDelta::minutes(1), TimeDelta::hours(1), TimeDelta::days(1));
+        let by_hours = scope == Scope::Organization;
         match window.as_secs() {
             0..=7_200 if !by_hours => Self { edge: minute, step: minute, step_name: "minute" },
             0..=259_200 => Self { edge: if by_hours { hour } else { minute }, step: hour, step_name: "hour" },
-            _ => Self { edge: hour, step: day, step_name: "day" },
+            _ => Self { edge: if scope == Scope::Tenants { day } else { hour }, step: day, step_name: "day" },
         }
     }
 }
 
 /// A part of what was counted.
-struct Part {
+pub(super) struct Part {
     /// `None`: it counts live runs.
     begin_at: Option<DateTime<Utc>>,
     counts: Counts,
@@ -147,7 +157,7 @@ impl Tally {
 
 impl Store {
     /// Counts the runs of `filter`'s tenants or organization that ended within the last `window`, and those that are live. What that
-    /// costs does not depend on the history, but where tenants are named: then on theirs.
+    /// costs does not depend on the history.
     ///
     /// # Errors
     /// The database's.
@@ -159,21 +169,29 @@ impl Store {
                 .fetch_one(&self.pool)
                 .await?;
         let tenants = filter.tenants();
-        let grid = Grid::of(window, tenants.is_none() && filter.organization.is_some());
-        let start_at = floor(start_at, grid.edge);
-        let parts = match tenants {
-            None => self.summed(filter, start_at, grid).await?,
-            Some(tenants) => self.counted_singly(filter, &tenants, start_at, grid).await?,
+        let scope = match (&tenants, &filter.organization) {
+            (Some(_), _) => Scope::Tenants,
+            (None, Some(_)) => Scope::Organization,
+            (None, None) => Scope::All,
         };
+        let grid = Grid::of(window, scope);
+        let start_at = floor(start_at, grid.edge);
+        if let Some(tenants) = tenants {
+            let counted = self.counted_of_tenants(filter, &tenants, start_at, grid).await?;
+            let mut stats = added_up(counted.parts, start_at, end_at, grid);
+            stats.recent_failures = counted.failures;
+            return Ok(stats);
+        }
+        let mut stats = added_up(self.summed(filter, start_at, grid).await?, start_at, end_at, grid);
         let failures = LogFilter {
             states: vec![RunState::Failed],
             dry_run: Some(false),
             ended_from: Some(start_at),
             ..filter.clone()
         };
-        let mut stats = added_up(parts, start_at, end_at, grid);
         // No more are looked for than there are.
-        stats.recent_failures = self.logs(&failures, None, stats.ended.failed.min(RECENT_FAILURES)).await?.runs;
+        let wanted = stats.ended.failed.min(i64::try_from(RECENT_FAILURES).unwrap_or(i64::MAX));
+        stats.recent_failures = self.logs(&failures, None, wanted).await?.runs;
         Ok(stats)
     }
 
@@ -208,43 +226,6 @@ impl Store {
         .bind(hours_at)
         .bind(days_at)
         .fetch_all(&self.pool)
-        .await?)
-    }
-
-    /// Sums are not kept of single tenants: each would cost a write for every run. The condition on the time is written so that the index
-    /// to go by is the tenants', which have few runs.
-    async fn counted_singly(
-        &self,
-        filter: &LogFilter,
-        tenants: &[&str],
-        start_at: DateTime<Utc>,
-        grid: Grid,
-    ) -> Result<Vec<Part>, Error> {
-        Ok(sqlx::query_as(
-            "select date_trunc($4, ended_at, 'UTC') as begin_at,
-                    count(*) filter (where not dry_run and state = 'succeeded') as succeeded,
-                    count(*) filter (where not dry_run and state = 'failed') as failed,
-                    count(*) filter (where not dry_run and state = 'skipped') as skipped,
-                    count(*) filter (where not dry_run and state = 'cancelled') as cancelled,
-                    count(*) filter (where dry_run) as dry,
-                    count(*) filter (where found_differences) as out_of_sync,
-                    coalesce(jsonb_agg(duration_bin(ended_at - started_at))
-                                 filter (where not dry_run and state in ('succeeded', 'failed')), '[]') as durations,
-                    coalesce(jsonb_agg(reason) filter (where not dry_run and state = 'failed'), '[]') as reasons
-               from run_history
-              where tenant_id = any ($1) and ended_at + interval '0' >= $2
-                and ($3::text is null or organization_id = $3)
-              group by 1
-             union all
-             select null, count(*) filter (where not dry_run), 0, 0, 0, count(*) filter (where dry_run), 0, '{}', '{}' from run
-              where tenant_id = any ($1)
-                and ($3::text is null or organization_id = $3)",
-        )
-        .bind(tenants)
-        .bind(start_at)
-        .bind(filter.organization.as_ref().map(|organization| organization.as_str()))
-        .bind(grid.step_name)
-        .fetch_all(&self.planned)
         .await?)
     }
 }
@@ -311,7 +292,7 @@ fn ceiling(time: DateTime<Utc>, step: TimeDelta) -> DateTime<Utc> {
 
 impl LogFilter {
     /// The tenants that it is limited to.
-    fn tenants(&self) -> Option<Vec<&str>> {
+    pub(super) fn tenants(&self) -> Option<Vec<&str>> {
         let is_wanted = |tenant: &&TenantId| self.tenant.as_ref().is_none_or(|wanted| wanted == *tenant);
         match (&self.only, &self.tenant) {
             (None, None) => None,
