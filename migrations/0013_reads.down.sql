@@ -1,4 +1,4 @@
-drop index run_history_by_organization_and_state;
+drop index run_history_by_tenant_and_state, run_history_by_organization_and_state, run_history_by_organization_out_of_sync;
 
 -- Makes the partition of a day, unless it is there. Nobody who reads or ends runs waits for it.
 create or replace function run_history_day(day date) returns void language plpgsql as $$

@@ -174,9 +174,13 @@ begin
 end
 $$;
 
--- What failed of an organization is asked for most, and seldom much. Runs that succeed are not in it.
+-- What failed, of a tenant or an organization, is asked for most, and is seldom much; so is what an organization's runs found. A run that
+-- succeeds and finds nothing is in none of these.
+create index run_history_by_tenant_and_state on run_history (tenant_id, state, id) where state <> 'succeeded';
 create index run_history_by_organization_and_state on run_history (organization_id, state, id)
     where state <> 'succeeded' and organization_id is not null;
+create index run_history_by_organization_out_of_sync on run_history (organization_id, id)
+    where found_differences and organization_id is not null;
 
 -- Days that are over are not looked at again by themselves.
 analyze run_history;

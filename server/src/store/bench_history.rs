@@ -91,6 +91,21 @@ pub async fn end_one(pool: &PgPool, tenant: i32) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
+/// A tenant, and an organization, of which a real run failed on the last whole day.
+///
+/// # Errors
+/// The database's.
+pub async fn who_failed(pool: &PgPool) -> Result<(String, String), sqlx::Error> {
+    sqlx::query_as(
+        "select tenant_id, organization_id from run_history
+          where state = 'failed' and not dry_run and organization_id is not null
+          order by id desc
+          limit 1",
+    )
+    .fetch_one(pool)
+    .await
+}
+
 /// The id of the run that `runs` newer ones are before in a list, or the oldest one's.
 ///
 /// # Errors

@@ -144,7 +144,12 @@ impl Store {
                 query.push(" and ended_at >= ").push_bind(ended_from);
             }
             if let Some(state) = state {
-                filter.push_text(&mut query, "state", state.as_str());
+                // A tenant's runs in one state have an index of their own.
+                if filter.has_a_certain_index() {
+                    query.push(format_args!(" and state = '{}'", state.as_str()));
+                } else {
+                    filter.push_text(&mut query, "state", state.as_str());
+                }
             }
             query.push(" order by id desc limit ").push_bind(limit).push(")");
             parts += 1;
@@ -216,7 +221,8 @@ impl LogFilter {
     }
 
     /// Whether one index is the one to go by, whatever the values are: the tenant's, or that of the only condition that selects anything.
-    /// An organization's runs in one state have one of their own; those of several tenants are not in the order of any.
+    /// An organization's runs in one state, and those that were out of sync, have one of their own; those of several tenants are not in the
+    /// order of any.
     fn has_a_certain_index(&self) -> bool {
         if let Some(tenants) = self.tenants() {
             return tenants.len() == 1;
@@ -232,8 +238,9 @@ impl LogFilter {
             self.out_of_sync,
         ];
         let conditions = selective.into_iter().filter(|is_set| *is_set).count();
-        let of_organization_and_state = conditions == 2 && self.organization.is_some() && !self.states.is_empty();
-        conditions <= 1 || of_organization_and_state
+        let of_organization_and_one_more =
+            conditions == 2 && self.organization.is_some() && (!self.states.is_empty() || self.out_of_sync);
+        conditions <= 1 || of_organization_and_one_more
     }
 
     fn names_tenants(&self) -> bool {

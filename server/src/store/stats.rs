@@ -2,11 +2,15 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fmt,
     time::Duration,
 };
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, SeqAccess, Visitor},
+};
 use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
 use super::{LogFilter, Now, Store, interval};
@@ -119,6 +123,14 @@ pub(super) struct Part {
 
 impl FromRow<'_, PgRow> for Part {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let (durations, reasons) = (row.try_get::<Json<_>, _>("durations")?.0, row.try_get::<Json<_>, _>("reasons")?.0);
+        Self::new(row, durations, reasons)
+    }
+}
+
+impl Part {
+    /// With durations and reasons as the caller has read them.
+    pub(super) fn new(row: &PgRow, durations: Tally, reasons: Tally) -> Result<Self, sqlx::Error> {
         Ok(Self {
             begin_at: row.try_get("begin_at")?,
             counts: Counts {
@@ -129,29 +141,69 @@ impl FromRow<'_, PgRow> for Part {
                 dry: row.try_get("dry")?,
                 out_of_sync: row.try_get("out_of_sync")?,
             },
-            durations: row.try_get::<Json<_>, _>("durations")?.0,
-            reasons: row.try_get::<Json<_>, _>("reasons")?.0,
+            durations,
+            reasons,
         })
     }
 }
 
-/// How often each of some keys was counted, or each time that one was.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Tally {
-    Counts(HashMap<String, i64>),
-    Bins(Vec<i16>),
-    Reasons(Vec<String>),
-}
+/// How often each of some keys was counted. A key may be there more than once.
+#[derive(Debug, Default)]
+pub(super) struct Tally(Vec<(String, i64)>);
 
 impl Tally {
+    /// One for each of `keys`.
+    pub(super) fn of(keys: Vec<impl ToString>) -> Self {
+        Self(keys.iter().map(|key| (key.to_string(), 1)).collect())
+    }
+
     fn add_to(self, sums: &mut HashMap<String, i64>) {
-        let mut add = |key: String, count| *sums.entry(key).or_default() += count;
-        match self {
-            Self::Counts(counts) => counts.into_iter().for_each(|(key, count)| add(key, count)),
-            Self::Bins(bins) => bins.into_iter().for_each(|bin| add(bin.to_string(), 1)),
-            Self::Reasons(reasons) => reasons.into_iter().for_each(|reason| add(reason, 1)),
+        for (key, count) in self.0 {
+            *sums.entry(key).or_default() += count;
         }
+    }
+}
+
+/// An object of counts, or a list of what is to be counted, as they are in `rollup` and in `rollup_delta`.
+impl<'de> Deserialize<'de> for Tally {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TallyVisitor)
+    }
+}
+
+struct TallyVisitor;
+
+impl<'de> Visitor<'de> for TallyVisitor {
+    type Value = Tally;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("counts by key, or a list of keys")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut counts: A) -> Result<Tally, A::Error> {
+        let mut tally = Vec::new();
+        while let Some(counted) = counts.next_entry()? {
+            tally.push(counted);
+        }
+        Ok(Tally(tally))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut keys: A) -> Result<Tally, A::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Key {
+            Bin(i16),
+            Reason(String),
+        }
+        let mut tally = Vec::new();
+        while let Some(key) = keys.next_element()? {
+            let key = match key {
+                Key::Bin(bin) => bin.to_string(),
+                Key::Reason(reason) => reason,
+            };
+            tally.push((key, 1));
+        }
+        Ok(Tally(tally))
     }
 }
 

@@ -4,14 +4,14 @@
 //! same counts itself; see `tenant_rollup_day` in the migrations.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
-use sqlx::{FromRow, PgConnection, Row};
+use sqlx::{PgConnection, Row};
 
 use super::{
     LogFilter, Now, Store,
     logs::first_id,
     row::RunRow,
     runs::light_columns,
-    stats::{Grid, Part, RECENT_FAILURES},
+    stats::{Grid, Part, RECENT_FAILURES, Tally},
 };
 use crate::{
     domain::{Run, RunId},
@@ -63,8 +63,7 @@ impl Store {
             if grid.step_name == "day" { (counted_until, counted_until) } else { (None, first_day.or(counted_until)) };
         let rows = sqlx::query(
             "select ended_on::timestamp at time zone 'UTC' as begin_at, succeeded::bigint, failed::bigint, skipped::bigint,
-                    cancelled::bigint, dry::bigint, out_of_sync::bigint, to_jsonb(durations) as durations, to_jsonb(reasons) as reasons,
-                    failures
+                    cancelled::bigint, dry::bigint, out_of_sync::bigint, durations, reasons, failures
                from tenant_rollup
               where tenant_id = any ($1) and accepted_on < $5 and ended_on >= ($2 at time zone 'UTC')::date
                 and ($3::text is null or organization_id = $3)
@@ -76,9 +75,8 @@ impl Store {
                     count(*) filter (where not dry_run and state = 'cancelled'),
                     count(*) filter (where dry_run),
                     count(*) filter (where found_differences),
-                    coalesce(jsonb_agg(duration_bin(ended_at - started_at))
-                                 filter (where not dry_run and state in ('succeeded', 'failed')), '[]'),
-                    coalesce(jsonb_agg(reason) filter (where not dry_run and state = 'failed'), '[]'),
+                    array_agg(duration_bin(ended_at - started_at)) filter (where not dry_run and state in ('succeeded', 'failed')),
+                    array_agg(reason) filter (where not dry_run and state = 'failed'),
                     (array_agg(id order by id desc) filter (where not dry_run and state = 'failed'))[:5]
                from run_history
               where tenant_id = any ($1) and id >= $6
@@ -87,7 +85,7 @@ impl Store {
                 and ($3::text is null or organization_id = $3)
               group by 1
              union all
-             select null, count(*) filter (where not dry_run), 0, 0, 0, count(*) filter (where dry_run), 0, '{}', '{}', null
+             select null, count(*) filter (where not dry_run), 0, 0, 0, count(*) filter (where dry_run), 0, null, null, null
                from run
               where tenant_id = any ($1)
                 and ($3::text is null or organization_id = $3)",
@@ -100,11 +98,17 @@ impl Store {
         .bind(first_day.map_or(RunId::nil(), |day| first_id(day.and_time(NaiveTime::MIN).and_utc())))
         .fetch_all(&mut *snapshot)
         .await?;
-        let mut failures: Vec<RunId> = Vec::new();
+        let (mut parts, mut failures) = (Vec::with_capacity(rows.len()), Vec::new());
         for row in &rows {
+            let durations: Option<Vec<i16>> = row.try_get("durations")?;
+            let reasons: Option<Vec<String>> = row.try_get("reasons")?;
             failures.extend(row.try_get::<Option<Vec<RunId>>, _>("failures")?.unwrap_or_default());
+            parts.push(Part::new(
+                row,
+                Tally::of(durations.unwrap_or_default()),
+                Tally::of(reasons.unwrap_or_default()),
+            )?);
         }
-        let parts = rows.iter().map(Part::from_row).collect::<Result<_, _>>()?;
         failures.sort_unstable_by(|one, other| other.cmp(one));
         failures.truncate(RECENT_FAILURES);
         let failures = if failures.is_empty() { Vec::new() } else { listed(&mut snapshot, failures).await? };

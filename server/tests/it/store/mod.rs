@@ -7,6 +7,7 @@ mod constraints;
 mod history;
 mod life;
 mod line;
+mod lists;
 mod live;
 mod model;
 mod plans;

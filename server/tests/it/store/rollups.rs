@@ -327,3 +327,41 @@ async fn sums_that_no_window_reaches_are_forgotten() {
         assert_eq!(store.forget_rollups(at(day * DAY), 10).await.expect("forgotten"), forgotten, "{day}");
     }
 }
+
+#[tokio::test]
+async fn a_day_is_counted_for_its_tenants_when_none_of_its_runs_is_live() {
+    const DAY: i64 = 86_400;
+    let store = store_with(&["a", "b"]).await;
+    let accept = async |tenant| {
+        let run = NewRun { id: id_of(time(0)), ..new_run(tenant, super::REAL) };
+        store.accept(at(0), &run).await.expect("accepted");
+        store.claim_one(0).await
+    };
+    let end = async |claimed, seconds| {
+        let done = store.finish(at(seconds), held(&claimed), 1, &RunResult::Succeeded, &Progress::default()).await;
+        assert!(done.expect("finished"));
+    };
+    let counted = async || -> i64 {
+        sqlx::query_scalar("select coalesce(sum(succeeded), 0) from tenant_rollup")
+            .fetch_one(&store.pool)
+            .await
+            .expect("read")
+    };
+    let (first, second) = (accept("a").await, accept("b").await);
+    end(first, 1).await;
+    assert!(!store.count_day(at(2 * DAY)).await.expect("looked"), "the other one is live");
+    end(second, 2).await;
+    assert!(!store.count_day(at(60)).await.expect("looked"), "the day is not over");
+    assert!(store.count_day(at(2 * DAY)).await.expect("counted"));
+    assert_eq!(counted().await, 2);
+
+    // Accepted by a server whose clock is a day behind.
+    end(accept("a").await, 2 * DAY).await;
+    assert_eq!(counted().await, 3, "it counts itself");
+    let filter = LogFilter { tenant: Some(id("a")), ..LogFilter::default() };
+    for days in [2, 3, 4, 90] {
+        let window = Duration::from_secs(days * 86_400 + 3600);
+        let stats = store.stats(at(2 * DAY + 60), &filter, window).await.expect("counted");
+        assert_eq!(stats.ended.succeeded, 2, "{days}");
+    }
+}
