@@ -91,7 +91,8 @@ impl Store {
                 runs.push(row.0);
             }
             end = begin;
-            if looked.elapsed() < QUICK {
+            // The time of a first look that is certain went into its plan.
+            if filter.has_a_certain_index() || looked.elapsed() < QUICK {
                 days *= GROWTH[certain];
             }
             if began.elapsed() > PATIENCE && runs.len() < wanted && end > oldest {

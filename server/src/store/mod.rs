@@ -42,6 +42,7 @@ mod runs;
 mod sample;
 mod source;
 mod stats;
+mod tally;
 mod taxonomy;
 mod tenant;
 mod tenant_categories;
@@ -93,7 +94,7 @@ pub struct Store {
     hot: PgPool,
     /// For the look at the feature flags; see [`pool::apart`].
     apart: PgPool,
-    /// For what reads of every day of the history; see [`pool::planned`].
+    /// For what may read of every day of the history; see [`pool::planned`].
     planned: PgPool,
 }
 

@@ -11,7 +11,8 @@ use super::{
     logs::first_id,
     row::RunRow,
     runs::light_columns,
-    stats::{Grid, Part, RECENT_FAILURES, Tally},
+    stats::{Grid, Part, RECENT_FAILURES},
+    tally::Tally,
 };
 use crate::{
     domain::{Run, RunId},
