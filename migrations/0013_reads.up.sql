@@ -133,6 +133,9 @@ declare
     counted date;
     partition text;
 begin
+    if before <= (select until.day from tenant_rollup_until until) then
+        return false;
+    end if;
     -- Nobody makes a partition meanwhile, and one server counts.
     lock table only run_history in share update exclusive mode;
     select day into counted from tenant_rollup_until;

@@ -91,8 +91,7 @@ impl Store {
                 runs.push(row.0);
             }
             end = begin;
-            // The time of a first look that is certain went into its plan.
-            if filter.has_a_certain_index() || looked.elapsed() < QUICK {
+            if looked.elapsed() < QUICK {
                 days *= GROWTH[certain];
             }
             if began.elapsed() > PATIENCE && runs.len() < wanted && end > oldest {
@@ -233,15 +232,24 @@ impl LogFilter {
             self.batch.is_some(),
             self.reason.is_some(),
             self.caller.is_some(),
-            !self.states.is_empty(),
+            self.names_rare_states(),
             self.strategy == Some(Strategy::GbpToPlatform),
             self.dry_run == Some(true),
             self.out_of_sync,
         ];
         let conditions = selective.into_iter().filter(|is_set| *is_set).count();
         let of_organization_and_one_more =
-            conditions == 2 && self.organization.is_some() && (!self.states.is_empty() || self.out_of_sync);
-        conditions <= 1 || of_organization_and_one_more
+            conditions == 2 && self.organization.is_some() && (self.names_rare_states() || self.out_of_sync);
+        // What most runs are has no index: how far to walk for it, only a look can tell.
+        let names_the_usual = self.dry_run == Some(false)
+            || self.strategy == Some(Strategy::PlatformToGbp)
+            || self.states.contains(&RunState::Succeeded);
+        conditions == 1 || (conditions == 0 && !names_the_usual) || of_organization_and_one_more
+    }
+
+    /// Whether it names states, and none that most runs end in.
+    fn names_rare_states(&self) -> bool {
+        !self.states.is_empty() && !self.states.contains(&RunState::Succeeded)
     }
 
     fn names_tenants(&self) -> bool {
