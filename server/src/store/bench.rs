@@ -76,6 +76,15 @@ pub async fn clear_up(pool: &PgPool) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
+/// Waits until all that was written is on the disk.
+///
+/// # Errors
+/// The database's.
+pub async fn checkpoint(pool: &PgPool) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql("checkpoint").execute(pool).await?;
+    Ok(())
+}
+
 /// Whether a run is live.
 ///
 /// # Errors

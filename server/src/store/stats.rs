@@ -1,9 +1,6 @@
 //! Counting runs: those that ended, by the sums that are kept of them, and those that are live, in one snapshot.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
@@ -112,8 +109,9 @@ pub(super) struct Part {
     /// `None`: it counts live runs.
     begin_at: Option<DateTime<Utc>>,
     counts: Counts,
-    durations: Tally,
-    reasons: Tally,
+    /// By their bins.
+    durations: Tally<i16>,
+    reasons: Tally<String>,
 }
 
 impl FromRow<'_, PgRow> for Part {
@@ -125,7 +123,7 @@ impl FromRow<'_, PgRow> for Part {
 
 impl Part {
     /// With durations and reasons as the caller has read them.
-    pub(super) fn new(row: &PgRow, durations: Tally, reasons: Tally) -> Result<Self, sqlx::Error> {
+    pub(super) fn new(row: &PgRow, durations: Tally<i16>, reasons: Tally<String>) -> Result<Self, sqlx::Error> {
         Ok(Self {
             begin_at: row.try_get("begin_at")?,
             counts: Counts {
@@ -219,7 +217,7 @@ impl Store {
 
 fn added_up(parts: Vec<Part>, start_at: DateTime<Utc>, end_at: DateTime<Utc>, grid: Grid) -> SyncStats {
     let (mut live, mut live_dry, mut ended) = (0, 0, Counts::default());
-    let (mut durations, mut reasons) = (HashMap::new(), HashMap::new());
+    let (mut durations, mut reasons) = (BTreeMap::new(), BTreeMap::new());
     let mut series = BTreeMap::new();
     let mut point = floor(start_at, grid.step);
     while point <= end_at {
@@ -240,7 +238,6 @@ fn added_up(parts: Vec<Part>, start_at: DateTime<Utc>, end_at: DateTime<Utc>, gr
     }
     let mut failures: Vec<(String, i64)> = reasons.into_iter().collect();
     failures.sort_by(|(one, many), (other, more)| more.cmp(many).then_with(|| one.cmp(other)));
-    let bins: BTreeMap<i32, i64> = durations.into_iter().filter_map(|(bin, n)| Some((bin.parse().ok()?, n))).collect();
     SyncStats {
         start_at,
         end_at,
@@ -249,15 +246,15 @@ fn added_up(parts: Vec<Part>, start_at: DateTime<Utc>, end_at: DateTime<Utc>, gr
         live_dry,
         ended,
         failures,
-        duration_p50: quantile(&bins, 50),
-        duration_p95: quantile(&bins, 95),
+        duration_p50: quantile(&durations, 50),
+        duration_p95: quantile(&durations, 95),
         recent_failures: Vec::new(),
         series: series.into_iter().map(|(at, counts)| (at.max(start_at), counts)).collect(),
     }
 }
 
 /// The middle of the bin that `percent` of 100 values do not exceed.
-fn quantile(bins: &BTreeMap<i32, i64>, percent: i64) -> Option<Duration> {
+fn quantile(bins: &BTreeMap<i16, i64>, percent: i64) -> Option<Duration> {
     let total: i64 = bins.values().sum();
     let rank = (total * percent + 99) / 100;
     let mut seen = 0;
@@ -297,7 +294,7 @@ mod tests {
     fn a_quantile_is_within_a_tenth() {
         // As the database does it.
         #[expect(clippy::cast_possible_truncation, reason = "small")]
-        let bin = |ms: f64| (BINS * ms.ln() / 2_f64.ln()).floor() as i32;
+        let bin = |ms: f64| (BINS * ms.ln() / 2_f64.ln()).floor() as i16;
         for ms in [1.0, 1.5, 37.0, 250.0, 10_000.0, 3_600_000.0] {
             let found = quantile(&BTreeMap::from([(bin(ms), 3)]), 50).expect("a value").as_secs_f64() * 1000.0;
             assert!((found / ms - 1.0).abs() < 0.1, "{ms} {found}");

@@ -102,6 +102,8 @@ async fn fill(ground: &Ground, rows: i32) -> Result<(), Error> {
     while store.fold_rollups(10_000).await? > 0 {}
     while store.count_day(None).await? {}
     store::clear_up(&ground.pool).await?;
+    // The writing that filled it is over.
+    store::checkpoint(&ground.pool).await?;
     // The last minute's ends are not summed up yet.
     for tenant in 0..(rows / DAYS / MINUTES).max(1) {
         store::end_one(&ground.pool, tenant).await?;
