@@ -59,7 +59,7 @@ async fn every_filter_alone_and_with_each_other_one_lists_what_it_names() {
             other(&mut filter);
             // Of one filter, the last value holds.
             let condition = if first.ends_with("dry_run") && second.ends_with("dry_run") {
-                second.to_string()
+                (*second).to_owned()
             } else {
                 format!("{first} and {second}")
             };
@@ -78,7 +78,7 @@ async fn read(store: &TestStore) -> (i64, i64) {
     // What a connection has read is told when it ends, at the latest.
     let others = "select exists (select from pg_stat_activity
                                   where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend')";
-    let pool = store._database.pool().await;
+    let pool = store.database.pool().await;
     while sqlx::query_scalar::<_, bool>(others).fetch_one(&pool).await.expect("asked") {}
     sqlx::query_as(
         "select sum(seq_tup_read)::bigint, sum(idx_tup_fetch)::bigint

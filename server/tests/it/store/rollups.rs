@@ -163,10 +163,13 @@ async fn compare(store: &TestStore, history: &[(Past, RunId)], window: u64, filt
     let stats = store.stats(at(NOW), filter, Duration::from_secs(window)).await.expect("counted");
     let by_hours = filter.organization.is_some() && filter.tenant.is_none() && filter.only.is_none();
     let of_tenants = filter.tenant.is_some() || filter.only.is_some();
-    let edge = match window > 3 * 86_400 {
-        true if of_tenants => TimeDelta::days(1),
-        is_long if is_long || by_hours => TimeDelta::hours(1),
-        _ => TimeDelta::minutes(1),
+    let is_long = window > 3 * 86_400;
+    let edge = if is_long && of_tenants {
+        TimeDelta::days(1)
+    } else if is_long || by_hours {
+        TimeDelta::hours(1)
+    } else {
+        TimeDelta::minutes(1)
     };
     let begin = time(NOW - i64::try_from(window).expect("small")).duration_trunc(edge).expect("a time");
     assert_eq!((stats.start_at, stats.end_at), (begin, time(NOW)));
