@@ -109,7 +109,7 @@ async fn assert_sums_equal_a_full_count(pool: &PgPool, runs: usize) {
     let counted = sums(&mut snapshot, include_str!("../../data/rollups_counted.sql")).await;
     // Things that are counted, of more than 60 minutes, 2 hours and a day, and of each organization.
     assert!(counted.len() > 60 * 3, "{counted:#?}");
-    let differ = |one: &BTreeMap<_, _>, other: &BTreeMap<_, _>| -> Vec<(String, i64)> {
+    let differ = |one: &BTreeMap<String, i64>, other: &BTreeMap<String, i64>| -> Vec<(String, i64)> {
         one.iter().filter(|(what, n)| other.get(*what) != Some(*n)).map(|(what, n)| (what.clone(), *n)).collect()
     };
     assert_eq!((differ(&kept, &counted), differ(&counted, &kept)), (vec![], vec![]), "the rollups, and a full count");
