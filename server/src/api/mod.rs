@@ -17,6 +17,7 @@ mod rate;
 mod request;
 mod status;
 mod tenants;
+mod traced;
 mod unread;
 mod updates;
 
