@@ -1,6 +1,6 @@
 //! Accepting runs as a group: concurrent calls share a commit.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{domain::RunId, error::Error};
 
-const LIMITS: Limits = Limits { committers: 2, company: 32, batch: 256, waiting: 4096 };
+const LIMITS: Limits =
+    Limits { committers: 3, company: 32, patience: Duration::from_millis(5), batch: 256, waiting: 4096 };
 
 type Asking = Waiting<NewRun, Accepted>;
 

@@ -1,6 +1,6 @@
 //! The ends of runs: many in one statement, each fenced, each told whether it was still held.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use sqlx::types::Json;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// What waits is bounded by what the runner holds. One committer: while its statement runs, the next batch collects.
-const LIMITS: Limits = Limits { committers: 1, company: 1, batch: 256, waiting: 4096 };
+const LIMITS: Limits = Limits { committers: 1, company: 1, patience: Duration::ZERO, batch: 256, waiting: 4096 };
 
 /// The end of a run, as its attempt found it.
 #[derive(Debug, Clone)]

@@ -1,13 +1,14 @@
 //! Group commit: those who ask at the same time share a statement and a commit, and each is answered after it.
 //!
-//! Who is alone is served at once; what arrives while a commit is under way goes into the next. A second commit begins beside the first
-//! for a group that is worth one: a statement costs as much as a dozen of its rows.
+//! Who is alone is served at once; what arrives while a commit is under way goes into the next. Another commit begins beside the first
+//! for a group that is worth one, because a statement costs as much as a dozen of its rows, or when the first one takes long.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{Mutex, Semaphore, SemaphorePermit, mpsc, oneshot},
     task::yield_now,
+    time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +30,8 @@ pub(super) struct Limits {
     pub(super) committers: usize,
     /// Questions that are worth a commit beside another one.
     pub(super) company: usize,
+    /// How long fewer wait for more. A commit that hangs, behind somebody's lock, must not hold up everybody.
+    pub(super) patience: Duration,
     /// Questions in one statement. Above, a batch takes longer and saves little more.
     pub(super) batch: usize,
     /// Questions that wait.
@@ -104,13 +107,14 @@ async fn gather<T>(queue: &mut mpsc::Receiver<T>, limit: usize) -> Option<Vec<T>
     Some(group)
 }
 
-/// The group as it leaves: the first one at once, another when it is worth a commit of its own or the first commit is over.
+/// The group as it leaves: the first one at once, another when it is worth a commit of its own, or the first commit is over or slow.
 async fn with_company<'a, T>(
     mut group: Vec<T>,
     queue: &mut mpsc::Receiver<T>,
     limits: Limits,
     first: &'a Semaphore,
 ) -> (Vec<T>, Option<SemaphorePermit<'a>>) {
+    let mut late = pin!(sleep(limits.patience));
     let first = loop {
         if group.len() >= limits.company {
             break first.try_acquire().ok();
@@ -119,6 +123,7 @@ async fn with_company<'a, T>(
             biased;
             first = first.acquire() => break first.ok(),
             Some(next) = queue.recv() => group.push(next),
+            () = &mut late => break None,
         }
     };
     take(queue, &mut group, limits.batch);
@@ -148,15 +153,17 @@ pub(super) fn refuse<A>(answers: impl ExactSizeIterator<Item = oneshot::Sender<R
 
 #[cfg(test)]
 mod tests {
+    use tokio::task::JoinHandle;
+
     use super::*;
 
-    #[tokio::test]
-    async fn one_leaves_at_once_and_others_with_company_or_after_it() {
-        let limits = Limits { committers: 2, company: 3, batch: 10, waiting: 100 };
-        let (begun, mut begins) = mpsc::unbounded_channel();
+    /// A group, the sizes of its commits as they begin, and how many of them may end.
+    fn group(patience: Duration) -> (Group<i32, i32>, mpsc::UnboundedReceiver<usize>, Arc<Semaphore>) {
+        let limits = Limits { committers: 2, company: 3, patience, batch: 10, waiting: 100 };
+        let (begun, begins) = mpsc::unbounded_channel();
         let ends = Arc::new(Semaphore::new(0));
-        let (stop, may_end) = (CancellationToken::new(), ends.clone());
-        let group = Group::start(limits, &stop, move |group: Vec<Waiting<i32, i32>>| {
+        let may_end = ends.clone();
+        let group = Group::start(limits, &CancellationToken::new(), move |group: Vec<Waiting<i32, i32>>| {
             begun.send(group.len()).expect("somebody listens");
             let ends = may_end.clone();
             async move {
@@ -166,20 +173,27 @@ mod tests {
                 }
             }
         });
-        let ask = |question| {
-            let group = group.clone();
-            tokio::spawn(async move { group.ask(question).await.expect("answered") })
-        };
-        let first = ask(1);
+        (group, begins, ends)
+    }
+
+    fn ask(group: &Group<i32, i32>, question: i32) -> JoinHandle<i32> {
+        let group = group.clone();
+        tokio::spawn(async move { group.ask(question).await.expect("answered") })
+    }
+
+    #[tokio::test]
+    async fn one_leaves_at_once_and_others_with_company_or_after_it() {
+        let (group, mut begins, ends) = group(Duration::MAX);
+        let first = ask(&group, 1);
         assert_eq!(begins.recv().await, Some(1), "nobody to wait for");
-        let others = [ask(2), ask(3)];
+        let others = [ask(&group, 2), ask(&group, 3)];
         for _ in 0..100 {
             yield_now().await;
         }
         assert!(begins.try_recv().is_err(), "two are not worth a commit beside the first");
-        let third = ask(4);
+        let third = ask(&group, 4);
         assert_eq!(begins.recv().await, Some(3), "three are");
-        let last = ask(5);
+        let last = ask(&group, 5);
         ends.add_permits(1);
         assert_eq!(first.await.expect("ended"), 1);
         assert_eq!(begins.recv().await, Some(1), "the first commit is over");
@@ -187,6 +201,16 @@ mod tests {
         for (asked, question) in others.into_iter().chain([third, last]).zip(2..) {
             assert_eq!(asked.await.expect("ended"), question);
         }
-        stop.cancel();
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_hangs_holds_nobody_up_for_long() {
+        let (group, mut begins, ends) = group(Duration::from_millis(1));
+        let hangs = ask(&group, 1);
+        assert_eq!(begins.recv().await, Some(1));
+        let other = ask(&group, 2);
+        assert_eq!(begins.recv().await, Some(1), "beside the first, though alone");
+        ends.add_permits(2);
+        assert_eq!((hangs.await.expect("ended"), other.await.expect("ended")), (1, 2));
     }
 }
