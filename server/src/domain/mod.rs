@@ -10,6 +10,7 @@ mod category_set;
 mod change;
 mod complete;
 mod credentials;
+mod drift;
 mod failure;
 mod flag;
 mod gcid;
@@ -25,6 +26,7 @@ mod secret;
 mod standing;
 mod taxonomy;
 mod tenant;
+mod tenant_sync;
 mod trace;
 mod verdict;
 
@@ -39,6 +41,9 @@ pub use category_set::{CategorySet, InvalidSet};
 pub use change::{Change, ChangeCounts, Place, Placed, RecordedChange, apply, diff, placed, undo};
 pub use complete::Complete;
 pub use credentials::{AccountCredentials, AuthorizedUser, RECHECK, Rejection, Sealed};
+pub use drift::{
+    AtGoogle, Baseline, Cause, Choice, Contest, Decided, Decision, FLIP_WINDOW, Facts, Look, MAX_FLIPS, Wanted, digest_of,
+};
 pub use failure::{Failure, FailureReason, Retry};
 pub use flag::{Flag, FlagChange, FlagSetting, FlagState, Percent, ProcessFlags, Rollout};
 pub use gcid::{Gcid, InvalidGcid};
@@ -59,5 +64,6 @@ pub use taxonomy::{
     TaxonomyVersion,
 };
 pub use tenant::{AccountId, InvalidId, LocationId, OrganizationId, Tenant, TenantId};
+pub use tenant_sync::{By, Left, TenantSync, Wish, WrittenSet};
 pub use trace::TraceParent;
 pub use verdict::{VerdictSource, Why, evaluate};

@@ -16,6 +16,7 @@ mod places;
 mod platform_to_gbp;
 mod ready;
 mod record;
+mod standing;
 
 use std::{
     sync::Arc,

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::types::Json;
 
-use super::{CredentialsMark, Now, Store, credentials::MarkJson};
+use super::{CredentialsMark, LastLook, Now, Store, credentials::MarkJson};
 use crate::{
     domain::{
         AccountId, Complete, Gcid, LocationId, OrganizationId, PlatformCategory, Run, RunId, Slug, Strategy, Tenant,
@@ -26,6 +26,8 @@ pub struct Source {
     pub categories: Complete<Vec<PlatformCategory>>,
     /// When a real run of the same tenant and strategy last succeeded.
     pub last_success_at: Option<DateTime<Utc>>,
+    /// What the last look at its location found. `None`: none is recorded.
+    pub last_look: Option<LastLook>,
     /// The time of the read, by the statement's clock.
     pub read_at: DateTime<Utc>,
 }
@@ -47,6 +49,10 @@ impl Store {
                                                          where account_id = tenant.gbp_account) as mark),
                                 'last_success_at', (select ended_at from last_success
                                                      where tenant_id = wanted.tenant_id and strategy = wanted.strategy),
+                                'last_look', (select jsonb_build_object('digest', digest, 'settled', settled,
+                                                                        'failed', cause = 'unknown')
+                                                from tenant_sync
+                                               where tenant_id = wanted.tenant_id and gbp_location = tenant.gbp_location),
                                 'categories', (select coalesce(jsonb_agg(case when own.slug is null then to_jsonb(category)
                                                                               else to_jsonb(category) || jsonb_build_object('gcid', own.gcid)
                                                                          end order by chosen.position), '[]')
@@ -76,6 +82,7 @@ struct SourceJson {
     credentials: Option<MarkJson>,
     categories: Vec<CategoryJson>,
     last_success_at: Option<DateTime<Utc>>,
+    last_look: Option<LastLook>,
     read_at: DateTime<Utc>,
 }
 
@@ -104,7 +111,7 @@ struct CategoryJson {
 
 impl From<SourceJson> for Source {
     fn from(source: SourceJson) -> Self {
-        let SourceJson { tenant, credentials, categories, last_success_at, read_at } = source;
+        let SourceJson { tenant, credentials, categories, last_success_at, last_look, read_at } = source;
         let tenant = Tenant {
             id: tenant.id,
             display_name: tenant.display_name,
@@ -127,6 +134,6 @@ impl From<SourceJson> for Source {
         let credentials = credentials.map(Into::into);
         // One statement gave them all, or an error.
         let categories = Complete::read(categories.into_iter().map(category).collect());
-        Self { tenant, credentials, categories, last_success_at, read_at }
+        Self { tenant, credentials, categories, last_success_at, last_look, read_at }
     }
 }
