@@ -42,7 +42,8 @@ pub use change::{Change, ChangeCounts, Place, Placed, RecordedChange, apply, dif
 pub use complete::Complete;
 pub use credentials::{AccountCredentials, AuthorizedUser, RECHECK, Rejection, Sealed};
 pub use drift::{
-    AtGoogle, Baseline, Cause, Choice, Contest, Decided, Decision, FLIP_WINDOW, Facts, Look, MAX_FLIPS, Wanted, digest_of,
+    AtGoogle, Baseline, Cause, Choice, Contest, Decided, Decision, FLIP_WINDOW, Facts, Look, MAX_FLIPS, Wanted,
+    digest_of,
 };
 pub use failure::{Failure, FailureReason, Retry};
 pub use flag::{Flag, FlagChange, FlagSetting, FlagState, Percent, ProcessFlags, Rollout};

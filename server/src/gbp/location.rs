@@ -98,9 +98,13 @@ impl WireGoogleUpdated {
     /// there.
     pub(super) fn checked(self, label: &str, id: &LocationId) -> Result<PublicLocation, Failure> {
         let (differs, in_review) = (is_about_categories(&self.diff_mask), is_about_categories(&self.pending_mask));
-        let location = self.location.ok_or_else(|| unreadable(label, "the answer has no location"))?.checked(label, id)?;
+        let location =
+            self.location.ok_or_else(|| unreadable(label, "the answer has no location"))?.checked(label, id)?;
         if differs && location.categories.get().is_none() {
-            return Err(unreadable(label, "the answer has other categories than the merchant's, and does not say which"));
+            return Err(unreadable(
+                label,
+                "the answer has other categories than the merchant's, and does not say which",
+            ));
         }
         Ok(PublicLocation { location, differs, in_review })
     }

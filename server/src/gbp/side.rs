@@ -48,7 +48,8 @@ impl Side {
     #[must_use]
     pub fn has_taken(&self, before: Option<&CategorySet>, after: &CategorySet) -> bool {
         let is_as_before = |public: &Complete<Option<CategorySet>>| public.get().as_ref() == before;
-        self.merchant.get().as_ref() == Some(after) && (self.in_review || !self.public.as_ref().is_some_and(is_as_before))
+        self.merchant.get().as_ref() == Some(after)
+            && (self.in_review || !self.public.as_ref().is_some_and(is_as_before))
     }
 
     /// What it comes to, as a fact to be kept.

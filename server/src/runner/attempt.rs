@@ -11,8 +11,7 @@ use tracing::Instrument;
 
 use super::{
     Tools, cause, circuit::Probe, claims::Claim, gbp_to_platform, places::Place, platform_to_gbp, ready::Waiting,
-    record,
-    standing::Standing,
+    record, standing::Standing,
 };
 use crate::{
     domain::{

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     domain::{
-        CategorySet, Change, Failure, FailureReason, GbpCategory, LocationId, Plan, RunResult, Tenant, diff,
-        enforce, map_to_gbp,
+        CategorySet, Change, Failure, FailureReason, GbpCategory, LocationId, Plan, RunResult, Tenant, diff, enforce,
+        map_to_gbp,
     },
     gbp::{Reader, Side, Validator, WriteFailure, Writer},
     store::{BeginWrite, Intent, Source},

@@ -26,7 +26,8 @@ pub(super) fn finished(run: &Run, result: &RunResult, progress: &Progress, cause
     // Whoever takes a run back knows of the differences.
     if found != ChangeCounts::default() && run.orders.reverts.is_none() {
         let operation = run.kind.strategy.as_str();
-        metrics::counter!("gbp_sync_out_of_sync_detected", "operation" => operation, "cause" => cause.as_str()).increment(1);
+        metrics::counter!("gbp_sync_out_of_sync_detected", "operation" => operation, "cause" => cause.as_str())
+            .increment(1);
         tracing::info!(
             run_id = %run.id, tenant = %run.tenant, strategy = %run.kind.strategy, dry_run = run.kind.dry_run, %cause,
             created = found.created, updated = found.updated, deleted = found.deleted, "found a tenant out of sync"

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::attempt::Attempt;
 use crate::{
     domain::{
-        AtGoogle, Baseline, CategorySet, Cause, Facts, FailureReason, Gcid, Look, MAX_FLIPS, RegionCode, RunResult, Skip,
-        SkipReason, Standing as InList, Strategy, TenantCategory, TenantSync, Wanted, Wish, WrittenSet, digest_of,
+        AtGoogle, Baseline, CategorySet, Cause, Facts, FailureReason, Gcid, Look, MAX_FLIPS, RegionCode, RunResult,
+        Skip, SkipReason, Standing as InList, Strategy, TenantCategory, TenantSync, Wanted, Wish, WrittenSet,
+        digest_of,
     },
     error::Error,
     gbp::Side,
@@ -89,10 +90,8 @@ impl Attempt {
         let google = look(self.standing.google.as_ref().or(known.as_ref().and_then(|known| known.google.as_ref())));
         let cause = Facts { wanted, google, baseline: baseline.map(|left| &left.what), retired: &retired }.cause();
         let is_ours = self.run.kind.strategy == Strategy::PlatformToGbp && self.run.orders.reverts.is_none();
-        let has_counted = known
-            .as_ref()
-            .zip(baseline)
-            .is_none_or(|(known, left)| known.contest.has_counted(left.by.at));
+        let has_counted =
+            known.as_ref().zip(baseline).is_none_or(|(known, left)| known.contest.has_counted(left.by.at));
         let is_flip = is_ours && cause.is_flip() && !has_counted;
         self.standing.assessed = Some(Assessed { known, retired, cause, is_flip });
         Ok(())
@@ -157,7 +156,8 @@ impl Attempt {
         // Whether a write took effect is not known: then nothing is.
         let is_settled = self.progress.intent.is_none();
         if self.standing.wanted.is_none() || !is_settled {
-            let is_failure = matches!(result, RunResult::Failed(failure) if failure.reason != FailureReason::NotRevertible);
+            let is_failure =
+                matches!(result, RunResult::Failed(failure) if failure.reason != FailureReason::NotRevertible);
             let is_known = last.is_some_and(|last| last.failed);
             return Ok((is_failure && !is_known).then(|| Found::failed(location)));
         }
@@ -172,7 +172,9 @@ impl Attempt {
         let digest = digest_of(&wanted, self.standing.google.as_ref());
         let is_flip = |standing: &Standing| standing.assessed.as_ref().is_some_and(|assessed| assessed.is_flip);
         let is_the_same = last.is_some_and(|last| {
-            last.digest.as_ref() == Some(&digest) && (last.settled || baseline.is_none()) && self.standing.written.is_none()
+            last.digest.as_ref() == Some(&digest)
+                && (last.settled || baseline.is_none())
+                && self.standing.written.is_none()
         });
         if is_the_same && !is_flip(&self.standing) {
             return Ok(None);
@@ -194,7 +196,10 @@ impl Attempt {
         let breaks_out = |known: &TenantSync| known.contest.breaks_out(source.read_at);
         let settled = match &baseline {
             Some(_) => true,
-            None => before.is_some_and(|left| left.choices == wanted.choices && google.as_ref().is_some_and(|at| at.merchant.as_ref() == Some(&left.set))),
+            None => before.is_some_and(|left| {
+                left.choices == wanted.choices
+                    && google.as_ref().is_some_and(|at| at.merchant.as_ref() == Some(&left.set))
+            }),
         };
         Ok(Some(Found {
             location,

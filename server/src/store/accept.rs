@@ -137,11 +137,7 @@ impl Store {
 }
 
 /// The same within somebody's transaction.
-pub(super) async fn accept_within(
-    connection: &mut PgConnection,
-    now: Now,
-    new: &NewRun,
-) -> Result<Accepted, Error> {
+pub(super) async fn accept_within(connection: &mut PgConnection, now: Now, new: &NewRun) -> Result<Accepted, Error> {
     let request = new.request();
     if let Some(request) = request
         && let Some(first) = claim_request(connection, now, new, request).await?

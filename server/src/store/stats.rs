@@ -9,7 +9,7 @@ use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use serde::Deserialize;
 use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
-use super::{LogFilter, Now, Store, interval};
+use super::{LogFilter, Now, Store, SyncFilter, interval};
 use crate::{
     domain::{Run, RunState, TenantId},
     error::Error,
@@ -47,6 +47,8 @@ pub struct SyncStats {
     pub recent_failures: Vec<Run>,
     /// What ended, by minutes, hours or days, the oldest first, without gaps.
     pub series: Vec<(DateTime<Utc>, Counts)>,
+    /// The tenants that are out of sync now, as far as runs have looked.
+    pub tenants_out_of_sync: i64,
 }
 
 /// Counts of runs that ended.
@@ -174,6 +176,9 @@ impl Store {
         let mut stats = added_up(parts, start_at, end_at, grid);
         // No more are looked for than there are.
         stats.recent_failures = self.logs(&failures, None, stats.ended.failed.min(RECENT_FAILURES)).await?.runs;
+        let only = filter.tenant.clone().map(|tenant| vec![tenant]).or_else(|| filter.only.clone());
+        let wanted = SyncFilter { organization: filter.organization.clone(), only, ..SyncFilter::default() };
+        stats.tenants_out_of_sync = self.out_of_sync(&wanted).await?.iter().map(|(_, tenants)| tenants).sum();
         Ok(stats)
     }
 
@@ -284,6 +289,7 @@ fn added_up(parts: Vec<Part>, start_at: DateTime<Utc>, end_at: DateTime<Utc>, gr
         duration_p50: quantile(&bins, 50),
         duration_p95: quantile(&bins, 95),
         recent_failures: Vec::new(),
+        tenants_out_of_sync: 0,
         series: series.into_iter().map(|(at, counts)| (at.max(start_at), counts)).collect(),
     }
 }

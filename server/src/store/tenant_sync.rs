@@ -10,9 +10,7 @@ use super::{
     tenant::not_found,
 };
 use crate::{
-    domain::{
-        By, Cause, Contest, Decided, Decision, LocationId, OrganizationId, RunId, TenantId, TenantSync,
-    },
+    domain::{By, Cause, Contest, Decided, Decision, LocationId, OrganizationId, RunId, TenantId, TenantSync},
     error::Error,
 };
 

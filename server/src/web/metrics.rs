@@ -158,11 +158,8 @@ fn install() -> PrometheusHandle {
 
 /// What is there from the start can be told from what does not exist, and a counter that begins with 1 has no increase.
 fn begin() {
-    for name in [
-        "category_mirror_success_total",
-        "category_mirror_rescued_total",
-        "category_mirror_rate_limited_total",
-    ] {
+    for name in ["category_mirror_success_total", "category_mirror_rescued_total", "category_mirror_rate_limited_total"]
+    {
         metrics::counter!(name).absolute(0);
     }
     for reason in FailureReason::ALL {

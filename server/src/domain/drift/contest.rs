@@ -59,10 +59,10 @@ impl Contest {
         self.recent(now) + 1 > MAX_FLIPS
     }
 
-    /// Whether what was left at `since` has been flipped already, so that it is not counted again.
+    /// Whether what was left at `since` has been flipped already, or decided about, so that it is not counted again.
     #[must_use]
     pub fn has_counted(&self, since: DateTime<Utc>) -> bool {
-        self.flips.iter().any(|flip| *flip > since)
+        self.flips.iter().chain(self.decided.iter().map(|decided| &decided.at)).any(|at| *at > since)
     }
 
     /// The decision that keeps runs from writing to Google, where there is one.

@@ -110,8 +110,11 @@ impl Wanted {
     /// What the platform wants once a tenant has these categories.
     #[must_use]
     pub fn by(categories: &CategorySet<TenantCategory>) -> Self {
-        let choice =
-            |it: super::Placed<TenantCategory>| Choice { place: it.place, slug: it.category.slug, gcid: it.category.gcid };
+        let choice = |it: super::Placed<TenantCategory>| Choice {
+            place: it.place,
+            slug: it.category.slug,
+            gcid: it.category.gcid,
+        };
         let choices = sorted(placed(categories).into_iter().map(choice));
         let set = meaning(&choices).ok_or_else(|| SourceError::UnmappedPrimary(categories.primary().slug.clone()));
         Self { choices, set }
@@ -240,7 +243,8 @@ pub fn digest_of(wanted: &Wanted, google: Option<&AtGoogle>) -> String {
     let set = |set: Option<&CategorySet>| {
         set.map_or(Value::Null, |set| set.iter().map(|category| json!(category.gcid)).collect())
     };
-    let google = google.map(|google| json!([set(google.merchant.as_ref()), set(google.public.as_ref()), google.in_review]));
+    let google =
+        google.map(|google| json!([set(google.merchant.as_ref()), set(google.public.as_ref()), google.in_review]));
     let choices: Vec<Value> = wanted.choices.iter().map(|c| json!([c.place, c.slug, c.gcid])).collect();
     let text = json!([choices, set(wanted.set.as_ref().ok()), google]).to_string();
     let digest = digest::digest(&digest::SHA256, text.as_bytes());
