@@ -17,7 +17,7 @@ use crate::{
     runner::{Runner, Settings},
     store::{Acceptor, Store},
     vault::Vault,
-    wake::{Topic, Wake},
+    wake::{Hint, Topic, Wake},
     web,
 };
 
@@ -88,7 +88,11 @@ pub async fn serve(
 
     let wake = Wake::start(pool.clone(), end.clone());
     let store = Store::new(pool.clone());
-    let acceptor = Acceptor::start(&store, &end);
+    let telling = wake.clone();
+    let acceptor = Acceptor::start(&store, &end, move |runs| {
+        telling.hint(Hint::Queued);
+        telling.hint(Hint::Changed(runs.into()));
+    });
     let flags = Flags::new(store.clone(), flags);
     tokio::spawn(end.clone().run_until_cancelled_owned(flags.clone().keep_fresh(wake.subscribe(Topic::Flags))));
     let taxonomy = TaxonomySource { reader: gbp.taxonomy(), backoff: runner.backoff };

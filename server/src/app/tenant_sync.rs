@@ -6,7 +6,7 @@ use super::{App, Page, PageRequest, visible};
 use crate::{
     domain::{
         Caller, Cause, Decision, Facts, Flag, Gcid, Look, Orders, RegionCode, Run, RunKind, Standing, Strategy, Tenant,
-        TenantId, TenantSync, TraceParent, View, Wanted, Wish,
+        TenantId, TenantSync, TraceParent, View, Wanted, Wish, named_as_observed,
     },
     error::Error,
     store::{NewDecision, SyncFilter},
@@ -58,7 +58,9 @@ impl App {
         };
         sync.last_success_at = last_success_at;
         let problem = wanted.set.as_ref().err().map(ToString::to_string);
-        sync.wanted = Some(Wish { set: wanted.set.ok(), problem, retired });
+        let observed = sync.google.as_ref().and_then(|google| google.merchant.as_ref());
+        let set = wanted.set.ok().map(|set| named_as_observed(set, observed));
+        sync.wanted = Some(Wish { set, problem, retired });
         Ok(sync)
     }
 

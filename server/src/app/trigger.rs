@@ -10,7 +10,6 @@ use crate::{
     },
     error::Error,
     store::NewRun,
-    wake::Hint,
 };
 
 /// Guards that are lifted, and why. Both, or neither.
@@ -133,8 +132,6 @@ impl App {
         let trace_id = new.traceparent.as_ref().map(|trace| trace.trace_id().to_owned());
         let accepted = self.acceptor.accept(new).await?;
         if accepted.created {
-            self.wake.hint(Hint::Queued);
-            self.wake.hint(Hint::Changed([accepted.run.id].into()));
             tracing::info!(
                 run_id = %accepted.run.id, tenant = %accepted.run.tenant, strategy = %accepted.run.kind.strategy,
                 dry_run = accepted.run.kind.dry_run, caller = %caller.subject, trace_id, "accepted a run"

@@ -54,7 +54,7 @@ pub use mapping::{
     Counterpart, Mapped, Merged, PlatformSide, SourceError, Unmapped, candidate_slugs, map_to_gbp, map_to_platform,
 };
 pub use orders::{Orders, View};
-pub use plan::{Moved, Objection, Plan, PlanSource, RecordedPlan};
+pub use plan::{Moved, Objection, Plan, PlanSource, RecordedPlan, named_as_observed};
 pub use platform_category::{MAX_ADDITIONAL, PlatformCategory, Slug, TenantCategories};
 pub use revert::{NotRevertible, WayBack};
 pub use run::{Attempt, AttemptResult, Run, RunError, RunId, RunKind, RunResult, RunState, Skip, SkipReason, Strategy};

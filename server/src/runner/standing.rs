@@ -7,7 +7,7 @@ use crate::{
     domain::{
         AtGoogle, Baseline, CategorySet, Cause, Facts, FailureReason, Gcid, Look, MAX_FLIPS, RegionCode, RunResult,
         Skip, SkipReason, Standing as InList, Strategy, TenantCategory, TenantSync, Wanted, Wish, WrittenSet,
-        digest_of,
+        digest_of, named_as_observed,
     },
     error::Error,
     gbp::Side,
@@ -209,7 +209,10 @@ impl Attempt {
             wanted: Some(Wish {
                 retired: wanted.gcids().filter(|gcid| assessed.retired.contains(gcid)).cloned().collect(),
                 problem: wanted.set.as_ref().err().map(ToString::to_string),
-                set: wanted.set.ok(),
+                set: wanted
+                    .set
+                    .ok()
+                    .map(|set| named_as_observed(set, google.as_ref().and_then(|it| it.merchant.as_ref()))),
             }),
             google,
             baseline,

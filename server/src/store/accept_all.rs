@@ -1,6 +1,7 @@
 //! Accepting many runs with one statement and one commit.
 
-use sqlx::{FromRow, Row, postgres::PgRow};
+use chrono::{DateTime, Utc};
+use sqlx::{FromRow, Row, error::DatabaseError, postgres::PgRow};
 
 use super::{
     Accepted, LogFilter, NewRun, Now, Store,
@@ -13,16 +14,32 @@ use crate::{
     error::Error,
 };
 
-/// What the statement found for one of the wanted runs.
+/// How often a group looks again that met another transaction on its way.
+const LOOKS: usize = 3;
+
+/// What the statement found for one of the wanted runs. Where nothing was in the way, the run was made.
 struct Found {
     position: i64,
+    /// `None`: there is no such tenant.
     has_location: Option<bool>,
-    /// The run was made, at this time, for this organization.
-    created: Option<(chrono::DateTime<chrono::Utc>, Option<OrganizationId>)>,
+    organization: Option<OrganizationId>,
     /// The live run of the tenant, from before.
     live: Option<RunId>,
-    /// The first answer to the request id: run, joined, and whether its arguments were the same.
-    first: Option<(RunId, bool, bool)>,
+    /// The first answer to the request id.
+    first: Option<First>,
+    /// The time of the statement.
+    at: DateTime<Utc>,
+}
+
+/// The first answer to a request id.
+#[derive(Clone, Copy)]
+struct First {
+    run: RunId,
+    joined: bool,
+    /// It was asked the same.
+    is_same: bool,
+    /// It is older than answers are kept, and not cleared away yet.
+    is_old: bool,
 }
 
 impl Store {
@@ -32,27 +49,43 @@ impl Store {
     /// # Errors
     /// The database's, which concern all of them; what concerns one is in its answer.
     pub async fn accept_all(&self, now: Now, wanted: &[NewRun]) -> Result<Vec<Option<Result<Accepted, Error>>>, Error> {
-        let mut found = self.accept_statement(now, wanted).await?;
+        let Some(mut found) = self.find_or_make(now, wanted).await? else {
+            return Ok(wanted.iter().map(|_| None).collect());
+        };
         found.sort_by_key(|found| found.position);
-        let others: Vec<RunId> = found.iter().filter_map(|f| f.first.map(|first| first.0).or(f.live)).collect();
+        let others: Vec<RunId> = found.iter().filter_map(|f| f.first.map(|first| first.run).or(f.live)).collect();
         let others = if others.is_empty() { Vec::new() } else { self.runs(&LogFilter::default(), &others).await? };
         let run = |id: RunId| others.iter().find(|run| run.id == id).cloned();
         Ok(wanted.iter().zip(found).map(|(new, found)| answer(new, &found, run)).collect())
     }
 
-    async fn accept_statement(&self, now: Now, wanted: &[NewRun]) -> Result<Vec<Found>, Error> {
+    /// `None`: a race, again and again. Who meets one has waited for the other's commit, and sees at the next look what it left.
+    async fn find_or_make(&self, now: Now, wanted: &[NewRun]) -> Result<Option<Vec<Found>>, Error> {
+        for _ in 0..LOOKS {
+            match self.accept_statement(now, wanted).await {
+                Err(error) if error.as_database_error().is_some_and(is_race) => {}
+                found => return Ok(Some(found?)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// What is in the way is looked up, and the inserts expect nothing there: to be ready for a conflict with each row would cost a third
+    /// of the statement, and only a race makes one.
+    async fn accept_statement(&self, now: Now, wanted: &[NewRun]) -> Result<Vec<Found>, sqlx::Error> {
         fn column<'a, T>(wanted: &'a [NewRun], value: impl Fn(&'a NewRun) -> T) -> Vec<T> {
             wanted.iter().map(value).collect()
         }
         let requests = column(wanted, NewRun::request);
-        Ok(sqlx::query_as::<_, Found>(
+        sqlx::query_as::<_, Found>(
             "with wanted as materialized (
                  -- A look-up for each, by an index: a plan is made once, for a table of any size, and must not read one whole.
                  select asked.*, place.organization_id, place.has_location, live.id as live_id,
                         live.strategy = asked.strategy and live.dry_run = asked.dry_run
                             and live.orders is not distinct from asked.orders as is_joined,
                         first.run_id as first_run_id, first.joined as first_joined,
-                        first.fingerprint = asked.fingerprint as is_same
+                        first.fingerprint = asked.fingerprint as is_same,
+                        first.created_at < coalesce($1, now()) - interval '24 hours' as is_old
                    from unnest($2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::integer[], $7::text[], $8::text[],
                                $9::uuid[], $10::uuid[], $11::jsonb[], $12::text[])
                        with ordinality
@@ -66,21 +99,16 @@ impl Store {
                                         from run
                                        where run.tenant_id = asked.tenant_id
                                        limit 1) live on true
-                   left join lateral (select run_id, joined, mirror_request.fingerprint
+                   left join lateral (select run_id, joined, mirror_request.fingerprint, created_at
                                         from mirror_request
                                        where mirror_request.key = asked.key
-                                         and created_at >= coalesce($1, now()) - interval '24 hours'
                                        limit 1) first on true
              ), claimed_request as (
-                 insert into mirror_request as old (key, fingerprint, run_id, joined, created_at)
+                 insert into mirror_request (key, fingerprint, run_id, joined, created_at)
                  select key, fingerprint, coalesce(live_id, id), live_id is not null, coalesce($1, now())
                    from wanted
                   where key is not null and first_run_id is null and has_location and (live_id is null or is_joined)
                   order by key
-                 on conflict (key) do update
-                    set fingerprint = excluded.fingerprint, run_id = excluded.run_id,
-                        joined = excluded.joined, created_at = excluded.created_at
-                  where old.created_at < excluded.created_at - interval '24 hours'
                  returning key
              ), first_in_line as materialized (
                  select turn from run
@@ -103,14 +131,13 @@ impl Store {
                         end,
                         caller, request_id, coalesce($1, now()), orders, traceparent
                    from wanted
-                  where has_location and live_id is null
-                    and (key is null or key in (select key from claimed_request))
+                  where has_location and live_id is null and first_run_id is null
+                    -- The requests first, as everybody: two who meet on both would wait for each other.
+                    and (select count(*) from claimed_request) >= 0
                   order by tenant_id
-                 on conflict (tenant_id) do nothing
-                 returning id
              )
-             select position, has_location, organization_id, live_id, first_run_id, first_joined, is_same,
-                    case when id in (select id from created) then coalesce($1, now()) end as created_at
+             select position, has_location, organization_id, live_id, first_run_id, first_joined, is_same, is_old,
+                    coalesce($1, now()) as at
                from wanted",
         )
         .bind(now)
@@ -126,28 +153,34 @@ impl Store {
         .bind(column(wanted, NewRun::orders))
         .bind(column(wanted, |new| new.traceparent.as_ref().map(TraceParent::as_str)))
         .fetch_all(&self.hot)
-        .await?)
+        .await
     }
+}
+
+/// Somebody else was quicker; or two waited for each other, because what a batch finds free while it makes its runs is in no order.
+fn is_race(error: &(dyn DatabaseError + 'static)) -> bool {
+    const DEADLOCK: &str = "40P01";
+    error.is_unique_violation() || error.code().as_deref() == Some(DEADLOCK)
 }
 
 /// `None`: a race.
 fn answer(new: &NewRun, found: &Found, run: impl Fn(RunId) -> Option<Run>) -> Option<Result<Accepted, Error>> {
-    if let Some((id, joined, is_same)) = found.first {
-        if !is_same {
-            return Some(Err(reused(new)));
-        }
-        return run(id).map(|run| Ok(Accepted { run, joined, created: false }));
+    match found.first {
+        Some(First { is_old: true, .. }) => return None,
+        Some(First { is_same: false, .. }) => return Some(Err(reused(new))),
+        Some(First { run: id, joined, .. }) => return run(id).map(|run| Ok(Accepted { run, joined, created: false })),
+        None => {}
     }
     match found.has_location {
         None => return Some(Err(not_found(&new.tenant))),
         Some(false) => return Some(Err(Error::NoLocation(new.tenant.clone()))),
         Some(true) => {}
     }
-    if let Some((created_at, organization)) = &found.created {
-        let run = new.as_queued(organization.clone(), *created_at);
+    let Some(live) = found.live else {
+        let run = new.as_queued(found.organization.clone(), found.at);
         return Some(Ok(Accepted { run, joined: false, created: true }));
-    }
-    let live = run(found.live?)?;
+    };
+    let live = run(live)?;
     if new.is_met_by(&live) {
         Some(Ok(Accepted { run: live, joined: true, created: false }))
     } else {
@@ -157,7 +190,7 @@ fn answer(new: &NewRun, found: &Found, run: impl Fn(RunId) -> Option<Run>) -> Op
 
 impl NewRun {
     /// The run as the insert left it.
-    fn as_queued(&self, organization: Option<OrganizationId>, created_at: chrono::DateTime<chrono::Utc>) -> Run {
+    fn as_queued(&self, organization: Option<OrganizationId>, created_at: DateTime<Utc>) -> Run {
         Run {
             id: self.id,
             tenant: self.tenant.clone(),
@@ -191,19 +224,23 @@ impl NewRun {
 
 impl FromRow<'_, PgRow> for Found {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let created_at: Option<_> = row.try_get("created_at")?;
-        let organization = optional_id(row, "organization_id", OrganizationId::parse)?;
         let first: Option<RunId> = row.try_get("first_run_id")?;
         let first = match first {
             None => None,
-            Some(id) => Some((id, row.try_get("first_joined")?, row.try_get("is_same")?)),
+            Some(run) => Some(First {
+                run,
+                joined: row.try_get("first_joined")?,
+                is_same: row.try_get("is_same")?,
+                is_old: row.try_get("is_old")?,
+            }),
         };
         Ok(Self {
             position: row.try_get("position")?,
             has_location: row.try_get("has_location")?,
-            created: created_at.map(|at| (at, organization)),
+            organization: optional_id(row, "organization_id", OrganizationId::parse)?,
             live: row.try_get("live_id")?,
             first,
+            at: row.try_get("at")?,
         })
     }
 }

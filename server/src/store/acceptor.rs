@@ -1,6 +1,6 @@
 //! Accepting runs as a group: concurrent calls share a commit.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
@@ -8,9 +8,9 @@ use super::{
     Accepted, NewRun, Store,
     group::{Group, Limits, Waiting, refuse},
 };
-use crate::error::Error;
+use crate::{domain::RunId, error::Error};
 
-const LIMITS: Limits = Limits { committers: 3, batch: 128, waiting: 4096 };
+const LIMITS: Limits = Limits { committers: 2, company: 32, batch: 256, waiting: 4096 };
 
 type Asking = Waiting<NewRun, Accepted>;
 
@@ -19,11 +19,14 @@ type Asking = Waiting<NewRun, Accepted>;
 pub struct Acceptor(Group<NewRun, Accepted>);
 
 impl Acceptor {
-    /// Starts the committers; they end with `stop`.
+    /// Starts the committers; they end with `stop`. `made` hears of the runs of each commit, once for all of them, before those who asked.
     #[must_use]
-    pub fn start(store: &Store, stop: &CancellationToken) -> Self {
-        let store = store.clone();
-        Self(Group::start(LIMITS, stop, move |group| accept_group(store.clone(), group)))
+    pub fn start(store: &Store, stop: &CancellationToken, made: impl Fn(&[RunId]) + Send + Sync + 'static) -> Self {
+        let (store, made) = (store.clone(), Arc::new(made));
+        Self(Group::start(LIMITS, stop, move |group| {
+            let (store, made) = (store.clone(), made.clone());
+            async move { accept_group(&store, &*made, group).await }
+        }))
     }
 
     /// Accepts a run. When this returns, the answer is durable.
@@ -35,10 +38,10 @@ impl Acceptor {
     }
 }
 
-async fn accept_group(store: Store, mut group: Vec<Asking>) {
+async fn accept_group(store: &Store, made: &(impl Fn(&[RunId]) + Sync), mut group: Vec<Asking>) {
     while !group.is_empty() {
         let rest = split_duplicates(&mut group);
-        commit(&store, std::mem::replace(&mut group, rest)).await;
+        commit(store, made, std::mem::replace(&mut group, rest)).await;
     }
 }
 
@@ -59,27 +62,35 @@ fn split_duplicates(group: &mut Vec<Asking>) -> Vec<Asking> {
     rest
 }
 
-async fn commit(store: &Store, group: Vec<Asking>) {
+async fn commit(store: &Store, made: &(impl Fn(&[RunId]) + Sync), group: Vec<Asking>) {
     let (wanted, answers): (Vec<NewRun>, Vec<_>) = group.into_iter().map(|w| (w.question, w.answer)).unzip();
     if wanted.is_empty() {
         return;
     }
-    match store.accept_all(None, &wanted).await {
-        Ok(found) => {
-            for ((new, answer), found) in wanted.iter().zip(answers).zip(found) {
-                let accepted = match found {
-                    Some(accepted) => accepted,
-                    None => store.accept(None, new).await,
-                };
-                let _ = answer.send(accepted);
-            }
-        }
+    let found = match store.accept_all(None, &wanted).await {
+        Ok(found) => found,
         // One of them may be what the database refuses: alone, each meets its own error.
-        Err(Error::Internal(_)) if wanted.len() > 1 => {
-            for (new, answer) in wanted.iter().zip(answers) {
-                let _ = answer.send(store.accept(None, new).await);
+        Err(Error::Internal(_)) if wanted.len() > 1 => wanted.iter().map(|_| None).collect(),
+        Err(error) => return refuse(answers.into_iter(), &error),
+    };
+    tell(made, found.iter().flatten());
+    for ((new, answer), found) in wanted.iter().zip(answers).zip(found) {
+        let accepted = match found {
+            Some(accepted) => accepted,
+            None => {
+                let alone = store.accept(None, new).await;
+                tell(made, [&alone]);
+                alone
             }
-        }
-        Err(error) => refuse(answers.into_iter(), &error),
+        };
+        let _ = answer.send(accepted);
+    }
+}
+
+fn tell<'a>(made: &impl Fn(&[RunId]), accepted: impl IntoIterator<Item = &'a Result<Accepted, Error>>) {
+    let runs: Vec<RunId> =
+        accepted.into_iter().flatten().filter(|accepted| accepted.created).map(|accepted| accepted.run.id).collect();
+    if !runs.is_empty() {
+        made(&runs);
     }
 }

@@ -1,7 +1,5 @@
 //! Accounts' own credentials, encrypted.
 
-use chrono::{DateTime, Utc};
-use serde::Deserialize;
 use sqlx::{FromRow, Row, postgres::PgRow};
 
 use super::{Now, Store, interval, row::id};
@@ -197,12 +195,7 @@ struct CredentialsRow(AccountCredentials);
 
 impl FromRow<'_, PgRow> for CredentialsRow {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let mark = MarkJson {
-            revision: row.try_get("revision")?,
-            rejected_at: row.try_get("rejected_at")?,
-            rejected_because: row.try_get("rejected_because")?,
-        };
-        let CredentialsMark { revision, rejection } = mark.into();
+        let CredentialsMark { revision, rejection } = mark(row)?;
         Ok(Self(AccountCredentials {
             account: id(row, "account_id", AccountId::parse)?,
             client_id_tail: row.try_get("client_id_tail")?,
@@ -224,18 +217,9 @@ impl FromRow<'_, PgRow> for SealedRow {
     }
 }
 
-/// A [`CredentialsMark`] as statements have it.
-#[derive(Deserialize)]
-pub(super) struct MarkJson {
-    revision: i64,
-    rejected_at: Option<DateTime<Utc>>,
-    rejected_because: Option<String>,
-}
-
-impl From<MarkJson> for CredentialsMark {
-    fn from(json: MarkJson) -> Self {
-        let MarkJson { revision, rejected_at, rejected_because } = json;
-        let rejection = rejected_at.zip(rejected_because).map(|(at, cause)| Rejection { at, cause });
-        Self { revision, rejection }
-    }
+/// What a row says of credentials without giving them away.
+pub(super) fn mark(row: &PgRow) -> Result<CredentialsMark, sqlx::Error> {
+    let rejected_at: Option<_> = row.try_get("rejected_at")?;
+    let rejection = rejected_at.zip(row.try_get("rejected_because")?).map(|(at, cause)| Rejection { at, cause });
+    Ok(CredentialsMark { revision: row.try_get("revision")?, rejection })
 }

@@ -17,9 +17,8 @@ use crate::{
     error::Error,
 };
 
-/// What waits is bounded by what the runner holds. One committer: while its statement runs, the next batch collects. A larger batch
-/// would gain little, and PostgreSQL compares each of its rows with each.
-const LIMITS: Limits = Limits { committers: 1, batch: 256, waiting: 4096 };
+/// What waits is bounded by what the runner holds. One committer: while its statement runs, the next batch collects.
+const LIMITS: Limits = Limits { committers: 1, company: 1, batch: 256, waiting: 4096 };
 
 /// The end of a run, as its attempt found it.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! What runs have found of how tenants' two sides stand: recorded by the statement that ends the runs, where anything is new.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sqlx::types::Json;
 
 use super::Finish;
@@ -52,7 +52,7 @@ impl Found {
 }
 
 /// What was recorded of the last look at a tenant's location: enough to tell whether there is anything new.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastLook {
     /// See [`digest_of`][crate::domain::digest_of]; `None`: whoever looks next has to record it.
     pub digest: Option<String>,

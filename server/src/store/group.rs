@@ -1,10 +1,14 @@
 //! Group commit: those who ask at the same time share a statement and a commit, and each is answered after it.
 //!
-//! Nobody waits for company. Who is alone is served at once; what arrives while a commit is under way goes into the next.
+//! Who is alone is served at once; what arrives while a commit is under way goes into the next. A second commit begins beside the first
+//! for a group that is worth one: a statement costs as much as a dozen of its rows.
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::{
+    sync::{Mutex, Semaphore, SemaphorePermit, mpsc, oneshot},
+    task::yield_now,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
@@ -23,6 +27,8 @@ pub(super) struct Waiting<Q, A> {
 pub(super) struct Limits {
     /// Commits under way at once: while one waits for the disk, the next is made ready.
     pub(super) committers: usize,
+    /// Questions that are worth a commit beside another one.
+    pub(super) company: usize,
     /// Questions in one statement. Above, a batch takes longer and saves little more.
     pub(super) batch: usize,
     /// Questions that wait.
@@ -51,14 +57,15 @@ impl<Q: Send + 'static, A: Send + 'static> Group<Q, A> {
     {
         let (sender, queue) = mpsc::channel(limits.waiting);
         let queue = Arc::new(Mutex::new(queue));
+        let first = Arc::new(Semaphore::new(1));
         for _ in 0..limits.committers {
-            let (queue, commit) = (queue.clone(), commit.clone());
+            let (queue, first, commit) = (queue.clone(), first.clone(), commit.clone());
             tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
                 loop {
-                    let mut group = Vec::new();
-                    if queue.lock().await.recv_many(&mut group, limits.batch).await == 0 {
-                        return;
-                    }
+                    let mut queue = queue.lock().await;
+                    let Some(group) = gather(&mut queue, limits.batch).await else { return };
+                    let (group, _first) = with_company(group, &mut queue, limits, &first).await;
+                    drop(queue);
                     commit(group).await;
                 }
             }));
@@ -85,6 +92,45 @@ impl<Q: Send + 'static, A: Send + 'static> Group<Q, A> {
         let (answer, answered) = oneshot::channel();
         self.0.send(Waiting { question, answer }).await.map_err(|_| Error::Draining)?;
         answered.await.unwrap_or(Err(Error::Draining))
+    }
+}
+
+/// Those who ask now; waits for the first one. `None`: nobody will ask any more.
+async fn gather<T>(queue: &mut mpsc::Receiver<T>, limit: usize) -> Option<Vec<T>> {
+    let mut group = vec![queue.recv().await?];
+    // Who was answered together asks again together: the first of them must not leave without the others, who run in a moment.
+    yield_now().await;
+    take(queue, &mut group, limit);
+    Some(group)
+}
+
+/// The group as it leaves: the first one at once, another when it is worth a commit of its own or the first commit is over.
+async fn with_company<'a, T>(
+    mut group: Vec<T>,
+    queue: &mut mpsc::Receiver<T>,
+    limits: Limits,
+    first: &'a Semaphore,
+) -> (Vec<T>, Option<SemaphorePermit<'a>>) {
+    let first = loop {
+        if group.len() >= limits.company {
+            break first.try_acquire().ok();
+        }
+        tokio::select! {
+            biased;
+            first = first.acquire() => break first.ok(),
+            Some(next) = queue.recv() => group.push(next),
+        }
+    };
+    take(queue, &mut group, limits.batch);
+    (group, first)
+}
+
+/// Takes those who wait already.
+fn take<T>(queue: &mut mpsc::Receiver<T>, group: &mut Vec<T>, limit: usize) {
+    while group.len() < limit
+        && let Ok(next) = queue.try_recv()
+    {
+        group.push(next);
     }
 }
 

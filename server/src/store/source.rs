@@ -1,17 +1,13 @@
 //! What an attempt reads of the platform: for many runs with one statement, so in one snapshot.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, iter::zip};
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
-use sqlx::types::Json;
+use sqlx::{FromRow, Row, postgres::PgRow};
 
-use super::{CredentialsMark, LastLook, Now, Store, credentials::MarkJson};
+use super::{CredentialsMark, LastLook, Now, Store, credentials::mark, row::decode, tenant::TenantRow};
 use crate::{
-    domain::{
-        AccountId, Complete, Gcid, LocationId, OrganizationId, PlatformCategory, Run, RunId, Slug, Strategy, Tenant,
-        TenantId,
-    },
+    domain::{Complete, Gcid, PlatformCategory, Run, RunId, Slug, Strategy, Tenant},
     error::Error,
 };
 
@@ -33,37 +29,44 @@ pub struct Source {
 }
 
 impl Store {
-    /// Reads the platform's side of runs. One that is missing from the answer has a tenant that is gone.
+    /// Reads the platform's side of runs, each row by its key, however many tenants and categories there are. One that is missing from the answer has a tenant that is gone.
     ///
     /// # Errors
     /// The database's; they concern all of the runs.
     pub async fn sources(&self, now: Now, runs: &[&Run]) -> Result<HashMap<RunId, Source>, Error> {
-        let rows: Vec<(RunId, Option<Json<SourceJson>>)> = sqlx::query_as(
-            "select run_id,
-                    (select jsonb_build_object(
-                                'tenant', to_jsonb(tenant),
-                                'read_at', coalesce($1, now()),
-                                'credentials', (select to_jsonb(mark)
-                                                  from (select revision, rejected_at, rejected_because
-                                                          from gbp_credentials
-                                                         where account_id = tenant.gbp_account) as mark),
-                                'last_success_at', (select ended_at from last_success
-                                                     where tenant_id = wanted.tenant_id and strategy = wanted.strategy),
-                                'last_look', (select jsonb_build_object('digest', digest, 'settled', settled,
-                                                                        'failed', cause = 'unknown')
-                                                from tenant_sync
-                                               where tenant_id = wanted.tenant_id and gbp_location = tenant.gbp_location),
-                                'categories', (select coalesce(jsonb_agg(case when own.slug is null then to_jsonb(category)
-                                                                              else to_jsonb(category) || jsonb_build_object('gcid', own.gcid)
-                                                                         end order by chosen.position), '[]')
-                                                 from tenant_category chosen
-                                                 join platform_category category using (slug)
-                                                 left join regional_mapping own
-                                                   on own.slug = chosen.slug and own.region_code = tenant.region_code
-                                                where chosen.tenant_id = tenant.id))
-                       from tenant
-                      where id = wanted.tenant_id)
-               from unnest($2::uuid[], $3::text[], $4::text[]) as wanted (run_id, tenant_id, strategy)",
+        let rows: Vec<SourceRow> = sqlx::query_as(
+            "select wanted.run_id, tenant.*, mark.revision, mark.rejected_at, mark.rejected_because,
+                    success.ended_at as last_success_at, look.digest, look.settled, look.failed, coalesce($1, now()) as read_at, chosen.*
+               from unnest($2::uuid[], $3::text[], $4::text[]) as wanted (run_id, tenant_id, strategy)
+              cross join lateral (select * from tenant where tenant.id = wanted.tenant_id limit 1) tenant
+               left join lateral (select revision, rejected_at, rejected_because
+                                    from gbp_credentials
+                                   where account_id = tenant.gbp_account
+                                   limit 1) mark on true
+               left join lateral (select ended_at
+                                    from last_success
+                                   where last_success.tenant_id = tenant.id and last_success.strategy = wanted.strategy
+                                   limit 1) success on true
+               left join lateral (select digest, settled, cause = 'unknown' as failed
+                                    from tenant_sync
+                                   where tenant_sync.tenant_id = tenant.id and tenant_sync.gbp_location = tenant.gbp_location
+                                   limit 1) look on true
+              cross join lateral (select array_agg(slug) as slugs, array_agg(display_name) as names, array_agg(gcid) as gcids,
+                                         array_agg(imported_locale) as locales, array_agg(created_at) as created,
+                                         array_agg(updated_at) as updated
+                                    from (select category.slug, category.display_name, category.imported_locale,
+                                                 category.created_at, category.updated_at,
+                                                 case when own.slug is null then category.gcid else own.gcid end as gcid
+                                            from tenant_category place
+                                           cross join lateral (select * from platform_category
+                                                                where platform_category.slug = place.slug
+                                                                limit 1) category
+                                            left join lateral (select * from regional_mapping
+                                                                where regional_mapping.slug = place.slug
+                                                                  and regional_mapping.region_code = tenant.region_code
+                                                                limit 1) own on true
+                                           where place.tenant_id = tenant.id
+                                           order by place.position) as placed) chosen",
         )
         .bind(now)
         .bind(runs.iter().map(|run| run.id).collect::<Vec<_>>())
@@ -71,69 +74,45 @@ impl Store {
         .bind(runs.iter().map(|run| Strategy::as_str(run.kind.strategy)).collect::<Vec<_>>())
         .fetch_all(&self.hot)
         .await?;
-        Ok(rows.into_iter().filter_map(|(id, source)| Some((id, source?.0.into()))).collect())
+        Ok(rows.into_iter().map(|SourceRow(id, source)| (id, source)).collect())
     }
 }
 
-/// The same, as the statement puts it together.
-#[derive(Deserialize)]
-struct SourceJson {
-    tenant: TenantJson,
-    credentials: Option<MarkJson>,
-    categories: Vec<CategoryJson>,
-    last_success_at: Option<DateTime<Utc>>,
-    last_look: Option<LastLook>,
-    read_at: DateTime<Utc>,
-}
+/// The same, with its run.
+struct SourceRow(RunId, Source);
 
-#[derive(Deserialize)]
-struct TenantJson {
-    id: TenantId,
-    display_name: String,
-    organization_id: Option<OrganizationId>,
-    gbp_account: Option<AccountId>,
-    gbp_location: Option<LocationId>,
-    region_code: String,
-    language_code: String,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-}
-
-#[derive(Deserialize)]
-struct CategoryJson {
-    slug: Slug,
-    display_name: String,
-    gcid: Option<Gcid>,
-    imported_locale: Option<String>,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-}
-
-impl From<SourceJson> for Source {
-    fn from(source: SourceJson) -> Self {
-        let SourceJson { tenant, credentials, categories, last_success_at, last_look, read_at } = source;
-        let tenant = Tenant {
-            id: tenant.id,
-            display_name: tenant.display_name,
-            organization: tenant.organization_id,
-            account: tenant.gbp_account,
-            location: tenant.gbp_location,
-            region_code: tenant.region_code,
-            language_code: tenant.language_code,
-            created_at: tenant.created_at,
-            updated_at: tenant.updated_at,
+impl FromRow<'_, PgRow> for SourceRow {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let source = Source {
+            tenant: TenantRow::from_row(row)?.0,
+            credentials: if row.try_get::<Option<i64>, _>("revision")?.is_some() { Some(mark(row)?) } else { None },
+            // One statement gave them all, or an error.
+            categories: Complete::read(categories(row)?),
+            last_success_at: row.try_get("last_success_at")?,
+            last_look: match row.try_get("settled")? {
+                Some(settled) => {
+                    Some(LastLook { digest: row.try_get("digest")?, settled, failed: row.try_get("failed")? })
+                }
+                None => None,
+            },
+            read_at: row.try_get("read_at")?,
         };
-        let category = |category: CategoryJson| PlatformCategory {
-            slug: category.slug,
-            display_name: category.display_name,
-            gcid: category.gcid,
-            imported: category.imported_locale,
-            created_at: category.created_at,
-            updated_at: category.updated_at,
-        };
-        let credentials = credentials.map(Into::into);
-        // One statement gave them all, or an error.
-        let categories = Complete::read(categories.into_iter().map(category).collect());
-        Self { tenant, credentials, categories, last_success_at, last_look, read_at }
+        Ok(Self(row.try_get("run_id")?, source))
     }
+}
+
+/// The tenant's categories: each of their columns is a list.
+fn categories(row: &PgRow) -> Result<Vec<PlatformCategory>, sqlx::Error> {
+    let Some(slugs) = row.try_get::<Option<Vec<String>>, _>("slugs")? else { return Ok(Vec::new()) };
+    let names = zip(slugs, row.try_get::<Vec<String>, _>("names")?);
+    let origins =
+        zip(row.try_get::<Vec<Option<String>>, _>("gcids")?, row.try_get::<Vec<Option<String>>, _>("locales")?);
+    let times = zip(row.try_get::<Vec<_>, _>("created")?, row.try_get::<Vec<_>, _>("updated")?);
+    zip(names, zip(origins, times))
+        .map(|((slug, display_name), ((gcid, imported), (created_at, updated_at)))| {
+            let slug = Slug::parse(&slug).map_err(|error| decode("slugs", error))?;
+            let gcid = gcid.as_deref().map(Gcid::parse).transpose().map_err(|error| decode("gcids", error))?;
+            Ok(PlatformCategory { slug, display_name, gcid, imported, created_at, updated_at })
+        })
+        .collect()
 }

@@ -75,7 +75,7 @@ async fn calls(clients: &Arc<[Client]>, callers: usize, window: Duration) -> Mea
 
 async fn store(ground: &Ground, callers: usize, window: Duration, with_ids: bool) -> Measured {
     let stop = CancellationToken::new();
-    let acceptor = Arc::new(Acceptor::start(&Store::new(ground.pool.clone()), &stop));
+    let acceptor = Arc::new(Acceptor::start(&Store::new(ground.pool.clone()), &stop, |_| {}));
     let measured = measure(callers, window, move |_, number| {
         let acceptor = acceptor.clone();
         async move {

@@ -76,6 +76,8 @@ async fn a_request_id_repeats_its_first_answer_for_a_day() {
     assert_eq!(shape(&store.accept(at(2), &other).await), Ok((other.id, false, true)), "an id is its caller's");
 
     let later = request("a", DRY, "r");
+    let group = store.accept_all(at(DAY + 1), std::slice::from_ref(&later)).await.expect("answered");
+    assert!(matches!(group[..], [None]), "a group leaves what is old to the way of one run");
     assert_eq!(shape(&store.accept(at(DAY + 1), &later).await), Ok((later.id, false, true)), "forgotten");
 }
 
@@ -213,10 +215,45 @@ async fn a_group_is_answered_as_each_would_be_alone() {
 }
 
 #[tokio::test]
+async fn groups_that_meet_answer_everybody() {
+    let tenants: Vec<String> = (0..20).map(|n| format!("t{n}")).collect();
+    let store = store_with(&tenants.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    // Each of six groups wants a run of each tenant, every second group backwards; half of the request ids are the same.
+    let groups = (0..6).map(|n| {
+        let mut group: Vec<NewRun> =
+            tenants.iter().map(|tenant| request(tenant, REAL, &format!("{tenant}-{}", n / 2))).collect();
+        if n % 2 == 1 {
+            group.reverse();
+        }
+        let store = store.store.clone();
+        async move {
+            let answers = store.accept_all(None, &group).await.expect("nobody waits for ever");
+            let mut all = Vec::new();
+            for (new, answer) in group.iter().zip(answers) {
+                let answer = match answer {
+                    Some(answer) => answer,
+                    None => store.accept(None, new).await,
+                };
+                all.push(answer.expect("accepted"));
+            }
+            all
+        }
+    });
+    let answers: Vec<_> = join_all(groups).await.into_iter().flatten().collect();
+    assert_eq!(answers.len(), 6 * tenants.len());
+    assert_eq!(answers.iter().filter(|answer| answer.created).count(), tenants.len(), "one live run a tenant");
+    let mut runs: HashMap<_, BTreeSet<RunId>> = HashMap::new();
+    for answer in &answers {
+        runs.entry(answer.run.tenant.clone()).or_default().insert(answer.run.id);
+    }
+    assert!(runs.values().all(|runs| runs.len() == 1), "all of a tenant get the same run");
+}
+
+#[tokio::test]
 async fn callers_at_once_share_commits_and_every_one_gets_an_answer_of_its_own() {
     let store = store_with(&["a", "b", "c"]).await;
     let stop = CancellationToken::new();
-    let acceptor = Acceptor::start(&store.store, &stop);
+    let acceptor = Acceptor::start(&store.store, &stop, |_| {});
     // 90 callers: three tenants, each request id three times, and some who go the way of a single run at the same time.
     let calls = (0..90).map(|n| {
         let (store, acceptor) = (store.store.clone(), acceptor.clone());
