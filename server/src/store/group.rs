@@ -145,3 +145,48 @@ pub(super) fn refuse<A>(answers: impl ExactSizeIterator<Item = oneshot::Sender<R
         }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_leaves_at_once_and_others_with_company_or_after_it() {
+        let limits = Limits { committers: 2, company: 3, batch: 10, waiting: 100 };
+        let (begun, mut begins) = mpsc::unbounded_channel();
+        let ends = Arc::new(Semaphore::new(0));
+        let (stop, may_end) = (CancellationToken::new(), ends.clone());
+        let group = Group::start(limits, &stop, move |group: Vec<Waiting<i32, i32>>| {
+            begun.send(group.len()).expect("somebody listens");
+            let ends = may_end.clone();
+            async move {
+                ends.acquire().await.expect("open").forget();
+                for waiting in group {
+                    waiting.answer.send(Ok(waiting.question)).expect("waited for");
+                }
+            }
+        });
+        let ask = |question| {
+            let group = group.clone();
+            tokio::spawn(async move { group.ask(question).await.expect("answered") })
+        };
+        let first = ask(1);
+        assert_eq!(begins.recv().await, Some(1), "nobody to wait for");
+        let others = [ask(2), ask(3)];
+        for _ in 0..100 {
+            yield_now().await;
+        }
+        assert!(begins.try_recv().is_err(), "two are not worth a commit beside the first");
+        let third = ask(4);
+        assert_eq!(begins.recv().await, Some(3), "three are");
+        let last = ask(5);
+        ends.add_permits(1);
+        assert_eq!(first.await.expect("ended"), 1);
+        assert_eq!(begins.recv().await, Some(1), "the first commit is over");
+        ends.add_permits(2);
+        for (asked, question) in others.into_iter().chain([third, last]).zip(2..) {
+            assert_eq!(asked.await.expect("ended"), question);
+        }
+        stop.cancel();
+    }
+}
