@@ -244,8 +244,7 @@ async fn a_failed_read_is_unknown_and_never_in_sync() {
 
 #[tokio::test]
 async fn a_write_whose_outcome_nobody_knows_is_unknown() {
-    let mut setup = Setup::default();
-    setup.max_attempts = 1;
+    let setup = Setup { max_attempts: 1, ..Setup::default() };
     let service = service::start_with(setup).await;
     service.with_store(&["cafe", "bakery"], "cafe", &["bakery"]).await;
     service.mirror("store", false).await;
