@@ -12,7 +12,8 @@ use super::{Run, wire};
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct SyncStats {
-    /// The window's begin, inclusive: a whole minute (UTC); of a window above 3 days, and of an organization, a whole hour.
+    /// The window's begin, inclusive: a whole minute (UTC); of a window above 3 days, and of an organization, a whole hour; of
+    /// such a window of one tenant, or for a caller who may see some tenants only, a whole day.
     pub start_time: Option<DateTime<Utc>>,
     /// The window's end.
     pub end_time: Option<DateTime<Utc>>,

@@ -18,11 +18,13 @@ const SUMMING: Duration = Duration::from_secs(2);
 /// How many counts one statement sums up.
 const COUNTS: i64 = 1_000;
 
-/// Prepares the history's next days and drops those whose time has come, sums counts up, forgets answers to request ids that are too old to
-/// be asked for again, and counts the accounts that Google refuses. Never ends.
+/// Prepares the history's next days and drops those whose time has come, sums counts up, counts days that are over, forgets
+/// answers to request ids that are too old to be asked for again, and counts the accounts that Google refuses. Never ends.
 pub(super) async fn run(tools: Arc<Tools>) {
-    let (mut hour, mut pause, mut summing) = (interval(HOUR), interval(PAUSE), interval(SUMMING));
+    let (mut hour, mut pause) = (interval(HOUR), interval(PAUSE));
+    let (mut summing, mut counting) = (interval(SUMMING), interval(PAUSE));
     summing.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    counting.set_missed_tick_behavior(MissedTickBehavior::Delay);
     hour.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -36,17 +38,23 @@ pub(super) async fn run(tools: Arc<Tools>) {
                     Ok(days) => tracing::info!(days, "dropped days of history"),
                     Err(error) => tracing::warn!(error = %cause(&error), "cannot drop old days of history yet"),
                 }
-                if let Err(error) = tools.store.forget_rollups(None, BATCH).await {
-                    tracing::warn!(error = %cause(&error), "cannot forget old counts");
-                }
             }
             _ = summing.tick() => match tools.store.fold_rollups(COUNTS).await {
                 Ok(COUNTS) => summing.reset_immediately(),
                 Ok(_) => {}
                 Err(error) => tracing::warn!(error = %cause(&error), "cannot sum counts up"),
             },
+            _ = counting.tick() => match tools.store.count_day(None).await {
+                // There may be more.
+                Ok(true) => counting.reset_immediately(),
+                Ok(false) => {}
+                Err(error) => tracing::warn!(error = %cause(&error), "cannot count a day for its tenants yet"),
+            },
             _ = pause.tick() => {
                 tools.accounts.count().await;
+                if let Err(error) = tools.store.forget_rollups(None, BATCH).await {
+                    tracing::warn!(error = %cause(&error), "cannot forget old counts");
+                }
                 match tools.store.forget_requests(None, BATCH).await {
                     // There may be more.
                     Ok(BATCH) => pause.reset_immediately(),

@@ -60,7 +60,10 @@ fn in_sync() -> (Wanted, AtGoogle) {
 /// # Errors
 /// The database's.
 pub async fn sweep(pool: &PgPool) -> Result<(), sqlx::Error> {
-    sqlx::query("truncate run, run_history, last_success, rollup, rollup_delta, mirror_request").execute(pool).await?;
+    sqlx::query("truncate run, run_history, last_success, rollup, rollup_delta, tenant_rollup, mirror_request")
+        .execute(pool)
+        .await?;
+    sqlx::query("update tenant_rollup_until set day = null").execute(pool).await?;
     Ok(())
 }
 
@@ -84,14 +87,23 @@ pub async fn queue(pool: &PgPool, runs: u64, bulk: bool) -> Result<(), sqlx::Err
     Ok(())
 }
 
-/// Tells the planner what there is.
+/// Clears up after the counts, as PostgreSQL does by itself within a minute.
 ///
 /// # Errors
 /// The database's.
-pub async fn analyze(pool: &PgPool) -> Result<(), sqlx::Error> {
-    for table in ["rollup", "rollup_delta", "run_history"] {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("analyze {table}"))).execute(pool).await?;
+pub async fn clear_up(pool: &PgPool) -> Result<(), sqlx::Error> {
+    for table in ["rollup", "rollup_delta", "tenant_rollup"] {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("vacuum (analyze) {table}"))).execute(pool).await?;
     }
+    Ok(())
+}
+
+/// Waits until all that was written is on the disk.
+///
+/// # Errors
+/// The database's.
+pub async fn checkpoint(pool: &PgPool) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql("checkpoint").execute(pool).await?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use super::rollup::counted;
 use crate::domain::RunId;
 
 /// Makes `runs` ended runs on the day that was `days_ago`, which has none yet, spread over it, of 10,000 tenants, half of them in 200
-/// organizations; one in 10 is dry, in 20 of the other strategy, in 30 out of sync, in 50 failed.
+/// organizations; one in 10 is dry, in 20 of the other strategy, in 30 out of sync, in 50 failed; every third is one of 100 batches.
 ///
 /// # Errors
 /// The database's.
@@ -22,26 +22,30 @@ pub async fn fill_history(pool: &PgPool, days_ago: i32, runs: i32) -> Result<(),
     // The indexes are made when all rows are there, which takes a third of the time.
     let fill = format!(
         "create table {table} (like run_history including all excluding indexes);
-         insert into {table} (id, tenant_id, organization_id, strategy, dry_run, state, revision, attempt, handed_back, max_attempts,
+         insert into {table} (id, tenant_id, organization_id, batch_id, strategy, dry_run, state, revision, attempt, handed_back, max_attempts,
                               cancel_requested, plan, attempts, written, created, updated, deleted, skipped, reason, error,
                               caller, request_id, created_at, started_at, attempted_at, ended_at)
          select overlay(gen_random_uuid()::text placing left(run_id_floor(at)::text, 14) || '7' from 1)::uuid,
                 'tenant-' || tenant, case when tenant % 2 = 0 then 'org-' || tenant % 400 end,
+                case when n % 3 = 2 then lpad(to_hex((n + {days_ago}) % 100), 32, '0')::uuid end,
                 case when n % 20 = 7 then 'gbp_to_platform' else 'platform_to_gbp' end, n % 10 = 3, state, 3, 1, 0, 5, false,
                 jsonb_build_object('changes', case when n % 30 = 11 then jsonb_build_array(n) else '[]' end),
                 '[]', '[]', 0, 0, 0, 0, reason, case when reason is not null then jsonb_build_object(
                     'reason', reason, 'message', 'as it happens', 'attempt', 1, 'metadata', '{{}}'::jsonb, 'upstream_details', null) end,
                 'caller-' || n % 20, 'request-' || n, at, at, at, at + interval '1 ms' * (50 + n % 1000)
-           from (select n, (n::bigint * 7919 + {days_ago}) % 10000 as tenant,
+           from (select n, (hashint8(n::bigint * 1000 + {days_ago}) & 2147483647) % 10000 as tenant,
                         date_trunc('day', now(), 'UTC') - interval '1 day' * {days_ago} + interval '1 day' * n / ({runs} + 1) as at,
                         case when n % 50 = 9 then 'failed' when n % 50 = 19 then 'skipped' when n % 100 = 29 then 'cancelled'
                              else 'succeeded' end as state,
                         case when n % 50 = 9 then (array['UPSTREAM_UNAVAILABLE', 'EMPTY_SOURCE', 'QUOTA_EXHAUSTED'])[1 + n % 3]
                              when n % 50 = 19 then 'COOLDOWN' end as reason
                    from generate_series(1, {runs}) n) as runs;
+         select run_history_equip('{table}', '-infinity');
          alter table run_history attach partition {table} for values from ('{first}') to ('{next}')"
     );
     sqlx::raw_sql(AssertSqlSafe(fill)).execute(pool).await?;
+    // As PostgreSQL does by itself, long before a day is over.
+    sqlx::raw_sql(AssertSqlSafe(format!("vacuum (analyze) {table}"))).execute(pool).await?;
     Ok(())
 }
 
@@ -62,6 +66,44 @@ pub async fn count_history(pool: &PgPool, days_ago: i32) -> Result<(), sqlx::Err
     .execute(pool)
     .await?;
     Ok(())
+}
+
+/// Ends one run more, now, and counts it, as a statement of its own.
+///
+/// # Errors
+/// The database's.
+pub async fn end_one(pool: &PgPool, tenant: i32) -> Result<(), sqlx::Error> {
+    sqlx::query(concat!(
+        "with moved as (
+             insert into run_history (id, tenant_id, organization_id, strategy, dry_run, state, revision, attempt, handed_back,
+                                      max_attempts, cancel_requested, attempts, written, created, updated, deleted, skipped, caller,
+                                      created_at, started_at, attempted_at, ended_at)
+             select overlay(gen_random_uuid()::text placing left(run_id_floor(now())::text, 14) || '7' from 1)::uuid, 'tenant-' || $1::integer,
+                    'org-' || $1 % 200 * 2, 'platform_to_gbp', false, 'succeeded', 3, 1, 0, 5, false, '[]', '[]', 0, 0, 0, 0, 'caller-1',
+                    now(), now(), now(), now()
+             returning *
+         )",
+        counted!()
+    ))
+    .bind(tenant)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// A tenant, and an organization, of which a real run failed on the last whole day.
+///
+/// # Errors
+/// The database's.
+pub async fn who_failed(pool: &PgPool) -> Result<(String, String), sqlx::Error> {
+    sqlx::query_as(
+        "select tenant_id, organization_id from run_history
+          where state = 'failed' and not dry_run and organization_id is not null
+          order by id desc
+          limit 1",
+    )
+    .fetch_one(pool)
+    .await
 }
 
 /// The id of the run that `runs` newer ones are before in a list, or the oldest one's.

@@ -1,7 +1,11 @@
 //! Lists of runs, newest first, by any filter.
 //!
-//! The history is looked at in windows of its ids, which are times: few partitions at once, and a list that is full after one day of
-//! history costs one day, however many there are. A filter that finds little gets wider windows, and an end to the time it takes.
+//! The history is looked at in windows of its ids, which are times: few partitions at once, and a list that is full after a few days of
+//! history costs these, however many there are. A filter that finds little gets wider windows, and an end to the time it takes.
+//!
+//! Planning a statement for each of many partitions takes ten times as long as carrying it out. So where it is certain which index to go
+//! by, it is planned once for any values, and its windows are wide: days are read in the order of the ids, and no further than the list
+//! is long. Only where that depends on which of two conditions is the rarer one, each window is planned for its own values.
 
 use std::time::{Duration, Instant};
 
@@ -15,12 +19,14 @@ use crate::{
 };
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
+/// Days of the first window, where each is planned, and where none is.
+const FIRST_DAYS: [u64; 2] = [1, 16];
 /// A window that took less than this is followed by a wider one.
 const QUICK: Duration = Duration::from_millis(50);
 /// How long a list is looked for; then it is what was found until then.
 const PATIENCE: Duration = Duration::from_millis(300);
-/// Windows grow by this, and from [`WIDEST`] days on they reach to the beginning.
-const GROWTH: u64 = 4;
+/// Windows grow by this in either case, and from [`WIDEST`] days on they reach to the beginning.
+const GROWTH: [u64; 2] = [4, 16];
 const WIDEST: u64 = 256;
 
 /// Which runs to list. Each field that is set is a condition more.
@@ -74,7 +80,8 @@ impl Store {
         let oldest = filter.accepted_from.map_or(RunId::nil(), first_id);
         let newest = filter.accepted_before.map_or(RunId::max(), first_id);
         let mut end = before.map_or(newest, |before| before.min(newest));
-        let mut days = 1;
+        let certain = usize::from(filter.has_a_certain_index());
+        let mut days = FIRST_DAYS[certain];
         let mut runs = Vec::new();
         while runs.len() < wanted && end > oldest {
             let looked = Instant::now();
@@ -85,7 +92,7 @@ impl Store {
             }
             end = begin;
             if looked.elapsed() < QUICK {
-                days *= GROWTH;
+                days *= GROWTH[certain];
             }
             if began.elapsed() > PATIENCE && runs.len() < wanted && end > oldest {
                 return Ok(Logs { runs, rest: Some(end) });
@@ -137,7 +144,12 @@ impl Store {
                 query.push(" and ended_at >= ").push_bind(ended_from);
             }
             if let Some(state) = state {
-                filter.push_text(&mut query, "state", state.as_str());
+                // A tenant's runs in one state have an index of their own.
+                if filter.has_a_certain_index() {
+                    query.push(format_args!(" and state = '{}'", state.as_str()));
+                } else {
+                    filter.push_text(&mut query, "state", state.as_str());
+                }
             }
             query.push(" order by id desc limit ").push_bind(limit).push(")");
             parts += 1;
@@ -148,6 +160,9 @@ impl Store {
         if parts > 1 {
             query.push(" order by id desc limit ").push_bind(limit);
         }
+        if filter.has_a_certain_index() {
+            return query.build_query_as().fetch_all(&self.planned).await;
+        }
         // Planned for these very values: a plan for any window would take it for narrow, and walk all ids of a wide one.
         query.build_query_as().persistent(false).fetch_all(&self.pool).await
     }
@@ -157,12 +172,13 @@ impl LogFilter {
     /// The conditions that live and ended runs share.
     fn push(&self, query: &mut QueryBuilder<Postgres>, begin: RunId, end: RunId) {
         query.push(" where id >= ").push_bind(begin).push(" and id < ").push_bind(end);
-        if let Some(tenant) = &self.tenant {
-            query.push(" and tenant_id = ").push_bind(tenant.as_str().to_owned());
-        }
-        if let Some(only) = &self.only {
-            let only: Vec<String> = only.iter().map(ToString::to_string).collect();
-            query.push(" and tenant_id = any (").push_bind(only).push(")");
+        match self.tenants().as_deref() {
+            None => {}
+            Some([tenant]) => drop(query.push(" and tenant_id = ").push_bind((*tenant).to_owned())),
+            Some(tenants) => {
+                let tenants: Vec<String> = tenants.iter().map(ToString::to_string).collect();
+                query.push(" and tenant_id = any (").push_bind(tenants).push(")");
+            }
         }
         if let Some(batch) = self.batch {
             query.push(" and batch_id = ").push_bind(batch);
@@ -204,6 +220,38 @@ impl LogFilter {
         }
     }
 
+    /// Whether one index is the one to go by, whatever the values are: the tenant's, or that of the only condition that selects anything.
+    /// An organization's runs in one state, and those that were out of sync, have one of their own; those of several tenants are not in the
+    /// order of any.
+    fn has_a_certain_index(&self) -> bool {
+        if let Some(tenants) = self.tenants() {
+            return tenants.len() == 1;
+        }
+        let selective = [
+            self.organization.is_some(),
+            self.batch.is_some(),
+            self.reason.is_some(),
+            self.caller.is_some(),
+            self.names_rare_states(),
+            self.strategy == Some(Strategy::GbpToPlatform),
+            self.dry_run == Some(true),
+            self.out_of_sync,
+        ];
+        let conditions = selective.into_iter().filter(|is_set| *is_set).count();
+        let of_organization_and_one_more =
+            conditions == 2 && self.organization.is_some() && (self.names_rare_states() || self.out_of_sync);
+        // What most runs are has no index: how far to walk for it, only a look can tell.
+        let names_the_usual = self.dry_run == Some(false)
+            || self.strategy == Some(Strategy::PlatformToGbp)
+            || self.states.contains(&RunState::Succeeded);
+        conditions == 1 || (conditions == 0 && !names_the_usual) || of_organization_and_one_more
+    }
+
+    /// Whether it names states, and none that most runs end in.
+    fn names_rare_states(&self) -> bool {
+        !self.states.is_empty() && !self.states.contains(&RunState::Succeeded)
+    }
+
     fn names_tenants(&self) -> bool {
         self.tenant.is_some() || self.only.is_some()
     }
@@ -222,7 +270,7 @@ fn window_begin(end: RunId, days: u64) -> RunId {
 }
 
 /// The first id that a run accepted at `time` can have.
-fn first_id(time: DateTime<Utc>) -> RunId {
+pub(super) fn first_id(time: DateTime<Utc>) -> RunId {
     let ms = u64::try_from(time.timestamp_millis()).unwrap_or_default();
     RunId::from_u128(u128::from(ms) << 80)
 }

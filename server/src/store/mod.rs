@@ -43,9 +43,11 @@ mod runs;
 mod sample;
 mod source;
 mod stats;
+mod tally;
 mod taxonomy;
 mod tenant;
 mod tenant_categories;
+mod tenant_stats;
 mod tenant_sync;
 
 pub use accept::{Accepted, NewRun};
@@ -56,8 +58,8 @@ pub use batch_accept::NewBatch;
 pub use batch_place::BatchPlace;
 pub use batch_target::{BatchTarget, Population};
 pub use batch_work::{Chunk, Worked};
-pub use bench::{analyze, fill, is_busy, queue, succeeded, sweep};
-pub use bench_history::{count_history, fill_history, row_after};
+pub use bench::{checkpoint, clear_up, fill, is_busy, queue, succeeded, sweep};
+pub use bench_history::{count_history, end_one, fill_history, row_after, who_failed};
 pub use category_search::{CategoryMatch, MappingSuggestion};
 pub use credentials::{CredentialsMark, NewCredentials};
 pub use finish::{Finish, Finisher};
@@ -96,7 +98,7 @@ pub struct Store {
     hot: PgPool,
     /// For the look at the feature flags; see [`pool::apart`].
     apart: PgPool,
-    /// For what reads of every day of the history; see [`pool::planned`].
+    /// For what may read of every day of the history; see [`pool::planned`].
     planned: PgPool,
 }
 

@@ -55,9 +55,10 @@ pub(super) fn apart(pool: &PgPool) -> PgPool {
 }
 
 /// Connections for statements over every day of the history: planning one for each of its partitions again and again takes ten times as
-/// long as carrying it out.
+/// long as carrying it out. A day that was empty when a plan was made is not read whole later.
 pub(super) fn planned(pool: &PgPool) -> PgPool {
-    let options = PgConnectOptions::clone(&pool.connect_options()).options([("plan_cache_mode", "force_generic_plan")]);
+    let options = PgConnectOptions::clone(&pool.connect_options())
+        .options([("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")]);
     settings(PLANNED_CONNECTIONS).connect_lazy_with(options)
 }
 

@@ -85,7 +85,8 @@ impl Store {
         .await?)
     }
 
-    /// Forgets sums that no window reaches any more: minutes after 4 days, hours and days after 92, at most `limit`. Gives how many.
+    /// Forgets sums that no window reaches any more: minutes after 4 days, hours and days after 92, at most `limit` of
+    /// each. Gives how many.
     ///
     /// # Errors
     /// The database's.
@@ -108,6 +109,16 @@ impl Store {
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .execute(&self.pool)
         .await?;
-        Ok(done.rows_affected())
+        let of_tenants = sqlx::query(
+            "delete from tenant_rollup
+              where ctid = any (array(select ctid from tenant_rollup
+                                       where ended_on < ((coalesce($1, now()) - interval '92 days') at time zone 'UTC')::date
+                                       limit $2))",
+        )
+        .bind(now)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() + of_tenants.rows_affected())
     }
 }

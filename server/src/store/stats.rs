@@ -1,22 +1,18 @@
 //! Counting runs: those that ended, by the sums that are kept of them, and those that are live, in one snapshot.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
-use serde::Deserialize;
 use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
-use super::{LogFilter, Now, Store, SyncFilter, interval};
+use super::{LogFilter, Now, Store, interval, tally::Tally};
 use crate::{
     domain::{Run, RunState, TenantId},
     error::Error,
 };
 
 /// How many failures the statistics name.
-const RECENT_FAILURES: i64 = 5;
+pub(super) const RECENT_FAILURES: usize = 5;
 /// Bins of durations for each doubling.
 const BINS: f64 = 4.0;
 /// Later than any end.
@@ -25,7 +21,8 @@ const EVER: TimeDelta = TimeDelta::days(365 * 1000);
 /// Counts of the runs that ended within a window, and of those that are live.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SyncStats {
-    /// The window's begin, inclusive: a whole minute; of a window above 3 days, and of an organization, a whole hour (UTC).
+    /// The window's begin, inclusive: a whole minute; of a window above 3 days, and of an organization, a whole hour; of tenants' window
+    /// above 3 days, a whole day (UTC).
     pub start_at: DateTime<Utc>,
     /// The window's end.
     pub end_at: DateTime<Utc>,
@@ -79,38 +76,56 @@ impl Counts {
     }
 }
 
+/// Whose runs are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    All,
+    Organization,
+    Tenants,
+}
+
 /// How finely a window is cut.
 #[derive(Debug, Clone, Copy)]
-struct Grid {
+pub(super) struct Grid {
     /// Where it may begin.
     edge: TimeDelta,
     /// A point of its series.
     step: TimeDelta,
-    step_name: &'static str,
+    pub(super) step_name: &'static str,
 }
 
 impl Grid {
-    fn of(window: Duration, by_hours: bool) -> Self {
+    fn of(window: Duration, scope: Scope) -> Self {
         let (minute, hour, day) = (TimeDelta::minutes(1), TimeDelta::hours(1), TimeDelta::days(1));
+        let by_hours = scope == Scope::Organization;
         match window.as_secs() {
             0..=7_200 if !by_hours => Self { edge: minute, step: minute, step_name: "minute" },
             0..=259_200 => Self { edge: if by_hours { hour } else { minute }, step: hour, step_name: "hour" },
-            _ => Self { edge: hour, step: day, step_name: "day" },
+            _ => Self { edge: if scope == Scope::Tenants { day } else { hour }, step: day, step_name: "day" },
         }
     }
 }
 
 /// A part of what was counted.
-struct Part {
+pub(super) struct Part {
     /// `None`: it counts live runs.
     begin_at: Option<DateTime<Utc>>,
     counts: Counts,
-    durations: Tally,
-    reasons: Tally,
+    /// By their bins.
+    durations: Tally<i16>,
+    reasons: Tally<String>,
 }
 
 impl FromRow<'_, PgRow> for Part {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let (durations, reasons) = (row.try_get::<Json<_>, _>("durations")?.0, row.try_get::<Json<_>, _>("reasons")?.0);
+        Self::new(row, durations, reasons)
+    }
+}
+
+impl Part {
+    /// With durations and reasons as the caller has read them.
+    pub(super) fn new(row: &PgRow, durations: Tally<i16>, reasons: Tally<String>) -> Result<Self, sqlx::Error> {
         Ok(Self {
             begin_at: row.try_get("begin_at")?,
             counts: Counts {
@@ -121,35 +136,15 @@ impl FromRow<'_, PgRow> for Part {
                 dry: row.try_get("dry")?,
                 out_of_sync: row.try_get("out_of_sync")?,
             },
-            durations: row.try_get::<Json<_>, _>("durations")?.0,
-            reasons: row.try_get::<Json<_>, _>("reasons")?.0,
+            durations,
+            reasons,
         })
-    }
-}
-
-/// How often each of some keys was counted, or each time that one was.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Tally {
-    Counts(HashMap<String, i64>),
-    Bins(Vec<i16>),
-    Reasons(Vec<String>),
-}
-
-impl Tally {
-    fn add_to(self, sums: &mut HashMap<String, i64>) {
-        let mut add = |key: String, count| *sums.entry(key).or_default() += count;
-        match self {
-            Self::Counts(counts) => counts.into_iter().for_each(|(key, count)| add(key, count)),
-            Self::Bins(bins) => bins.into_iter().for_each(|bin| add(bin.to_string(), 1)),
-            Self::Reasons(reasons) => reasons.into_iter().for_each(|reason| add(reason, 1)),
-        }
     }
 }
 
 impl Store {
     /// Counts the runs of `filter`'s tenants or organization that ended within the last `window`, and those that are live. What that
-    /// costs does not depend on the history, but where tenants are named: then on theirs.
+    /// costs does not depend on the history.
     ///
     /// # Errors
     /// The database's.
@@ -161,24 +156,31 @@ impl Store {
                 .fetch_one(&self.pool)
                 .await?;
         let tenants = filter.tenants();
-        let grid = Grid::of(window, tenants.is_none() && filter.organization.is_some());
-        let start_at = floor(start_at, grid.edge);
-        let parts = match tenants {
-            None => self.summed(filter, start_at, grid).await?,
-            Some(tenants) => self.counted_singly(filter, &tenants, start_at, grid).await?,
+        let scope = match (&tenants, &filter.organization) {
+            (Some(_), _) => Scope::Tenants,
+            (None, Some(_)) => Scope::Organization,
+            (None, None) => Scope::All,
         };
+        let grid = Grid::of(window, scope);
+        let start_at = floor(start_at, grid.edge);
+        if let Some(tenants) = tenants {
+            let counted = self.counted_of_tenants(filter, &tenants, start_at, grid).await?;
+            let mut stats = added_up(counted.parts, start_at, end_at, grid);
+            stats.recent_failures = counted.failures;
+            stats.tenants_out_of_sync = self.tenants_out_of_sync(filter).await?;
+            return Ok(stats);
+        }
+        let mut stats = added_up(self.summed(filter, start_at, grid).await?, start_at, end_at, grid);
         let failures = LogFilter {
             states: vec![RunState::Failed],
             dry_run: Some(false),
             ended_from: Some(start_at),
             ..filter.clone()
         };
-        let mut stats = added_up(parts, start_at, end_at, grid);
         // No more are looked for than there are.
-        stats.recent_failures = self.logs(&failures, None, stats.ended.failed.min(RECENT_FAILURES)).await?.runs;
-        let only = filter.tenant.clone().map(|tenant| vec![tenant]).or_else(|| filter.only.clone());
-        let wanted = SyncFilter { organization: filter.organization.clone(), only, ..SyncFilter::default() };
-        stats.tenants_out_of_sync = self.out_of_sync(&wanted).await?.iter().map(|(_, tenants)| tenants).sum();
+        let wanted = stats.ended.failed.min(i64::try_from(RECENT_FAILURES).unwrap_or(i64::MAX));
+        stats.recent_failures = self.logs(&failures, None, wanted).await?.runs;
+        stats.tenants_out_of_sync = self.tenants_out_of_sync(filter).await?;
         Ok(stats)
     }
 
@@ -215,48 +217,11 @@ impl Store {
         .fetch_all(&self.pool)
         .await?)
     }
-
-    /// Sums are not kept of single tenants: each would cost a write for every run. The condition on the time is written so that the index
-    /// to go by is the tenants', which have few runs.
-    async fn counted_singly(
-        &self,
-        filter: &LogFilter,
-        tenants: &[&str],
-        start_at: DateTime<Utc>,
-        grid: Grid,
-    ) -> Result<Vec<Part>, Error> {
-        Ok(sqlx::query_as(
-            "select date_trunc($4, ended_at, 'UTC') as begin_at,
-                    count(*) filter (where not dry_run and state = 'succeeded') as succeeded,
-                    count(*) filter (where not dry_run and state = 'failed') as failed,
-                    count(*) filter (where not dry_run and state = 'skipped') as skipped,
-                    count(*) filter (where not dry_run and state = 'cancelled') as cancelled,
-                    count(*) filter (where dry_run) as dry,
-                    count(*) filter (where found_differences) as out_of_sync,
-                    coalesce(jsonb_agg(duration_bin(ended_at - started_at))
-                                 filter (where not dry_run and state in ('succeeded', 'failed')), '[]') as durations,
-                    coalesce(jsonb_agg(reason) filter (where not dry_run and state = 'failed'), '[]') as reasons
-               from run_history
-              where tenant_id = any ($1) and ended_at + interval '0' >= $2
-                and ($3::text is null or organization_id = $3)
-              group by 1
-             union all
-             select null, count(*) filter (where not dry_run), 0, 0, 0, count(*) filter (where dry_run), 0, '{}', '{}' from run
-              where tenant_id = any ($1)
-                and ($3::text is null or organization_id = $3)",
-        )
-        .bind(tenants)
-        .bind(start_at)
-        .bind(filter.organization.as_ref().map(|organization| organization.as_str()))
-        .bind(grid.step_name)
-        .fetch_all(&self.planned)
-        .await?)
-    }
 }
 
 fn added_up(parts: Vec<Part>, start_at: DateTime<Utc>, end_at: DateTime<Utc>, grid: Grid) -> SyncStats {
     let (mut live, mut live_dry, mut ended) = (0, 0, Counts::default());
-    let (mut durations, mut reasons) = (HashMap::new(), HashMap::new());
+    let (mut durations, mut reasons) = (BTreeMap::new(), BTreeMap::new());
     let mut series = BTreeMap::new();
     let mut point = floor(start_at, grid.step);
     while point <= end_at {
@@ -277,7 +242,6 @@ fn added_up(parts: Vec<Part>, start_at: DateTime<Utc>, end_at: DateTime<Utc>, gr
     }
     let mut failures: Vec<(String, i64)> = reasons.into_iter().collect();
     failures.sort_by(|(one, many), (other, more)| more.cmp(many).then_with(|| one.cmp(other)));
-    let bins: BTreeMap<i32, i64> = durations.into_iter().filter_map(|(bin, n)| Some((bin.parse().ok()?, n))).collect();
     SyncStats {
         start_at,
         end_at,
@@ -286,8 +250,8 @@ fn added_up(parts: Vec<Part>, start_at: DateTime<Utc>, end_at: DateTime<Utc>, gr
         live_dry,
         ended,
         failures,
-        duration_p50: quantile(&bins, 50),
-        duration_p95: quantile(&bins, 95),
+        duration_p50: quantile(&durations, 50),
+        duration_p95: quantile(&durations, 95),
         recent_failures: Vec::new(),
         tenants_out_of_sync: 0,
         series: series.into_iter().map(|(at, counts)| (at.max(start_at), counts)).collect(),
@@ -295,7 +259,7 @@ fn added_up(parts: Vec<Part>, start_at: DateTime<Utc>, end_at: DateTime<Utc>, gr
 }
 
 /// The middle of the bin that `percent` of 100 values do not exceed.
-fn quantile(bins: &BTreeMap<i32, i64>, percent: i64) -> Option<Duration> {
+fn quantile(bins: &BTreeMap<i16, i64>, percent: i64) -> Option<Duration> {
     let total: i64 = bins.values().sum();
     let rank = (total * percent + 99) / 100;
     let mut seen = 0;
@@ -317,7 +281,7 @@ fn ceiling(time: DateTime<Utc>, step: TimeDelta) -> DateTime<Utc> {
 
 impl LogFilter {
     /// The tenants that it is limited to.
-    fn tenants(&self) -> Option<Vec<&str>> {
+    pub(super) fn tenants(&self) -> Option<Vec<&str>> {
         let is_wanted = |tenant: &&TenantId| self.tenant.as_ref().is_none_or(|wanted| wanted == *tenant);
         match (&self.only, &self.tenant) {
             (None, None) => None,
@@ -335,7 +299,7 @@ mod tests {
     fn a_quantile_is_within_a_tenth() {
         // As the database does it.
         #[expect(clippy::cast_possible_truncation, reason = "small")]
-        let bin = |ms: f64| (BINS * ms.ln() / 2_f64.ln()).floor() as i32;
+        let bin = |ms: f64| (BINS * ms.ln() / 2_f64.ln()).floor() as i16;
         for ms in [1.0, 1.5, 37.0, 250.0, 10_000.0, 3_600_000.0] {
             let found = quantile(&BTreeMap::from([(bin(ms), 3)]), 50).expect("a value").as_secs_f64() * 1000.0;
             assert!((found / ms - 1.0).abs() < 0.1, "{ms} {found}");

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
 use super::{
-    Accepted, NewRun, Now, Store,
+    Accepted, LogFilter, NewRun, Now, Store,
     accept::{accept_within, in_progress, live_run},
     row::{id, optional_id, text},
     tenant::not_found,
@@ -162,6 +162,13 @@ impl Store {
         .await?;
         let count = |cause: &Cause| rows.iter().find(|(text, _)| text == cause.as_str()).map_or(0, |(_, count)| *count);
         Ok(Cause::OUT_OF_SYNC.iter().map(|cause| (*cause, count(cause))).collect())
+    }
+
+    /// Counts the tenants that are out of sync, of those that statistics are wanted of.
+    pub(super) async fn tenants_out_of_sync(&self, filter: &LogFilter) -> Result<i64, Error> {
+        let only = filter.tenant.clone().map(|tenant| vec![tenant]).or_else(|| filter.only.clone());
+        let wanted = SyncFilter { organization: filter.organization.clone(), only, ..SyncFilter::default() };
+        Ok(self.out_of_sync(&wanted).await?.iter().map(|(_, tenants)| tenants).sum())
     }
 
     /// Records what a person decides about a tenant, and accepts the run that carries it out, where one does: both, or neither. Nothing

@@ -63,6 +63,7 @@ impl Caller {
         let (tenant, location) = (format!("store-{number}"), (10_000 + number).to_string());
         let (initial, desired) = (Set::any(&mut dice), Set::any(&mut dice));
         let create = client.create_tenant(&tenant).display_name(&tenant).location("1", &location);
+        let create = create.organization(format!("organizations/chain-{}", number % 3));
         create.region_code("US").language_code("en").send().await.expect("created");
         stage.google.put(&location, &initial).await;
         let (orders, ordered) = mpsc::unbounded_channel();

@@ -1,11 +1,12 @@
 //! Everything that the auditor looks at, gathered when all is quiet.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use category_mirror_client::RunState;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
+use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
@@ -65,6 +66,8 @@ pub(crate) struct Evidence {
     pub(crate) seen: HashMap<Uuid, String>,
     /// Both sides of the mirror.
     pub(crate) tenants: Vec<Tenant>,
+    /// What the rollups say, and what a full count of the history does: how often, by words for what, when and of whom.
+    pub(crate) sums: [BTreeMap<String, i64>; 2],
 }
 
 impl Evidence {
@@ -102,8 +105,16 @@ impl Evidence {
             patches: stage.google.patches(&stage.fleet.tokens()).await,
             seen: ended.all(),
             tenants: both,
+            sums: [
+                sums(include_str!("../data/rollups_kept.sql"), pool).await.expect("the rollups"),
+                sums(include_str!("../data/rollups_counted.sql"), pool).await.expect("a count"),
+            ],
         }
     }
+}
+
+async fn sums(sql: &'static str, pool: &PgPool) -> sqlx::Result<BTreeMap<String, i64>> {
+    Ok(sqlx::query_as(sql).fetch_all(pool).await?.into_iter().collect())
 }
 
 /// `food_court` of `platformCategories/food-court`.

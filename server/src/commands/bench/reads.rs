@@ -2,16 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 
 use super::{ground::Ground, report, rounded};
 use crate::{
     commands::CommandError,
-    domain::{OrganizationId, RunId, RunState, Strategy, TenantId},
+    domain::{BatchId, OrganizationId, RunId, RunState, Strategy, TenantId},
     error::Error,
-    store::{self, LogFilter, Retention, Store},
+    store::{self, LogFilter, Retention, Room, Store},
 };
 
 /// Days of history.
@@ -26,6 +26,11 @@ const TIMES: usize = 101;
 const PAGE: i64 = 51;
 /// How many days are filled at once.
 const FILLERS: usize = 2;
+
+/// Minutes of a day: how many of a day's runs end in the last minute.
+const MINUTES: i32 = 24 * 60;
+/// A day.
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Something to ask, by its name.
 type Question = (String, Asked);
@@ -54,7 +59,7 @@ pub(super) async fn run(ground: &Ground, rows: u32) -> Result<(), CommandError> 
             "ratio": rounded(ms / before),
         }));
     }
-    Ok(())
+    drop_a_day(ground, rows).await.map_err(|error| CommandError::failed("cannot drop a day", error))
 }
 
 async fn measure(ground: &Ground, rows: i32) -> Result<Vec<(String, f64)>, CommandError> {
@@ -63,7 +68,9 @@ async fn measure(ground: &Ground, rows: i32) -> Result<Vec<(String, f64)>, Comma
     let store = Store::new(ground.pool.clone());
     let deep = store::row_after(&ground.pool, DEEP).await.map_err(|error| failed(&error))?;
     let mut measured = Vec::new();
-    for (name, asked) in questions(deep) {
+    // Failures have to be told of in either history.
+    let (tenant, organization) = store::who_failed(&ground.pool).await.map_err(|error| failed(&error))?;
+    for (name, asked) in questions(deep, &tenant, &organization) {
         let mut times = Vec::with_capacity(TIMES);
         for _ in 0..TIMES {
             let began = Instant::now();
@@ -91,15 +98,59 @@ async fn fill(ground: &Ground, rows: i32) -> Result<(), Error> {
         .buffered(FILLERS)
         .try_collect::<Vec<()>>()
         .await?;
+    // What a server does meanwhile, and PostgreSQL.
     while store.fold_rollups(10_000).await? > 0 {}
-    store::analyze(&ground.pool).await?;
+    while store.count_day(None).await? {}
+    store::clear_up(&ground.pool).await?;
+    // The writing that filled it is over.
+    store::checkpoint(&ground.pool).await?;
+    // The last minute's ends are not summed up yet.
+    for tenant in 0..(rows / DAYS / MINUTES).max(1) {
+        store::end_one(&ground.pool, tenant).await?;
+    }
     Ok(())
 }
 
-fn questions(deep: RunId) -> Vec<Question> {
+/// Drops the oldest day, while claims go on beside it.
+async fn drop_a_day(ground: &Ground, rows: i32) -> Result<(), Error> {
+    let store = Store::new(ground.pool.clone());
+    let keep = DAY * u32::try_from(DAYS - 1).unwrap_or_default();
+    let claim = async || -> Result<Duration, Error> {
+        let began = Instant::now();
+        store.claim(None, Room::of(1), DAY).await?;
+        Ok(began.elapsed())
+    };
+    claim().await?;
+    let began = Instant::now();
+    let mut dropping = std::pin::pin!(store.drop_history(None, Retention { all: keep, failed: keep }));
+    let mut claims = Vec::new();
+    let days = loop {
+        tokio::select! {
+            dropped = &mut dropping => break dropped?,
+            claimed = claim() => claims.push(claimed?),
+        }
+    };
+    let took = began.elapsed();
+    claims.sort_unstable();
+    report(&json!({
+        "bench": "reads",
+        "call": "a day of history dropped",
+        "rows": rows,
+        "days": days,
+        "rows_of_a_day": rows / DAYS,
+        "took_ms": rounded(took.as_secs_f64() * 1000.0),
+        "claims_beside_it": claims.len(),
+        "slowest_claim_ms": claims.last().map(|slowest| rounded(slowest.as_secs_f64() * 1000.0)),
+    }));
+    Ok(())
+}
+
+fn questions(deep: RunId, tenant: &str, organization: &str) -> Vec<Question> {
     let none = LogFilter::default;
-    let tenant = || TenantId::parse("tenant-4242").ok();
-    let organization = || OrganizationId::parse("org-42").ok();
+    let tenant = || TenantId::parse(tenant).ok();
+    let organization = || OrganizationId::parse(organization).ok();
+    let caller = || Some("caller-7".to_owned());
+    let days_ago = |days| -> Option<DateTime<Utc>> { Some(Utc::now() - TimeDelta::days(days)) };
     let mut questions = Vec::new();
     let scopes = [
         ("all", none()),
@@ -121,11 +172,16 @@ fn questions(deep: RunId) -> Vec<Question> {
         ("state", LogFilter { states: failed.clone(), ..none() }),
         ("dry run", LogFilter { dry_run: Some(true), ..none() }),
         ("reason", LogFilter { reason: Some("EMPTY_SOURCE".to_owned()), ..none() }),
-        ("caller", LogFilter { caller: Some("caller-7".to_owned()), ..none() }),
-        ("time range", LogFilter { accepted_from: Some(Utc::now() - TimeDelta::days(60)), ..none() }),
+        ("caller", LogFilter { caller: caller(), ..none() }),
+        ("batch", LogFilter { batch: Some(BatchId::from_u128(42)), ..none() }),
+        ("time range", LogFilter { accepted_from: days_ago(60), accepted_before: days_ago(2), ..none() }),
         ("out of sync", LogFilter { out_of_sync: true, ..none() }),
         ("organization and state", LogFilter { organization: organization(), states: failed.clone(), ..none() }),
+        ("organization and out of sync", LogFilter { organization: organization(), out_of_sync: true, ..none() }),
+        ("caller and strategy", LogFilter { caller: caller(), strategy: Some(Strategy::GbpToPlatform), ..none() }),
         ("tenant and state", LogFilter { tenant: tenant(), states: failed, ..none() }),
+        ("tenant and dry run", LogFilter { tenant: tenant(), dry_run: Some(true), ..none() }),
+        ("tenant and time range", LogFilter { tenant: tenant(), accepted_from: days_ago(60), ..none() }),
     ];
     for (name, filter) in filters {
         questions.push((format!("ListSyncLogs, {name}"), Asked::Logs(filter.clone(), None)));

@@ -9,6 +9,7 @@ mod flags;
 mod kill;
 mod logging;
 mod metrics;
+mod rollups;
 mod server;
 mod settings;
 mod site;

@@ -7,6 +7,7 @@ mod constraints;
 mod history;
 mod life;
 mod line;
+mod lists;
 mod live;
 mod model;
 mod plans;
@@ -44,7 +45,7 @@ struct TestStore {
     store: Store,
     /// For what the store itself would never do.
     pool: PgPool,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 impl std::ops::Deref for TestStore {
@@ -63,7 +64,7 @@ async fn store_with(tenants: &[&str]) -> TestStore {
     for id in tenants {
         store.insert_tenant(at(0), &tenant(id)).await.expect("a tenant");
     }
-    TestStore { store, pool, _database: database }
+    TestStore { store, pool, database }
 }
 
 impl TestStore {

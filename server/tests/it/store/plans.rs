@@ -4,13 +4,19 @@ use sqlx::{AssertSqlSafe, Executor, PgConnection};
 
 use super::{statements, store_with};
 
-/// A history of 28,799 runs of 1,000 tenants in 20 whole days, 3,000 live ones, and 30,000 request ids.
-const HISTORY: &str = "
+/// A history of 28,799 runs of 1,000 tenants, 20 organizations and 10 batches in 20 whole days, 3,000 live ones, and 30,000 request ids.
+pub(super) const HISTORY: &str = r#"
     select run_history_day((now() at time zone 'UTC')::date - n) from generate_series(1, 20) n;
-    insert into run_history (id, tenant_id, strategy, dry_run, state, attempt, caller, created_at, ended_at, reason, error,
-                             revision, handed_back, max_attempts, cancel_requested, attempts, written, created, updated, deleted, skipped)
-    select run_id_floor(at), 't' || n % 1000, 'platform_to_gbp', n % 10 = 0, case when n % 50 = 0 then 'failed' else 'succeeded' end,
-           1, 'tester', at, at, 'X', '{}', 2, 0, 5, false, '[]', '[]', 0, 0, 0, 0
+    insert into run_history (id, tenant_id, organization_id, batch_id, strategy, dry_run, state, attempt, caller, created_at, ended_at,
+                             reason, error, plan, revision, handed_back, max_attempts, cancel_requested, attempts, written,
+                             created, updated, deleted, skipped)
+    select run_id_floor(at), 't' || n % 1000, case when n % 2 = 0 then 'org-' || n % 40 end,
+           case when n % 3 = 2 then lpad((n / 3 % 10)::text, 32, '0')::uuid end,
+           case when n % 20 = 7 then 'gbp_to_platform' else 'platform_to_gbp' end, n % 10 = 0,
+           case when n % 50 = 0 then 'failed' else 'succeeded' end, 1, 'caller-' || n / 7 % 20, at, at,
+           case when n % 50 = 0 then 'X' end, case when n % 50 = 0 then '{"reason": "X", "message": "", "attempt": 1, "metadata": {}, "upstream_details": null}'::jsonb end,
+           jsonb_build_object('changes', case when n % 30 = 10 then '[1]'::jsonb else '[]' end),
+           2, 0, 5, false, '[]', '[]', 0, 0, 0, 0
       from (select n, date_trunc('day', now(), 'UTC') - interval '20 days' + interval '1 minute' * n as at
               from generate_series(1, 28799) n) as history;
     insert into last_success select 't' || n, 'platform_to_gbp', now() from generate_series(0, 999) n;
@@ -34,7 +40,7 @@ const HISTORY: &str = "
     analyze run_history;
     analyze last_success;
     analyze mirror_request;
-";
+"#;
 
 #[tokio::test]
 async fn what_runs_often_goes_by_an_index() {
@@ -67,7 +73,13 @@ async fn what_runs_often_goes_by_an_index() {
         ("order by id desc limit 1", "'t7', 'platform_to_gbp'", "tenant_id_id_idx", "generic"),
         // All of the platform's categories for each run would be too many.
         ("as wanted (run_id", "null, '{}', '{}', '{}'", "(slug = place.slug)", "hot"),
-        ("jsonb_agg(duration_bin", "'{t7}', now() - interval '90 days', null, 'hour'", "tenant_id_id_idx", "generic"),
+        (
+            "array_agg(id order by id desc) filter",
+            "'{t7}', now() - interval '90 days', null, 'hour', null, '00000000-0000-0000-0000-000000000000'",
+            "tenant_id_id_idx",
+            "hot",
+        ),
+        ("from tenant_rollup_until", "'{t7}', now()", "tenant_rollup_pkey", "hot"),
         ("where ended_at > $1", "now(), '00000000-0000-7000-8000-000000007000'", "ended_at_idx", "generic"),
         ("revision from every_run where id = any ($1)", "'{}'", "run_pkey", "generic"),
         ("where id = any ($1)\n", "'{}', null, null, null", "run_pkey", "generic"),

@@ -120,3 +120,27 @@ async fn nobody_waits_while_a_reader_holds_an_old_day() {
     assert_eq!(dropping.await.expect("no panic").expect("dropped"), 1);
     assert_eq!(kept(&store).await.len(), 1);
 }
+
+#[tokio::test]
+async fn a_day_is_dropped_while_a_claim_is_under_way() {
+    let store = store_with(&["a", "b"]).await;
+    history(&store, &[50]).await;
+    store.prepare_history(None).await.expect("prepared");
+    store.accept(None, &new_run("a", REAL)).await.expect("accepted");
+    let all = super::statements::all();
+    let claim = all.iter().find(|found| found.sql.contains("with interactive as")).expect("the claim");
+    let mut claiming = store.pool.begin().await.expect("begun");
+    let prepare = format!("prepare claim as {}", claim.sql);
+    sqlx::raw_sql(sqlx::AssertSqlSafe(prepare)).execute(&mut *claiming).await.expect("prepared");
+    let claimed = sqlx::raw_sql("execute claim(null, 10, 10, '30s')").fetch_all(&mut *claiming).await.expect("claimed");
+    assert_eq!(claimed.len(), 1);
+
+    // Neither waits for the other's locks: this one ends, and the next claim is made beside it.
+    let (dropped, next) = tokio::join!(store.drop_history(None, keep(30, 30)), async {
+        store.accept(None, &new_run("b", REAL)).await.expect("accepted");
+        store.claim(None, 1, LEASE).await.expect("claimed").len()
+    });
+    assert_eq!((dropped.expect("dropped"), next), (1, 1));
+    assert_eq!(kept(&store).await.len(), 0);
+    claiming.commit().await.expect("committed");
+}

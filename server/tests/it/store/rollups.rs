@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use category_mirror::{
     domain::{Failure, FailureReason, OrganizationId, RunId, RunResult, Skip, SkipReason},
-    store::{Counts, Finish, LogFilter, Progress, Room, Store},
+    store::{Counts, Finish, LogFilter, NewRun, Progress, Room, Store},
 };
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use futures::future::join_all;
@@ -26,7 +26,9 @@ struct Past {
     age: i64,
     /// Milliseconds that it took.
     took: i32,
-    /// Whether counts are summed up when it has ended.
+    /// Seconds that it waited for that.
+    waited: i64,
+    /// Whether counts are summed up, and days are counted for their tenants, when it has ended.
     fold: bool,
 }
 
@@ -53,8 +55,10 @@ fn past() -> impl Strategy<Value = Past> {
     ]);
     let age = prop_oneof![0..400_i64, 0..300_000_i64, 0..94 * 86_400_i64];
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
-    (prop::sample::select(vec!["a", "b", "c"]), how, flags, age, 1..100_000).prop_map(
-        |(tenant, how, (dry_run, differences, fold), age, took)| Past {
+    let waited = prop_oneof![0..5_i64, 0..300_000_i64];
+    (prop::sample::select(vec!["a", "b", "c"]), how, flags, age, 1..100_000, waited).prop_map(
+        |(tenant, how, (dry_run, differences, fold), age, took, waited)| Past {
+            waited,
             tenant,
             how,
             dry_run,
@@ -91,7 +95,9 @@ impl Past {
     async fn live(&self, store: &TestStore) -> RunId {
         let end = self.ended_at();
         let begin = Some(end - TimeDelta::milliseconds(self.took.into()));
-        let run = store.store.accept(begin, &new_run(self.tenant, self.dry_run)).await.expect("accepted").run.id;
+        let accepted_at = end - TimeDelta::milliseconds(self.took.into()) - TimeDelta::seconds(self.waited);
+        let new = NewRun { id: id_of(accepted_at), ..new_run(self.tenant, self.dry_run) };
+        let run = store.store.accept(begin, &new).await.expect("accepted").run.id;
         if self.how == How::IsCancelledInTheQueue {
             store.cancel(Some(end), run).await.expect("cancelled");
             return run;
@@ -119,6 +125,25 @@ impl Past {
     }
 }
 
+/// An id of a time, as servers give it.
+fn id_of(time: DateTime<Utc>) -> RunId {
+    let ms = u128::try_from(time.timestamp_millis()).expect("after 1970");
+    RunId::from_u128(ms << 80 | RunId::now_v7().as_u128() & (u128::MAX >> 48))
+}
+
+/// Forgets everything, the days of the history too.
+const FORGET: &str = "do $$
+    declare
+        day text;
+    begin
+        truncate run, rollup, rollup_delta, tenant_rollup;
+        update tenant_rollup_until set day = null;
+        for day in select inhrelid::regclass from pg_inherits where inhparent = 'run_history'::regclass loop
+            execute format('drop table %s', day);
+        end loop;
+    end
+    $$";
+
 fn counted<'a>(history: impl Iterator<Item = &'a Past>) -> Counts {
     history.fold(Counts::default(), |mut counts, run| {
         match run.how {
@@ -137,7 +162,15 @@ fn counted<'a>(history: impl Iterator<Item = &'a Past>) -> Counts {
 async fn compare(store: &TestStore, history: &[(Past, RunId)], window: u64, filter: &LogFilter) {
     let stats = store.stats(at(NOW), filter, Duration::from_secs(window)).await.expect("counted");
     let by_hours = filter.organization.is_some() && filter.tenant.is_none() && filter.only.is_none();
-    let edge = if window > 3 * 86_400 || by_hours { TimeDelta::hours(1) } else { TimeDelta::minutes(1) };
+    let of_tenants = filter.tenant.is_some() || filter.only.is_some();
+    let is_long = window > 3 * 86_400;
+    let edge = if is_long && of_tenants {
+        TimeDelta::days(1)
+    } else if is_long || by_hours {
+        TimeDelta::hours(1)
+    } else {
+        TimeDelta::minutes(1)
+    };
     let begin = time(NOW - i64::try_from(window).expect("small")).duration_trunc(edge).expect("a time");
     assert_eq!((stats.start_at, stats.end_at), (begin, time(NOW)));
 
@@ -207,12 +240,16 @@ fn statistics_agree_with_counting_by_hand() {
     let histories = (prop::collection::vec(past(), 0..25), prop::collection::vec(window, 2));
     let checked = TestRunner::new(super::life::few_cases(6)).run(&histories, |(history, windows)| {
         runtime.block_on(async {
-            store.execute("truncate run, run_history, rollup, rollup_delta").await;
+            store.execute(FORGET).await;
             let mut lived = Vec::new();
             for run in history {
                 let id = run.live(&store).await;
                 if run.fold {
                     store.fold_rollups(1).await.expect("folded");
+                    // Not to the end: some runs end on days that are counted already, some on others.
+                    for _ in 0..run.age % 50 {
+                        store.count_day(at(NOW)).await.expect("counted");
+                    }
                 }
                 lived.push((run, id));
             }
@@ -222,8 +259,11 @@ fn statistics_agree_with_counting_by_hand() {
                 }
             }
             while store.fold_rollups(7).await.expect("folded") > 0 {}
-            for window in windows {
-                compare(&store, &lived, window, &scopes[0]).await;
+            while store.count_day(at(NOW)).await.expect("counted") {}
+            for scope in &scopes {
+                for window in &windows {
+                    compare(&store, &lived, *window, scope).await;
+                }
             }
             Ok(())
         })
@@ -289,5 +329,43 @@ async fn sums_that_no_window_reaches_are_forgotten() {
     assert_eq!(store.fold_rollups(10).await.expect("folded"), 1);
     for (day, forgotten) in [(3, 0), (5, 1), (91, 0), (94, 2)] {
         assert_eq!(store.forget_rollups(at(day * DAY), 10).await.expect("forgotten"), forgotten, "{day}");
+    }
+}
+
+#[tokio::test]
+async fn a_day_is_counted_for_its_tenants_when_none_of_its_runs_is_live() {
+    const DAY: i64 = 86_400;
+    let store = store_with(&["a", "b"]).await;
+    let accept = async |tenant| {
+        let run = NewRun { id: id_of(time(0)), ..new_run(tenant, super::REAL) };
+        store.accept(at(0), &run).await.expect("accepted");
+        store.claim_one(0).await
+    };
+    let end = async |claimed, seconds| {
+        let done = store.finish(at(seconds), held(&claimed), 1, &RunResult::Succeeded, &Progress::default()).await;
+        assert!(done.expect("finished"));
+    };
+    let counted = async || -> i64 {
+        sqlx::query_scalar("select coalesce(sum(succeeded), 0) from tenant_rollup")
+            .fetch_one(&store.pool)
+            .await
+            .expect("read")
+    };
+    let (first, second) = (accept("a").await, accept("b").await);
+    end(first, 1).await;
+    assert!(!store.count_day(at(2 * DAY)).await.expect("looked"), "the other one is live");
+    end(second, 2).await;
+    assert!(!store.count_day(at(60)).await.expect("looked"), "the day is not over");
+    assert!(store.count_day(at(2 * DAY)).await.expect("counted"));
+    assert_eq!(counted().await, 2);
+
+    // Accepted by a server whose clock is a day behind.
+    end(accept("a").await, 2 * DAY).await;
+    assert_eq!(counted().await, 3, "it counts itself");
+    let filter = LogFilter { tenant: Some(id("a")), ..LogFilter::default() };
+    for days in [2, 3, 4, 90] {
+        let window = Duration::from_secs(days * 86_400 + 3600);
+        let stats = store.stats(at(2 * DAY + 60), &filter, window).await.expect("counted");
+        assert_eq!(stats.ended.succeeded, 2, "{days}");
     }
 }

@@ -11,7 +11,7 @@ use crate::{evidence::Evidence, journal::Entry, record::Stop};
 /// A lie, and words of the finding that it must lead to. `None`: this storm has nothing to tell it about.
 type Forgery = (&'static str, fn(&mut Evidence) -> Option<()>);
 
-const FORGERIES: [Forgery; 19] = [
+const FORGERIES: [Forgery; 21] = [
     ("is not in the table", |evidence| evidence.rows.pop().map(drop)),
     ("and is lost", |evidence| {
         let answer = evidence.answers.values_mut().next()?;
@@ -93,6 +93,11 @@ const FORGERIES: [Forgery; 19] = [
         tenant.desired = Some(tenant.desired.clone()?.other(&mut fastrand::Rng::with_seed(1)));
         Some(())
     }),
+    ("a full count", |evidence| {
+        *evidence.sums[0].values_mut().next_back()? += 1;
+        Some(())
+    }),
+    ("and there is none", |evidence| evidence.sums[1].pop_last().map(drop)),
 ];
 
 /// Tells each lie, and gives how many were found, and in words those that were not.

@@ -1,10 +1,11 @@
-//! The auditor: compares what was promised, what the run table and its history say, and what Google got. It is pure: all that it knows
+//! The auditor: compares what was promised, what the run table, its history and its rollups say, and what Google got. It is pure: all that it knows
 //! is the evidence.
 
 mod forgery;
 mod life;
 mod mirror;
 mod promises;
+mod sums;
 mod writes;
 
 use crate::evidence::Evidence;
@@ -29,6 +30,7 @@ pub(crate) fn judge(evidence: &Evidence) -> Verdict {
     let (writes, wrong) = writes::attribute(evidence);
     findings.extend(wrong);
     findings.extend(mirror::check(evidence, &writes));
+    findings.extend(sums::check(evidence));
     let late = writes.iter().filter_map(|write| write.late.clone()).collect();
     Verdict { findings, late, forgeries: 0 }
 }

@@ -1,0 +1,14 @@
+-- The same by a full count of the history.
+select format('%s of %s from %s on, scope "%s"', what, grain, date_trunc(grain, ended_at, 'UTC') at time zone 'UTC', scope),
+       count(*)
+  from run_history
+ cross join lateral (values (''), (organization_id)) as scopes (scope)
+  join (values ('minute'), ('hour'), ('day')) as grains (grain) on scope = '' or (scope is not null and grain <> 'minute')
+ cross join lateral (select case when dry_run then 'dry' else state end
+                     union all
+                     select 'out_of_sync' where found_differences
+                     union all
+                     select 'duration ' || duration_bin(ended_at - started_at) where not dry_run and state in ('succeeded', 'failed')
+                     union all
+                     select 'reason ' || reason where not dry_run and state = 'failed') as things (what)
+ group by scope, grain, date_trunc(grain, ended_at, 'UTC'), what
