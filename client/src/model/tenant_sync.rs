@@ -2,9 +2,7 @@
 
 use std::str::FromStr;
 
-use category_mirror_proto::v1::{
-    self, tenant_sync::Cause as WireCause, tenant_sync_decision::Decision as WireDecision,
-};
+use category_mirror_proto::v1;
 use chrono::{DateTime, Utc};
 
 use super::{CategorySet, Run, wire};
@@ -62,15 +60,15 @@ impl SyncCause {
 
     pub(crate) fn to_wire(self) -> i32 {
         match self {
-            Self::NotKnown => WireCause::Unknown,
-            Self::CategoryRetired => WireCause::CategoryRetired,
-            Self::EditInReview => WireCause::EditInReview,
-            Self::GoogleEdited => WireCause::GoogleEdited,
-            Self::InSync => WireCause::InSync,
-            Self::NeverSynced => WireCause::NeverSynced,
-            Self::MappingChanged => WireCause::MappingChanged,
-            Self::PlatformChanged => WireCause::PlatformChanged,
-            Self::MerchantEdited => WireCause::MerchantEdited,
+            Self::NotKnown => v1::tenant_sync::Cause::Unknown,
+            Self::CategoryRetired => v1::tenant_sync::Cause::CategoryRetired,
+            Self::EditInReview => v1::tenant_sync::Cause::EditInReview,
+            Self::GoogleEdited => v1::tenant_sync::Cause::GoogleEdited,
+            Self::InSync => v1::tenant_sync::Cause::InSync,
+            Self::NeverSynced => v1::tenant_sync::Cause::NeverSynced,
+            Self::MappingChanged => v1::tenant_sync::Cause::MappingChanged,
+            Self::PlatformChanged => v1::tenant_sync::Cause::PlatformChanged,
+            Self::MerchantEdited => v1::tenant_sync::Cause::MerchantEdited,
             Self::Unknown(number) => return number,
         }
         .into()
@@ -80,9 +78,9 @@ impl SyncCause {
 impl SyncDecision {
     pub(crate) fn to_wire(self) -> i32 {
         match self {
-            Self::AcceptGoogle => WireDecision::AcceptGoogle,
-            Self::PushAgain => WireDecision::PushAgain,
-            Self::Ignore => WireDecision::Ignore,
+            Self::AcceptGoogle => v1::tenant_sync_decision::Decision::AcceptGoogle,
+            Self::PushAgain => v1::tenant_sync_decision::Decision::PushAgain,
+            Self::Ignore => v1::tenant_sync_decision::Decision::Ignore,
             Self::Unknown(number) => return number,
         }
         .into()
