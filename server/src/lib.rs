@@ -6,6 +6,8 @@ pub mod domain;
 
 pub mod error;
 
+pub mod spans;
+
 // The outside: the machine, PostgreSQL, Google, tokens, keys. None of them knows another.
 pub mod auth;
 pub mod data_dir;

@@ -96,6 +96,7 @@ pub async fn serve(
     let flags = Flags::new(store.clone(), flags);
     tokio::spawn(end.clone().run_until_cancelled_owned(flags.clone().keep_fresh(wake.subscribe(Topic::Flags))));
     let taxonomy = TaxonomySource { reader: gbp.taxonomy(), backoff: runner.backoff };
+    let quota = gbp.quota();
     let accounts = Accounts::new(store.clone(), gbp, vault);
     let runs = RunLimits { max_attempts, max_additional: runner.max_additional };
     let app = App::new(store.clone(), acceptor, wake.clone(), flags.clone(), accounts.clone(), runs, taxonomy);
@@ -113,8 +114,8 @@ pub async fn serve(
     api::set_health(&reporter, false).await;
     tokio::spawn(end.clone().run_until_cancelled_owned(watch_health(app.clone(), reporter, serving, drain.clone())));
 
-    let admin =
-        axum::serve(listeners.admin, web::router(is_serving)).with_graceful_shutdown(end.clone().cancelled_owned());
+    let admin = axum::serve(listeners.admin, web::router(is_serving, quota))
+        .with_graceful_shutdown(end.clone().cancelled_owned());
     let admin = tokio::spawn(admin.into_future());
     let runner_task = tokio::spawn(Runner::new(store.clone(), accounts, wake, flags, runner).run(drain.clone()));
     let incoming = TcpIncoming::from(listeners.grpc).with_nodelay(Some(true));

@@ -19,12 +19,15 @@ use super::{
     deadline::{self, Deadline},
     limits::Limits,
     rate::RateLimit,
+    request,
     status::status,
+    traced::traced,
 };
 use crate::{
     auth::Verifier,
     domain::{Caller, Role},
     error::Error,
+    spans,
 };
 
 /// Open to everyone: a load balancer and `grpcurl list` have no token.
@@ -87,6 +90,7 @@ where
             return Box::pin(inner.call(request));
         }
         let rules = self.rules.clone();
+        let span = spans::call(request.uri().path(), request::traceparent(request.headers()).as_ref());
         // Counted from here, before anything is awaited: the transport's own timer, whose error says less, begins after this.
         let begun = Instant::now();
         let asked = deadline::asked(request.headers());
@@ -105,7 +109,7 @@ where
                 }
             };
             let late = |_| Ok(status(Error::DeadlineExceeded(limit)).into_http());
-            timeout_at(begun + limit, work).await.unwrap_or_else(late)
+            traced(span, async { timeout_at(begun + limit, work).await.unwrap_or_else(late) }).await
         })
     }
 }

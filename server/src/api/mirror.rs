@@ -41,7 +41,7 @@ impl CategoryMirrorService for Mirror {
         &self,
         request: Request<proto::MirrorCategoriesRequest>,
     ) -> Result<Response<proto::MirrorCategoriesResponse>, Status> {
-        let traceparent = request::traceparent(request.metadata());
+        let traceparent = request::traceparent(request.metadata().as_ref());
         let (caller, message) = request::open(request).map_err(status)?;
         if let Some(wanted) = batch_request(&message).map_err(status)? {
             let batch = self.app.mirror_many(&caller, wanted).await.map_err(status)?;
@@ -61,7 +61,7 @@ impl CategoryMirrorService for Mirror {
         &self,
         request: Request<proto::RevertRunRequest>,
     ) -> Result<Response<proto::RevertRunResponse>, Status> {
-        let traceparent = request::traceparent(request.metadata());
+        let traceparent = request::traceparent(request.metadata().as_ref());
         let (caller, message) = request::open(request).map_err(status)?;
         let wanted = revert_request(message, traceparent).map_err(status)?;
         let mirrored = self.app.revert_run(&caller, wanted).await.map_err(status)?;

@@ -18,6 +18,7 @@ mod request;
 mod status;
 mod tenant_sync;
 mod tenants;
+mod traced;
 mod unread;
 mod updates;
 

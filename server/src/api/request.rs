@@ -1,6 +1,7 @@
 //! Reading requests: every field is parsed into its type, and all violations are collected.
 
-use tonic::{Request, metadata::MetadataMap};
+use http::HeaderMap;
+use tonic::Request;
 
 use crate::{
     domain::{Caller, OrganizationId, Slug, Strategy, TenantId, TraceParent},
@@ -21,8 +22,8 @@ pub(super) fn open<T>(request: Request<T>) -> Result<(Caller, T), Error> {
 }
 
 /// The caller's trace. One that is malformed is none: it must not cost the call.
-pub(super) fn traceparent(metadata: &MetadataMap) -> Option<TraceParent> {
-    TraceParent::parse(metadata.get("traceparent")?.to_str().ok()?)
+pub(super) fn traceparent(headers: &HeaderMap) -> Option<TraceParent> {
+    TraceParent::parse(headers.get("traceparent")?.to_str().ok()?)
 }
 
 /// A required field: an empty text is named as such, rather than as a malformed one.

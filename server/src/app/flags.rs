@@ -14,11 +14,13 @@ use crate::{
     wake::{Hint, Hints},
 };
 
-/// Between looks at the table. A look and the time it may take are within the 2 s after which a switch-off has to be effective, also
-/// where every hint at it was lost.
+/// Between looks at the table. A look and the time it may take are within [`SWITCH_OFF`], also where every hint at it was lost.
 const POLL: Duration = Duration::from_millis(1000);
 /// How long a look may take.
 const PATIENCE: Duration = Duration::from_millis(900);
+/// How long after a switch-off nothing goes on any more, on any server.
+const SWITCH_OFF: Duration = Duration::from_secs(2);
+const _: () = assert!(POLL.as_millis() + PATIENCE.as_millis() < SWITCH_OFF.as_millis());
 
 /// The flags of a process. Cheap to clone.
 ///

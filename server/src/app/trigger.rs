@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use tracing::Instrument;
+
 use super::{App, RunName, visible};
 use crate::{
     domain::{
@@ -9,6 +11,7 @@ use crate::{
         WayBack,
     },
     error::Error,
+    spans,
     store::NewRun,
 };
 
@@ -128,9 +131,14 @@ impl App {
         NewRun { id: RunId::now_v7(), tenant, kind, orders, caller, request_id, max_attempts, traceparent }
     }
 
-    async fn accept(&self, caller: &Caller, new: NewRun) -> Result<Mirrored, Error> {
+    async fn accept(&self, caller: &Caller, mut new: NewRun) -> Result<Mirrored, Error> {
+        let span = spans::acceptance(&new.tenant, new.kind);
+        // The run goes on from here, wherever it is carried out.
+        new.traceparent = spans::traceparent(&span).or(new.traceparent);
         let trace_id = new.traceparent.as_ref().map(|trace| trace.trace_id().to_owned());
-        let accepted = self.acceptor.accept(new).await?;
+        let accepted = self.acceptor.accept(new).instrument(span.clone()).await;
+        let accepted = accepted.inspect_err(|error| spans::failed(&span, error.reason()))?;
+        span.record("run_id", tracing::field::display(accepted.run.id)).record("joined", accepted.joined);
         if accepted.created {
             tracing::info!(
                 run_id = %accepted.run.id, tenant = %accepted.run.tenant, strategy = %accepted.run.kind.strategy,

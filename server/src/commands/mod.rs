@@ -78,17 +78,22 @@ pub fn parse() -> Result<Cli, ExitCode> {
 /// # Errors
 /// [`CommandError`], in words for the operator.
 pub async fn run(cli: Cli) -> Result<(), CommandError> {
-    cli.log.start(match cli.command {
+    let exporter = match &cli.command {
+        Command::Serve(args) => args.otlp.exporter()?,
+        _ => None,
+    };
+    let default = match cli.command {
         // What becomes of the runs is what the demo shows itself, and how slow this machine's disk is does not matter to it.
         Command::Demo(_) => "warn,category_mirror::runner=off,sqlx=error",
         Command::Token(_) => "warn",
         // Filling a database is slow on purpose.
         Command::Bench(_) => "error",
         _ => "info",
-    })?;
+    };
+    cli.log.start(default, exporter.as_ref())?;
     match cli.command {
         Command::Demo(args) => demo::run(args).await,
-        Command::Serve(args) => serve::run(*args, shutdown_signal()).await,
+        Command::Serve(args) => serve::run(*args, exporter, shutdown_signal()).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::Bench(args) => bench::run(args).await,
         Command::Token(args) => token::run(args).await,

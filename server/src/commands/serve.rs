@@ -1,5 +1,10 @@
 //! `category-mirror serve`
 
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
 use tokio::net::TcpListener;
 
 use super::{CommandError, database::Database, emulator::RunningEmulator};
@@ -8,10 +13,18 @@ use crate::{
     config::{ConfigError, GbpChoice, ServeArgs},
     gbp,
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
+    spans::Exporter,
 };
 
-/// Serves until `shutdown`.
-pub(super) async fn run(args: ServeArgs, shutdown: impl Future<Output = ()> + Send) -> Result<(), CommandError> {
+/// How long the last spans may take in any case, however long the drain took.
+const LAST_SPANS: Duration = Duration::from_secs(1);
+
+/// Serves until `shutdown`. `exporter` is ended when all else has.
+pub(super) async fn run(
+    args: ServeArgs,
+    exporter: Option<Exporter>,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), CommandError> {
     // Everything that can be wrong with the settings, before anything is started.
     require_settings(&args)?;
     let runner = args.runner.settings()?;
@@ -45,10 +58,19 @@ pub(super) async fn run(args: ServeArgs, shutdown: impl Future<Output = ()> + Se
     if let (Ok(grpc), Ok(admin)) = addresses {
         tracing::info!(%grpc, %admin, flags = ?config.flags, concurrency = runner.concurrency, "serving");
     }
+    let told = OnceLock::new();
+    let shutdown = async {
+        shutdown.await;
+        let _ = told.set(Instant::now());
+    };
     let served = serve(config, listeners, shutdown).await;
     database.close().await;
     if let Some(emulator) = emulator {
         emulator.stop().await;
+    }
+    if let Some(exporter) = exporter {
+        let left = told.get().map_or(Duration::ZERO, |told| runner.grace.saturating_sub(told.elapsed()));
+        exporter.end(left.max(LAST_SPANS)).await;
     }
     served.map_err(|error| CommandError::failed("cannot serve", error))
 }

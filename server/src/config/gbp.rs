@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::Args;
 
 use super::{ConfigError, duration::positive_duration};
-use crate::gbp::{Client, Config, Credentials, Endpoint};
+use crate::gbp::{Client, Config, Credentials, Endpoint, USUAL_QUOTA};
 
 /// What stands for the built-in emulator in GBP_ENDPOINT.
 const EMULATOR: &str = "emulator";
@@ -29,6 +29,9 @@ pub struct GbpArgs {
     /// How long a request to Google may take
     #[arg(long, env = "GBP_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = positive_duration)]
     pub gbp_timeout: Duration,
+    /// Requests a minute that Google lets the project of these credentials make: what the metric of the quota that is left counts from
+    #[arg(long, env = "GBP_REQUESTS_PER_MINUTE", value_name = "N", default_value_t = USUAL_QUOTA, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub gbp_requests_per_minute: u32,
     /// Where the built-in emulator listens
     #[arg(long, env = "GBP_EMULATOR_LISTEN_ADDR", value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub gbp_emulator_listen_addr: SocketAddr,
@@ -76,7 +79,8 @@ impl GbpArgs {
         }
         let credentials = self.credentials(is_emulator)?;
         let config = Config { endpoint, token_url, credentials, timeout: self.gbp_timeout };
-        Client::new(config).map_err(|error| ConfigError(format!("GBP_ENDPOINT: {error}")))
+        let client = Client::new(config).map_err(|error| ConfigError(format!("GBP_ENDPOINT: {error}")))?;
+        Ok(client.with_quota(self.gbp_requests_per_minute))
     }
 
     fn credentials(&self, is_emulator: bool) -> Result<Credentials, ConfigError> {

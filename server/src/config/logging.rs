@@ -3,10 +3,18 @@
 use std::io::{self, IsTerminal};
 
 use clap::{Args, ValueEnum};
-use tracing::{Level, Metadata};
-use tracing_subscriber::{EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt, dynamic_filter_fn, filter_fn},
+    fmt,
+    layer::SubscriberExt,
+    registry,
+    util::SubscriberInitExt,
+};
 
 use super::ConfigError;
+use crate::spans::{self, Exporter};
 
 /// Libraries through which secrets pass, in headers, bodies, handshakes and values, and what they may log at most, whatever RUST_LOG says.
 /// None of them logs a secret today, as far as our tests see; what they say in such detail is theirs to change in any release.
@@ -53,26 +61,60 @@ pub enum LogFormat {
 }
 
 impl LogArgs {
-    /// Starts logging, once a process; `default` is the filter where RUST_LOG names none.
+    /// Starts logging, once a process; `default` is the filter where RUST_LOG names none. `exporter` takes the spans that others are to see.
     ///
     /// # Errors
     /// A filter that cannot be read.
-    pub fn start(&self, default: &str) -> Result<(), ConfigError> {
+    pub fn start(&self, default: &str, exporter: Option<&Exporter>) -> Result<(), ConfigError> {
+        // A second start, in tests, keeps the first one's settings.
+        let _ = self.subscriber(default, exporter)?.try_init();
+        Ok(())
+    }
+
+    fn subscriber(
+        &self,
+        default: &str,
+        exporter: Option<&Exporter>,
+    ) -> Result<Box<dyn Subscriber + Send + Sync>, ConfigError> {
         let filter = self.rust_log.as_deref().filter(|filter| !filter.is_empty()).unwrap_or(default);
         let filter = EnvFilter::try_new(filter).map_err(|error| ConfigError(format!("RUST_LOG={filter}: {error}")))?;
         let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        let lines = fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colour);
-        let capped = filter_fn(within_cap);
-        // A second start, in tests, keeps the first one's settings.
-        let _ = match self.log_format {
-            LogFormat::Text => lines.finish().with(capped).try_init(),
-            LogFormat::Json => lines.json().flatten_event(true).finish().with(capped).try_init(),
+        let lines = fmt::layer().with_writer(io::stderr).with_ansi(colour);
+        let lines = match self.log_format {
+            LogFormat::Text => lines.boxed(),
+            LogFormat::Json => lines.json().flatten_event(true).boxed(),
         };
-        Ok(())
+        let Some(exporter) = exporter else {
+            return Ok(Box::new(registry().with(lines).with(filter).with(filter_fn(is_for_the_log))));
+        };
+        // Asked each time: who only asks whether something would be logged, as sqlx does, leaves the answer behind in the thread, and an
+        // event that is known to be logged would be taken for what was asked about.
+        let ours = dynamic_filter_fn(|metadata, _| is_for_the_log(metadata)).with_max_level_hint(Level::TRACE);
+        let layers = vec![lines.with_filter(filter.and(ours)).boxed(), exporter.layer()];
+        Ok(Box::new(registry().with(layers)))
     }
 }
 
-fn within_cap(metadata: &Metadata<'_>) -> bool {
+fn is_for_the_log(metadata: &Metadata<'_>) -> bool {
     let library = metadata.target().split("::").next().unwrap_or_default();
-    CAPPED.iter().all(|(capped, most)| *capped != library || metadata.level() <= most)
+    metadata.target() != spans::TARGET
+        && CAPPED.iter().all(|(capped, most)| *capped != library || metadata.level() <= most)
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::level_filters::LevelFilter;
+
+    use super::*;
+
+    #[test]
+    fn a_level_that_nobody_listens_to_is_refused_before_anything_else_is_looked_at() {
+        for (filter, most) in
+            [("off", LevelFilter::OFF), ("warn", LevelFilter::WARN), ("info,sqlx=debug", LevelFilter::DEBUG)]
+        {
+            let log = LogArgs { log_format: LogFormat::Json, rust_log: Some(filter.to_owned()) };
+            let subscriber = log.subscriber("off", None).expect("a filter");
+            assert_eq!(subscriber.max_level_hint(), Some(most), "{filter}");
+        }
+    }
 }

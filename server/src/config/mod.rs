@@ -10,6 +10,7 @@ mod gbp;
 mod limits;
 mod listen;
 mod logging;
+mod otlp;
 mod runner;
 
 use clap::{Args, Parser, Subcommand};
@@ -23,6 +24,7 @@ pub use gbp::{GbpArgs, GbpChoice};
 pub use limits::LimitArgs;
 pub use listen::ListenArgs;
 pub use logging::{LogArgs, LogFormat};
+pub use otlp::OtlpArgs;
 pub use runner::RunnerArgs;
 
 use crate::auth::AuthArgs;
@@ -144,6 +146,9 @@ pub struct ServeArgs {
     /// Which features are on.
     #[command(flatten)]
     pub flags: FlagArgs,
+    /// Where spans go.
+    #[command(flatten)]
+    pub otlp: OtlpArgs,
 }
 
 /// Settings of `token`.

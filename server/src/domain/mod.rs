@@ -21,9 +21,12 @@ mod orders;
 mod plan;
 mod platform_category;
 mod revert;
+#[cfg(test)]
+mod round_trip_tests;
 mod run;
 mod secret;
 mod standing;
+mod target;
 mod taxonomy;
 mod tenant;
 mod tenant_sync;
@@ -60,6 +63,7 @@ pub use revert::{NotRevertible, WayBack};
 pub use run::{Attempt, AttemptResult, Run, RunError, RunId, RunKind, RunResult, RunState, Skip, SkipReason, Strategy};
 pub use secret::Secret;
 pub use standing::{CatalogEntry, RegionalMapping, Standing, Standings, mappings};
+pub use target::{WritesGbp, WritesPlatform};
 pub use taxonomy::{
     BrokenList, CompleteTaxonomy, MAX_SHRINK_PERCENT, Reading, Renamed, TaxonomyDiff, TaxonomyPage, TaxonomyPages,
     TaxonomyVersion,

@@ -1,9 +1,7 @@
 use std::collections::BTreeSet;
 
-use proptest::prelude::*;
-
 use super::*;
-use crate::domain::{ChangeCounts, Gcid, GuardLimits, PlatformCategory, Slug, apply, map_to_gbp, undo};
+use crate::domain::{Gcid, GuardLimits, PlatformCategory, Slug, map_to_gbp};
 
 fn category(slug: &str, name: &str) -> GbpCategory {
     GbpCategory::new(Gcid::parse(&format!("gcid:{slug}")).expect("valid"), name)
@@ -101,47 +99,4 @@ fn a_plan_from_before_there_were_guards_can_still_be_read() {
         "merged": [], "objections": [], "hash": "00", "observed_at": "2026-01-01T00:00:00Z"}"#;
     let plan: RecordedPlan = serde_json::from_str(old).expect("read");
     assert_eq!((plan.hash(), plan.guards.len()), ("00", 0));
-}
-
-/// A platform's categories: two of one meaning, and two of none.
-const PLATFORM: [(&str, &str, Option<&str>); 8] = [
-    ("a", "A", Some("a")),
-    ("b", "B", Some("b")),
-    ("b2", "B, too", Some("b")),
-    ("c", "C", Some("c")),
-    ("d", "D", Some("d")),
-    ("e", "E", Some("e")),
-    ("yoga", "Yoga", None),
-    ("zumba", "Zumba", None),
-];
-
-proptest! {
-    #[test]
-    fn applying_a_plan_gives_the_mapped_part_of_the_source_and_undoing_it_the_target(
-        source in proptest::sample::subsequence(PLATFORM.to_vec(), 1..=8).prop_shuffle(),
-        observed in proptest::option::of(proptest::sample::subsequence(vec!["a", "b", "c", "x", "y", "z"], 1..=6).prop_shuffle()),
-        seed in any::<u64>(),
-    ) {
-        let observed = observed.map(|slugs| {
-            let mut categories: Vec<GbpCategory> = slugs.iter().map(|slug| category(slug, "")).collect();
-            set(categories.remove(0), categories)
-        });
-        let Ok(mapped) = map_to_gbp(&platform(&source), 9) else { return Ok(()) };
-        let plan = plan(&source, observed.clone());
-        prop_assert_eq!(&plan.desired, &mapped.set);
-        prop_assert_eq!(apply(observed.as_ref(), &plan.changes), Some(plan.desired.clone()));
-        let counts = ChangeCounts::of(&plan.changes);
-        prop_assert_eq!(counts.created + counts.updated + counts.deleted, i32::try_from(plan.changes.len()).expect("few"));
-        prop_assert!(super::tests::plan(&source, Some(plan.desired.clone())).is_empty());
-        if observed.is_some() {
-            prop_assert_eq!(undo(&plan.desired, &plan.changes), observed.clone());
-        }
-
-        // The order of what is additional decides nothing.
-        let mut shuffled = source.clone();
-        fastrand::Rng::with_seed(seed).shuffle(&mut shuffled[1..]);
-        let same = super::tests::plan(&shuffled, observed);
-        // Of two of one meaning, the first one stands for it: the other one is told as merged.
-        prop_assert_eq!((same.hash(), &same.guards), (plan.hash(), &plan.guards));
-    }
 }

@@ -1,20 +1,19 @@
 //! The client: one call with its token.
 
-use std::{fmt, sync::Arc, time::Duration, time::Instant};
+use std::{fmt, sync::Arc, time::Duration};
 
 use reqwest::{Method, StatusCode, header::AUTHORIZATION};
 use serde_json::Value;
 
 use super::{
-    Credentials, Endpoint, InProcess, Reader, TaxonomyReader, Validator, WriteFailure, Writer,
+    Credentials, Endpoint, InProcess, Quota, Reader, TaxonomyReader, USUAL_QUOTA, Validator, WriteFailure, Writer,
     answer::Answer,
-    classify, counted, exchange,
+    classify,
+    counted::{About, counted},
+    exchange,
     token::{Bearer, TokenSource},
 };
-use crate::domain::{AuthorizedUser, Failure, LocationId, TraceParent};
-
-/// The header of W3C Trace Context.
-const TRACEPARENT: &str = "traceparent";
+use crate::domain::{AuthorizedUser, Failure, LocationId, TraceParent, WritesGbp};
 
 /// What a [`Client`] needs to know.
 #[derive(Debug, Clone)]
@@ -47,6 +46,8 @@ pub struct Client {
     inner: Inner,
     /// The trace that its calls belong to.
     trace: Option<TraceParent>,
+    /// What its calls are counted against.
+    quota: Arc<Quota>,
 }
 
 #[derive(Clone)]
@@ -80,16 +81,30 @@ impl Client {
             Credentials::AccessToken(token) => TokenSource::fixed(&token)?,
             Credentials::AuthorizedUser(user) => site.tokens_of(user),
         };
-        Ok(Self { inner: Inner::Http { site, tokens: Arc::new(tokens) }, trace: None })
+        let inner = Inner::Http { site, tokens: Arc::new(tokens) };
+        Ok(Self { inner, trace: None, quota: Arc::new(Quota::new(USUAL_QUOTA)) })
     }
 
-    /// A client of the same Google in another's name, over the same connections. Its tokens are its own, and so is what becomes of them.
+    /// The same, with so many requests a minute that Google lets it make instead of [`USUAL_QUOTA`].
+    #[must_use]
+    pub fn with_quota(self, requests_per_minute: u32) -> Self {
+        Self { quota: Arc::new(Quota::new(requests_per_minute)), ..self }
+    }
+
+    /// What has been used of the quota in this client's name.
+    #[must_use]
+    pub fn quota(&self) -> Arc<Quota> {
+        self.quota.clone()
+    }
+
+    /// A client of the same Google in another's name, over the same connections. Its tokens are its own, what becomes of them, and its quota.
     #[must_use]
     pub fn with_credentials(&self, user: AuthorizedUser) -> Self {
         match &self.inner {
             Inner::Http { site, .. } => {
                 let tokens = Arc::new(site.tokens_of(user));
-                Self { inner: Inner::Http { site: site.clone(), tokens }, trace: self.trace.clone() }
+                let quota = Arc::new(Quota::new(USUAL_QUOTA));
+                Self { inner: Inner::Http { site: site.clone(), tokens }, trace: self.trace.clone(), quota }
             }
             Inner::InProcess(_) => self.clone(),
         }
@@ -109,13 +124,13 @@ impl Client {
     /// Makes a client that asks nobody: [`InProcess`] answers.
     #[must_use]
     pub fn in_process(google: InProcess) -> Self {
-        Self { inner: Inner::InProcess(google), trace: None }
+        Self { inner: Inner::InProcess(google), trace: None, quota: Arc::new(Quota::new(USUAL_QUOTA)) }
     }
 
     /// The same, for work that belongs to a trace: each call tells Google which.
     #[must_use]
     pub fn traced(&self, trace: Option<TraceParent>) -> Self {
-        Self { inner: self.inner.clone(), trace }
+        Self { trace, ..self.clone() }
     }
 
     /// Reads.
@@ -136,9 +151,9 @@ impl Client {
         Validator(self.clone())
     }
 
-    /// Writes.
+    /// Writes, for a run whose target this is.
     #[must_use]
-    pub fn writer(&self) -> Writer {
+    pub fn writer(&self, _: WritesGbp) -> Writer {
         Writer(self.clone())
     }
 
@@ -151,16 +166,9 @@ impl Client {
             Inner::Http { site, tokens } => (site, tokens),
             Inner::InProcess(google) => return Ok(google.answer(&call.target).await),
         };
-        let request = || {
-            let request = site.api.request(call.method.clone(), call.url(&site.endpoint));
-            match &self.trace {
-                Some(trace) => request.header(TRACEPARENT, trace.child(fastrand::u64(1..)).as_str()),
-                None => request,
-            }
-        };
         // Without a token nothing is sent.
         let bearer = tokens.current().await.map_err(WriteFailure::Refused)?;
-        let answer = send(request(), call, &bearer).await?;
+        let answer = self.send(site, call, &bearer).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
@@ -168,29 +176,26 @@ impl Client {
         let Some(renewed) = tokens.instead_of(&bearer).await.map_err(WriteFailure::Refused)? else {
             return Ok(answer);
         };
-        let answer = send(request(), call, &renewed).await?;
+        let answer = self.send(site, call, &renewed).await?;
         if answer.status == StatusCode::UNAUTHORIZED {
             tokens.rejected(&renewed).await;
         }
         Ok(answer)
     }
-}
 
-async fn send(request: reqwest::RequestBuilder, call: &Call<'_>, bearer: &Bearer) -> Result<Answer, WriteFailure> {
-    let request = request.query(call.query).header(AUTHORIZATION, bearer.header.clone());
-    let request = match &call.body {
-        Some(body) => request.json(body),
-        None => request,
-    };
-    let began = Instant::now();
-    let result = exchange::exchange(&call.label(), request).await;
-    let status = result.as_ref().ok().map(|answer| answer.status.as_u16());
-    let duration = began.elapsed();
-    counted::count(call.name, &result, duration);
-    let duration_ms = duration.as_millis();
-    let location = call.target.location().map(tracing::field::display);
-    tracing::debug!(method = call.name, location, status, duration_ms, "called google");
-    result.map(|answer| answer.without(&[bearer.token()])).map_err(|lost| WriteFailure::new(!lost.sent, lost.failure))
+    async fn send(&self, site: &Site, call: &Call<'_>, bearer: &Bearer) -> Result<Answer, WriteFailure> {
+        let request = site.api.request(call.method.clone(), call.url(&site.endpoint));
+        let request = request.query(call.query).header(AUTHORIZATION, bearer.header.clone());
+        let request = match &call.body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        self.quota.spend();
+        let about = About { method: call.name, location: call.target.location(), trace: self.trace.as_ref() };
+        let result = counted(&call.label(), about, request).await;
+        let lost = |lost: exchange::Lost| WriteFailure::new(!lost.sent, lost.failure);
+        result.map(|answer| answer.without(&[bearer.token()])).map_err(lost)
+    }
 }
 
 impl Site {

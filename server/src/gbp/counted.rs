@@ -1,15 +1,58 @@
-//! What the metrics say of requests to Google.
+//! What the metrics, the log and the trace say of requests to Google.
 
-use std::time::Duration;
+use std::time::Instant;
 
-use reqwest::StatusCode;
+use reqwest::{RequestBuilder, StatusCode};
+use tracing::Instrument;
 
-use super::{answer::Answer, exchange::Lost};
+use super::{
+    answer::Answer,
+    exchange::{Lost, exchange},
+};
+use crate::{
+    domain::{LocationId, TraceParent},
+    spans,
+};
 
-/// Counts a request of `method` that took so long.
-pub(super) fn count(method: &'static str, result: &Result<Answer, Lost>, duration: Duration) {
-    metrics::counter!("category_mirror_gbp_calls_total", "method" => method, "class" => class(result)).increment(1);
+/// The header of W3C Trace Context.
+const TRACEPARENT: &str = "traceparent";
+
+/// What a request is, to whoever looks on.
+pub(super) struct About<'a> {
+    /// Google's name of the method.
+    pub(super) method: &'static str,
+    /// The location that it is about.
+    pub(super) location: Option<&'a LocationId>,
+    /// The trace that it belongs to, where no span of ours says so.
+    pub(super) trace: Option<&'a TraceParent>,
+}
+
+/// Does as [`exchange`] does, and tells of it. Google is told the span that asks.
+///
+/// # Errors
+/// Those of [`exchange`].
+pub(super) async fn counted(label: &str, about: About<'_>, request: RequestBuilder) -> Result<Answer, Lost> {
+    let About { method, location, trace } = about;
+    let span = spans::request(method, location);
+    let trace = spans::traceparent(&span).or_else(|| trace.map(|trace| trace.child(fastrand::u64(1..))));
+    let request = match trace {
+        Some(trace) => request.header(TRACEPARENT, trace.as_str()),
+        None => request,
+    };
+    let began = Instant::now();
+    let result = exchange(label, request).instrument(span.clone()).await;
+    let duration = began.elapsed();
+    let class = class(&result);
+    metrics::counter!("category_mirror_gbp_calls_total", "method" => method, "class" => class).increment(1);
     metrics::histogram!("category_mirror_gbp_call_duration_seconds", "method" => method).record(duration);
+    let status = result.as_ref().ok().map(|answer| answer.status.as_u16());
+    span.record("class", class).record("http.response.status_code", status);
+    if class != "ok" {
+        span.record("otel.status_code", "ERROR");
+    }
+    let location = location.map(tracing::field::display);
+    tracing::debug!(method, location, status, duration_ms = duration.as_millis(), "called google");
+    result
 }
 
 fn class(result: &Result<Answer, Lost>) -> &'static str {

@@ -14,8 +14,7 @@ use super::{
     answer::{Answer, unreadable},
     classify,
     client::ConfigError,
-    counted,
-    exchange::exchange,
+    counted::{About, counted},
 };
 use crate::domain::{AuthorizedUser, Failure, FailureReason, RECHECK, Retry, Secret};
 
@@ -192,9 +191,8 @@ impl Renewal {
         // The life of the token begins before the answer arrives.
         let asked = Instant::now();
         let request = self.http.post(self.endpoint.url()).form(&form);
-        let result = exchange(LABEL, request).await;
-        counted::count("token", &result, asked.elapsed());
-        let answer = result.map_err(|lost| lost.failure)?;
+        let about = About { method: "token", location: None, trace: None };
+        let answer = counted(LABEL, about, request).await.map_err(|lost| lost.failure)?;
         if !answer.status.is_success() {
             return Err(denied(&answer.without(&[client_secret, refresh_token])));
         }

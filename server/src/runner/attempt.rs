@@ -1,5 +1,7 @@
 //! One attempt of one run, from the claim to what is recorded of it.
 
+mod account;
+
 use std::{
     panic::AssertUnwindSafe,
     sync::Arc,
@@ -7,7 +9,7 @@ use std::{
 };
 
 use futures::FutureExt;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::{
     Tools, cause, circuit::Probe, claims::Claim, gbp_to_platform, places::Place, platform_to_gbp, ready::Waiting,
@@ -19,9 +21,12 @@ use crate::{
         TraceParent,
     },
     error::Error,
+    spans,
     store::{Claimed, CredentialsMark, Finish, Intent, Now, Progress, Source},
     wake::Hint,
 };
+
+pub(super) use account::Names;
 
 /// The wait between tries to record the end of an attempt while the database is away.
 const RECORD_RETRY: Duration = Duration::from_millis(500);
@@ -102,19 +107,21 @@ impl Attempt {
 
     /// Carries the attempt out, in a place that others can have while the end waits for its commit, and records how it ended.
     pub(super) async fn carry_out(self, place: (Place, Option<Probe>)) {
+        let traced = spans::attempt(&self.run, self.traceparent.as_ref());
+        let trace = spans::traceparent(&traced).or_else(|| self.traceparent.clone());
         // Each line that is logged meanwhile is this run's.
-        let trace_id = self.traceparent.as_ref().map(TraceParent::trace_id);
-        let span = tracing::info_span!("attempt", run_id = %self.run.id, attempt = self.run.attempt, trace_id);
-        self.carry_out_in_span(place).instrument(span).await;
+        let trace_id = trace.as_ref().map(TraceParent::trace_id);
+        let logged = tracing::info_span!("attempt", run_id = %self.run.id, attempt = self.run.attempt, trace_id);
+        self.carry_out_in_spans(place, &traced).instrument(logged).instrument(traced.clone()).await;
     }
 
-    async fn carry_out_in_span(mut self, place: (Place, Option<Probe>)) {
+    async fn carry_out_in_spans(mut self, place: (Place, Option<Probe>), traced: &Span) {
         let lost = self.claim.lost.clone();
         let began = Instant::now();
         // In a place of its own: what is around it holds it twice over, and a run would take 40 kB.
         let strategy = Box::pin(self.run_strategy());
         let outcome = lost.run_until_cancelled(caught(strategy)).await.unwrap_or(Err(Stop::Lost));
-        record::attempted(&outcome);
+        record::attempted(&outcome, traced);
         self.tell_circuit(&outcome, began);
         self.tell_accounts(&outcome).await;
         drop(place);
@@ -152,7 +159,11 @@ impl Attempt {
         let source = Arc::new(source);
         self.read = Some(source.clone());
         match self.run.kind.strategy {
-            Strategy::PlatformToGbp => platform_to_gbp::carry_out(self, &source).await,
+            Strategy::PlatformToGbp => {
+                let location = platform_to_gbp::location_of(&source.tenant)?;
+                let google = self.google(&source).await?;
+                platform_to_gbp::carry_out(self, &source, &location, google).await
+            }
             Strategy::GbpToPlatform => gbp_to_platform::carry_out(self, &source).await,
         }
     }

@@ -2,7 +2,6 @@
 //!
 //! Any number of runners share one table. None leads; a run whose holder died is queued again by whichever sees its lease expire.
 
-mod account;
 mod attempt;
 mod batch_guard;
 mod batches;
@@ -31,7 +30,7 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use self::{circuit::Circuit, claims::Claims, look::PROMOTED, places::Places, ready::Ready};
+use self::{attempt::Names, circuit::Circuit, claims::Claims, look::PROMOTED, places::Places, ready::Ready};
 use crate::{
     app::{Accounts, Flags},
     domain::{Backoff, GuardLimits},
@@ -71,7 +70,7 @@ pub struct Settings {
 struct Tools {
     store: Store,
     finisher: Finisher,
-    accounts: Accounts,
+    accounts: Names,
     circuit: Circuit,
     wake: Wake,
     flags: Flags,
@@ -108,7 +107,15 @@ impl Runner {
         let finisher_stop = CancellationToken::new();
         let finisher = Finisher::start(&store, &finisher_stop);
         Self {
-            tools: Arc::new(Tools { store, finisher, accounts, circuit: Circuit::new(), wake, flags, settings }),
+            tools: Arc::new(Tools {
+                store,
+                finisher,
+                accounts: Names::new(accounts),
+                circuit: Circuit::new(),
+                wake,
+                flags,
+                settings,
+            }),
             claims: Claims::default(),
             places: Places::new(settings.concurrency),
             ready: Ready::default(),

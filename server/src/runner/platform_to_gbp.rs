@@ -12,32 +12,35 @@ use crate::{
         CategorySet, Change, Failure, FailureReason, GbpCategory, LocationId, Plan, RunResult, Tenant, diff, enforce,
         map_to_gbp,
     },
-    gbp::{Reader, Side, Validator, WriteFailure, Writer},
+    gbp::{Client, Reader, Side, Validator, WriteFailure, Writer},
     store::{BeginWrite, Intent, Source},
     wake::Hint,
 };
 
 /// Carries the strategy out. A dry run gets no [`Writer`], and neither does what plans: it cannot write.
-pub(super) async fn carry_out(attempt: &mut Attempt, source: &Source) -> Result<RunResult, Stop> {
-    let location = location_of(&source.tenant)?;
-    let google = attempt.google(source).await?;
-    let Some(plan) = plan(attempt, source, &location, &google.reader()).await? else {
+pub(super) async fn carry_out(
+    attempt: &mut Attempt,
+    source: &Source,
+    location: &LocationId,
+    google: Client,
+) -> Result<RunResult, Stop> {
+    let Some(plan) = plan(attempt, source, location, &google.reader()).await? else {
         return Ok(RunResult::Succeeded);
     };
     attempt.assess(source).await?;
     if attempt.claim.cancelled.is_cancelled() {
         return Err(Stop::Cancelled);
     }
-    if attempt.run.kind.dry_run {
-        return rehearse(attempt, plan, &location, &google.validator()).await;
-    }
+    let Some(word) = attempt.run.kind.writes_gbp() else {
+        return rehearse(attempt, plan, location, &google.validator()).await;
+    };
     if let Some(skip) = attempt.contested(source) {
         return Ok(RunResult::Skipped(skip));
     }
     enforce(&plan.guards)?;
     match attempt.switched_off(&source.tenant).await? {
         Some(skip) => Ok(RunResult::Skipped(skip)),
-        None => write(attempt, plan, &location, &google.reader(), &google.writer()).await,
+        None => write(attempt, plan, location, &google.reader(), &google.writer(word)).await,
     }
 }
 

@@ -3,10 +3,12 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::Utc;
+use tracing::Span;
 
 use super::attempt::Stop;
 use crate::{
     domain::{Cause, ChangeCounts, Failure, Run, RunResult},
+    spans,
     store::Progress,
 };
 
@@ -66,7 +68,7 @@ pub(super) fn finished(run: &Run, result: &RunResult, progress: &Progress, cause
 }
 
 /// An attempt came to its end, whatever follows.
-pub(super) fn attempted(outcome: &Result<RunResult, Stop>) {
+pub(super) fn attempted(outcome: &Result<RunResult, Stop>, span: &Span) {
     let result = match outcome {
         Ok(RunResult::Succeeded) => "succeeded",
         Ok(RunResult::Failed(_)) | Err(Stop::Failed(_)) => "failed",
@@ -76,6 +78,16 @@ pub(super) fn attempted(outcome: &Result<RunResult, Stop>) {
         Err(Stop::Interrupted(_)) => "interrupted",
     };
     metrics::counter!("category_mirror_attempts_total", "result" => result).increment(1);
+    span.record("result", result);
+    match outcome {
+        Ok(RunResult::Failed(failure)) | Err(Stop::Failed(failure)) => {
+            spans::failed(span, failure.reason.as_str());
+            span.record("otel.status_description", &failure.message);
+        }
+        Ok(RunResult::Skipped(skip)) | Err(Stop::Skipped(skip)) => drop(span.record("reason", skip.reason.as_str())),
+        Err(Stop::Interrupted(error)) => spans::failed(span, error.reason()),
+        _ => {}
+    }
 }
 
 fn took(result: &'static str, duration: Duration) {

@@ -6,7 +6,7 @@ use super::{Held, Now, Progress, Store, platform_category::CategoryRow};
 use crate::{
     domain::{
         Category, Complete, Gcid, Plan, PlanSource, PlatformCategory, PlatformSide, TenantCategory, TenantId,
-        candidate_slugs,
+        WritesPlatform, candidate_slugs,
     },
     error::Error,
 };
@@ -60,7 +60,7 @@ impl Store {
     }
 
     /// Carries out a plan for a tenant's categories and records it in the run: both or neither. `progress` is what is then known of the
-    /// run, the changes of this plan among what was written. Only what differs is touched.
+    /// run, the changes of this plan among what was written. Only what differs is touched. Only a run whose target this is may.
     ///
     /// # Errors
     /// The database's.
@@ -71,6 +71,7 @@ impl Store {
         tenant: &TenantId,
         plan: &Plan<TenantCategory>,
         progress: &Progress,
+        _: WritesPlatform,
     ) -> Result<PlatformWritten, Error> {
         let mut transaction = self.pool.begin().await?;
         // Locks the tenant first, as everything does that changes its categories.

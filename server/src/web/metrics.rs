@@ -94,6 +94,11 @@ pub const METRICS: &[Metric] = &[
         "requests to Google, by method, and by answer: ok, unauthorized, quota, rejected, unavailable, unreadable, lost (none)",
     ),
     histogram("category_mirror_gbp_call_duration_seconds", &["method"], "requests to Google, to the end of the answer"),
+    gauge(
+        "category_mirror_gbp_quota_left",
+        &[],
+        "requests to Google that are left to this process in the name of the server's own credentials: GBP_REQUESTS_PER_MINUTE, less what it has sent in the last 60 s; what other processes send is not known to it",
+    ),
     gauge("category_mirror_gbp_circuit_open", &[], "1 while runs wait because Google fails for every location"),
     gauge(
         "gbp_credentials_rejected",
@@ -116,6 +121,11 @@ pub const METRICS: &[Metric] = &[
         "tenants that were out of sync when a run last looked, by cause; sampled, and the same from every server",
     ),
     gauge("category_mirror_streams", &[], "open streams of runs"),
+    counter(
+        "category_mirror_spans_lost_total",
+        &[],
+        "finished spans that were not exported, because the collector did not take them or too many were waiting",
+    ),
     gauge(
         "category_mirror_database_connections",
         &["pool", "state"],
@@ -158,8 +168,12 @@ fn install() -> PrometheusHandle {
 
 /// What is there from the start can be told from what does not exist, and a counter that begins with 1 has no increase.
 fn begin() {
-    for name in ["category_mirror_success_total", "category_mirror_rescued_total", "category_mirror_rate_limited_total"]
-    {
+    for name in [
+        "category_mirror_success_total",
+        "category_mirror_rescued_total",
+        "category_mirror_rate_limited_total",
+        "category_mirror_spans_lost_total",
+    ] {
         metrics::counter!(name).absolute(0);
     }
     for reason in FailureReason::ALL {

@@ -3,9 +3,13 @@
 mod metrics;
 mod samples;
 
+use std::sync::Arc;
+
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use serde_json::{Value, json};
 use tokio::sync::watch;
+
+use crate::gbp::Quota;
 
 pub use metrics::{Kind, METRICS, Metric, recorder};
 pub use samples::sample;
@@ -15,11 +19,13 @@ pub use samples::sample;
 struct Admin {
     serving: watch::Receiver<bool>,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
+    quota: Arc<Quota>,
 }
 
-/// The routes of the admin port; `serving` is false while the server drains or is without a database.
-pub fn router(serving: watch::Receiver<bool>) -> Router {
-    let admin = Admin { serving, metrics: recorder() };
+/// The routes of the admin port; `serving` is false while the server drains or is without a database, and `quota` is that of the server's
+/// own credentials.
+pub fn router(serving: watch::Receiver<bool>, quota: Arc<Quota>) -> Router {
+    let admin = Admin { serving, metrics: recorder(), quota };
     Router::new().route("/healthz", get(health)).route("/metrics", get(render)).with_state(admin)
 }
 
@@ -32,5 +38,7 @@ async fn health(State(admin): State<Admin>) -> (StatusCode, Json<Value>) {
 }
 
 async fn render(State(admin): State<Admin>) -> String {
+    // It grows again by itself, so it is what it is when somebody asks.
+    ::metrics::gauge!("category_mirror_gbp_quota_left").set(admin.quota.left());
     admin.metrics.render()
 }

@@ -70,7 +70,7 @@ fn log_if_asked() {
     STARTED.call_once(|| {
         if let Ok(filter) = std::env::var("RUST_LOG") {
             let log = LogArgs { log_format: LogFormat::Json, rust_log: Some(filter) };
-            log.start("off").expect("a filter");
+            log.start("off", None).expect("a filter");
         }
     });
 }

@@ -54,7 +54,7 @@ pub(crate) async fn replica(service: &Service, setup: Setup, google: &str) -> Re
 
 /// The same, with other keys for accounts' own credentials than the service's.
 pub(crate) async fn replica_with_keys(service: &Service, setup: Setup, google: &str, vault: Vault) -> Replica {
-    let credentials = Credentials::access_token("test".to_owned()).expect("a token");
+    let credentials = Credentials::access_token("only-for-tests".to_owned()).expect("a token");
     replica_with(service, setup, gbp_config(google, credentials), vault).await
 }
 
@@ -66,8 +66,8 @@ fn vault(service: &Service) -> Vault {
 pub(crate) async fn renewing_replica(service: &Service, setup: Setup) -> Replica {
     let credentials = Credentials::AuthorizedUser(AuthorizedUser {
         client_id: "client".to_owned(),
-        client_secret: "secret".to_owned().into(),
-        refresh_token: "refresh".to_owned().into(),
+        client_secret: "only-for-tests-client-secret".to_owned().into(),
+        refresh_token: "only-for-tests-refresh-token".to_owned().into(),
     });
     replica_with(service, setup, gbp_config(&service.google.endpoint, credentials), vault(service)).await
 }

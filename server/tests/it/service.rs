@@ -228,7 +228,7 @@ impl Google {
     /// The service's client of it.
     pub(crate) fn client(&self, timeout: Duration) -> gbp::Client {
         let endpoint = Endpoint::parse(&self.endpoint).expect("an endpoint");
-        let credentials = Credentials::access_token("test".to_owned()).expect("a token");
+        let credentials = Credentials::access_token("only-for-tests".to_owned()).expect("a token");
         let token_url = Endpoint::parse(&format!("{}/token", self.endpoint)).expect("an endpoint");
         gbp::Client::new(gbp::Config { endpoint, token_url: Some(token_url), credentials, timeout }).expect("a client")
     }

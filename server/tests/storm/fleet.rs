@@ -19,13 +19,12 @@ use crate::{database::Database, process::Process, proxy::Proxy, record::Record};
 /// Short, so that a storm holds many of them.
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
 
-const SECRET: &str = "only-for-storms-0123456789abcdef";
+pub(crate) const SECRET: &str = "only-for-storms-0123456789abcdef";
 
-const SETTINGS: [(&str, &str); 21] = [
+const SETTINGS: [(&str, &str); 20] = [
     ("LISTEN_ADDR", "127.0.0.1:0"),
     ("ADMIN_LISTEN_ADDR", "127.0.0.1:0"),
     ("LOG_FORMAT", "json"),
-    ("RUST_LOG", "info"),
     ("DATABASE_CONNECTIONS", "8"),
     // Longer than a stop, so that an answer that came meanwhile is still heard.
     ("GBP_TIMEOUT", "5s"),
@@ -199,6 +198,7 @@ impl InHand {
                 .arg("serve")
                 .env_clear()
                 .envs(SETTINGS)
+                .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()))
                 .env("DATABASE_URL", site.database.url(self.proxy.address(), &name))
                 .env("AUTH_HS256_SECRET_FILE", site.folder.join("secret"))
                 .env("GBP_ENDPOINT", &site.endpoint)

@@ -25,7 +25,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use crate::record::Record;
+use crate::{fleet::SECRET, record::Record};
 
 /// A start waits for the database, which may be away.
 const START_PATIENCE: Duration = Duration::from_secs(30);
@@ -112,7 +112,7 @@ impl Process {
     }
 }
 
-/// Copies the log, tells the address as soon as it is there, and notes panics.
+/// Copies the log, tells the address as soon as it is there, and notes panics and secrets.
 async fn read(
     stderr: ChildStderr,
     mut file: File,
@@ -126,6 +126,10 @@ async fn read(
         let _ = writeln!(file, "{line}");
         if line.contains("panicked") {
             record.surprise(format!("{name} panicked: {line}"));
+        }
+        // Its own, Google's tokens and ours.
+        if [SECRET, "ya29.", "eyJ"].iter().any(|secret| line.contains(secret)) {
+            record.surprise(format!("{name} logged a secret: {line}"));
         }
         if line.contains("\"level\":\"ERROR\"") {
             record.count("errors logged");

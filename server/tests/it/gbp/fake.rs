@@ -16,7 +16,7 @@ use axum::{
     serve::ListenerExt,
 };
 use category_mirror::{
-    domain::{AuthorizedUser, CategorySet, GbpCategory, Gcid, LocationId},
+    domain::{AuthorizedUser, CategorySet, GbpCategory, Gcid, LocationId, RunKind, Strategy, WritesGbp},
     gbp::{Client, Config, Credentials, Endpoint},
 };
 use serde_json::{Value, json};
@@ -165,6 +165,11 @@ pub(super) fn id() -> LocationId {
 pub(super) fn categories() -> CategorySet {
     let category = |slug: &str| GbpCategory::new(Gcid::parse(&format!("gcid:{slug}")).expect("valid"), "");
     CategorySet::new(category("grocery_store"), vec![category("cafe")]).expect("a set")
+}
+
+/// The word of a run that may write.
+pub(super) fn real() -> WritesGbp {
+    RunKind { strategy: Strategy::PlatformToGbp, dry_run: false }.writes_gbp().expect("a real run")
 }
 
 /// A client with the fixed token.

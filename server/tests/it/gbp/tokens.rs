@@ -9,7 +9,7 @@ use category_mirror::{
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use super::fake::{Fake, HUSH, answer, categories, client, config, id, location, renewing_client};
+use super::fake::{Fake, HUSH, answer, categories, client, config, id, location, real, renewing_client};
 
 /// A token endpoint that hands out `hush-hush-1`, `hush-hush-2` and so on.
 async fn tokens(expires_in: u64) -> Fake {
@@ -72,7 +72,7 @@ async fn a_token_that_expires_at_once_is_used_once() {
 #[tokio::test]
 async fn a_write_is_sent_again_after_a_rejected_token_and_only_then() {
     let (tokens, api) = (tokens(3600).await, api("hush-hush-2").await);
-    let writer = renewing_client(&api.endpoint, &tokens.endpoint).writer();
+    let writer = renewing_client(&api.endpoint, &tokens.endpoint).writer(real());
     writer.replace_categories(&id(), &categories()).await.expect("written");
     assert_eq!(api.seen().len(), 2);
 }
@@ -80,7 +80,7 @@ async fn a_write_is_sent_again_after_a_rejected_token_and_only_then() {
 #[tokio::test]
 async fn a_second_rejection_is_final() {
     let (tokens, api) = (tokens(3600).await, api("none").await);
-    let writer = renewing_client(&api.endpoint, &tokens.endpoint).writer();
+    let writer = renewing_client(&api.endpoint, &tokens.endpoint).writer(real());
     let WriteFailure::Refused(failure) = writer.replace_categories(&id(), &categories()).await.expect_err("rejected")
     else {
         panic!("a rejected token writes nothing")
@@ -146,7 +146,7 @@ async fn a_fixed_token_is_not_tried_twice() {
 async fn without_token(status: u16, body: Value) -> (FailureReason, Retry, usize) {
     let tokens = Fake::start(move |_| answer(status, &body)).await;
     let api = api("none").await;
-    let writer = renewing_client(&api.endpoint, &tokens.endpoint).writer();
+    let writer = renewing_client(&api.endpoint, &tokens.endpoint).writer(real());
     let (id, categories) = (id(), categories());
     let mut results = join_all((0..10).map(|_| writer.replace_categories(&id, &categories))).await;
     let Some(Err(WriteFailure::Refused(failure))) = results.pop() else { panic!("nothing was sent") };
@@ -191,7 +191,7 @@ async fn nothing_shows_a_secret() {
         "{config:?} {renewing:?} {fixed:?} {:?} {:?} {:?} {rejected:?} {unreachable:?}",
         fixed.reader(),
         fixed.validator(),
-        fixed.writer()
+        fixed.writer(real())
     );
     assert!(!shown.contains(HUSH), "{shown}");
     assert!(shown.contains("[redacted]"), "{shown}");

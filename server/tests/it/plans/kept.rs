@@ -116,7 +116,12 @@ async fn after(edit: Edit, strategy: Strategy, view: GbpView) -> (Service, Run) 
 
 fn moved(run: &Run) -> &str {
     match run.state {
-        RunState::Succeeded => "",
+        RunState::Succeeded => {
+            // It was carried out: what was planned, and nothing else.
+            let planned = &run.plan.as_ref().expect("a plan").changes;
+            assert!(!planned.is_empty() && run.written_changes == *planned, "{run:?}");
+            ""
+        }
         _ => {
             assert_eq!((run.state, reason(run)), (RunState::Skipped, "PLAN_STALE"), "{run:?}");
             assert!(run.written_changes.is_empty());

@@ -4,6 +4,7 @@ mod guards;
 mod kept;
 mod reverse;
 mod revert;
+mod round_trip;
 
 use category_mirror::domain::GuardLimits;
 use category_mirror_client::{GbpView, Mirror, Run, Strategy};

@@ -47,7 +47,7 @@ fn assert_no_secret(log: &[String], secrets: &[&str]) {
 #[tokio::test]
 async fn every_line_is_json_and_says_when_where_and_what() {
     let site = Site::embedded().await;
-    let log = session(&site, &[]).await;
+    let log = session(&site, &[("RUST_LOG", "info")]).await;
     for line in &log {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         for field in ["timestamp", "level", "target", "message"] {

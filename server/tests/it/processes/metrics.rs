@@ -104,6 +104,8 @@ async fn d22_what_is_exported_is_what_the_table_says_and_no_label_grows_with_the
     let refused = [("method", "locations.get"), ("class", "unavailable")];
     assert!((value("category_mirror_gbp_calls_total", &refused) - 1.0).abs() < f64::EPSILON);
     assert!((value("category_mirror_gbp_calls_total", &[("class", "ok")]) - 2.0).abs() < f64::EPSILON, "{text}");
+    let (left, asked) = (value("category_mirror_gbp_quota_left", &[]), value("category_mirror_gbp_calls_total", &[]));
+    assert!((300.0 - asked..=300.0).contains(&left), "{asked} requests, some perhaps a minute ago: {left}");
     server.stop().await;
 }
 

@@ -14,3 +14,5 @@ mod server;
 mod settings;
 mod site;
 mod tls;
+#[cfg(feature = "otel")]
+mod traces;

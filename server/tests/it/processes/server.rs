@@ -1,6 +1,7 @@
 //! A `serve` process.
 
 use std::{
+    io::Write,
     net::SocketAddr,
     process::{Command, ExitStatus, Stdio},
     time::Duration,
@@ -36,7 +37,13 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts a process that logs JSON, and waits until it serves.
-    pub(super) async fn start(command: Command) -> Self {
+    pub(super) async fn start(mut command: Command) -> Self {
+        // Where somebody wants to look for secrets in all that is logged, it is logged, and shown.
+        let filter = std::env::var("RUST_LOG").ok();
+        let is_shown = filter.is_some();
+        if let Some(filter) = filter.filter(|_| command.get_envs().all(|(name, _)| name != "RUST_LOG")) {
+            command.env("RUST_LOG", filter);
+        }
         let mut command = tokio::process::Command::from(command);
         let mut child =
             command.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn().expect("started");
@@ -44,6 +51,9 @@ impl Server {
         let (sender, log) = watch::channel(Vec::new());
         tokio::spawn(async move {
             while let Some(line) = lines.next_line().await.expect("text") {
+                if is_shown {
+                    let _ = writeln!(std::io::stderr(), "{line}");
+                }
                 sender.send_modify(|log| log.push(line));
             }
         });

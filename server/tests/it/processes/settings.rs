@@ -85,6 +85,14 @@ async fn a_wrong_value_is_named_with_its_variable() {
         ("AUTH_HS256_SECRET_FILE", missing),
         ("AUTH_JWKS_FILE", garbage),
         ("FF_CATEGORY_MIRRORING", "maybe"),
+        ("GBP_REQUESTS_PER_MINUTE", "0"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://collector"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "test"),
+        ("OTEL_TRACES_SAMPLER", "sometimes"),
+        ("OTEL_TRACES_SAMPLER_ARG", "1.5"),
         ("RUST_LOG", "[[["),
         ("LOG_FORMAT", "xml"),
         ("PG_BIN_DIR", missing),
@@ -102,6 +110,16 @@ async fn a_wrong_value_is_named_with_its_variable() {
         assert!(line.contains(name) && line.contains(value), "{name}={value}: {line}");
         assert!(!site.path("data").exists(), "{name}={value}: nothing was begun");
     }
+}
+
+#[cfg(not(feature = "otel"))]
+#[tokio::test]
+async fn a_build_without_otlp_says_so() {
+    let site = Site::embedded().await;
+    let mut command = site.program(&["serve"]);
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318");
+    let line = refused(command).await;
+    assert!(line.contains("OTEL_EXPORTER_OTLP_ENDPOINT: this build exports no spans"), "{line}");
 }
 
 #[tokio::test]
@@ -124,6 +142,8 @@ async fn a_secret_is_not_repeated() {
         ("GBP_ENDPOINT", "https://user:hunter2@google.example"),
         ("GBP_TOKEN_URL", "https://user:hunter2@google.example"),
         ("AUTH_JWKS_URL", "ftp://user:hunter2@keys.example"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:hunter2@collector:4318"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "hunter2"),
         ("AUTH_HS256_SECRET_FILE", short.to_str().expect("text")),
     ] {
         let mut command = site.program(&["serve"]);

@@ -93,7 +93,7 @@ impl Google {
     /// The way to it, whatever the account.
     pub(super) fn accounts(&self, store: &Store) -> Accounts {
         let endpoint = Endpoint::parse(&self.0.endpoint).expect("an endpoint");
-        let credentials = Credentials::access_token("test".to_owned()).expect("a token");
+        let credentials = Credentials::access_token("only-for-tests".to_owned()).expect("a token");
         let config = Config { endpoint, token_url: None, credentials, timeout: Duration::from_secs(20) };
         Accounts::new(store.clone(), Client::new(config).expect("a client"), Vault::default())
     }

@@ -106,15 +106,20 @@ async fn a_limited_caller_hears_of_its_tenants_only() {
 async fn a_stream_ends_with_its_token() {
     let stage = quiet(&["a"]).await;
     stage.accepted("a").await;
-    // Believed for a minute beyond its end, of which three seconds are left.
     let ttl = Duration::from_secs(600);
     let grant = Grant { subject: "tester".to_owned(), role: Role::Viewer, tenants: None, ttl };
-    let signed_at = Utc::now() - TimeDelta::seconds(600 + 57);
     let signer = Signer::development(&stage.service.key_folder()).expect("a key");
-    let client = stage.service.client_with(&signer.sign(&grant, signed_at).expect("a token"));
-
-    let mut stream = client.watch_all().send();
-    assert_eq!(some(&mut stream).await.tenant, "tenants/a");
-    let error = timeout(PATIENCE, stream.next()).await.expect("in time").expect("an item").expect_err("the end");
-    assert_eq!(error.code(), Code::Unauthenticated);
+    // Believed for a minute beyond its end, of which so many seconds are left: a machine that is too busy for few gets more.
+    for left in [2, 8, 20] {
+        let signed_at = Utc::now() - TimeDelta::seconds(600 + 60 - left);
+        let client = stage.service.client_with(&signer.sign(&grant, signed_at).expect("a token"));
+        let mut stream = client.watch_all().send();
+        let first = timeout(PATIENCE, stream.next()).await.expect("in time").expect("an item");
+        let Ok(run) = first else { continue };
+        assert_eq!(run.tenant, "tenants/a");
+        let error = timeout(PATIENCE, stream.next()).await.expect("in time").expect("an item").expect_err("the end");
+        assert_eq!(error.code(), Code::Unauthenticated);
+        return;
+    }
+    panic!("it never began");
 }

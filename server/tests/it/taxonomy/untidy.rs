@@ -26,6 +26,7 @@ async fn untidy_mappings_are_normalised_or_refused() {
         ),
         ("d", "categories/GROCERY STORE", Err(form)),
         ("e", "categories/grocery_store", Err(form)),
+        ("h", "GROCERY STORE", Err(form)),
         ("f", "gcid:african_grocery_store", Err("`gcid:african_grocery_store` is not in Google's list (US)")),
         ("g", "gcid:Grocery_Store", Err("the part after `gcid:` must be 1 to 120 characters of a-z, 0-9 and _")),
     ] {

@@ -1,8 +1,6 @@
 use chrono::{DateTime, Utc};
-use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{ChangeCounts, apply, diff, map_to_gbp, undo};
 
 const LOCALE: &str = "en-US";
 
@@ -95,59 +93,4 @@ fn what_does_not_fit_is_refused_and_nothing_is_dropped_silently() {
     let at_google = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
     let failed = map_to_platform(&location(&at_google), &platform(&["yoga"], &[]), LOCALE);
     assert_eq!(failed, Err(SourceError::TooMany { count: 10, limit: 9 }));
-}
-
-const GCIDS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
-/// One for each of Google's, a second one for some, imported ones, and unmapped ones.
-const PLATFORM: [&str; 11] =
-    ["p-a=a", "p-b=b", "p-c=c", "q-a=a", "q-b=b", "gbp-d=d!", "gbp-c=c!", "z-g=g", "z-h=h", "yoga", "zumba"];
-
-proptest! {
-    #[test]
-    fn applying_a_plan_gives_what_the_location_has_and_loses_nothing_else(
-        at_google in proptest::sample::subsequence(GCIDS.to_vec(), 1..=6).prop_shuffle(),
-        chosen in proptest::sample::subsequence(PLATFORM.to_vec(), 0..=6).prop_shuffle(),
-        others in proptest::sample::subsequence(PLATFORM.to_vec(), 0..=11),
-    ) {
-        let (google, side) = (location(&at_google), platform(&chosen, &others));
-        let observed = side.get().set();
-        let Ok(mapped) = map_to_platform(&google, &side, LOCALE) else { return Ok(()) };
-        let desired = mapped.set;
-        let changes = diff(observed.as_ref(), &desired);
-        prop_assert_eq!(apply(observed.as_ref(), &changes), Some(desired.clone()));
-        let counts = ChangeCounts::of(&changes);
-        prop_assert_eq!(counts.created + counts.updated + counts.deleted, i32::try_from(changes.len()).expect("few"));
-
-        // What the tenant has then stands for what the location has.
-        let order = |category: &&TenantCategory| chosen.iter().position(|c| known(c).slug == category.slug).unwrap_or(99);
-        let mut additional: Vec<&TenantCategory> = desired.additional().iter().collect();
-        additional.sort_by_key(order);
-        let now: Vec<PlatformCategory> = std::iter::once(desired.primary())
-            .chain(additional)
-            .map(|category| PlatformCategory {
-                slug: category.slug.clone(),
-                display_name: category.display_name.clone(),
-                gcid: category.gcid.clone(),
-                imported: category.imported.clone(),
-                ..known("x")
-            })
-            .collect();
-        let back = map_to_gbp(&Complete::read(now.clone()), 9).expect("mapped");
-        prop_assert_eq!(Some(&back.set), google.get().as_ref());
-
-        // Planned again, there is nothing to do.
-        let known_now = now.iter().cloned().chain(side.get().known.iter().cloned()).collect();
-        let again = Complete::read(PlatformSide { chosen: now, known: known_now });
-        let again = map_to_platform(&google, &again, LOCALE).expect("mapped");
-        prop_assert_eq!(diff(Some(&desired), &again.set), vec![]);
-
-        // Only what the location does not have was lost, and all of it comes back.
-        for lost in changes.iter().filter_map(|change| change.before()).filter(|p| desired.get(&p.category).is_none()) {
-            let gone = lost.category.gcid.as_ref().expect("unmapped ones stay").slug();
-            prop_assert!(!at_google.contains(&gone));
-        }
-        if let Some(observed) = observed {
-            prop_assert_eq!(undo(&desired, &changes), Some(observed));
-        }
-    }
 }

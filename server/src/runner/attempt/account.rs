@@ -1,12 +1,29 @@
 //! In whose name an attempt asks Google, and what is learnt of it.
+//!
+//! The accounts are out of the strategies' reach: each is given what it needs of Google, and that is all that it has.
 
-use super::attempt::{Attempt, Stop};
+use super::{Attempt, Stop};
 use crate::{
-    app::Learnt,
+    app::{Accounts, Learnt},
     domain::{Failure, FailureReason, RunResult},
     gbp,
     store::Source,
 };
+
+/// The accounts in whose names Google is asked.
+#[derive(Debug, Clone)]
+pub(in crate::runner) struct Names(Accounts);
+
+impl Names {
+    pub(in crate::runner) fn new(accounts: Accounts) -> Self {
+        Self(accounts)
+    }
+
+    /// Counts for the metrics whom Google refuses.
+    pub(in crate::runner) async fn count(&self) {
+        self.0.count().await;
+    }
+}
 
 impl Attempt {
     /// The way to Google, in the name of the tenant's account.
@@ -16,13 +33,13 @@ impl Attempt {
             return Err(Failure::permanent(FailureReason::NoLocation, message).into());
         };
         let mark = source.credentials.as_ref();
-        let client = self.tools.accounts.client(account, mark, source.read_at).await??;
+        let client = self.tools.accounts.0.client(account, mark, source.read_at).await??;
         self.name = Some((account.clone(), mark.cloned()));
         Ok(client.traced(self.traceparent.clone()))
     }
 
     /// The way to Google for those who read only.
-    pub(super) async fn reader(&mut self, source: &Source) -> Result<gbp::Reader, Stop> {
+    pub(in crate::runner) async fn reader(&mut self, source: &Source) -> Result<gbp::Reader, Stop> {
         Ok(self.google(source).await?.reader())
     }
 
@@ -46,6 +63,6 @@ impl Attempt {
             Err(Stop::Failed(failure)) if failure.reason.is_googles_answer() => Learnt::Accepted,
             _ => return,
         };
-        self.tools.accounts.learnt(account, mark.as_ref(), learnt).await;
+        self.tools.accounts.0.learnt(account, mark.as_ref(), learnt).await;
     }
 }

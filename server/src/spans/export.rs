@@ -1,0 +1,144 @@
+//! Spans over OTLP.
+
+use std::time::Duration;
+
+use opentelemetry::{KeyValue, trace::TracerProvider};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig};
+use opentelemetry_sdk::{
+    Resource,
+    trace::{Sampler, SdkTracerProvider, SpanExporter as _},
+};
+use tokio::{task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    metadata::MetadataMap,
+    transport::{ClientTlsConfig, Endpoint},
+};
+use tracing::Level;
+use tracing_subscriber::{
+    Layer, Registry,
+    filter::{LevelFilter, filter_fn},
+};
+
+use super::{ExportError, Protocol, Sampling, Settings, TARGET, queue::queue};
+
+/// Where a collector takes traces, below its address.
+const TRACES: [&str; 2] = ["v1", "traces"];
+/// Whose spans these are among those of other libraries.
+const SCOPE: &str = "category-mirror";
+
+/// What takes finished spans to a collector, behind everybody's back.
+#[derive(Debug)]
+pub struct Exporter {
+    provider: SdkTracerProvider,
+    end: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Exporter {
+    /// Starts the exporter. Nothing is connected before the first span has ended.
+    ///
+    /// # Errors
+    /// [`ExportError::Client`], where the machine has no usable root certificates, or the endpoint is no URL for the client.
+    pub fn start(settings: Settings) -> Result<Self, ExportError> {
+        let mut exporter = match settings.protocol {
+            Protocol::Http => over_http(&settings),
+            Protocol::Grpc => over_grpc(&settings),
+        }?;
+        let resource = resource(&settings);
+        exporter.set_resource(&resource);
+        let (entrance, exit) = queue();
+        let provider = SdkTracerProvider::builder()
+            .with_resource(resource)
+            .with_sampler(sampler(settings.sampling))
+            .with_span_processor(entrance)
+            .build();
+        let end = CancellationToken::new();
+        let task = tokio::spawn(exit.export(exporter, end.clone()));
+        Ok(Self { provider, end, task })
+    }
+
+    /// What takes the spans from `tracing`: ours and no others.
+    #[must_use]
+    pub fn layer(&self) -> Box<dyn Layer<Registry> + Send + Sync> {
+        let ours = filter_fn(|metadata| metadata.is_span() && metadata.target() == TARGET);
+        let layer = tracing_opentelemetry::layer()
+            .with_tracer(self.provider.tracer(SCOPE))
+            // Where in the code a span was made says nothing of what happened.
+            .with_location(false)
+            .with_threads(false)
+            .with_target(false)
+            .with_level(false)
+            .with_tracked_inactivity(false)
+            .with_context_activation(false);
+        layer.with_filter(ours.with_max_level_hint(LevelFilter::from_level(Level::INFO))).boxed()
+    }
+
+    /// Exports what is still there, as far as there is time for it.
+    pub async fn end(self, within: Duration) {
+        self.end.cancel();
+        let mut task = self.task;
+        if timeout(within, &mut task).await.is_err() {
+            task.abort();
+            tracing::warn!("could not export the last spans in time");
+        }
+    }
+}
+
+fn sampler(sampling: Sampling) -> Sampler {
+    match sampling {
+        Sampling::Share(share) => Sampler::TraceIdRatioBased(share),
+        Sampling::AsCaller(share) => Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(share))),
+    }
+}
+
+fn resource(settings: &Settings) -> Resource {
+    let instance = uuid::Uuid::now_v7().to_string();
+    let others = settings.attributes.iter().map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
+    Resource::builder()
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .with_attribute(KeyValue::new("service.instance.id", instance))
+        .with_attributes(others)
+        .with_service_name(settings.service_name.clone())
+        .build()
+}
+
+fn over_http(settings: &Settings) -> Result<SpanExporter, ExportError> {
+    let failed = |error: &dyn std::fmt::Display| ExportError::Client(error.to_string());
+    let mut endpoint = settings.endpoint.clone();
+    if let Ok(mut path) = endpoint.path_segments_mut() {
+        path.pop_if_empty().extend(TRACES);
+    }
+    // A redirect would carry the headers elsewhere.
+    let client = reqwest::Client::builder()
+        .timeout(settings.timeout)
+        .redirect(reqwest::redirect::Policy::none())
+        .default_headers(settings.headers.clone())
+        .build()
+        .map_err(|error| failed(&error))?;
+    SpanExporter::builder()
+        .with_http()
+        .with_http_client(client)
+        .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
+        .with_endpoint(endpoint.as_str())
+        .with_timeout(settings.timeout)
+        .build()
+        .map_err(|error| failed(&error))
+}
+
+fn over_grpc(settings: &Settings) -> Result<SpanExporter, ExportError> {
+    let failed = |error: &dyn std::fmt::Display| ExportError::Client(error.to_string());
+    let mut endpoint = Endpoint::from_shared(settings.endpoint.as_str().to_owned()).map_err(|error| failed(&error))?;
+    if settings.endpoint.scheme() == "https" {
+        let tls = ClientTlsConfig::new().with_native_roots();
+        endpoint = endpoint.tls_config(tls).map_err(|error| failed(&error))?;
+    }
+    let channel = endpoint.timeout(settings.timeout).connect_timeout(settings.timeout).connect_lazy();
+    SpanExporter::builder()
+        .with_tonic()
+        .with_channel(channel)
+        .with_metadata(MetadataMap::from_headers(settings.headers.clone()))
+        .with_timeout(settings.timeout)
+        .build()
+        .map_err(|error| failed(&error))
+}

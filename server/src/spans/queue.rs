@@ -1,0 +1,203 @@
+//! From the end of a span to its export, without anybody waiting for it: what finds no place, and what the collector does not take, is lost,
+//! counted, and told at most once a minute.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use opentelemetry::Context;
+use opentelemetry_sdk::{
+    error::{OTelSdkError, OTelSdkResult},
+    trace::{Span, SpanData, SpanExporter, SpanProcessor},
+};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Spans that wait; a span is about a kilobyte.
+const WAITING: usize = 4096;
+/// Spans that go together.
+const BATCH: usize = 512;
+/// How long the first of them waits for company.
+const COMPANY: Duration = Duration::from_secs(1);
+/// Between two lines about what was lost.
+const SILENCE: Duration = Duration::from_secs(60);
+/// Characters of an error that are told.
+const MAX_ERROR: usize = 300;
+
+/// The end that spans go in at.
+#[derive(Debug)]
+pub(super) struct Entrance {
+    queue: mpsc::Sender<SpanData>,
+    overflow: Arc<AtomicU64>,
+}
+
+/// The end that they come out at.
+pub(super) struct Exit {
+    queue: mpsc::Receiver<SpanData>,
+    overflow: Arc<AtomicU64>,
+    losses: Losses,
+}
+
+/// What was lost, and not yet told.
+#[derive(Default)]
+struct Losses {
+    spans: u64,
+    why: String,
+    told: Option<Instant>,
+}
+
+/// A queue of spans.
+pub(super) fn queue() -> (Entrance, Exit) {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    let overflow = Arc::new(AtomicU64::new(0));
+    let entrance = Entrance { queue: sender, overflow: overflow.clone() };
+    (entrance, Exit { queue: receiver, overflow, losses: Losses::default() })
+}
+
+impl SpanProcessor for Entrance {
+    fn on_start(&self, _span: &mut Span, _context: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        if span.span_context.is_sampled() && self.queue.try_send(span).is_err() {
+            self.overflow.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+impl Exit {
+    /// Exports until `end`, and then what is still there.
+    pub(super) async fn export(mut self, exporter: impl SpanExporter, end: CancellationToken) {
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            tokio::select! {
+                count = self.queue.recv_many(&mut batch, BATCH) => if count == 0 { return },
+                () = end.cancelled(), if !self.queue.is_closed() => {
+                    self.queue.close();
+                    continue;
+                }
+            }
+            // Whoever ends it does not wait for company.
+            let gathered = tokio::time::timeout(COMPANY, gather(&mut self.queue, &mut batch));
+            let _ = end.run_until_cancelled(gathered).await;
+            let count = batch.len();
+            let result = exporter.export(std::mem::take(&mut batch)).await;
+            self.tell(count, &result);
+        }
+    }
+
+    fn tell(&mut self, count: usize, result: &OTelSdkResult) {
+        let overflow = self.overflow.swap(0, Ordering::Relaxed);
+        if overflow > 0 {
+            self.losses.add(overflow, "too many spans were waiting");
+        }
+        if let Err(error) = result {
+            let why = match error {
+                OTelSdkError::InternalFailure(why) => why.clone(),
+                other => other.to_string(),
+            };
+            self.losses.add(u64::try_from(count).unwrap_or(u64::MAX), &why);
+        }
+        if let Some((spans, why)) = self.losses.due(Instant::now()) {
+            tracing::warn!(spans, error = why, "could not export spans");
+        }
+    }
+}
+
+async fn gather(queue: &mut mpsc::Receiver<SpanData>, batch: &mut Vec<SpanData>) {
+    while batch.len() < BATCH {
+        let room = BATCH - batch.len();
+        if queue.recv_many(batch, room).await == 0 {
+            return;
+        }
+    }
+}
+
+impl Losses {
+    fn add(&mut self, spans: u64, why: &str) {
+        metrics::counter!("category_mirror_spans_lost_total").increment(spans);
+        self.spans += spans;
+        self.why = why.chars().take(MAX_ERROR).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    }
+
+    /// What is to be told now.
+    fn due(&mut self, now: Instant) -> Option<(u64, String)> {
+        let is_quiet = self.told.is_none_or(|told| now.duration_since(told) >= SILENCE);
+        if self.spans == 0 || !is_quiet {
+            return None;
+        }
+        self.told = Some(now);
+        Some((std::mem::take(&mut self.spans), std::mem::take(&mut self.why)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_lost_is_told_at_most_once_a_minute_and_none_of_it_is_forgotten() {
+        let mut losses = Losses::default();
+        let start = Instant::now();
+        assert_eq!(losses.due(start), None);
+        losses.add(512, "no connection");
+        assert_eq!(losses.due(start), Some((512, "no connection".to_owned())));
+        for second in 1..60 {
+            losses.add(1, "503");
+            assert_eq!(losses.due(start + Duration::from_secs(second)), None);
+        }
+        assert_eq!(losses.due(start + SILENCE), Some((59, "503".to_owned())));
+        assert_eq!(losses.due(start + 3 * SILENCE), None);
+    }
+
+    /// A collector that takes nothing, or everything.
+    #[derive(Debug)]
+    struct Collector {
+        takes: bool,
+        batches: Arc<std::sync::Mutex<Vec<usize>>>,
+    }
+
+    impl SpanExporter for Collector {
+        async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+            self.batches.lock().expect("not poisoned").push(batch.len());
+            if self.takes { Ok(()) } else { Err(OTelSdkError::InternalFailure("no".to_owned())) }
+        }
+    }
+
+    fn end_spans(entrance: Entrance, count: usize) {
+        use opentelemetry::trace::{Tracer, TracerProvider};
+        let provider = opentelemetry_sdk::trace::SdkTracerProvider::builder().with_span_processor(entrance).build();
+        let tracer = provider.tracer("test");
+        for _ in 0..count {
+            drop(tracer.start("span"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_loses_spans_and_the_end_exports_what_there_is() {
+        for takes in [true, false] {
+            let (entrance, exit) = queue();
+            let overflow = exit.overflow.clone();
+            end_spans(entrance, WAITING + 7);
+            assert_eq!(overflow.load(Ordering::Relaxed), 7);
+            let batches = Arc::default();
+            let end = CancellationToken::new();
+            end.cancel();
+            exit.export(Collector { takes, batches: Arc::clone(&batches) }, end).await;
+            let batches = batches.lock().expect("not poisoned");
+            assert_eq!(batches.iter().sum::<usize>(), WAITING);
+            assert!(batches.iter().all(|batch| *batch <= BATCH));
+        }
+    }
+}
