@@ -12,6 +12,12 @@ pub(crate) fn run(id: impl Into<String>) -> String {
     qualified("tenants/-/runs", id)
 }
 
+/// `tenants/a/sync` of `a`, `tenants/a`, or itself.
+pub(crate) fn sync(tenant: impl Into<String>) -> String {
+    let tenant = qualified("tenants", tenant);
+    if tenant.is_empty() || tenant.ends_with("/sync") { tenant } else { format!("{tenant}/sync") }
+}
+
 /// `a` of `tenants/a`, to show it.
 pub(crate) fn short(name: &str) -> &str {
     name.rsplit_once('/').map_or(name, |(_, id)| id)
@@ -28,6 +34,8 @@ mod tests {
         assert_eq!(qualified("tenants", ""), "");
         assert_eq!(run("7"), "tenants/-/runs/7");
         assert_eq!(run("tenants/a/runs/7"), "tenants/a/runs/7");
+        assert_eq!(sync("a"), "tenants/a/sync");
+        assert_eq!(sync("tenants/a/sync"), "tenants/a/sync");
         assert_eq!(short("categories/gcid:bakery"), "gcid:bakery");
         assert_eq!(short("gcid:bakery"), "gcid:bakery");
     }

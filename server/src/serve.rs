@@ -10,7 +10,7 @@ use tonic_health::server::HealthReporter;
 
 use crate::{
     api::{self, Limits},
-    app::{Accounts, App, Flags, TaxonomySource},
+    app::{Accounts, App, Flags, RunLimits, TaxonomySource},
     auth::Verifier,
     domain::ProcessFlags,
     gbp,
@@ -98,7 +98,8 @@ pub async fn serve(
     let taxonomy = TaxonomySource { reader: gbp.taxonomy(), backoff: runner.backoff };
     let quota = gbp.quota();
     let accounts = Accounts::new(store.clone(), gbp, vault);
-    let app = App::new(store.clone(), acceptor, wake.clone(), flags.clone(), accounts.clone(), max_attempts, taxonomy);
+    let runs = RunLimits { max_attempts, max_additional: runner.max_additional };
+    let app = App::new(store.clone(), acceptor, wake.clone(), flags.clone(), accounts.clone(), runs, taxonomy);
     let feeding = app.feed().clone().keep_fed(wake.subscribe(Topic::Changes), stream_heartbeat);
     tokio::spawn(end.clone().run_until_cancelled_owned(feeding));
     tokio::spawn(end.clone().run_until_cancelled_owned(web::sample(store.clone())));

@@ -53,6 +53,7 @@ mod stats;
 mod strategy;
 mod taxonomy;
 mod tenant;
+mod tenant_sync;
 mod wire;
 
 pub use batch::{Batch, BatchChangeCounts, BatchGuard, BatchState};
@@ -71,3 +72,4 @@ pub use taxonomy::{
     TaxonomyRefresh, TaxonomyVersion,
 };
 pub use tenant::Tenant;
+pub use tenant_sync::{DecidedTenantSync, SyncCause, SyncDecision, TenantSync, TenantSyncDecision};

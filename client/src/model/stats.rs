@@ -46,6 +46,8 @@ pub struct SyncStats {
     /// What ended, cut into equal parts: minutes; hours of a window above 2 hours, and of an organization; days of a window above 3 days
     /// (UTC). Oldest first, without gaps.
     pub series: Vec<SyncStatsPoint>,
+    /// Tenants that are out of sync now, as far as runs have looked: of the tenant, the organization, or all that the caller may see.
+    pub tenants_out_of_sync: i64,
 }
 
 /// How often real runs failed for a reason.
@@ -119,6 +121,7 @@ impl SyncStats {
             duration_p50: wire.duration_p50.and_then(|duration| duration.try_into().ok()),
             duration_p95: wire.duration_p95.and_then(|duration| duration.try_into().ok()),
             series: wire.series.into_iter().map(SyncStatsPoint::from_wire).collect(),
+            tenants_out_of_sync: wire.tenants_out_of_sync,
         }
     }
 }

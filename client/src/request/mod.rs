@@ -93,6 +93,7 @@ mod stats;
 mod taxonomy;
 mod tenant;
 mod tenant_categories;
+mod tenant_sync;
 mod watch;
 
 pub use batch::{CancelBatch, GetBatch, ListBatches, MirrorMany};
@@ -110,4 +111,5 @@ pub use stats::GetSyncStats;
 pub use taxonomy::{ListMappingSuggestions, ListTaxonomyVersions, RefreshTaxonomy, SearchCategories};
 pub use tenant::{CreateTenant, DeleteTenant, GetTenant, ListTenants, UpdateTenant};
 pub use tenant_categories::{GetTenantCategories, SetTenantCategories};
+pub use tenant_sync::{DecideTenantSync, GetTenantSync, ListTenantSyncs};
 pub use watch::{WatchBatch, WatchRun, WatchRuns};

@@ -119,6 +119,9 @@ services! {
         set_tenant_categories: SetTenantCategoriesRequest => SetTenantCategoriesResponse,
         get_tenant_categories: GetTenantCategoriesRequest => GetTenantCategoriesResponse,
         import_tenants: ImportTenantsRequest => ImportTenantsResponse,
+        get_tenant_sync: GetTenantSyncRequest => GetTenantSyncResponse,
+        list_tenant_syncs: ListTenantSyncsRequest => ListTenantSyncsResponse,
+        decide_tenant_sync: DecideTenantSyncRequest => DecideTenantSyncResponse,
     }
     category::CategoryService {
         create_platform_category: CreatePlatformCategoryRequest => CreatePlatformCategoryResponse,

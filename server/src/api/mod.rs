@@ -16,6 +16,7 @@ mod open_streams;
 mod rate;
 mod request;
 mod status;
+mod tenant_sync;
 mod tenants;
 mod traced;
 mod unread;

@@ -3,7 +3,7 @@
 use category_mirror_proto::v1::{self as proto, tenant_service_server::TenantService};
 use tonic::{Request, Response, Status};
 
-use super::{convert, import, request, status::status};
+use super::{convert, import, request, status::status, tenant_sync};
 use crate::{
     app::{App, PageRequest, check_set},
     domain::{AccountId, InvalidCode, LanguageCode, LocationId, OrganizationId, RegionCode, Slug, Tenant, TenantId},
@@ -115,6 +115,41 @@ impl TenantService for Tenants {
             unchanged_count: convert::count(report.unchanged),
             failures: convert::import_failures(report, &names),
         }))
+    }
+
+    async fn get_tenant_sync(
+        &self,
+        request: Request<proto::GetTenantSyncRequest>,
+    ) -> Result<Response<proto::GetTenantSyncResponse>, Status> {
+        let (caller, message) = request::open(request).map_err(status)?;
+        let tenant = tenant_sync::tenant(&message.name).map_err(status)?;
+        let sync = self.app.tenant_sync(&caller, &tenant).await.map_err(status)?;
+        Ok(Response::new(proto::GetTenantSyncResponse { tenant_sync: Some(convert::tenant_sync(sync)) }))
+    }
+
+    async fn list_tenant_syncs(
+        &self,
+        request: Request<proto::ListTenantSyncsRequest>,
+    ) -> Result<Response<proto::ListTenantSyncsResponse>, Status> {
+        let (caller, message) = request::open(request).map_err(status)?;
+        let (filter, page) = tenant_sync::wanted(&message).map_err(status)?;
+        let page = self.app.tenant_syncs(&caller, filter, page).await.map_err(status)?;
+        Ok(Response::new(proto::ListTenantSyncsResponse {
+            tenant_syncs: page.items.into_iter().map(convert::tenant_sync).collect(),
+            next_page_token: page.next_page_token,
+        }))
+    }
+
+    async fn decide_tenant_sync(
+        &self,
+        request: Request<proto::DecideTenantSyncRequest>,
+    ) -> Result<Response<proto::DecideTenantSyncResponse>, Status> {
+        let traceparent = request::traceparent(request.metadata().as_ref());
+        let (caller, message) = request::open(request).map_err(status)?;
+        let wanted = tenant_sync::decision(message, traceparent).map_err(status)?;
+        let (sync, run) = self.app.decide(&caller, wanted).await.map_err(status)?;
+        let (tenant_sync, run) = (Some(convert::tenant_sync(sync)), run.map(convert::run));
+        Ok(Response::new(proto::DecideTenantSyncResponse { tenant_sync, run }))
     }
 }
 

@@ -70,7 +70,7 @@ impl App {
             reason,
             caller: caller.subject.clone(),
             request_id,
-            max_attempts: self.max_attempts,
+            max_attempts: self.runs.max_attempts,
         };
         let (batch, is_new) = self.store.accept_batch(&new).await?;
         if is_new {

@@ -13,6 +13,7 @@ mod import;
 mod page;
 mod runs;
 mod taxonomy;
+mod tenant_sync;
 mod tenants;
 mod trigger;
 mod watch;
@@ -28,6 +29,7 @@ pub use import::{ImportReport, Item};
 pub use page::{Page, PageRequest};
 pub use runs::RunName;
 pub use taxonomy::{Refreshed, TaxonomySource};
+pub use tenant_sync::DecideRequest;
 pub use tenants::check_set;
 pub use trigger::{MirrorRequest, Mirrored, Overrides, RevertRequest};
 pub use watch::Watched;
@@ -39,6 +41,15 @@ use crate::{
     wake::Wake,
 };
 
+/// What the settings say about runs.
+#[derive(Debug, Clone, Copy)]
+pub struct RunLimits {
+    /// How many attempts a new run gets.
+    pub max_attempts: i32,
+    /// How many additional categories Google takes.
+    pub max_additional: usize,
+}
+
 /// What the use cases work on. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct App {
@@ -48,12 +59,12 @@ pub struct App {
     flags: Flags,
     accounts: Accounts,
     feed: Feed,
-    max_attempts: i32,
+    runs: RunLimits,
     taxonomy: TaxonomySource,
 }
 
 impl App {
-    /// Puts the use cases together; `max_attempts` is what new runs get.
+    /// Puts the use cases together.
     #[must_use]
     pub fn new(
         store: Store,
@@ -61,11 +72,11 @@ impl App {
         wake: Wake,
         flags: Flags,
         accounts: Accounts,
-        max_attempts: i32,
+        runs: RunLimits,
         taxonomy: TaxonomySource,
     ) -> Self {
         let feed = Feed::new(store.clone());
-        Self { store, acceptor, wake, flags, accounts, feed, max_attempts, taxonomy }
+        Self { store, acceptor, wake, flags, accounts, feed, runs, taxonomy }
     }
 
     /// What streams are fed from; see [`Feed::keep_fed`].

@@ -118,7 +118,7 @@ impl App {
         }
     }
 
-    fn new_run(
+    pub(super) fn new_run(
         &self,
         caller: &Caller,
         tenant: TenantId,
@@ -127,7 +127,7 @@ impl App {
         request_id: Option<String>,
         traceparent: Option<TraceParent>,
     ) -> NewRun {
-        let (caller, max_attempts) = (caller.subject.clone(), self.max_attempts);
+        let (caller, max_attempts) = (caller.subject.clone(), self.runs.max_attempts);
         NewRun { id: RunId::now_v7(), tenant, kind, orders, caller, request_id, max_attempts, traceparent }
     }
 

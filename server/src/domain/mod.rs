@@ -10,6 +10,7 @@ mod category_set;
 mod change;
 mod complete;
 mod credentials;
+mod drift;
 mod failure;
 mod flag;
 mod gcid;
@@ -28,6 +29,7 @@ mod standing;
 mod target;
 mod taxonomy;
 mod tenant;
+mod tenant_sync;
 mod trace;
 mod verdict;
 
@@ -42,6 +44,10 @@ pub use category_set::{CategorySet, InvalidSet};
 pub use change::{Change, ChangeCounts, Place, Placed, RecordedChange, apply, diff, placed, undo};
 pub use complete::Complete;
 pub use credentials::{AccountCredentials, AuthorizedUser, RECHECK, Rejection, Sealed};
+pub use drift::{
+    AtGoogle, Baseline, Cause, Choice, Contest, Decided, Decision, FLIP_WINDOW, Facts, Look, MAX_FLIPS, Wanted,
+    digest_of,
+};
 pub use failure::{Failure, FailureReason, Retry};
 pub use flag::{Flag, FlagChange, FlagSetting, FlagState, Percent, ProcessFlags, Rollout};
 pub use gcid::{Gcid, InvalidGcid};
@@ -51,7 +57,7 @@ pub use mapping::{
     Counterpart, Mapped, Merged, PlatformSide, SourceError, Unmapped, candidate_slugs, map_to_gbp, map_to_platform,
 };
 pub use orders::{Orders, View};
-pub use plan::{Moved, Objection, Plan, PlanSource, RecordedPlan};
+pub use plan::{Moved, Objection, Plan, PlanSource, RecordedPlan, named_as_observed};
 pub use platform_category::{MAX_ADDITIONAL, PlatformCategory, Slug, TenantCategories};
 pub use revert::{NotRevertible, WayBack};
 pub use run::{Attempt, AttemptResult, Run, RunError, RunId, RunKind, RunResult, RunState, Skip, SkipReason, Strategy};
@@ -63,5 +69,6 @@ pub use taxonomy::{
     TaxonomyVersion,
 };
 pub use tenant::{AccountId, InvalidId, LocationId, OrganizationId, Tenant, TenantId};
+pub use tenant_sync::{By, Left, TenantSync, Wish, WrittenSet};
 pub use trace::TraceParent;
 pub use verdict::{VerdictSource, Why, evaluate};

@@ -234,7 +234,8 @@ super::failure::text_enum! {
 }
 
 /// A category's name is Google's to give: where the target has one, it is used instead of the platform's.
-fn named_as_observed(desired: CategorySet, observed: Option<&CategorySet>) -> CategorySet {
+#[must_use]
+pub fn named_as_observed(desired: CategorySet, observed: Option<&CategorySet>) -> CategorySet {
     let named = |category: GbpCategory| {
         let known = observed.and_then(|set| set.get(&category)).filter(|known| !known.display_name.is_empty());
         Ok::<_, std::convert::Infallible>(known.cloned().unwrap_or(category))

@@ -62,6 +62,8 @@ text_enum! {
         Joined = "JOINED",
         /// The batch found a live run of another kind.
         RunInProgress = "RUN_IN_PROGRESS",
+        /// What it would write was changed back too often, or is to be left alone: a person decides.
+        Contested = "CONTESTED",
     }
 }
 

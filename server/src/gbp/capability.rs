@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{
-    Client, Location,
+    Client, Location, PublicLocation, Side,
     answer::Answer,
     client::{Call, Target},
     google_error::GoogleError,
@@ -68,7 +68,7 @@ impl Reader {
     ///
     /// # Errors
     /// Those of [`Reader::location`].
-    pub async fn public_location(&self, id: &LocationId) -> Result<Location, Failure> {
+    pub async fn public_location(&self, id: &LocationId) -> Result<PublicLocation, Failure> {
         let call = Call {
             name: "locations.getGoogleUpdated",
             method: Method::GET,
@@ -78,6 +78,25 @@ impl Reader {
         };
         let label = call.label();
         self.answer(&call).await?.json::<WireGoogleUpdated>(&label)?.checked(&label, id)
+    }
+
+    /// Reads a location in both views. The public's costs a request of its own, and is read where Google hints that it differs.
+    ///
+    /// # Errors
+    /// Those of [`Reader::location`].
+    pub async fn side(&self, id: &LocationId) -> Result<Side, Failure> {
+        let merchant = self.location(id).await?;
+        let differs = merchant.has_google_updated || merchant.has_pending_edits;
+        let public = if differs { Some(self.public_location(id).await?) } else { None };
+        Ok(Side::of(merchant, public))
+    }
+
+    /// Reads a location in both views, whatever Google hints.
+    ///
+    /// # Errors
+    /// Those of [`Reader::location`].
+    pub async fn both_views(&self, id: &LocationId) -> Result<Side, Failure> {
+        Ok(Side::of(self.location(id).await?, Some(self.public_location(id).await?)))
     }
 
     async fn answer(&self, call: &Call<'_>) -> Result<Answer, Failure> {

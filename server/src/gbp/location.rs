@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{answer::unreadable, text};
+use super::{PublicLocation, answer::unreadable, text};
 use crate::domain::{CategorySet, Complete, Failure, GbpCategory, Gcid, LocationId};
 
 /// Characters of a name for people that are kept.
@@ -36,8 +36,13 @@ pub(super) struct WireLocation {
 
 /// What the public sees of a location.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct WireGoogleUpdated {
     location: Option<WireLocation>,
+    #[serde(default)]
+    diff_mask: String,
+    #[serde(default)]
+    pending_mask: String,
 }
 
 #[derive(Deserialize)]
@@ -89,10 +94,25 @@ impl WireGoogleUpdated {
     /// The location, if the answer has it.
     ///
     /// # Errors
-    /// Those of [`WireLocation::checked`]; `UPSTREAM_INVALID` without a location.
-    pub(super) fn checked(self, label: &str, id: &LocationId) -> Result<Location, Failure> {
-        self.location.ok_or_else(|| unreadable(label, "the answer has no location"))?.checked(label, id)
+    /// Those of [`WireLocation::checked`]; `UPSTREAM_INVALID` without a location, or where its categories are said to differ and are not
+    /// there.
+    pub(super) fn checked(self, label: &str, id: &LocationId) -> Result<PublicLocation, Failure> {
+        let (differs, in_review) = (is_about_categories(&self.diff_mask), is_about_categories(&self.pending_mask));
+        let location =
+            self.location.ok_or_else(|| unreadable(label, "the answer has no location"))?.checked(label, id)?;
+        if differs && location.categories.get().is_none() {
+            return Err(unreadable(
+                label,
+                "the answer has other categories than the merchant's, and does not say which",
+            ));
+        }
+        Ok(PublicLocation { location, differs, in_review })
     }
+}
+
+/// Whether a mask has the categories in it, or a part of them.
+fn is_about_categories(mask: &str) -> bool {
+    mask.split(',').map(str::trim).any(|path| path == "categories" || path.starts_with("categories."))
 }
 
 impl WireCategories {
@@ -151,6 +171,27 @@ mod tests {
             let failure = read(incomplete.clone()).expect_err("incomplete");
             assert_eq!(failure.reason, FailureReason::UpstreamInvalid, "{incomplete}");
         }
+    }
+
+    #[test]
+    fn the_masks_of_the_public_view_count_where_they_are_about_categories() {
+        let read = |answer: Value| {
+            let wire: WireGoogleUpdated = serde_json::from_value(answer).expect("of the expected form");
+            wire.checked("locations.getGoogleUpdated", &LocationId::parse("1").expect("valid"))
+        };
+        let location = json!({"name": "locations/1", "categories": {"primaryCategory": {"name": "categories/gcid:a"}}});
+        for (mask, hits) in [
+            ("", false),
+            ("title", false),
+            ("categoriesOfMine,title", false),
+            ("categories", true),
+            ("title, categories.additionalCategories", true),
+        ] {
+            let public = read(json!({"location": location, "diffMask": mask, "pendingMask": mask})).expect("readable");
+            assert_eq!((public.differs, public.in_review), (hits, hits), "{mask}");
+        }
+        let nothing = read(json!({"location": {"name": "locations/1"}, "diffMask": "categories"})).expect_err("what?");
+        assert_eq!(nothing.reason, FailureReason::UpstreamInvalid);
     }
 
     #[test]

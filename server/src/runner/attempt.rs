@@ -13,7 +13,7 @@ use tracing::{Instrument, Span};
 
 use super::{
     Tools, cause, circuit::Probe, claims::Claim, gbp_to_platform, places::Place, platform_to_gbp, ready::Waiting,
-    record,
+    record, standing::Standing,
 };
 use crate::{
     domain::{
@@ -70,6 +70,10 @@ pub(super) struct Attempt {
     pub(super) unsettled: Option<Intent>,
     /// The platform's side, where it was read with that of others; within: the tenant is gone.
     source: Option<Option<Source>>,
+    /// The platform's side as the attempt has read it.
+    pub(super) read: Option<Arc<Source>>,
+    /// How the two sides stand.
+    pub(super) standing: Standing,
     /// The trace that the run was asked for in.
     pub(super) traceparent: Option<TraceParent>,
     /// In whose name Google is asked, once it is: the account, and its own credentials where it has any.
@@ -86,7 +90,19 @@ impl Attempt {
             // It stays recorded until the location was read and says what became of it.
             intent: intent.clone(),
         };
-        Self { tools, run, claim, now, progress, unsettled: intent, source, traceparent, name: None }
+        Self {
+            tools,
+            run,
+            claim,
+            now,
+            progress,
+            unsettled: intent,
+            source,
+            read: None,
+            standing: Standing::default(),
+            traceparent,
+            name: None,
+        }
     }
 
     /// Carries the attempt out, in a place that others can have while the end waits for its commit, and records how it ended.
@@ -140,13 +156,15 @@ impl Attempt {
                 return Ok(RunResult::Skipped(skip));
             }
         }
+        let source = Arc::new(source);
+        self.read = Some(source.clone());
         match self.run.kind.strategy {
             Strategy::PlatformToGbp => {
                 let location = platform_to_gbp::location_of(&source.tenant)?;
                 let google = self.google(&source).await?;
-                platform_to_gbp::carry_out(self, source, &location, google).await
+                platform_to_gbp::carry_out(self, &source, &location, google).await
             }
-            Strategy::GbpToPlatform => gbp_to_platform::carry_out(self, source).await,
+            Strategy::GbpToPlatform => gbp_to_platform::carry_out(self, &source).await,
         }
     }
 
@@ -187,18 +205,20 @@ impl Attempt {
         }
     }
 
-    async fn finish(&self, result: RunResult) -> bool {
+    async fn finish(&mut self, result: RunResult) -> bool {
+        let found = self.found(&result).await;
         let finisher = &self.tools.finisher;
         let (held, attempt) = (self.claim.held, self.run.attempt);
-        let end = || Finish { held, attempt, result: result.clone(), progress: self.progress.clone() };
+        let end =
+            || Finish { held, attempt, result: result.clone(), progress: self.progress.clone(), found: found.clone() };
         let finished = self.persist(|| finisher.finish(self.now, end())).await;
         if finished {
-            record::finished(&self.run, &result, &self.progress);
+            record::finished(&self.run, &result, &self.progress, self.standing.cause());
         }
         finished
     }
 
-    async fn fail(&self, failure: Failure) -> bool {
+    async fn fail(&mut self, failure: Failure) -> bool {
         let wait = match failure.retry {
             Retry::Never => return self.finish(RunResult::Failed(failure)).await,
             Retry::Backoff => None,

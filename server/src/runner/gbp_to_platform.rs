@@ -17,17 +17,20 @@ use crate::{
 };
 
 /// Carries the strategy out.
-pub(super) async fn carry_out(attempt: &mut Attempt, source: Source) -> Result<RunResult, Stop> {
+pub(super) async fn carry_out(attempt: &mut Attempt, source: &Source) -> Result<RunResult, Stop> {
     // The write and its record are one transaction: what is recorded was done, all of it.
     if !attempt.progress.written.is_empty() {
         return Ok(RunResult::Succeeded);
     }
     let kept = attempt.kept_plan().await?;
     let plan = match attempt.way_back().await? {
-        Some((run, way)) => plan_back(attempt, &source, run, &way).await?,
-        None => plan(attempt, &source, kept.as_ref()).await?,
+        Some((run, way)) => plan_back(attempt, source, run, &way).await?,
+        None => plan(attempt, source, kept.as_ref()).await?,
     };
     attempt.progress.plan = Some(plan.recorded());
+    if !plan.is_empty() {
+        attempt.assess(source).await?;
+    }
     if let Some(kept) = &kept {
         kept.check(&plan)?;
     }
@@ -43,18 +46,23 @@ pub(super) async fn carry_out(attempt: &mut Attempt, source: Source) -> Result<R
         return Ok(RunResult::Skipped(skip));
     }
     batch_guard::pass(attempt, &plan.changes).await?;
-    write(attempt, &source, &plan, kept.as_ref(), word).await
+    write(attempt, source, &plan, kept.as_ref(), word).await
 }
 
 async fn plan(attempt: &mut Attempt, source: &Source, kept: Option<&Kept>) -> Result<Plan<TenantCategory>, Stop> {
     let location = location_of(&source.tenant)?;
     let view = attempt.run.orders.view();
     let reader = attempt.reader(source).await?;
-    let at_google = match view {
-        View::Merchant => reader.location(&location).await?,
-        View::Public => reader.public_location(&location).await?,
-    }
-    .categories;
+    let side = match view {
+        View::Merchant => reader.side(&location).await?,
+        View::Public => reader.both_views(&location).await?,
+    };
+    attempt.standing.saw(&side);
+    attempt.standing.wants(attempt.wanted(source));
+    let at_google = match (view, side.public) {
+        (View::Public, Some(public)) => public,
+        _ => side.merchant,
+    };
     let gcids: Vec<_> =
         at_google.get().iter().flat_map(|set| set.iter()).map(|category| category.gcid.clone()).collect();
     let platform = attempt.tools.store.platform_side(&source.tenant.id, &gcids).await?;
@@ -68,11 +76,12 @@ async fn plan(attempt: &mut Attempt, source: &Source, kept: Option<&Kept>) -> Re
 
 /// Plans what takes a run's changes back. Google is not asked.
 async fn plan_back(
-    attempt: &Attempt,
+    attempt: &mut Attempt,
     source: &Source,
     run: RunId,
     way: &WayBack,
 ) -> Result<Plan<TenantCategory>, Stop> {
+    attempt.standing.wants(attempt.wanted(source));
     let observed = attempt.tools.store.platform_side(&source.tenant.id, &[]).await?.tenants_set();
     let now: Option<_> = observed.get().clone().map(|set| set.recorded());
     way.check(now.as_ref()).map_err(|why| attempt.not_revertible(&why))?;
@@ -93,6 +102,7 @@ async fn write(
     match store.write_platform(attempt.now, attempt.claim.held, tenant, plan, &progress, word).await? {
         PlatformWritten::Done => {
             attempt.progress = progress;
+            attempt.standing.wrote_platform(&plan.desired);
             attempt.tools.wake.hint(Hint::Changed([attempt.run.id].into()));
             Ok(RunResult::Succeeded)
         }

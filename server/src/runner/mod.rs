@@ -17,6 +17,7 @@ mod places;
 mod platform_to_gbp;
 mod ready;
 mod record;
+mod standing;
 
 use std::{
     sync::Arc,

@@ -9,10 +9,10 @@ use super::{
 };
 use crate::{
     domain::{
-        CategorySet, Change, Complete, Failure, FailureReason, GbpCategory, LocationId, Plan, RunResult, Tenant, diff,
-        enforce, map_to_gbp,
+        CategorySet, Change, Failure, FailureReason, GbpCategory, LocationId, Plan, RunResult, Tenant, diff, enforce,
+        map_to_gbp,
     },
-    gbp::{Client, Location, Reader, Validator, WriteFailure, Writer},
+    gbp::{Client, Reader, Side, Validator, WriteFailure, Writer},
     store::{BeginWrite, Intent, Source},
     wake::Hint,
 };
@@ -20,19 +20,23 @@ use crate::{
 /// Carries the strategy out. A dry run gets no [`Writer`], and neither does what plans: it cannot write.
 pub(super) async fn carry_out(
     attempt: &mut Attempt,
-    source: Source,
+    source: &Source,
     location: &LocationId,
     google: Client,
 ) -> Result<RunResult, Stop> {
-    let Some(plan) = plan(attempt, &source, location, &google.reader()).await? else {
+    let Some(plan) = plan(attempt, source, location, &google.reader()).await? else {
         return Ok(RunResult::Succeeded);
     };
+    attempt.assess(source).await?;
     if attempt.claim.cancelled.is_cancelled() {
         return Err(Stop::Cancelled);
     }
     let Some(word) = attempt.run.kind.writes_gbp() else {
         return rehearse(attempt, plan, location, &google.validator()).await;
     };
+    if let Some(skip) = attempt.contested(source) {
+        return Ok(RunResult::Skipped(skip));
+    }
     enforce(&plan.guards)?;
     match attempt.switched_off(&source.tenant).await? {
         Some(skip) => Ok(RunResult::Skipped(skip)),
@@ -59,7 +63,7 @@ async fn plan(
     let now = attempt.circumstances(source);
     let plan = match way {
         Some((run, way)) => {
-            let observed = read(attempt, location, reader).await?;
+            let observed = read(attempt, source, location, reader).await?.merchant;
             if attempt.has_done_its_one_write() {
                 return Ok(None);
             }
@@ -74,12 +78,16 @@ async fn plan(
                 (Ok(mapped), _) => mapped,
                 // What an earlier attempt wrote is to be found out in any case.
                 (Err(error), Some(kept)) if attempt.unsettled.is_none() => return Err(kept.source_moved(&error)),
-                (Err(error), _) => return Err(source_failure(error).into()),
+                (Err(error), _) => {
+                    attempt.standing.wants(attempt.wanted(source));
+                    return Err(source_failure(error).into());
+                }
             };
-            let observed = read(attempt, location, reader).await?;
+            let side = read(attempt, source, location, reader).await?;
             if attempt.has_done_its_one_write() {
                 return Ok(None);
             }
+            let observed = side.target(&mapped.set);
             Plan::to_gbp(mapped, observed, &now, source.read_at)
         }
     };
@@ -90,22 +98,21 @@ async fn plan(
     Ok((!plan.is_empty()).then_some(plan))
 }
 
-async fn read(
-    attempt: &mut Attempt,
-    location: &LocationId,
-    reader: &Reader,
-) -> Result<Complete<Option<CategorySet>>, Stop> {
-    let observed = reader.location(location).await?.categories;
-    settle(attempt, observed.get().as_ref());
-    Ok(observed)
+async fn read(attempt: &mut Attempt, source: &Source, location: &LocationId, reader: &Reader) -> Result<Side, Stop> {
+    let side = reader.side(location).await?;
+    attempt.standing.saw(&side);
+    attempt.standing.wants(attempt.wanted(source));
+    settle(attempt, &side);
+    Ok(side)
 }
 
 /// Where an earlier attempt set out to write and never learnt whether it did, the location tells: then those changes are this run's.
-fn settle(attempt: &mut Attempt, observed: Option<&CategorySet>) {
+fn settle(attempt: &mut Attempt, side: &Side) {
     attempt.progress.intent = None;
     let Some(intent) = attempt.unsettled.take() else { return };
-    if observed == Some(&intent.after) {
+    if side.has_taken(intent.before.as_ref(), &intent.after) {
         tracing::info!(run_id = %attempt.run.id, "an earlier attempt's write took effect");
+        attempt.standing.has_written(&intent.after);
         attempt.progress.written.extend(intent.changes.into_iter().map(|change| change.recorded()));
     }
 }
@@ -153,23 +160,32 @@ async fn write(
         return Err(Stop::Lost);
     }
     match writer.replace_categories(location, &plan.desired).await {
-        Ok(answer) => verify(attempt, &plan, &answer),
+        Ok(answer) => verify(attempt, &plan, answer.categories.get().as_ref(), answer.has_pending_edits),
         Err(WriteFailure::Refused(failure)) => {
             attempt.progress.intent = None;
             Err(failure.into())
         }
         Err(WriteFailure::Unknown(failure)) => {
             // Unreadable too: the intent stays, and the next attempt asks again.
-            let Ok(now) = reader.location(location).await else { return Err(failure.into()) };
-            if *now.categories.get() == plan.observed { Err(failure.into()) } else { verify(attempt, &plan, &now) }
+            let Ok(now) = reader.side(location).await else { return Err(failure.into()) };
+            if *now.target(&plan.desired).get() == plan.observed {
+                Err(failure.into())
+            } else {
+                verify(attempt, &plan, now.merchant.get().as_ref(), now.in_review)
+            }
         }
     }
 }
 
-/// Compares the location with what was written, and records what became of it.
-fn verify(attempt: &mut Attempt, plan: &Plan, location: &Location) -> Result<RunResult, Stop> {
+/// Compares the merchant's record with what was written, and records what became of it.
+fn verify(
+    attempt: &mut Attempt,
+    plan: &Plan,
+    actual: Option<&CategorySet>,
+    in_review: bool,
+) -> Result<RunResult, Stop> {
     attempt.progress.intent = None;
-    let actual = location.categories.get().as_ref();
+    attempt.standing.wrote(actual, in_review);
     let recorded = |change: Change| change.recorded();
     if actual == Some(&plan.desired) {
         attempt.progress.written.extend(plan.changes.iter().cloned().map(recorded));

@@ -7,7 +7,7 @@ use tracing::Span;
 
 use super::attempt::Stop;
 use crate::{
-    domain::{ChangeCounts, Failure, Run, RunResult},
+    domain::{Cause, ChangeCounts, Failure, Run, RunResult},
     spans,
     store::Progress,
 };
@@ -21,14 +21,17 @@ pub(super) fn will_retry(run: &Run, failure: &Failure, delay: Duration) {
     );
 }
 
-/// A run ended.
-pub(super) fn finished(run: &Run, result: &RunResult, progress: &Progress) {
+/// A run ended. `cause` is why it found differences, if it did.
+pub(super) fn finished(run: &Run, result: &RunResult, progress: &Progress, cause: Cause) {
     let duration = run.started_at.and_then(|started| (Utc::now() - started).to_std().ok()).unwrap_or_default();
     let found = ChangeCounts::of(progress.plan.as_ref().map(|plan| plan.changes.as_slice()).unwrap_or_default());
-    if found != ChangeCounts::default() {
-        metrics::counter!("gbp_sync_out_of_sync_detected").increment(1);
+    // Whoever takes a run back knows of the differences.
+    if found != ChangeCounts::default() && run.orders.reverts.is_none() {
+        let operation = run.kind.strategy.as_str();
+        metrics::counter!("gbp_sync_out_of_sync_detected", "operation" => operation, "cause" => cause.as_str())
+            .increment(1);
         tracing::info!(
-            run_id = %run.id, tenant = %run.tenant, strategy = %run.kind.strategy, dry_run = run.kind.dry_run,
+            run_id = %run.id, tenant = %run.tenant, strategy = %run.kind.strategy, dry_run = run.kind.dry_run, %cause,
             created = found.created, updated = found.updated, deleted = found.deleted, "found a tenant out of sync"
         );
     }

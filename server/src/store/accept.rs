@@ -92,22 +92,8 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] and [`Error::NoLocation`] of the tenant, [`Error::RunInProgress`], [`Error::RequestIdReused`], or the database's.
     pub async fn accept(&self, now: Now, new: &NewRun) -> Result<Accepted, Error> {
-        let request = new.request();
         let mut transaction = self.pool.begin().await?;
-        if let Some(request) = request
-            && let Some(first) = claim_request(&mut transaction, now, new, request).await?
-        {
-            return Ok(first);
-        }
-        let accepted = insert_or_join(&mut transaction, now, new).await?;
-        if let Some(request) = request {
-            sqlx::query("update mirror_request set run_id = $2, joined = $3 where key = $1")
-                .bind(request.key)
-                .bind(accepted.run.id)
-                .bind(accepted.joined)
-                .execute(&mut *transaction)
-                .await?;
-        }
+        let accepted = accept_within(&mut transaction, now, new).await?;
         transaction.commit().await?;
         Ok(accepted)
     }
@@ -148,6 +134,26 @@ impl Store {
         .await?;
         Ok(done.rows_affected())
     }
+}
+
+/// The same within somebody's transaction.
+pub(super) async fn accept_within(connection: &mut PgConnection, now: Now, new: &NewRun) -> Result<Accepted, Error> {
+    let request = new.request();
+    if let Some(request) = request
+        && let Some(first) = claim_request(connection, now, new, request).await?
+    {
+        return Ok(first);
+    }
+    let accepted = insert_or_join(connection, now, new).await?;
+    if let Some(request) = request {
+        sqlx::query("update mirror_request set run_id = $2, joined = $3 where key = $1")
+            .bind(request.key)
+            .bind(accepted.run.id)
+            .bind(accepted.joined)
+            .execute(connection)
+            .await?;
+    }
+    Ok(accepted)
 }
 
 /// Makes the request id ours, or gives the first answer to it. A second call with the same id waits here for the first one's commit.

@@ -1,10 +1,10 @@
 //! Which mappings and tenants a list of categories concerns.
 
-use sqlx::{FromRow, Row, postgres::PgRow};
+use sqlx::{FromRow, PgConnection, Row, postgres::PgRow};
 
-use super::{Store, row::id};
+use super::{NewTaxonomy, Now, Store, row::id};
 use crate::{
-    domain::{Gcid, Locale, Slug, TenantId},
+    domain::{GbpCategory, Gcid, Locale, Slug, TenantId},
     error::Error,
 };
 
@@ -125,6 +125,55 @@ impl Store {
             tenants: tenants.iter().map(tenant).collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// Says of each tenant that wants what Google has no more that this is the cause, and has the next run look again at those that may want
+/// nothing of the kind any longer. What runs would find out one by one is known of all of them now.
+pub(super) async fn mark_tenants(
+    connection: &mut PgConnection,
+    now: Now,
+    new: &NewTaxonomy<'_>,
+) -> Result<(), sqlx::Error> {
+    let gcids = |categories: &[GbpCategory]| categories.iter().map(|it| it.gcid.to_string()).collect::<Vec<_>>();
+    if !new.diff.retired().is_empty() {
+        sqlx::query(
+            "with concerned as (
+                 select distinct chosen.tenant_id
+                   from platform_category category
+                   left join regional_mapping own on own.slug = category.slug and own.region_code = $1
+                   join tenant_category chosen on chosen.slug = category.slug
+                   join tenant on tenant.id = chosen.tenant_id and tenant.region_code = $1
+                  where case when own.slug is null then category.gcid else own.gcid end = any ($2)
+             ), locked as (
+                 select tenant_id
+                   from tenant_sync
+                  where tenant_id in (select tenant_id from concerned) and cause not in ('unknown', 'category_retired')
+                  order by tenant_id
+                    for no key update
+             )
+             update tenant_sync
+                set cause = 'category_retired', since_at = coalesce($3, now()), digest = null
+               from locked
+              where tenant_sync.tenant_id = locked.tenant_id",
+        )
+        .bind(new.locale.region.as_str())
+        .bind(gcids(new.diff.retired()))
+        .bind(now)
+        .execute(&mut *connection)
+        .await?;
+    }
+    if !new.diff.added().is_empty() {
+        sqlx::query(
+            "update tenant_sync
+                set digest = null
+               from tenant
+              where cause = 'category_retired' and tenant.id = tenant_id and tenant.region_code = $1",
+        )
+        .bind(new.locale.region.as_str())
+        .execute(connection)
+        .await?;
+    }
+    Ok(())
 }
 
 struct AffectedRow {

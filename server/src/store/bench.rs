@@ -2,6 +2,8 @@
 
 use sqlx::PgPool;
 
+use crate::domain::{AtGoogle, CategorySet, Choice, GbpCategory, Gcid, Place, Slug, Wanted, digest_of};
+
 /// Adds `tenants` tenants, `bench-0` and so on, each with a location and two categories.
 ///
 /// # Errors
@@ -29,8 +31,28 @@ pub async fn fill(pool: &PgPool, tenants: u64) -> Result<(), sqlx::Error> {
     .bind(tenants)
     .execute(pool)
     .await?;
+    // As a run has left them: what a tenant's very first run records, no other does.
+    let (wanted, google) = in_sync();
+    sqlx::query(
+        "insert into tenant_sync (tenant_id, gbp_location, cause, since_at, observed_at, digest, settled)
+         select id, gbp_location, 'in_sync', now(), now(), $1, true from tenant",
+    )
+    .bind(digest_of(&wanted, Some(&google)))
+    .execute(pool)
+    .await?;
     sqlx::query("analyze").execute(pool).await?;
     Ok(())
+}
+
+/// What both sides of such a tenant have.
+fn in_sync() -> (Wanted, AtGoogle) {
+    let category = |slug: &str| GbpCategory::new(Gcid::parse(&format!("gcid:{slug}")).expect("a gcid"), "");
+    let choice =
+        |place, slug: &str| Choice { place, slug: Slug::parse(slug).expect("a slug"), gcid: Some(category(slug).gcid) };
+    let set = CategorySet::new(category("cafe"), vec![category("bakery")]).expect("two categories");
+    let choices = vec![choice(Place::Primary, "cafe"), choice(Place::Additional, "bakery")];
+    let google = AtGoogle { merchant: Some(set.clone()), public: None, in_review: false };
+    (Wanted { choices, set: Ok(set) }, google)
 }
 
 /// Forgets every run, what came of it, and every request.

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Held, Now, Progress, Store,
     ending::into_history,
+    found::{Found, found, recorded},
     group::{Group, Limits, Waiting, refuse},
     rollup::counted,
 };
@@ -30,6 +31,8 @@ pub struct Finish {
     pub result: RunResult,
     /// What is known of it.
     pub progress: Progress,
+    /// What it has found of its tenant, where that is new.
+    pub found: Option<Found>,
 }
 
 impl Finish {
@@ -106,7 +109,9 @@ impl Store {
                  insert into last_success as last (tenant_id, strategy, ended_at)
                  select tenant_id, strategy, ended_at from moved where state = 'succeeded' and not dry_run order by tenant_id
                  on conflict (tenant_id, strategy) do update set ended_at = greatest(last.ended_at, excluded.ended_at)
-             )
+             ), recorded as (",
+            recorded!(),
+            ")
              select id from moved"
         ))
         .bind(now)
@@ -124,6 +129,7 @@ impl Store {
         .bind(column.of(|end| ChangeCounts::of(&end.progress.written).updated))
         .bind(column.of(|end| ChangeCounts::of(&end.progress.written).deleted))
         .bind(column.of(Finish::unmapped))
+        .bind(found(ends))
         .fetch_all(&self.hot)
         .await
     }

@@ -24,6 +24,7 @@ mod error;
 mod expand;
 mod finish;
 mod flag;
+mod found;
 mod group;
 mod import_categories;
 mod import_tenants;
@@ -47,6 +48,7 @@ mod taxonomy;
 mod tenant;
 mod tenant_categories;
 mod tenant_stats;
+mod tenant_sync;
 
 pub use accept::{Accepted, NewRun};
 pub use acceptor::Acceptor;
@@ -62,6 +64,7 @@ pub use category_search::{CategoryMatch, MappingSuggestion};
 pub use credentials::{CredentialsMark, NewCredentials};
 pub use finish::{Finish, Finisher};
 pub use flag::FlagUpdate;
+pub use found::{Found, LastLook};
 pub use import_categories::NewCategory;
 pub use import_tenants::{Imported, NewTenant, Refused};
 pub use line::Promoted;
@@ -77,6 +80,7 @@ pub use source::Source;
 pub use stats::{Counts, SyncStats};
 pub use taxonomy::{KnownCategory, NewTaxonomy};
 pub use tenant::TenantChange;
+pub use tenant_sync::{NewDecision, SyncFilter};
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, iter::zip};
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Row, postgres::PgRow};
 
-use super::{CredentialsMark, Now, Store, credentials::mark, row::decode, tenant::TenantRow};
+use super::{CredentialsMark, LastLook, Now, Store, credentials::mark, row::decode, tenant::TenantRow};
 use crate::{
     domain::{Complete, Gcid, PlatformCategory, Run, RunId, Slug, Strategy, Tenant},
     error::Error,
@@ -22,6 +22,8 @@ pub struct Source {
     pub categories: Complete<Vec<PlatformCategory>>,
     /// When a real run of the same tenant and strategy last succeeded.
     pub last_success_at: Option<DateTime<Utc>>,
+    /// What the last look at its location found. `None`: none is recorded.
+    pub last_look: Option<LastLook>,
     /// The time of the read, by the statement's clock.
     pub read_at: DateTime<Utc>,
 }
@@ -34,7 +36,7 @@ impl Store {
     pub async fn sources(&self, now: Now, runs: &[&Run]) -> Result<HashMap<RunId, Source>, Error> {
         let rows: Vec<SourceRow> = sqlx::query_as(
             "select wanted.run_id, tenant.*, mark.revision, mark.rejected_at, mark.rejected_because,
-                    success.ended_at as last_success_at, coalesce($1, now()) as read_at, chosen.*
+                    success.ended_at as last_success_at, look.digest, look.settled, look.failed, coalesce($1, now()) as read_at, chosen.*
                from unnest($2::uuid[], $3::text[], $4::text[]) as wanted (run_id, tenant_id, strategy)
               cross join lateral (select * from tenant where tenant.id = wanted.tenant_id limit 1) tenant
                left join lateral (select revision, rejected_at, rejected_because
@@ -45,6 +47,10 @@ impl Store {
                                     from last_success
                                    where last_success.tenant_id = tenant.id and last_success.strategy = wanted.strategy
                                    limit 1) success on true
+               left join lateral (select digest, settled, cause = 'unknown' as failed
+                                    from tenant_sync
+                                   where tenant_sync.tenant_id = tenant.id and tenant_sync.gbp_location = tenant.gbp_location
+                                   limit 1) look on true
               cross join lateral (select array_agg(slug) as slugs, array_agg(display_name) as names, array_agg(gcid) as gcids,
                                          array_agg(imported_locale) as locales, array_agg(created_at) as created,
                                          array_agg(updated_at) as updated
@@ -83,6 +89,12 @@ impl FromRow<'_, PgRow> for SourceRow {
             // One statement gave them all, or an error.
             categories: Complete::read(categories(row)?),
             last_success_at: row.try_get("last_success_at")?,
+            last_look: match row.try_get("settled")? {
+                Some(settled) => {
+                    Some(LastLook { digest: row.try_get("digest")?, settled, failed: row.try_get("failed")? })
+                }
+                None => None,
+            },
             read_at: row.try_get("read_at")?,
         };
         Ok(Self(row.try_get("run_id")?, source))

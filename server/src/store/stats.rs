@@ -44,6 +44,8 @@ pub struct SyncStats {
     pub recent_failures: Vec<Run>,
     /// What ended, by minutes, hours or days, the oldest first, without gaps.
     pub series: Vec<(DateTime<Utc>, Counts)>,
+    /// The tenants that are out of sync now, as far as runs have looked.
+    pub tenants_out_of_sync: i64,
 }
 
 /// Counts of runs that ended.
@@ -165,6 +167,7 @@ impl Store {
             let counted = self.counted_of_tenants(filter, &tenants, start_at, grid).await?;
             let mut stats = added_up(counted.parts, start_at, end_at, grid);
             stats.recent_failures = counted.failures;
+            stats.tenants_out_of_sync = self.tenants_out_of_sync(filter).await?;
             return Ok(stats);
         }
         let mut stats = added_up(self.summed(filter, start_at, grid).await?, start_at, end_at, grid);
@@ -177,6 +180,7 @@ impl Store {
         // No more are looked for than there are.
         let wanted = stats.ended.failed.min(i64::try_from(RECENT_FAILURES).unwrap_or(i64::MAX));
         stats.recent_failures = self.logs(&failures, None, wanted).await?.runs;
+        stats.tenants_out_of_sync = self.tenants_out_of_sync(filter).await?;
         Ok(stats)
     }
 
@@ -249,6 +253,7 @@ fn added_up(parts: Vec<Part>, start_at: DateTime<Utc>, end_at: DateTime<Utc>, gr
         duration_p50: quantile(&durations, 50),
         duration_p95: quantile(&durations, 95),
         recent_failures: Vec::new(),
+        tenants_out_of_sync: 0,
         series: series.into_iter().map(|(at, counts)| (at.max(start_at), counts)).collect(),
     }
 }

@@ -6,6 +6,7 @@ use sqlx::{FromRow, Row, postgres::PgRow};
 
 use super::{
     Now, Store,
+    affected::mark_tenants,
     error::OnConstraint,
     row::{decode, id},
 };
@@ -164,6 +165,7 @@ impl Store {
         .bind(begun.iter().map(|category| category.display_name.as_str()).collect::<Vec<_>>())
         .execute(&mut *transaction)
         .await?;
+        mark_tenants(&mut transaction, now, new).await?;
         transaction.commit().await?;
         Ok(inserted.0)
     }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use metrics::{SharedString, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::domain::{FailureReason, Flag};
+use crate::domain::{Cause, FailureReason, Flag, Strategy};
 
 /// How a metric counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,11 @@ const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'
 pub const METRICS: &[Metric] = &[
     counter("category_mirror_success_total", &[], "real runs that succeeded"),
     counter("category_mirror_fail_total", &["reason"], "real runs that failed, by reason"),
-    counter("gbp_sync_out_of_sync_detected", &[], "runs, dry ones too, that found differences"),
+    counter(
+        "gbp_sync_out_of_sync_detected",
+        &["operation", "cause"],
+        "runs, dry ones too, that found differences, by strategy and by why there were any; those that take a run back are not among them",
+    ),
     gauge(
         "category_mirror_last_duration_ms",
         &[],
@@ -111,6 +115,11 @@ pub const METRICS: &[Metric] = &[
         &["flag"],
         "calls refused and runs skipped by a feature flag, by flag",
     ),
+    gauge(
+        "category_mirror_tenants_out_of_sync",
+        &["cause"],
+        "tenants that were out of sync when a run last looked, by cause; sampled, and the same from every server",
+    ),
     gauge("category_mirror_streams", &[], "open streams of runs"),
     counter(
         "category_mirror_spans_lost_total",
@@ -161,7 +170,6 @@ fn install() -> PrometheusHandle {
 fn begin() {
     for name in [
         "category_mirror_success_total",
-        "gbp_sync_out_of_sync_detected",
         "category_mirror_rescued_total",
         "category_mirror_rate_limited_total",
         "category_mirror_spans_lost_total",
@@ -170,6 +178,10 @@ fn begin() {
     }
     for reason in FailureReason::ALL {
         metrics::counter!("category_mirror_fail_total", "reason" => reason.as_str()).absolute(0);
+    }
+    for (operation, cause) in Strategy::ALL.iter().flat_map(|one| Cause::ALL.iter().map(move |cause| (one, cause))) {
+        let labels = [("operation", operation.as_str()), ("cause", cause.as_str())];
+        metrics::counter!("gbp_sync_out_of_sync_detected", &labels).absolute(0);
     }
     for flag in Flag::ALL {
         metrics::counter!("category_mirror_feature_disabled_total", "flag" => flag.as_str()).absolute(0);

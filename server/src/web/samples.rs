@@ -1,4 +1,4 @@
-//! What nobody tells when it changes, so that somebody has to look: the queue, and the connections.
+//! What nobody tells when it changes, so that somebody has to look: the queue, the tenants out of sync, and the connections.
 
 use std::time::Duration;
 
@@ -7,7 +7,10 @@ use metrics::gauge;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::recorder;
-use crate::{error::Error, store::Store};
+use crate::{
+    error::Error,
+    store::{Store, SyncFilter},
+};
 
 /// Between two looks, however often somebody asks for the metrics.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -20,9 +23,11 @@ pub async fn sample(store: Store) {
     loop {
         ticks.tick().await;
         connections(&store);
-        if let Err(error) = queue(&store).await {
-            // Health tells that the database is away.
-            tracing::debug!(%error, "cannot look at the queue for the metrics");
+        for looked in [queue(&store).await, out_of_sync(&store).await] {
+            if let Err(error) = looked {
+                // Health tells that the database is away.
+                tracing::debug!(%error, "cannot look at the database for the metrics");
+            }
         }
         // Histograms keep each value until they are asked, or until this.
         recorder.run_upkeep();
@@ -46,6 +51,13 @@ async fn queue(store: &Store) -> Result<(), Error> {
     Ok(())
 }
 
+async fn out_of_sync(store: &Store) -> Result<(), Error> {
+    for (cause, tenants) in store.out_of_sync(&SyncFilter::default()).await? {
+        gauge!("category_mirror_tenants_out_of_sync", "cause" => cause.as_str()).set(number(tenants));
+    }
+    Ok(())
+}
+
 fn age(now: DateTime<Utc>, since: Option<DateTime<Utc>>) -> f64 {
     since.map_or(0.0, |since| (now - since).as_seconds_f64().max(0.0))
 }
@@ -58,7 +70,7 @@ fn connections(store: &Store) {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of live runs are far below 2^53")]
+#[expect(clippy::cast_precision_loss, reason = "counts of runs and tenants are far below 2^53")]
 fn number(count: i64) -> f64 {
     count as f64
 }

@@ -7,6 +7,7 @@ mod batches;
 mod cancel;
 mod credentials;
 mod database;
+mod drift;
 mod emulator;
 mod flags;
 mod gbp;

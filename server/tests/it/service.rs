@@ -267,6 +267,16 @@ impl Google {
         std::iter::once(name(&categories["primaryCategory"])).chain(additional).collect()
     }
 
+    /// Whether the merchant's edits wait for review.
+    pub(crate) async fn review(&self, enabled: bool) {
+        self.control(self.http.put(self.url("review")).json(&json!({"enabled": enabled}))).await;
+    }
+
+    /// Publishes what is in review.
+    pub(crate) async fn publish(&self, location: &str) {
+        self.control(self.http.post(self.url(&format!("locations/{location}:publish")))).await;
+    }
+
     /// Changes what is known of tokens.
     pub(crate) async fn tokens(&self, change: Value) {
         self.control(self.http.post(self.url("tokens")).json(&change)).await;

@@ -8,7 +8,7 @@ mod taxonomy;
 
 use std::{path::PathBuf, time::Duration};
 
-use category_mirror_client::{GbpView, RunState, Strategy};
+use category_mirror_client::{GbpView, RunState, Strategy, SyncCause, SyncDecision};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use humantime::parse_duration;
 
@@ -260,6 +260,26 @@ pub(crate) enum Tenants {
         /// Its id
         tenant: String,
     },
+    /// Show how a tenant's two sides stand, and why they differ if they do
+    Sync {
+        /// Its id
+        tenant: String,
+    },
+    /// List how tenants stand, as runs have found them
+    Syncs(Syncs),
+    /// Decide about a tenant whose value is changed back again and again, or that is to be left alone
+    Decide {
+        /// Its id
+        tenant: String,
+        /// accept_google, push_again or ignore
+        decision: SyncDecision,
+        /// Why, for the record
+        #[arg(long)]
+        reason: String,
+        /// Show how the run goes on that carries the decision out, until it ends
+        #[arg(long)]
+        watch: bool,
+    },
     /// Replace a tenant's categories on the platform
     SetCategories {
         /// Its id
@@ -269,6 +289,22 @@ pub(crate) enum Tenants {
         /// The slugs of up to 9 additional ones
         additional: Vec<String>,
     },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Syncs {
+    /// Only of this cause, such as merchant_edited; may be given several times
+    #[arg(long)]
+    pub(crate) cause: Vec<SyncCause>,
+    /// Only those of this organization
+    #[arg(long)]
+    pub(crate) organization: Option<String>,
+    /// Only those that a person has to decide about
+    #[arg(long)]
+    pub(crate) contested: bool,
+    /// Only those that are out of sync
+    #[arg(long)]
+    pub(crate) out_of_sync: bool,
 }
 
 #[derive(Debug, ClapArgs)]

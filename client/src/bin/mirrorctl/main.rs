@@ -13,6 +13,7 @@ mod plan;
 mod report;
 mod run;
 mod taxonomy;
+mod tenant_sync;
 mod tenants;
 
 use std::process::ExitCode;

@@ -73,6 +73,7 @@ pub(crate) async fn stats(
         output.field("live", Some(stats.live_runs))?;
         output.field("dry runs", Some(stats.dry_runs))?;
         output.field("out of sync", Some(stats.out_of_sync_runs))?;
+        output.field("tenants out", Some(stats.tenants_out_of_sync))?;
         output.field("success rate", Some(rate.as_deref().unwrap_or("no run has ended")))?;
         let shown = |duration: Option<Duration>| duration.map(|duration| format!("{:.3} s", duration.as_secs_f64()));
         output.field("p50", shown(stats.duration_p50))?;

@@ -54,7 +54,7 @@ pub(crate) async fn run(client: &Client, output: &mut Output, command: args::Run
     Ok(output.show(&run, |output| details(output, &run))?)
 }
 
-async fn watch_one(output: &mut Output, mut snapshots: Items<Run>) -> Result<(), Exit> {
+pub(crate) async fn watch_one(output: &mut Output, mut snapshots: Items<Run>) -> Result<(), Exit> {
     let mut last = None;
     while let Some(run) = snapshots.next().await {
         let run = run?;

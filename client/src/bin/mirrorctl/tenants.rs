@@ -4,7 +4,7 @@ use std::io;
 
 use category_mirror_client::{Client, Printable, Tenant, TenantCategories};
 
-use crate::{args, exit::Exit, import, output::Output};
+use crate::{args, exit::Exit, import, output::Output, tenant_sync};
 
 /// Sets on a request what was given on the command line.
 macro_rules! with_fields {
@@ -41,6 +41,15 @@ pub(crate) async fn tenants(client: &Client, output: &mut Output, command: args:
         args::Tenants::SetCategories { tenant, primary, additional } => {
             let categories = client.set_tenant_categories(tenant, primary).additional(additional).send().await?;
             return show_categories(output, &categories);
+        }
+        args::Tenants::Sync { tenant } => {
+            let sync = client.get_tenant_sync(tenant).send().await?;
+            return Ok(output.show(&sync, |output| tenant_sync::details(output, &sync))?);
+        }
+        args::Tenants::Syncs(filter) => return tenant_sync::list(client, output, filter).await,
+        args::Tenants::Decide { tenant, decision, reason, watch } => {
+            let decided = client.decide_tenant_sync(tenant, decision, reason).send().await?;
+            return tenant_sync::decided(client, output, decided, watch).await;
         }
         args::Tenants::Get { tenant } => client.get_tenant(tenant).send().await?,
         args::Tenants::Create { tenant, fields } => with_fields!(client.create_tenant(tenant), fields).send().await?,

@@ -6,6 +6,7 @@ mod flag;
 mod plan;
 mod run;
 mod taxonomy;
+mod tenant_sync;
 
 use category_mirror_proto::v1 as proto;
 use chrono::{DateTime, Utc};
@@ -19,6 +20,7 @@ pub(super) use run::{run, stats};
 pub(super) use taxonomy::{
     category_match, count, import_failures, mapping_suggestion, platform_category, refreshed, taxonomy_version,
 };
+pub(super) use tenant_sync::tenant_sync;
 
 /// A moment, to the nanosecond.
 pub(super) fn time(at: DateTime<Utc>) -> prost_types::Timestamp {

@@ -123,6 +123,12 @@ fn gbp_set(set: &CategorySet<EitherCategory>) -> proto::GbpCategorySet {
     proto::GbpCategorySet { primary: gbp(set.primary()), additional: set.additional().iter().filter_map(gbp).collect() }
 }
 
+/// A set of Google's.
+pub(super) fn gbp_categories(set: &CategorySet) -> proto::GbpCategorySet {
+    let additional = set.additional().iter().map(category).collect();
+    proto::GbpCategorySet { primary: Some(category(set.primary())), additional }
+}
+
 pub(super) fn category(category: &GbpCategory) -> proto::GbpCategory {
     proto::GbpCategory { name: category.gcid.resource_name(), display_name: category.display_name.clone() }
 }

@@ -118,6 +118,7 @@ pub(in crate::api) fn stats(stats: SyncStats) -> proto::SyncStats {
         duration_p50: stats.duration_p50.and_then(|duration| duration.try_into().ok()),
         duration_p95: stats.duration_p95.and_then(|duration| duration.try_into().ok()),
         series: stats.series.into_iter().map(|(at, counts)| point(at, counts)).collect(),
+        tenants_out_of_sync: stats.tenants_out_of_sync,
     }
 }
 

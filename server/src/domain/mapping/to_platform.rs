@@ -50,6 +50,12 @@ impl Complete<PlatformSide> {
     pub fn tenants_set(self) -> Complete<Option<CategorySet<TenantCategory>>> {
         self.map(|side| side.set())
     }
+
+    /// The tenant's categories, which are as complete.
+    #[must_use]
+    pub fn tenants_categories(self) -> Complete<Vec<PlatformCategory>> {
+        self.map(|side| side.chosen)
+    }
 }
 
 /// The slugs that an import of this category can get: the second one where the first is taken for something else.

@@ -63,6 +63,7 @@ async fn d22_what_is_exported_is_what_the_table_says_and_no_label_grows_with_the
         let text = scrape(server.admin).await;
         text.contains("\ncategory_mirror_fail_total{reason=\"LOCATION_NOT_FOUND\"} 1\n")
             && text.contains("\ncategory_mirror_queue_runs")
+            && text.contains("\ncategory_mirror_tenants_out_of_sync")
     })
     .await;
 

@@ -85,6 +85,7 @@ async fn live(store: &Store, now: DateTime<Utc>, statement: i32) {
                 _ => RunResult::Succeeded,
             },
             progress: Progress::default(),
+            found: None,
         })
         .collect();
     let done = now + TimeDelta::milliseconds(i64::from(statement) * 7);

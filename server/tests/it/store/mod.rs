@@ -103,7 +103,7 @@ impl TestStore {
         result: &RunResult,
         progress: &Progress,
     ) -> Result<bool, Error> {
-        let end = Finish { held, attempt, result: result.clone(), progress: progress.clone() };
+        let end = Finish { held, attempt, result: result.clone(), progress: progress.clone(), found: None };
         Ok(self.store.finish(now, &[end]).await?.contains(&held.id))
     }
 

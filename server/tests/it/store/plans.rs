@@ -28,6 +28,14 @@ pub(super) const HISTORY: &str = r#"
     insert into mirror_request
     select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), false, now() - interval '1 minute' * (30000 - n)
       from generate_series(1, 30000) n;
+    insert into tenant (id, display_name, organization_id, gbp_account, gbp_location, region_code, language_code, created_at, updated_at)
+    select 's' || n, 'S', 'o' || n % 100, '1', 's' || n, 'US', 'en', now(), now() from generate_series(1, 20000) n;
+    insert into tenant_sync (tenant_id, organization_id, gbp_location, cause, since_at, settled, contested_at)
+    select id, organization_id, gbp_location, case when id like '%00' then 'merchant_edited' else 'in_sync' end, now(), true,
+           case when id like '%000' then now() end
+      from tenant;
+    analyze tenant;
+    analyze tenant_sync;
     analyze run;
     analyze run_history;
     analyze last_success;
@@ -46,7 +54,7 @@ async fn what_runs_often_goes_by_an_index() {
         ("with interactive as", "null, 10, 10, '30s'", "run_line", "hot"),
         (
             "as ending (id",
-            "null, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}'",
+            "null, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '[]'",
             "run_running",
             "hot",
         ),
@@ -88,6 +96,16 @@ async fn what_runs_often_goes_by_an_index() {
             "generic",
         ),
         ("with counted as", "null, 10000", "run_line", "hot"),
+        ("limit $4) as found", "'{merchant_edited,unknown}', '', null, 50", "tenant_sync_by_cause", "custom"),
+        ("limit $4) as found", "'{merchant_edited,in_sync}', '', 'o7', 50", "tenant_sync_by_organization", "custom"),
+        ("not $3 or contested_at", "'', null, true, '{}', null, 50", "tenant_sync_contested", "custom"),
+        ("not $3 or contested_at", "'', '{s1,s2}', false, '{in_sync}', null, 50", "tenant_id = ANY", "custom"),
+        (
+            "select cause, count(*) from tenant_sync",
+            "'{merchant_edited}', null, null",
+            "tenant_sync_by_cause",
+            "custom",
+        ),
     ] {
         let mut matching = all.iter().filter(|found| found.sql.contains(piece));
         let found = matching.next().unwrap_or_else(|| panic!("no statement has `{piece}`"));

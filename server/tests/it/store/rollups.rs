@@ -293,6 +293,7 @@ async fn no_end_is_lost_or_counted_twice_among_many_servers() {
                     attempt: 1,
                     result: RunResult::Succeeded,
                     progress: Progress::default(),
+                    found: None,
                 })
                 .collect();
             async move {

@@ -1,0 +1,84 @@
+//! How tenants stand.
+
+use std::io;
+
+use category_mirror_client::{CategorySet, Client, DecidedTenantSync, Printable, TenantSync};
+
+use crate::{args, exit::Exit, output::Output, run};
+
+pub(crate) async fn list(client: &Client, output: &mut Output, filter: args::Syncs) -> Result<(), Exit> {
+    let mut request = client.list_tenant_syncs();
+    for cause in filter.cause {
+        request = request.cause(cause);
+    }
+    if let Some(organization) = filter.organization {
+        request = request.organization(organization);
+    }
+    if filter.contested {
+        request = request.contested_only();
+    }
+    if filter.out_of_sync {
+        request = request.out_of_sync_only();
+    }
+    let mut syncs = request.send();
+    while let Some(sync) = syncs.next().await {
+        let sync = sync?;
+        output.show(&sync, |output| {
+            let name = Printable(&sync.tenant).to_string();
+            let since = sync.cause_time.map(|time| time.to_rfc3339()).unwrap_or_default();
+            let contested = if sync.contested { "  contested" } else { "" };
+            output.line(format_args!("{name:<32}  {:<18}  {since}{contested}", sync.cause))
+        })?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn decided(
+    client: &Client,
+    output: &mut Output,
+    decided: DecidedTenantSync,
+    watch: bool,
+) -> Result<(), Exit> {
+    match decided.run {
+        Some(started) if watch => run::watch_one(output, client.watch_run(started.name).send()).await,
+        _ => {
+            let text = |output: &mut Output| {
+                details(output, &decided.tenant_sync)?;
+                output.field("run", decided.run.as_ref().map(|run| Printable(&run.name)))
+            };
+            Ok(output.show(&decided, text)?)
+        }
+    }
+}
+
+pub(crate) fn details(output: &mut Output, sync: &TenantSync) -> io::Result<()> {
+    output.field("tenant", Some(Printable(&sync.tenant)))?;
+    output.field("cause", Some(sync.cause))?;
+    output.field("since", sync.cause_time)?;
+    output.field("observed", sync.observe_time)?;
+    output.field("last success", sync.last_success_time)?;
+    output.field("failed look", sync.failed_look_time)?;
+    for (what, set) in [
+        ("wanted", &sync.desired),
+        ("written", &sync.written),
+        ("merchant", &sync.merchant),
+        ("public", &sync.public),
+        ("in review", &sync.in_review),
+    ] {
+        output.field(what, set.as_ref().map(shown))?;
+    }
+    output.field("problem", sync.desired_problem.as_deref().map(Printable))?;
+    sync.retired_categories.iter().try_for_each(|name| output.field("retired", Some(Printable(name))))?;
+    sync.flip_times.iter().try_for_each(|time| output.field("changed back", Some(time)))?;
+    output.field("contested", sync.contest_time)?;
+    let decided = sync.decision.as_ref().map(|decided| {
+        format!("{} by {}: {}", decided.decision, Printable(&decided.caller), Printable(&decided.reason))
+    });
+    output.field("decided", decided)
+}
+
+/// The primary category, and the others.
+fn shown(set: &CategorySet) -> String {
+    let names = set.primary.iter().chain(&set.additional).map(ToString::to_string);
+    Printable(&names.collect::<Vec<_>>().join(", ")).to_string()
+}

@@ -1,0 +1,240 @@
+//! How a tenant's two sides stand.
+
+use std::str::FromStr;
+
+use category_mirror_proto::v1;
+use chrono::{DateTime, Utc};
+
+use super::{CategorySet, Run, wire};
+use crate::Error;
+
+open_enum! {
+    /// Why a tenant is, or is not, in sync. Exactly one: the first in this order that holds.
+    SyncCause {
+        /// The last look failed, or nobody knows whether a write took effect.
+        NotKnown = 1, "unknown";
+        /// Google's list no longer has a category that the platform wants.
+        CategoryRetired = 2, "category_retired";
+        /// What the platform wants is written, and Google has not published it yet.
+        EditInReview = 3, "edit_in_review";
+        /// Google shows the public something else than the merchant's record says, which is what the platform wants.
+        GoogleEdited = 4, "google_edited";
+        /// Google has what the platform wants, and the public sees it.
+        InSync = 5, "in_sync";
+        /// No real run has succeeded yet.
+        NeverSynced = 6, "never_synced";
+        /// A platform category stands for something else than it did.
+        MappingChanged = 7, "mapping_changed";
+        /// The platform wants something else than the last successful real run left.
+        PlatformChanged = 8, "platform_changed";
+        /// The merchant's record was changed, and not by us.
+        MerchantEdited = 9, "merchant_edited";
+    }
+}
+
+open_enum! {
+    /// What a person decides about a tenant.
+    SyncDecision {
+        /// Google's categories become the platform's.
+        AcceptGoogle = 1, "accept_google";
+        /// The platform's categories are written once more.
+        PushAgain = 2, "push_again";
+        /// Everything stays as it is, until another decision.
+        Ignore = 3, "ignore";
+    }
+}
+
+impl SyncCause {
+    /// Every cause, in the order in which they are looked for.
+    pub const ALL: [Self; 9] = [
+        Self::NotKnown,
+        Self::CategoryRetired,
+        Self::EditInReview,
+        Self::GoogleEdited,
+        Self::InSync,
+        Self::NeverSynced,
+        Self::MappingChanged,
+        Self::PlatformChanged,
+        Self::MerchantEdited,
+    ];
+
+    pub(crate) fn to_wire(self) -> i32 {
+        match self {
+            Self::NotKnown => v1::tenant_sync::Cause::Unknown,
+            Self::CategoryRetired => v1::tenant_sync::Cause::CategoryRetired,
+            Self::EditInReview => v1::tenant_sync::Cause::EditInReview,
+            Self::GoogleEdited => v1::tenant_sync::Cause::GoogleEdited,
+            Self::InSync => v1::tenant_sync::Cause::InSync,
+            Self::NeverSynced => v1::tenant_sync::Cause::NeverSynced,
+            Self::MappingChanged => v1::tenant_sync::Cause::MappingChanged,
+            Self::PlatformChanged => v1::tenant_sync::Cause::PlatformChanged,
+            Self::MerchantEdited => v1::tenant_sync::Cause::MerchantEdited,
+            Self::Unknown(number) => return number,
+        }
+        .into()
+    }
+}
+
+impl SyncDecision {
+    pub(crate) fn to_wire(self) -> i32 {
+        match self {
+            Self::AcceptGoogle => v1::tenant_sync_decision::Decision::AcceptGoogle,
+            Self::PushAgain => v1::tenant_sync_decision::Decision::PushAgain,
+            Self::Ignore => v1::tenant_sync_decision::Decision::Ignore,
+            Self::Unknown(number) => return number,
+        }
+        .into()
+    }
+}
+
+impl FromStr for SyncCause {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let known = || Self::ALL.map(|cause| cause.to_string()).join(", ");
+        let cause = Self::ALL.into_iter().find(|cause| cause.to_string() == text);
+        cause.ok_or_else(|| Error::setting(format!("cause {text:?}: must be one of {}", known())))
+    }
+}
+
+impl FromStr for SyncDecision {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let all = [Self::AcceptGoogle, Self::PushAgain, Self::Ignore];
+        let decision = all.into_iter().find(|decision| decision.to_string() == text);
+        decision.ok_or_else(|| {
+            Error::setting(format!("decision {text:?}: must be one of {}", all.map(|d| d.to_string()).join(", ")))
+        })
+    }
+}
+
+/// How the platform and Google stand to each other for one tenant, as runs have found it.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct TenantSync {
+    /// `tenants/{tenant}/sync`.
+    pub name: String,
+    /// The tenant, `tenants/{tenant}`.
+    pub tenant: String,
+    /// Its organization, `organizations/{organization}`.
+    pub organization: Option<String>,
+    /// Why it is, or is not, in sync: with the platform's side as it is now where one tenant was asked for, in lists as a run last found it.
+    pub cause: SyncCause,
+    /// Since when that is what runs find; `None`: none has looked yet.
+    pub cause_time: Option<DateTime<Utc>>,
+    /// Whether the cause is neither in sync, nor an edit in review, nor unknown.
+    pub out_of_sync: bool,
+    /// When a run found what is told here of Google.
+    pub observe_time: Option<DateTime<Utc>>,
+    /// That run, `tenants/{tenant}/runs/{run}`.
+    pub observe_run: Option<String>,
+    /// What the platform wants; `None`: nothing that could be written.
+    pub desired: Option<CategorySet>,
+    /// Why `desired` is `None`.
+    pub desired_problem: Option<String>,
+    /// The categories of `desired` that Google's list has no more, `categories/gcid:…`.
+    pub retired_categories: Vec<String>,
+    /// What a run last wrote to Google.
+    pub written: Option<CategorySet>,
+    /// When it did.
+    pub write_time: Option<DateTime<Utc>>,
+    /// That run.
+    pub write_run: Option<String>,
+    /// What the merchant's record says.
+    pub merchant: Option<CategorySet>,
+    /// What the public sees.
+    pub public: Option<CategorySet>,
+    /// What is written and not published yet.
+    pub in_review: Option<CategorySet>,
+    /// When a real run of either strategy last succeeded; `None` in lists.
+    pub last_success_time: Option<DateTime<Utc>>,
+    /// Since when the cause is unknown.
+    pub failed_look_time: Option<DateTime<Utc>>,
+    /// The run whose look failed then.
+    pub failed_look_run: Option<String>,
+    /// When somebody had changed back what a run had left, the oldest first.
+    pub flip_times: Vec<DateTime<Utc>>,
+    /// Whether a person has to decide before anything is written to Google.
+    pub contested: bool,
+    /// Since when.
+    pub contest_time: Option<DateTime<Utc>>,
+    /// The last decision.
+    pub decision: Option<TenantSyncDecision>,
+}
+
+/// What a person has decided about a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct TenantSyncDecision {
+    /// What was decided.
+    pub decision: SyncDecision,
+    /// Who decided.
+    pub caller: String,
+    /// When.
+    pub decide_time: Option<DateTime<Utc>>,
+    /// Why.
+    pub reason: String,
+}
+
+/// A decision that was recorded.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct DecidedTenantSync {
+    /// How the tenant stands now.
+    pub tenant_sync: TenantSync,
+    /// The run that carries the decision out; `None`: it needs none.
+    pub run: Option<Run>,
+}
+
+impl TenantSync {
+    pub(crate) fn from_wire(wire: v1::TenantSync) -> Self {
+        Self {
+            name: wire.name,
+            tenant: wire.tenant,
+            organization: wire::text(wire.organization),
+            cause: SyncCause::from_wire(wire.cause),
+            cause_time: wire::time(wire.cause_time),
+            out_of_sync: wire.out_of_sync,
+            observe_time: wire::time(wire.observe_time),
+            observe_run: wire::text(wire.observe_run),
+            desired: wire.desired.map(CategorySet::from_wire),
+            desired_problem: wire::text(wire.desired_problem),
+            retired_categories: wire.retired_categories,
+            written: wire.written.map(CategorySet::from_wire),
+            write_time: wire::time(wire.write_time),
+            write_run: wire::text(wire.write_run),
+            merchant: wire.merchant.map(CategorySet::from_wire),
+            public: wire.public.map(CategorySet::from_wire),
+            in_review: wire.in_review.map(CategorySet::from_wire),
+            last_success_time: wire::time(wire.last_success_time),
+            failed_look_time: wire::time(wire.failed_look_time),
+            failed_look_run: wire::text(wire.failed_look_run),
+            flip_times: wire.flip_times.into_iter().filter_map(|time| wire::time(Some(time))).collect(),
+            contested: wire.contested,
+            contest_time: wire::time(wire.contest_time),
+            decision: wire.decision.map(TenantSyncDecision::from_wire),
+        }
+    }
+}
+
+impl TenantSyncDecision {
+    fn from_wire(wire: v1::TenantSyncDecision) -> Self {
+        Self {
+            decision: SyncDecision::from_wire(wire.decision),
+            caller: wire.caller,
+            decide_time: wire::time(wire.decide_time),
+            reason: wire.reason,
+        }
+    }
+}
+
+impl DecidedTenantSync {
+    pub(crate) fn from_wire(wire: v1::DecideTenantSyncResponse) -> Option<Self> {
+        let tenant_sync = TenantSync::from_wire(wire.tenant_sync?);
+        Some(Self { tenant_sync, run: wire.run.map(Run::from_wire) })
+    }
+}

@@ -1,0 +1,3 @@
+drop trigger tenant_sync_follows on tenant;
+drop function tenant_sync_follows();
+drop table tenant_sync;

@@ -1,0 +1,100 @@
+//! What is asked of how tenants stand.
+
+use category_mirror_proto::v1::{self as proto, tenant_sync::Cause as Wire, tenant_sync_decision::Decision as Decides};
+
+use super::request;
+use crate::{
+    app::{DecideRequest, PageRequest},
+    domain::{Cause, Decision, TenantId, TraceParent},
+    error::{Error, Violations},
+    store::SyncFilter,
+};
+
+/// The longest reason, in characters.
+const MAX_REASON: usize = 500;
+
+/// The tenant of `tenants/{tenant}/sync`.
+pub(super) fn tenant(name: &str) -> Result<TenantId, Error> {
+    let mut violations = Violations::default();
+    let tenant = request::required(&mut violations, "name", name, parse);
+    violations.finish_with(tenant)
+}
+
+fn parse(name: &str) -> Result<TenantId, String> {
+    let tenant = name.strip_suffix("/sync").filter(|tenant| tenant.starts_with("tenants/"));
+    let tenant = tenant.ok_or("must be `tenants/{tenant}/sync`")?;
+    TenantId::parse(tenant).map_err(|error| error.to_string())
+}
+
+/// The filter, and the page, whose token is bound to it.
+pub(super) fn wanted(message: &proto::ListTenantSyncsRequest) -> Result<(SyncFilter, PageRequest), Error> {
+    let mut violations = Violations::default();
+    let named = causes(&mut violations, &message.causes);
+    let is_wanted = |cause: &Cause| {
+        (named.is_empty() || named.contains(cause)) && (!message.out_of_sync_only || cause.is_out_of_sync())
+    };
+    // Each once, in one order: that of a request's causes means nothing.
+    let causes: Vec<Cause> = Cause::ALL.iter().copied().filter(is_wanted).collect();
+    if causes.is_empty() {
+        violations.add("out_of_sync_only", "leaves none of the causes");
+    }
+    let causes = if causes.len() == Cause::ALL.len() { Vec::new() } else { causes };
+    let organization = request::organization(&mut violations, "organization", &message.organization);
+    let texts: Vec<&str> = causes.iter().map(|cause| cause.as_str()).collect();
+    let filters = [
+        "tenant syncs",
+        &texts.join(","),
+        organization.as_ref().map_or("", |organization| organization.as_str()),
+        if message.contested_only { "contested" } else { "" },
+    ];
+    let page = PageRequest::new(violations, message.page_size, &message.page_token, &filters)?;
+    Ok((SyncFilter { causes, organization, contested: message.contested_only, only: None }, page))
+}
+
+fn causes(violations: &mut Violations, numbers: &[i32]) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    for (position, number) in numbers.iter().enumerate() {
+        causes.push(match Wire::try_from(*number) {
+            Ok(Wire::Unknown) => Cause::Unknown,
+            Ok(Wire::CategoryRetired) => Cause::CategoryRetired,
+            Ok(Wire::EditInReview) => Cause::EditInReview,
+            Ok(Wire::GoogleEdited) => Cause::GoogleEdited,
+            Ok(Wire::InSync) => Cause::InSync,
+            Ok(Wire::NeverSynced) => Cause::NeverSynced,
+            Ok(Wire::MappingChanged) => Cause::MappingChanged,
+            Ok(Wire::PlatformChanged) => Cause::PlatformChanged,
+            Ok(Wire::MerchantEdited) => Cause::MerchantEdited,
+            Ok(Wire::Unspecified) | Err(_) => {
+                violations.add(&format!("causes[{position}]"), format!("{number} is no cause"));
+                continue;
+            }
+        });
+    }
+    causes
+}
+
+/// A valid decision.
+pub(super) fn decision(
+    message: proto::DecideTenantSyncRequest,
+    traceparent: Option<TraceParent>,
+) -> Result<DecideRequest, Error> {
+    let mut violations = Violations::default();
+    let v = &mut violations;
+    let tenant = request::required(v, "name", &message.name, parse);
+    let decision = match Decides::try_from(message.decision) {
+        Ok(Decides::AcceptGoogle) => Some(Decision::AcceptGoogle),
+        Ok(Decides::PushAgain) => Some(Decision::PushAgain),
+        Ok(Decides::Ignore) => Some(Decision::Ignore),
+        Ok(Decides::Unspecified) | Err(_) => {
+            v.add("decision", "is required: DECISION_ACCEPT_GOOGLE, DECISION_PUSH_AGAIN or DECISION_IGNORE");
+            None
+        }
+    };
+    let reason = v.take("reason", request::reason(&message.reason, MAX_REASON));
+    if reason.as_ref().is_some_and(|reason| reason.trim().is_empty()) {
+        v.add("reason", "is required");
+    }
+    let request_id = request::request_id(v, message.request_id);
+    let ((tenant, decision), reason) = violations.finish_with(tenant.zip(decision).zip(reason))?;
+    Ok(DecideRequest { tenant, decision, reason, request_id, traceparent })
+}

@@ -1,0 +1,128 @@
+//! How tenants' two sides stand, and what people decide about it.
+
+use std::collections::BTreeSet;
+
+use super::{App, Page, PageRequest, visible};
+use crate::{
+    domain::{
+        Caller, Cause, Decision, Facts, Flag, Gcid, Look, Orders, RegionCode, Run, RunKind, Standing, Strategy, Tenant,
+        TenantId, TenantSync, TraceParent, View, Wanted, Wish, named_as_observed,
+    },
+    error::Error,
+    store::{NewDecision, SyncFilter},
+    wake::Hint,
+};
+
+/// A valid request to decide about a tenant.
+#[derive(Debug, Clone)]
+pub struct DecideRequest {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// What is decided.
+    pub decision: Decision,
+    /// Why.
+    pub reason: String,
+    /// Makes the call safe to repeat, where it starts a run.
+    pub request_id: Option<String>,
+    /// The trace that it belongs to.
+    pub traceparent: Option<TraceParent>,
+}
+
+impl App {
+    /// Gets how a tenant's two sides stand: the platform's as it is now, Google's as a run last found it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or the database's.
+    pub async fn tenant_sync(&self, caller: &Caller, tenant: &TenantId) -> Result<TenantSync, Error> {
+        visible(caller, tenant)?;
+        let tenant = self.store.tenant(tenant).await?;
+        let known = self.store.tenant_sync(&tenant.id).await?;
+        self.as_it_is_now(&tenant, known).await
+    }
+
+    async fn as_it_is_now(&self, tenant: &Tenant, known: Option<TenantSync>) -> Result<TenantSync, Error> {
+        let platform = self.store.platform_side(&tenant.id, &[]).await?;
+        let wanted = Wanted::of(&platform.tenants_categories(), self.runs.max_additional);
+        let retired = self.retired(tenant, &wanted).await?;
+        let last_success_at = self.store.last_success(&tenant.id).await?;
+        let mut sync = known.unwrap_or_else(|| TenantSync::unseen(tenant));
+        sync.cause = match (sync.cause, &sync.google) {
+            (Cause::Unknown, _) => Cause::Unknown,
+            // A run has looked before anybody kept what it found.
+            (_, None) if sync.since.is_none() && last_success_at.is_some() => Cause::Unknown,
+            (_, google) => {
+                let google = google.as_ref().map_or(Look::Unasked, Look::Read);
+                let baseline = sync.baseline.as_ref().map(|left| &left.what);
+                Facts { wanted: &wanted, google, baseline, retired: &retired }.cause()
+            }
+        };
+        sync.last_success_at = last_success_at;
+        let problem = wanted.set.as_ref().err().map(ToString::to_string);
+        let observed = sync.google.as_ref().and_then(|google| google.merchant.as_ref());
+        let set = wanted.set.ok().map(|set| named_as_observed(set, observed));
+        sync.wanted = Some(Wish { set, problem, retired });
+        Ok(sync)
+    }
+
+    /// What of it Google's list has no more.
+    async fn retired(&self, tenant: &Tenant, wanted: &Wanted) -> Result<BTreeSet<Gcid>, Error> {
+        let gcids: Vec<&Gcid> = wanted.gcids().collect();
+        let Ok(region) = RegionCode::parse(&tenant.region_code) else { return Ok(BTreeSet::new()) };
+        let standings = self.store.standings(&gcids).await?;
+        let is_retired = |gcid: &&&Gcid| standings.of(gcid, Some(&region)) == Standing::Retired;
+        Ok(gcids.iter().filter(is_retired).map(|gcid| (*gcid).clone()).collect())
+    }
+
+    /// Lists how tenants stand that a run has looked at, by tenant, as it found them.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn tenant_syncs(
+        &self,
+        caller: &Caller,
+        filter: SyncFilter,
+        page: PageRequest,
+    ) -> Result<Page<TenantSync>, Error> {
+        let filter = SyncFilter { only: caller.scope.tenants().map(<[_]>::to_vec), ..filter };
+        let after = page.after.as_deref().unwrap_or_default();
+        let found = self.store.tenant_syncs(&filter, after, page.limit()).await?;
+        Ok(page.page(found, |sync| sync.tenant.to_string()))
+    }
+
+    /// Decides about a tenant. When this returns, the decision is durable, and so is the run that carries it out, where it needs one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::NoLocation`], [`Error::FeatureDisabled`] for a run, [`Error::RunInProgress`],
+    /// [`Error::RequestIdReused`], or the database's.
+    pub async fn decide(&self, caller: &Caller, request: DecideRequest) -> Result<(TenantSync, Option<Run>), Error> {
+        let DecideRequest { tenant: id, decision, reason, request_id, traceparent } = request;
+        let before = self.tenant_sync(caller, &id).await?;
+        let strategy = match decision {
+            Decision::AcceptGoogle => Some(Strategy::GbpToPlatform),
+            Decision::PushAgain => Some(Strategy::PlatformToGbp),
+            Decision::Ignore => None,
+        };
+        let mut new = None;
+        if let Some(strategy) = strategy {
+            self.require(Flag::CategoryMirroring, &id).await?;
+            // What Google did is not in the merchant's record.
+            let is_googles = decision == Decision::AcceptGoogle && before.cause == Cause::GoogleEdited;
+            let orders = Orders { view: is_googles.then_some(View::Public), ..Orders::default() };
+            let kind = RunKind { strategy, dry_run: false };
+            new = Some(self.new_run(caller, id.clone(), kind, orders, request_id, traceparent));
+        }
+        let decision =
+            NewDecision { tenant: &id, decision, caller: &caller.subject, reason: &reason, run: new.as_ref() };
+        let (sync, accepted) = self.store.decide(None, &decision).await?;
+        tracing::info!(
+            tenant = %id, decision = %decision.decision, caller = %caller.subject, reason, cause = %before.cause,
+            "decided about a tenant"
+        );
+        if let Some(accepted) = accepted.as_ref().filter(|accepted| accepted.created) {
+            self.wake.hint(Hint::Queued);
+            self.wake.hint(Hint::Changed([accepted.run.id].into()));
+        }
+        let tenant = self.store.tenant(&id).await?;
+        Ok((self.as_it_is_now(&tenant, Some(sync)).await?, accepted.map(|accepted| accepted.run)))
+    }
+}

@@ -1,0 +1,104 @@
+//! When two sides change each other's value back again and again, until a person decides.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::super::failure::text_enum;
+
+/// So many times within [`FLIP_WINDOW`] may a value of ours be changed back before a person has to decide.
+pub const MAX_FLIPS: usize = 3;
+/// How long a flip counts.
+pub const FLIP_WINDOW: TimeDelta = TimeDelta::days(7);
+
+text_enum! {
+    /// What a person decides about a tenant.
+    Decision {
+        /// Google's categories become the platform's.
+        AcceptGoogle = "accept_google",
+        /// The platform's are written once more, and the count begins anew.
+        PushAgain = "push_again",
+        /// It stays as it is: no run writes to Google, until another decision.
+        Ignore = "ignore",
+    }
+}
+
+/// A decision, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// What was decided.
+    pub decision: Decision,
+    /// Who decided.
+    pub caller: String,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Why.
+    pub reason: String,
+}
+
+/// What is known of the quarrel about a tenant's value.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Contest {
+    /// When somebody had changed back what a run had written, once for each write, oldest first.
+    pub flips: Vec<DateTime<Utc>>,
+    /// Since when a person has to decide.
+    pub contested_at: Option<DateTime<Utc>>,
+    /// The last decision.
+    pub decided: Option<Decided>,
+}
+
+impl Contest {
+    /// How many flips count at `now`.
+    #[must_use]
+    pub fn recent(&self, now: DateTime<Utc>) -> usize {
+        self.flips.iter().filter(|flip| now - **flip < FLIP_WINDOW).count()
+    }
+
+    /// Whether one more flip at `now` is one too many.
+    #[must_use]
+    pub fn breaks_out(&self, now: DateTime<Utc>) -> bool {
+        self.recent(now) + 1 > MAX_FLIPS
+    }
+
+    /// Whether what was left at `since` has been flipped already, or decided about, so that it is not counted again.
+    #[must_use]
+    pub fn has_counted(&self, since: DateTime<Utc>) -> bool {
+        self.flips.iter().chain(self.decided.iter().map(|decided| &decided.at)).any(|at| *at > since)
+    }
+
+    /// The decision that keeps runs from writing to Google, where there is one.
+    #[must_use]
+    pub fn ignoring(&self) -> Option<&Decided> {
+        self.decided.as_ref().filter(|decided| decided.decision == Decision::Ignore)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(days: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::days(days)
+    }
+
+    #[test]
+    fn the_fourth_flip_within_seven_days_is_one_too_many() {
+        let of = |days: &[i64]| Contest { flips: days.iter().map(|day| at(*day)).collect(), ..Contest::default() };
+        for (flips, now, breaks_out) in [
+            (&[][..], 0, false),
+            (&[0, 1], 2, false),
+            (&[0, 1, 2], 3, true),
+            (&[0, 1, 2], 6, true),
+            (&[0, 1, 2], 7, false),
+            (&[0, 5, 6, 7], 8, true),
+        ] {
+            assert_eq!(of(flips).breaks_out(at(now)), breaks_out, "{flips:?} at {now}");
+        }
+    }
+
+    #[test]
+    fn each_write_is_flipped_once() {
+        let contest = Contest { flips: vec![at(3)], ..Contest::default() };
+        assert!(contest.has_counted(at(2)));
+        assert!(!contest.has_counted(at(3)), "what was left afterwards");
+    }
+}

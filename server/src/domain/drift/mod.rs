@@ -1,0 +1,255 @@
+//! Why a tenant's two sides differ: one cause, named from what is known of both.
+//!
+//! The first of these that holds is the cause, so there is always exactly one:
+//! 1. *unknown*: a read failed, or nobody knows whether a write took effect. Nothing follows from what was known before.
+//! 2. *category retired*: Google's list no longer has a category that the platform wants, so that it cannot be written, whatever else is
+//!    the matter, and even where the location still has it.
+//! 3. The merchant's record is what the platform wants: *edit in review* while the public does not see it yet; *Google edited* when the
+//!    public sees something else; else *in sync*.
+//! 4. *never synced*: no real run has succeeded yet, so there is nothing to tell a change by.
+//! 5. What the platform wants is not what the last successful real run left: *mapping changed* when that is because a category stands for
+//!    something else, and *platform changed* in any other case, also when somebody took back what a run had written.
+//! 6. *merchant edited*: the platform wants what was left, so it is the merchant's record that has changed.
+
+mod contest;
+
+use std::collections::BTreeSet;
+
+use aws_lc_rs::digest;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    CategorySet, Complete, GbpCategory, Gcid, Place, PlatformCategory, Slug, SourceError, TenantCategory,
+    failure::text_enum, map_to_gbp, placed,
+};
+
+pub use contest::{Contest, Decided, Decision, FLIP_WINDOW, MAX_FLIPS};
+
+text_enum! {
+    /// Why a tenant is, or is not, in sync.
+    Cause {
+        /// Google has what the platform wants, and the public sees it.
+        InSync = "in_sync",
+        /// The platform wants something else than was left at Google.
+        PlatformChanged = "platform_changed",
+        /// A platform category stands for something else than it did.
+        MappingChanged = "mapping_changed",
+        /// The merchant's record was changed, and not by us.
+        MerchantEdited = "merchant_edited",
+        /// Google shows the public something else than the merchant's record says.
+        GoogleEdited = "google_edited",
+        /// What the platform wants is written, and Google has not published it yet.
+        EditInReview = "edit_in_review",
+        /// Google's list no longer has a category that the platform wants.
+        CategoryRetired = "category_retired",
+        /// No real run has succeeded yet.
+        NeverSynced = "never_synced",
+        /// The last look failed.
+        Unknown = "unknown",
+    }
+}
+
+impl Cause {
+    /// Every cause of a tenant that is out of sync.
+    pub const OUT_OF_SYNC: &'static [Self] = &[
+        Self::PlatformChanged,
+        Self::MappingChanged,
+        Self::MerchantEdited,
+        Self::GoogleEdited,
+        Self::CategoryRetired,
+        Self::NeverSynced,
+    ];
+
+    /// Whether the tenant is out of sync. Nobody knows that of *unknown*, and of *edit in review* there is nothing to do but to wait.
+    #[must_use]
+    pub fn is_out_of_sync(self) -> bool {
+        Self::OUT_OF_SYNC.contains(&self)
+    }
+
+    /// Whether somebody else has changed what we had written.
+    #[must_use]
+    pub fn is_flip(self) -> bool {
+        matches!(self, Self::MerchantEdited | Self::GoogleEdited)
+    }
+}
+
+/// A category that a tenant has on the platform, and what it stands for in its region.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Choice {
+    /// Its role.
+    pub place: Place,
+    /// The platform category.
+    pub slug: Slug,
+    /// What it stands for; `None` is unmapped.
+    pub gcid: Option<Gcid>,
+}
+
+/// What the platform wants of a location.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The tenant's categories, sorted.
+    pub choices: Vec<Choice>,
+    /// What they stand for, or why for nothing that could be written.
+    pub set: Result<CategorySet, SourceError>,
+}
+
+impl Wanted {
+    /// What the platform wants, from a complete read of it.
+    #[must_use]
+    pub fn of(categories: &Complete<Vec<PlatformCategory>>, max_additional: usize) -> Self {
+        let choice = |(position, category): (usize, &PlatformCategory)| Choice {
+            place: if position == 0 { Place::Primary } else { Place::Additional },
+            slug: category.slug.clone(),
+            gcid: category.gcid.clone(),
+        };
+        let choices = sorted(categories.get().iter().enumerate().map(choice));
+        Self { choices, set: map_to_gbp(categories, max_additional).map(|mapped| mapped.set) }
+    }
+
+    /// What the platform wants once a tenant has these categories.
+    #[must_use]
+    pub fn by(categories: &CategorySet<TenantCategory>) -> Self {
+        let choice = |it: super::Placed<TenantCategory>| Choice {
+            place: it.place,
+            slug: it.category.slug,
+            gcid: it.category.gcid,
+        };
+        let choices = sorted(placed(categories).into_iter().map(choice));
+        let set = meaning(&choices).ok_or_else(|| SourceError::UnmappedPrimary(categories.primary().slug.clone()));
+        Self { choices, set }
+    }
+
+    /// Each of Google's categories that it stands for.
+    pub fn gcids(&self) -> impl Iterator<Item = &Gcid> {
+        self.choices.iter().filter_map(|choice| choice.gcid.as_ref())
+    }
+}
+
+/// What Google has of a location, from a complete read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AtGoogle {
+    /// The merchant's record; `None`: the location has no categories.
+    pub merchant: Option<CategorySet>,
+    /// What the public sees, where that is something else.
+    pub public: Option<CategorySet>,
+    /// Whether an edit of the merchant's record waits to be published.
+    pub in_review: bool,
+}
+
+/// What the last successful real run left: the state that a change is told by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// The platform's side.
+    pub choices: Vec<Choice>,
+    /// The merchant's record.
+    pub set: CategorySet,
+}
+
+/// How Google's side is known.
+#[derive(Debug, Clone, Copy)]
+pub enum Look<'a> {
+    /// It was read.
+    Read(&'a AtGoogle),
+    /// Nobody has asked, because the platform's own side already says that there is nothing to write.
+    Unasked,
+    /// A read failed, or a write has an unknown outcome.
+    Failed,
+}
+
+/// All that decides about the cause.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The platform's side.
+    pub wanted: &'a Wanted,
+    /// Google's side.
+    pub google: Look<'a>,
+    /// What was left. `None`: nothing yet.
+    pub baseline: Option<&'a Baseline>,
+    /// What Google's list has no more.
+    pub retired: &'a BTreeSet<Gcid>,
+}
+
+impl Facts<'_> {
+    /// The cause.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        let google = match self.google {
+            Look::Failed => return Cause::Unknown,
+            Look::Unasked => None,
+            Look::Read(google) => Some(google),
+        };
+        let Wanted { choices, set } = self.wanted;
+        if self.wanted.gcids().any(|gcid| self.retired.contains(gcid)) {
+            return Cause::CategoryRetired;
+        }
+        let set = set.as_ref().ok();
+        if let Some(AtGoogle { merchant: Some(merchant), public, in_review }) = google
+            && Some(merchant) == set
+        {
+            return match public {
+                _ if *in_review => Cause::EditInReview,
+                Some(public) if public != merchant => Cause::GoogleEdited,
+                _ => Cause::InSync,
+            };
+        }
+        let Some(baseline) = self.baseline else { return Cause::NeverSynced };
+        if set == Some(&baseline.set) {
+            // Without a look at the merchant's record, nobody knows whether it changed.
+            return if google.is_some() { Cause::MerchantEdited } else { Cause::Unknown };
+        }
+        match () {
+            () if set.is_none() && *choices == baseline.choices => Cause::Unknown,
+            () if is_remapped(choices, baseline) => Cause::MappingChanged,
+            () => Cause::PlatformChanged,
+        }
+    }
+}
+
+/// Whether the tenant's categories would stand for what was left, if each of them stood for what it stood for then.
+fn is_remapped(choices: &[Choice], baseline: &Baseline) -> bool {
+    let mut is_changed = false;
+    let then: Vec<Choice> = choices
+        .iter()
+        .map(|choice| match baseline.choices.iter().find(|then| then.slug == choice.slug) {
+            Some(then) => {
+                is_changed |= then.gcid != choice.gcid;
+                Choice { gcid: then.gcid.clone(), ..choice.clone() }
+            }
+            None => choice.clone(),
+        })
+        .collect();
+    is_changed && meaning(&then).as_ref() == Some(&baseline.set)
+}
+
+/// What choices stand for; `None`: the primary one for nothing, or there is none.
+fn meaning(choices: &[Choice]) -> Option<CategorySet> {
+    let mapped = |place| choices.iter().filter(move |choice| choice.place == place).filter_map(|c| c.gcid.clone());
+    let primary = mapped(Place::Primary).next()?;
+    let additional: BTreeSet<Gcid> = mapped(Place::Additional).filter(|gcid| *gcid != primary).collect();
+    let category = |gcid| GbpCategory::new(gcid, "");
+    CategorySet::new(category(primary), additional.into_iter().map(category).collect()).ok()
+}
+
+fn sorted(choices: impl Iterator<Item = Choice>) -> Vec<Choice> {
+    let mut choices: Vec<Choice> = choices.collect();
+    choices.sort();
+    choices
+}
+
+/// Tells what was found from anything else that could have been, without names and times: the first 128 bits of a SHA-256.
+#[must_use]
+pub fn digest_of(wanted: &Wanted, google: Option<&AtGoogle>) -> String {
+    let set = |set: Option<&CategorySet>| {
+        set.map_or(Value::Null, |set| set.iter().map(|category| json!(category.gcid)).collect())
+    };
+    let google =
+        google.map(|google| json!([set(google.merchant.as_ref()), set(google.public.as_ref()), google.in_review]));
+    let choices: Vec<Value> = wanted.choices.iter().map(|c| json!([c.place, c.slug, c.gcid])).collect();
+    let text = json!([choices, set(wanted.set.as_ref().ok()), google]).to_string();
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    digest.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+use std::collections::HashSet;
+
+use proptest::{prelude::*, sample::subsequence};
+
+use super::*;
+
+fn gcid(slug: &str) -> Gcid {
+    Gcid::parse(&format!("gcid:{slug}")).expect("valid")
+}
+
+fn set(slugs: &[&str]) -> CategorySet {
+    let mut categories = slugs.iter().map(|slug| GbpCategory::new(gcid(slug), ""));
+    CategorySet::new(categories.next().expect("a primary"), categories.collect()).expect("a set")
+}
+
+/// `slug`, `slug=gcid`, or `slug=` for an unmapped one.
+fn choices(texts: &[&str]) -> Vec<Choice> {
+    let choice = |(position, text): (usize, &&str)| {
+        let (slug, stands_for) = text.split_once('=').unwrap_or((text, text));
+        Choice {
+            place: if position == 0 { Place::Primary } else { Place::Additional },
+            slug: Slug::parse(slug).expect("valid"),
+            gcid: (!stands_for.is_empty()).then(|| gcid(stands_for)),
+        }
+    };
+    sorted(texts.iter().enumerate().map(choice))
+}
+
+fn wanted(texts: &[&str]) -> Wanted {
+    let choices = choices(texts);
+    let set = meaning(&choices).ok_or(SourceError::Empty);
+    Wanted { choices, set }
+}
+
+fn baseline(texts: &[&str]) -> Baseline {
+    Baseline { choices: choices(texts), set: meaning(&choices(texts)).expect("mapped") }
+}
+
+fn google(merchant: &[&str]) -> AtGoogle {
+    AtGoogle { merchant: Some(set(merchant)), public: None, in_review: false }
+}
+
+fn cause(wanted: &Wanted, google: Option<&AtGoogle>, baseline: Option<&Baseline>, retired: &[&str]) -> Cause {
+    let google = google.map_or(Look::Unasked, Look::Read);
+    let retired = retired.iter().map(|slug| gcid(slug)).collect();
+    Facts { wanted, google, baseline, retired: &retired }.cause()
+}
+
+#[test]
+fn each_cause_is_reached_by_its_own_story() {
+    let left = baseline(&["a", "b"]);
+    let synced = |texts: &[&str], at_google: &AtGoogle| cause(&wanted(texts), Some(at_google), Some(&left), &[]);
+    let as_left = google(&["a", "b"]);
+    let public = |in_review| AtGoogle { public: Some(set(&["x"])), in_review, ..as_left.clone() };
+    let none_retired = BTreeSet::new();
+    let now = wanted(&["a", "b"]);
+    let failed = Facts { wanted: &now, google: Look::Failed, baseline: Some(&left), retired: &none_retired };
+    let stories = [
+        (synced(&["a", "b"], &as_left), Cause::InSync),
+        (synced(&["a", "c"], &as_left), Cause::PlatformChanged),
+        (synced(&["a", "b=z"], &as_left), Cause::MappingChanged),
+        (synced(&["a", "b"], &google(&["a", "x"])), Cause::MerchantEdited),
+        (synced(&["a", "b"], &public(false)), Cause::GoogleEdited),
+        (synced(&["a", "b"], &public(true)), Cause::EditInReview),
+        (cause(&wanted(&["a", "b"]), Some(&as_left), Some(&left), &["b"]), Cause::CategoryRetired),
+        (cause(&wanted(&["a", "b"]), Some(&google(&["x"])), None, &[]), Cause::NeverSynced),
+        (failed.cause(), Cause::Unknown),
+    ];
+    for (found, expected) in stories {
+        assert_eq!(found, expected);
+    }
+    let reached: HashSet<Cause> = stories.iter().map(|(found, _)| *found).collect();
+    assert_eq!(reached.len(), Cause::ALL.len(), "every one of them");
+}
+
+#[test]
+fn of_several_causes_the_first_in_order_is_named() {
+    let left = baseline(&["a", "b", "u="]);
+    let (edited, as_left) = (google(&["x"]), google(&["a", "b"]));
+    let of = |texts: &[&str], at_google| cause(&wanted(texts), at_google, Some(&left), &[]);
+    assert_eq!(of(&["a", "c"], Some(&edited)), Cause::PlatformChanged, "drift is what the platform did not cause");
+    assert_eq!(of(&["a", "b=z"], Some(&edited)), Cause::MappingChanged);
+    assert_eq!(of(&["a", "b", "v="], Some(&edited)), Cause::MerchantEdited, "what is unmapped changes nothing");
+    assert_eq!(of(&["a", "b=z", "v="], Some(&edited)), Cause::MappingChanged);
+    assert_eq!(of(&["a", "c=b"], Some(&edited)), Cause::MerchantEdited, "another that stands for the same, too");
+    assert_eq!(of(&["b", "a"], Some(&as_left)), Cause::PlatformChanged, "another primary one");
+    assert_eq!(of(&["a", "b", "u=z"], Some(&as_left)), Cause::MappingChanged, "mapped at last");
+    assert_eq!(cause(&wanted(&["a"]), Some(&google(&["b"])), None, &["a"]), Cause::CategoryRetired);
+    assert_eq!(cause(&wanted(&["a"]), Some(&google(&["a"])), None, &[]), Cause::InSync, "nobody had to write");
+}
+
+#[test]
+fn a_platform_that_wants_nothing_that_can_be_written_has_a_cause_without_a_look_at_google() {
+    let left = baseline(&["a", "b"]);
+    assert_eq!(cause(&wanted(&["a=", "b"]), None, Some(&left), &[]), Cause::MappingChanged);
+    assert_eq!(cause(&wanted(&[]), None, Some(&left), &[]), Cause::PlatformChanged);
+    assert_eq!(cause(&wanted(&[]), None, None, &[]), Cause::NeverSynced);
+    let too_many = Wanted { set: Err(SourceError::TooMany { count: 2, limit: 1 }), ..wanted(&["a", "b"]) };
+    assert_eq!(cause(&too_many, None, Some(&left), &[]), Cause::Unknown, "neither side has changed");
+}
+
+#[test]
+fn what_a_run_took_back_is_a_change_of_the_platform_that_google_does_not_have() {
+    let left = Baseline { set: set(&["x"]), ..baseline(&["a", "b"]) };
+    assert_eq!(cause(&wanted(&["a", "b"]), Some(&google(&["x"])), Some(&left), &[]), Cause::PlatformChanged);
+}
+
+fn some_slugs() -> impl Strategy<Value = Vec<&'static str>> {
+    subsequence(vec!["a", "b", "c", "a=b", "b=c", "c=", "d="], 0..=4).prop_shuffle()
+}
+
+fn some_set() -> impl Strategy<Value = CategorySet> {
+    subsequence(vec!["a", "b", "c"], 1..=3).prop_shuffle().prop_map(|slugs| set(&slugs))
+}
+
+prop_compose! {
+    fn at_google()(merchant in proptest::option::of(some_set()), public in proptest::option::of(some_set()),
+                   in_review in any::<bool>()) -> AtGoogle {
+        AtGoogle { merchant, public, in_review }
+    }
+}
+
+prop_compose! {
+    fn any_baseline()(slugs in some_slugs(), set in some_set()) -> Baseline {
+        Baseline { choices: distinct(&slugs).choices, set }
+    }
+}
+
+/// A tenant has each category once.
+fn distinct(texts: &[&str]) -> Wanted {
+    let mut seen = HashSet::new();
+    let slug = |text: &&&str| seen.insert(text.split('=').next().unwrap_or_default().to_owned());
+    wanted(&texts.iter().filter(slug).copied().collect::<Vec<_>>())
+}
+
+proptest! {
+    #[test]
+    fn there_is_one_cause_and_it_says_no_more_than_is_known(
+        slugs in some_slugs(), google in at_google(), look in 0..3, baseline in proptest::option::of(any_baseline()),
+        retired in subsequence(vec!["a", "b"], 0..=1),
+    ) {
+        let wanted = distinct(&slugs);
+        let retired: BTreeSet<Gcid> = retired.into_iter().map(gcid).collect();
+        let look = match look { 0 => Look::Failed, 1 => Look::Unasked, _ => Look::Read(&google) };
+        let facts = Facts { wanted: &wanted, google: look, baseline: baseline.as_ref(), retired: &retired };
+        let cause = facts.cause();
+        let has_merchant = matches!(look, Look::Read(google) if google.merchant.is_some() && google.merchant.as_ref() == wanted.set.as_ref().ok());
+        match look {
+            Look::Failed => prop_assert_eq!(cause, Cause::Unknown),
+            Look::Unasked => prop_assert!(!matches!(cause, Cause::InSync | Cause::MerchantEdited | Cause::GoogleEdited | Cause::EditInReview)),
+            Look::Read(google) => {
+                let is_plain = has_merchant && !google.in_review && google.public.as_ref().is_none_or(|public| Some(public) == google.merchant.as_ref());
+                prop_assert!(cause != Cause::InSync || is_plain, "in sync is what everybody sees");
+                prop_assert!(cause != Cause::GoogleEdited || has_merchant);
+            }
+        }
+        let needs_a_write = matches!(cause, Cause::PlatformChanged | Cause::MappingChanged | Cause::MerchantEdited | Cause::NeverSynced);
+        prop_assert!(!needs_a_write || !has_merchant);
+        prop_assert!(baseline.is_some() || !matches!(cause, Cause::PlatformChanged | Cause::MappingChanged | Cause::MerchantEdited));
+        prop_assert_eq!(cause == Cause::CategoryRetired, !matches!(look, Look::Failed) && wanted.gcids().any(|gcid| retired.contains(gcid)));
+    }
+
+    #[test]
+    fn what_was_found_again_has_the_same_digest_and_anything_else_another(
+        slugs in some_slugs(), other in some_slugs(), google in at_google(), more in at_google(),
+    ) {
+        let (one, two) = (distinct(&slugs), distinct(&other));
+        let digest = digest_of(&one, Some(&google));
+        prop_assert_eq!(&digest, &digest_of(&distinct(&slugs), Some(&google.clone())));
+        prop_assert_eq!(digest == digest_of(&two, Some(&google)), one.choices == two.choices);
+        prop_assert_eq!(digest == digest_of(&one, Some(&more)), google == more);
+        prop_assert!(digest != digest_of(&one, None));
+    }
+}

@@ -1,0 +1,272 @@
+//! How tenants' two sides stand: what runs have found, and what people have decided.
+
+use chrono::{DateTime, Utc};
+use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
+
+use super::{
+    Accepted, LogFilter, NewRun, Now, Store,
+    accept::{accept_within, in_progress, live_run},
+    row::{id, optional_id, text},
+    tenant::not_found,
+};
+use crate::{
+    domain::{By, Cause, Contest, Decided, Decision, LocationId, OrganizationId, RunId, TenantId, TenantSync},
+    error::Error,
+};
+
+/// Which tenants a list is limited to. What is not given limits nothing.
+#[derive(Debug, Default, Clone)]
+pub struct SyncFilter {
+    /// Only of these causes. Empty: of any.
+    pub causes: Vec<Cause>,
+    /// Only this organization's.
+    pub organization: Option<OrganizationId>,
+    /// Only those that a person has to decide about.
+    pub contested: bool,
+    /// Only these tenants: what the caller may see.
+    pub only: Option<Vec<TenantId>>,
+}
+
+/// What a person decides.
+#[derive(Debug, Clone, Copy)]
+pub struct NewDecision<'a> {
+    /// About whom.
+    pub tenant: &'a TenantId,
+    /// What.
+    pub decision: Decision,
+    /// Who.
+    pub caller: &'a str,
+    /// Why.
+    pub reason: &'a str,
+    /// The run that carries it out.
+    pub run: Option<&'a NewRun>,
+}
+
+impl Store {
+    /// Gets how a tenant's two sides stand. `None`: no run has looked at its location yet.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn tenant_sync(&self, tenant: &TenantId) -> Result<Option<TenantSync>, Error> {
+        let row = sqlx::query_as::<_, SyncRow>("select * from tenant_sync where tenant_id = $1")
+            .bind(tenant.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.map(|row| row.0))
+    }
+
+    /// Gets when a real run of a tenant, of whichever strategy, last succeeded.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn last_success(&self, tenant: &TenantId) -> Result<Option<DateTime<Utc>>, Error> {
+        Ok(sqlx::query_scalar("select max(ended_at) from last_success where tenant_id = $1")
+            .bind(tenant.as_str())
+            .fetch_one(&self.pool)
+            .await?)
+    }
+
+    /// Lists how tenants stand, by tenant, after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn tenant_syncs(&self, filter: &SyncFilter, after: &str, limit: i64) -> Result<Vec<TenantSync>, Error> {
+        let organization = filter.organization.as_ref().map(OrganizationId::as_str);
+        let goes_by_tenant = filter.contested || filter.only.is_some();
+        let rows = if goes_by_tenant || (filter.causes.is_empty() && organization.is_none()) {
+            self.by_tenant(filter, organization, after, limit).await?
+        } else {
+            self.by_cause(filter, organization, after, limit).await?
+        };
+        Ok(rows.into_iter().map(|row| row.0).collect())
+    }
+
+    async fn by_tenant(
+        &self,
+        filter: &SyncFilter,
+        organization: Option<&str>,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<SyncRow>, sqlx::Error> {
+        let only = filter.only.as_ref().map(|only| only.iter().map(TenantId::as_str).collect::<Vec<_>>());
+        sqlx::query_as(
+            "select * from tenant_sync
+              where tenant_id > $1
+                and ($2::text[] is null or tenant_id = any ($2))
+                and (not $3 or contested_at is not null)
+                and (cardinality($4::text[]) = 0 or cause = any ($4))
+                and ($5::text is null or organization_id = $5)
+              order by tenant_id
+              limit $6",
+        )
+        .bind(after)
+        .bind(only)
+        .bind(filter.contested)
+        .bind(texts(&filter.causes))
+        .bind(organization)
+        .bind(limit)
+        // Planned for these very values, so that the planner sees whether the index of the contested ones has all that is wanted.
+        .persistent(false)
+        .fetch_all(&self.pool)
+        .await
+    }
+
+    /// Each cause reads no more of its index than the page takes.
+    async fn by_cause(
+        &self,
+        filter: &SyncFilter,
+        organization: Option<&str>,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<SyncRow>, sqlx::Error> {
+        let causes = if filter.causes.is_empty() { Cause::ALL } else { &filter.causes };
+        sqlx::query_as(
+            "select found.*
+               from unnest($1::text[]) as wanted (cause)
+              cross join lateral (select * from tenant_sync
+                                   where cause = wanted.cause
+                                     and tenant_id > $2
+                                     and ($3::text is null or organization_id = $3)
+                                   order by tenant_id
+                                   limit $4) as found
+              order by tenant_id
+              limit $4",
+        )
+        .bind(texts(causes))
+        .bind(after)
+        .bind(organization)
+        .bind(limit)
+        .persistent(false)
+        .fetch_all(&self.pool)
+        .await
+    }
+
+    /// Counts the tenants that are out of sync, by cause. Reads only these.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn out_of_sync(&self, filter: &SyncFilter) -> Result<Vec<(Cause, i64)>, Error> {
+        let only = filter.only.as_ref().map(|only| only.iter().map(TenantId::as_str).collect::<Vec<_>>());
+        let rows: Vec<(String, i64)> = sqlx::query_as(
+            "select cause, count(*) from tenant_sync
+              where cause = any ($1)
+                and ($2::text is null or organization_id = $2)
+                and ($3::text[] is null or tenant_id = any ($3))
+              group by cause",
+        )
+        .bind(texts(Cause::OUT_OF_SYNC))
+        .bind(filter.organization.as_ref().map(OrganizationId::as_str))
+        .bind(only)
+        .persistent(false)
+        .fetch_all(&self.pool)
+        .await?;
+        let count = |cause: &Cause| rows.iter().find(|(text, _)| text == cause.as_str()).map_or(0, |(_, count)| *count);
+        Ok(Cause::OUT_OF_SYNC.iter().map(|cause| (*cause, count(cause))).collect())
+    }
+
+    /// Counts the tenants that are out of sync, of those that statistics are wanted of.
+    pub(super) async fn tenants_out_of_sync(&self, filter: &LogFilter) -> Result<i64, Error> {
+        let only = filter.tenant.clone().map(|tenant| vec![tenant]).or_else(|| filter.only.clone());
+        let wanted = SyncFilter { organization: filter.organization.clone(), only, ..SyncFilter::default() };
+        Ok(self.out_of_sync(&wanted).await?.iter().map(|(_, tenants)| tenants).sum())
+    }
+
+    /// Records what a person decides about a tenant, and accepts the run that carries it out, where one does: both, or neither. Nothing
+    /// is contested any more, and the flips so far count no more. A request that is repeated gets its first answer and decides nothing.
+    ///
+    /// # Errors
+    /// Those of [`Store::accept`], [`Error::RunInProgress`] while any run of the tenant is live, because that goes by what was before.
+    pub async fn decide(&self, now: Now, decision: &NewDecision<'_>) -> Result<(TenantSync, Option<Accepted>), Error> {
+        let tenant = decision.tenant;
+        let mut transaction = self.pool.begin().await?;
+        let location: Option<Option<String>> =
+            sqlx::query_scalar("select gbp_location from tenant where id = $1 for no key update")
+                .bind(tenant.as_str())
+                .fetch_optional(&mut *transaction)
+                .await?;
+        if location.ok_or_else(|| not_found(tenant))?.is_none() {
+            return Err(Error::NoLocation(tenant.clone()));
+        }
+        let mut accepted = None;
+        if let Some(new) = decision.run {
+            let run = accept_within(&mut transaction, now, new).await?;
+            if run.joined {
+                return Err(in_progress(&run.run));
+            }
+            accepted = Some(run);
+        } else if let Some(live) = live_run(&mut transaction, tenant).await? {
+            return Err(in_progress(&live));
+        }
+        if accepted.as_ref().is_some_and(|accepted| !accepted.created) {
+            let known = self.tenant_sync(tenant).await?;
+            return Ok((known.ok_or_else(|| Error::Internal("a decision left no row".into()))?, accepted));
+        }
+        let row = sqlx::query_as::<_, SyncRow>(
+            "insert into tenant_sync (tenant_id, organization_id, gbp_location, cause, since_at, settled,
+                                      decision, decided_by, decided_at, decision_reason)
+             select id, organization_id, gbp_location, 'never_synced', coalesce($1, now()), false,
+                    $3, $4, coalesce($1, now()), $5
+               from tenant
+              where id = $2
+             on conflict (tenant_id) do update
+                set decision = excluded.decision, decided_by = excluded.decided_by, decided_at = excluded.decided_at,
+                    decision_reason = excluded.decision_reason, flips = '{}', contested_at = null
+             returning *",
+        )
+        .bind(now)
+        .bind(tenant.as_str())
+        .bind(decision.decision.as_str())
+        .bind(decision.caller)
+        .bind(decision.reason)
+        .fetch_one(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok((row.0, accepted))
+    }
+}
+
+fn texts(causes: &[Cause]) -> Vec<&'static str> {
+    causes.iter().map(|cause| cause.as_str()).collect()
+}
+
+struct SyncRow(TenantSync);
+
+impl FromRow<'_, PgRow> for SyncRow {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let by = |run: &str, at: &str| -> Result<Option<By>, sqlx::Error> {
+            let run: Option<RunId> = row.try_get(run)?;
+            Ok(run.zip(row.try_get(at)?).map(|(run, at)| By { run, at }))
+        };
+        Ok(Self(TenantSync {
+            tenant: id(row, "tenant_id", TenantId::parse)?,
+            organization: optional_id(row, "organization_id", OrganizationId::parse)?,
+            location: optional_id(row, "gbp_location", LocationId::parse)?,
+            cause: text(row, "cause", Cause::from_text)?,
+            since: row.try_get("since_at")?,
+            observed: by("observed_by", "observed_at")?,
+            failed: by("failed_by", "failed_at")?,
+            wanted: row.try_get::<Option<Json<_>>, _>("wanted")?.map(|json| json.0),
+            google: row.try_get::<Option<Json<_>>, _>("google")?.map(|json| json.0),
+            baseline: row.try_get::<Option<Json<_>>, _>("baseline")?.map(|json| json.0),
+            written: row.try_get::<Option<Json<_>>, _>("written")?.map(|json| json.0),
+            contest: Contest {
+                flips: row.try_get("flips")?,
+                contested_at: row.try_get("contested_at")?,
+                decided: decided(row)?,
+            },
+            last_success_at: None,
+        }))
+    }
+}
+
+fn decided(row: &PgRow) -> Result<Option<Decided>, sqlx::Error> {
+    if row.try_get::<Option<&str>, _>("decision")?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(Decided {
+        decision: text(row, "decision", Decision::from_text)?,
+        caller: row.try_get("decided_by")?,
+        at: row.try_get("decided_at")?,
+        reason: row.try_get("decision_reason")?,
+    }))
+}
