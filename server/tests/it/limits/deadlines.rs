@@ -83,9 +83,10 @@ const TWO_WAIT: &str = "select count(*) >= 2 from pg_stat_activity
      where datname = current_database() and wait_event_type = 'Lock' and query like 'with wanted%'";
 const THREE_WAIT: &str = "select count(*) >= 3 from pg_stat_activity
      where datname = current_database() and wait_event_type = 'Lock' and query like 'with wanted%'";
-/// The runner's own statements, which somebody waits for, change runs.
+/// The runner's own statements, which somebody waits for, change runs; the one that counts a day nobody gives up.
 const NO_READ_WAITS: &str = "select count(*) = 0 from pg_stat_activity
-     where datname = current_database() and wait_event_type = 'Lock' and query like 'select%'";
+     where datname = current_database() and wait_event_type = 'Lock' and query like 'select%'
+       and query not like 'select tenant_rollup_day%'";
 
 #[tokio::test]
 async fn calls_that_nobody_waits_for_give_their_connections_back() {
