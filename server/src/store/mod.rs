@@ -78,7 +78,7 @@ pub use retention::Retention;
 pub use sample::{Connections, QueueSample};
 pub use source::Source;
 pub use stats::{Counts, SyncStats};
-pub use taxonomy::{KnownCategory, NewTaxonomy};
+pub use taxonomy::NewTaxonomy;
 pub use tenant::TenantChange;
 pub use tenant_sync::{NewDecision, SyncFilter};
 

@@ -30,15 +30,6 @@ pub struct NewTaxonomy<'a> {
     pub reason: &'a str,
 }
 
-/// What the newest version of a list says about a category.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownCategory {
-    /// Its name, or its last one.
-    pub display_name: String,
-    /// Whether Google has it no more.
-    pub retired: bool,
-}
-
 impl Store {
     /// Gets the newest version of a list. `None`: none was imported.
     ///
@@ -226,42 +217,6 @@ impl Store {
             }
         }
         Ok(standings)
-    }
-
-    /// What the newest version of a list says about categories: their names, and which of them Google has no more. One that is missing
-    /// from the answer was never on it. `None`: no list was imported.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn known_categories(
-        &self,
-        locale: &Locale,
-        gcids: &[Gcid],
-    ) -> Result<Option<BTreeMap<Gcid, KnownCategory>>, Error> {
-        let rows: Vec<(Option<String>, Option<String>, Option<bool>)> = sqlx::query_as(
-            "select distinct on (known.gcid) known.gcid, known.display_name, known.until_version is not null
-               from (select from taxonomy_version where region_code = $1 and language_code = $2 limit 1) imported
-               left join taxonomy_category known
-                 on known.region_code = $1
-                and known.language_code = $2
-                and known.gcid = any ($3)
-              order by known.gcid, known.since_version desc",
-        )
-        .bind(locale.region.as_str())
-        .bind(locale.language.as_str())
-        .bind(gcids.iter().map(ToString::to_string).collect::<Vec<_>>())
-        .fetch_all(&self.pool)
-        .await?;
-        if rows.is_empty() {
-            return Ok(None);
-        }
-        let mut known = BTreeMap::new();
-        for (gcid, display_name, retired) in rows {
-            if let (Some(gcid), Some(display_name), Some(retired)) = (gcid, display_name, retired) {
-                known.insert(gcid_of(&gcid)?, KnownCategory { display_name, retired });
-            }
-        }
-        Ok(Some(known))
     }
 }
 

@@ -5,7 +5,7 @@ use category_mirror::{
         CompleteTaxonomy, GbpCategory, Gcid, LanguageCode, Locale, Reading, RegionCode, TaxonomyPage, TaxonomyPages,
     },
     error::Error,
-    store::{KnownCategory, NewTaxonomy, Store},
+    store::{NewTaxonomy, Store},
 };
 use category_mirror_client::MappingEffect;
 
@@ -85,29 +85,6 @@ async fn an_import_tells_what_is_different_and_whom_it_concerns() {
     );
     let kept = kept.fetch_one(&service.pool).await.expect("read");
     assert_eq!(kept, i64::from(ALL), "the first version is still all there");
-}
-
-#[tokio::test]
-async fn a_list_says_what_a_category_is_called_and_whether_it_is_retired() {
-    let service = service::start().await;
-    let store = Store::new(service.pool.clone());
-    assert_eq!(store.known_categories(&locale(), &[gcid("bar")]).await.expect("read"), None, "no list was imported");
-    service.refresh().await;
-    service.google_changes(&["gcid:deli"], &[("gcid:bar", "Taproom")], &[]).await;
-    service.refresh().await;
-    let asked = [gcid("bar"), gcid("deli"), gcid("nothing_such")];
-    let known = store.known_categories(&locale(), &asked).await.expect("read").expect("imported");
-    let of = |name: &str, retired| KnownCategory { display_name: name.to_owned(), retired };
-    assert_eq!(
-        known.into_iter().collect::<Vec<_>>(),
-        [(gcid("bar"), of("Taproom", false)), (gcid("deli"), of("Deli", true))]
-    );
-    assert_eq!(store.known_categories(&locale(), &[]).await.expect("read").map(|known| known.len()), Some(0));
-
-    service.google_changes(&[], &[], &[("gcid:deli", "Delicatessen")]).await;
-    service.refresh().await;
-    let known = store.known_categories(&locale(), &asked).await.expect("read").expect("imported");
-    assert_eq!(known[&gcid("deli")], of("Delicatessen", false), "it came back");
 }
 
 /// A complete list, as only a last page makes one.
