@@ -1,6 +1,7 @@
 //! One attempt of one run, from the claim to what is recorded of it.
 
 mod account;
+mod ending;
 
 use std::{
     panic::AssertUnwindSafe,
@@ -11,25 +12,22 @@ use std::{
 use futures::FutureExt;
 use tracing::{Instrument, Span};
 
+use self::ending::is_google_down;
 use super::{
     Tools, cause, circuit::Probe, claims::Claim, gbp_to_platform, places::Place, platform_to_gbp, ready::Waiting,
     record, standing::Standing,
 };
 use crate::{
     domain::{
-        AccountId, Failure, FailureReason, Flag, Retry, Run, RunError, RunResult, Skip, SkipReason, Strategy, Tenant,
-        TraceParent,
+        AccountId, Failure, FailureReason, Flag, Retry, Run, RunResult, Skip, SkipReason, Strategy, Tenant, TraceParent,
     },
     error::Error,
     spans,
-    store::{Claimed, CredentialsMark, Finish, Intent, Now, Progress, Source},
+    store::{Claimed, CredentialsMark, Intent, Now, Progress, Source},
     wake::Hint,
 };
 
 pub(super) use account::Names;
-
-/// The wait between tries to record the end of an attempt while the database is away.
-const RECORD_RETRY: Duration = Duration::from_millis(500);
 
 /// Why an attempt went no further.
 #[derive(Debug)]
@@ -204,88 +202,6 @@ impl Attempt {
             _ => {}
         }
     }
-
-    async fn finish(&mut self, result: RunResult) -> bool {
-        let found = self.found(&result).await;
-        let finisher = &self.tools.finisher;
-        let (held, attempt) = (self.claim.held, self.run.attempt);
-        let end =
-            || Finish { held, attempt, result: result.clone(), progress: self.progress.clone(), found: found.clone() };
-        let finished = self.persist(|| finisher.finish(self.now, end())).await;
-        if finished {
-            record::finished(&self.run, &result, &self.progress, self.standing.cause());
-        }
-        finished
-    }
-
-    async fn fail(&mut self, failure: Failure) -> bool {
-        let wait = match failure.retry {
-            Retry::Never => return self.finish(RunResult::Failed(failure)).await,
-            Retry::Backoff => None,
-            Retry::After(wait) => Some(wait),
-        };
-        // What Google does to everybody is not held against one run.
-        let counts = !(is_google_down(&failure) && self.tools.circuit.is_open());
-        if counts && self.run.attempt >= self.run.max_attempts {
-            let failure = failure.exhausted(self.run.attempt);
-            return self
-                .finish(RunResult::Failed(if self.progress.intent.is_some() { unsettled(failure) } else { failure }))
-                .await;
-        }
-        if self.claim.cancelled.is_cancelled() && self.progress.intent.is_none() {
-            return self.finish(RunResult::Cancelled).await;
-        }
-        let attempt = u32::try_from(self.run.attempt).unwrap_or(1);
-        let delay = self.tools.settings.backoff.after(attempt, fastrand::f64(), wait);
-        record::will_retry(&self.run, &failure, delay);
-        let error = RunError::new(failure, self.run.attempt);
-        let store = &self.tools.store;
-        let queued =
-            self.persist(|| store.retry(self.now, self.claim.held, delay, counts, &error, &self.progress)).await;
-        // Whoever waits for the next due run has to reckon with this one.
-        self.tools.wake.hint(Hint::Waiting(delay));
-        queued
-    }
-
-    async fn hand_back(&self, error: &Error) -> bool {
-        tracing::warn!(run_id = %self.run.id, error = %cause(error), "interrupted an attempt; it does not count");
-        let store = &self.tools.store;
-        let held = [self.claim.held];
-        let handed_back = self.persist(|| async move { Ok(!store.hand_back(&held).await?.is_empty()) }).await;
-        self.tools.wake.hint(Hint::Queued);
-        handed_back
-    }
-
-    /// Records something about the run, again and again while the database is away, until the run turns out to be in other hands. What
-    /// the database refuses it would refuse again: then the run is left to its lease, and the number of rescues ends it.
-    async fn persist<F>(&self, record: impl Fn() -> F) -> bool
-    where
-        F: Future<Output = Result<bool, Error>>,
-    {
-        loop {
-            match record().await {
-                Ok(true) => return true,
-                Ok(false) => return self.is_lost(),
-                Err(error @ Error::DatabaseUnavailable(_)) => {
-                    tracing::warn!(run_id = %self.run.id, error = %cause(&error), "cannot record an attempt; trying again");
-                }
-                Err(error) => {
-                    tracing::error!(run_id = %self.run.id, error = %cause(&error), "cannot record an attempt");
-                    return false;
-                }
-            }
-            tokio::select! {
-                () = tokio::time::sleep(RECORD_RETRY) => {}
-                () = self.claim.lost.cancelled() => return self.is_lost(),
-            }
-        }
-    }
-
-    /// Nothing was recorded, because the run is in other hands.
-    fn is_lost(&self) -> bool {
-        tracing::warn!(run_id = %self.run.id, attempt = self.run.attempt, "lost the run to another worker");
-        false
-    }
 }
 
 /// What a run shows of a feature that is off.
@@ -293,12 +209,6 @@ pub(super) fn disabled(required: Result<(), Error>) -> Option<Skip> {
     let off = required.err()?;
     let metadata = off.metadata().into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     Some(Skip { reason: SkipReason::FeatureDisabled, message: off.to_string(), metadata })
-}
-
-/// Whether a failure is one that Google as a whole may have, and that may pass.
-fn is_google_down(failure: &Failure) -> bool {
-    use FailureReason::{QuotaExhausted, UpstreamInvalid, UpstreamUnavailable};
-    failure.retry != Retry::Never && matches!(failure.reason, UpstreamUnavailable | UpstreamInvalid | QuotaExhausted)
 }
 
 /// Makes an end of a panic, too, so that it is recorded at once. The panic itself is on stderr, and what the attempt knew before it, the
@@ -312,12 +222,6 @@ fn cooling(cooldown: Duration) -> Skip {
     let cooldown = humantime::format_duration(cooldown).to_string();
     let message = format!("a real run of the tenant and strategy succeeded less than {cooldown} ago");
     Skip { reason: SkipReason::Cooldown, message, metadata: [("cooldown".to_owned(), cooldown)].into() }
-}
-
-/// Whoever reads of the end has to know that the location may not be as it was.
-fn unsettled(mut failure: Failure) -> Failure {
-    failure.message.push_str("; whether its last write took effect is not known, the next run will see");
-    failure.with("write_outcome", "unknown")
 }
 
 /// A defect of ours may meet the next attempt too: it counts, so that it comes to an end.
