@@ -78,14 +78,16 @@ async fn read(store: &TestStore) -> (i64, i64) {
     // What a connection has read is told when it ends, at the latest.
     let others = "select exists (select from pg_stat_activity
                                   where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend')";
+    // One connection: those of a pool would wait for each other.
     let pool = store.database.pool().await;
-    while sqlx::query_scalar::<_, bool>(others).fetch_one(&pool).await.expect("asked") {}
+    let mut connection = pool.acquire().await.expect("connected");
+    while sqlx::query_scalar::<_, bool>(others).fetch_one(&mut *connection).await.expect("asked") {}
     sqlx::query_as(
         "select sum(seq_tup_read)::bigint, sum(idx_tup_fetch)::bigint
            from pg_stat_user_tables
           where relname ~ '^run_history_2'",
     )
-    .fetch_one(&pool)
+    .fetch_one(&mut *connection)
     .await
     .expect("asked")
 }
