@@ -22,10 +22,11 @@ async fn two_workers_share_what_a_third_process_accepts() {
     for tenant in tenants {
         runs.push(service.accepted(tenant).await);
     }
+    // Neither goes on before both have their share: the first would take the rest, too.
     for google in &googles {
         google.holds(2).await;
-        google.open();
     }
+    googles.iter().for_each(Google::open);
     for run in &runs {
         let run = service.ended(&run.name).await;
         assert_eq!((run.state, run.attempt, run.handed_back_attempts), (RunState::Succeeded, 1, 0));
