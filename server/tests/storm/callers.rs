@@ -108,9 +108,22 @@ impl Worker {
         }
         if (4..9).contains(&what) {
             let set = self.desired.other(&mut self.dice);
+            self.let_a_week_pass().await;
             self.stage.google.edit(&self.location, &set).await;
             let edit = Edit { tenant: self.tenant.clone(), at: Utc::now(), set };
             self.stage.record.notes().edits.push(edit);
+        }
+    }
+
+    /// The owner edits more often than anybody can before a person has to decide, and here is none.
+    async fn let_a_week_pass(&self) {
+        let forget = || {
+            sqlx::query("update tenant_sync set flips = '{}' where tenant_id = $1")
+                .bind(&self.tenant)
+                .execute(&self.stage.database.pool)
+        };
+        while forget().await.is_err() {
+            pause().await;
         }
     }
 
