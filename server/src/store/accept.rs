@@ -51,6 +51,33 @@ pub(super) struct RequestKey {
     pub(super) fingerprint: Uuid,
 }
 
+impl RequestKey {
+    /// Makes the key ours, with a run or a batch for its answer, unless it was answered within 24 hours. Waits for whoever does the same.
+    pub(super) async fn claim(
+        self,
+        connection: &mut PgConnection,
+        now: Now,
+        answer: Uuid,
+    ) -> Result<bool, sqlx::Error> {
+        let ours = sqlx::query(
+            "insert into mirror_request as first (key, fingerprint, run_id, joined, created_at)
+             values ($1, $2, $3, false, coalesce($4, now()))
+             on conflict (key) do update
+                set fingerprint = excluded.fingerprint, run_id = excluded.run_id,
+                    joined = excluded.joined, created_at = excluded.created_at
+              where first.created_at < excluded.created_at - interval '24 hours'
+             returning 1",
+        )
+        .bind(self.key)
+        .bind(self.fingerprint)
+        .bind(answer)
+        .bind(now)
+        .fetch_optional(connection)
+        .await?;
+        Ok(ours.is_some())
+    }
+}
+
 impl NewRun {
     /// The key of its request, where it has an id.
     pub(super) fn request(&self) -> Option<RequestKey> {
@@ -164,22 +191,7 @@ async fn claim_request(
     new: &NewRun,
     request: RequestKey,
 ) -> Result<Option<Accepted>, Error> {
-    let ours = sqlx::query(
-        "insert into mirror_request as first (key, fingerprint, run_id, joined, created_at)
-         values ($1, $2, $3, false, coalesce($4, now()))
-         on conflict (key) do update
-            set fingerprint = excluded.fingerprint, run_id = excluded.run_id,
-                joined = excluded.joined, created_at = excluded.created_at
-          where first.created_at < excluded.created_at - interval '24 hours'
-         returning 1",
-    )
-    .bind(request.key)
-    .bind(request.fingerprint)
-    .bind(new.id)
-    .bind(now)
-    .fetch_optional(&mut *connection)
-    .await?;
-    if ours.is_some() {
+    if request.claim(connection, now, new.id).await? {
         return Ok(None);
     }
     // A statement of its own, because it has to see the run of an insert that the first one waited for.

@@ -150,22 +150,7 @@ async fn claim_request(
     request_id: &str,
     request: RequestKey,
 ) -> Result<Option<BatchId>, Error> {
-    let ours = sqlx::query(
-        "insert into mirror_request as first (key, fingerprint, run_id, joined, created_at)
-         values ($1, $2, $3, false, $4)
-         on conflict (key) do update
-            set fingerprint = excluded.fingerprint, run_id = excluded.run_id,
-                joined = excluded.joined, created_at = excluded.created_at
-          where first.created_at < excluded.created_at - interval '24 hours'
-         returning 1",
-    )
-    .bind(request.key)
-    .bind(request.fingerprint)
-    .bind(new.id)
-    .bind(new.at)
-    .fetch_optional(&mut *connection)
-    .await?;
-    if ours.is_some() {
+    if request.claim(connection, Some(new.at), new.id).await? {
         return Ok(None);
     }
     let (fingerprint, first): (Uuid, BatchId) =
