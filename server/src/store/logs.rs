@@ -25,7 +25,7 @@ const FIRST_DAYS: [u64; 2] = [1, 16];
 const QUICK: Duration = Duration::from_millis(50);
 /// How long a list is looked for; then it is what was found until then.
 const PATIENCE: Duration = Duration::from_millis(300);
-/// Windows grow by this in either case, and from [`WIDEST`] days on they reach to the beginning.
+/// Windows that tell nothing grow by this in either case, and from [`WIDEST`] days on they reach to the beginning.
 const GROWTH: [u64; 2] = [4, 16];
 const WIDEST: u64 = 256;
 
@@ -80,20 +80,25 @@ impl Store {
         let oldest = filter.accepted_from.map_or(RunId::nil(), first_id);
         let newest = filter.accepted_before.map_or(RunId::max(), first_id);
         let mut end = before.map_or(newest, |before| before.min(newest));
-        let certain = usize::from(filter.has_a_certain_index());
-        let mut days = FIRST_DAYS[certain];
+        let certain = filter.has_a_certain_index();
+        let mut days = FIRST_DAYS[usize::from(certain)];
         let mut runs = Vec::new();
         while runs.len() < wanted && end > oldest {
             let looked = Instant::now();
             let begin = window_begin(end, days).max(oldest);
             let left = i64::try_from(wanted - runs.len()).unwrap_or(i64::MAX);
-            for row in self.window(filter, begin, end, left).await? {
-                runs.push(row.0);
-            }
+            let found = self.window(filter, begin, end, left).await?;
+            days = if certain && !found.is_empty() {
+                // As far as the rest reaches if it is as dense, and half as far again: each day costs something.
+                let rest = wanted - runs.len() - found.len();
+                (days * rest as u64 * 3 / (found.len() as u64 * 2)).max(FIRST_DAYS[1])
+            } else if looked.elapsed() < QUICK {
+                days * GROWTH[usize::from(certain)]
+            } else {
+                days
+            };
+            runs.extend(found.into_iter().map(|row| row.0));
             end = begin;
-            if looked.elapsed() < QUICK {
-                days *= GROWTH[certain];
-            }
             if began.elapsed() > PATIENCE && runs.len() < wanted && end > oldest {
                 return Ok(Logs { runs, rest: Some(end) });
             }
@@ -189,8 +194,11 @@ impl LogFilter {
         if let Some(strategy) = self.strategy {
             self.push_text(query, "strategy", strategy.as_str());
         }
-        if let Some(dry_run) = self.dry_run {
-            self.push_flag(query, "dry_run", dry_run);
+        match self.dry_run {
+            // One tenant's have an index of their own.
+            Some(true) if self.has_a_certain_index() => drop(query.push(" and dry_run")),
+            Some(dry_run) => self.push_flag(query, "dry_run", dry_run),
+            None => {}
         }
         // One tenant has few runs: its index is the one to go by, and the planner, which cannot know that, is not to see others.
         let hidden = if self.names_tenants() { " || ''" } else { "" };

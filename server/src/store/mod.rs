@@ -32,6 +32,7 @@ mod line;
 mod live;
 mod logs;
 pub mod migrations;
+mod part;
 mod platform_category;
 mod platform_write;
 mod pool;
@@ -49,6 +50,7 @@ mod tenant;
 mod tenant_categories;
 mod tenant_stats;
 mod tenant_sync;
+mod window;
 
 pub use accept::{Accepted, NewRun};
 pub use acceptor::Acceptor;

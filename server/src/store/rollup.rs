@@ -37,30 +37,32 @@ impl Store {
                  delete from rollup_delta
                   where ctid = any (array(select ctid from rollup_delta limit $1 for update skip locked))
                  returning *
-             ), spread as materialized (
-                 select scope, grain, date_trunc(grain, begin_at, 'UTC') as begin_at, succeeded, failed, skipped, cancelled, dry,
-                        out_of_sync, durations, reasons
-                   from taken
-                   join (values ('minute'), ('hour'), ('day')) as grains (grain) on scope = '' or grain <> 'minute'
+             ), grains (grain) as (
+                 values ('minute'), ('ten_minutes'), ('hour'), ('day'), ('week')
              ), duration_counts as (
                  select scope, grain, begin_at, jsonb_object_agg(bin, count) as durations
-                   from (select scope, grain, begin_at, bin, count(*)
-                           from spread
-                          cross join unnest(durations) as bin
-                          group by scope, grain, begin_at, bin) as bins
+                   from (select scope, grain, rollup_begin(grain, begin_at) as begin_at, bin, sum(count) as count
+                           from (select scope, begin_at, bin, count(*)
+                                   from taken
+                                  cross join unnest(durations) as bin
+                                  group by scope, begin_at, bin) as bins
+                           join grains on scope = '' or grain not in ('minute', 'ten_minutes')
+                          group by scope, grain, rollup_begin(grain, begin_at), bin) as bins
                   group by scope, grain, begin_at
              ), reason_counts as (
                  select scope, grain, begin_at, jsonb_object_agg(reason, count) as reasons
-                   from (select scope, grain, begin_at, reason, count(*)
-                           from spread
+                   from (select scope, grain, rollup_begin(grain, begin_at) as begin_at, reason, count(*)
+                           from taken
                           cross join unnest(reasons) as reason
-                          group by scope, grain, begin_at, reason) as reasons
+                           join grains on scope = '' or grain not in ('minute', 'ten_minutes')
+                          group by scope, grain, rollup_begin(grain, begin_at), reason) as reasons
                   group by scope, grain, begin_at
              ), sums as (
-                 select scope, grain, begin_at, sum(succeeded) as succeeded, sum(failed) as failed, sum(skipped) as skipped,
-                        sum(cancelled) as cancelled, sum(dry) as dry, sum(out_of_sync) as out_of_sync
-                   from spread
-                  group by scope, grain, begin_at
+                 select scope, grain, rollup_begin(grain, begin_at) as begin_at, sum(succeeded) as succeeded, sum(failed) as failed,
+                        sum(skipped) as skipped, sum(cancelled) as cancelled, sum(dry) as dry, sum(out_of_sync) as out_of_sync
+                   from taken
+                   join grains on scope = '' or grain not in ('minute', 'ten_minutes')
+                  group by scope, grain, rollup_begin(grain, begin_at)
              ), folded as (
                  insert into rollup as old (scope, grain, begin_at, succeeded, failed, skipped, cancelled, dry, out_of_sync,
                                             durations, reasons)
@@ -75,8 +77,8 @@ impl Store {
                     set succeeded = old.succeeded + excluded.succeeded, failed = old.failed + excluded.failed,
                         skipped = old.skipped + excluded.skipped, cancelled = old.cancelled + excluded.cancelled,
                         dry = old.dry + excluded.dry, out_of_sync = old.out_of_sync + excluded.out_of_sync,
-                        durations = tally_sum(old.durations, excluded.durations),
-                        reasons = tally_sum(old.reasons, excluded.reasons)
+                        durations = tallies_added(old.durations, excluded.durations),
+                        reasons = tallies_added(old.reasons, excluded.reasons)
              )
              select count(*) from taken",
         )
@@ -85,25 +87,23 @@ impl Store {
         .await?)
     }
 
-    /// Forgets sums that no window reaches any more: minutes after 4 days, hours and days after 92, at most `limit` of
-    /// each. Gives how many.
+    /// Forgets sums that no window reaches any more: minutes and ten minutes after 4 days, others after 92, at most `limit` of each grain.
+    /// Gives how many.
     ///
     /// # Errors
     /// The database's.
     pub async fn forget_rollups(&self, now: Now, limit: u64) -> Result<u64, Error> {
         let done = sqlx::query(
             "delete from rollup
-              where ctid = any (array((select ctid from rollup
-                                        where grain = 'minute' and begin_at < coalesce($1, now()) - interval '4 days'
-                                        limit $2)
-                                      union all
-                                      (select ctid from rollup
-                                        where grain = 'hour' and begin_at < coalesce($1, now()) - interval '92 days'
-                                        limit $2)
-                                      union all
-                                      (select ctid from rollup
-                                        where grain = 'day' and begin_at < coalesce($1, now()) - interval '92 days'
-                                        limit $2)))",
+              where ctid = any (array(select old.ctid
+                                        from (values ('minute', interval '4 days'), ('ten_minutes', '4 days'), ('hour', '92 days'),
+                                                     ('day', '92 days'), ('week', '92 days')) as kept (grain, for_days)
+                                       cross join lateral (select ctid
+                                                             from rollup
+                                                            where grain = kept.grain
+                                                              and begin_at < coalesce($1, now()) - for_days
+                                                            order by begin_at
+                                                            limit $2) as old))",
         )
         .bind(now)
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))

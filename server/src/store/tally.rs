@@ -4,12 +4,18 @@ use std::{collections::BTreeMap, fmt, marker::PhantomData, str::FromStr};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, MapAccess, SeqAccess, Unexpected, Visitor},
+    de::{Error, MapAccess, Unexpected, Visitor},
 };
 
 /// How often each of some keys was counted. A key may be there more than once.
 #[derive(Debug)]
 pub(super) struct Tally<K>(Vec<(K, i64)>);
+
+impl<K> Default for Tally<K> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
 
 impl<K: Ord> Tally<K> {
     /// One for each of `keys`.
@@ -25,10 +31,10 @@ impl<K: Ord> Tally<K> {
     }
 }
 
-/// An object of counts, or a list of what is to be counted, as they are in `rollup` and in `rollup_delta`.
+/// An object of counts, as `rollup` has it.
 impl<'de, K: FromStr> Deserialize<'de> for Tally<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TallyVisitor(PhantomData))
+        deserializer.deserialize_map(TallyVisitor(PhantomData))
     }
 }
 
@@ -38,21 +44,13 @@ impl<'de, K: FromStr> Visitor<'de> for TallyVisitor<K> {
     type Value = Tally<K>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("counts by key, or a list of keys")
+        formatter.write_str("counts by key")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut counts: A) -> Result<Tally<K>, A::Error> {
         let mut tally = Vec::new();
         while let Some((Key(key), count)) = counts.next_entry()? {
             tally.push((key, count));
-        }
-        Ok(Tally(tally))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut keys: A) -> Result<Tally<K>, A::Error> {
-        let mut tally = Vec::new();
-        while let Some(Key(key)) = keys.next_element()? {
-            tally.push((key, 1));
         }
         Ok(Tally(tally))
     }
@@ -63,7 +61,7 @@ struct Key<K>(K);
 
 impl<'de, K: FromStr> Deserialize<'de> for Key<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(KeyVisitor(PhantomData))
+        deserializer.deserialize_str(KeyVisitor(PhantomData))
     }
 }
 
@@ -78,9 +76,5 @@ impl<K: FromStr> Visitor<'_> for KeyVisitor<K> {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Key<K>, E> {
         text.parse().map(Key).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Key<K>, E> {
-        self.visit_str(&number.to_string())
     }
 }

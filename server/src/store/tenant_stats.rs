@@ -9,10 +9,12 @@ use sqlx::{PgConnection, Row};
 use super::{
     LogFilter, Now, Store,
     logs::first_id,
+    part::Part,
     row::RunRow,
     runs::light_columns,
-    stats::{Grid, Part, RECENT_FAILURES},
+    stats::{Counts, RECENT_FAILURES},
     tally::Tally,
+    window::{Grain, Grid},
 };
 use crate::{
     domain::{Run, RunId},
@@ -61,10 +63,11 @@ impl Store {
         .await?;
         // Days are counted as a whole. Of a window that is cut more finely, they only tell which days' runs to look at.
         let (whole_days_before, first_day) =
-            if grid.step_name == "day" { (counted_until, counted_until) } else { (None, first_day.or(counted_until)) };
+            if grid.step == Grain::Day { (counted_until, counted_until) } else { (None, first_day.or(counted_until)) };
         let rows = sqlx::query(
             "select ended_on::timestamp at time zone 'UTC' as begin_at, succeeded::bigint, failed::bigint, skipped::bigint,
-                    cancelled::bigint, dry::bigint, out_of_sync::bigint, durations, reasons, failures
+                    cancelled::bigint, dry::bigint, out_of_sync::bigint, durations, case when failed > 0 then reasons end,
+                    case when failed > 0 then failures end
                from tenant_rollup
               where tenant_id = any ($1) and accepted_on < $5 and ended_on >= ($2 at time zone 'UTC')::date
                 and ($3::text is null or organization_id = $3)
@@ -94,21 +97,18 @@ impl Store {
         .bind(tenants)
         .bind(start_at)
         .bind(filter.organization.as_ref().map(|organization| organization.as_str()))
-        .bind(grid.step_name)
+        .bind(grid.step.as_str())
         .bind(whole_days_before)
         .bind(first_day.map_or(RunId::nil(), |day| first_id(day.and_time(NaiveTime::MIN).and_utc())))
         .fetch_all(&mut *snapshot)
         .await?;
         let (mut parts, mut failures) = (Vec::with_capacity(rows.len()), Vec::new());
         for row in &rows {
-            let durations: Option<Vec<i16>> = row.try_get("durations")?;
-            let reasons: Option<Vec<String>> = row.try_get("reasons")?;
-            failures.extend(row.try_get::<Option<Vec<RunId>>, _>("failures")?.unwrap_or_default());
-            parts.push(Part::new(
-                row,
-                Tally::of(durations.unwrap_or_default()),
-                Tally::of(reasons.unwrap_or_default()),
-            )?);
+            let durations: Option<Vec<i16>> = row.try_get(7)?;
+            let reasons: Option<Vec<String>> = row.try_get(8)?;
+            failures.extend(row.try_get::<Option<Vec<RunId>>, _>(9)?.unwrap_or_default());
+            let (durations, reasons) = (durations.map(Tally::of), reasons.map(Tally::of));
+            parts.push(Part::new(row.try_get(0)?, Counts::at(row, 1)?, durations, reasons));
         }
         failures.sort_unstable_by(|one, other| other.cmp(one));
         failures.truncate(RECENT_FAILURES);

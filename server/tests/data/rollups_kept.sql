@@ -1,4 +1,4 @@
--- What the rollups say, with what is not summed up yet: each scope, minute, hour or day, and thing that is counted.
+-- What the rollups say, with what is not summed up yet: each scope, sum of it, and thing that is counted.
 with kept as (
     select scope, grain, begin_at, what, count
       from rollup
@@ -9,9 +9,10 @@ with kept as (
                          union all
                          select 'reason ' || key, value::bigint from jsonb_each_text(reasons)) as counts (what, count)
     union all
-    select scope, grain, date_trunc(grain, begin_at, 'UTC'), what, count
+    select scope, grain, rollup_begin(grain, begin_at), what, count
       from rollup_delta
-      join (values ('minute'), ('hour'), ('day')) as grains (grain) on scope = '' or grain <> 'minute'
+      join (values ('minute'), ('ten_minutes'), ('hour'), ('day'), ('week')) as grains (grain)
+        on scope = '' or grain not in ('minute', 'ten_minutes')
      cross join lateral (values ('succeeded', succeeded), ('failed', failed), ('skipped', skipped), ('cancelled', cancelled),
                                 ('dry', dry), ('out_of_sync', out_of_sync)
                          union all

@@ -5,8 +5,12 @@
 
 mod board;
 #[cfg(test)]
+mod board_model;
+#[cfg(test)]
 mod board_tests;
 mod mailbox;
+#[cfg(test)]
+mod mailbox_tests;
 mod watch;
 
 use std::{

@@ -1,8 +1,4 @@
-//! Wake-ups between servers, over LISTEN and NOTIFY: hints only, for whoever would otherwise poll.
-//!
-//! A hint may come twice, late or never. Who gets one looks at the table; who subscribes does so before looking; and
-//! [`Hint::Everything`] says that hints may have been lost. NOTIFY takes a lock of the whole cluster at commit, so hints are
-//! collected for a moment and sent together, never inside a caller's transaction.
+//! What goes to the other servers, and comes from them.
 
 use std::{
     collections::BTreeSet,
@@ -18,15 +14,15 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sqlx::{
     PgPool,
-    postgres::{PgListener, PgNotification, PgPoolOptions},
+    postgres::{PgListener, PgNotification},
 };
 use tokio::{
-    sync::{broadcast, mpsc},
+    sync::mpsc,
     time::{sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::hint::{Hint, Ways};
 use crate::domain::RunId;
 
 const CHANNEL: &str = "category_mirror";
@@ -35,9 +31,7 @@ const COLLECT: Duration = Duration::from_millis(20);
 /// Ids in one notification: 180 of 36 characters, separators and the rest stay below the payload's limit of 7,999 bytes.
 const MAX_IDS: usize = 180;
 /// Ids that one hint may add to a notification.
-const MAX_PART: usize = 60;
-/// Hints that a slow subscriber may lag behind before it has to look at everything.
-const BACKLOG: usize = 1024;
+pub(super) const MAX_PART: usize = 60;
 /// Between two times that the others are told to look at everything.
 const EVERYTHING_PAUSE: Duration = Duration::from_secs(1);
 /// Between attempts to listen again.
@@ -46,73 +40,6 @@ const RECONNECT: Duration = Duration::from_secs(1);
 const QUIET: Duration = Duration::from_secs(60);
 /// How long it may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
-
-/// Something may have happened.
-#[derive(Debug, Clone)]
-pub enum Hint {
-    /// There is work to claim.
-    Queued,
-    /// There will be work to claim after so long. It stays in this process: the others look often enough for a process that died.
-    Waiting(Duration),
-    /// Somebody wants this run cancelled.
-    Cancel(RunId),
-    /// These runs changed.
-    Changed(Arc<[RunId]>),
-    /// Somebody changed a feature flag.
-    Flags,
-    /// There is something to do of a batch.
-    Batch,
-    /// Anything may have changed: hints were lost.
-    Everything,
-}
-
-/// What hints are about. Each has its own way through the process, so that nobody is woken for what concerns others: there are as many
-/// changes as runs have states.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Topic {
-    /// [`Hint::Queued`] and [`Hint::Waiting`].
-    Work,
-    /// [`Hint::Changed`].
-    Changes,
-    /// [`Hint::Cancel`].
-    Cancellations,
-    /// [`Hint::Flags`].
-    Flags,
-    /// [`Hint::Batch`].
-    Batches,
-}
-
-impl Hint {
-    /// What it is about; `None` is everything.
-    fn topic(&self) -> Option<Topic> {
-        match self {
-            Self::Queued | Self::Waiting(_) => Some(Topic::Work),
-            Self::Changed(_) => Some(Topic::Changes),
-            Self::Cancel(_) => Some(Topic::Cancellations),
-            Self::Flags => Some(Topic::Flags),
-            Self::Batch => Some(Topic::Batches),
-            Self::Everything => None,
-        }
-    }
-}
-
-/// The ways through the process, one a topic.
-#[derive(Debug, Clone)]
-struct Ways([broadcast::Sender<Hint>; 5]);
-
-impl Ways {
-    fn new() -> Self {
-        Self(std::array::from_fn(|_| broadcast::channel(BACKLOG).0))
-    }
-
-    fn send(&self, hint: Hint) {
-        // Nobody may be listening.
-        match hint.topic() {
-            Some(topic) => drop(self.0[topic as usize].send(hint)),
-            None => self.0.iter().for_each(|way| drop(way.send(hint.clone()))),
-        }
-    }
-}
 
 /// Collected hints, as they are sent.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -152,82 +79,8 @@ impl Notification {
     }
 }
 
-/// The process's end of the wake-ups. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Wake {
-    outgoing: mpsc::Sender<Hint>,
-    incoming: Ways,
-    /// More happened than can be told one by one.
-    overflowed: Arc<AtomicBool>,
-}
-
-impl Wake {
-    /// Starts the tasks that send and listen; they end with `stop`.
-    #[must_use]
-    pub fn start(pool: PgPool, stop: CancellationToken) -> Self {
-        let (outgoing, collected) = mpsc::channel(BACKLOG);
-        let incoming = Ways::new();
-        let origin = Uuid::now_v7();
-        // Its connection is its own for life, and not one of those that calls and runs share.
-        let one = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
-        let listening = one.connect_lazy_with((*pool.connect_options()).clone());
-        let overflowed = Arc::new(AtomicBool::new(false));
-        tokio::spawn(stop.clone().run_until_cancelled_owned(send(pool, origin, collected, overflowed.clone())));
-        tokio::spawn(stop.run_until_cancelled_owned(listen(listening, origin, incoming.clone())));
-        Self { outgoing, incoming, overflowed }
-    }
-
-    /// Gives a hint to this process at once, and to the others soon. Call it after the commit.
-    pub fn hint(&self, hint: Hint) {
-        match &hint {
-            Hint::Changed(ids) if ids.len() > MAX_PART => {
-                ids.chunks(MAX_PART).for_each(|part| self.tell_others(Hint::Changed(part.into())));
-            }
-            Hint::Waiting(_) => {}
-            _ => self.tell_others(hint.clone()),
-        }
-        self.incoming.send(hint);
-    }
-
-    fn tell_others(&self, hint: Hint) {
-        if self.outgoing.try_send(hint).is_err() {
-            self.overflowed.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Subscribes to a topic, and to [`Hint::Everything`].
-    #[must_use]
-    pub fn subscribe(&self, topic: Topic) -> Hints {
-        Hints(self.incoming.0[topic as usize].subscribe())
-    }
-}
-
-/// A subscription to hints.
-#[derive(Debug)]
-pub struct Hints(broadcast::Receiver<Hint>);
-
-impl Hints {
-    /// Waits for the next hint. Cancel-safe.
-    pub async fn next(&mut self) -> Hint {
-        match self.0.recv().await {
-            Ok(hint) => hint,
-            Err(broadcast::error::RecvError::Lagged(_)) => Hint::Everything,
-            // The process is ending; there will be no more.
-            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
-        }
-    }
-
-    /// The next hint that is there already.
-    pub fn pending(&mut self) -> Option<Hint> {
-        match self.0.try_recv() {
-            Ok(hint) => Some(hint),
-            Err(broadcast::error::TryRecvError::Lagged(_)) => Some(Hint::Everything),
-            Err(_) => None,
-        }
-    }
-}
-
-async fn send(pool: PgPool, origin: Uuid, mut collected: mpsc::Receiver<Hint>, overflowed: Arc<AtomicBool>) {
+/// Sends what this process hints at.
+pub(super) async fn send(pool: PgPool, origin: Uuid, mut collected: mpsc::Receiver<Hint>, overflowed: Arc<AtomicBool>) {
     let mut told_everything: Option<Instant> = None;
     while let Some(first) = collected.recv().await {
         sleep(COLLECT).await;
@@ -251,7 +104,8 @@ async fn send(pool: PgPool, origin: Uuid, mut collected: mpsc::Receiver<Hint>, o
     }
 }
 
-async fn listen(pool: PgPool, origin: Uuid, incoming: Ways) {
+/// Hears what the others hint at.
+pub(super) async fn listen(pool: PgPool, origin: Uuid, incoming: Ways) {
     loop {
         let Err(error) = listen_once(&pool, origin, &incoming).await;
         tracing::warn!(%error, "lost the connection that listens for wake-ups");

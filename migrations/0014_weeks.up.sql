@@ -1,0 +1,31 @@
+-- Long windows at the price of short ones: of many sums, durations and reasons are what takes long to read. So they are summed by weeks
+-- too, and by ten minutes for windows that begin within an hour.
+
+-- However many sums there are by now.
+set local statement_timeout = 0;
+
+-- An older server that still runs sums up nothing any more, because it would leave the new sums out: it knows a function by its old name.
+-- What ends there is counted all the same, and summed up by the others. One that is summing up now is waited for.
+lock table rollup in share row exclusive mode;
+alter function tally_sum(jsonb, jsonb) rename to tallies_added;
+
+alter table rollup
+    drop constraint rollup_grain_is_known,
+    add constraint rollup_grain_is_known check (grain in ('minute', 'ten_minutes', 'hour', 'day', 'week'));
+
+-- The begin (UTC) of the sum of a grain that has a moment in it. Weeks begin on Mondays.
+create function rollup_begin(grain text, moment timestamptz) returns timestamptz language sql stable parallel safe as $$
+    select case grain when 'ten_minutes' then date_bin('10 minutes', moment, 'epoch') else date_trunc(grain, moment, 'UTC') end
+$$;
+
+create aggregate tally_sum(jsonb) (sfunc = tallies_added, stype = jsonb, initcond = '{}');
+insert into rollup (scope, grain, begin_at, succeeded, failed, skipped, cancelled, dry, out_of_sync, durations, reasons)
+select scope, coarse.grain, rollup_begin(coarse.grain, begin_at), sum(succeeded), sum(failed), sum(skipped), sum(cancelled), sum(dry),
+       sum(out_of_sync), tally_sum(durations), tally_sum(reasons)
+  from rollup
+  join (values ('minute', 'ten_minutes'), ('day', 'week')) as coarse (made_of, grain) on rollup.grain = made_of
+ group by 1, 2, 3;
+drop aggregate tally_sum(jsonb);
+
+-- A tenant's dry runs, which are few among its runs, over all days.
+create index run_history_by_tenant_dry on run_history (tenant_id, id) where dry_run;
