@@ -1,8 +1,13 @@
-drop index run_history_by_tenant_dry;
+-- However many sums there are by now.
+set local statement_timeout = 0;
 
+-- A server that is summing up now is waited for: it would add sums that the older schema does not know.
+lock table rollup in access exclusive mode;
 delete from rollup where grain in ('ten_minutes', 'week');
 alter table rollup
     drop constraint rollup_grain_is_known,
     add constraint rollup_grain_is_known check (grain in ('minute', 'hour', 'day'));
 drop function rollup_begin(text, timestamptz);
 alter function tallies_added(jsonb, jsonb) rename to tally_sum;
+
+drop index run_history_by_tenant_dry;

@@ -1,12 +1,16 @@
 -- Long windows at the price of short ones: of many sums, durations and reasons are what takes long to read. So they are summed by weeks
 -- too, and by ten minutes for windows that begin within an hour.
 
--- However many sums there are by now.
+-- However many sums and runs there are by now.
 set local statement_timeout = 0;
+
+-- A tenant's dry runs, which are few among its runs, over all days. First, because it takes longest, and nobody who asks for statistics
+-- waits for it.
+create index run_history_by_tenant_dry on run_history (tenant_id, id) where dry_run;
 
 -- An older server that still runs sums up nothing any more, because it would leave the new sums out: it knows a function by its old name.
 -- What ends there is counted all the same, and summed up by the others. One that is summing up now is waited for.
-lock table rollup in share row exclusive mode;
+lock table rollup in access exclusive mode;
 alter function tally_sum(jsonb, jsonb) rename to tallies_added;
 
 alter table rollup
@@ -26,6 +30,3 @@ select scope, coarse.grain, rollup_begin(coarse.grain, begin_at), sum(succeeded)
   join (values ('minute', 'ten_minutes'), ('day', 'week')) as coarse (made_of, grain) on rollup.grain = made_of
  group by 1, 2, 3;
 drop aggregate tally_sum(jsonb);
-
--- A tenant's dry runs, which are few among its runs, over all days.
-create index run_history_by_tenant_dry on run_history (tenant_id, id) where dry_run;

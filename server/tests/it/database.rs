@@ -5,8 +5,8 @@ use std::sync::{LazyLock, Once};
 
 use category_mirror::config::{LogArgs, LogFormat};
 use category_mirror::postgres::{Durability, Embedded, Error, Options};
-use category_mirror::store::migrations;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use category_mirror::store::{self, migrations};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool};
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
@@ -44,9 +44,9 @@ impl TestDatabase {
         self.options.to_url_lossy().into()
     }
 
-    /// A pool of a few connections.
-    pub(crate) async fn pool(&self) -> PgPool {
-        PgPoolOptions::new().max_connections(4).connect_with(self.options()).await.expect("connected")
+    /// A pool of a few connections, as a server has them.
+    pub(crate) fn pool(&self) -> PgPool {
+        store::connect(self.options(), 4)
     }
 }
 
@@ -130,5 +130,5 @@ async fn a_test_has_its_database_for_itself_and_reaches_it_by_url() {
 }
 
 async fn table(database: &TestDatabase) -> Option<String> {
-    sqlx::query_scalar("select to_regclass('mine')::text").fetch_one(&database.pool().await).await.expect("read")
+    sqlx::query_scalar("select to_regclass('mine')::text").fetch_one(&database.pool()).await.expect("read")
 }

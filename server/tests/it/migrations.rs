@@ -8,7 +8,7 @@ use crate::database;
 #[tokio::test]
 async fn every_migration_can_be_undone_and_made_again() {
     let database = database::create().await;
-    let pool = database.pool().await;
+    let pool = database.pool();
     let before = schema(&pool).await;
     let applied: Option<i64> = sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
         .fetch_one(&pool)
@@ -27,7 +27,7 @@ async fn every_migration_can_be_undone_and_made_again() {
 #[tokio::test]
 async fn two_servers_may_migrate_at_once() {
     let database = database::create().await;
-    let (one, other) = (database.pool().await, database.pool().await);
+    let (one, other) = (database.pool(), database.pool());
     migrations::undo(&one, 0).await.expect("undone");
     let (first, second) = tokio::join!(migrations::migrate(&one), migrations::migrate(&other));
     first.expect("migrated");
@@ -40,7 +40,7 @@ async fn two_servers_may_migrate_at_once() {
 #[tokio::test]
 async fn without_the_right_to_create_an_extension_the_error_says_what_to_do() {
     let database = database::create().await;
-    let pool = database.pool().await;
+    let pool = database.pool();
     migrations::undo(&pool, 6).await.expect("undone");
     let role = "create role without_rights; grant usage, create on schema public to without_rights;
                 grant all on all tables in schema public to without_rights";
@@ -74,7 +74,7 @@ async fn what_has_ended_moves_to_the_history_and_back() {
         "id, tenant_id, strategy, dry_run, state, revision, attempt, handed_back, max_attempts, cancel_requested, plan,
                            found_differences, written, reason, error, caller, created_at, ended_at";
     let database = database::create().await;
-    let pool = database.pool().await;
+    let pool = database.pool();
     let rows = async |table: &str| -> Vec<String> {
         let rows = format!("select row({COLUMNS})::text from {table} order by id");
         sqlx::query_scalar(AssertSqlSafe(rows)).fetch_all(&pool).await.expect("read")

@@ -106,7 +106,7 @@ pub(crate) async fn start_with(setup: Setup) -> Service {
     let stop = CancellationToken::new();
     let served = serve(config, listeners, stop.clone().cancelled_owned());
     let task = tokio::spawn(async move { served.await.expect("served") });
-    let pool = database.pool().await;
+    let pool = database.pool();
     let client = Client::builder(format!("http://{address}")).token(sign(&key, Role::Admin, "tester", None));
     let client = client.build().expect("a client");
     Service { client, google, address, admin, database, pool, key, stop, task }

@@ -24,7 +24,7 @@ impl Process {
     /// Starts one that has begun to listen.
     async fn start(database: &TestDatabase) -> Self {
         let stop = CancellationToken::new();
-        let wake = Wake::start(database.pool().await, stop.clone());
+        let wake = Wake::start(database.pool(), stop.clone());
         let mut process = Self {
             work: wake.subscribe(Topic::Work),
             changes: wake.subscribe(Topic::Changes),
@@ -80,7 +80,7 @@ async fn many_ids_at_once_arrive_all() {
 async fn what_is_no_wake_up_of_ours_does_no_harm() {
     let database = database::create().await;
     let mut process = Process::start(&database).await;
-    let pool = database.pool().await;
+    let pool = database.pool();
     for payload in
         ["", "{", "[]", r#"{"changed": ["1"]}"#, r#"{"cancel": null}"#, r#"{"queued": true, "of": "tomorrow"}"#]
     {
@@ -96,7 +96,7 @@ async fn what_is_no_wake_up_of_ours_does_no_harm() {
 async fn a_listener_that_lost_its_connection_says_so_and_listens_again() {
     let database = database::create().await;
     let (one, mut other) = (Process::start(&database).await, Process::start(&database).await);
-    let pool = database.pool().await;
+    let pool = database.pool();
     disconnect_listeners(&pool).await;
 
     assert!(matches!(other.work.next().await, Hint::Everything));

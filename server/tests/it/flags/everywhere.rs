@@ -91,7 +91,7 @@ async fn a_server_that_is_overrun_hears_of_a_switch_off() {
 #[tokio::test]
 async fn what_was_read_last_stays_while_nothing_can_be_read() {
     let database = database::create().await;
-    let pool = database.pool().await;
+    let pool = database.pool();
     let stop = CancellationToken::new();
     let (store, wake) = (Store::new(pool.clone()), Wake::start(pool.clone(), stop.clone()));
     let (on, off) = (Rollout::all(true), Rollout::all(false));

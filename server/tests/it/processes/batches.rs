@@ -9,7 +9,7 @@ use crate::batches::{hold, somebody_waits};
 async fn d11_killed_in_the_middle_of_a_batch_no_run_is_lost_and_none_is_made_twice() {
     let site = Site::new().await;
     let server = site.serve(&[]).await;
-    let pool = site.pool().await;
+    let pool = site.pool();
     sqlx::query(
         "insert into tenant (id, display_name, gbp_account, gbp_location, region_code, language_code, created_at, updated_at)
          select 'chain-' || to_char(n, 'FM000'), 'Store', '1', n::text, 'US', 'en', now(), now() from generate_series(0, 449) n",

@@ -103,8 +103,8 @@ impl Site {
     }
 
     /// Connections to the database.
-    pub(super) async fn pool(&self) -> sqlx::PgPool {
-        self.database.as_ref().expect("a database by URL").pool().await
+    pub(super) fn pool(&self) -> sqlx::PgPool {
+        self.database.as_ref().expect("a database by URL").pool()
     }
 
     /// The URL of the database with a password, which nobody asks for where the operating system vouches for the user.

@@ -79,7 +79,7 @@ async fn read(store: &TestStore) -> (i64, i64) {
     let others = "select exists (select from pg_stat_activity
                                   where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend')";
     // One connection: those of a pool would wait for each other.
-    let pool = store.database.pool().await;
+    let pool = store.database.pool();
     let mut connection = pool.acquire().await.expect("connected");
     while sqlx::query_scalar::<_, bool>(others).fetch_one(&mut *connection).await.expect("asked") {}
     sqlx::query_as(

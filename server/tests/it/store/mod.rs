@@ -15,6 +15,7 @@ mod queue;
 mod retention;
 mod rollups;
 mod statements;
+mod statistics;
 mod tenants;
 
 use std::time::Duration;
@@ -59,7 +60,7 @@ impl std::ops::Deref for TestStore {
 /// A store that knows the tenants `tenants`, each with a location.
 async fn store_with(tenants: &[&str]) -> TestStore {
     let database = database::create().await;
-    let pool = database.pool().await;
+    let pool = database.pool();
     let store = Store::new(pool.clone());
     for id in tenants {
         store.insert_tenant(at(0), &tenant(id)).await.expect("a tenant");

@@ -99,7 +99,7 @@ fn list(slugs: &[&str]) -> CompleteTaxonomy {
 #[tokio::test]
 async fn of_two_imports_at_once_one_is_taken_and_the_other_changes_nothing() {
     let database = database::create().await;
-    let pool = database.pool().await;
+    let pool = database.pool();
     let (store, locale) = (Store::new(pool.clone()), locale());
     let import = async |list: &CompleteTaxonomy, since| {
         let names = store.taxonomy_names(&locale).await.expect("read");
