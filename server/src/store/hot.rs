@@ -55,20 +55,17 @@ impl Hot {
         let (mut kept, _place) = self.take().await?;
         let connection: &mut PgConnection = &mut kept.connection;
         let rows = statement.fetch_all(connection).await;
-        // What is given up in the middle, or broken, is the pool's to clear away.
-        match &rows {
-            Ok(_) | Err(sqlx::Error::Database(_)) => self.keep(kept),
-            // What cut this one cut the others too: not each of them is to cost somebody an error.
-            Err(_) => self.lock().clear(),
+        if rows.is_ok() {
+            self.keep(kept);
+        } else {
+            // What cut this one cut the others too, and not each is to cost somebody an error: the pool finds out which are alive.
+            self.lock().clear();
         }
         rows
     }
 
     /// The row of a statement that has one.
-    pub(super) async fn fetch_one<T>(
-        &self,
-        statement: QueryAs<'_, Postgres, T, PgArguments>,
-    ) -> Result<T, sqlx::Error>
+    pub(super) async fn fetch_one<T>(&self, statement: QueryAs<'_, Postgres, T, PgArguments>) -> Result<T, sqlx::Error>
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
