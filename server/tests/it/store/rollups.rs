@@ -58,6 +58,7 @@ async fn no_end_is_lost_or_counted_twice_among_many_servers() {
         let stats = store.stats(at(200), &filter, Duration::from_secs(3600)).await.expect("counted");
         assert_eq!((stats.ended.succeeded, stats.total), (count, count), "{filter:?}");
     }
+    assert_eq!(differences(&store).await, []);
 }
 
 /// What the sums, with what is not summed up yet, and a full count do not agree on.
