@@ -31,7 +31,7 @@ pub(crate) fn idle() -> Setup {
     setup
 }
 
-/// Another server. It ends with the test's runtime, or before.
+/// Another server. It ends with the service, or before.
 pub(crate) struct Replica {
     /// A client with an administrator's token.
     pub(crate) client: Client,
@@ -93,7 +93,7 @@ async fn replica_with(service: &Service, setup: Setup, gbp: gbp::Config, vault: 
         limits: setup.limits,
         tls: None,
     };
-    let stop = CancellationToken::new();
+    let stop = service.stop.child_token();
     let served = serve(config, listeners, stop.clone().cancelled_owned());
     let task = tokio::spawn(async move { served.await.expect("served") });
     let token = service.token(Role::Admin, "tester", None);

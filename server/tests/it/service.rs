@@ -75,7 +75,8 @@ pub(crate) struct Service {
     database: TestDatabase,
     pub(crate) pool: PgPool,
     key: TempDir,
-    stop: CancellationToken,
+    /// Stops it, and every replica of it.
+    pub(crate) stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
@@ -110,6 +111,13 @@ pub(crate) async fn start_with(setup: Setup) -> Service {
     let client = Client::builder(format!("http://{address}")).token(sign(&key, Role::Admin, "tester", None));
     let client = client.build().expect("a client");
     Service { client, google, address, admin, database, pool, key, stop, task }
+}
+
+/// Its servers do not look for a database that is gone, while the test goes on with others.
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
 }
 
 impl Service {
@@ -188,9 +196,9 @@ impl Service {
     }
 
     /// Stops the service as a supervisor would, and waits until it has drained.
-    pub(crate) async fn stop(self) {
+    pub(crate) async fn stop(mut self) {
         self.stop.cancel();
-        self.task.await.expect("stopped");
+        (&mut self.task).await.expect("stopped");
     }
 }
 
