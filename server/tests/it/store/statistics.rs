@@ -130,16 +130,15 @@ pub(super) fn id_of(time: DateTime<Utc>) -> RunId {
     RunId::from_u128(ms << 80 | RunId::now_v7().as_u128() & (u128::MAX >> 48))
 }
 
-/// Forgets everything. The days of the history stay, because it takes long to make them: each history adds those that it has first.
+/// Forgets everything, the days of the history too.
 const FORGET: &str = "do $$
     declare
         day text;
     begin
-        delete from run_history;
         truncate run, rollup, rollup_delta, tenant_rollup;
         update tenant_rollup_until set day = null;
-        for day in select tgrelid::regclass from pg_trigger where tgname = 'run_counts_late' loop
-            execute format('drop trigger run_counts_late on %s', day);
+        for day in select inhrelid::regclass from pg_inherits where inhparent = 'run_history'::regclass loop
+            execute format('drop table %s', day);
         end loop;
     end
     $$";
