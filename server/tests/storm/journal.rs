@@ -24,10 +24,11 @@ const JOURNAL: &str = "
         after jsonb
     );
     create index on storm.journal (process, at);
+    create index on storm.journal (run_id);
     create function storm.side(run jsonb) returns jsonb language sql immutable as $$
         select case when run is not null then jsonb_build_object(
             'state', run -> 'state', 'attempt', run -> 'attempt', 'handed_back', run -> 'handed_back', 'revision', run -> 'revision',
-            'lease_until', run -> 'lease_until', 'intent', run -> 'intent') end
+            'lease_until', run -> 'lease_until', 'cancel_requested', run -> 'cancel_requested', 'intent', run -> 'intent') end
     $$;
     create function storm.note() returns trigger language plpgsql as $$
     declare
@@ -55,6 +56,7 @@ pub(crate) struct Side {
     pub(crate) handed_back: i32,
     pub(crate) revision: i64,
     pub(crate) lease_until: Option<DateTime<Utc>>,
+    pub(crate) cancel_requested: bool,
     pub(crate) intent: Option<Value>,
 }
 
@@ -100,11 +102,21 @@ impl Side {
 }
 
 impl Entry {
-    /// The attempt that begins to write with this change, and how the run is then. A heartbeat does not count a revision.
+    /// The attempt that begins to write with this change, and how the run is then. A heartbeat does not count a revision, and whoever
+    /// asks to begin after a cancellation is told not to.
     pub(crate) fn begins_to_write(&self) -> Option<&Side> {
         let (before, after) = (self.before.as_ref()?, self.after.as_ref()?);
         let stays = before.state == "running" && after.state == "running" && before.attempt == after.attempt;
-        (stays && after.revision > before.revision && after.intent.is_some()).then_some(after)
+        let begins = after.revision > before.revision && after.intent.is_some() && !after.cancel_requested;
+        (stays && begins).then_some(after)
+    }
+
+    /// Whether somebody wants the run cancelled from here on, and nothing else has changed: anybody may, whoever holds it.
+    pub(crate) fn marks_as_cancelled(&self) -> bool {
+        let (Some(before), Some(after)) = (&self.before, &self.after) else { return false };
+        let asks = !before.cancel_requested && after.cancel_requested && after.revision == before.revision + 1;
+        let was = (&before.state, before.attempt, before.handed_back, before.lease_until, &before.intent);
+        asks && was == (&after.state, after.attempt, after.handed_back, after.lease_until, &after.intent)
     }
 }
 
@@ -123,6 +135,13 @@ pub(crate) async fn begun_since(pool: &PgPool, process: &str, time: DateTime<Utc
     let recent = "select to_jsonb(entry) from storm.journal entry where process = $1 and at > $2 order by seq";
     let entries: Vec<Entry> = rows(sqlx::query_scalar(recent).bind(process).bind(time), pool).await?;
     Ok(entries.into_iter().rfind(|entry| entry.begins_to_write().is_some()))
+}
+
+/// Whether an attempt of a run has begun to write.
+pub(crate) async fn has_begun(pool: &PgPool, run: Uuid) -> sqlx::Result<bool> {
+    let all = "select to_jsonb(entry) from storm.journal entry where run_id = $1 order by seq";
+    let entries: Vec<Entry> = rows(sqlx::query_scalar(all).bind(run), pool).await?;
+    Ok(entries.iter().any(|entry| entry.begins_to_write().is_some()))
 }
 
 /// Whether another process has claimed a run since one wrote this entry.

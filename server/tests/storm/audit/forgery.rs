@@ -5,13 +5,16 @@ use chrono::TimeDelta;
 use serde_json::json;
 use uuid::Uuid;
 
+mod batches;
+mod cancels;
+
 use super::judge;
 use crate::{evidence::Evidence, journal::Entry, record::Stop};
 
 /// A lie, and words of the finding that it must lead to. `None`: this storm has nothing to tell it about.
 type Forgery = (&'static str, fn(&mut Evidence) -> Option<()>);
 
-const FORGERIES: [Forgery; 21] = [
+const FORGERIES: [Forgery; 25] = [
     ("is not in the table", |evidence| evidence.rows.pop().map(drop)),
     ("and is lost", |evidence| {
         let answer = evidence.answers.values_mut().next()?;
@@ -29,12 +32,22 @@ const FORGERIES: [Forgery; 21] = [
         Some(())
     }),
     ("nobody was told", |evidence| evidence.notes.accepted.pop().map(drop)),
+    ("was the answer to two requests, and neither joined", |evidence| {
+        let twin = evidence.notes.accepted.iter().find(|accepted| !accepted.joined)?.clone();
+        evidence.notes.accepted.push(twin);
+        Some(())
+    }),
+    ("is skipped, and", |evidence| {
+        let answer = evidence.answers.values_mut().next()?;
+        *answer = Ok(RunState::Skipped);
+        Some(())
+    }),
     ("is not the run that", |evidence| {
-        evidence.notes.accepted.first_mut()?.request_id.push('x');
+        evidence.notes.accepted.iter_mut().find(|accepted| !accepted.joined)?.request_id.push('x');
         Some(())
     }),
     ("ended failed", |evidence| {
-        evidence.rows.first_mut()?.state = "failed".to_owned();
+        evidence.rows.iter_mut().find(|row| row.state == "succeeded")?.state = "failed".to_owned();
         Some(())
     }),
     ("was seen ended, and is another", |evidence| {
@@ -56,6 +69,12 @@ const FORGERIES: [Forgery; 21] = [
     ("it was deleted", |evidence| {
         let end = evidence.journal.iter().rfind(|entry| is_end(entry))?.clone();
         evidence.journal.push(Entry { before: end.after.clone(), after: None, ..end });
+        Some(())
+    }),
+    ("it went from queued to succeeded without a claim", |evidence| {
+        let end = evidence.journal.iter_mut().find(|entry| is_end(entry))?;
+        end.before.as_mut()?.state = "queued".to_owned();
+        end.after.as_mut()?.state = "succeeded".to_owned();
         Some(())
     }),
     ("another took it from running to succeeded while", |evidence| {
@@ -82,6 +101,7 @@ const FORGERIES: [Forgery; 21] = [
         Some(())
     }),
     ("the lease had ended by then", late_after_a_stop),
+    ("it had done with the run at", after_the_end),
     ("and tells otherwise", |evidence| {
         let row = evidence.rows.iter_mut().find(|row| row.written != json!([]))?;
         row.written = json!([]);
@@ -89,7 +109,7 @@ const FORGERIES: [Forgery; 21] = [
     }),
     ("should have", |evidence| {
         let told = evidence.notes.accepted.first()?.tenant.clone();
-        let tenant = evidence.tenants.iter_mut().find(|tenant| tenant.id == told)?;
+        let tenant = evidence.tenants.iter_mut().find(|tenant| tenant.address.tenant == told)?;
         tenant.desired = Some(tenant.desired.clone()?.other(&mut fastrand::Rng::with_seed(1)));
         Some(())
     }),
@@ -103,12 +123,12 @@ const FORGERIES: [Forgery; 21] = [
 /// Tells each lie, and gives how many were found, and in words those that were not.
 pub(crate) fn forge(evidence: &Evidence) -> (usize, Vec<String>) {
     let (mut found, mut missed) = (0, Vec::new());
-    for (words, forgery) in FORGERIES {
+    for (words, forgery) in FORGERIES.iter().chain(&cancels::FORGERIES).chain(&batches::FORGERIES) {
         let mut forged = evidence.clone();
         if forgery(&mut forged).is_none() {
             continue;
         }
-        if judge(&forged).findings.iter().any(|finding| finding.contains(words)) {
+        if judge(&forged).findings.iter().any(|finding| finding.contains(*words)) {
             found += 1;
         } else {
             missed.push(format!("auditor: it does not notice when evidence is forged: {words}"));
@@ -131,6 +151,23 @@ fn late_after_a_stop(evidence: &mut Evidence) -> Option<()> {
         continued: announced + hour,
     });
     evidence.patches[patch].received = announced + hour + TimeDelta::milliseconds(1);
+    Some(())
+}
+
+/// A process that recorded the end of a run, and then sent the run's write.
+fn after_the_end(evidence: &mut Evidence) -> Option<()> {
+    let ends = evidence.journal.iter().filter(|entry| is_end(entry) && entry.process.is_some());
+    let (patch, at) = ends.rev().find_map(|end| {
+        let tenants = &evidence.tenants;
+        let of_run = |patch: &crate::google::Patch| {
+            let is_at = |tenant: &&crate::evidence::Tenant| tenant.address.location == patch.location;
+            patch.process == end.process
+                && patch.received < end.at
+                && tenants.iter().find(is_at).is_some_and(|tenant| tenant.address.tenant == end.tenant)
+        };
+        Some((evidence.patches.iter().rposition(of_run)?, end.at))
+    })?;
+    evidence.patches[patch].received = at + TimeDelta::milliseconds(1);
     Some(())
 }
 

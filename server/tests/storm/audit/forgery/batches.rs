@@ -1,0 +1,105 @@
+//! Lies about batches.
+
+use category_mirror_client::{Batch, BatchState};
+use uuid::Uuid;
+
+use super::Forgery;
+use crate::{
+    evidence::{Evidence, Row},
+    record::Cancel,
+    witness,
+};
+
+pub(super) const FORGERIES: [Forgery; 21] = [
+    ("and has no row", |evidence| evidence.batches.pop().map(drop)),
+    ("the service does not know it", |evidence| {
+        evidence.batch_answers.values_mut().next().map(|answer| *answer = Err("NOT_FOUND".to_owned()))
+    }),
+    ("and nobody asked for it", |evidence| {
+        evidence.batch_answers.clear();
+        evidence.notes.batches.first().map(drop)
+    }),
+    ("was the answer to two requests", |evidence| {
+        let twin = evidence.notes.batches.first()?.clone();
+        evidence.notes.batches.push(twin);
+        Some(())
+    }),
+    ("is not the batch that", |evidence| {
+        evidence.notes.batches.first_mut()?.request_id.push('x');
+        Some(())
+    }),
+    ("made two batches", |evidence| {
+        let twin = crate::evidence::BatchRow { id: Uuid::nil(), ..evidence.batches.first()?.clone() };
+        evidence.batches.push(twin);
+        Some(())
+    }),
+    ("has a row, and nobody was told", |evidence| evidence.notes.batches.pop().map(drop)),
+    ("has not ended", |evidence| evidence.batches.first_mut()?.ended_at.take().map(drop)),
+    ("had ended, and has changed since", |evidence| {
+        evidence.batches.first_mut()?.fingerprint.push('x');
+        Some(())
+    }),
+    ("there is something to do of them", |evidence| {
+        evidence.batches_to_do = 1;
+        Some(())
+    }),
+    ("when it was to be cancelled, and is", |evidence| {
+        let name = batch(evidence, BatchState::Cancelled)?.name.clone();
+        evidence.notes.batch_cancels.push(Cancel { name, answer: BatchState::Completed });
+        Some(())
+    }),
+    ("should be cancelled, and is completed", |evidence| {
+        batch(evidence, BatchState::Cancelled)?.state = BatchState::Completed;
+        Some(())
+    }),
+    ("should be completed, and is cancelled", |evidence| {
+        batch(evidence, BatchState::Completed)?.state = BatchState::Cancelled;
+        Some(())
+    }),
+    ("tenants, and there are", |evidence| {
+        batch(evidence, BatchState::Completed)?.tenant_count += 1;
+        Some(())
+    }),
+    ("which is none of its tenants", |evidence| {
+        member(evidence)?.tenant = "store-0".to_owned();
+        Some(())
+    }),
+    ("has 2 runs of", |evidence| {
+        let twin = Row { id: Uuid::nil(), ..member(evidence)?.clone() };
+        evidence.rows.push(twin);
+        Some(())
+    }),
+    ("has no run of", |evidence| {
+        let id = member(evidence)?.id;
+        evidence.rows.retain(|row| row.id != id);
+        Some(())
+    }),
+    ("succeeded, and there are", |evidence| {
+        batch(evidence, BatchState::Completed)?.succeeded_count += 1;
+        Some(())
+    }),
+    ("that joined nothing", |evidence| {
+        let joined = evidence.rows.iter_mut().find(|row| row.batch.is_some() && row.state == "skipped")?;
+        joined.error = None;
+        Some(())
+    }),
+    ("changed more tenants than it may", without_guards),
+    ("changed more primary categories than it may", without_guards),
+];
+
+/// Batches whose guards were lifted, as if they had not been.
+fn without_guards(evidence: &mut Evidence) -> Option<()> {
+    evidence.notes.batches.iter_mut().for_each(|batch| batch.is_guarded = true);
+    Some(())
+}
+
+fn batch(evidence: &mut Evidence, state: BatchState) -> Option<&mut Batch> {
+    let batches = evidence.batch_answers.values_mut();
+    batches.filter_map(|answer| answer.as_mut().ok()).find(|batch| batch.state == state)
+}
+
+/// A run of a batch that has one for each of its tenants.
+fn member(evidence: &mut Evidence) -> Option<&mut Row> {
+    let batch = witness::id(&batch(evidence, BatchState::Completed)?.name);
+    evidence.rows.iter_mut().find(|row| row.batch == Some(batch))
+}
