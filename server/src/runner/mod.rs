@@ -13,6 +13,7 @@ mod heartbeat;
 mod housekeeping;
 mod look;
 mod orders;
+mod pace;
 mod places;
 mod platform_to_gbp;
 mod ready;
@@ -24,6 +25,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub(crate) use pace::Pace;
 use tokio::{
     task::{JoinError, JoinSet},
     time::sleep,

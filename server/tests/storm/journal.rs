@@ -111,10 +111,10 @@ impl Entry {
         (stays && begins).then_some(after)
     }
 
-    /// Whether somebody wants the run cancelled from here on, and nothing else has changed: anybody may, whoever holds it.
+    /// Whether somebody asked to cancel the run, once more perhaps, and nothing else has changed: anybody may, whoever holds it.
     pub(crate) fn marks_as_cancelled(&self) -> bool {
         let (Some(before), Some(after)) = (&self.before, &self.after) else { return false };
-        let asks = !before.cancel_requested && after.cancel_requested && after.revision == before.revision + 1;
+        let asks = after.cancel_requested && after.revision == before.revision + 1;
         let was = (&before.state, before.attempt, before.handed_back, before.lease_until, &before.intent);
         asks && was == (&after.state, after.attempt, after.handed_back, after.lease_until, &after.intent)
     }

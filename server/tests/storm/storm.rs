@@ -96,10 +96,11 @@ pub(crate) async fn rage(options: Options) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Orders runs evenly, for tenants by chance, and now and then a batch, while blow after blow falls. Ends when all are ordered and the
+/// Orders runs evenly, for tenants by chance, and batches in turn, while blow after blow falls. Ends when all are ordered and the
 /// last blow is over.
 async fn order(options: &Options, stage: &Arc<Stage>, callers: &[Caller], franchises: &[Franchise]) {
     let ended = &stage.ended;
+    let mut franchises = franchises.iter().cycle();
     let mut dice = fastrand::Rng::with_seed(options.seed.wrapping_add(1));
     let mut chaos = Chaos::new(stage.clone());
     let mut orders = interval(Duration::from_secs_f64(1.0 / options.rate));
@@ -123,7 +124,7 @@ async fn order(options: &Options, stage: &Arc<Stage>, callers: &[Caller], franch
             _ = orders.tick() => if stage.open.load(Ordering::Relaxed) < BACKLOG {
                 callers[dice.usize(..callers.len())].order();
                 if ordered % BATCH_EVERY == 0 {
-                    franchises[dice.usize(..franchises.len())].order();
+                    franchises.next().expect("without end").order();
                 }
                 ordered += 1;
             },

@@ -78,7 +78,7 @@ const FORGERIES: [Forgery; 25] = [
         Some(())
     }),
     ("another took it from running to succeeded while", |evidence| {
-        evidence.journal.iter_mut().find(|entry| is_end(entry))?.process = Some("another".to_owned());
+        evidence.journal.iter_mut().find(|entry| is_success(entry))?.process = Some("another".to_owned());
         Some(())
     }),
     ("whose lease had ended announced a write", |evidence| {
@@ -142,8 +142,11 @@ fn late_after_a_stop(evidence: &mut Evidence) -> Option<()> {
     let patch = evidence.patches.iter().position(|patch| patch.process.is_some())?;
     let (process, received) = (evidence.patches[patch].process.clone()?, evidence.patches[patch].received);
     let mut sent = evidence.journal.iter().filter(|entry| entry.process.as_ref() == Some(&process));
-    let announced = sent.rfind(|entry| entry.begins_to_write().is_some() && entry.at <= received)?.at;
-    let hour = TimeDelta::hours(1);
+    let announced = sent.rfind(|entry| entry.begins_to_write().is_some() && entry.at <= received)?.clone();
+    // Whoever stands still does not tell how it ended.
+    let is_later = |entry: &Entry| entry.run == announced.run && entry.at > announced.at;
+    evidence.journal.retain(|entry| !is_later(entry) || entry.process != announced.process);
+    let (announced, hour) = (announced.at, TimeDelta::hours(1));
     evidence.notes.stops.push(Stop {
         process,
         held_from: announced - TimeDelta::milliseconds(1),
@@ -178,4 +181,8 @@ fn is_claim(entry: &Entry) -> bool {
 fn is_end(entry: &Entry) -> bool {
     let was_running = entry.before.as_ref().is_some_and(|before| before.state == "running");
     was_running && entry.after.as_ref().is_some_and(|after| !after.is_live())
+}
+
+fn is_success(entry: &Entry) -> bool {
+    is_end(entry) && entry.after.as_ref().is_some_and(|after| after.state == "succeeded")
 }

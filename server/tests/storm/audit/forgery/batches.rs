@@ -1,12 +1,13 @@
 //! Lies about batches.
 
 use category_mirror_client::{Batch, BatchState};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Forgery;
 use crate::{
-    evidence::{Evidence, Row},
-    record::Cancel,
+    evidence::{Evidence, Row, Tenant},
+    record::{AcceptedBatch, Cancel},
     witness,
 };
 
@@ -83,13 +84,28 @@ pub(super) const FORGERIES: [Forgery; 21] = [
         joined.error = None;
         Some(())
     }),
-    ("changed more tenants than it may", without_guards),
-    ("changed more primary categories than it may", without_guards),
+    ("changed more tenants than it may", |evidence| {
+        as_if_guarded(evidence, |tenants, changed| tenants >= 20 && changed.len() > tenants * 20 / 100)
+    }),
+    ("changed more primary categories than it may", |evidence| {
+        as_if_guarded(evidence, |tenants, changed| {
+            let is_primary = |change: &Value| change["before"]["place"] == "primary";
+            let replaces = |row: &&&Row| row.written.as_array().is_some_and(|changes| changes.iter().any(is_primary));
+            changed.iter().filter(replaces).count() > tenants * 5 / 100
+        })
+    }),
 ];
 
-/// Batches whose guards were lifted, as if they had not been.
-fn without_guards(evidence: &mut Evidence) -> Option<()> {
-    evidence.notes.batches.iter_mut().for_each(|batch| batch.is_guarded = true);
+/// A batch whose guards were lifted, as if they had not been: one of which they would have stopped some of the runs that wrote.
+fn as_if_guarded(evidence: &mut Evidence, goes_too_far: fn(usize, &[&Row]) -> bool) -> Option<()> {
+    let (rows, tenants) = (&evidence.rows, &evidence.tenants);
+    let is_one = |accepted: &&mut AcceptedBatch| {
+        let id = witness::id(&accepted.name);
+        let changed: Vec<&Row> = rows.iter().filter(|row| row.batch == Some(id) && row.written != json!([])).collect();
+        let is_its = |tenant: &&Tenant| tenant.address.organization == accepted.organization;
+        goes_too_far(tenants.iter().filter(is_its).count(), &changed)
+    };
+    evidence.notes.batches.iter_mut().filter(|accepted| !accepted.is_guarded).find(is_one)?.is_guarded = true;
     Some(())
 }
 
