@@ -57,7 +57,7 @@ pub enum Figures {
     /// Making the runs of a batch: how long a chunk takes, and all of them
     ///
     /// A chunk is one transaction, and a request for one of its tenants waits for its commit: `chunk_ms` is the longest that it waits.
-    /// Chunks of a fixed size are beside those of a server, which `paced` makes as large as fit into 10 ms.
+    /// Chunks of the size that a server makes come first, then smaller and larger ones.
     Batch {
         /// How many tenants the batch touches
         #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1_000..=1_000_000))]

@@ -1,13 +1,10 @@
 //! Making and cancelling the runs of batches, a chunk at a time. Every server does, and none has to.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
-use super::{Pace, Tools, attempt, cause};
+use super::{Tools, attempt, cause};
 use crate::{
     app::FlagSnapshot,
     domain::{Flag, OrganizationId, Skip, TenantId},
@@ -16,9 +13,10 @@ use crate::{
     wake::{Hint, Topic},
 };
 
-/// What is made ahead is little beside a large batch, so that the queue is no longer for it, and nothing is to be undone when it is
-/// cancelled.
-const AHEAD: i64 = 5000;
+/// A chunk is small, because a request for one of its tenants waits for its commit: that is a few milliseconds, of which smaller ones would
+/// save hardly any (`bench batch`). What is made ahead is little beside a large batch, so that the queue is no longer for it, and nothing is
+/// to be undone when it is cancelled.
+pub(crate) const CHUNK: Chunk = Chunk { size: 200, live: 5000 };
 /// Between looks while a batch waits for some of its runs to end.
 const POLL_BUSY: Duration = Duration::from_millis(100);
 /// Between looks otherwise: what a lost hint costs.
@@ -27,17 +25,9 @@ const POLL: Duration = Duration::from_secs(1);
 /// Works on batches. Never ends.
 pub(super) async fn run(tools: Arc<Tools>) {
     let mut hints = tools.wake.subscribe(Topic::Batches);
-    let mut pace = Pace::new();
     loop {
-        let began = Instant::now();
-        let pause = match work(&tools, None, pace.size()).await {
-            Ok(Some(worked)) => {
-                // The last one is not a whole one.
-                if !worked.is_done {
-                    pace.took(began.elapsed());
-                }
-                continue;
-            }
+        let pause = match work(&tools, None).await {
+            Ok(Some(_)) => continue,
             Ok(None) => match tools.store.has_batch_work().await {
                 Ok(true) => POLL_BUSY,
                 _ => POLL,
@@ -54,11 +44,10 @@ pub(super) async fn run(tools: Arc<Tools>) {
     }
 }
 
-/// Does one chunk of that size, where there is one to do.
-pub(super) async fn work(tools: &Tools, now: Now, size: i64) -> Result<Option<Worked>, Error> {
+/// Does one chunk, where there is one to do.
+pub(super) async fn work(tools: &Tools, now: Now) -> Result<Option<Worked>, Error> {
     let flags = tools.flags.now().await?;
-    let chunk = Chunk { size, live: AHEAD };
-    let worked = tools.store.work_on_batch(now, chunk, |tenant, of| switched_off(&flags, tenant, of)).await?;
+    let worked = tools.store.work_on_batch(now, CHUNK, |tenant, of| switched_off(&flags, tenant, of)).await?;
     if let Some(worked) = &worked {
         tools.wake.hint(Hint::Queued);
         for run in &worked.cancelling {

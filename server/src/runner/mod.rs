@@ -13,7 +13,6 @@ mod heartbeat;
 mod housekeeping;
 mod look;
 mod orders;
-mod pace;
 mod places;
 mod platform_to_gbp;
 mod ready;
@@ -25,7 +24,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) use pace::Pace;
+pub(crate) use batches::CHUNK;
 use tokio::{
     task::{JoinError, JoinSet},
     time::sleep,

@@ -139,39 +139,43 @@ pub(crate) fn forge(evidence: &Evidence) -> (usize, Vec<String>) {
 
 /// A process that announced a write, was stopped before it heard the answer, and went on after its lease to send it.
 fn late_after_a_stop(evidence: &mut Evidence) -> Option<()> {
-    let patch = evidence.patches.iter().position(|patch| patch.process.is_some())?;
-    let (process, received) = (evidence.patches[patch].process.clone()?, evidence.patches[patch].received);
-    let mut sent = evidence.journal.iter().filter(|entry| entry.process.as_ref() == Some(&process));
-    let announced = sent.rfind(|entry| entry.begins_to_write().is_some() && entry.at <= received)?.clone();
-    // Whoever stands still does not tell how it ended.
-    let is_later = |entry: &Entry| entry.run == announced.run && entry.at > announced.at;
+    let (patch, announced) =
+        (0..evidence.patches.len()).find_map(|patch| Some((patch, announcement(evidence, patch)?)))?;
+    // Whoever stands still does nothing more for the tenant.
+    let is_later = |entry: &Entry| entry.tenant == announced.tenant && entry.at > announced.at;
     evidence.journal.retain(|entry| !is_later(entry) || entry.process != announced.process);
-    let (announced, hour) = (announced.at, TimeDelta::hours(1));
+    let hour = TimeDelta::hours(1);
     evidence.notes.stops.push(Stop {
-        process,
-        held_from: announced - TimeDelta::milliseconds(1),
-        stopped: announced + TimeDelta::milliseconds(1),
-        continued: announced + hour,
+        process: announced.process?,
+        held_from: announced.at - TimeDelta::milliseconds(1),
+        stopped: announced.at + TimeDelta::milliseconds(1),
+        continued: announced.at + hour,
     });
-    evidence.patches[patch].received = announced + hour + TimeDelta::milliseconds(1);
+    evidence.patches[patch].received = announced.at + hour + TimeDelta::milliseconds(1);
     Some(())
 }
 
 /// A process that recorded the end of a run, and then sent the run's write.
 fn after_the_end(evidence: &mut Evidence) -> Option<()> {
-    let ends = evidence.journal.iter().filter(|entry| is_end(entry) && entry.process.is_some());
-    let (patch, at) = ends.rev().find_map(|end| {
-        let tenants = &evidence.tenants;
-        let of_run = |patch: &crate::google::Patch| {
-            let is_at = |tenant: &&crate::evidence::Tenant| tenant.address.location == patch.location;
-            patch.process == end.process
-                && patch.received < end.at
-                && tenants.iter().find(is_at).is_some_and(|tenant| tenant.address.tenant == end.tenant)
-        };
-        Some((evidence.patches.iter().rposition(of_run)?, end.at))
+    let (patch, at) = (0..evidence.patches.len()).find_map(|patch| {
+        let announced = announcement(evidence, patch)?;
+        let is_its = |entry: &&Entry| entry.run == announced.run && entry.process == announced.process;
+        let mut ends = evidence.journal.iter().filter(|entry| is_its(entry) && is_success(entry));
+        Some((patch, ends.next()?.at))
     })?;
     evidence.patches[patch].received = at + TimeDelta::milliseconds(1);
     Some(())
+}
+
+/// How a patch was announced by one of the storm's processes.
+fn announcement(evidence: &Evidence, patch: usize) -> Option<Entry> {
+    let patch = &evidence.patches[patch];
+    let tenant = evidence.tenants.iter().find(|tenant| tenant.address.location == patch.location)?;
+    let is_its = |entry: &&Entry| {
+        entry.process.is_some() && entry.process == patch.process && entry.tenant == tenant.address.tenant
+    };
+    let mut announced = evidence.journal.iter().filter(is_its).filter(|entry| entry.begins_to_write().is_some());
+    announced.rfind(|entry| entry.at <= patch.received).cloned()
 }
 
 fn is_claim(entry: &Entry) -> bool {
