@@ -15,8 +15,8 @@ killed. A share of Google's answers is wrong, late, halved, or lost after the wr
 after a while, or in the middle of a write. With every 15 runs an organization is mirrored by a batch, beside calls for single tenants of \
 it; some batches are cancelled. Whatever call gets no answer is repeated, and some that get one are too.
 
-When all has calmed down, each tenant gets one more run. Then an auditor compares what callers were promised, a journal of every change of the run table, and the emulator's \
-record of every write. Then it forges that evidence in many ways, and must find each forgery. Findings end the program with code 1, and \
+When all has calmed down, each tenant gets one more run. Then an auditor compares what callers were promised, a journal of every change \
+of the run table, and the emulator's record of every write. Then it forges that evidence in many ways, and must find each forgery. Findings end the program with code 1, and \
 leave its folder with all logs for you.
 
 The last line on stdout is one JSON object. `late_writes` in it counts writes that reached Google after their lease had ended, and of \

@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 
 use category_mirror_client::RunState;
-
 use uuid::Uuid;
 
 use crate::{
