@@ -77,7 +77,7 @@ impl Store {
             wanted.iter().map(value).collect()
         }
         let requests = column(wanted, NewRun::request);
-        sqlx::query_as::<_, Found>(
+        let statement = sqlx::query_as(
             "with wanted as materialized (
                  -- A look-up for each, by an index: a plan is made once, for a table of any size, and must not read one whole.
                  select asked.*, place.organization_id, place.has_location, live.id as live_id,
@@ -151,9 +151,8 @@ impl Store {
         .bind(requests.iter().map(|request| request.map(|request| request.key)).collect::<Vec<_>>())
         .bind(requests.iter().map(|request| request.map(|request| request.fingerprint)).collect::<Vec<_>>())
         .bind(column(wanted, NewRun::orders))
-        .bind(column(wanted, |new| new.traceparent.as_ref().map(TraceParent::as_str)))
-        .fetch_all(&self.hot)
-        .await
+        .bind(column(wanted, |new| new.traceparent.as_ref().map(TraceParent::as_str)));
+        self.hot.fetch_all(statement).await
     }
 }
 

@@ -82,7 +82,7 @@ impl Store {
 
     async fn finish_statement(&self, now: Now, ends: &[Finish]) -> Result<Vec<(RunId,)>, sqlx::Error> {
         let column = Column(ends);
-        sqlx::query_as(concat!(
+        let statement = sqlx::query_as(concat!(
             "with ended as (
                  delete from run
                   using unnest($2::uuid[], $3::integer[], $4::text[], $5::text[], $6::jsonb[], $7::jsonb[], $8::jsonb[],
@@ -129,9 +129,8 @@ impl Store {
         .bind(column.of(|end| ChangeCounts::of(&end.progress.written).updated))
         .bind(column.of(|end| ChangeCounts::of(&end.progress.written).deleted))
         .bind(column.of(Finish::unmapped))
-        .bind(found(ends))
-        .fetch_all(&self.hot)
-        .await
+        .bind(found(ends));
+        self.hot.fetch_all(statement).await
     }
 }
 

@@ -20,7 +20,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn promote(&self, now: Now, limit: i64) -> Result<Promoted, Error> {
-        let (runs, seconds): (i64, Option<f64>) = sqlx::query_as(
+        let statement = sqlx::query_as(
             "with due as materialized (
                  select id, bulk from run
                   where state = 'queued' and due_at <= coalesce($1, now())
@@ -45,9 +45,8 @@ impl Store {
                       where state = 'queued' and due_at > coalesce($1, now()))",
         )
         .bind(now)
-        .bind(limit)
-        .fetch_one(&self.hot)
-        .await?;
+        .bind(limit);
+        let (runs, seconds): (i64, Option<f64>) = self.hot.fetch_one(statement).await?;
         Ok(Promoted { runs, next: seconds.map(|seconds| Duration::from_secs_f64(seconds.clamp(0.0, 86_400.0))) })
     }
 }

@@ -26,6 +26,7 @@ mod finish;
 mod flag;
 mod found;
 mod group;
+mod hot;
 mod import_categories;
 mod import_tenants;
 mod line;
@@ -85,6 +86,7 @@ pub use tenant_sync::{NewDecision, SyncFilter};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use hot::Hot;
 use sqlx::{PgPool, postgres::types::PgInterval};
 
 /// The time of a statement; `None` is the database's clock.
@@ -94,8 +96,8 @@ pub type Now = Option<DateTime<Utc>>;
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: PgPool,
-    /// For the statements that every run goes through; see [`pool::hot`].
-    hot: PgPool,
+    /// For the statements that every run goes through.
+    hot: Hot,
     /// For the look at the feature flags; see [`pool::apart`].
     apart: PgPool,
     /// For what may read of every day of the history; see [`pool::planned`].
@@ -106,7 +108,7 @@ impl Store {
     /// A store over a pool whose database is migrated.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        let (hot, apart, planned) = (pool::hot(&pool), pool::apart(&pool), pool::planned(&pool));
+        let (hot, apart, planned) = (Hot::new(&pool), pool::apart(&pool), pool::planned(&pool));
         Self { pool, hot, apart, planned }
     }
 

@@ -9,7 +9,7 @@ use sqlx::{
 use tokio::time::timeout;
 
 /// How long a call waits for a connection before it answers that the database is unavailable.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long a statement that nobody waits for may keep its connection.
 const ABANDONED_TIMEOUT: Duration = Duration::from_millis(500);

@@ -77,7 +77,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn claim(&self, now: Now, room: Room, lease: Duration) -> Result<Vec<Claimed>, Error> {
-        let rows = sqlx::query(
+        let statement = sqlx::query_as(
             "with interactive as materialized (
                  select id from run
                   where state = 'queued' and due_at is null and not bulk
@@ -107,19 +107,9 @@ impl Store {
         .bind(now)
         .bind(room.runs)
         .bind(room.bulk)
-        .bind(interval(lease))
-        .fetch_all(&self.hot)
-        .await?;
-        // A row that this version cannot read must not cost the others their lease: it is left to its own, and to the limit of rescues.
-        let readable = rows.iter().filter_map(|row| {
-            let claimed = ClaimedRow::from_row(row);
-            claimed
-                .inspect_err(
-                    |error| tracing::error!(%error, run_id = ?row.try_get::<RunId, _>("id"), "cannot read a run"),
-                )
-                .ok()
-        });
-        Ok(readable.map(|row| row.0).collect())
+        .bind(interval(lease));
+        let claimed = self.hot.fetch_all(statement).await?;
+        Ok(claimed.into_iter().filter_map(|ClaimedRow(claimed)| claimed).collect())
     }
 
     /// Renews the leases of claims. Gives those still held; what is missing is lost.
@@ -257,16 +247,25 @@ fn columns(held: &[Held]) -> (Vec<RunId>, Vec<i32>) {
     held.iter().map(|held| (held.id, held.fence)).unzip()
 }
 
-struct ClaimedRow(Claimed);
+/// `None`: this version cannot read it. That must not cost the others their lease: the row is left to its own, and to the limit of rescues.
+struct ClaimedRow(Option<Claimed>);
 
 impl FromRow<'_, PgRow> for ClaimedRow {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        Ok(Self(Claimed {
+        let claimed = Claimed::from_row(row)
+            .inspect_err(|error| tracing::error!(%error, run_id = ?row.try_get::<RunId, _>("id"), "cannot read a run"));
+        Ok(Self(claimed.ok()))
+    }
+}
+
+impl FromRow<'_, PgRow> for Claimed {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
             run: RunRow::from_row(row)?.0,
             fence: row.try_get("attempt")?,
             bulk: row.try_get("bulk")?,
             intent: row.try_get::<Option<Json<Intent>>, _>("intent")?.map(|json| json.0),
             traceparent: row.try_get::<Option<&str>, _>("traceparent")?.and_then(TraceParent::parse),
-        }))
+        })
     }
 }

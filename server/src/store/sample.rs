@@ -57,7 +57,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn queue_sample(&self, now: Now) -> Result<QueueSample, Error> {
-        Ok(sqlx::query_as(
+        let statement = sqlx::query_as(
             "with counted as materialized (
                  select (select count(*) from (select 1 from run where state = 'queued' and due_at is null and not bulk limit $2) counted)
                             as interactive,
@@ -82,17 +82,16 @@ impl Store {
                from counted",
         )
         .bind(now)
-        .bind(COUNTED)
+        .bind(COUNTED);
         // By the indexes of the line, also while the table is so small that reading it whole looks cheap.
-        .fetch_one(&self.hot)
-        .await?)
+        Ok(self.hot.fetch_one(statement).await?)
     }
 
     /// Counts the connections of each pool, by what it is for.
     #[must_use]
     pub fn connections(&self) -> [(&'static str, Connections); 3] {
-        let count =
-            |pool: &PgPool| Connections { open: pool.size(), idle: u32::try_from(pool.num_idle()).unwrap_or(u32::MAX) };
-        [("calls", count(&self.pool)), ("hot", count(&self.hot)), ("apart", count(&self.apart))]
+        let count = |(open, idle)| Connections { open, idle: u32::try_from(idle).unwrap_or(u32::MAX) };
+        let pool = |pool: &PgPool| count((pool.size(), pool.num_idle()));
+        [("calls", pool(&self.pool)), ("hot", count(self.hot.count())), ("apart", pool(&self.apart))]
     }
 }

@@ -34,7 +34,7 @@ impl Store {
     /// # Errors
     /// The database's; they concern all of the runs.
     pub async fn sources(&self, now: Now, runs: &[&Run]) -> Result<HashMap<RunId, Source>, Error> {
-        let rows: Vec<SourceRow> = sqlx::query_as(
+        let statement = sqlx::query_as(
             "select wanted.run_id, tenant.*, mark.revision, mark.rejected_at, mark.rejected_because,
                     success.ended_at as last_success_at, look.digest, look.settled, look.failed, coalesce($1, now()) as read_at, chosen.*
                from unnest($2::uuid[], $3::text[], $4::text[]) as wanted (run_id, tenant_id, strategy)
@@ -71,9 +71,8 @@ impl Store {
         .bind(now)
         .bind(runs.iter().map(|run| run.id).collect::<Vec<_>>())
         .bind(runs.iter().map(|run| run.tenant.as_str()).collect::<Vec<_>>())
-        .bind(runs.iter().map(|run| Strategy::as_str(run.kind.strategy)).collect::<Vec<_>>())
-        .fetch_all(&self.hot)
-        .await?;
+        .bind(runs.iter().map(|run| Strategy::as_str(run.kind.strategy)).collect::<Vec<_>>());
+        let rows = self.hot.fetch_all(statement).await?;
         Ok(rows.into_iter().map(|SourceRow(id, source)| (id, source)).collect())
     }
 }

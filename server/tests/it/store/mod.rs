@@ -5,6 +5,7 @@ mod attempts;
 mod batches;
 mod constraints;
 mod history;
+mod hot;
 mod life;
 mod line;
 mod lists;

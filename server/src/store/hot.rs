@@ -1,0 +1,108 @@
+//! The connections of the few statements that every run goes through: accepting, claiming, planning, ending.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use sqlx::{
+    FromRow, PgConnection, PgPool, Postgres,
+    pool::PoolConnection,
+    postgres::{PgArguments, PgRow},
+    query::QueryAs,
+};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
+
+use super::pool;
+
+/// How long a connection is kept. Then it goes back to the pool, which looks whether it is alive, and not too old.
+const KEPT: Duration = Duration::from_secs(60);
+
+/// The pool of [`pool::hot`], and connections of it that are kept between statements: the pool asks each that comes back whether it is
+/// alive, which is a round trip, and with it a third of what a lone statement takes. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Hot {
+    pool: PgPool,
+    kept: Arc<Mutex<Vec<Kept>>>,
+    /// One a connection: who has one finds a connection that is kept, or one in the pool.
+    places: Arc<Semaphore>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    connection: PoolConnection<Postgres>,
+    since: Instant,
+}
+
+impl Hot {
+    pub(super) fn new(pool: &PgPool) -> Self {
+        let pool = pool::hot(pool);
+        let places = pool.options().get_max_connections() as usize;
+        Self { pool, kept: Arc::default(), places: Arc::new(Semaphore::new(places)) }
+    }
+
+    /// All rows of a statement, which is a transaction of its own.
+    pub(super) async fn fetch_all<T>(
+        &self,
+        statement: QueryAs<'_, Postgres, T, PgArguments>,
+    ) -> Result<Vec<T>, sqlx::Error>
+    where
+        T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let (mut kept, _place) = self.take().await?;
+        let connection: &mut PgConnection = &mut kept.connection;
+        let rows = statement.fetch_all(connection).await;
+        if rows.is_ok() {
+            self.keep(kept);
+        } else {
+            // What cut this one cut the others too, and not each is to cost somebody an error: the pool finds out which are alive.
+            self.lock().clear();
+        }
+        rows
+    }
+
+    /// The row of a statement that has one.
+    pub(super) async fn fetch_one<T>(&self, statement: QueryAs<'_, Postgres, T, PgArguments>) -> Result<T, sqlx::Error>
+    where
+        T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        self.fetch_all(statement).await?.pop().ok_or(sqlx::Error::RowNotFound)
+    }
+
+    async fn take(&self) -> Result<(Kept, SemaphorePermit<'_>), sqlx::Error> {
+        let place = timeout(pool::ACQUIRE_TIMEOUT, self.places.acquire()).await;
+        let place = place.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
+        let kept = self.lock().pop();
+        let kept = match kept {
+            Some(kept) if kept.since.elapsed() < KEPT => kept,
+            _ => Kept { connection: self.pool.acquire().await?, since: Instant::now() },
+        };
+        Ok((kept, place))
+    }
+
+    fn keep(&self, connection: Kept) {
+        let mut kept = self.lock();
+        if !self.places.is_closed() {
+            kept.push(connection);
+        }
+    }
+
+    /// Closes every connection, once those that are in use come back.
+    pub(super) async fn close(&self) {
+        self.places.close();
+        self.lock().clear();
+        self.pool.close().await;
+    }
+
+    /// Connections that are open, and those of them that nobody uses.
+    pub(super) fn count(&self) -> (u32, usize) {
+        (self.pool.size(), self.pool.num_idle() + self.lock().len())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
