@@ -27,9 +27,11 @@ const LOOK: &str = "
                'fingerprint', case when ended_at is not null then md5(seen::text) end)
       from seen";
 
-/// Batches that are over.
+/// Batches that ended a moment ago.
 const LOOK_AT_BATCHES: &str = "
-    select jsonb_build_object('id', id, 'fingerprint', md5(batch::text)) from batch where ended_at is not null";
+    select jsonb_build_object('id', id, 'fingerprint', md5(batch::text))
+      from batch
+     where ended_at > now() - interval '30 seconds'";
 
 #[derive(Debug, Deserialize)]
 struct BatchSight {
