@@ -80,6 +80,8 @@ pub(crate) struct Evidence {
     pub(crate) batch_answers: HashMap<String, Result<Batch, String>>,
     /// How many batches the servers have something to do of.
     pub(crate) batches_to_do: i64,
+    /// Live runs of cancelled batches that nobody cancelled.
+    pub(crate) left_alone: Vec<Uuid>,
     /// The history of the runs.
     pub(crate) journal: Vec<Entry>,
     /// What Google got.
@@ -133,6 +135,7 @@ impl Evidence {
             batches: database::rows(sqlx::query_scalar(batches), pool).await.expect("the batches"),
             batch_answers,
             batches_to_do: to_do.fetch_one(pool).await.expect("a count"),
+            left_alone: journal::left_alone(pool).await.expect("the journal of batches"),
             journal: journal::read(pool).await.expect("the journal"),
             patches: stage.google.patches(&stage.fleet.tokens()).await,
             seen: stage.ended.all(),

@@ -11,6 +11,8 @@ use crate::{database::rows, set::Set};
 /// Each process names itself in its connections' options. A run that ends leaves the run table, and is in the history by the time that
 /// the triggers of the statement run: both are one change. A row's lock is held while its trigger runs, so the entries of one run, and by
 /// the unique index those of one tenant, are in the order in which they happened.
+///
+/// Where nothing is left to do of a cancelled batch, none of its live runs is as if nothing had happened: those that are, are noted.
 const JOURNAL: &str = "
     create schema storm;
     create table storm.journal (
@@ -28,7 +30,8 @@ const JOURNAL: &str = "
     create function storm.side(run jsonb) returns jsonb language sql immutable as $$
         select case when run is not null then jsonb_build_object(
             'state', run -> 'state', 'attempt', run -> 'attempt', 'handed_back', run -> 'handed_back', 'revision', run -> 'revision',
-            'lease_until', run -> 'lease_until', 'cancel_requested', run -> 'cancel_requested', 'intent', run -> 'intent') end
+            'lease_until', run -> 'lease_until', 'cancel_requested', run -> 'cancel_requested', 'intent', run -> 'intent',
+            'let_through', coalesce(run -> 'let_through', 'false')) end
     $$;
     create function storm.note() returns trigger language plpgsql as $$
     declare
@@ -46,6 +49,18 @@ const JOURNAL: &str = "
     $$;
     create trigger storm_note after insert or update or delete on run for each row execute function storm.note();
     create trigger storm_note after update or delete on run_history for each row execute function storm.note();
+    create table storm.left_alone (run_id uuid not null);
+    create function storm.note_left_alone() returns trigger language plpgsql as $$
+    begin
+        insert into storm.left_alone
+        select run.id
+          from batch
+          join run on run.batch_id = batch.id
+         where batch.id = old.batch_id and batch.cancel_requested_at is not null and not run.cancel_requested;
+        return null;
+    end
+    $$;
+    create trigger storm_note after delete on batch_work for each row execute function storm.note_left_alone();
 ";
 
 /// A run on one side of a change.
@@ -58,6 +73,8 @@ pub(crate) struct Side {
     pub(crate) lease_until: Option<DateTime<Utc>>,
     pub(crate) cancel_requested: bool,
     pub(crate) intent: Option<Value>,
+    /// Whether it has one of its batch's places.
+    pub(crate) let_through: bool,
 }
 
 /// One change of one run.
@@ -128,6 +145,11 @@ pub(crate) async fn begin(pool: &PgPool) -> sqlx::Result<()> {
 /// The whole journal, in order.
 pub(crate) async fn read(pool: &PgPool) -> sqlx::Result<Vec<Entry>> {
     rows(sqlx::query_scalar("select to_jsonb(entry) from storm.journal entry order by seq"), pool).await
+}
+
+/// Runs that were live, and not to be cancelled, when nothing was left to do of their cancelled batch.
+pub(crate) async fn left_alone(pool: &PgPool) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar("select run_id from storm.left_alone").fetch_all(pool).await
 }
 
 /// The write that a process has begun last since `time`.

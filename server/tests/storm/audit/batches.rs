@@ -8,16 +8,24 @@ use uuid::Uuid;
 use super::writes::Write;
 use crate::{
     evidence::{Evidence, Row},
+    journal::Entry,
     record::AcceptedBatch,
     witness,
 };
 
 /// From so many tenants on a batch may change a share of them only.
 const GUARDED_FROM: usize = 20;
+/// In a hundred tenants.
+const CHANGES: usize = 20;
+/// In a hundred tenants.
+const PRIMARIES: usize = 5;
 
 /// Compares the callers' answers with the tables and with what the service says of each batch now.
 pub(super) fn check(evidence: &Evidence, writes: &[Write<'_>]) -> Vec<String> {
     let mut findings = on_record(evidence);
+    let rows: HashMap<Uuid, &Row> = evidence.rows.iter().map(|row| (row.id, row)).collect();
+    let has_place = |entry: &&Entry| entry.after.as_ref().is_some_and(|after| after.let_through);
+    let placed: HashSet<Uuid> = evidence.journal.iter().filter(has_place).map(|entry| entry.run).collect();
     let mut members: HashMap<Uuid, Vec<&Row>> = HashMap::new();
     for row in &evidence.rows {
         if let Some(batch) = row.batch {
@@ -41,7 +49,8 @@ pub(super) fn check(evidence: &Evidence, writes: &[Write<'_>]) -> Vec<String> {
         let mut told = state(evidence, batch);
         told.extend(membership(evidence, accepted, batch, runs));
         told.extend(counts(batch, runs));
-        told.extend(joins(evidence, runs));
+        told.extend(joins(&rows, runs));
+        told.extend(refusals(batch, runs, &placed));
         if accepted.is_guarded {
             told.extend(guards(batch, runs, writes));
         }
@@ -81,6 +90,9 @@ fn on_record(evidence: &Evidence) -> Vec<String> {
         if evidence.seen.batches.get(&id).is_some_and(|seen| *seen != batch.fingerprint) {
             findings.push(format!("batch: {id} had ended, and has changed since"));
         }
+    }
+    for run in &evidence.left_alone {
+        findings.push(format!("batch: run {run} was left alone when its batch was cancelled"));
     }
     if evidence.batches_to_do > 0 {
         findings.push(format!("batch: {} are over, and there is something to do of them", evidence.batches_to_do));
@@ -157,14 +169,30 @@ fn counts(batch: &Batch, runs: &[&Row]) -> Vec<String> {
 }
 
 /// A run that was not carried out beside a live one names that: another one of the same tenant, which was carried out.
-fn joins(evidence: &Evidence, runs: &[&Row]) -> Vec<String> {
+fn joins(rows: &HashMap<Uuid, &Row>, runs: &[&Row]) -> Vec<String> {
     let names_another = |run: &Row| {
         let named = run.error.as_ref().and_then(|error| error["metadata"]["run"].as_str()).map(witness::id);
-        let other = named.and_then(|id| evidence.rows.iter().find(|row| row.id == id));
+        let other = named.and_then(|id| rows.get(&id));
         other.is_some_and(|other| other.tenant == run.tenant && other.batch != run.batch && other.state != "skipped")
     };
     let skipped = runs.iter().filter(|run| run.state == "skipped" && !names_another(run));
     skipped.map(|run| format!("has a run of {} that joined nothing: {}", run.tenant, run.id)).collect()
+}
+
+/// A run is refused by a guard that holds for its batch, and when as many were let through as may.
+fn refusals(batch: &Batch, runs: &[&Row], placed: &HashSet<Uuid>) -> Vec<String> {
+    let tenants = usize::try_from(batch.tenant_count).unwrap_or_default();
+    let let_through = runs.iter().filter(|run| placed.contains(&run.id)).count();
+    let is_right = |run: &Row| {
+        let rule = run.error.as_ref().and_then(|error| error["metadata"]["rule"].as_str());
+        match rule {
+            Some("batch_tenants") => tenants >= GUARDED_FROM && let_through == tenants * CHANGES / 100,
+            Some("batch_primary") => let_through >= tenants * PRIMARIES / 100,
+            _ => false,
+        }
+    };
+    let refused = runs.iter().filter(|run| run.reason.as_deref() == Some("GUARD") && !is_right(run));
+    refused.map(|run| format!("let {let_through} runs through, and refused {}", run.id)).collect()
 }
 
 /// Of 20 tenants or more a batch changes 20 in a hundred, and of any number 5 in a hundred primary categories.
@@ -179,10 +207,10 @@ fn guards(batch: &Batch, runs: &[&Row], writes: &[Write<'_>]) -> Vec<String> {
     let primaries: HashSet<Uuid> = of_batch().filter(changes_primary).map(|write| write.run).collect();
     let tenants = usize::try_from(batch.tenant_count).unwrap_or_default();
     let mut findings = Vec::new();
-    if tenants >= GUARDED_FROM && changes.len() > tenants * 20 / 100 {
+    if tenants >= GUARDED_FROM && changes.len() > tenants * CHANGES / 100 {
         findings.push(format!("changed more tenants than it may: {} of {tenants}", changes.len()));
     }
-    if primaries.len() > tenants * 5 / 100 {
+    if primaries.len() > tenants * PRIMARIES / 100 {
         findings.push(format!("changed more primary categories than it may: {} of {tenants}", primaries.len()));
     }
     findings

@@ -11,7 +11,7 @@ use crate::{
     witness,
 };
 
-pub(super) const FORGERIES: [Forgery; 21] = [
+pub(super) const FORGERIES: [Forgery; 23] = [
     ("and has no row", |evidence| evidence.batches.pop().map(drop)),
     ("the service does not know it", |evidence| {
         evidence.batch_answers.values_mut().next().map(|answer| *answer = Err("NOT_FOUND".to_owned()))
@@ -38,6 +38,15 @@ pub(super) const FORGERIES: [Forgery; 21] = [
     ("has not ended", |evidence| evidence.batches.first_mut()?.ended_at.take().map(drop)),
     ("had ended, and has changed since", |evidence| {
         evidence.batches.first_mut()?.fingerprint.push('x');
+        Some(())
+    }),
+    ("was left alone when its batch was cancelled", |evidence| {
+        evidence.left_alone.push(Uuid::nil());
+        Some(())
+    }),
+    ("runs through, and refused", |evidence| {
+        let refused = evidence.rows.iter_mut().find(|row| row.reason.as_deref() == Some("GUARD"))?;
+        refused.error.as_mut()?["metadata"]["rule"] = json!("another");
         Some(())
     }),
     ("there is something to do of them", |evidence| {
