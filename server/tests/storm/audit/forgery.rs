@@ -2,19 +2,20 @@
 
 use category_mirror_client::RunState;
 use chrono::TimeDelta;
-use serde_json::json;
 use uuid::Uuid;
 
 mod batches;
 mod cancels;
+mod life;
+mod mirror;
 
 use super::judge;
-use crate::{evidence::Evidence, journal::Entry, record::Stop};
+use crate::{evidence::Evidence, fleet::LEASE, journal::Entry, record::Stop};
 
 /// A lie, and words of the finding that it must lead to. `None`: this storm has nothing to tell it about.
 type Forgery = (&'static str, fn(&mut Evidence) -> Option<()>);
 
-const FORGERIES: [Forgery; 25] = [
+const FORGERIES: [Forgery; 21] = [
     ("is not in the table", |evidence| evidence.rows.pop().map(drop)),
     ("and is lost", |evidence| {
         let answer = evidence.answers.values_mut().next()?;
@@ -50,40 +51,13 @@ const FORGERIES: [Forgery; 25] = [
         evidence.rows.iter_mut().find(|row| row.state == "succeeded")?.state = "failed".to_owned();
         Some(())
     }),
+    ("was accepted, and nobody asked for it", |evidence| {
+        evidence.answers.clear();
+        evidence.notes.accepted.first().map(drop)
+    }),
+    ("has not ended:", |evidence| evidence.rows.first_mut()?.ended_at.take().map(drop)),
     ("was seen ended, and is another", |evidence| {
         evidence.rows.first_mut()?.fingerprint.push('x');
-        Some(())
-    }),
-    ("had two live runs", |evidence| {
-        let claim = evidence.journal.iter().position(is_claim)?;
-        let mut twin = evidence.journal[claim].clone();
-        twin.run = Uuid::nil();
-        evidence.journal.insert(claim, twin);
-        Some(())
-    }),
-    ("it had ended, and changed", |evidence| {
-        let end = evidence.journal.iter().rfind(|entry| is_end(entry))?.clone();
-        evidence.journal.push(Entry { before: end.after.clone(), ..end });
-        Some(())
-    }),
-    ("it was deleted", |evidence| {
-        let end = evidence.journal.iter().rfind(|entry| is_end(entry))?.clone();
-        evidence.journal.push(Entry { before: end.after.clone(), after: None, ..end });
-        Some(())
-    }),
-    ("it went from queued to succeeded without a claim", |evidence| {
-        let end = evidence.journal.iter_mut().find(|entry| is_end(entry))?;
-        end.before.as_mut()?.state = "queued".to_owned();
-        end.after.as_mut()?.state = "succeeded".to_owned();
-        Some(())
-    }),
-    ("another took it from running to succeeded while", |evidence| {
-        evidence.journal.iter_mut().find(|entry| is_success(entry))?.process = Some("another".to_owned());
-        Some(())
-    }),
-    ("whose lease had ended announced a write", |evidence| {
-        let entry = evidence.journal.iter_mut().find(|entry| entry.begins_to_write().is_some())?;
-        entry.before.as_mut()?.lease_until = Some(entry.began - TimeDelta::milliseconds(1));
         Some(())
     }),
     ("and had announced none", |evidence| {
@@ -101,16 +75,12 @@ const FORGERIES: [Forgery; 25] = [
         Some(())
     }),
     ("the lease had ended by then", late_after_a_stop),
+    ("it came a whole lease after its own", late_without_a_stop),
     ("it had done with the run at", after_the_end),
-    ("and tells otherwise", |evidence| {
-        let row = evidence.rows.iter_mut().find(|row| row.written != json!([]))?;
-        row.written = json!([]);
-        Some(())
-    }),
     ("should have", |evidence| {
-        let told = evidence.notes.accepted.first()?.tenant.clone();
-        let tenant = evidence.tenants.iter_mut().find(|tenant| tenant.address.tenant == told)?;
-        tenant.desired = Some(tenant.desired.clone()?.other(&mut fastrand::Rng::with_seed(1)));
+        // One of them does not depend on whether its last write came late.
+        let desired = evidence.tenants.iter_mut().filter_map(|tenant| tenant.desired.as_mut());
+        desired.for_each(|set| *set = set.other(&mut fastrand::Rng::with_seed(1)));
         Some(())
     }),
     ("a full count", |evidence| {
@@ -123,7 +93,9 @@ const FORGERIES: [Forgery; 25] = [
 /// Tells each lie, and gives how many were found, and in words those that were not.
 pub(crate) fn forge(evidence: &Evidence) -> (usize, Vec<String>) {
     let (mut found, mut missed) = (0, Vec::new());
-    for (words, forgery) in FORGERIES.iter().chain(&cancels::FORGERIES).chain(&batches::FORGERIES) {
+    let all = FORGERIES.iter().chain(&life::FORGERIES).chain(&mirror::FORGERIES);
+    let all = all.chain(&cancels::FORGERIES).chain(&batches::FORGERIES);
+    for (words, forgery) in all {
         let mut forged = evidence.clone();
         if forgery(&mut forged).is_none() {
             continue;
@@ -155,6 +127,17 @@ fn late_after_a_stop(evidence: &mut Evidence) -> Option<()> {
     Some(())
 }
 
+/// A process that announced a write, was not stopped, and sent it when its lease had long ended.
+fn late_without_a_stop(evidence: &mut Evidence) -> Option<()> {
+    let (patch, announced) =
+        (0..evidence.patches.len()).find_map(|patch| Some((patch, announcement(evidence, patch)?)))?;
+    evidence.journal.retain(|entry| entry.tenant != announced.tenant || entry.at <= announced.at);
+    evidence.notes.stops.clear();
+    let until = announced.after?.lease_until?;
+    evidence.patches[patch].received = until + LEASE + TimeDelta::milliseconds(1);
+    Some(())
+}
+
 /// A process that recorded the end of a run, and then sent the run's write.
 fn after_the_end(evidence: &mut Evidence) -> Option<()> {
     let (patch, at) = (0..evidence.patches.len()).find_map(|patch| {
@@ -176,10 +159,6 @@ fn announcement(evidence: &Evidence, patch: usize) -> Option<Entry> {
     };
     let mut announced = evidence.journal.iter().filter(is_its).filter(|entry| entry.begins_to_write().is_some());
     announced.rfind(|entry| entry.at <= patch.received).cloned()
-}
-
-fn is_claim(entry: &Entry) -> bool {
-    entry.after.as_ref().is_some_and(|after| after.state == "running")
 }
 
 fn is_end(entry: &Entry) -> bool {

@@ -76,11 +76,6 @@ pub(super) fn attribute(evidence: &Evidence) -> (Vec<Write<'_>>, Vec<String>) {
             }
         }
     }
-    let effective = evidence.patches.iter().filter(|patch| patch.took_effect.is_some()).count();
-    let effective_writes = writes.iter().filter(|write| write.patch.took_effect.is_some()).count();
-    if effective != effective_writes && findings.is_empty() {
-        findings.push(format!("write: {effective} took effect, and {effective_writes} are explained"));
-    }
     (writes, findings)
 }
 
