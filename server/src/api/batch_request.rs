@@ -2,15 +2,12 @@
 
 use category_mirror_proto::v1::{self as proto, mirror_categories_request::Target};
 
-use super::request;
+use super::{overrides::overrides, request};
 use crate::{
     app::BatchRequest,
     domain::{BatchRule, OrganizationId, RunKind},
     error::{Error, Violations},
 };
-
-/// The longest reason for an override, in characters.
-const MAX_REASON: usize = 500;
 
 /// Reads a request for a batch; `None` is one for a single tenant, or for nobody.
 pub(super) fn batch_request(message: &proto::MirrorCategoriesRequest) -> Result<Option<BatchRequest>, Error> {
@@ -41,7 +38,10 @@ pub(super) fn batch_request(message: &proto::MirrorCategoriesRequest) -> Result<
     if message.view != 0 {
         violations.add("view", "is for one tenant");
     }
-    let overrides = overrides(&mut violations, message);
+    // The guards of the batch. Those of its runs are not lifted here: each of them is decided about for one run.
+    let (guards, reason) = (&message.override_guards, &message.reason);
+    let (overrides, reason) =
+        overrides(&mut violations, guards, reason, "guard of a batch", BatchRule::ALL, BatchRule::as_str);
     let request_id = request::request_id(&mut violations, message.request_id.clone());
     let (strategy, organization) = violations.finish_with(strategy.zip(target))?;
     Ok(Some(BatchRequest {
@@ -49,30 +49,7 @@ pub(super) fn batch_request(message: &proto::MirrorCategoriesRequest) -> Result<
         kind: RunKind { strategy, dry_run: message.dry_run },
         confirmed: message.confirm_tenant_count,
         overrides,
-        reason: message.reason.clone(),
+        reason: reason.unwrap_or_default(),
         request_id,
     }))
-}
-
-/// The guards of the batch that are lifted. Those of its runs are not: each of them is decided about for one run.
-fn overrides(violations: &mut Violations, message: &proto::MirrorCategoriesRequest) -> Vec<BatchRule> {
-    let mut rules = Vec::new();
-    for (position, name) in message.override_guards.iter().enumerate() {
-        let known = BatchRule::ALL.iter().map(|rule| rule.as_str()).collect::<Vec<_>>().join(", ");
-        let rule = BatchRule::from_text(name).ok_or_else(|| format!("is no guard of a batch; there are: {known}"));
-        rules.extend(violations.take(&format!("override_guards[{position}]"), rule));
-    }
-    let reason = &message.reason;
-    if reason.trim().is_empty() && !message.override_guards.is_empty() {
-        violations.add("reason", "is required with override_guards");
-    }
-    if !reason.is_empty() && message.override_guards.is_empty() {
-        violations.add("override_guards", "is required with a reason");
-    }
-    if reason.chars().count() > MAX_REASON || reason.chars().any(char::is_control) {
-        violations.add("reason", format!("must be at most {MAX_REASON} characters, without control characters"));
-    }
-    rules.sort_by_key(|rule| rule.as_str());
-    rules.dedup();
-    rules
 }

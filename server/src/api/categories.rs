@@ -17,8 +17,6 @@ use crate::{
 const MAX_QUERY: usize = 200;
 /// How many suggestions an unmapped category gets, and how many at most.
 const MATCHES: (i32, i32) = (3, 10);
-/// The longest reason, in characters.
-const MAX_REASON: usize = 500;
 
 /// The service over the use cases.
 pub(super) struct Categories {
@@ -116,7 +114,7 @@ impl CategoryService for Categories {
         let mut violations = Violations::default();
         let v = &mut violations;
         let locale = locale(v, &message.region_code, &message.language_code);
-        let reason = v.take("reason", request::reason(&message.reason, MAX_REASON));
+        let reason = v.take("reason", request::reason(&message.reason));
         if message.allow_shrink && message.reason.trim().is_empty() {
             v.add("reason", "is required with allow_shrink");
         }
@@ -150,7 +148,7 @@ impl CategoryService for Categories {
         let message = request.into_inner();
         let mut violations = Violations::default();
         let locale = locale(&mut violations, &message.region_code, &message.language_code);
-        let query = violations.take("query", request::reason(&message.query, MAX_QUERY));
+        let query = violations.take("query", request::words(&message.query, MAX_QUERY));
         // The page's own violations are told with these, before the list is looked for.
         let first = PageRequest::new(violations, message.page_size, "", &[]).map(|_| locale.zip(query));
         let Some((locale, query)) = first.map_err(status)? else {

@@ -14,8 +14,6 @@ use crate::{
 
 /// How many tenants or organizations a list may hold: a pilot is small, and every server reads it each second.
 const MAX_LISTED: usize = 1000;
-/// The longest reason, in characters.
-const MAX_REASON: usize = 500;
 
 /// The service over the use cases.
 pub(super) struct Flags {
@@ -141,7 +139,7 @@ fn flag_request(message: proto::UpdateFlagRequest) -> Result<FlagRequest, Error>
     if expected_revision.is_some_and(|revision| revision < 0) {
         v.add("expected_revision", "must not be negative");
     }
-    let reason = v.take("reason", request::reason(&message.reason, MAX_REASON));
+    let reason = v.take("reason", request::reason(&message.reason));
     let (name, reason) = violations.finish_with(name.zip(reason))?;
     let flag = known(&flag.name, Ok(name))?;
     Ok(FlagRequest { flag, edit, expected_revision, reason })

@@ -1,6 +1,6 @@
 //! `CategoryMirrorService`.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use category_mirror_proto::v1::{
     self as proto, category_mirror_service_server::CategoryMirrorService, mirror_categories_request::Target,
@@ -9,7 +9,10 @@ use futures::{StreamExt, stream::BoxStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::{batch_request::batch_request, convert, logs, open_streams::OpenStreams, request, status::status, updates};
+use super::{
+    batch_request::batch_request, convert, logs, open_streams::OpenStreams, overrides::overrides, request,
+    status::status, updates,
+};
 use crate::{
     app::{App, MirrorRequest, Overrides, RevertRequest, RunName},
     domain::{GuardRule, RunKind, Strategy, TenantId, TraceParent, View},
@@ -18,8 +21,6 @@ use crate::{
 
 const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 3600);
 const MAX_WINDOW: Duration = Duration::from_secs(90 * 24 * 3600);
-/// Characters of the reason for an override.
-const MAX_REASON: usize = 500;
 
 /// The service over the use cases.
 pub(super) struct Mirror {
@@ -44,7 +45,8 @@ impl CategoryMirrorService for Mirror {
         let traceparent = request::traceparent(request.metadata().as_ref());
         let (caller, message) = request::open(request).map_err(status)?;
         if let Some(wanted) = batch_request(&message).map_err(status)? {
-            let batch = self.app.mirror_many(&caller, wanted).await.map_err(status)?;
+            // In a place of its own: it is large, and each call for a single tenant would carry it along.
+            let batch = Box::pin(self.app.mirror_many(&caller, wanted)).await.map_err(status)?;
             let batch = Some(convert::batch(batch));
             return Ok(Response::new(proto::MirrorCategoriesResponse { batch, ..Default::default() }));
         }
@@ -162,7 +164,7 @@ fn mirror_request(
             None
         }
     };
-    let overrides = overrides(&mut violations, &message.override_guards, message.reason);
+    let overrides = run_overrides(&mut violations, &message.override_guards, &message.reason);
     let view = view(&mut violations, message.view, strategy);
     let plan = request::optional(&mut violations, "plan", &message.plan, RunName::parse);
     if message.dry_run && !message.plan.is_empty() {
@@ -181,32 +183,14 @@ fn revert_request(message: proto::RevertRunRequest, traceparent: Option<TracePar
     let mut violations = Violations::default();
     let run = request::required(&mut violations, "name", &message.name, RunName::parse);
     let request_id = request::request_id(&mut violations, message.request_id);
-    let overrides = overrides(&mut violations, &message.override_guards, message.reason);
+    let overrides = run_overrides(&mut violations, &message.override_guards, &message.reason);
     let run = violations.finish_with(run)?;
     Ok(RevertRequest { run, dry_run: message.dry_run, overrides, request_id, traceparent })
 }
 
-/// Guards to lift, and why: whoever lifts one says so by name, and gives a reason.
-fn overrides(violations: &mut Violations, guards: &[String], reason: String) -> Overrides {
-    let known = || GuardRule::ALL.iter().map(|rule| rule.as_str()).collect::<Vec<_>>().join(", ");
-    let guards: BTreeSet<GuardRule> = guards
-        .iter()
-        .enumerate()
-        .filter_map(|(position, name)| {
-            let rule = GuardRule::from_text(name).ok_or_else(|| format!("is no guard; there are: {}", known()));
-            violations.take(&format!("override_guards[{position}]"), rule)
-        })
-        .collect();
-    let reason = Some(reason).filter(|reason| !reason.trim().is_empty());
-    match (&reason, guards.is_empty()) {
-        (None, false) => violations.add("reason", "is required with override_guards"),
-        (Some(_), true) => violations.add("override_guards", "is required with a reason"),
-        (Some(reason), false) if reason.chars().count() > MAX_REASON || reason.chars().any(char::is_control) => {
-            violations.add("reason", format!("must be at most {MAX_REASON} characters, without control characters"));
-        }
-        _ => {}
-    }
-    Overrides { guards, reason }
+fn run_overrides(violations: &mut Violations, guards: &[String], reason: &str) -> Overrides {
+    let (guards, reason) = overrides(violations, guards, reason, "guard", GuardRule::ALL, GuardRule::as_str);
+    Overrides { guards: guards.into_iter().collect(), reason }
 }
 
 /// A view: `None` is unspecified.

@@ -13,6 +13,7 @@ mod limits;
 mod logs;
 mod mirror;
 mod open_streams;
+mod overrides;
 mod rate;
 mod request;
 mod status;

@@ -13,6 +13,8 @@ use category_mirror_proto::v1 as proto;
 const MAX_REQUEST_ID: usize = 128;
 /// The longest name for people, in characters.
 const MAX_DISPLAY_NAME: usize = 200;
+/// The longest reason that people give, in characters.
+const MAX_REASON: usize = 500;
 
 /// Splits a request into its caller, whom the gate left there, and its message.
 pub(super) fn open<T>(request: Request<T>) -> Result<(Caller, T), Error> {
@@ -138,8 +140,13 @@ fn html_entity(text: &str) -> Option<&str> {
     })
 }
 
-/// Words of people, such as a reason for the record: bounded, and free of what would act on a terminal or a log. May be empty.
-pub(super) fn reason(text: &str, max: usize) -> Result<String, String> {
+/// A reason for the record. May be empty.
+pub(super) fn reason(text: &str) -> Result<String, String> {
+    words(text, MAX_REASON)
+}
+
+/// Words of people: bounded, and free of what would act on a terminal or a log. May be empty.
+pub(super) fn words(text: &str, max: usize) -> Result<String, String> {
     let length = text.chars().count();
     if length > max {
         return Err(format!("has {length} characters, at most {max} are allowed"));

@@ -10,9 +10,6 @@ use crate::{
     store::SyncFilter,
 };
 
-/// The longest reason, in characters.
-const MAX_REASON: usize = 500;
-
 /// The tenant of `tenants/{tenant}/sync`.
 pub(super) fn tenant(name: &str) -> Result<TenantId, Error> {
     let mut violations = Violations::default();
@@ -90,7 +87,7 @@ pub(super) fn decision(
             None
         }
     };
-    let reason = v.take("reason", request::reason(&message.reason, MAX_REASON));
+    let reason = v.take("reason", request::reason(&message.reason));
     if reason.as_ref().is_some_and(|reason| reason.trim().is_empty()) {
         v.add("reason", "is required");
     }
