@@ -9,5 +9,3 @@ alter table rollup
     add constraint rollup_grain_is_known check (grain in ('minute', 'hour', 'day'));
 drop function rollup_begin(text, timestamptz);
 alter function tallies_added(jsonb, jsonb) rename to tally_sum;
-
-drop index run_history_by_tenant_dry;

@@ -4,10 +4,6 @@
 -- However many sums and runs there are by now.
 set local statement_timeout = 0;
 
--- A tenant's dry runs, which are few among its runs, over all days. First, because it takes longest, and nobody who asks for statistics
--- waits for it.
-create index run_history_by_tenant_dry on run_history (tenant_id, id) where dry_run;
-
 -- An older server that still runs sums up nothing any more, because it would leave the new sums out: it knows a function by its old name.
 -- What ends there is counted all the same, and summed up by the others. One that is summing up now is waited for.
 lock table rollup in access exclusive mode;

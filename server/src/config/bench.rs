@@ -54,6 +54,20 @@ pub enum Figures {
         #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(..=150_000))]
         bulk: u64,
     },
+    /// Making the runs of a batch: how long a chunk takes, and all of them
+    ///
+    /// A chunk is one transaction, and a request for one of its tenants waits for its commit: `chunk_ms` is the longest that it waits.
+    /// Chunks of the size that a server makes come first, then smaller and larger ones.
+    Batch {
+        /// How many tenants the batch touches
+        #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1_000..=1_000_000))]
+        tenants: u64,
+    },
+    /// From a switch-off of a feature flag to the last of three servers that refuses what it stops
+    ///
+    /// `off_everywhere`: from the call of `UpdateFlag` on one server until all three have refused a call, asked again and again, over a window.
+    /// `ratio_max_to_target` below 1 is better than the 2 s that are promised. What has begun and is about to write asks the same copy of the flags.
+    Flags,
     /// Statistics and lists over 90 days of history, beside the same over 10,000 runs
     ///
     /// `p50_ms`: the store's answer, without gRPC. A page after 1,000,000 rows is compared with the first page at 10,000. The history is as

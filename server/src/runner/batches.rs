@@ -13,9 +13,10 @@ use crate::{
     wake::{Hint, Topic},
 };
 
-/// A chunk is small, because a request for one of its tenants waits for its commit; and what is made ahead is little beside a large
-/// batch, so that the queue is no longer for it, and nothing is to be undone when it is cancelled.
-const CHUNK: Chunk = Chunk { size: 200, live: 5000 };
+/// A chunk is small, because a request for one of its tenants waits for its commit: that is a few milliseconds, of which smaller ones would
+/// save hardly any (`bench batch`). What is made ahead is little beside a large batch, so that the queue is no longer for it, and nothing is
+/// to be undone when it is cancelled.
+pub(crate) const CHUNK: Chunk = Chunk { size: 200, live: 5000 };
 /// Between looks while a batch waits for some of its runs to end.
 const POLL_BUSY: Duration = Duration::from_millis(100);
 /// Between looks otherwise: what a lost hint costs.

@@ -24,6 +24,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub(crate) use batches::CHUNK;
 use tokio::{
     task::{JoinError, JoinSet},
     time::sleep,

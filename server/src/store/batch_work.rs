@@ -127,7 +127,8 @@ async fn claim(connection: &mut PgConnection, chunk: Chunk) -> Result<Option<Exp
     }))
 }
 
-/// Notes that nothing is left to do. Not where the batch was cancelled meanwhile: then there is.
+/// Notes that nothing is left to do. Not where the batch was cancelled meanwhile: then there is. One that was cancelled when all its runs
+/// were made may be over already, by the end of the last.
 pub(super) async fn is_expanded(
     connection: &mut PgConnection,
     now: Now,
@@ -138,7 +139,7 @@ pub(super) async fn is_expanded(
         "with expanded as (
              update batch
                 set expanded_at = coalesce(expanded_at, $2, now()),
-                    ended_at = case when over = made then coalesce($2, now()) end
+                    ended_at = case when over = made then coalesce(ended_at, $2, now()) end
               where id = $1 and (cancel_requested_at is not null) = $3
              returning id
          )

@@ -1,8 +1,13 @@
 //! Rows for the benchmarks, which make and forget more of them than any API should.
 
+use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use crate::domain::{AtGoogle, CategorySet, Choice, GbpCategory, Gcid, Place, Slug, Wanted, digest_of};
+use super::{BatchTarget, NewBatch};
+use crate::domain::{
+    Admission, AtGoogle, BatchId, CategorySet, Choice, Flag, GbpCategory, Gcid, Place, RunKind, Slug, Strategy, Wanted,
+    digest_of,
+};
 
 /// Adds `tenants` tenants, `bench-0` and so on, each with a location and two categories.
 ///
@@ -65,6 +70,26 @@ pub async fn sweep(pool: &PgPool) -> Result<(), sqlx::Error> {
         .await?;
     sqlx::query("update tenant_rollup_until set day = null").execute(pool).await?;
     Ok(())
+}
+
+/// A batch of every tenant that [`fill`] made.
+#[must_use]
+pub fn everybody(tenants: u64, at: DateTime<Utc>) -> NewBatch {
+    NewBatch {
+        id: BatchId::now_v7(),
+        target: BatchTarget { organization: None, only: None },
+        kind: RunKind { strategy: Strategy::PlatformToGbp, dry_run: false },
+        admission: Admission { flag: Flag::CategoryMirroring, rollout: None, forced: None, on_by_default: true },
+        tenants: i64::try_from(tenants).unwrap_or(i64::MAX),
+        without_location: 0,
+        not_admitted: 0,
+        at,
+        overrides: Vec::new(),
+        reason: String::new(),
+        caller: "bench".to_owned(),
+        request_id: None,
+        max_attempts: 5,
+    }
 }
 
 /// Queues a run of each of the first `runs` tenants that [`fill`] made, as one batch or as single requests.

@@ -61,7 +61,7 @@ pub use batch_accept::NewBatch;
 pub use batch_place::BatchPlace;
 pub use batch_target::{BatchTarget, Population};
 pub use batch_work::{Chunk, Worked};
-pub use bench::{checkpoint, clear_up, fill, is_busy, queue, succeeded, sweep};
+pub use bench::{checkpoint, clear_up, everybody, fill, is_busy, queue, succeeded, sweep};
 pub use bench_history::{count_history, end_one, fill_history, row_after, who_failed};
 pub use category_search::{CategoryMatch, MappingSuggestion};
 pub use credentials::{CredentialsMark, NewCredentials};

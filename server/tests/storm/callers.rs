@@ -1,38 +1,24 @@
-//! The callers: one a tenant, which changes something, asks for a run, and waits until it has ended.
+//! The callers: one a tenant, which changes something, asks for a run, perhaps cancels it, and waits until it has ended.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::{Arc, atomic::Ordering};
 
-use category_mirror::domain::{Slug, TenantId};
-use category_mirror_client::{Client, Code, Error, Mirrored, Strategy};
-use chrono::Utc;
+use category_mirror_client::Client;
+use futures::{StreamExt, stream};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
-    database::Database,
-    fleet::Fleet,
-    google::Google,
-    record::{Accepted, Edit, Record},
-    set::{CATEGORIES, Set},
-    witness::Ended,
+    shop::{Address, Shop},
+    stage::{Moment, Stage},
 };
 
-/// What all callers share.
-pub(crate) struct Stage {
-    pub(crate) fleet: Fleet,
-    pub(crate) google: Google,
-    pub(crate) database: Arc<Database>,
-    pub(crate) record: Arc<Record>,
-    pub(crate) seed: u64,
-}
+/// How many tenants get their last run at a time.
+const LAST_AT_ONCE: usize = 16;
 
 /// A tenant, and who calls for it.
 pub(crate) struct Caller {
-    /// The tenant's id.
-    pub(crate) tenant: String,
-    /// The location's id.
-    pub(crate) location: String,
-    /// What the location had in the beginning.
-    pub(crate) initial: Set,
+    /// The tenant's.
+    pub(crate) address: Address,
+    stage: Arc<Stage>,
     orders: mpsc::UnboundedSender<()>,
     task: JoinHandle<()>,
 }
@@ -40,42 +26,24 @@ pub(crate) struct Caller {
 /// A caller at work.
 struct Worker {
     stage: Arc<Stage>,
-    ended: Ended,
     dice: fastrand::Rng,
-    tenant: String,
-    location: String,
-    /// What the tenant has on the platform.
-    desired: Set,
-}
-
-/// Adds the platform's categories.
-pub(crate) async fn add_categories(client: &Client) {
-    for name in CATEGORIES {
-        let category = client.create_platform_category(slug(name)).display_name(name);
-        category.gbp_category(format!("gcid:{name}")).send().await.expect("created");
-    }
+    shop: Shop,
 }
 
 impl Caller {
-    /// Adds tenant number `number`, whose location differs from what it has on the platform.
-    pub(crate) async fn add(stage: &Arc<Stage>, client: &Client, number: usize, ended: Ended) -> Self {
+    /// Adds tenant number `number`.
+    pub(crate) async fn add(stage: &Arc<Stage>, client: &Client, number: usize) -> Self {
         let mut dice = fastrand::Rng::with_seed(stage.seed.wrapping_mul(1_000_003).wrapping_add(number as u64));
-        let (tenant, location) = (format!("store-{number}"), (10_000 + number).to_string());
-        let (initial, desired) = (Set::any(&mut dice), Set::any(&mut dice));
-        let create = client.create_tenant(&tenant).display_name(&tenant).location("1", &location);
-        let create = create.organization(format!("organizations/chain-{}", number % 3));
-        create.region_code("US").language_code("en").send().await.expect("created");
-        stage.google.put(&location, &initial).await;
+        let shop = Shop::add(stage, client, number, &format!("chain-{}", number % 3), &mut dice).await;
+        let address = shop.address.clone();
         let (orders, ordered) = mpsc::unbounded_channel();
-        let worker =
-            Worker { stage: stage.clone(), ended, dice, tenant: tenant.clone(), location: location.clone(), desired };
-        worker.set_desired().await;
-        let task = tokio::spawn(worker.work(ordered));
-        Self { tenant, location, initial, orders, task }
+        let task = tokio::spawn(Worker { stage: stage.clone(), dice, shop }.work(ordered));
+        Self { address, stage: stage.clone(), orders, task }
     }
 
     /// Orders another run.
     pub(crate) fn order(&self) {
+        self.stage.open.fetch_add(1, Ordering::Relaxed);
         // A caller that panicked is found when its end is waited for.
         let _ = self.orders.send(());
     }
@@ -84,7 +52,7 @@ impl Caller {
     pub(crate) async fn finish(self) {
         drop(self.orders);
         if let Err(error) = self.task.await {
-            panic!("the caller for {} broke off: {error}", self.tenant);
+            panic!("the caller for {} broke off: {error}", self.address.tenant);
         }
     }
 }
@@ -94,92 +62,40 @@ impl Worker {
         let mut serial = 0;
         while orders.recv().await.is_some() {
             serial += 1;
-            self.change().await;
+            self.shop.change(&mut self.dice).await;
             self.run(serial).await;
-        }
-    }
-
-    /// Gives the next run something to do, in nine of ten cases. No run of this tenant is live now.
-    async fn change(&mut self) {
-        let what = self.dice.u8(..10);
-        if what < 6 {
-            self.desired = self.desired.other(&mut self.dice);
-            self.set_desired().await;
-        }
-        if (4..9).contains(&what) {
-            let set = self.desired.other(&mut self.dice);
-            self.let_a_week_pass().await;
-            self.stage.google.edit(&self.location, &set).await;
-            let edit = Edit { tenant: self.tenant.clone(), at: Utc::now(), set };
-            self.stage.record.notes().edits.push(edit);
-        }
-    }
-
-    /// The owner edits more often than anybody can before a person has to decide, and here is none.
-    async fn let_a_week_pass(&self) {
-        let forget = || {
-            sqlx::query("update tenant_sync set flips = '{}' where tenant_id = $1")
-                .bind(&self.tenant)
-                .execute(&self.stage.database.pool)
-        };
-        while forget().await.is_err() {
-            pause().await;
-        }
-    }
-
-    /// Past the servers: one that was stopped would carry an old call out when it goes on, and nobody could say what is desired.
-    async fn set_desired(&self) {
-        let tenant = TenantId::parse(&self.tenant).expect("an id");
-        let slugs: Vec<Slug> =
-            self.desired.names().iter().map(|name| Slug::parse(&slug(name)).expect("a slug")).collect();
-        while self.stage.database.store.set_tenant_categories(None, &tenant, &slugs).await.is_err() {
-            pause().await;
+            self.stage.open.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
     async fn run(&mut self, serial: u64) {
-        let request_id = format!("{}-{serial}", self.tenant);
-        let first = self.ask(&request_id).await;
-        let record = &self.stage.record;
-        if first.joined {
-            record.surprise(format!("{request_id} joined {}, though no run of the tenant was live", first.run.name));
+        let request_id = format!("{}-{serial}", self.shop.address.tenant);
+        let twice = self.dice.u8(..5) == 0;
+        let name = alone(&self.stage, &self.shop.address.tenant, &request_id, twice).await;
+        if self.dice.u8(..4) == 0 {
+            let (moment, twice) = (Moment::any(&mut self.dice), self.dice.bool());
+            self.stage.cancel(&name, moment, twice).await;
         }
-        let name = first.run.name;
-        let accepted = Accepted { tenant: self.tenant.clone(), name: name.clone(), request_id: request_id.clone() };
-        record.notes().accepted.push(accepted);
-        if self.dice.u8(..5) == 0 {
-            record.count("requests sent twice");
-            let second = self.ask(&request_id).await.run.name;
-            if second != name {
-                record.surprise(format!("{request_id} was answered with {name} first, then with {second}"));
-            }
-        }
-        self.ended.wait_for(&name).await;
-    }
-
-    /// Asks any server, and another one until there is an answer: always with the same request id.
-    async fn ask(&self, request_id: &str) -> Mirrored {
-        loop {
-            let client = self.stage.fleet.client();
-            let mirror = client.mirror(&self.tenant, Strategy::PlatformToGbp).request_id(request_id);
-            match mirror.send().await {
-                Ok(mirrored) => return mirrored,
-                Err(error) if may_work_elsewhere(&error) => self.stage.record.count("calls repeated"),
-                Err(error) => self.stage.record.surprise(format!("{request_id} was refused: {error}")),
-            }
-            pause().await;
-        }
+        self.stage.ended.clone().wait_for(&name).await;
     }
 }
 
-fn may_work_elsewhere(error: &Error) -> bool {
-    error.is_unavailable() || error.code() == Code::DeadlineExceeded
+/// One more run for each tenant when all is well again, which nobody cancels: whatever became of the others, it makes both sides equal.
+pub(crate) async fn mirror_once_more(stage: &Stage, addresses: &[Address]) {
+    stream::iter(addresses)
+        .for_each_concurrent(LAST_AT_ONCE, async |address| {
+            let name = alone(stage, &address.tenant, &format!("{}-last", address.tenant), false).await;
+            stage.ended.clone().wait_for(&name).await;
+        })
+        .await;
 }
 
-async fn pause() {
-    tokio::time::sleep(Duration::from_millis(fastrand::u64(20..100))).await;
-}
-
-fn slug(name: &str) -> String {
-    name.replace('_', "-")
+/// Asks for a run of a tenant that has no live one.
+async fn alone(stage: &Stage, tenant: &str, request_id: &str, twice: bool) -> String {
+    let first = stage.mirror(tenant, request_id, twice).await;
+    if first.joined {
+        let name = &first.run.name;
+        stage.record.surprise(format!("{request_id} joined {name}, though no run of the tenant was live"));
+    }
+    first.run.name
 }

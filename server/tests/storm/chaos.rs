@@ -10,10 +10,11 @@ use tokio::{
 };
 
 use crate::{
-    callers::Stage,
+    database::until_some,
     fleet::{InHand, LEASE},
     journal,
     record::Stop,
+    stage::Stage,
 };
 
 /// How long a server that is to be stopped may take to begin a write, so that it is stopped in the middle of one.
@@ -148,16 +149,6 @@ async fn pause(stage: &Stage, mut hand: InHand, share: f64) {
     }
     let held_from = if is_held { held_from } else { stopped };
     stage.record.notes().stops.push(Stop { process: name, held_from, stopped, continued });
-}
-
-/// Asks the database again and again, also while it is away.
-async fn until_some<T, F: Future<Output = sqlx::Result<Option<T>>>>(ask: impl Fn() -> F) -> T {
-    loop {
-        if let Ok(Some(answer)) = ask().await {
-            return answer;
-        }
-        sleep(Duration::from_millis(10)).await;
-    }
 }
 
 async fn cut(stage: &Stage, victim: usize, share: f64) {

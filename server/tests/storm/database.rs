@@ -88,3 +88,13 @@ pub(crate) async fn rows<T: DeserializeOwned + Send + Unpin + 'static>(
 ) -> sqlx::Result<Vec<T>> {
     Ok(query.fetch_all(pool).await?.into_iter().map(|Json(row)| row).collect())
 }
+
+/// Asks the database again and again, also while it is away.
+pub(crate) async fn until_some<T, F: Future<Output = sqlx::Result<Option<T>>>>(ask: impl Fn() -> F) -> T {
+    loop {
+        if let Ok(Some(answer)) = ask().await {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

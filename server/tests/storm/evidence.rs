@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use category_mirror_client::RunState;
+use category_mirror_client::{Batch, RunState};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,13 +10,14 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
-    callers::Stage,
     database,
     google::Patch,
     journal::{self, Entry},
     record::Notes,
     set::Set,
-    witness::Ended,
+    shop::Address,
+    stage::Stage,
+    witness::Seen,
 };
 
 /// A run, live or ended.
@@ -25,12 +26,30 @@ pub(crate) struct Row {
     pub(crate) id: Uuid,
     #[serde(rename = "tenant_id")]
     pub(crate) tenant: String,
+    #[serde(rename = "batch_id")]
+    pub(crate) batch: Option<Uuid>,
     pub(crate) request_id: Option<String>,
     pub(crate) state: String,
+    pub(crate) cancel_requested: bool,
     pub(crate) reason: Option<String>,
+    pub(crate) error: Option<Value>,
     pub(crate) attempt: i32,
     pub(crate) handed_back: i32,
+    pub(crate) found_differences: bool,
     pub(crate) written: Value,
+    pub(crate) created: i64,
+    pub(crate) updated: i64,
+    pub(crate) deleted: i64,
+    pub(crate) ended_at: Option<DateTime<Utc>>,
+    /// Of the whole row.
+    pub(crate) fingerprint: String,
+}
+
+/// A batch.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct BatchRow {
+    pub(crate) id: Uuid,
+    pub(crate) request_id: Option<String>,
     pub(crate) ended_at: Option<DateTime<Utc>>,
     /// Of the whole row.
     pub(crate) fingerprint: String,
@@ -39,10 +58,7 @@ pub(crate) struct Row {
 /// A tenant and its location.
 #[derive(Debug, Clone)]
 pub(crate) struct Tenant {
-    pub(crate) id: String,
-    pub(crate) location: String,
-    /// What the location had in the beginning.
-    pub(crate) initial: Set,
+    pub(crate) address: Address,
     /// What it has in the end.
     pub(crate) shown: Option<Set>,
     /// What it should have.
@@ -58,12 +74,20 @@ pub(crate) struct Evidence {
     pub(crate) answers: HashMap<String, Result<RunState, String>>,
     /// The runs.
     pub(crate) rows: Vec<Row>,
-    /// Its history.
+    /// The batches.
+    pub(crate) batches: Vec<BatchRow>,
+    /// What the service answers when it is asked for an accepted batch, by the batch's name.
+    pub(crate) batch_answers: HashMap<String, Result<Batch, String>>,
+    /// How many batches the servers have something to do of.
+    pub(crate) batches_to_do: i64,
+    /// Live runs of cancelled batches that nobody cancelled.
+    pub(crate) left_alone: Vec<Uuid>,
+    /// The history of the runs.
     pub(crate) journal: Vec<Entry>,
     /// What Google got.
     pub(crate) patches: Vec<Patch>,
-    /// What readers saw of runs that had ended: the rows' fingerprints.
-    pub(crate) seen: HashMap<Uuid, String>,
+    /// What readers saw of what had ended: the rows' fingerprints.
+    pub(crate) seen: Seen,
     /// Both sides of the mirror.
     pub(crate) tenants: Vec<Tenant>,
     /// What the rollups say, and what a full count of the history does: how often, by words for what, when and of whom.
@@ -71,8 +95,8 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
-    /// Gathers it. The tenants come as id, location, and what that had in the beginning.
-    pub(crate) async fn gather(stage: &Stage, tenants: &[(String, String, Set)], ended: &Ended) -> Self {
+    /// Gathers it.
+    pub(crate) async fn gather(stage: &Stage, addresses: &[Address]) -> Self {
         let client = stage.fleet.patient_client().await;
         let notes = stage.record.notes().clone();
         let mut answers = HashMap::new();
@@ -81,30 +105,41 @@ impl Evidence {
             let answer = answer.map(|run| run.state).map_err(|error| error.to_string());
             answers.insert(accepted.name.clone(), answer);
         }
-        let mut both = Vec::new();
-        for (id, location, initial) in tenants {
-            let categories = client.get_tenant_categories(id).send().await.expect("the tenant's categories");
+        let mut batch_answers = HashMap::new();
+        for accepted in &notes.batches {
+            let answer = client.get_batch(&accepted.name).send().await.map_err(|error| error.to_string());
+            batch_answers.insert(accepted.name.clone(), answer);
+        }
+        let mut tenants = Vec::new();
+        for address in addresses {
+            let categories =
+                client.get_tenant_categories(&address.tenant).send().await.expect("the tenant's categories");
             let primary = categories.primary.iter();
             let names: Vec<String> = primary.chain(&categories.additional).map(|slug| name(slug)).collect();
-            both.push(Tenant {
-                id: id.clone(),
-                location: location.clone(),
-                initial: initial.clone(),
-                shown: stage.google.shown(location).await,
+            tenants.push(Tenant {
+                address: address.clone(),
+                shown: stage.google.shown(&address.location).await,
                 desired: Set::from_names(&names),
             });
         }
         let pool = &stage.database.pool;
         let rows =
             "select to_jsonb(run) || jsonb_build_object('fingerprint', md5(run::text)) from every_run run order by id";
+        let batches =
+            "select to_jsonb(batch) || jsonb_build_object('fingerprint', md5(batch::text)) from batch order by id";
+        let to_do = sqlx::query_scalar("select count(*) from batch_work");
         Self {
             notes,
             answers,
             rows: database::rows(sqlx::query_scalar(rows), pool).await.expect("the run table"),
+            batches: database::rows(sqlx::query_scalar(batches), pool).await.expect("the batches"),
+            batch_answers,
+            batches_to_do: to_do.fetch_one(pool).await.expect("a count"),
+            left_alone: journal::left_alone(pool).await.expect("the journal of batches"),
             journal: journal::read(pool).await.expect("the journal"),
             patches: stage.google.patches(&stage.fleet.tokens()).await,
-            seen: ended.all(),
-            tenants: both,
+            seen: stage.ended.all(),
+            tenants,
             sums: [
                 sums(include_str!("../data/rollups_kept.sql"), pool).await.expect("the rollups"),
                 sums(include_str!("../data/rollups_counted.sql"), pool).await.expect("a count"),

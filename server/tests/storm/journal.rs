@@ -11,6 +11,8 @@ use crate::{database::rows, set::Set};
 /// Each process names itself in its connections' options. A run that ends leaves the run table, and is in the history by the time that
 /// the triggers of the statement run: both are one change. A row's lock is held while its trigger runs, so the entries of one run, and by
 /// the unique index those of one tenant, are in the order in which they happened.
+///
+/// Where nothing is left to do of a cancelled batch, none of its live runs is as if nothing had happened: those that are, are noted.
 const JOURNAL: &str = "
     create schema storm;
     create table storm.journal (
@@ -24,10 +26,12 @@ const JOURNAL: &str = "
         after jsonb
     );
     create index on storm.journal (process, at);
+    create index on storm.journal (run_id);
     create function storm.side(run jsonb) returns jsonb language sql immutable as $$
         select case when run is not null then jsonb_build_object(
             'state', run -> 'state', 'attempt', run -> 'attempt', 'handed_back', run -> 'handed_back', 'revision', run -> 'revision',
-            'lease_until', run -> 'lease_until', 'intent', run -> 'intent') end
+            'lease_until', run -> 'lease_until', 'cancel_requested', run -> 'cancel_requested', 'intent', run -> 'intent',
+            'let_through', coalesce(run -> 'let_through', 'false')) end
     $$;
     create function storm.note() returns trigger language plpgsql as $$
     declare
@@ -45,6 +49,18 @@ const JOURNAL: &str = "
     $$;
     create trigger storm_note after insert or update or delete on run for each row execute function storm.note();
     create trigger storm_note after update or delete on run_history for each row execute function storm.note();
+    create table storm.left_alone (run_id uuid not null);
+    create function storm.note_left_alone() returns trigger language plpgsql as $$
+    begin
+        insert into storm.left_alone
+        select run.id
+          from batch
+          join run on run.batch_id = batch.id
+         where batch.id = old.batch_id and batch.cancel_requested_at is not null and not run.cancel_requested;
+        return null;
+    end
+    $$;
+    create trigger storm_note after delete on batch_work for each row execute function storm.note_left_alone();
 ";
 
 /// A run on one side of a change.
@@ -55,7 +71,10 @@ pub(crate) struct Side {
     pub(crate) handed_back: i32,
     pub(crate) revision: i64,
     pub(crate) lease_until: Option<DateTime<Utc>>,
+    pub(crate) cancel_requested: bool,
     pub(crate) intent: Option<Value>,
+    /// Whether it has one of its batch's places.
+    pub(crate) let_through: bool,
 }
 
 /// One change of one run.
@@ -100,11 +119,21 @@ impl Side {
 }
 
 impl Entry {
-    /// The attempt that begins to write with this change, and how the run is then. A heartbeat does not count a revision.
+    /// The attempt that begins to write with this change, and how the run is then. A heartbeat does not count a revision, and whoever
+    /// asks to begin after a cancellation is told not to.
     pub(crate) fn begins_to_write(&self) -> Option<&Side> {
         let (before, after) = (self.before.as_ref()?, self.after.as_ref()?);
         let stays = before.state == "running" && after.state == "running" && before.attempt == after.attempt;
-        (stays && after.revision > before.revision && after.intent.is_some()).then_some(after)
+        let begins = after.revision > before.revision && after.intent.is_some() && !after.cancel_requested;
+        (stays && begins).then_some(after)
+    }
+
+    /// Whether somebody asked to cancel the run, once more perhaps, and nothing else has changed: anybody may, whoever holds it.
+    pub(crate) fn marks_as_cancelled(&self) -> bool {
+        let (Some(before), Some(after)) = (&self.before, &self.after) else { return false };
+        let asks = after.cancel_requested && after.revision == before.revision + 1;
+        let was = (&before.state, before.attempt, before.handed_back, before.lease_until, &before.intent);
+        asks && was == (&after.state, after.attempt, after.handed_back, after.lease_until, &after.intent)
     }
 }
 
@@ -118,11 +147,23 @@ pub(crate) async fn read(pool: &PgPool) -> sqlx::Result<Vec<Entry>> {
     rows(sqlx::query_scalar("select to_jsonb(entry) from storm.journal entry order by seq"), pool).await
 }
 
+/// Runs that were live, and not to be cancelled, when nothing was left to do of their cancelled batch.
+pub(crate) async fn left_alone(pool: &PgPool) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar("select run_id from storm.left_alone").fetch_all(pool).await
+}
+
 /// The write that a process has begun last since `time`.
 pub(crate) async fn begun_since(pool: &PgPool, process: &str, time: DateTime<Utc>) -> sqlx::Result<Option<Entry>> {
     let recent = "select to_jsonb(entry) from storm.journal entry where process = $1 and at > $2 order by seq";
     let entries: Vec<Entry> = rows(sqlx::query_scalar(recent).bind(process).bind(time), pool).await?;
     Ok(entries.into_iter().rfind(|entry| entry.begins_to_write().is_some()))
+}
+
+/// Whether an attempt of a run has begun to write.
+pub(crate) async fn has_begun(pool: &PgPool, run: Uuid) -> sqlx::Result<bool> {
+    let all = "select to_jsonb(entry) from storm.journal entry where run_id = $1 order by seq";
+    let entries: Vec<Entry> = rows(sqlx::query_scalar(all).bind(run), pool).await?;
+    Ok(entries.iter().any(|entry| entry.begins_to_write().is_some()))
 }
 
 /// Whether another process has claimed a run since one wrote this entry.

@@ -8,6 +8,7 @@ mod chaos;
 mod database;
 mod evidence;
 mod fleet;
+mod franchises;
 mod google;
 mod journal;
 mod options;
@@ -16,6 +17,8 @@ mod proxy;
 mod record;
 mod report;
 mod set;
+mod shop;
+mod stage;
 mod storm;
 mod witness;
 

@@ -11,10 +11,12 @@ const NAME: &str = "storm";
 const TEACH: &str = "\
 Several `serve` processes carry out runs for many tenants. On every beat one of them is killed with `kill -9`, and something else \
 happens: a server is stopped beyond its lease and continued, told to end, or cut off from the database, or PostgreSQL is restarted or \
-killed. A share of Google's answers is wrong, late, halved, or lost after the write took effect.
+killed. A share of Google's answers is wrong, late, halved, or lost after the write took effect. Some runs are cancelled: at once, \
+after a while, or in the middle of a write. With every 15 runs an organization is mirrored by a batch, beside calls for single tenants of \
+it; some batches are cancelled. Whatever call gets no answer is repeated, and some that get one are too.
 
-When all has calmed down, an auditor compares what callers were promised, a journal of every change of the run table, and the emulator's \
-record of every write. Then it forges that evidence in many ways, and must find each forgery. Findings end the program with code 1, and \
+When all has calmed down, each tenant gets one more run. Then an auditor compares what callers were promised, a journal of every change \
+of the run table, and the emulator's record of every write. Then it forges that evidence in many ways, and must find each forgery. Findings end the program with code 1, and \
 leave its folder with all logs for you.
 
 The last line on stdout is one JSON object. `late_writes` in it counts writes that reached Google after their lease had ended, and of \
@@ -35,7 +37,7 @@ pub(crate) struct Options {
     /// Of every decision
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// How many runs to have accepted
+    /// How many runs to order, beside those of batches
     #[arg(long, default_value_t = 60, value_name = "N")]
     pub(crate) runs: u64,
     /// Go on for so long instead, such as `10m` or `1h`

@@ -5,6 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use category_mirror_client::{BatchState, RunState};
 use chrono::{DateTime, Utc};
 
 /// A process that was stopped and continued.
@@ -29,6 +30,30 @@ pub(crate) struct Accepted {
     pub(crate) name: String,
     /// The id of the request that was answered with it.
     pub(crate) request_id: String,
+    /// Whether it was live already, for somebody else.
+    pub(crate) joined: bool,
+}
+
+/// A batch that the service has promised to carry out.
+#[derive(Debug, Clone)]
+pub(crate) struct AcceptedBatch {
+    /// The organization's id.
+    pub(crate) organization: String,
+    /// The batch's resource name.
+    pub(crate) name: String,
+    /// The id of the request that was answered with it.
+    pub(crate) request_id: String,
+    /// Whether its guards were left in force.
+    pub(crate) is_guarded: bool,
+}
+
+/// What a request to cancel something was answered with.
+#[derive(Debug, Clone)]
+pub(crate) struct Cancel<S> {
+    /// The resource name of what was to be cancelled.
+    pub(crate) name: String,
+    /// What it was then.
+    pub(crate) answer: S,
 }
 
 /// An edit of a location by its owner.
@@ -51,6 +76,12 @@ pub(crate) struct Notes {
     pub(crate) stops: Vec<Stop>,
     /// In the order of the answers.
     pub(crate) accepted: Vec<Accepted>,
+    /// In the order of the answers.
+    pub(crate) cancels: Vec<Cancel<RunState>>,
+    /// In the order of the answers.
+    pub(crate) batches: Vec<AcceptedBatch>,
+    /// In the order of the answers.
+    pub(crate) batch_cancels: Vec<Cancel<BatchState>>,
     /// In the order of their making.
     pub(crate) edits: Vec<Edit>,
     /// What must not happen and did, in words.

@@ -23,9 +23,9 @@ pub(crate) fn print(
     let effective = evidence.patches.iter().filter(|patch| patch.took_effect.is_some()).count();
     let count = |what: &str| evidence.notes.tally.get(what).copied().unwrap_or_default();
     let findings_with = |words: &str| verdict.findings.iter().filter(|finding| finding.contains(words)).count();
-    let has_runs = |id: &String| evidence.notes.accepted.iter().any(|accepted| accepted.tenant == *id);
-    let unequal =
-        evidence.tenants.iter().filter(|tenant| has_runs(&tenant.id) && tenant.shown != tenant.desired).count();
+    let unequal = evidence.tenants.iter().filter(|tenant| tenant.shown != tenant.desired).count();
+    let in_state = |state: &str| evidence.rows.iter().filter(|row| row.state == state).count();
+    let in_batches = evidence.rows.iter().filter(|row| row.batch.is_some()).count();
     let faults: Map<String, Value> = faults.iter().map(|(name, struck)| ((*name).to_owned(), json!(struck))).collect();
     let summary = json!({
         "seed": options.seed,
@@ -33,6 +33,11 @@ pub(crate) fn print(
         "tenants": evidence.tenants.len(),
         "accepted": evidence.notes.accepted.len(),
         "terminal": terminal,
+        "cancelled": in_state("cancelled"),
+        "batches": evidence.batches.len(),
+        "runs_in_batches": in_batches,
+        "joined": evidence.notes.accepted.iter().filter(|accepted| accepted.joined).count() + in_state("skipped"),
+        "stopped_by_guards": in_state("failed"),
         "lost": evidence.answers.values().filter(|answer| answer.is_err()).count(),
         "live_twice": findings_with("live runs"),
         "locations_unequal": unequal,
@@ -46,6 +51,9 @@ pub(crate) fn print(
         "postgresql_crashes": count("crashes"),
         "blows_missed": count("missed"),
         "starts_in_vain": count("starts in vain"),
+        "cancels": count("cancels"),
+        "cancels_in_a_write": count("cancels in a write"),
+        "batches_cancelled": count("batches cancelled"),
         "calls_repeated": count("calls repeated"),
         "requests_sent_twice": count("requests sent twice"),
         "errors_logged": count("errors logged"),

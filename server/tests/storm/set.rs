@@ -44,6 +44,11 @@ impl Set {
         }
     }
 
+    /// Whether another set has the same primary category.
+    pub(crate) fn has_primary_of(&self, other: &Self) -> bool {
+        self.primary == other.primary
+    }
+
     /// From names, the primary one first.
     pub(crate) fn from_names(names: &[String]) -> Option<Self> {
         let (primary, additional) = names.split_first()?;

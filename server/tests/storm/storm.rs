@@ -4,7 +4,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     process::ExitCode,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -13,22 +13,28 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
     audit,
-    callers::{Caller, Stage, add_categories},
+    callers::{Caller, mirror_once_more},
     chaos::Chaos,
     database::Database,
     evidence::Evidence,
     fleet::Fleet,
+    franchises::Franchise,
     google::Google,
     options::Options,
     record::Record,
-    report, witness,
+    report,
+    shop::{Address, add_categories},
+    stage::Stage,
+    witness,
     witness::Ended,
 };
 
 /// Without a single run ending for so long, none will end.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Runs that may be ordered and not yet ended: on a slow machine the storm goes on for longer instead of leaving them to the calm.
-const BACKLOG: u64 = 60;
+const BACKLOG: u64 = 80;
+/// With every so many runs a batch is ordered too.
+const BATCH_EVERY: u64 = 15;
 /// Between two lines about how it goes.
 const PROGRESS: Duration = Duration::from_secs(10);
 
@@ -40,27 +46,38 @@ pub(crate) async fn rage(options: Options) -> ExitCode {
     let database = Arc::new(Database::start(folder.path().join("data")).await);
     let google = Google::start().await;
     let fleet = Fleet::start(options.replicas, folder.path(), &google.endpoint, &database, &record).await;
-    let stage =
-        Arc::new(Stage { fleet, google, database: database.clone(), record: record.clone(), seed: options.seed });
     let ended = witness::watch(database.clone(), record.clone());
+    let stage = Arc::new(Stage {
+        fleet,
+        google,
+        database: database.clone(),
+        record: record.clone(),
+        ended: ended.clone(),
+        seed: options.seed,
+        open: AtomicU64::new(0),
+    });
     let client = stage.fleet.patient_client().await;
     add_categories(&client).await;
     let mut callers = Vec::new();
     for number in 0..options.tenants() {
-        callers.push(Caller::add(&stage, &client, number, ended.clone()).await);
+        callers.push(Caller::add(&stage, &client, number).await);
     }
-    let tenants: Vec<_> =
-        callers.iter().map(|caller| (caller.tenant.clone(), caller.location.clone(), caller.initial.clone())).collect();
+    let franchises = Franchise::add_all(&stage, &client).await;
+    let addresses: Vec<Address> = callers.iter().map(|caller| caller.address.clone()).collect();
+    let addresses = [addresses, franchises.iter().flat_map(|all| all.addresses.clone()).collect()].concat();
 
     stage.google.sicken(options.faults, options.seed).await;
-    order(&options, &stage, &callers, &ended).await;
+    order(&options, &stage, &callers, &franchises).await;
     let faults = stage.google.heal().await;
-    let is_complete = settle(callers, &ended).await;
-    if !is_complete {
+    let rest = async {
+        settle(callers, franchises).await;
+        mirror_once_more(&stage, &addresses).await;
+    };
+    if !while_runs_end(rest, &ended).await {
         record.surprise(format!("no run has ended for {} s, though all is well again", PATIENCE.as_secs()));
     }
 
-    let evidence = Evidence::gather(&stage, &tenants, &ended).await;
+    let evidence = Evidence::gather(&stage, &addresses).await;
     stage.fleet.end().await;
     let mut verdict = audit::judge(&evidence);
     verdict.findings.extend(record.notes().surprises.iter().cloned());
@@ -79,8 +96,11 @@ pub(crate) async fn rage(options: Options) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Orders runs evenly, for tenants by chance, while blow after blow falls. Ends when all are ordered and the last blow is over.
-async fn order(options: &Options, stage: &Arc<Stage>, callers: &[Caller], ended: &Ended) {
+/// Orders runs evenly, for tenants by chance, and batches in turn, while blow after blow falls. Ends when all are ordered and the
+/// last blow is over.
+async fn order(options: &Options, stage: &Arc<Stage>, callers: &[Caller], franchises: &[Franchise]) {
+    let ended = &stage.ended;
+    let mut franchises = franchises.iter().cycle();
     let mut dice = fastrand::Rng::with_seed(options.seed.wrapping_add(1));
     let mut chaos = Chaos::new(stage.clone());
     let mut orders = interval(Duration::from_secs_f64(1.0 / options.rate));
@@ -101,12 +121,15 @@ async fn order(options: &Options, stage: &Arc<Stage>, callers: &[Caller], ended:
             (count, since) = (ended.count(), Instant::now());
         }
         tokio::select! {
-            _ = orders.tick() => if ordered < count as u64 + BACKLOG {
+            _ = orders.tick() => if stage.open.load(Ordering::Relaxed) < BACKLOG {
                 callers[dice.usize(..callers.len())].order();
+                if ordered % BATCH_EVERY == 0 {
+                    franchises.next().expect("without end").order();
+                }
                 ordered += 1;
             },
             _ = beats.tick() => chaos.strike(),
-            _ = progress.tick() => tell(ordered, stage, ended),
+            _ = progress.tick() => tell(ordered, stage),
         }
     }
     chaos.calm().await;
@@ -115,23 +138,29 @@ async fn order(options: &Options, stage: &Arc<Stage>, callers: &[Caller], ended:
     }
 }
 
-fn tell(ordered: u64, stage: &Stage, ended: &Ended) {
+fn tell(ordered: u64, stage: &Stage) {
     let notes = stage.record.notes();
     eprintln!(
-        "storm: {ordered} runs ordered, {} accepted, {} ended; {}",
+        "storm: {ordered} runs ordered, {} and {} batches accepted, {} ended; {}",
         notes.accepted.len(),
-        ended.count(),
+        notes.batches.len(),
+        stage.ended.count(),
         report::shown(&notes.tally)
     );
 }
 
-/// Waits until every ordered run has ended. False when there is no progress any more.
-async fn settle(callers: Vec<Caller>, ended: &Ended) -> bool {
-    let all = async {
-        for caller in callers {
-            caller.finish().await;
-        }
-    };
+/// Waits until all that was ordered has ended.
+async fn settle(callers: Vec<Caller>, franchises: Vec<Franchise>) {
+    for caller in callers {
+        caller.finish().await;
+    }
+    for franchise in franchises {
+        franchise.finish().await;
+    }
+}
+
+/// Waits for something that ends when runs do. False when there is no progress any more.
+async fn while_runs_end(all: impl Future<Output = ()>, ended: &Ended) -> bool {
     let stuck = async {
         let (mut count, mut since) = (ended.count(), Instant::now());
         while since.elapsed() < PATIENCE {

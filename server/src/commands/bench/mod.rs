@@ -2,9 +2,11 @@
 //!
 //! Absolute figures belong to the machine; the ratios are what counts.
 
+mod batch;
 mod drain;
 mod echo;
 mod enqueue;
+mod flags;
 mod ground;
 mod latency;
 mod load;
@@ -24,8 +26,9 @@ use crate::config::{BenchArgs, Figures};
 pub(super) async fn run(args: BenchArgs) -> Result<(), CommandError> {
     let tenants = match args.figures {
         Figures::Memory { queued } => queued + 1,
+        Figures::Batch { tenants } => tenants,
         // The history names tenants of its own.
-        Figures::Reads { .. } => 1,
+        Figures::Reads { .. } | Figures::Flags => 1,
         Figures::Streams { streams } => streams,
         _ => ground::TENANTS,
     };
@@ -34,6 +37,8 @@ pub(super) async fn run(args: BenchArgs) -> Result<(), CommandError> {
         Figures::Enqueue { callers } => enqueue::run(&ground, callers, args.window).await,
         Figures::Drain { concurrency, runs } => drain::run(&ground, concurrency, *runs).await,
         Figures::Latency { bulk } => latency::run(&ground, *bulk, args.window).await,
+        Figures::Batch { tenants } => batch::run(&ground, *tenants).await,
+        Figures::Flags => flags::run(&ground, args.window).await,
         Figures::Reads { rows } => reads::run(&ground, *rows).await,
         Figures::Memory { queued } => memory::run(&ground, 1_000, *queued, args.window).await,
         Figures::Streams { streams } => streams::run(&ground, *streams, args.window).await,

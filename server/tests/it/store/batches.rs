@@ -256,6 +256,24 @@ async fn cancelled_in_the_middle_it_makes_nothing_more_and_what_has_not_begun_is
 }
 
 #[tokio::test]
+async fn what_is_left_to_do_of_a_cancelled_batch_that_is_over_changes_it_no_more() {
+    let store = store_with(&["a"]).await;
+    let batch = store.batch_of(EVERYBODY, 1).await;
+    store.work_off(99).await;
+    let running = store.claim(at(2), 1, LEASE).await.expect("claimed").remove(0);
+    assert!(store.cancel_batch(at(3), batch).await.expect("cancelled"));
+    // Its last run ends before anybody has told it.
+    let ended = store.finish(at(4), held(&running), 1, &RunResult::Succeeded, &Progress::default()).await;
+    assert!(ended.expect("ended"));
+    let over = store.get_batch(batch).await;
+    assert_eq!((over.state, over.ended_at), (BatchState::Cancelled, Some(time(4))));
+
+    let later = store.work_on_batch(at(9), chunk(99), |_, _| None).await.expect("worked").expect("something to do");
+    assert!(later.is_done);
+    assert_eq!(store.get_batch(batch).await, over);
+}
+
+#[tokio::test]
 async fn a_request_id_belongs_to_a_batch_or_to_a_run() {
     let store = store_with(&["a"]).await;
     let with_id = |id: &str| NewBatch { request_id: Some(id.to_owned()), ..new_batch(EVERYBODY, 1) };

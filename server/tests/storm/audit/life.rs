@@ -57,6 +57,15 @@ fn problem(entry: &Entry, holder: Option<&Option<String>>) -> Option<String> {
     if after.revision < before.revision || (after.state != before.state && after.revision == before.revision) {
         return Some(format!("its revision went from {} to {} {step}", before.revision, after.revision));
     }
+    if before.cancel_requested && !after.cancel_requested {
+        return Some(format!("it was to be cancelled, and is not any more {step}"));
+    }
+    if entry.marks_as_cancelled() {
+        return None;
+    }
+    if after.state == "cancelled" && !after.cancel_requested {
+        return Some(format!("nobody wanted it cancelled, and it went {step}"));
+    }
     let has_expired = before.lease_until.is_none_or(|until| until < entry.began);
     if claims(entry) {
         let is_free = before.state == "queued" || has_expired;
@@ -68,7 +77,11 @@ fn problem(entry: &Entry, holder: Option<&Option<String>>) -> Option<String> {
         return Some(format!("its attempts were forgotten {step}"));
     }
     if before.state != "running" {
-        return (after.state != before.state).then(|| format!("it went {step} without a claim"));
+        let is_cancelled = after.state == "cancelled";
+        if is_cancelled && before.intent.is_some() {
+            return Some(format!("it went {step}, and nobody knew what had become of its write"));
+        }
+        return (after.state != before.state && !is_cancelled).then(|| format!("it went {step} without a claim"));
     }
     // Only the holder touches a running run; when the lease is over, anybody may queue it again.
     let is_holders = holder.is_some_and(|holder| *holder == entry.process);
@@ -77,6 +90,10 @@ fn problem(entry: &Entry, holder: Option<&Option<String>>) -> Option<String> {
         let name = |process: Option<&Option<String>>| process.and_then(Option::as_deref).unwrap_or("nobody").to_owned();
         let (who, whose) = (name(Some(&entry.process)), name(holder));
         return Some(format!("{who} took it {step} while {whose} held it"));
+    }
+    let is_announced = after.state == "running" && after.intent.is_some() && after.intent != before.intent;
+    if before.cancel_requested && is_announced {
+        return Some("an attempt announced a write after the run was to be cancelled".to_owned());
     }
     if entry.begins_to_write().is_some() && has_expired {
         return Some("an attempt whose lease had ended announced a write, and was allowed to".to_owned());

@@ -28,12 +28,12 @@ pub(super) fn check(evidence: &Evidence, writes: &[Write<'_>]) -> Vec<String> {
         let is_late = |(_, step): &(_, Step<'_>)| matches!(step, Step::Write(write) if write.late.is_some());
         // A late write mixes with those of the next run: what they say of each other is no evidence then.
         let is_clear = !steps.iter().any(is_late);
-        let mut now = tenant.initial.clone();
+        let mut now = tenant.address.initial.clone();
         for (at, step) in &steps {
             let after = match step {
                 Step::Edit(edit) => edit.set.clone(),
                 Step::Write(write) => {
-                    let at = format!("at {at}, run {} wrote to {}", write.run, tenant.id);
+                    let at = format!("at {at}, run {} wrote to {}", write.run, tenant.address.tenant);
                     if is_clear && write.announced.observed().as_ref() != Some(&now) {
                         findings.push(format!("mirror: {at}, where it had seen something else than {now}"));
                     }
@@ -52,12 +52,12 @@ pub(super) fn check(evidence: &Evidence, writes: &[Write<'_>]) -> Vec<String> {
         }
         if tenant.shown.as_ref() != Some(&now) {
             let shown = tenant.shown.as_ref().map(Set::to_string).unwrap_or_default();
-            findings.push(format!("mirror: {} has {shown}, and its steps end with {now}", tenant.location));
+            findings.push(format!("mirror: {} has {shown}, and its steps end with {now}", tenant.address.location));
         }
         let is_last_late = steps.last().is_some_and(is_late);
-        if has_runs(evidence, tenant) && tenant.shown != tenant.desired && !is_last_late {
+        if tenant.shown != tenant.desired && !is_last_late {
             let desired = tenant.desired.as_ref().map(Set::to_string).unwrap_or_default();
-            findings.push(format!("mirror: {} should have {desired}, and has {now}", tenant.id));
+            findings.push(format!("mirror: {} should have {desired}, and has {now}", tenant.address.tenant));
         }
         if !is_clear {
             wrote.extend(steps.iter().filter_map(|(_, step)| match step {
@@ -74,14 +74,10 @@ pub(super) fn check(evidence: &Evidence, writes: &[Write<'_>]) -> Vec<String> {
 
 /// In the order in which they took effect.
 fn steps<'a>(evidence: &'a Evidence, writes: &'a [Write<'a>], tenant: &Tenant) -> Vec<(DateTime<Utc>, Step<'a>)> {
-    let edits = evidence.notes.edits.iter().filter(|edit| edit.tenant == tenant.id);
-    let writes = writes.iter().filter(|write| write.patch.location == tenant.location);
+    let edits = evidence.notes.edits.iter().filter(|edit| edit.tenant == tenant.address.tenant);
+    let writes = writes.iter().filter(|write| write.patch.location == tenant.address.location);
     let writes = writes.filter_map(|write| Some((write.patch.took_effect?, Step::Write(write))));
     let mut steps: Vec<_> = edits.map(|edit| (edit.at, Step::Edit(edit))).chain(writes).collect();
     steps.sort_by_key(|(at, _)| *at);
     steps
-}
-
-fn has_runs(evidence: &Evidence, tenant: &Tenant) -> bool {
-    evidence.notes.accepted.iter().any(|accepted| accepted.tenant == tenant.id)
 }

@@ -1,6 +1,8 @@
 //! The auditor: compares what was promised, what the run table, its history and its rollups say, and what Google got. It is pure: all that it knows
 //! is the evidence.
 
+mod batches;
+mod cancels;
 mod forgery;
 mod life;
 mod mirror;
@@ -30,6 +32,8 @@ pub(crate) fn judge(evidence: &Evidence) -> Verdict {
     let (writes, wrong) = writes::attribute(evidence);
     findings.extend(wrong);
     findings.extend(mirror::check(evidence, &writes));
+    findings.extend(cancels::check(evidence, &writes));
+    findings.extend(batches::check(evidence, &writes));
     findings.extend(sums::check(evidence));
     let late = writes.iter().filter_map(|write| write.late.clone()).collect();
     Verdict { findings, late, forgeries: 0 }

@@ -1,30 +1,46 @@
-//! What was accepted is there, once, and has ended well.
+//! What was accepted is there, once, and has ended well: with success, or as somebody wanted it.
 
 use std::collections::{HashMap, HashSet};
 
 use category_mirror_client::RunState;
+use uuid::Uuid;
 
-use crate::{evidence::Evidence, witness};
+use crate::{
+    evidence::{Evidence, Row},
+    record::AcceptedBatch,
+    witness,
+};
 
 /// Compares the callers' answers with the table and with what the service says of each run now.
 pub(super) fn check(evidence: &Evidence) -> Vec<String> {
     let mut findings = Vec::new();
     let rows: HashMap<_, _> = evidence.rows.iter().map(|row| (row.id, row)).collect();
+    let batches: HashMap<Uuid, &AcceptedBatch> =
+        evidence.notes.batches.iter().map(|batch| (witness::id(&batch.name), batch)).collect();
     let mut promised = HashSet::new();
     for accepted in &evidence.notes.accepted {
         let name = &accepted.name;
-        if !promised.insert(witness::id(name)) {
+        if !accepted.joined && !promised.insert(witness::id(name)) {
             findings.push(format!("promise: {name} was the answer to two requests, and neither joined a live run"));
         }
         match evidence.answers.get(name) {
-            Some(Ok(RunState::Succeeded)) => {}
-            Some(Ok(state)) => findings.push(format!("promise: {name} was accepted, and is {state} now")),
+            Some(Ok(state @ (RunState::Queued | RunState::Running))) => {
+                findings.push(format!("promise: {name} was accepted, and is {state} now"));
+            }
+            Some(Ok(state)) => {
+                if let Some(row) = rows.get(&witness::id(name)).filter(|row| row.state != state.to_string()) {
+                    findings.push(format!("promise: {name} was accepted, is {state}, and {} in the table", row.state));
+                }
+            }
             Some(Err(error)) => findings.push(format!("promise: {name} was accepted, and is lost: {error}")),
             None => findings.push(format!("promise: {name} was accepted, and nobody asked for it")),
         }
         match rows.get(&witness::id(name)) {
             None => findings.push(format!("promise: {name} was accepted, and is not in the table")),
-            Some(row) if row.request_id.as_ref() != Some(&accepted.request_id) || row.tenant != accepted.tenant => {
+            Some(row)
+                if row.tenant != accepted.tenant
+                    || !accepted.joined && row.request_id.as_ref() != Some(&accepted.request_id) =>
+            {
                 findings.push(format!("promise: {name} is not the run that {} asked for", accepted.request_id));
             }
             Some(_) => {}
@@ -37,20 +53,31 @@ pub(super) fn check(evidence: &Evidence) -> Vec<String> {
         {
             findings.push(format!("promise: request {request_id} made two runs, {other} and {}", row.id));
         }
-        if !promised.contains(&row.id) {
+        let batch = row.batch.and_then(|batch| batches.get(&batch));
+        if !promised.contains(&row.id) && batch.is_none() {
             findings.push(format!("promise: run {} of {} is in the table, and nobody was told", row.id, row.tenant));
         }
         if row.ended_at.is_none() {
             findings.push(format!("promise: run {} of {} has not ended: {}", row.id, row.tenant, row.state));
-        } else if row.state != "succeeded" {
+        } else if !is_good_end(row, batch.copied()) {
             let reason = row.reason.as_deref().unwrap_or("no reason");
             findings.push(format!("promise: run {} of {} ended {}: {reason}", row.id, row.tenant, row.state));
         }
     }
-    for (id, seen) in &evidence.seen {
+    for (id, seen) in &evidence.seen.runs {
         if rows.get(id).is_none_or(|row| row.fingerprint != *seen) {
             findings.push(format!("promise: run {id} was seen ended, and is another or gone now"));
         }
     }
     findings
+}
+
+/// Whether a run may end like this. Whether a cancelled one was to be is another question.
+fn is_good_end(row: &Row, batch: Option<&AcceptedBatch>) -> bool {
+    match (row.state.as_str(), row.reason.as_deref()) {
+        ("succeeded" | "cancelled", _) => true,
+        ("skipped", Some("JOINED")) => batch.is_some(),
+        ("failed", Some("GUARD")) => batch.is_some_and(|batch| batch.is_guarded),
+        _ => false,
+    }
 }

@@ -32,7 +32,11 @@ pub(super) struct Write<'a> {
 
 /// Finds the announcement of every patch. Gives also what is wrong, in words.
 pub(super) fn attribute(evidence: &Evidence) -> (Vec<Write<'_>>, Vec<String>) {
-    let tenants: HashMap<&str, &str> = evidence.tenants.iter().map(|t| (t.location.as_str(), t.id.as_str())).collect();
+    let tenants: HashMap<&str, &str> = evidence
+        .tenants
+        .iter()
+        .map(|tenant| (tenant.address.location.as_str(), tenant.address.tenant.as_str()))
+        .collect();
     let mut announcements: HashMap<(&str, &str), Vec<(&Entry, &Side)>> = HashMap::new();
     let mut histories: HashMap<Uuid, Vec<&Entry>> = HashMap::new();
     for entry in &evidence.journal {
@@ -72,11 +76,6 @@ pub(super) fn attribute(evidence: &Evidence) -> (Vec<Write<'_>>, Vec<String>) {
             }
         }
     }
-    let effective = evidence.patches.iter().filter(|patch| patch.took_effect.is_some()).count();
-    let effective_writes = writes.iter().filter(|write| write.patch.took_effect.is_some()).count();
-    if effective != effective_writes && findings.is_empty() {
-        findings.push(format!("write: {effective} took effect, and {effective_writes} are explained"));
-    }
     (writes, findings)
 }
 
@@ -93,6 +92,9 @@ enum Lateness {
 fn lateness(evidence: &Evidence, history: &[&Entry], entry: &Entry, side: &Side, patch: &Patch) -> Lateness {
     if is_held(history, side.attempt, patch.received) {
         return Lateness::InTime;
+    }
+    if let Some(end) = let_go(history, entry, side).filter(|end| *end < patch.received) {
+        return Lateness::Begun(format!("it had done with the run at {end}"));
     }
     let stops = evidence.notes.stops.iter().filter(|stop| Some(&stop.process) == entry.process.as_ref());
     let (mut earliest, mut was_stopped) = (entry.at, false);
@@ -118,6 +120,17 @@ fn lateness(evidence: &Evidence, history: &[&Entry], entry: &Entry, side: &Side,
         );
     }
     Lateness::NobodyKnows
+}
+
+/// When the process that announced a write ended its attempt and left nothing open: it knew then what had become of the write, so it can
+/// send none any more, however long it is stopped.
+fn let_go(history: &[&Entry], announced: &Entry, side: &Side) -> Option<DateTime<Utc>> {
+    let is_end = |entry: &&&Entry| {
+        let (Some(before), Some(after)) = (&entry.before, &entry.after) else { return false };
+        let is_attempts = before.state == "running" && before.attempt == side.attempt && after.state != "running";
+        is_attempts && after.intent.is_none() && entry.process == announced.process
+    };
+    history.iter().find(is_end).map(|entry| entry.at)
 }
 
 /// Whether the run was in the hands of this attempt at `time`.

@@ -1,0 +1,1 @@
+drop index run_history_by_tenant_dry;

@@ -1,0 +1,106 @@
+//! A tenant and its location, and what happens to both sides between runs.
+
+use std::sync::Arc;
+
+use category_mirror::domain::{Slug, TenantId};
+use category_mirror_client::Client;
+use chrono::Utc;
+
+use crate::{
+    record::Edit,
+    set::{CATEGORIES, Set},
+    stage::{Stage, pause},
+};
+
+/// Where a tenant is, and how it began.
+#[derive(Debug, Clone)]
+pub(crate) struct Address {
+    /// The tenant's id.
+    pub(crate) tenant: String,
+    /// The location's id.
+    pub(crate) location: String,
+    /// The organization's id.
+    pub(crate) organization: String,
+    /// What the location had in the beginning.
+    pub(crate) initial: Set,
+}
+
+/// A tenant and its location.
+pub(crate) struct Shop {
+    pub(crate) address: Address,
+    stage: Arc<Stage>,
+    /// What the tenant has on the platform.
+    desired: Set,
+}
+
+/// Adds the platform's categories.
+pub(crate) async fn add_categories(client: &Client) {
+    for name in CATEGORIES {
+        let category = client.create_platform_category(slug(name)).display_name(name);
+        category.gbp_category(format!("gcid:{name}")).send().await.expect("created");
+    }
+}
+
+impl Shop {
+    /// Adds tenant number `number`, whose location differs from what it has on the platform.
+    pub(crate) async fn add(
+        stage: &Arc<Stage>,
+        client: &Client,
+        number: usize,
+        organization: &str,
+        dice: &mut fastrand::Rng,
+    ) -> Self {
+        let (tenant, location) = (format!("store-{number}"), (10_000 + number).to_string());
+        let (initial, desired) = (Set::any(dice), Set::any(dice));
+        let create = client.create_tenant(&tenant).display_name(&tenant).location("1", &location);
+        let create = create.organization(format!("organizations/{organization}"));
+        create.region_code("US").language_code("en").send().await.expect("created");
+        stage.google.put(&location, &initial).await;
+        let address = Address { tenant, location, organization: organization.to_owned(), initial };
+        let shop = Self { address, stage: stage.clone(), desired };
+        shop.set_desired().await;
+        shop
+    }
+
+    /// Gives the next run something to do, in nine of ten cases. No run of this tenant is live now.
+    pub(crate) async fn change(&mut self, dice: &mut fastrand::Rng) {
+        let what = dice.u8(..10);
+        if what < 6 {
+            self.desired = self.desired.other(dice);
+            self.set_desired().await;
+        }
+        if (4..9).contains(&what) {
+            let set = self.desired.other(dice);
+            self.let_a_week_pass().await;
+            self.stage.google.edit(&self.address.location, &set).await;
+            let edit = Edit { tenant: self.address.tenant.clone(), at: Utc::now(), set };
+            self.stage.record.notes().edits.push(edit);
+        }
+    }
+
+    /// The owner edits more often than anybody can before a person has to decide, and here is none.
+    async fn let_a_week_pass(&self) {
+        let forget = || {
+            sqlx::query("update tenant_sync set flips = '{}' where tenant_id = $1")
+                .bind(&self.address.tenant)
+                .execute(&self.stage.database.pool)
+        };
+        while forget().await.is_err() {
+            pause().await;
+        }
+    }
+
+    /// Past the servers: one that was stopped would carry an old call out when it goes on, and nobody could say what is desired.
+    async fn set_desired(&self) {
+        let tenant = TenantId::parse(&self.address.tenant).expect("an id");
+        let slugs: Vec<Slug> =
+            self.desired.names().iter().map(|name| Slug::parse(&slug(name)).expect("a slug")).collect();
+        while self.stage.database.store.set_tenant_categories(None, &tenant, &slugs).await.is_err() {
+            pause().await;
+        }
+    }
+}
+
+fn slug(name: &str) -> String {
+    name.replace('_', "-")
+}

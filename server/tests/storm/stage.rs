@@ -1,0 +1,166 @@
+//! What all callers share, and how they call: any server, and another one until there is an answer.
+
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+
+use category_mirror_client::{Batch, Client, Code, Error, Mirrored, Strategy};
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    database::{Database, until_some},
+    fleet::Fleet,
+    google::Google,
+    journal,
+    record::{Accepted, Cancel, Record},
+    witness::{self, Ended},
+};
+
+/// How long whoever wants to cancel a run in the middle of a write waits for it to begin one.
+const AIM: Duration = Duration::from_secs(3);
+
+/// What all callers share.
+pub(crate) struct Stage {
+    pub(crate) fleet: Fleet,
+    pub(crate) google: Google,
+    pub(crate) database: Arc<Database>,
+    pub(crate) record: Arc<Record>,
+    pub(crate) ended: Ended,
+    pub(crate) seed: u64,
+    /// Runs that were ordered and have not ended, one for each tenant of a batch.
+    pub(crate) open: AtomicU64,
+}
+
+/// When a run is cancelled.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Moment {
+    /// So long after it was accepted: it is queued for its first attempt or another one, or running, or over.
+    After(Duration),
+    /// When it has begun to write.
+    InAWrite,
+}
+
+impl Moment {
+    /// Any.
+    pub(crate) fn any(dice: &mut fastrand::Rng) -> Self {
+        match dice.u8(..4) {
+            0 => Self::After(Duration::ZERO),
+            1 => Self::After(some_time(dice, 1500)),
+            _ => Self::InAWrite,
+        }
+    }
+}
+
+impl Stage {
+    /// Asks for a run until it is accepted, always with the same request id; in `twice` once more than that.
+    pub(crate) async fn mirror(&self, tenant: &str, request_id: &str, twice: bool) -> Mirrored {
+        let ask = || self.answer(request_id, |client| mirror(&client, tenant, request_id));
+        let first = ask().await;
+        self.record.notes().accepted.push(Accepted {
+            tenant: tenant.to_owned(),
+            name: first.run.name.clone(),
+            request_id: request_id.to_owned(),
+            joined: first.joined,
+        });
+        if twice {
+            self.repeated(request_id, &first.run.name, &ask().await.run.name);
+        }
+        first
+    }
+
+    /// Cancels a run when the moment has come, until that is answered; in `twice` once more than that.
+    pub(crate) async fn cancel(&self, run: &str, moment: Moment, twice: bool) {
+        match moment {
+            Moment::After(wait) => sleep(wait).await,
+            Moment::InAWrite => self.begins_to_write(run).await,
+        }
+        self.record.count("cancels");
+        for _ in 0..=u8::from(twice) {
+            let cancelled = self.answer(run, |client| client.cancel_run(run).send()).await;
+            self.record.notes().cancels.push(Cancel { name: run.to_owned(), answer: cancelled.state });
+        }
+    }
+
+    async fn begins_to_write(&self, run: &str) {
+        let (pool, id, mut ended) = (&self.database.pool, witness::id(run), self.ended.clone());
+        let begun = until_some(|| async move { Ok(journal::has_begun(pool, id).await?.then_some(())) });
+        tokio::select! {
+            begun = timeout(AIM, begun) => if begun.is_ok() {
+                self.record.count("cancels in a write");
+            },
+            () = ended.wait_for(run) => {}
+        }
+    }
+
+    /// Cancels a batch after a while, until that is answered; in `twice` once more than that.
+    pub(crate) async fn cancel_batch(&self, batch: &str, wait: Duration, twice: bool) {
+        sleep(wait).await;
+        self.record.count("batches cancelled");
+        for _ in 0..=u8::from(twice) {
+            let cancelled = self.answer(batch, |client| client.cancel_batch(batch).send()).await;
+            self.record.notes().batch_cancels.push(Cancel { name: batch.to_owned(), answer: cancelled.state });
+        }
+    }
+
+    /// Asks for a batch until it is accepted. Without the guards it changes whatever differs.
+    pub(crate) async fn mirror_organization(
+        &self,
+        organization: &str,
+        tenants: u32,
+        request_id: &str,
+        is_guarded: bool,
+    ) -> Batch {
+        self.answer(request_id, |client| {
+            let batch = client.mirror_organization(organization, Strategy::PlatformToGbp).confirm(tenants);
+            let batch = batch.request_id(request_id);
+            if is_guarded {
+                batch.send()
+            } else {
+                batch.override_guards(["batch_tenants", "batch_primary"], "a storm").send()
+            }
+        })
+        .await
+    }
+
+    /// Notes a request that was sent again though it had been answered.
+    pub(crate) fn repeated(&self, request_id: &str, first: &str, second: &str) {
+        self.record.count("requests sent twice");
+        if second != first {
+            self.record.surprise(format!("{request_id} was answered with {first} first, then with {second}"));
+        }
+    }
+
+    /// Asks any server, and another one until there is an answer.
+    async fn answer<T, F>(&self, what: &str, ask: impl Fn(Client) -> F) -> T
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        loop {
+            match ask(self.fleet.client()).await {
+                Ok(answer) => return answer,
+                Err(error) if may_work_elsewhere(&error) => self.record.count("calls repeated"),
+                Err(error) => self.record.surprise(format!("{what} was refused: {error}")),
+            }
+            pause().await;
+        }
+    }
+}
+
+fn mirror(client: &Client, tenant: &str, request_id: &str) -> impl Future<Output = Result<Mirrored, Error>> + use<> {
+    client.mirror(tenant, Strategy::PlatformToGbp).request_id(request_id).send()
+}
+
+fn may_work_elsewhere(error: &Error) -> bool {
+    error.is_unavailable() || error.code() == Code::DeadlineExceeded
+}
+
+/// Up to so many milliseconds.
+pub(crate) fn some_time(dice: &mut fastrand::Rng, at_most: u64) -> Duration {
+    Duration::from_millis(dice.u64(..at_most))
+}
+
+/// Before something is tried again.
+pub(crate) async fn pause() {
+    sleep(Duration::from_millis(fastrand::u64(20..100))).await;
+}
