@@ -117,3 +117,16 @@ async fn every_combination_of_up_to_three_filters_goes_by_an_index() {
     // Of 28,799 runs.
     assert!(looked_up > lists && looked_up / lists < 1_000, "{looked_up} rows for {lists} lists");
 }
+
+#[tokio::test]
+async fn a_tenants_dry_runs_are_found_without_reading_its_real_ones() {
+    let store = store_with(&[]).await;
+    store.execute(HISTORY).await;
+    store.execute("select pg_stat_reset()").await;
+    for (tenant, dry_runs) in [("t80", 29), ("t81", 0)] {
+        let filter = LogFilter { tenant: Some(id(tenant)), dry_run: Some(true), ..LogFilter::default() };
+        assert_eq!(store.logs(&filter, None, 51).await.expect("listed").runs.len(), dry_runs, "{tenant}");
+    }
+    store.close().await;
+    assert_eq!(read(&store).await, (0, 29), "t81 has as many runs, all real ones");
+}
