@@ -12,6 +12,7 @@ use sqlx::{
     query::QueryAs,
 };
 use tokio::{
+    runtime::Handle,
     sync::{Semaphore, SemaphorePermit},
     time::timeout,
 };
@@ -26,9 +27,22 @@ const KEPT: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub(super) struct Hot {
     pool: PgPool,
-    kept: Arc<Mutex<Vec<Kept>>>,
+    kept: Arc<Shelf>,
     /// One a connection: who has one finds a connection that is kept, or one in the pool.
     places: Arc<Semaphore>,
+}
+
+#[derive(Debug, Default)]
+struct Shelf(Mutex<Vec<Kept>>);
+
+impl Drop for Shelf {
+    fn drop(&mut self) {
+        // A connection goes back to the pool by a task. The last store may be dropped where there can be none any more.
+        if Handle::try_current().is_err() {
+            let kept = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+            kept.drain(..).for_each(|kept| drop(kept.connection.detach()));
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -103,6 +117,6 @@ impl Hot {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -329,8 +329,6 @@ impl World {
 #[test]
 fn whatever_happens_a_run_lives_as_the_model_says() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    // The store's connections are given back within it.
-    let _entered = runtime.enter();
     let store = runtime.block_on(store_with(&TENANTS));
     runtime.block_on(store.execute("update tenant set organization_id = 'chain' where id <> 'a'"));
     let checked = TestRunner::new(few_cases(24)).run(&prop::collection::vec(step(), 1..60), |steps| {

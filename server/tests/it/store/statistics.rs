@@ -223,8 +223,6 @@ async fn compare(store: &TestStore, history: &[(Past, RunId)], window: u64, filt
 #[test]
 fn statistics_agree_with_counting_by_hand() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    // The store's connections are given back within it.
-    let _entered = runtime.enter();
     let store = runtime.block_on(store_with(&["a", "b", "c"]));
     runtime.block_on(store.execute("update tenant set organization_id = 'chain' where id <> 'a'"));
     let chain = OrganizationId::parse("chain").ok();
