@@ -1,3 +1,5 @@
+-- Servers that know of weeks are to be stopped first: they would count on, but show durations and reasons of a part of a window only.
+
 -- However many sums there are by now.
 set local statement_timeout = 0;
 

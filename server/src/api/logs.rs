@@ -11,7 +11,8 @@ use crate::{
     store::LogFilter,
 };
 
-const MAX_REASON: usize = 64;
+/// The longest reason of an error, which is a code, in characters.
+const MAX_REASON_CODE: usize = 64;
 const MAX_CALLER: usize = 256;
 
 /// The filter, and the page, whose token is bound to it.
@@ -24,7 +25,7 @@ pub(super) fn wanted(message: &proto::ListSyncLogsRequest) -> Result<(LogFilter,
         strategy: request::strategy(&mut violations, message.strategy),
         states: states(&mut violations, &message.states),
         dry_run: message.dry_run,
-        reason: text(&mut violations, "reason", &message.reason, MAX_REASON),
+        reason: text(&mut violations, "reason", &message.reason, MAX_REASON_CODE),
         caller: text(&mut violations, "caller", &message.caller, MAX_CALLER),
         accepted_from: time(&mut violations, "start_time", message.start_time),
         accepted_before: time(&mut violations, "end_time", message.end_time),

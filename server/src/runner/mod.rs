@@ -24,13 +24,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) use batches::CHUNK;
 use tokio::{
     task::{JoinError, JoinSet},
     time::sleep,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub(crate) use self::batches::CHUNK;
 use self::{attempt::Names, circuit::Circuit, claims::Claims, look::PROMOTED, places::Places, ready::Ready};
 use crate::{
     app::{Accounts, Flags},

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use sqlx::{
@@ -14,7 +14,7 @@ use sqlx::{
 use tokio::{
     runtime::Handle,
     sync::{Semaphore, SemaphorePermit},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use super::pool;
@@ -28,7 +28,7 @@ const KEPT: Duration = Duration::from_secs(60);
 pub(super) struct Hot {
     pool: PgPool,
     kept: Arc<Shelf>,
-    /// One a connection: who has one finds a connection that is kept, or one in the pool.
+    /// One a connection: who has one waits for none but those that are on their way back.
     places: Arc<Semaphore>,
 }
 
@@ -66,14 +66,15 @@ impl Hot {
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
-        let (mut kept, _place) = self.take().await?;
+        let (mut kept, _place) =
+            timeout(pool::ACQUIRE_TIMEOUT, self.take()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
         let connection: &mut PgConnection = &mut kept.connection;
         let rows = statement.fetch_all(connection).await;
-        if rows.is_ok() {
-            self.keep(kept);
-        } else {
+        match &rows {
+            Ok(_) => self.keep(kept),
             // What cut this one cut the others too, and not each is to cost somebody an error: the pool finds out which are alive.
-            self.lock().clear();
+            Err(error) if is_cut(error) => self.lock().clear(),
+            Err(_) => {}
         }
         rows
     }
@@ -87,12 +88,12 @@ impl Hot {
     }
 
     async fn take(&self) -> Result<(Kept, SemaphorePermit<'_>), sqlx::Error> {
-        let place = timeout(pool::ACQUIRE_TIMEOUT, self.places.acquire()).await;
-        let place = place.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
-        let kept = self.lock().pop();
+        let place = self.places.acquire().await.map_err(|_| sqlx::Error::PoolClosed)?;
+        // One that was kept for long goes back before another is asked for, which may be the same.
+        let kept = self.lock().pop().filter(|kept| kept.since.elapsed() < KEPT);
         let kept = match kept {
-            Some(kept) if kept.since.elapsed() < KEPT => kept,
-            _ => Kept { connection: self.pool.acquire().await?, since: Instant::now() },
+            Some(kept) => kept,
+            None => Kept { connection: self.pool.acquire().await?, since: Instant::now() },
         };
         Ok((kept, place))
     }
@@ -118,5 +119,16 @@ impl Hot {
 
     fn lock(&self) -> MutexGuard<'_, Vec<Kept>> {
         self.kept.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a connection did not outlive a statement.
+fn is_cut(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P"))
+        }
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => true,
+        _ => false,
     }
 }

@@ -25,7 +25,8 @@ const FIRST_DAYS: [u64; 2] = [1, 16];
 const QUICK: Duration = Duration::from_millis(50);
 /// How long a list is looked for; then it is what was found until then.
 const PATIENCE: Duration = Duration::from_millis(300);
-/// Windows that tell nothing grow by this in either case, and from [`WIDEST`] days on they reach to the beginning.
+/// Windows grow by this in either case, unless one has found something that tells how far to look; from [`WIDEST`] days on they reach to
+/// the beginning.
 const GROWTH: [u64; 2] = [4, 16];
 const WIDEST: u64 = 256;
 

@@ -14,7 +14,7 @@ pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a statement that nobody waits for may keep its connection.
 const ABANDONED_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// As many as there are statements of the hot path under way at once.
+/// About as many as there are statements of the hot path under way at once; one more waits for another.
 const HOT_CONNECTIONS: u32 = 6;
 
 /// Makes a pool. Nothing is connected yet, so a server can start before its database.
@@ -46,7 +46,8 @@ pub(super) fn hot(pool: &PgPool) -> PgPool {
         ("enable_seqscan", "off"),
         ("enable_nestloop", "off"),
     ]);
-    settings(HOT_CONNECTIONS).connect_lazy_with(options)
+    // They are kept between statements (`hot.rs`): what is acquired here was idle for long, or is new.
+    settings(HOT_CONNECTIONS).test_before_acquire(true).connect_lazy_with(options)
 }
 
 /// One connection for what must not wait behind calls: a kill switch is thrown when a server is overrun.

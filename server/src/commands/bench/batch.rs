@@ -16,7 +16,8 @@ use crate::{
 pub(super) async fn run(ground: &Ground, tenants: u64) -> Result<(), CommandError> {
     let failed = |error: &dyn std::fmt::Display| CommandError::failed("cannot make the runs of a batch", error);
     let store = Store::new(ground.pool.clone());
-    for size in [CHUNK.size, CHUNK.size / 4, CHUNK.size * 4] {
+    // The first pass is not told: it pays for statements that are prepared, and pages that are read, for the first time.
+    for (pass, size) in [CHUNK.size, CHUNK.size, CHUNK.size / 4, CHUNK.size * 4].into_iter().enumerate() {
         ground.sweep().await?;
         store::checkpoint(&ground.pool).await.map_err(|error| failed(&error))?;
         store.accept_batch(&store::everybody(tenants, Utc::now())).await.map_err(|error| failed(&error))?;
@@ -31,6 +32,9 @@ pub(super) async fn run(ground: &Ground, tenants: u64) -> Result<(), CommandErro
             made += worked.changed.len();
         }
         let took = began.elapsed();
+        if pass == 0 {
+            continue;
+        }
         waits.sort_unstable();
         report(&json!({
             "bench": "batch",

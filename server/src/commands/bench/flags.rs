@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use category_mirror_client::{Client, FlagState, Strategy};
-use futures::future::join_all;
+use futures::future::try_join_all;
 use serde_json::json;
 
 use super::{ground::Ground, load::percentile_ms, report, rounded};
@@ -31,10 +31,10 @@ pub(super) async fn run(ground: &Ground, window: Duration) -> Result<(), Command
     let began = Instant::now();
     while began.elapsed() < window {
         switch(&clients[0], FlagState::On).await?;
-        join_all(clients.iter().map(|client| until(client, true))).await;
+        try_join_all(clients.iter().map(|client| until(client, true))).await?;
         let switched = Instant::now();
         switch(&clients[0], FlagState::Off).await?;
-        join_all(clients.iter().map(|client| until(client, false))).await;
+        try_join_all(clients.iter().map(|client| until(client, false))).await?;
         waits.push(switched.elapsed());
     }
     for service in services {
@@ -58,7 +58,16 @@ async fn switch(client: &Client, state: FlagState) -> Result<(), CommandError> {
     switched.map(drop).map_err(|error| CommandError::failed("cannot switch a flag", error))
 }
 
-/// Asks for a run again and again, until the server accepts it, or refuses it.
-async fn until(client: &Client, accepts: bool) {
-    while client.mirror("bench-0", Strategy::PlatformToGbp).send().await.is_ok() != accepts {}
+/// Asks for a run again and again, until the server accepts it, or refuses it because of the flag.
+async fn until(client: &Client, accepts: bool) -> Result<(), CommandError> {
+    loop {
+        let accepted = match client.mirror("bench-0", Strategy::PlatformToGbp).send().await {
+            Ok(_) => true,
+            Err(error) if error.is_feature_disabled() => false,
+            Err(error) => return Err(CommandError::failed("cannot ask for a run", error)),
+        };
+        if accepted == accepts {
+            return Ok(());
+        }
+    }
 }

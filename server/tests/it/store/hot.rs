@@ -1,5 +1,7 @@
 //! The connections that are kept for what every run goes through, when the database cuts them.
 
+use std::time::Duration;
+
 use category_mirror::{error::Error, store::Room};
 use futures::future::join_all;
 
@@ -19,6 +21,8 @@ fn open(store: &TestStore) -> u32 {
 async fn connections_that_were_cut_cost_one_error_and_not_one_each() {
     let store = store_with(&[]).await;
     join_all((0..4).map(|_| claim(&store))).await.into_iter().for_each(|claimed| claimed.expect("claimed"));
+    // A call that is given up leaves its connection to the pool.
+    drop(futures::poll!(std::pin::pin!(claim(&store))));
     assert!(open(&store) > 1, "several are kept");
 
     let cut: i64 = sqlx::query_scalar(
@@ -35,6 +39,21 @@ async fn connections_that_were_cut_cost_one_error_and_not_one_each() {
     for _ in 0..4 {
         claim(&store).await.expect("on a connection that is alive");
     }
+}
+
+#[tokio::test]
+async fn connections_that_are_given_back_together_do_not_wait_for_each_other() {
+    let store = store_with(&[]).await;
+    let many = || join_all((0..20).map(|_| claim(&store)));
+    many().await.into_iter().for_each(|claimed| claimed.expect("claimed"));
+    let all = open(&store);
+
+    // Longer than any of them is kept.
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    tokio::time::resume();
+    many().await.into_iter().for_each(|claimed| claimed.expect("claimed"));
+    assert_eq!(open(&store), all, "the same, looked at by the pool");
 }
 
 #[tokio::test]
