@@ -90,7 +90,10 @@ pub(super) async fn run(ground: &Ground, streams: u64, window: Duration) -> Resu
     let changes = streams / 2;
     let here = changes_here(&client, 0..changes, window).await?;
     tell("same_server", &server, streams, &here, &mut arrivals).await?;
-    let elsewhere = changes_elsewhere(ground, changes..streams, window).await?;
+    // Until all have arrived: the last hints are collected for some milliseconds before they go.
+    let elsewhere_stops = CancellationToken::new();
+    let _elsewhere = elsewhere_stops.clone().drop_guard();
+    let elsewhere = changes_elsewhere(ground, elsewhere_stops, changes..streams, window).await?;
     tell("other_server", &server, streams, &elsewhere, &mut arrivals).await?;
     readers.abort_all();
     Ok(())
@@ -177,12 +180,11 @@ async fn changes_here(
 /// Accepts runs as another server would: the tenant of each, and when it was committed.
 async fn changes_elsewhere(
     ground: &Ground,
+    stop: CancellationToken,
     tenants: std::ops::Range<u64>,
     window: Duration,
 ) -> Result<HashMap<String, Instant>, CommandError> {
     let failed = |error: &dyn std::fmt::Display| CommandError::failed("cannot accept a run", error);
-    let stop = CancellationToken::new();
-    let _stopped = stop.clone().drop_guard();
     let (store, wake) = (Store::new(ground.pool.clone()), Wake::start(ground.pool.clone(), stop));
     let mut changes = HashMap::new();
     let (mut ticks, began) = (ticks(), Instant::now());
