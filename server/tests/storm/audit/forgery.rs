@@ -111,8 +111,7 @@ pub(crate) fn forge(evidence: &Evidence) -> (usize, Vec<String>) {
 
 /// A process that announced a write, was stopped before it heard the answer, and went on after its lease to send it.
 fn late_after_a_stop(evidence: &mut Evidence) -> Option<()> {
-    let (patch, announced) =
-        (0..evidence.patches.len()).find_map(|patch| Some((patch, announcement(evidence, patch)?)))?;
+    let (patch, announced) = announced(evidence).next()?;
     // Whoever stands still does nothing more for the tenant.
     let is_later = |entry: &Entry| entry.tenant == announced.tenant && entry.at > announced.at;
     evidence.journal.retain(|entry| !is_later(entry) || entry.process != announced.process);
@@ -129,8 +128,7 @@ fn late_after_a_stop(evidence: &mut Evidence) -> Option<()> {
 
 /// A process that announced a write, was not stopped, and sent it when its lease had long ended.
 fn late_without_a_stop(evidence: &mut Evidence) -> Option<()> {
-    let (patch, announced) =
-        (0..evidence.patches.len()).find_map(|patch| Some((patch, announcement(evidence, patch)?)))?;
+    let (patch, announced) = announced(evidence).next()?;
     evidence.journal.retain(|entry| entry.tenant != announced.tenant || entry.at <= announced.at);
     evidence.notes.stops.clear();
     let until = announced.after?.lease_until?;
@@ -140,14 +138,18 @@ fn late_without_a_stop(evidence: &mut Evidence) -> Option<()> {
 
 /// A process that recorded the end of a run, and then sent the run's write.
 fn after_the_end(evidence: &mut Evidence) -> Option<()> {
-    let (patch, at) = (0..evidence.patches.len()).find_map(|patch| {
-        let announced = announcement(evidence, patch)?;
+    let (patch, at) = announced(evidence).find_map(|(patch, announced)| {
         let is_its = |entry: &&Entry| entry.run == announced.run && entry.process == announced.process;
         let mut ends = evidence.journal.iter().filter(|entry| is_its(entry) && is_success(entry));
         Some((patch, ends.next()?.at))
     })?;
     evidence.patches[patch].received = at + TimeDelta::milliseconds(1);
     Some(())
+}
+
+/// The patches that one of the storm's processes had announced, by their places, and how.
+fn announced(evidence: &Evidence) -> impl Iterator<Item = (usize, Entry)> {
+    (0..evidence.patches.len()).filter_map(|patch| Some((patch, announcement(evidence, patch)?)))
 }
 
 /// How a patch was announced by one of the storm's processes.

@@ -4,22 +4,22 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Forgery;
-use crate::evidence::Row;
+use crate::evidence::{Evidence, Row};
 
 pub(super) const FORGERIES: [Forgery; 5] = [
     ("and tells otherwise", |evidence| {
         evidence.rows.iter_mut().for_each(|row| row.written = json!([]));
-        evidence.patches.iter().any(|patch| patch.took_effect.is_some()).then_some(())
+        if_anything_was_written(evidence)
     }),
     ("where it had seen something else", |evidence| {
         let sides = evidence.journal.iter_mut().filter_map(|entry| entry.after.as_mut());
         sides.filter_map(|side| side.intent.as_mut()).for_each(|intent| intent["before"] = Value::Null);
-        evidence.patches.iter().any(|patch| patch.took_effect.is_some()).then_some(())
+        if_anything_was_written(evidence)
     }),
     ("not for the first time", |evidence| {
         let twins = evidence.patches.iter().flat_map(|patch| [patch.clone(), patch.clone()]).collect();
         evidence.patches = twins;
-        evidence.patches.iter().any(|patch| patch.took_effect.is_some()).then_some(())
+        if_anything_was_written(evidence)
     }),
     ("and its steps end with", |evidence| {
         let shown = &mut evidence.tenants.first_mut()?.shown;
@@ -33,3 +33,7 @@ pub(super) const FORGERIES: [Forgery; 5] = [
         Some(())
     }),
 ];
+
+fn if_anything_was_written(evidence: &Evidence) -> Option<()> {
+    evidence.patches.iter().any(|patch| patch.took_effect.is_some()).then_some(())
+}
