@@ -15,17 +15,14 @@ pub(super) fn overrides<R: Copy>(
     all: &[R],
     name_of: impl Fn(R) -> &'static str,
 ) -> (Vec<R>, Option<String>) {
-    let known: BTreeMap<&str, R> = all.iter().map(|rule| (name_of(*rule), *rule)).collect();
     let mut lifted = BTreeMap::new();
     for (position, name) in names.iter().enumerate() {
-        match known.get_key_value(name.as_str()) {
-            Some((name, rule)) => _ = lifted.insert(*name, *rule),
-            None => {
-                let there_are: Vec<&str> = all.iter().map(|rule| name_of(*rule)).collect();
-                let problem = format!("is no {kind}; there are: {}", there_are.join(", "));
-                violations.add(&format!("override_guards[{position}]"), problem);
-            }
-        }
+        let rule = all.iter().find(|rule| name_of(**rule) == name).ok_or_else(|| {
+            let there_are: Vec<&str> = all.iter().map(|rule| name_of(*rule)).collect();
+            format!("is no {kind}; there are: {}", there_are.join(", "))
+        });
+        let rule = violations.take(&format!("override_guards[{position}]"), rule);
+        lifted.extend(rule.map(|rule| (name_of(*rule), *rule)));
     }
     let reason = Some(reason).filter(|reason| !reason.trim().is_empty());
     match (reason, names.is_empty()) {

@@ -108,20 +108,14 @@ pub(super) fn request_id(violations: &mut Violations, id: String) -> Option<Stri
 
 /// A name for people: kept as it is, and free of what would act on a terminal or a log.
 pub(super) fn display_name(text: &str) -> Result<String, String> {
-    let length = text.chars().count();
     if text.trim().is_empty() {
         return Err("is required".to_owned());
     }
-    if length > MAX_DISPLAY_NAME {
-        return Err(format!("has {length} characters, at most {MAX_DISPLAY_NAME} are allowed"));
-    }
-    if text.chars().any(char::is_control) {
-        return Err("must not hold control characters".to_owned());
-    }
+    let name = words(text, MAX_DISPLAY_NAME)?;
     if let Some(entity) = html_entity(text) {
         return Err(format!("holds the HTML entity `{entity}`; send the character that it stands for"));
     }
-    Ok(text.to_owned())
+    Ok(name)
 }
 
 /// The first HTML entity in a text, such as `&amp;`: the text went through an escape too many, and would be compared and shown like that.

@@ -2,27 +2,29 @@
 
 use crate::error::Error;
 
-/// Classes and codes of SQLSTATE that pass by themselves: connection exceptions, serialization failures and deadlocks, a lack of
-/// resources, a statement or transaction that took too long, shutdown, crash, start-up, and a standby that was promoted away.
-const PASSING: [&str; 11] =
-    ["08", "40001", "40P01", "53", "57014", "57P01", "57P02", "57P03", "57P05", "25P03", "25006"];
+/// Classes and codes of SQLSTATE that end a connection: connection exceptions, shutdown, crash, start-up, and having been idle for too long.
+const CUTTING: [&str; 5] = ["08", "57P01", "57P02", "57P03", "57P05"];
+/// Those that pass by themselves as well: serialization failures and deadlocks, a lack of resources, a statement or transaction that took
+/// too long, and a standby that was promoted away.
+const PASSING: [&str; 6] = ["40001", "40P01", "53", "57014", "25P03", "25006"];
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        let passes = match &error {
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed
-            | sqlx::Error::Protocol(_) => true,
-            sqlx::Error::Database(database) => {
-                database.code().is_some_and(|code| PASSING.iter().any(|prefix| code.starts_with(prefix)))
-            }
-            _ => false,
-        };
+        let is_of_pool =
+            matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed);
+        let passes = is_cut(&error) || is_of_pool || is_one_of(&error, &PASSING);
         if passes { Self::DatabaseUnavailable(error.into()) } else { Self::Internal(error.into()) }
     }
+}
+
+/// Whether the connection did not outlive what was asked on it.
+pub(super) fn is_cut(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_)) || is_one_of(error, &CUTTING)
+}
+
+fn is_one_of(error: &sqlx::Error, codes: &[&str]) -> bool {
+    let code = error.as_database_error().and_then(|database| database.code());
+    code.is_some_and(|code| codes.iter().any(|prefix| code.starts_with(prefix)))
 }
 
 /// Turns the violation of a named constraint into an error of the domain, at the call site.

@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::pool;
+use super::{error::is_cut, pool};
 
 /// How long a connection is kept. Then it goes back to the pool, which looks whether it is alive, and not too old.
 const KEPT: Duration = Duration::from_secs(60);
@@ -119,16 +119,5 @@ impl Hot {
 
     fn lock(&self) -> MutexGuard<'_, Vec<Kept>> {
         self.kept.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Whether a connection did not outlive a statement.
-fn is_cut(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Database(error) => {
-            error.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P"))
-        }
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => true,
-        _ => false,
     }
 }

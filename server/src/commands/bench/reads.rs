@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 
-use super::{ground::Ground, report, rounded};
+use super::{ground::Ground, load::percentile_ms, report, rounded};
 use crate::{
     commands::CommandError,
     domain::{BatchId, OrganizationId, RunId, RunState, Strategy, TenantId},
@@ -82,11 +82,8 @@ async fn measure(ground: &Ground, rows: i32) -> Result<Vec<(String, f64)>, Comma
             times.push(began.elapsed());
         }
     }
-    let median = |mut times: Vec<Duration>| {
-        times.sort_unstable();
-        times[TIMES / 2].as_secs_f64() * 1000.0
-    };
-    Ok(questions.into_iter().zip(times).map(|((name, _), times)| (name, median(times))).collect())
+    times.iter_mut().for_each(|times| times.sort_unstable());
+    Ok(questions.into_iter().zip(times).map(|((name, _), times)| (name, percentile_ms(&times, 50))).collect())
 }
 
 async fn fill(ground: &Ground, rows: i32) -> Result<(), Error> {
