@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool, postgres::PgConnectOptions};
 
 use super::{CommandError, database::postgres_error};
 use crate::{
@@ -34,9 +34,16 @@ impl Scratch {
         let mut options = Options::new(&folder);
         options.bin_dir = bin_dir.map(Path::to_owned);
         let postgres = Embedded::start(options).await.map_err(postgres_error)?;
-        let pool = store::connect(postgres.connect_options(), connections);
-        migrations::migrate(&pool).await.map_err(|error| CommandError::failed("cannot make the schema", error))?;
+        let pool = migrated(postgres.connect_options(), connections).await?;
         Ok(Self { pool, postgres, folder })
+    }
+
+    /// A second database beside it, with the same schema.
+    pub(super) async fn beside(&self, name: &str, connections: u32) -> Result<PgPool, CommandError> {
+        let create = AssertSqlSafe(format!("create database {name}"));
+        let created = sqlx::raw_sql(create).execute(&self.pool).await;
+        created.map_err(|error| CommandError::failed("cannot make a database", error))?;
+        migrated(self.postgres.connect_options().database(name), connections).await
     }
 
     /// The folder, for files that go with it.
@@ -60,4 +67,10 @@ impl Scratch {
             tracing::warn!(folder = %self.folder.display(), %error, "could not remove the folder");
         }
     }
+}
+
+async fn migrated(options: PgConnectOptions, connections: u32) -> Result<PgPool, CommandError> {
+    let pool = store::connect(options, connections);
+    migrations::migrate(&pool).await.map_err(|error| CommandError::failed("cannot make the schema", error))?;
+    Ok(pool)
 }

@@ -70,9 +70,10 @@ pub enum Figures {
     Flags,
     /// Statistics and lists over 90 days of history, beside the same over 10,000 runs
     ///
-    /// `p50_ms`: the store's answer, without gRPC. A page after 1,000,000 rows is compared with the first page at 10,000. The history is as
-    /// a server has it: summed up but for the last minute, vacuumed, and counted for tenants but for today. Last, the oldest day is dropped,
-    /// and claims go on beside that; `slowest_claim_ms` is the longest that one took.
+    /// `p50_ms`: the store's answer, without gRPC. The two histories are databases of one PostgreSQL, and each question is asked of both in
+    /// turns. A page after 1,000,000 rows is compared with the first page at 10,000. The histories are as a server has them: summed up but
+    /// for the last minute, vacuumed, and counted for tenants but for today. Last, the oldest day is dropped, and claims go on beside that;
+    /// `slowest_claim_ms` is the longest that one took.
     Reads {
         /// How many runs the long history has
         #[arg(long, value_name = "N", default_value_t = 10_000_000, value_parser = clap::value_parser!(u32).range(10_000..=100_000_000))]

@@ -48,14 +48,20 @@ impl Ground {
         let pool = scratch.pool.clone();
         let failed = |error: sqlx::Error| CommandError::failed("cannot make tenants", error);
         store::fill(&pool, tenants).await.map_err(failed)?;
-        let prepared = Store::new(pool.clone()).prepare_history(None).await;
-        prepared.map_err(|error| CommandError::failed("cannot prepare the history", error))?;
+        prepare(&pool).await?;
         let pgbench = Pgbench {
             program: scratch.postgres.program("pgbench"),
             options: scratch.postgres.connect_options(),
             folder: scratch.folder().to_owned(),
         };
         Ok(Self { pool, pgbench, scratch })
+    }
+
+    /// A second database on the same PostgreSQL, without tenants.
+    pub(super) async fn beside(&self, name: &str) -> Result<PgPool, CommandError> {
+        let pool = self.scratch.beside(name, DATABASE_CONNECTIONS).await?;
+        prepare(&pool).await?;
+        Ok(pool)
     }
 
     /// Starts a server that carries out `concurrency` runs at once.
@@ -115,6 +121,11 @@ impl Service {
         self.stop.cancel();
         let _ = self.task.await;
     }
+}
+
+async fn prepare(pool: &PgPool) -> Result<(), CommandError> {
+    let prepared = Store::new(pool.clone()).prepare_history(None).await;
+    prepared.map_err(|error| CommandError::failed("cannot prepare the history", error))
 }
 
 /// A runner without pauses.

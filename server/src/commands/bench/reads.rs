@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
+use sqlx::PgPool;
 
 use super::{ground::Ground, load::percentile_ms, report, rounded};
 use crate::{
@@ -20,6 +21,7 @@ const DAYS: i32 = 90;
 const FEW: i32 = 10_000;
 /// Runs before the page in the middle of a list.
 const DEEP: i64 = 1_000_000;
+const DEEPER: &str = ", after 1,000,000 rows";
 /// How often each question is asked.
 const TIMES: usize = 101;
 /// Runs of a page, and one more.
@@ -41,15 +43,23 @@ enum Asked {
     Logs(LogFilter, Option<RunId>),
 }
 
+/// A history, and what is asked of it.
+struct History {
+    store: Store,
+    questions: Vec<Question>,
+}
+
 /// Measures.
 pub(super) async fn run(ground: &Ground, rows: u32) -> Result<(), CommandError> {
     let rows = i32::try_from(rows).unwrap_or(i32::MAX);
-    let few = measure(ground, FEW).await?;
-    let many = measure(ground, rows).await?;
-    for (name, ms) in many {
+    let few = History::make(&ground.beside("few").await?, FEW).await?;
+    let many = History::make(&ground.pool, rows).await?;
+    let failed = |error| CommandError::failed("cannot measure", error);
+    let times = in_turns(&few, &many).await.map_err(failed)?;
+    for (number, (name, _)) in many.questions.iter().enumerate() {
         // A page further down is compared with the first one.
-        let first = name.replace(", after 1,000,000 rows", "");
-        let before = few.iter().find(|(other, _)| *other == first).map_or(f64::NAN, |(_, ms)| *ms);
+        let first = few.questions.iter().position(|(first, _)| name.strip_suffix(DEEPER).unwrap_or(name) == first);
+        let [before, ms] = [times[first.unwrap_or(number)][0], times[number][1]];
         report(&json!({
             "bench": "reads",
             "call": name,
@@ -59,41 +69,53 @@ pub(super) async fn run(ground: &Ground, rows: u32) -> Result<(), CommandError> 
             "ratio": rounded(ms / before),
         }));
     }
-    drop_a_day(ground, rows).await.map_err(|error| CommandError::failed("cannot drop a day", error))
+    drop_a_day(&many.store, rows).await.map_err(|error| CommandError::failed("cannot drop a day", error))
 }
 
-async fn measure(ground: &Ground, rows: i32) -> Result<Vec<(String, f64)>, CommandError> {
-    let failed = |error: &dyn std::fmt::Display| CommandError::failed("cannot measure", error);
-    fill(ground, rows).await.map_err(|error| failed(&error))?;
-    let store = Store::new(ground.pool.clone());
-    let deep = store::row_after(&ground.pool, DEEP).await.map_err(|error| failed(&error))?;
-    // Failures have to be told of in either history.
-    let (tenant, organization) = store::who_failed(&ground.pool).await.map_err(|error| failed(&error))?;
-    let questions = questions(deep, &tenant, &organization);
-    let mut times = vec![Vec::with_capacity(TIMES); questions.len()];
-    // In turns: a second in which the machine has something else to do is not to fall on one of them alone.
+/// The p50 in milliseconds of each question, to the one and to the other history. Each is asked of both, and then the next one: a second in
+/// which the machine has something else to do falls on all of them.
+async fn in_turns(one: &History, other: &History) -> Result<Vec<[f64; 2]>, Error> {
+    let mut times = vec![[(); 2].map(|()| Vec::with_capacity(TIMES)); one.questions.len()];
     for _ in 0..TIMES {
-        for ((_, asked), times) in questions.iter().zip(&mut times) {
-            let began = Instant::now();
-            match asked {
-                Asked::Stats(filter, window) => drop(store.stats(None, filter, *window).await.map_err(|e| failed(&e))?),
-                Asked::Logs(filter, before) => drop(store.logs(filter, *before, PAGE).await.map_err(|e| failed(&e))?),
+        for (number, times) in times.iter_mut().enumerate() {
+            for (history, times) in [one, other].into_iter().zip(times) {
+                let began = Instant::now();
+                match &history.questions[number].1 {
+                    Asked::Stats(filter, window) => drop(history.store.stats(None, filter, *window).await?),
+                    Asked::Logs(filter, before) => drop(history.store.logs(filter, *before, PAGE).await?),
+                }
+                times.push(began.elapsed());
             }
-            times.push(began.elapsed());
         }
     }
-    times.iter_mut().for_each(|times| times.sort_unstable());
-    Ok(questions.into_iter().zip(times).map(|((name, _), times)| (name, percentile_ms(&times, 50))).collect())
+    let p50 = |mut times: Vec<Duration>| {
+        times.sort_unstable();
+        percentile_ms(&times, 50)
+    };
+    Ok(times.into_iter().map(|both| both.map(p50)).collect())
 }
 
-async fn fill(ground: &Ground, rows: i32) -> Result<(), Error> {
-    store::sweep(&ground.pool).await?;
-    let store = Store::new(ground.pool.clone());
+impl History {
+    async fn make(pool: &PgPool, rows: i32) -> Result<Self, CommandError> {
+        let made = async {
+            fill(pool, rows).await?;
+            let deep = store::row_after(pool, DEEP).await?;
+            // Failures have to be told of in either history.
+            let (tenant, organization) = store::who_failed(pool).await?;
+            Ok(Self { store: Store::new(pool.clone()), questions: questions(deep, &tenant, &organization) })
+        };
+        made.await.map_err(|error: Error| CommandError::failed("cannot make a history", error))
+    }
+}
+
+async fn fill(pool: &PgPool, rows: i32) -> Result<(), Error> {
+    let store = Store::new(pool.clone());
+    // A new database has some days already.
     store.drop_history(None, Retention { all: Duration::ZERO, failed: Duration::ZERO }).await?;
     stream::iter((1..=DAYS).rev())
         .map(|day| async move {
-            store::fill_history(&ground.pool, day, rows / DAYS).await?;
-            store::count_history(&ground.pool, day).await
+            store::fill_history(pool, day, rows / DAYS).await?;
+            store::count_history(pool, day).await
         })
         .buffered(FILLERS)
         .try_collect::<Vec<()>>()
@@ -101,19 +123,18 @@ async fn fill(ground: &Ground, rows: i32) -> Result<(), Error> {
     // What a server does meanwhile, and PostgreSQL.
     while store.fold_rollups(10_000).await? > 0 {}
     while store.count_day(None).await? {}
-    store::clear_up(&ground.pool).await?;
+    store::clear_up(pool).await?;
     // The writing that filled it is over.
-    store::checkpoint(&ground.pool).await?;
+    store::checkpoint(pool).await?;
     // The last minute's ends are not summed up yet.
     for tenant in 0..(rows / DAYS / MINUTES).max(1) {
-        store::end_one(&ground.pool, tenant).await?;
+        store::end_one(pool, tenant).await?;
     }
     Ok(())
 }
 
 /// Drops the oldest day, while claims go on beside it.
-async fn drop_a_day(ground: &Ground, rows: i32) -> Result<(), Error> {
-    let store = Store::new(ground.pool.clone());
+async fn drop_a_day(store: &Store, rows: i32) -> Result<(), Error> {
     let keep = DAY * u32::try_from(DAYS - 1).unwrap_or_default();
     let claim = async || -> Result<Duration, Error> {
         let began = Instant::now();
@@ -185,7 +206,7 @@ fn questions(deep: RunId, tenant: &str, organization: &str) -> Vec<Question> {
     ];
     for (name, filter) in filters {
         questions.push((format!("ListSyncLogs, {name}"), Asked::Logs(filter.clone(), None)));
-        questions.push((format!("ListSyncLogs, {name}, after 1,000,000 rows"), Asked::Logs(filter, Some(deep))));
+        questions.push((format!("ListSyncLogs, {name}{DEEPER}"), Asked::Logs(filter, Some(deep))));
     }
     questions
 }
