@@ -8,7 +8,6 @@ use std::{
     task::{Context, Poll},
 };
 
-use category_mirror_client::Client;
 use category_mirror_proto::v1::{
     self as proto, category_mirror_service_server::SERVICE_NAME, mirror_categories_request::Target,
 };
@@ -23,12 +22,12 @@ use tonic::{
 use tonic_prost::ProstCodec;
 use tower::Service;
 
-use super::ground::{self, Ground};
+use super::ground::{self, Door, Ground};
 use crate::{api, commands::CommandError, domain::RunId, serve::transport};
 
-/// The server, and clients of it.
+/// The server.
 pub(super) struct EchoServer {
-    pub(super) clients: Arc<[Client]>,
+    pub(super) door: Door,
     _stop: tokio_util::sync::DropGuard,
 }
 
@@ -41,7 +40,7 @@ impl EchoServer {
         let server = api::door(transport(&limits), Arc::new(verifier), &limits, stop.clone()).add_service(Echo);
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         tokio::spawn(server.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned()));
-        Ok(Self { clients: ground::clients(address, &token)?, _stop: stop.drop_guard() })
+        Ok(Self { door: Door::new(address, token), _stop: stop.drop_guard() })
     }
 }
 

@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use category_mirror_client::{Client, Strategy};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     echo::EchoServer,
-    ground::{Ground, TENANTS},
+    ground::{CONNECTIONS, Door, Ground, TENANTS},
     load::{Measured, measure},
     pgbench, report, rounded,
 };
@@ -19,17 +19,23 @@ use crate::{
     store::{Acceptor, NewRun, Store},
 };
 
+/// Pieces of a window in which two servers take turns.
+const PIECES: u32 = 4;
+
 /// Measures with each number of callers.
 pub(super) async fn run(ground: &Ground, callers: &[usize], window: Duration) -> Result<(), CommandError> {
     // It carries nothing out: what is accepted stays.
     let service = ground.serve(0, gbp::Client::in_process(InProcess::new(Duration::ZERO, |_| {}))).await?;
-    let echo_server = EchoServer::start(ground).await?;
+    let echo = EchoServer::start(ground).await?;
     for &callers in callers {
         ground.sweep().await?;
         let before = ground.pgbench.run(pgbench::INSERT, callers, window).await?;
-        ground.sweep().await?;
-        let grpc = calls(&service.clients, callers, window).await;
-        let echo = calls(&echo_server.clients, callers, window).await;
+        let own = beside_echo(ground, (&service.door, &echo.door), callers, callers, window).await?;
+        let shared = if callers > CONNECTIONS {
+            Some(beside_echo(ground, (&service.door, &echo.door), CONNECTIONS, callers, window).await?)
+        } else {
+            None
+        };
         ground.sweep().await?;
         let alone = store(ground, callers, window, false).await;
         ground.sweep().await?;
@@ -40,37 +46,74 @@ pub(super) async fn run(ground: &Ground, callers: &[usize], window: Duration) ->
         report(&json!({
             "bench": "enqueue",
             "callers": callers,
-            "grpc_per_second": grpc.per_second.round(),
-            "grpc_p50_ms": rounded(grpc.percentile_ms(50)),
-            "grpc_p99_ms": rounded(grpc.percentile_ms(99)),
-            "echo_per_second": echo.per_second.round(),
-            "store_per_second": alone.per_second.round(),
+            "own_connections": own.figures(pgbench),
+            "shared_connections": shared.map(|shared| shared.figures(pgbench)),
+            "store_per_second": alone.per_second().round(),
             "store_p50_ms": rounded(alone.percentile_ms(50)),
-            "store_with_request_ids_per_second": with_ids.per_second.round(),
+            "store_with_request_ids_per_second": with_ids.per_second().round(),
             "store_with_request_ids_p50_ms": rounded(with_ids.percentile_ms(50)),
             "pgbench_per_second": [before.round(), after.round()],
-            "ratio_grpc_to_pgbench": rounded(grpc.per_second / pgbench),
-            "ratio_grpc_to_echo": rounded(grpc.per_second / echo.per_second),
-            "ratio_store_to_pgbench": rounded(alone.per_second / pgbench),
-            "ratio_store_with_request_ids_to_pgbench": rounded(with_ids.per_second / pgbench),
+            "ratio_store_to_pgbench": rounded(alone.per_second() / pgbench),
+            "ratio_store_with_request_ids_to_pgbench": rounded(with_ids.per_second() / pgbench),
         }));
     }
     service.stop().await;
     Ok(())
 }
 
+/// Calls of the service, and of the echo.
+struct BesideEcho {
+    connections: usize,
+    grpc: Measured,
+    echo: Measured,
+}
+
+impl BesideEcho {
+    fn figures(&self, pgbench: f64) -> Value {
+        let Self { connections, grpc, echo } = self;
+        json!({
+            "connections": connections,
+            "grpc_per_second": grpc.per_second().round(),
+            "grpc_p50_ms": rounded(grpc.percentile_ms(50)),
+            "grpc_p99_ms": rounded(grpc.percentile_ms(99)),
+            "echo_per_second": echo.per_second().round(),
+            "ratio_grpc_to_pgbench": rounded(grpc.per_second() / pgbench),
+            "ratio_grpc_to_echo": rounded(grpc.per_second() / echo.per_second()),
+        })
+    }
+}
+
+/// Both servers in turns, in pieces of the window: a second in which the machine has something else to do falls on both.
+async fn beside_echo(
+    ground: &Ground,
+    (service, echo): (&Door, &Door),
+    connections: usize,
+    callers: usize,
+    window: Duration,
+) -> Result<BesideEcho, CommandError> {
+    let (service, echo) = (service.clients(connections)?, echo.clients(connections)?);
+    // A connection is made by its first call.
+    for (number, client) in (0..).zip(service.iter().chain(&*echo)) {
+        call(client.clone(), number).await;
+    }
+    let mut measured = BesideEcho { connections, grpc: Measured::default(), echo: Measured::default() };
+    for _ in 0..PIECES {
+        ground.sweep().await?;
+        measured.grpc.add(calls(&service, callers, window / PIECES).await);
+        measured.echo.add(calls(&echo, callers, window / PIECES).await);
+    }
+    Ok(measured)
+}
+
 async fn calls(clients: &Arc<[Client]>, callers: usize, window: Duration) -> Measured {
     let clients = clients.clone();
-    measure(callers, window, move |caller, number| {
-        let client = clients[caller % clients.len()].clone();
-        async move {
-            let tenant = format!("bench-{}", number % TENANTS);
-            let mirrored = client.mirror(tenant, Strategy::PlatformToGbp).send().await;
-            // A call that fails would be a quick one: no figure may rest on it.
-            mirrored.expect("accepted");
-        }
-    })
-    .await
+    measure(callers, window, move |caller, number| call(clients[caller % clients.len()].clone(), number)).await
+}
+
+async fn call(client: Client, number: u64) {
+    let mirrored = client.mirror(format!("bench-{}", number % TENANTS), Strategy::PlatformToGbp).send().await;
+    // A call that fails would be a quick one: no figure may rest on it.
+    mirrored.expect("accepted");
 }
 
 async fn store(ground: &Ground, callers: usize, window: Duration, with_ids: bool) -> Measured {

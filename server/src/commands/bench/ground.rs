@@ -23,8 +23,8 @@ use crate::{
 
 /// Tenants to accept runs for. More than any window can use up.
 pub(super) const TENANTS: u64 = 200_000;
-/// Connections of the client: one HTTP/2 connection is one task on either side.
-const CONNECTIONS: usize = 4;
+/// Connections of a service's clients, which its callers share: one HTTP/2 connection is one task on either side.
+pub(super) const CONNECTIONS: usize = 4;
 const DATABASE_CONNECTIONS: u32 = 20;
 
 /// A PostgreSQL with tenants.
@@ -34,8 +34,15 @@ pub(super) struct Ground {
     scratch: Scratch,
 }
 
+/// Where a server listens, and a token that it believes.
+pub(super) struct Door {
+    address: SocketAddr,
+    token: String,
+}
+
 /// A server over it, and clients of that server.
 pub(super) struct Service {
+    pub(super) door: Door,
     /// Clients, one connection each.
     pub(super) clients: Arc<[Client]>,
     stop: CancellationToken,
@@ -83,7 +90,8 @@ impl Ground {
         };
         let stop = CancellationToken::new();
         let task = tokio::spawn(serve(config, listeners, stop.clone().cancelled_owned()));
-        Ok(Service { clients: clients(address, &token)?, stop, task })
+        let door = Door::new(address, token);
+        Ok(Service { clients: door.clients(CONNECTIONS)?, door, stop, task })
     }
 
     /// Who is believed, and a token of an administrator.
@@ -147,11 +155,17 @@ pub(super) fn limits() -> Limits {
     Limits { rate: 0, ..Limits::default() }
 }
 
-/// Clients of a server, one connection each.
-pub(super) fn clients(address: SocketAddr, token: &str) -> Result<Arc<[Client]>, CommandError> {
-    let client = |_| Client::builder(format!("http://{address}")).token(token.to_owned()).build();
-    let clients: Result<_, _> = (0..CONNECTIONS).map(client).collect();
-    clients.map_err(|error| CommandError::failed("client", error))
+impl Door {
+    pub(super) fn new(address: SocketAddr, token: String) -> Self {
+        Self { address, token }
+    }
+
+    /// Clients, one connection each.
+    pub(super) fn clients(&self, connections: usize) -> Result<Arc<[Client]>, CommandError> {
+        let client = |_| Client::builder(format!("http://{}", self.address)).token(self.token.clone()).build();
+        let clients: Result<_, _> = (0..connections).map(client).collect();
+        clients.map_err(|error| CommandError::failed("client", error))
+    }
 }
 
 pub(super) async fn bind() -> Result<TcpListener, CommandError> {

@@ -11,14 +11,28 @@ use std::{
 use tokio::task::JoinSet;
 
 /// What a window of load came to.
+#[derive(Default)]
 pub(super) struct Measured {
-    /// Answers a second.
-    pub(super) per_second: f64,
+    elapsed: Duration,
     /// Waits for an answer, sorted.
     latencies: Vec<Duration>,
 }
 
 impl Measured {
+    /// Answers a second.
+    pub(super) fn per_second(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "a window has far fewer calls than 2^53")]
+        let answers = self.latencies.len() as f64;
+        answers / self.elapsed.as_secs_f64()
+    }
+
+    /// Adds another piece of the window.
+    pub(super) fn add(&mut self, piece: Self) {
+        self.elapsed += piece.elapsed;
+        self.latencies.extend(piece.latencies);
+        self.latencies.sort_unstable();
+    }
+
     /// A percentile of the waits, in milliseconds.
     pub(super) fn percentile_ms(&self, percent: usize) -> f64 {
         percentile_ms(&self.latencies, percent)
@@ -53,9 +67,7 @@ where
         });
     }
     let mut latencies: Vec<Duration> = tasks.join_all().await.into_iter().flatten().collect();
-    let elapsed = begun.elapsed().as_secs_f64();
+    let elapsed = begun.elapsed();
     latencies.sort_unstable();
-    #[expect(clippy::cast_precision_loss, reason = "a window has far fewer calls than 2^53")]
-    let per_second = latencies.len() as f64 / elapsed;
-    Measured { per_second, latencies }
+    Measured { elapsed, latencies }
 }
