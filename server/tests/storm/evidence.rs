@@ -29,6 +29,11 @@ pub(crate) struct Row {
     #[serde(rename = "batch_id")]
     pub(crate) batch: Option<Uuid>,
     pub(crate) request_id: Option<String>,
+    pub(crate) strategy: String,
+    pub(crate) dry_run: bool,
+    /// What was asked for beyond that.
+    pub(crate) orders: Option<Value>,
+    pub(crate) plan: Option<Value>,
     pub(crate) state: String,
     pub(crate) cancel_requested: bool,
     pub(crate) reason: Option<String>,

@@ -8,6 +8,8 @@ use std::{
 use category_mirror_client::{BatchState, RunState};
 use chrono::{DateTime, Utc};
 
+use crate::ask::{Ask, Sides};
+
 /// A process that was stopped and continued.
 #[derive(Debug, Clone)]
 pub(crate) struct Stop {
@@ -32,6 +34,10 @@ pub(crate) struct Accepted {
     pub(crate) request_id: String,
     /// Whether it was live already, for somebody else.
     pub(crate) joined: bool,
+    /// What was asked for.
+    pub(crate) ask: Ask,
+    /// What both sides were then, where somebody looked.
+    pub(crate) sides: Option<Sides>,
 }
 
 /// A batch that the service has promised to carry out.

@@ -7,6 +7,7 @@ use category_mirror_client::Client;
 use chrono::Utc;
 
 use crate::{
+    ask::Sides,
     record::Edit,
     set::{CATEGORIES, Set},
     stage::{Stage, pause},
@@ -76,6 +77,13 @@ impl Shop {
             let edit = Edit { tenant: self.address.tenant.clone(), at: Utc::now(), set };
             self.stage.record.notes().edits.push(edit);
         }
+    }
+
+    /// What both sides are. No run of this tenant is live now.
+    pub(crate) async fn sides(&self) -> Sides {
+        let at = Utc::now();
+        let google = self.stage.google.shown(&self.address.location).await.expect("a location with categories");
+        Sides { at, platform: self.desired.clone(), google }
     }
 
     /// The owner edits more often than anybody can before a person has to decide, and here is none.

@@ -5,10 +5,11 @@ use std::{
     time::Duration,
 };
 
-use category_mirror_client::{Batch, Client, Code, Error, Mirrored, Strategy};
+use category_mirror_client::{Batch, Client, Code, Error, Mirrored, RunState, Strategy};
 use tokio::time::{sleep, timeout};
 
 use crate::{
+    ask::{Ask, Sides},
     database::{Database, until_some},
     fleet::Fleet,
     google::Google,
@@ -53,15 +54,30 @@ impl Moment {
 }
 
 impl Stage {
-    /// Asks for a run until it is accepted, always with the same request id; in `twice` once more than that.
+    /// Asks for a run that makes the location equal to the platform, as [`Stage::ask`] does.
     pub(crate) async fn mirror(&self, tenant: &str, request_id: &str, twice: bool) -> Mirrored {
-        let ask = || self.answer(request_id, |client| mirror(&client, tenant, request_id));
+        self.ask(&Ask::MIRROR, tenant, request_id, None, twice).await
+    }
+
+    /// Asks for a run until it is accepted, always with the same request id; in `twice` once more than that. `sides` are what both were
+    /// before, where somebody has looked.
+    pub(crate) async fn ask(
+        &self,
+        what: &Ask,
+        tenant: &str,
+        request_id: &str,
+        sides: Option<Sides>,
+        twice: bool,
+    ) -> Mirrored {
+        let ask = || self.answer(request_id, |client| what.send(&client, tenant, request_id));
         let first = ask().await;
         self.record.notes().accepted.push(Accepted {
             tenant: tenant.to_owned(),
             name: first.run.name.clone(),
             request_id: request_id.to_owned(),
             joined: first.joined,
+            ask: what.clone(),
+            sides,
         });
         if twice {
             self.repeated(request_id, &first.run.name, &ask().await.run.name);
@@ -123,6 +139,11 @@ impl Stage {
         .await
     }
 
+    /// What a run is now.
+    pub(crate) async fn state_of(&self, run: &str) -> RunState {
+        self.answer(run, |client| client.get_run(run).send()).await.state
+    }
+
     /// Notes a request that was sent again though it had been answered.
     pub(crate) fn repeated(&self, request_id: &str, first: &str, second: &str) {
         self.record.count("requests sent twice");
@@ -145,10 +166,6 @@ impl Stage {
             pause().await;
         }
     }
-}
-
-fn mirror(client: &Client, tenant: &str, request_id: &str) -> impl Future<Output = Result<Mirrored, Error>> + use<> {
-    client.mirror(tenant, Strategy::PlatformToGbp).request_id(request_id).send()
 }
 
 fn may_work_elsewhere(error: &Error) -> bool {

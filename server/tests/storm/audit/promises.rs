@@ -77,6 +77,8 @@ fn is_good_end(row: &Row, batch: Option<&AcceptedBatch>) -> bool {
     match (row.state.as_str(), row.reason.as_deref()) {
         ("succeeded" | "cancelled", _) => true,
         ("skipped", Some("JOINED")) => batch.is_some(),
+        // Whether it was is another question, too.
+        ("skipped", Some("PLAN_STALE")) => row.orders.as_ref().is_some_and(|orders| orders["plan"].is_string()),
         ("failed", Some("GUARD")) => batch.is_some_and(|batch| batch.is_guarded),
         _ => false,
     }
