@@ -1,4 +1,5 @@
-//! Careful callers: they look before they write, and apply what they have seen, perhaps after somebody has changed one of the sides.
+//! Careful callers, of whichever side wins: they look before they write, and apply what they have seen, perhaps after somebody has
+//! changed one of the sides.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -11,8 +12,8 @@ use crate::{
     stage::{Moment, Stage},
 };
 
-/// How many there are.
-const COUNT: usize = 6;
+/// How many there are for either side that can win.
+const COUNT: usize = 5;
 /// The number of the first one's tenant, beyond those of all others.
 const FIRST: usize = 20_000;
 /// Their organization.
@@ -32,7 +33,6 @@ struct Worker {
     stage: Arc<Stage>,
     dice: fastrand::Rng,
     shop: Shop,
-    strategy: Strategy,
     /// How many runs it has asked for.
     serial: u32,
 }
@@ -41,13 +41,13 @@ impl Careful {
     /// Adds all.
     pub(crate) async fn add_all(stage: &Arc<Stage>, client: &Client) -> Vec<Self> {
         let mut all = Vec::new();
-        for number in FIRST..FIRST + COUNT {
-            let strategy = Strategy::PlatformToGbp;
+        for number in FIRST..FIRST + 2 * COUNT {
+            let strategy = [Strategy::PlatformToGbp, Strategy::GbpToPlatform][number % 2];
             let mut dice = fastrand::Rng::with_seed(stage.seed.wrapping_mul(1_000_003).wrapping_add(number as u64));
-            let shop = Shop::add(stage, client, number, ORGANIZATION, &mut dice).await;
+            let shop = Shop::add(stage, client, number, ORGANIZATION, strategy, &mut dice).await;
             let address = shop.address.clone();
             let (orders, ordered) = mpsc::unbounded_channel();
-            let worker = Worker { stage: stage.clone(), dice, shop, strategy, serial: 0 };
+            let worker = Worker { stage: stage.clone(), dice, shop, serial: 0 };
             all.push(Self { address, stage: stage.clone(), orders, task: tokio::spawn(worker.work(ordered)) });
         }
         all
@@ -73,17 +73,21 @@ impl Worker {
     async fn work(mut self, mut orders: mpsc::UnboundedReceiver<()>) {
         while orders.recv().await.is_some() {
             self.shop.change(&mut self.dice).await;
-            self.look_and_apply().await;
+            if self.dice.u8(..3) == 0 {
+                self.ends_well(Deed::Mirror).await;
+            } else {
+                self.look_and_apply().await;
+            }
             self.stage.open.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
-    /// A dry run, and in three of four cases its plan is applied: half of those after a change.
+    /// A dry run, and in three of four cases its plan is applied: one of three of those after a change.
     async fn look_and_apply(&mut self) {
         let Some(dry_run) = self.ends_well(Deed::Rehearse).await else { return };
         let is_applied = self.dice.u8(..4) > 0;
         if is_applied {
-            if self.dice.bool() {
+            if self.dice.u8(..3) == 0 {
                 self.shop.change(&mut self.dice).await;
             }
             self.ends_well(Deed::Apply(dry_run)).await;
@@ -93,10 +97,10 @@ impl Worker {
     /// Asks for a run, perhaps cancels it, and waits for its end. Gives its name if it succeeded.
     async fn ends_well(&mut self, deed: Deed) -> Option<String> {
         self.serial += 1;
-        let ask = Ask { strategy: self.strategy, deed };
+        let ask = Ask { strategy: self.shop.address.strategy, deed };
+        let sides = self.shop.sides().await;
         let tenant = &self.shop.address.tenant;
         let request_id = format!("{tenant}-{}", self.serial);
-        let sides = self.shop.sides().await;
         let twice = self.dice.u8(..5) == 0;
         let mirrored = self.stage.ask(&ask, tenant, &request_id, Some(sides), twice).await;
         let name = mirrored.run.name;

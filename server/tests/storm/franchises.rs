@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use category_mirror_client::Client;
+use category_mirror_client::{Client, Strategy};
 use futures::future::{join, join_all};
 use tokio::{sync::mpsc, task::JoinHandle, time::sleep};
 
@@ -59,7 +59,7 @@ impl Franchise {
             let mut dice = fastrand::Rng::with_seed(stage.seed.wrapping_mul(1_000_003).wrapping_add(number as u64));
             let mut shops = Vec::new();
             for _ in 0..size {
-                shops.push(Shop::add(stage, client, number, &organization, &mut dice).await);
+                shops.push(Shop::add(stage, client, number, &organization, Strategy::PlatformToGbp, &mut dice).await);
                 number += 1;
             }
             let addresses = shops.iter().map(|shop| shop.address.clone()).collect();

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use category_mirror_client::Strategy;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -37,6 +38,8 @@ pub(crate) fn print(
         "dry_runs": evidence.rows.iter().filter(|row| row.dry_run).count(),
         "plans_applied": evidence.rows.iter().filter(applied).filter(|row| row.state == "succeeded").count(),
         "plans_stale": with_reason("PLAN_STALE"),
+        "google_won": evidence.rows.iter().filter(|row| row.strategy == Strategy::GbpToPlatform.to_string()).count(),
+        "platform_written": evidence.platform.iter().filter(|turn| turn.process.is_some()).count(),
     });
     let summary = json!({
         "seed": options.seed,

@@ -9,6 +9,7 @@ mod cancels;
 mod life;
 mod looks;
 mod mirror;
+mod platform;
 
 use super::judge;
 use crate::{evidence::Evidence, fleet::LEASE, journal::Entry, record::Stop};
@@ -95,7 +96,8 @@ const FORGERIES: [Forgery; 21] = [
 pub(crate) fn forge(evidence: &Evidence) -> (usize, Vec<String>) {
     let (mut found, mut missed) = (0, Vec::new());
     let all = FORGERIES.iter().chain(&life::FORGERIES).chain(&mirror::FORGERIES);
-    let all = all.chain(&cancels::FORGERIES).chain(&batches::FORGERIES).chain(&looks::FORGERIES);
+    let all =
+        all.chain(&cancels::FORGERIES).chain(&batches::FORGERIES).chain(&looks::FORGERIES).chain(&platform::FORGERIES);
     for (words, forgery) in all {
         let mut forged = evidence.clone();
         if forgery(&mut forged).is_none() {

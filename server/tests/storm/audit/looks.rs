@@ -40,7 +40,7 @@ pub(super) fn check(evidence: &Evidence, writes: &[Write<'_>]) -> Vec<String> {
         }
         let Some(sides) = accepted_one.sides.as_ref().filter(|sides| is_clear(row, sides)) else { continue };
         let problem = match &accepted_one.ask.deed {
-            Deed::Mirror => None,
+            Deed::Mirror => mirrored(row, accepted_one, sides),
             Deed::Rehearse => plan(row, accepted_one, sides),
             Deed::Apply(dry_run) => match accepted.get(&witness::id(dry_run)).and_then(|dry| dry.sides.as_ref()) {
                 Some(planned) => application(row, accepted_one, sides, planned),
@@ -117,6 +117,11 @@ fn application(row: &Row, accepted: &Accepted, sides: &Sides, planned: &Sides) -
         _ if row.written != json!([]) => Some(format!("is {}, and tells of a write", row.state)),
         _ => None,
     }
+}
+
+/// What is wrong with a run that was to make the sides equal.
+fn mirrored(row: &Row, accepted: &Accepted, sides: &Sides) -> Option<String> {
+    if row.state == "succeeded" { wrong_way(row, accepted, sides) } else { None }
 }
 
 /// What is wrong with what a run wrote that was to lead from one side to the other.

@@ -7,6 +7,7 @@ mod forgery;
 mod life;
 mod looks;
 mod mirror;
+mod platform;
 mod promises;
 mod sums;
 mod writes;
@@ -35,6 +36,7 @@ pub(crate) fn judge(evidence: &Evidence) -> Verdict {
     findings.extend(mirror::check(evidence, &writes));
     findings.extend(cancels::check(evidence, &writes));
     findings.extend(batches::check(evidence, &writes));
+    findings.extend(platform::check(evidence, &writes));
     findings.extend(looks::check(evidence, &writes));
     findings.extend(sums::check(evidence));
     let late = writes.iter().filter_map(|write| write.late.clone()).collect();
