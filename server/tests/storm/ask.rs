@@ -1,7 +1,8 @@
-//! What is asked for: which side wins, and whether to write, to plan, or to carry a plan out.
+//! What is asked for: which side wins, and whether to write, to plan, to carry a plan out, or to take a run back.
 
 use category_mirror_client::{Client, Error, Mirrored, Strategy};
 use chrono::{DateTime, Utc};
+use futures::future::Either;
 use serde_json::Value;
 
 use crate::{evidence::Row, set::Set, witness};
@@ -24,6 +25,8 @@ pub(crate) enum Deed {
     Rehearse,
     /// Carry out the plan of this dry run, by its name.
     Apply(String),
+    /// Take back what this run wrote, by its name.
+    Revert(String),
 }
 
 /// What both sides of a tenant were when a run was asked for and none was live.
@@ -49,24 +52,26 @@ impl Ask {
         request_id: &str,
     ) -> impl Future<Output = Result<Mirrored, Error>> + use<> {
         let request = client.mirror(tenant, self.strategy).request_id(request_id);
-        match &self.deed {
-            Deed::Mirror => request,
-            Deed::Rehearse => request.dry_run(true),
-            Deed::Apply(dry_run) => request.plan(dry_run),
-        }
-        .send()
+        Either::Right(match &self.deed {
+            Deed::Mirror => request.send(),
+            Deed::Rehearse => request.dry_run(true).send(),
+            Deed::Apply(dry_run) => request.plan(dry_run).send(),
+            Deed::Revert(run) => return Either::Left(client.revert_run(run).request_id(request_id).send()),
+        })
     }
 
     /// Whether a run is what was asked for.
     pub(crate) fn is_met_by(&self, row: &Row) -> bool {
         let order = |what: &str| row.orders.as_ref().and_then(|orders| orders[what].as_str()).map(str::to_owned);
         let id = |name: &String| witness::id(name).to_string();
-        let (is_dry, plan) = match &self.deed {
-            Deed::Mirror => (false, None),
-            Deed::Rehearse => (true, None),
-            Deed::Apply(dry_run) => (false, Some(id(dry_run))),
+        let (is_dry, plan, reverts) = match &self.deed {
+            Deed::Mirror => (false, None, None),
+            Deed::Rehearse => (true, None, None),
+            Deed::Apply(dry_run) => (false, Some(id(dry_run)), None),
+            Deed::Revert(run) => (false, None, Some(id(run))),
         };
-        row.strategy == self.strategy.to_string() && row.dry_run == is_dry && order("plan") == plan
+        let orders = (order("plan"), order("reverts"));
+        row.strategy == self.strategy.to_string() && row.dry_run == is_dry && orders == (plan, reverts)
     }
 }
 

@@ -1,5 +1,5 @@
-//! Careful callers, of whichever side wins: they look before they write, and apply what they have seen, perhaps after somebody has
-//! changed one of the sides.
+//! Careful callers, of whichever side wins: they look before they write, apply what they have seen, and take back what was written, each
+//! perhaps after somebody has changed one of the sides.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -73,24 +73,39 @@ impl Worker {
     async fn work(mut self, mut orders: mpsc::UnboundedReceiver<()>) {
         while orders.recv().await.is_some() {
             self.shop.change(&mut self.dice).await;
-            if self.dice.u8(..3) == 0 {
-                self.ends_well(Deed::Mirror).await;
-            } else {
-                self.look_and_apply().await;
+            let written = match self.dice.u8(..3) {
+                0 => self.ends_well(Deed::Mirror).await,
+                _ => self.look_and_apply().await,
+            };
+            if let Some(run) = written {
+                self.take_back(run).await;
             }
             self.stage.open.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
-    /// A dry run, and in three of four cases its plan is applied: one of three of those after a change.
-    async fn look_and_apply(&mut self) {
-        let Some(dry_run) = self.ends_well(Deed::Rehearse).await else { return };
-        let is_applied = self.dice.u8(..4) > 0;
-        if is_applied {
-            if self.dice.u8(..3) == 0 {
-                self.shop.change(&mut self.dice).await;
-            }
-            self.ends_well(Deed::Apply(dry_run)).await;
+    /// A dry run, and in three of four cases its plan is applied: one of three of those after a change. Gives the run that did.
+    async fn look_and_apply(&mut self) -> Option<String> {
+        let dry_run = self.ends_well(Deed::Rehearse).await?;
+        if self.dice.u8(..4) == 0 {
+            return None;
+        }
+        self.perhaps_change().await;
+        self.ends_well(Deed::Apply(dry_run)).await
+    }
+
+    /// Half of what was written is taken back, and some of that, too: one of three after a change.
+    async fn take_back(&mut self, run: String) {
+        let mut last = Some(run);
+        while let Some(run) = last.filter(|_| self.dice.bool()) {
+            self.perhaps_change().await;
+            last = self.ends_well(Deed::Revert(run)).await;
+        }
+    }
+
+    async fn perhaps_change(&mut self) {
+        if self.dice.u8(..3) == 0 {
+            self.shop.change(&mut self.dice).await;
         }
     }
 
@@ -102,7 +117,10 @@ impl Worker {
         let tenant = &self.shop.address.tenant;
         let request_id = format!("{tenant}-{}", self.serial);
         let twice = self.dice.u8(..5) == 0;
-        let mirrored = self.stage.ask(&ask, tenant, &request_id, Some(sides), twice).await;
+        let mirrored = match &ask.deed {
+            Deed::Revert(run) => self.stage.ask_back(&ask, run, tenant, &request_id, sides, twice).await?,
+            _ => self.stage.ask(&ask, tenant, &request_id, Some(sides), twice).await,
+        };
         let name = mirrored.run.name;
         if mirrored.joined {
             self.stage.record.surprise(format!("{request_id} joined {name}, though no run of the tenant was live"));

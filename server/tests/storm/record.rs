@@ -40,6 +40,17 @@ pub(crate) struct Accepted {
     pub(crate) sides: Option<Sides>,
 }
 
+/// A request to take a run back that was refused, as there was nothing to take back.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    /// The resource name of the run that was to be taken back.
+    pub(crate) run: String,
+    /// The id of the request.
+    pub(crate) request_id: String,
+    /// What both sides were then.
+    pub(crate) sides: Sides,
+}
+
 /// A batch that the service has promised to carry out.
 #[derive(Debug, Clone)]
 pub(crate) struct AcceptedBatch {
@@ -82,6 +93,8 @@ pub(crate) struct Notes {
     pub(crate) stops: Vec<Stop>,
     /// In the order of the answers.
     pub(crate) accepted: Vec<Accepted>,
+    /// In the order of the answers.
+    pub(crate) refusals: Vec<Refusal>,
     /// In the order of the answers.
     pub(crate) cancels: Vec<Cancel<RunState>>,
     /// In the order of the answers.

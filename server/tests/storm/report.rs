@@ -31,13 +31,19 @@ pub(crate) fn print(
     let unequal = evidence.tenants.iter().filter(|tenant| tenant.shown != tenant.desired).count();
     let in_state = |state: &str| evidence.rows.iter().filter(|row| row.state == state).count();
     let with_reason = |reason: &str| evidence.rows.iter().filter(|row| row.reason.as_deref() == Some(reason)).count();
-    let applied = |row: &&Row| row.orders.as_ref().is_some_and(|orders| orders["plan"].is_string());
+    let ordered = |what: &str| {
+        let is_ordered = |row: &&Row| row.orders.as_ref().is_some_and(|orders| orders[what].is_string());
+        evidence.rows.iter().filter(is_ordered).filter(|row| row.state == "succeeded").count()
+    };
     let in_batches = evidence.rows.iter().filter(|row| row.batch.is_some()).count();
     let faults: Map<String, Value> = faults.iter().map(|(name, struck)| ((*name).to_owned(), json!(struck))).collect();
     let looks = json!({
         "dry_runs": evidence.rows.iter().filter(|row| row.dry_run).count(),
-        "plans_applied": evidence.rows.iter().filter(applied).filter(|row| row.state == "succeeded").count(),
+        "plans_applied": ordered("plan"),
         "plans_stale": with_reason("PLAN_STALE"),
+        "reverts": ordered("reverts"),
+        "not_revertible": with_reason("NOT_REVERTIBLE"),
+        "reverts_refused": evidence.notes.refusals.len(),
         "google_won": evidence.rows.iter().filter(|row| row.strategy == Strategy::GbpToPlatform.to_string()).count(),
         "platform_written": evidence.platform.iter().filter(|turn| turn.process.is_some()).count(),
     });

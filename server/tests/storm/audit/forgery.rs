@@ -10,6 +10,7 @@ mod life;
 mod looks;
 mod mirror;
 mod platform;
+mod reverts;
 
 use super::judge;
 use crate::{evidence::Evidence, fleet::LEASE, journal::Entry, record::Stop};
@@ -96,8 +97,12 @@ const FORGERIES: [Forgery; 21] = [
 pub(crate) fn forge(evidence: &Evidence) -> (usize, Vec<String>) {
     let (mut found, mut missed) = (0, Vec::new());
     let all = FORGERIES.iter().chain(&life::FORGERIES).chain(&mirror::FORGERIES);
-    let all =
-        all.chain(&cancels::FORGERIES).chain(&batches::FORGERIES).chain(&looks::FORGERIES).chain(&platform::FORGERIES);
+    let all = all
+        .chain(&cancels::FORGERIES)
+        .chain(&batches::FORGERIES)
+        .chain(&looks::FORGERIES)
+        .chain(&platform::FORGERIES)
+        .chain(&reverts::FORGERIES);
     for (words, forgery) in all {
         let mut forged = evidence.clone();
         if forgery(&mut forged).is_none() {

@@ -15,35 +15,60 @@ use crate::{
     witness,
 };
 
+/// What careful callers saw and asked for, and what came of it.
+pub(super) struct Looks<'a> {
+    /// The runs.
+    pub(super) rows: HashMap<Uuid, &'a Row>,
+    accepted: HashMap<Uuid, &'a Accepted>,
+    /// Where each tenant is.
+    locations: HashMap<&'a str, &'a str>,
+    late: Vec<&'a Patch>,
+}
+
+impl<'a> Looks<'a> {
+    /// All looks there were.
+    pub(super) fn of(evidence: &'a Evidence, writes: &'a [Write<'a>]) -> Self {
+        let accepted = evidence.notes.accepted.iter();
+        let addresses = evidence.tenants.iter().map(|tenant| &tenant.address);
+        let late = writes.iter().filter(|write| write.late.is_some());
+        Self {
+            rows: evidence.rows.iter().map(|row| (row.id, row)).collect(),
+            accepted: accepted.map(|accepted| (witness::id(&accepted.name), accepted)).collect(),
+            locations: addresses.map(|address| (address.tenant.as_str(), address.location.as_str())).collect(),
+            late: late.map(|write| write.patch).collect(),
+        }
+    }
+
+    /// What was asked for with the answer that this run, by its name, is it.
+    pub(super) fn accepted(&self, run: &str) -> Option<&'a Accepted> {
+        self.accepted.get(&witness::id(run)).copied()
+    }
+
+    /// Whether the sides were only what the storm saw, until the run ended: no late write took effect meanwhile.
+    pub(super) fn is_clear(&self, row: &Row, sides: &Sides) -> bool {
+        let is_between = |at: DateTime<Utc>| sides.at <= at && row.ended_at.is_none_or(|end| at <= end);
+        let location = self.locations.get(row.tenant.as_str()).copied().unwrap_or_default();
+        !self.late.iter().any(|patch| patch.location == location && patch.took_effect.is_some_and(is_between))
+    }
+}
+
 /// Compares what careful callers saw and asked for with what came of it.
 pub(super) fn check(evidence: &Evidence, writes: &[Write<'_>]) -> Vec<String> {
-    let mut findings = dry_runs(evidence, writes);
-    let rows: HashMap<Uuid, &Row> = evidence.rows.iter().map(|row| (row.id, row)).collect();
-    let accepted: HashMap<Uuid, &Accepted> =
-        evidence.notes.accepted.iter().map(|accepted| (witness::id(&accepted.name), accepted)).collect();
-    let locations = locations(evidence);
-    let late: Vec<&Patch> = writes.iter().filter(|write| write.late.is_some()).map(|write| write.patch).collect();
-    // Where a late write took effect while a run was live, its location was not only what the storm saw.
-    let is_clear = |row: &Row, sides: &Sides| {
-        let is_between = |at: DateTime<Utc>| sides.at <= at && row.ended_at.is_none_or(|end| at <= end);
-        let is_in_between = |patch: &&Patch| {
-            Some(&patch.location.as_str()) == locations.get(row.tenant.as_str())
-                && patch.took_effect.is_some_and(is_between)
-        };
-        !late.iter().any(is_in_between)
-    };
-    for accepted_one in &evidence.notes.accepted {
-        let Some(row) = rows.get(&witness::id(&accepted_one.name)) else { continue };
-        if !accepted_one.ask.is_met_by(row) {
+    let looks = Looks::of(evidence, writes);
+    let mut findings = dry_runs(evidence, writes, &looks);
+    for accepted in &evidence.notes.accepted {
+        let Some(row) = looks.rows.get(&witness::id(&accepted.name)) else { continue };
+        if !accepted.ask.is_met_by(row) {
             findings.push(format!("look: {} is another kind of run than was asked for", shown(row)));
             continue;
         }
-        let Some(sides) = accepted_one.sides.as_ref().filter(|sides| is_clear(row, sides)) else { continue };
-        let problem = match &accepted_one.ask.deed {
-            Deed::Mirror => mirrored(row, accepted_one, sides),
-            Deed::Rehearse => plan(row, accepted_one, sides),
-            Deed::Apply(dry_run) => match accepted.get(&witness::id(dry_run)).and_then(|dry| dry.sides.as_ref()) {
-                Some(planned) => application(row, accepted_one, sides, planned),
+        let Some(sides) = accepted.sides.as_ref().filter(|sides| looks.is_clear(row, sides)) else { continue };
+        let problem = match &accepted.ask.deed {
+            Deed::Mirror if row.state == "succeeded" => wrong_way(row, accepted, sides),
+            Deed::Mirror | Deed::Revert(_) => None,
+            Deed::Rehearse => plan(row, accepted, sides),
+            Deed::Apply(dry_run) => match looks.accepted(dry_run).and_then(|dry| dry.sides.as_ref()) {
+                Some(planned) => application(row, accepted, sides, planned),
                 None => Some("applies a plan that nobody asked for".to_owned()),
             },
         };
@@ -52,14 +77,8 @@ pub(super) fn check(evidence: &Evidence, writes: &[Write<'_>]) -> Vec<String> {
     findings
 }
 
-/// Where each tenant is.
-fn locations(evidence: &Evidence) -> HashMap<&str, &str> {
-    let addresses = evidence.tenants.iter().map(|tenant| &tenant.address);
-    addresses.map(|address| (address.tenant.as_str(), address.location.as_str())).collect()
-}
-
 /// A dry run is under way for a while, tells of no write, has announced none, and nothing else came to its location meanwhile.
-fn dry_runs(evidence: &Evidence, writes: &[Write<'_>]) -> Vec<String> {
+fn dry_runs(evidence: &Evidence, writes: &[Write<'_>], looks: &Looks<'_>) -> Vec<String> {
     let mut findings = Vec::new();
     let mut spans: HashMap<Uuid, (DateTime<Utc>, DateTime<Utc>)> = HashMap::new();
     let dry: HashMap<Uuid, &Row> = evidence.rows.iter().filter(|row| row.dry_run).map(|row| (row.id, row)).collect();
@@ -69,12 +88,11 @@ fn dry_runs(evidence: &Evidence, writes: &[Write<'_>]) -> Vec<String> {
             findings.push(format!("look: dry run {} of {} set out to write", entry.run, entry.tenant));
         }
     }
-    let locations = locations(evidence);
     for row in dry.values() {
         if row.written != json!([]) {
             findings.push(format!("look: {} was only to plan, and tells of a write", shown(row)));
         }
-        let (Some((from, to)), Some(location)) = (spans.get(&row.id), locations.get(row.tenant.as_str())) else {
+        let (Some((from, to)), Some(location)) = (spans.get(&row.id), looks.locations.get(row.tenant.as_str())) else {
             continue;
         };
         // What had been stopped on its way to Google may come at any time: whose it is was found out elsewhere.
@@ -119,11 +137,6 @@ fn application(row: &Row, accepted: &Accepted, sides: &Sides, planned: &Sides) -
     }
 }
 
-/// What is wrong with a run that was to make the sides equal.
-fn mirrored(row: &Row, accepted: &Accepted, sides: &Sides) -> Option<String> {
-    if row.state == "succeeded" { wrong_way(row, accepted, sides) } else { None }
-}
-
 /// What is wrong with what a run wrote that was to lead from one side to the other.
 fn wrong_way(row: &Row, accepted: &Accepted, sides: &Sides) -> Option<String> {
     let (source, target) = sides.way(accepted.ask.strategy);
@@ -131,7 +144,8 @@ fn wrong_way(row: &Row, accepted: &Accepted, sides: &Sides) -> Option<String> {
     (after.as_ref() != Some(source)).then(|| format!("was to lead from {target} to {source}, and wrote otherwise"))
 }
 
-fn shown(row: &Row) -> String {
+/// A run in words.
+pub(super) fn shown(row: &Row) -> String {
     let dry = if row.dry_run { "dry " } else { "" };
     format!("{dry}run {} of {}", row.id, row.tenant)
 }

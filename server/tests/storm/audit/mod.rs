@@ -9,6 +9,7 @@ mod looks;
 mod mirror;
 mod platform;
 mod promises;
+mod reverts;
 mod sums;
 mod writes;
 
@@ -38,6 +39,7 @@ pub(crate) fn judge(evidence: &Evidence) -> Verdict {
     findings.extend(batches::check(evidence, &writes));
     findings.extend(platform::check(evidence, &writes));
     findings.extend(looks::check(evidence, &writes));
+    findings.extend(reverts::check(evidence, &writes));
     findings.extend(sums::check(evidence));
     let late = writes.iter().filter_map(|write| write.late.clone()).collect();
     Verdict { findings, late, forgeries: 0 }

@@ -9,7 +9,7 @@ use crate::{
     witness,
 };
 
-pub(super) const FORGERIES: [Forgery; 12] = [
+pub(super) const FORGERIES: [Forgery; 13] = [
     ("is another kind of run than was asked for", |evidence| {
         dry_runs(evidence).next()?.dry_run = false;
         Some(())
@@ -60,6 +60,12 @@ pub(super) const FORGERIES: [Forgery; 12] = [
         let fresh = asked(evidence, Deed::is_application, "succeeded");
         let rows = evidence.rows.iter_mut().filter(|row| fresh.contains(&row.id));
         rows.map(|row| row.state = "skipped".to_owned()).last()
+    }),
+    ("ended skipped: PLAN_STALE", |evidence| {
+        let is_plain = |row: &&mut Row| row.orders.as_ref().is_none_or(|orders| orders["plan"] == Value::Null);
+        let row = evidence.rows.iter_mut().find(is_plain)?;
+        (row.state, row.reason) = ("skipped".to_owned(), Some("PLAN_STALE".to_owned()));
+        Some(())
     }),
     ("applies a plan that nobody asked for", |evidence| {
         let applied = has_succeeded(evidence, Deed::is_application);
