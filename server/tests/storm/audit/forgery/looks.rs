@@ -9,7 +9,7 @@ use crate::{
     witness,
 };
 
-pub(super) const FORGERIES: [Forgery; 13] = [
+pub(super) const FORGERIES: [Forgery; 14] = [
     ("is another kind of run than was asked for", |evidence| {
         dry_runs(evidence).next()?.dry_run = false;
         Some(())
@@ -76,6 +76,13 @@ pub(super) const FORGERIES: [Forgery; 13] = [
         let applied = asked(evidence, Deed::is_application, "succeeded");
         let rows = evidence.rows.iter_mut().filter(|row| applied.contains(&row.id) && row.written != json!([]));
         rows.map(|row| row.written = json!([])).last()
+    }),
+    ("was to lead from", |evidence| {
+        let looked = evidence.notes.accepted.iter().filter(|accepted| accepted.sides.is_some());
+        let ids: Vec<_> = looked.map(|accepted| witness::id(&accepted.name)).collect();
+        let mirrored = asked(evidence, |deed| matches!(deed, Deed::Mirror), "succeeded");
+        let is_one = |row: &&mut Row| ids.contains(&row.id) && mirrored.contains(&row.id) && row.written != json!([]);
+        evidence.rows.iter_mut().filter(is_one).map(|row| row.written = json!([])).last()
     }),
     ("is skipped, and tells of a write", |evidence| {
         let stale = asked(evidence, Deed::is_application, "skipped");

@@ -9,12 +9,12 @@ use super::Forgery;
 use crate::{
     ask::Deed,
     evidence::{Evidence, Row},
-    record::Refusal,
+    record::{Accepted, Refusal},
     witness,
 };
 
 pub(super) const FORGERIES: [Forgery; 8] = [
-    ("which was", |evidence| sides_had_moved(evidence)),
+    ("took back", |evidence| sides_had_moved(evidence)),
     ("was to lead back from", |evidence| {
         reverts(evidence)?.for_each(|row| row.written = json!([]));
         Some(())
@@ -57,7 +57,7 @@ pub(super) const FORGERIES: [Forgery; 8] = [
 /// The runs that were taken back, and those that did it.
 fn taken_back(evidence: &Evidence) -> (HashSet<Uuid>, HashSet<Uuid>) {
     let succeeded = |id: &Uuid| evidence.rows.iter().any(|row| row.id == *id && row.state == "succeeded");
-    let way = |accepted: &crate::record::Accepted| match &accepted.ask.deed {
+    let way = |accepted: &Accepted| match &accepted.ask.deed {
         Deed::Revert(run) => Some((witness::id(run), witness::id(&accepted.name))),
         _ => None,
     };
@@ -72,6 +72,7 @@ fn reverts(evidence: &mut Evidence) -> Option<impl Iterator<Item = &mut Row>> {
 
 /// As if somebody had changed both sides before anything was taken back.
 fn sides_had_moved(evidence: &mut Evidence) -> Option<()> {
+    reverts(evidence).map(drop)?;
     let mut dice = fastrand::Rng::with_seed(1);
     let reverts = evidence.notes.accepted.iter_mut().filter(|accepted| matches!(accepted.ask.deed, Deed::Revert(_)));
     let sides = reverts.filter_map(|accepted| accepted.sides.as_mut());
