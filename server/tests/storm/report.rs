@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use category_mirror_client::Strategy;
+use category_mirror_client::{Batch, BatchState, Strategy};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -35,6 +35,8 @@ pub(crate) fn print(
         let is_ordered = |row: &&Row| row.orders.as_ref().is_some_and(|orders| orders[what].is_string());
         evidence.rows.iter().filter(is_ordered).filter(|row| row.state == "succeeded").count()
     };
+    let is_cancelled =
+        |answer: &&Result<Batch, String>| answer.as_ref().is_ok_and(|batch| batch.state == BatchState::Cancelled);
     let in_batches = evidence.rows.iter().filter(|row| row.batch.is_some()).count();
     let faults: Map<String, Value> = faults.iter().map(|(name, struck)| ((*name).to_owned(), json!(struck))).collect();
     let looks = json!({
@@ -74,7 +76,7 @@ pub(crate) fn print(
         "starts_in_vain": count("starts in vain"),
         "cancels": count("cancels"),
         "cancels_in_a_write": count("cancels in a write"),
-        "batches_cancelled": count("batches cancelled"),
+        "batches_cancelled": evidence.batch_answers.values().filter(is_cancelled).count(),
         "calls_repeated": count("calls repeated"),
         "requests_sent_twice": count("requests sent twice"),
         "errors_logged": count("errors logged"),
