@@ -14,11 +14,11 @@ use crate::{
 };
 
 /// Runs that may be ordered and not yet ended: on a slow machine the storm goes on for longer instead of leaving them to the calm.
-const BACKLOG: u64 = 80;
+const BACKLOG: u64 = 90;
 /// With every so many runs a batch is ordered too.
 const BATCH_EVERY: u64 = 15;
 /// With every so many runs a careful caller looks, and perhaps applies what it has seen.
-const LOOK_EVERY: u64 = 3;
+const LOOK_EVERY: u64 = 4;
 /// Between two lines about how it goes.
 const PROGRESS: Duration = Duration::from_secs(10);
 
