@@ -48,7 +48,7 @@ pub(super) async fn cancel(
 ) -> Result<Worked, sqlx::Error> {
     let rows: Vec<(RunId, bool)> = sqlx::query_as(concat!(
         "with chosen as materialized (
-             select id, state = 'queued' and intent is null as is_over from run
+             select id, state = 'queued' and intent is null and written = '[]' as is_over from run
               where batch_id = $2 and not cancel_requested
               order by id
               limit $3

@@ -17,8 +17,8 @@ macro_rules! as_cancelled {
 pub(super) use as_cancelled;
 
 impl Store {
-    /// Cancels a run: a queued one at once, unless an earlier attempt's write is unsettled; any other live one is marked, for its
-    /// holder or its next attempt. `None` when the run is terminal already.
+    /// Cancels a run: a queued one at once, unless an earlier attempt's write is unsettled or done, and nobody lived to end the run; any
+    /// other live one is marked, for its holder or its next attempt. `None` when the run is terminal already.
     ///
     /// # Errors
     /// The database's.
@@ -43,7 +43,7 @@ impl Store {
         sqlx::query_as::<_, RunRow>(concat!(
             "with ended as (
                  delete from run
-                  where id = $2 and state = 'queued' and intent is null
+                  where id = $2 and state = 'queued' and intent is null and written = '[]'
                  ",
             as_cancelled!(),
             "

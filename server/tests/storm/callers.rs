@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use category_mirror_client::Client;
+use category_mirror_client::{Client, Strategy};
 use futures::{StreamExt, stream};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
+    ask::{Ask, Deed},
     shop::{Address, Shop},
     stage::{Moment, Stage},
 };
@@ -34,7 +35,9 @@ impl Caller {
     /// Adds tenant number `number`.
     pub(crate) async fn add(stage: &Arc<Stage>, client: &Client, number: usize) -> Self {
         let mut dice = fastrand::Rng::with_seed(stage.seed.wrapping_mul(1_000_003).wrapping_add(number as u64));
-        let shop = Shop::add(stage, client, number, &format!("chain-{}", number % 3), &mut dice).await;
+        let shop =
+            Shop::add(stage, client, number, &format!("chain-{}", number % 3), Strategy::PlatformToGbp, &mut dice)
+                .await;
         let address = shop.address.clone();
         let (orders, ordered) = mpsc::unbounded_channel();
         let task = tokio::spawn(Worker { stage: stage.clone(), dice, shop }.work(ordered));
@@ -71,7 +74,7 @@ impl Worker {
     async fn run(&mut self, serial: u64) {
         let request_id = format!("{}-{serial}", self.shop.address.tenant);
         let twice = self.dice.u8(..5) == 0;
-        let name = alone(&self.stage, &self.shop.address.tenant, &request_id, twice).await;
+        let name = alone(&self.stage, &Ask::MIRROR, &self.shop.address.tenant, &request_id, twice).await;
         if self.dice.u8(..4) == 0 {
             let (moment, twice) = (Moment::any(&mut self.dice), self.dice.bool());
             self.stage.cancel(&name, moment, twice).await;
@@ -84,15 +87,16 @@ impl Worker {
 pub(crate) async fn mirror_once_more(stage: &Stage, addresses: &[Address]) {
     stream::iter(addresses)
         .for_each_concurrent(LAST_AT_ONCE, async |address| {
-            let name = alone(stage, &address.tenant, &format!("{}-last", address.tenant), false).await;
+            let ask = Ask { strategy: address.strategy, deed: Deed::Mirror };
+            let name = alone(stage, &ask, &address.tenant, &format!("{}-last", address.tenant), false).await;
             stage.ended.clone().wait_for(&name).await;
         })
         .await;
 }
 
 /// Asks for a run of a tenant that has no live one.
-async fn alone(stage: &Stage, tenant: &str, request_id: &str, twice: bool) -> String {
-    let first = stage.mirror(tenant, request_id, twice).await;
+async fn alone(stage: &Stage, ask: &Ask, tenant: &str, request_id: &str, twice: bool) -> String {
+    let first = stage.ask(ask, tenant, request_id, None, twice).await;
     if first.joined {
         let name = &first.run.name;
         stage.record.surprise(format!("{request_id} joined {name}, though no run of the tenant was live"));

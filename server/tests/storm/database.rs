@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use sqlx::{PgPool, Postgres, postgres::PgArguments, query::QueryScalar, types::Json};
 use tokio::sync::Mutex;
 
-use crate::journal;
+use crate::{journal, platform};
 
 /// Recovery takes a moment, on a slow disk more.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -39,6 +39,7 @@ impl Database {
         let pool = store::connect(embedded.connect_options(), 8);
         migrations::migrate(&pool).await.expect("migrated");
         journal::begin(&pool).await.expect("a journal");
+        platform::begin(&pool).await.expect("a journal");
         let store = Store::new(pool.clone());
         Self { embedded, pool, store, trouble: Mutex::new(()) }
     }

@@ -13,6 +13,7 @@ use crate::{
     database,
     google::Patch,
     journal::{self, Entry},
+    platform::{self, Turn},
     record::Notes,
     set::Set,
     shop::Address,
@@ -29,6 +30,11 @@ pub(crate) struct Row {
     #[serde(rename = "batch_id")]
     pub(crate) batch: Option<Uuid>,
     pub(crate) request_id: Option<String>,
+    pub(crate) strategy: String,
+    pub(crate) dry_run: bool,
+    /// What was asked for beyond that.
+    pub(crate) orders: Option<Value>,
+    pub(crate) plan: Option<Value>,
     pub(crate) state: String,
     pub(crate) cancel_requested: bool,
     pub(crate) reason: Option<String>,
@@ -84,6 +90,8 @@ pub(crate) struct Evidence {
     pub(crate) left_alone: Vec<Uuid>,
     /// The history of the runs.
     pub(crate) journal: Vec<Entry>,
+    /// The history of what tenants had on the platform.
+    pub(crate) platform: Vec<Turn>,
     /// What Google got.
     pub(crate) patches: Vec<Patch>,
     /// What readers saw of what had ended: the rows' fingerprints.
@@ -137,6 +145,7 @@ impl Evidence {
             batches_to_do: to_do.fetch_one(pool).await.expect("a count"),
             left_alone: journal::left_alone(pool).await.expect("the journal of batches"),
             journal: journal::read(pool).await.expect("the journal"),
+            platform: platform::read(pool).await.expect("the journal of the platform's side"),
             patches: stage.google.patches(&stage.fleet.tokens()).await,
             seen: stage.ended.all(),
             tenants,

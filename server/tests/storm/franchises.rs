@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use category_mirror_client::Client;
+use category_mirror_client::{Client, Strategy};
 use futures::future::{join, join_all};
 use tokio::{sync::mpsc, task::JoinHandle, time::sleep};
 
@@ -21,8 +21,11 @@ const SIZES: [u32; 3] = [6, 12, 30];
 const FIRST: usize = 10_000;
 /// Calls for one of its tenants come around the time of the batch.
 const AROUND_MS: u64 = 600;
-/// A batch is cancelled within such a time from its acceptance.
-const CANCEL_MS: u64 = 1500;
+/// One in so many batches of each is cancelled, in turn and not by chance: so are two of the four of the shortest storm, the first of the
+/// second franchise and the second of the first.
+const CANCEL_EVERY: usize = 3;
+/// A batch is cancelled within such a time from its acceptance. One look at Google takes half of it, so most are still under way.
+const CANCEL_MS: u64 = 500;
 
 /// An organization, and who calls for it.
 pub(crate) struct Franchise {
@@ -39,6 +42,8 @@ struct Owner {
     dice: fastrand::Rng,
     organization: String,
     shops: Vec<Shop>,
+    /// Whose turn it is to cancel a batch.
+    turn: usize,
 }
 
 /// A call for one tenant, and whether its run is cancelled.
@@ -54,17 +59,17 @@ impl Franchise {
     /// Adds all.
     pub(crate) async fn add_all(stage: &Arc<Stage>, client: &Client) -> Vec<Self> {
         let (mut franchises, mut number) = (Vec::new(), FIRST);
-        for size in SIZES {
+        for (turn, size) in SIZES.into_iter().enumerate() {
             let organization = format!("franchise-{size}");
             let mut dice = fastrand::Rng::with_seed(stage.seed.wrapping_mul(1_000_003).wrapping_add(number as u64));
             let mut shops = Vec::new();
             for _ in 0..size {
-                shops.push(Shop::add(stage, client, number, &organization, &mut dice).await);
+                shops.push(Shop::add(stage, client, number, &organization, Strategy::PlatformToGbp, &mut dice).await);
                 number += 1;
             }
             let addresses = shops.iter().map(|shop| shop.address.clone()).collect();
             let (orders, ordered) = mpsc::unbounded_channel();
-            let task = tokio::spawn(Owner { stage: stage.clone(), dice, organization, shops }.work(ordered));
+            let task = tokio::spawn(Owner { stage: stage.clone(), dice, organization, shops, turn }.work(ordered));
             franchises.push(Self { addresses, stage: stage.clone(), orders, task });
         }
         franchises
@@ -103,7 +108,7 @@ impl Owner {
     }
 
     /// Calls for a third of the tenants.
-    fn singles(&mut self, serial: u64) -> Vec<Single> {
+    fn singles(&mut self, serial: usize) -> Vec<Single> {
         let dice = &mut self.dice;
         let chosen = dice.choose_multiple(&self.shops, self.shops.len() / 3);
         let single = |shop: &Shop| Single {
@@ -116,11 +121,12 @@ impl Owner {
         chosen.into_iter().map(single).collect()
     }
 
-    async fn batch(&self, serial: u64, dice: &mut fastrand::Rng) {
+    async fn batch(&self, serial: usize, dice: &mut fastrand::Rng) {
         let Self { stage, organization, shops, .. } = self;
         let request_id = format!("{organization}-{serial}");
         let tenants = u32::try_from(shops.len()).unwrap_or(u32::MAX);
-        let (is_guarded, twice, is_cancelled) = (dice.u8(..4) == 0, dice.bool(), dice.u8(..3) == 0);
+        let (is_guarded, twice) = (dice.u8(..4) == 0, dice.bool());
+        let is_cancelled = (serial + self.turn) % CANCEL_EVERY == CANCEL_EVERY - 1;
         let ask = || stage.mirror_organization(organization, tenants, &request_id, is_guarded);
         sleep(some_time(dice, AROUND_MS / 2)).await;
         let name = ask().await.name;

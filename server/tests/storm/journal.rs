@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::{database::rows, set::Set};
+use crate::{database::rows, platform::recorded, set::Set};
 
 /// Each process names itself in its connections' options. A run that ends leaves the run table, and is in the history by the time that
 /// the triggers of the statement run: both are one change. A row's lock is held while its trigger runs, so the entries of one run, and by
@@ -19,6 +19,7 @@ const JOURNAL: &str = "
         seq bigint generated always as identity primary key,
         at timestamptz not null default clock_timestamp(),
         began timestamptz not null default now(),
+        xid text not null default pg_current_xact_id()::text,
         process text default nullif(current_setting('storm.process', true), ''),
         run_id uuid not null,
         tenant_id text not null,
@@ -31,7 +32,7 @@ const JOURNAL: &str = "
         select case when run is not null then jsonb_build_object(
             'state', run -> 'state', 'attempt', run -> 'attempt', 'handed_back', run -> 'handed_back', 'revision', run -> 'revision',
             'lease_until', run -> 'lease_until', 'cancel_requested', run -> 'cancel_requested', 'intent', run -> 'intent',
-            'let_through', coalesce(run -> 'let_through', 'false')) end
+            'written', run -> 'written', 'let_through', coalesce(run -> 'let_through', 'false')) end
     $$;
     create function storm.note() returns trigger language plpgsql as $$
     declare
@@ -73,6 +74,8 @@ pub(crate) struct Side {
     pub(crate) lease_until: Option<DateTime<Utc>>,
     pub(crate) cancel_requested: bool,
     pub(crate) intent: Option<Value>,
+    /// What it tells of.
+    pub(crate) written: Value,
     /// Whether it has one of its batch's places.
     pub(crate) let_through: bool,
 }
@@ -84,6 +87,8 @@ pub(crate) struct Entry {
     pub(crate) at: DateTime<Utc>,
     /// When its transaction began: what `now()` was.
     pub(crate) began: DateTime<Utc>,
+    /// The transaction's number.
+    pub(crate) xid: String,
     /// Who made it; `None` is nobody of the storm's.
     pub(crate) process: Option<String>,
     #[serde(rename = "run_id")]
@@ -159,11 +164,11 @@ pub(crate) async fn begun_since(pool: &PgPool, process: &str, time: DateTime<Utc
     Ok(entries.into_iter().rfind(|entry| entry.begins_to_write().is_some()))
 }
 
-/// Whether an attempt of a run has begun to write.
+/// Whether an attempt of a run has begun to write to Google, or has written to the platform.
 pub(crate) async fn has_begun(pool: &PgPool, run: Uuid) -> sqlx::Result<bool> {
     let all = "select to_jsonb(entry) from storm.journal entry where run_id = $1 order by seq";
     let entries: Vec<Entry> = rows(sqlx::query_scalar(all).bind(run), pool).await?;
-    Ok(entries.iter().any(|entry| entry.begins_to_write().is_some()))
+    Ok(entries.iter().any(|entry| entry.begins_to_write().is_some() || recorded(entry).is_some()))
 }
 
 /// Whether another process has claimed a run since one wrote this entry.

@@ -2,9 +2,12 @@
 //!
 //! It is a program, not a set of tests, so that it can also be run for an hour: `--help` teaches how. `cargo test` runs the short form.
 
+mod ask;
 mod audit;
 mod callers;
+mod careful;
 mod chaos;
+mod crowd;
 mod database;
 mod evidence;
 mod fleet;
@@ -12,6 +15,7 @@ mod franchises;
 mod google;
 mod journal;
 mod options;
+mod platform;
 mod process;
 mod proxy;
 mod record;

@@ -12,12 +12,17 @@ const TEACH: &str = "\
 Several `serve` processes carry out runs for many tenants. On every beat one of them is killed with `kill -9`, and something else \
 happens: a server is stopped beyond its lease and continued, told to end, or cut off from the database, or PostgreSQL is restarted or \
 killed. A share of Google's answers is wrong, late, halved, or lost after the write took effect. Some runs are cancelled: at once, \
-after a while, or in the middle of a write. With every 15 runs an organization is mirrored by a batch, beside calls for single tenants of \
+after a while, or in the middle of a write. With every fourth run a careful caller mirrors a tenant of its own, or makes a dry run of it and \
+may apply the plan, sometimes after one of the sides was changed; for half of these tenants Google wins. Some of what was \
+written is taken back. With every 15 runs an organization is mirrored by a batch, beside calls for single tenants of \
 it; some batches are cancelled. Whatever call gets no answer is repeated, and some that get one are too.
 
 When all has calmed down, each tenant gets one more run. Then an auditor compares what callers were promised, a journal of every change \
-of the run table, and the emulator's record of every write. Then it forges that evidence in many ways, and must find each forgery. Findings end the program with code 1, and \
-leave its folder with all logs for you.
+of the run table, and the emulator's record of every write. A dry run must have written nothing and planned what the sides were, and its plan must have been \
+carried out as it was, or be stale because a side had moved. What was taken back must have led to what was there before, or have been left alone because it had changed. Where \
+Google wins, the platform must have what Google had, and Google must \
+have got nothing. Then it forges that evidence in many ways, and must find each forgery. \
+Findings end the program with code 1, and leave its folder with all logs for you.
 
 The last line on stdout is one JSON object. `late_writes` in it counts writes that reached Google after their lease had ended, and of \
 which nobody can tell from outside whether they were begun before: their process was stopped between its look at the lease and the wire.

@@ -8,6 +8,8 @@ use std::{
 use category_mirror_client::{BatchState, RunState};
 use chrono::{DateTime, Utc};
 
+use crate::ask::{Ask, Sides};
+
 /// A process that was stopped and continued.
 #[derive(Debug, Clone)]
 pub(crate) struct Stop {
@@ -32,6 +34,21 @@ pub(crate) struct Accepted {
     pub(crate) request_id: String,
     /// Whether it was live already, for somebody else.
     pub(crate) joined: bool,
+    /// What was asked for.
+    pub(crate) ask: Ask,
+    /// What both sides were then, where somebody looked.
+    pub(crate) sides: Option<Sides>,
+}
+
+/// A request to take a run back that was refused, as there was nothing to take back.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    /// The resource name of the run that was to be taken back.
+    pub(crate) run: String,
+    /// The id of the request.
+    pub(crate) request_id: String,
+    /// What both sides were then.
+    pub(crate) sides: Sides,
 }
 
 /// A batch that the service has promised to carry out.
@@ -76,6 +93,8 @@ pub(crate) struct Notes {
     pub(crate) stops: Vec<Stop>,
     /// In the order of the answers.
     pub(crate) accepted: Vec<Accepted>,
+    /// In the order of the answers.
+    pub(crate) refusals: Vec<Refusal>,
     /// In the order of the answers.
     pub(crate) cancels: Vec<Cancel<RunState>>,
     /// In the order of the answers.

@@ -2,9 +2,14 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use category_mirror_client::{Batch, BatchState, Strategy};
 use serde_json::{Map, Value, json};
 
-use crate::{audit::Verdict, evidence::Evidence, options::Options};
+use crate::{
+    audit::Verdict,
+    evidence::{Evidence, Row},
+    options::Options,
+};
 
 /// Says every finding in words, and everything in one line of JSON.
 pub(crate) fn print(
@@ -17,7 +22,7 @@ pub(crate) fn print(
     for finding in &verdict.findings {
         eprintln!("storm: FINDING: {finding}");
     }
-    let sum = |of: fn(&crate::evidence::Row) -> i32| evidence.rows.iter().map(|row| i64::from(of(row))).sum::<i64>();
+    let sum = |of: fn(&Row) -> i32| evidence.rows.iter().map(|row| i64::from(of(row))).sum::<i64>();
     let handed_back = sum(|row| row.handed_back);
     let terminal = evidence.rows.iter().filter(|row| row.ended_at.is_some()).count();
     let effective = evidence.patches.iter().filter(|patch| patch.took_effect.is_some()).count();
@@ -25,8 +30,25 @@ pub(crate) fn print(
     let findings_with = |words: &str| verdict.findings.iter().filter(|finding| finding.contains(words)).count();
     let unequal = evidence.tenants.iter().filter(|tenant| tenant.shown != tenant.desired).count();
     let in_state = |state: &str| evidence.rows.iter().filter(|row| row.state == state).count();
+    let with_reason = |reason: &str| evidence.rows.iter().filter(|row| row.reason.as_deref() == Some(reason)).count();
+    let ordered = |what: &str| {
+        let is_ordered = |row: &&Row| row.orders.as_ref().is_some_and(|orders| orders[what].is_string());
+        evidence.rows.iter().filter(is_ordered).filter(|row| row.state == "succeeded").count()
+    };
+    let is_cancelled =
+        |answer: &&Result<Batch, String>| answer.as_ref().is_ok_and(|batch| batch.state == BatchState::Cancelled);
     let in_batches = evidence.rows.iter().filter(|row| row.batch.is_some()).count();
     let faults: Map<String, Value> = faults.iter().map(|(name, struck)| ((*name).to_owned(), json!(struck))).collect();
+    let looks = json!({
+        "dry_runs": evidence.rows.iter().filter(|row| row.dry_run).count(),
+        "plans_applied": ordered("plan"),
+        "plans_stale": with_reason("PLAN_STALE"),
+        "reverts": ordered("reverts"),
+        "not_revertible": with_reason("NOT_REVERTIBLE"),
+        "reverts_refused": evidence.notes.refusals.len(),
+        "google_won": evidence.rows.iter().filter(|row| row.strategy == Strategy::GbpToPlatform.to_string()).count(),
+        "platform_written": evidence.platform.iter().filter(|turn| turn.process.is_some()).count(),
+    });
     let summary = json!({
         "seed": options.seed,
         "replicas": options.replicas,
@@ -36,8 +58,9 @@ pub(crate) fn print(
         "cancelled": in_state("cancelled"),
         "batches": evidence.batches.len(),
         "runs_in_batches": in_batches,
-        "joined": evidence.notes.accepted.iter().filter(|accepted| accepted.joined).count() + in_state("skipped"),
-        "stopped_by_guards": in_state("failed"),
+        "joined": evidence.notes.accepted.iter().filter(|accepted| accepted.joined).count() + with_reason("JOINED"),
+        "stopped_by_guards": with_reason("GUARD"),
+        "looks": looks,
         "lost": evidence.answers.values().filter(|answer| answer.is_err()).count(),
         "live_twice": findings_with("live runs"),
         "locations_unequal": unequal,
@@ -53,7 +76,7 @@ pub(crate) fn print(
         "starts_in_vain": count("starts in vain"),
         "cancels": count("cancels"),
         "cancels_in_a_write": count("cancels in a write"),
-        "batches_cancelled": count("batches cancelled"),
+        "batches_cancelled": evidence.batch_answers.values().filter(is_cancelled).count(),
         "calls_repeated": count("calls repeated"),
         "requests_sent_twice": count("requests sent twice"),
         "errors_logged": count("errors logged"),

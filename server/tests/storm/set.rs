@@ -55,6 +55,17 @@ impl Set {
         Some(Self { primary: primary.clone(), additional: additional.iter().cloned().collect() })
     }
 
+    /// From slugs of the platform, the primary one first.
+    pub(crate) fn from_slugs(slugs: &[String]) -> Option<Self> {
+        let names: Vec<String> = slugs.iter().map(|slug| slug.replace('-', "_")).collect();
+        Self::from_names(&names)
+    }
+
+    /// The slugs of the platform, the primary one first.
+    pub(crate) fn slugs(&self) -> Vec<String> {
+        self.names().iter().map(|name| name.replace('_', "-")).collect()
+    }
+
     /// From Google's form.
     pub(crate) fn from_google(categories: &Value) -> Option<Self> {
         let name = |category: &Value| Some(category["name"].as_str()?.strip_prefix("categories/gcid:")?.to_owned());

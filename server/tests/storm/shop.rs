@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use category_mirror::domain::{Slug, TenantId};
-use category_mirror_client::Client;
+use category_mirror_client::{Client, Strategy};
 use chrono::Utc;
 
 use crate::{
+    ask::Sides,
     record::Edit,
     set::{CATEGORIES, Set},
     stage::{Stage, pause},
@@ -21,6 +22,8 @@ pub(crate) struct Address {
     pub(crate) location: String,
     /// The organization's id.
     pub(crate) organization: String,
+    /// Which side wins.
+    pub(crate) strategy: Strategy,
     /// What the location had in the beginning.
     pub(crate) initial: Set,
 }
@@ -48,6 +51,7 @@ impl Shop {
         client: &Client,
         number: usize,
         organization: &str,
+        strategy: Strategy,
         dice: &mut fastrand::Rng,
     ) -> Self {
         let (tenant, location) = (format!("store-{number}"), (10_000 + number).to_string());
@@ -56,7 +60,7 @@ impl Shop {
         let create = create.organization(format!("organizations/{organization}"));
         create.region_code("US").language_code("en").send().await.expect("created");
         stage.google.put(&location, &initial).await;
-        let address = Address { tenant, location, organization: organization.to_owned(), initial };
+        let address = Address { tenant, location, organization: organization.to_owned(), strategy, initial };
         let shop = Self { address, stage: stage.clone(), desired };
         shop.set_desired().await;
         shop
@@ -64,6 +68,7 @@ impl Shop {
 
     /// Gives the next run something to do, in nine of ten cases. No run of this tenant is live now.
     pub(crate) async fn change(&mut self, dice: &mut fastrand::Rng) {
+        self.look_at_the_platform().await;
         let what = dice.u8(..10);
         if what < 6 {
             self.desired = self.desired.other(dice);
@@ -76,6 +81,30 @@ impl Shop {
             let edit = Edit { tenant: self.address.tenant.clone(), at: Utc::now(), set };
             self.stage.record.notes().edits.push(edit);
         }
+    }
+
+    /// What the tenant has on the platform may be what a run has left. No run of this tenant is live now.
+    async fn look_at_the_platform(&mut self) {
+        if self.address.strategy == Strategy::PlatformToGbp {
+            return;
+        }
+        let tenant = TenantId::parse(&self.address.tenant).expect("an id");
+        let side = loop {
+            match self.stage.database.store.platform_side(&tenant, &[]).await {
+                Ok(side) => break side,
+                Err(_) => pause().await,
+            }
+        };
+        let slugs: Vec<String> = side.get().chosen.iter().map(|category| category.slug.to_string()).collect();
+        self.desired = Set::from_slugs(&slugs).expect("a tenant with categories");
+    }
+
+    /// What both sides are. No run of this tenant is live now.
+    pub(crate) async fn sides(&mut self) -> Sides {
+        self.look_at_the_platform().await;
+        let at = Utc::now();
+        let google = self.stage.google.shown(&self.address.location).await.expect("a location with categories");
+        Sides { at, platform: self.desired.clone(), google }
     }
 
     /// The owner edits more often than anybody can before a person has to decide, and here is none.
@@ -93,8 +122,7 @@ impl Shop {
     /// Past the servers: one that was stopped would carry an old call out when it goes on, and nobody could say what is desired.
     async fn set_desired(&self) {
         let tenant = TenantId::parse(&self.address.tenant).expect("an id");
-        let slugs: Vec<Slug> =
-            self.desired.names().iter().map(|name| Slug::parse(&slug(name)).expect("a slug")).collect();
+        let slugs: Vec<Slug> = self.desired.slugs().iter().map(|slug| Slug::parse(slug).expect("a slug")).collect();
         while self.stage.database.store.set_tenant_categories(None, &tenant, &slugs).await.is_err() {
             pause().await;
         }

@@ -5,15 +5,16 @@ use std::{
     time::Duration,
 };
 
-use category_mirror_client::{Batch, Client, Code, Error, Mirrored, Strategy};
+use category_mirror_client::{Batch, Client, Code, Error, Mirrored, RunState, Strategy};
 use tokio::time::{sleep, timeout};
 
 use crate::{
+    ask::{Ask, Sides},
     database::{Database, until_some},
     fleet::Fleet,
     google::Google,
     journal,
-    record::{Accepted, Cancel, Record},
+    record::{Accepted, Cancel, Record, Refusal},
     witness::{self, Ended},
 };
 
@@ -53,20 +54,67 @@ impl Moment {
 }
 
 impl Stage {
-    /// Asks for a run until it is accepted, always with the same request id; in `twice` once more than that.
+    /// Asks for a run that makes the location equal to the platform, as [`Stage::ask`] does.
     pub(crate) async fn mirror(&self, tenant: &str, request_id: &str, twice: bool) -> Mirrored {
-        let ask = || self.answer(request_id, |client| mirror(&client, tenant, request_id));
+        self.ask(&Ask::MIRROR, tenant, request_id, None, twice).await
+    }
+
+    /// Asks for a run until it is accepted, always with the same request id; in `twice` once more than that. `sides` are what both were
+    /// before, where somebody has looked.
+    pub(crate) async fn ask(
+        &self,
+        what: &Ask,
+        tenant: &str,
+        request_id: &str,
+        sides: Option<Sides>,
+        twice: bool,
+    ) -> Mirrored {
+        let ask = || self.answer(request_id, |client| what.send(&client, tenant, request_id));
         let first = ask().await;
-        self.record.notes().accepted.push(Accepted {
-            tenant: tenant.to_owned(),
-            name: first.run.name.clone(),
-            request_id: request_id.to_owned(),
-            joined: first.joined,
-        });
+        self.accepted(what, tenant, request_id, sides, &first);
         if twice {
             self.repeated(request_id, &first.run.name, &ask().await.run.name);
         }
         first
+    }
+
+    /// Asks for a run to be taken back, as [`Stage::ask`] does. `None`: that was refused.
+    pub(crate) async fn ask_back(
+        &self,
+        what: &Ask,
+        run: &str,
+        tenant: &str,
+        request_id: &str,
+        sides: Sides,
+        twice: bool,
+    ) -> Option<Mirrored> {
+        let ask = || {
+            let send = |client: Client| what.send(&client, tenant, request_id);
+            self.answer_unless(request_id, Some("NOT_REVERTIBLE"), send)
+        };
+        let Some(first) = ask().await else {
+            let (run, request_id) = (run.to_owned(), request_id.to_owned());
+            self.record.notes().refusals.push(Refusal { run, request_id, sides });
+            return None;
+        };
+        self.accepted(what, tenant, request_id, Some(sides), &first);
+        if twice {
+            let second = ask().await.map_or_else(|| "a refusal".to_owned(), |second| second.run.name);
+            self.repeated(request_id, &first.run.name, &second);
+        }
+        Some(first)
+    }
+
+    /// Notes what the service has promised.
+    fn accepted(&self, what: &Ask, tenant: &str, request_id: &str, sides: Option<Sides>, answer: &Mirrored) {
+        self.record.notes().accepted.push(Accepted {
+            tenant: tenant.to_owned(),
+            name: answer.run.name.clone(),
+            request_id: request_id.to_owned(),
+            joined: answer.joined,
+            ask: what.clone(),
+            sides,
+        });
     }
 
     /// Cancels a run when the moment has come, until that is answered; in `twice` once more than that.
@@ -123,6 +171,11 @@ impl Stage {
         .await
     }
 
+    /// What a run is now.
+    pub(crate) async fn state_of(&self, run: &str) -> RunState {
+        self.answer(run, |client| client.get_run(run).send()).await.state
+    }
+
     /// Notes a request that was sent again though it had been answered.
     pub(crate) fn repeated(&self, request_id: &str, first: &str, second: &str) {
         self.record.count("requests sent twice");
@@ -136,19 +189,24 @@ impl Stage {
     where
         F: Future<Output = Result<T, Error>>,
     {
+        self.answer_unless(what, None, ask).await.expect("no refusal is an answer")
+    }
+
+    /// The same, where a refusal with this reason is an answer, too.
+    async fn answer_unless<T, F>(&self, what: &str, reason: Option<&str>, ask: impl Fn(Client) -> F) -> Option<T>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
         loop {
             match ask(self.fleet.client()).await {
-                Ok(answer) => return answer,
+                Ok(answer) => return Some(answer),
+                Err(error) if reason.is_some() && error.reason() == reason => return None,
                 Err(error) if may_work_elsewhere(&error) => self.record.count("calls repeated"),
                 Err(error) => self.record.surprise(format!("{what} was refused: {error}")),
             }
             pause().await;
         }
     }
-}
-
-fn mirror(client: &Client, tenant: &str, request_id: &str) -> impl Future<Output = Result<Mirrored, Error>> + use<> {
-    client.mirror(tenant, Strategy::PlatformToGbp).request_id(request_id).send()
 }
 
 fn may_work_elsewhere(error: &Error) -> bool {

@@ -4,39 +4,20 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     process::ExitCode,
-    sync::{Arc, atomic::AtomicU64, atomic::Ordering},
+    sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
-use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
-    audit,
-    callers::{Caller, mirror_once_more},
-    chaos::Chaos,
-    database::Database,
-    evidence::Evidence,
-    fleet::Fleet,
-    franchises::Franchise,
-    google::Google,
-    options::Options,
-    record::Record,
-    report,
-    shop::{Address, add_categories},
-    stage::Stage,
-    witness,
+    audit, callers::mirror_once_more, crowd::Crowd, database::Database, evidence::Evidence, fleet::Fleet,
+    google::Google, options::Options, record::Record, report, shop::add_categories, stage::Stage, witness,
     witness::Ended,
 };
 
 /// Without a single run ending for so long, none will end.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// Runs that may be ordered and not yet ended: on a slow machine the storm goes on for longer instead of leaving them to the calm.
-const BACKLOG: u64 = 80;
-/// With every so many runs a batch is ordered too.
-const BATCH_EVERY: u64 = 15;
-/// Between two lines about how it goes.
-const PROGRESS: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Lets a storm rage, and judges what it leaves.
 pub(crate) async fn rage(options: Options) -> ExitCode {
@@ -58,19 +39,14 @@ pub(crate) async fn rage(options: Options) -> ExitCode {
     });
     let client = stage.fleet.patient_client().await;
     add_categories(&client).await;
-    let mut callers = Vec::new();
-    for number in 0..options.tenants() {
-        callers.push(Caller::add(&stage, &client, number).await);
-    }
-    let franchises = Franchise::add_all(&stage, &client).await;
-    let addresses: Vec<Address> = callers.iter().map(|caller| caller.address.clone()).collect();
-    let addresses = [addresses, franchises.iter().flat_map(|all| all.addresses.clone()).collect()].concat();
+    let crowd = Crowd::gather(&stage, &client, options.tenants()).await;
+    let addresses = crowd.addresses();
 
     stage.google.sicken(options.faults, options.seed).await;
-    order(&options, &stage, &callers, &franchises).await;
+    crowd.order(&options, &stage).await;
     let faults = stage.google.heal().await;
     let rest = async {
-        settle(callers, franchises).await;
+        crowd.settle().await;
         mirror_once_more(&stage, &addresses).await;
     };
     if !while_runs_end(rest, &ended).await {
@@ -94,69 +70,6 @@ pub(crate) async fn rage(options: Options) -> ExitCode {
     }
     eprintln!("storm: every log is in {}", folder.keep().display());
     ExitCode::FAILURE
-}
-
-/// Orders runs evenly, for tenants by chance, and batches in turn, while blow after blow falls. Ends when all are ordered and the
-/// last blow is over.
-async fn order(options: &Options, stage: &Arc<Stage>, callers: &[Caller], franchises: &[Franchise]) {
-    let ended = &stage.ended;
-    let mut franchises = franchises.iter().cycle();
-    let mut dice = fastrand::Rng::with_seed(options.seed.wrapping_add(1));
-    let mut chaos = Chaos::new(stage.clone());
-    let mut orders = interval(Duration::from_secs_f64(1.0 / options.rate));
-    let mut beats = interval(options.beat);
-    let mut progress = interval(PROGRESS);
-    for ticks in [&mut beats, &mut progress] {
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        ticks.tick().await;
-    }
-    let (began, mut ordered) = (Instant::now(), 0);
-    let goes_on = |ordered| match options.duration {
-        Some(duration) => began.elapsed() < duration,
-        None => ordered < options.runs,
-    };
-    let (mut count, mut since) = (0, Instant::now());
-    while goes_on(ordered) && since.elapsed() < PATIENCE {
-        if ended.count() > count {
-            (count, since) = (ended.count(), Instant::now());
-        }
-        tokio::select! {
-            _ = orders.tick() => if stage.open.load(Ordering::Relaxed) < BACKLOG {
-                callers[dice.usize(..callers.len())].order();
-                if ordered % BATCH_EVERY == 0 {
-                    franchises.next().expect("without end").order();
-                }
-                ordered += 1;
-            },
-            _ = beats.tick() => chaos.strike(),
-            _ = progress.tick() => tell(ordered, stage),
-        }
-    }
-    chaos.calm().await;
-    if goes_on(ordered) {
-        eprintln!("storm: nothing ends any more while it rages; {ordered} runs were ordered so far");
-    }
-}
-
-fn tell(ordered: u64, stage: &Stage) {
-    let notes = stage.record.notes();
-    eprintln!(
-        "storm: {ordered} runs ordered, {} and {} batches accepted, {} ended; {}",
-        notes.accepted.len(),
-        notes.batches.len(),
-        stage.ended.count(),
-        report::shown(&notes.tally)
-    );
-}
-
-/// Waits until all that was ordered has ended.
-async fn settle(callers: Vec<Caller>, franchises: Vec<Franchise>) {
-    for caller in callers {
-        caller.finish().await;
-    }
-    for franchise in franchises {
-        franchise.finish().await;
-    }
 }
 
 /// Waits for something that ends when runs do. False when there is no progress any more.

@@ -1,5 +1,7 @@
 //! `gbp_to_platform`, from the call to what the tenant has.
 
+use std::time::Duration;
+
 use category_mirror::domain::GuardLimits;
 use category_mirror_client::{GbpView, Operation, Run, RunState, Strategy};
 use serde_json::{Value, json};
@@ -7,6 +9,7 @@ use sqlx::{Postgres, Transaction};
 
 use super::{counts, guards_of, reason};
 use crate::{
+    flags::until,
     replica::{Replica, idle, replica},
     service::{self, Service, Setup},
 };
@@ -169,31 +172,70 @@ async fn what_the_platform_does_not_know_is_imported_and_follows_googles_name() 
     service.client.update_platform_category("gbp-wine_bar").gbp_category("").send().await.expect("unmapped");
 }
 
-#[tokio::test]
-async fn d16_a_run_tells_what_it_wrote_also_when_its_server_dies_right_after() {
+/// A run that has written, and whose server died before it could say so: it waits for another one. In a batch, where it is told.
+async fn written_and_untold(in_batch: bool) -> (Service, Run) {
     let service = service::start_with(idle()).await;
     service.with_store(&["cafe"], "bar", &["deli"]).await;
+    service.client.update_tenant("store").organization("organizations/chain").send().await.expect("updated");
     // The end of a run cannot be recorded, while what it writes can.
     let deaf = "create function deaf() returns trigger language plpgsql as
             $$ begin raise exception 'away' using errcode = '57P01'; end $$;
         create trigger deaf before delete on run for each row execute function deaf()";
     sqlx::raw_sql(deaf).execute(&service.pool).await.expect("made");
     let mut setup = Setup::default();
-    setup.runner.grace = std::time::Duration::ZERO;
+    // Where the end that is under way holds the run, it is not handed back, and its lease has to expire.
+    (setup.runner.grace, setup.runner.lease) = (Duration::ZERO, Duration::from_secs(2));
     let first = replica(&service, setup, &service.google.endpoint).await;
-    let run = first.client.mirror("store", Strategy::GbpToPlatform).send().await.expect("accepted").run;
-    service.database_says("select written <> '[]' from run").await;
+    if in_batch {
+        let batch = first.client.mirror_organization("chain", Strategy::GbpToPlatform);
+        batch.override_guards(["batch_primary"], "one store is all").send().await.expect("accepted");
+    } else {
+        first.client.mirror("store", Strategy::GbpToPlatform).send().await.expect("accepted");
+    }
+    service.database_says("select exists (select from run where written <> '[]')").await;
     assert_eq!(service.platform().await, ["bar", "deli"]);
     first.stop().await;
+    service.database_says("select state = 'queued' from run").await;
     sqlx::raw_sql("drop trigger deaf on run").execute(&service.pool).await.expect("dropped");
+    let run = service.client.get_last_run("store", Strategy::GbpToPlatform).send().await.expect("the run");
+    (service, run)
+}
+
+/// Ends as what it was, and says what it wrote.
+async fn ends_as_written(service: &Service, run: &Run) {
     let asked = service.google.count("locations.get").await;
-
-    replica(&service, Setup::default(), &service.google.endpoint).await;
+    replica(service, Setup::default(), &service.google.endpoint).await;
     let run = service.ended(&run.name).await;
-
     assert_eq!((run.state, counts(&run)), (RunState::Succeeded, (1, 1, 0)));
     assert_eq!(run.written_changes, run.plan.expect("the plan that was carried out").changes);
     assert_eq!(service.google.count("locations.get").await, asked, "what was recorded was done: nobody is asked again");
+}
+
+#[tokio::test]
+async fn d16_a_run_tells_what_it_wrote_also_when_its_server_dies_right_after() {
+    let (service, run) = written_and_untold(false).await;
+    ends_as_written(&service, &run).await;
+}
+
+#[tokio::test]
+async fn d16_a_run_that_has_written_is_not_cancelled_while_it_waits_to_say_so() {
+    let (service, run) = written_and_untold(false).await;
+    let cancelled = service.client.cancel_run(&run.name).send().await.expect("answered");
+    assert_eq!((cancelled.state, cancelled.cancel_requested), (RunState::Queued, true));
+    ends_as_written(&service, &run).await;
+}
+
+#[tokio::test]
+async fn d16_a_run_that_has_written_is_not_cancelled_with_its_batch_either() {
+    let (service, run) = written_and_untold(true).await;
+    let batch = run.batch.as_deref().expect("a batch");
+    service.client.cancel_batch(batch).send().await.expect("cancelled");
+    service.database_says("select bool_or(cancel_requested) from every_run").await;
+    ends_as_written(&service, &run).await;
+    let get = async || service.client.get_batch(batch).send().await.expect("the batch");
+    until("the batch is over", async || get().await.is_terminal()).await;
+    let over = get().await;
+    assert_eq!((over.succeeded_count, over.cancelled_count, over.change_counts.created), (1, 0, 1));
 }
 
 /// A run that has read both sides, and whose write waits for an edit that is not committed yet.

@@ -7,7 +7,10 @@ use uuid::Uuid;
 mod batches;
 mod cancels;
 mod life;
+mod looks;
 mod mirror;
+mod platform;
+mod reverts;
 
 use super::judge;
 use crate::{evidence::Evidence, fleet::LEASE, journal::Entry, record::Stop};
@@ -39,8 +42,8 @@ const FORGERIES: [Forgery; 21] = [
         Some(())
     }),
     ("is skipped, and", |evidence| {
-        let answer = evidence.answers.values_mut().next()?;
-        *answer = Ok(RunState::Skipped);
+        let mut answers = evidence.answers.values_mut();
+        *answers.find(|answer| matches!(answer, Ok(RunState::Succeeded)))? = Ok(RunState::Skipped);
         Some(())
     }),
     ("is not the run that", |evidence| {
@@ -94,7 +97,12 @@ const FORGERIES: [Forgery; 21] = [
 pub(crate) fn forge(evidence: &Evidence) -> (usize, Vec<String>) {
     let (mut found, mut missed) = (0, Vec::new());
     let all = FORGERIES.iter().chain(&life::FORGERIES).chain(&mirror::FORGERIES);
-    let all = all.chain(&cancels::FORGERIES).chain(&batches::FORGERIES);
+    let all = all
+        .chain(&cancels::FORGERIES)
+        .chain(&batches::FORGERIES)
+        .chain(&looks::FORGERIES)
+        .chain(&platform::FORGERIES)
+        .chain(&reverts::FORGERIES);
     for (words, forgery) in all {
         let mut forged = evidence.clone();
         if forgery(&mut forged).is_none() {

@@ -3,11 +3,12 @@
 
 use std::collections::{HashMap, HashSet};
 
+use category_mirror_client::Strategy;
 use chrono::{DateTime, Utc};
 
 use super::writes::Write;
 use crate::{
-    evidence::{Evidence, Tenant},
+    evidence::{Evidence, Row, Tenant},
     record::Edit,
     set::Set,
 };
@@ -66,7 +67,10 @@ pub(super) fn check(evidence: &Evidence, writes: &[Write<'_>]) -> Vec<String> {
             }));
         }
     }
-    for row in evidence.rows.iter().filter(|row| row.written != serde_json::json!([]) && !wrote.contains(&row.id)) {
+    // What is told of the platform's side is looked at elsewhere.
+    let writes_there = |row: &&Row| row.strategy == Strategy::PlatformToGbp.to_string();
+    let tells = |row: &&Row| row.written != serde_json::json!([]) && !wrote.contains(&row.id);
+    for row in evidence.rows.iter().filter(writes_there).filter(tells) {
         findings.push(format!("mirror: run {} tells of a write that Google knows nothing of", row.id));
     }
     findings

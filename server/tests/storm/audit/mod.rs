@@ -5,8 +5,11 @@ mod batches;
 mod cancels;
 mod forgery;
 mod life;
+mod looks;
 mod mirror;
+mod platform;
 mod promises;
+mod reverts;
 mod sums;
 mod writes;
 
@@ -34,6 +37,9 @@ pub(crate) fn judge(evidence: &Evidence) -> Verdict {
     findings.extend(mirror::check(evidence, &writes));
     findings.extend(cancels::check(evidence, &writes));
     findings.extend(batches::check(evidence, &writes));
+    findings.extend(platform::check(evidence, &writes));
+    findings.extend(looks::check(evidence, &writes));
+    findings.extend(reverts::check(evidence, &writes));
     findings.extend(sums::check(evidence));
     let late = writes.iter().filter_map(|write| write.late.clone()).collect();
     Verdict { findings, late, forgeries: 0 }

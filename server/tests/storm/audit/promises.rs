@@ -74,9 +74,13 @@ pub(super) fn check(evidence: &Evidence) -> Vec<String> {
 
 /// Whether a run may end like this. Whether a cancelled one was to be is another question.
 fn is_good_end(row: &Row, batch: Option<&AcceptedBatch>) -> bool {
+    let is_ordered = |what: &str| row.orders.as_ref().is_some_and(|orders| orders[what].is_string());
     match (row.state.as_str(), row.reason.as_deref()) {
         ("succeeded" | "cancelled", _) => true,
         ("skipped", Some("JOINED")) => batch.is_some(),
+        // Whether it was is another question, too.
+        ("skipped", Some("PLAN_STALE")) => is_ordered("plan"),
+        ("failed", Some("NOT_REVERTIBLE")) => is_ordered("reverts"),
         ("failed", Some("GUARD")) => batch.is_some_and(|batch| batch.is_guarded),
         _ => false,
     }

@@ -1,5 +1,6 @@
 //! Lies about what was written. Where a write came late nothing can be said of its location, so what lies there lies about all.
 
+use category_mirror_client::Strategy;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -27,7 +28,8 @@ pub(super) const FORGERIES: [Forgery; 5] = [
         Some(())
     }),
     ("that Google knows nothing of", |evidence| {
-        let told = evidence.rows.iter().find(|row| row.written != json!([]))?;
+        let wrote = |row: &&Row| row.written != json!([]) && row.strategy == Strategy::PlatformToGbp.to_string();
+        let told = evidence.rows.iter().find(wrote)?;
         let twin = Row { id: Uuid::nil(), ..told.clone() };
         evidence.rows.push(twin);
         Some(())

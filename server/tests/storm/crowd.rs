@@ -1,0 +1,118 @@
+//! Everybody who calls, and when: evenly, by chance or in turn, while blow after blow falls.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use category_mirror_client::Client;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::{
+    callers::Caller, careful::Careful, chaos::Chaos, franchises::Franchise, options::Options, report, shop::Address,
+    stage::Stage, storm::PATIENCE,
+};
+
+/// Runs that may be ordered and not yet ended: on a slow machine the storm goes on for longer instead of leaving them to the calm.
+const BACKLOG: u64 = 90;
+/// With every so many runs a batch is ordered too.
+const BATCH_EVERY: u64 = 15;
+/// With every so many runs a careful caller looks, and perhaps applies what it has seen.
+const LOOK_EVERY: u64 = 4;
+/// Between two lines about how it goes.
+const PROGRESS: Duration = Duration::from_secs(10);
+
+/// All callers.
+pub(crate) struct Crowd {
+    callers: Vec<Caller>,
+    franchises: Vec<Franchise>,
+    careful: Vec<Careful>,
+}
+
+impl Crowd {
+    /// Adds everybody, and their tenants.
+    pub(crate) async fn gather(stage: &Arc<Stage>, client: &Client, tenants: usize) -> Self {
+        let mut callers = Vec::new();
+        for number in 0..tenants {
+            callers.push(Caller::add(stage, client, number).await);
+        }
+        let franchises = Franchise::add_all(stage, client).await;
+        Self { callers, franchises, careful: Careful::add_all(stage, client).await }
+    }
+
+    /// Where all tenants are.
+    pub(crate) fn addresses(&self) -> Vec<Address> {
+        let alone = self.callers.iter().map(|caller| &caller.address);
+        let all = alone.chain(self.franchises.iter().flat_map(|franchise| &franchise.addresses));
+        all.chain(self.careful.iter().map(|careful| &careful.address)).cloned().collect()
+    }
+
+    /// Orders runs evenly, for tenants by chance, and batches and looks in turn, while blow after blow falls. Ends when all are ordered
+    /// and the last blow is over.
+    pub(crate) async fn order(&self, options: &Options, stage: &Arc<Stage>) {
+        let ended = &stage.ended;
+        let (mut franchises, mut careful) = (self.franchises.iter().cycle(), self.careful.iter().cycle());
+        let mut dice = fastrand::Rng::with_seed(options.seed.wrapping_add(1));
+        let mut chaos = Chaos::new(stage.clone());
+        let mut orders = interval(Duration::from_secs_f64(1.0 / options.rate));
+        let mut beats = interval(options.beat);
+        let mut progress = interval(PROGRESS);
+        for ticks in [&mut beats, &mut progress] {
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks.tick().await;
+        }
+        let (began, mut ordered) = (Instant::now(), 0);
+        let goes_on = |ordered| match options.duration {
+            Some(duration) => began.elapsed() < duration,
+            None => ordered < options.runs,
+        };
+        let (mut count, mut since) = (0, Instant::now());
+        while goes_on(ordered) && since.elapsed() < PATIENCE {
+            if ended.count() > count {
+                (count, since) = (ended.count(), Instant::now());
+            }
+            tokio::select! {
+                _ = orders.tick() => if stage.open.load(Ordering::Relaxed) < BACKLOG {
+                    self.callers[dice.usize(..self.callers.len())].order();
+                    if ordered % BATCH_EVERY == 0 {
+                        franchises.next().expect("without end").order();
+                    }
+                    if ordered % LOOK_EVERY == 0 {
+                        careful.next().expect("without end").order();
+                    }
+                    ordered += 1;
+                },
+                _ = beats.tick() => chaos.strike(),
+                _ = progress.tick() => tell(ordered, stage),
+            }
+        }
+        chaos.calm().await;
+        if goes_on(ordered) {
+            eprintln!("storm: nothing ends any more while it rages; {ordered} runs were ordered so far");
+        }
+    }
+
+    /// Waits until all that was ordered has ended.
+    pub(crate) async fn settle(self) {
+        for caller in self.callers {
+            caller.finish().await;
+        }
+        for franchise in self.franchises {
+            franchise.finish().await;
+        }
+        for careful in self.careful {
+            careful.finish().await;
+        }
+    }
+}
+
+fn tell(ordered: u64, stage: &Stage) {
+    let notes = stage.record.notes();
+    eprintln!(
+        "storm: {ordered} runs ordered, {} and {} batches accepted, {} ended; {}",
+        notes.accepted.len(),
+        notes.batches.len(),
+        stage.ended.count(),
+        report::shown(&notes.tally)
+    );
+}
