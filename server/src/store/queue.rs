@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
+use tokio::time::sleep;
 
 use super::{Intent, Now, Store, ending::into_history, interval, rollup::counted, row::RunRow};
 use crate::{
     domain::{Failure, FailureReason, Run, RunError, RunId, TraceParent},
     error::Error,
 };
+
+/// How often what is to be handed back is looked at, and after which pause again: for 5 s.
+const LOOKS: usize = 200;
+const BREATH: Duration = Duration::from_millis(25);
 
 /// A claimed run, with the fence that every write of this attempt names.
 #[derive(Debug, Clone)]
@@ -153,31 +158,52 @@ impl Store {
     }
 
     /// Hands claims back at once, for another worker, to the places in line that they had: the attempts are not counted. One that is being
-    /// ended at this moment is left to its end.
+    /// written of at this moment is looked at again soon: a heartbeat leaves it as it was, and what ends it makes this needless.
     ///
     /// # Errors
     /// The database's.
     pub async fn hand_back(&self, held: &[Held]) -> Result<Vec<RunId>, Error> {
+        let (mut left, mut handed_back) = (held.to_vec(), Vec::new());
+        for _ in 0..LOOKS {
+            let (done, busy): (Vec<_>, Vec<_>) =
+                self.hand_back_free(&left).await?.into_iter().partition(|(_, done)| *done);
+            handed_back.extend(done.into_iter().map(|(id, _)| id));
+            left.retain(|held| busy.iter().any(|(id, _)| *id == held.id));
+            if left.is_empty() {
+                break;
+            }
+            sleep(BREATH).await;
+        }
+        Ok(handed_back)
+    }
+
+    /// Gives what is still held, and whether it was handed back. It waits for no row, as a heartbeat does not.
+    async fn hand_back_free(&self, held: &[Held]) -> Result<Vec<(RunId, bool)>, sqlx::Error> {
         let (ids, fences) = columns(held);
-        let rows: Vec<(RunId,)> = sqlx::query_as(
-            "with free as materialized (
+        let rows = sqlx::query_as(
+            "with handing_back as materialized (
+                 select * from unnest($1::uuid[], $2::integer[]) as held (id, attempt)
+             ), still as materialized (
                  select run.id from run
-                   join unnest($1::uuid[], $2::integer[]) as held (id, attempt)
-                     on held.attempt = run.attempt and held.id = run.id
+                   join handing_back as held on held.attempt = run.attempt and held.id = run.id
+                  where run.id = any ($1) and run.state = 'running'
+             ), free as materialized (
+                 select run.id from run
+                   join handing_back as held on held.attempt = run.attempt and held.id = run.id
                   where run.id = any ($1) and run.state = 'running'
                     for update of run skip locked
+             ), handed_back as (
+                 update run
+                    set state = 'queued', handed_back = handed_back + 1, revision = revision + 1, lease_until = null, due_at = null,
+                        attempts = attempts_with(attempts, attempt, attempted_at, now(), 'handed_back', null)
+                  where id = any (array(select id from free))
+                 returning id
              )
-             update run
-                set state = 'queued', handed_back = handed_back + 1, revision = revision + 1, lease_until = null, due_at = null,
-                    attempts = attempts_with(attempts, attempt, attempted_at, now(), 'handed_back', null)
-              where id = any (array(select id from free))
-             returning id",
-        )
-        .bind(ids)
-        .bind(fences)
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows.into_iter().map(|(id,)| id).collect())
+             select still.id, handed_back.id is not null
+               from still
+               left join handed_back on handed_back.id = still.id",
+        );
+        rows.bind(ids).bind(fences).fetch_all(&self.pool).await
     }
 
     /// Queues runs again whose lease has expired, at most `limit`: their holder died, or lost its way to the database. One that this

@@ -76,6 +76,30 @@ async fn a_shutdown_hands_back_what_outlasts_the_grace_period() {
 }
 
 #[tokio::test]
+async fn a_shutdown_hands_back_what_somebody_writes_of_at_that_moment() {
+    let service = service_for(&["a"]).await;
+    let google = Google::start("cafe", &[]).await;
+    google.close();
+    let worker = Worker::start(&service, &google, Settings { grace: Duration::ZERO, ..settings() });
+    let run = service.accepted("a").await;
+    google.holds(1).await;
+    let mut heartbeat = service.pool.begin().await.expect("begun");
+    sqlx::raw_sql("select from run for update").execute(&mut *heartbeat).await.expect("locked");
+    worker.stop.cancel();
+    service
+        .database_says(
+            "select exists (select from pg_stat_activity
+                             where datname = current_database() and query like '%handed_back as%' and pid <> pg_backend_pid())",
+        )
+        .await;
+    heartbeat.rollback().await.expect("unlocked");
+    worker.stop().await;
+
+    let run = service.get(&run).await;
+    assert_eq!((run.state, run.attempt, run.handed_back_attempts), (RunState::Queued, 0, 1));
+}
+
+#[tokio::test]
 async fn a_shutdown_does_not_lose_the_claim_that_is_under_way() {
     let service = service_for(&["a"]).await;
     let google = Google::start("cafe", &[]).await;

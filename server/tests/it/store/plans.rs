@@ -60,7 +60,7 @@ async fn what_runs_often_goes_by_an_index() {
         ),
         ("with held as", "null, '{}', '{}', '30s'", "run_pkey", "generic"),
         ("with due as", "null, 10", "run_waiting", "hot"),
-        ("with free as", "'{}', '{}'", "run_pkey", "generic"),
+        ("with handing_back as", "'{}', '{}'", "run_pkey", "generic"),
         (
             "with wanted as",
             "null, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}'",
