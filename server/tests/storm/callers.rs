@@ -1,13 +1,13 @@
 //! The callers: one a tenant, which changes something, asks for a run, perhaps cancels it, and waits until it has ended.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use category_mirror_client::{Client, Strategy};
 use futures::{StreamExt, stream};
-use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
     ask::{Ask, Deed},
+    orders::{Ordered, Orders},
     shop::{Address, Shop},
     stage::{Moment, Stage},
 };
@@ -19,9 +19,7 @@ const LAST_AT_ONCE: usize = 16;
 pub(crate) struct Caller {
     /// The tenant's.
     pub(crate) address: Address,
-    stage: Arc<Stage>,
-    orders: mpsc::UnboundedSender<()>,
-    task: JoinHandle<()>,
+    pub(crate) orders: Orders,
 }
 
 /// A caller at work.
@@ -34,40 +32,26 @@ struct Worker {
 impl Caller {
     /// Adds tenant number `number`.
     pub(crate) async fn add(stage: &Arc<Stage>, client: &Client, number: usize) -> Self {
-        let mut dice = fastrand::Rng::with_seed(stage.seed.wrapping_mul(1_000_003).wrapping_add(number as u64));
+        let mut dice = stage.dice(number);
         let shop =
             Shop::add(stage, client, number, &format!("chain-{}", number % 3), Strategy::PlatformToGbp, &mut dice)
                 .await;
         let address = shop.address.clone();
-        let (orders, ordered) = mpsc::unbounded_channel();
-        let task = tokio::spawn(Worker { stage: stage.clone(), dice, shop }.work(ordered));
-        Self { address, stage: stage.clone(), orders, task }
-    }
-
-    /// Orders another run.
-    pub(crate) fn order(&self) {
-        self.stage.open.fetch_add(1, Ordering::Relaxed);
-        // A caller that panicked is found when its end is waited for.
-        let _ = self.orders.send(());
-    }
-
-    /// Waits until all that was ordered has ended.
-    pub(crate) async fn finish(self) {
-        drop(self.orders);
-        if let Err(error) = self.task.await {
-            panic!("the caller for {} broke off: {error}", self.address.tenant);
-        }
+        let worker = Worker { stage: stage.clone(), dice, shop };
+        let orders =
+            Orders::start(stage, format!("the caller for {}", address.tenant), 1, |ordered| worker.work(ordered));
+        Self { address, orders }
     }
 }
 
 impl Worker {
-    async fn work(mut self, mut orders: mpsc::UnboundedReceiver<()>) {
+    async fn work(mut self, mut orders: Ordered) {
         let mut serial = 0;
-        while orders.recv().await.is_some() {
+        while orders.next().await {
             serial += 1;
             self.shop.change(&mut self.dice).await;
             self.run(serial).await;
-            self.stage.open.fetch_sub(1, Ordering::Relaxed);
+            orders.done();
         }
     }
 
@@ -97,9 +81,6 @@ pub(crate) async fn mirror_once_more(stage: &Stage, addresses: &[Address]) {
 /// Asks for a run of a tenant that has no live one.
 async fn alone(stage: &Stage, ask: &Ask, tenant: &str, request_id: &str, twice: bool) -> String {
     let first = stage.ask(ask, tenant, request_id, None, twice).await;
-    if first.joined {
-        let name = &first.run.name;
-        stage.record.surprise(format!("{request_id} joined {name}, though no run of the tenant was live"));
-    }
+    stage.joins_nothing(request_id, &first);
     first.run.name
 }

@@ -1,13 +1,13 @@
 //! Careful callers, of whichever side wins: they look before they write, apply what they have seen, and take back what was written, each
 //! perhaps after somebody has changed one of the sides.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use category_mirror_client::{Client, RunState, Strategy};
-use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
     ask::{Ask, Deed},
+    orders::{Ordered, Orders},
     shop::{Address, Shop},
     stage::{Moment, Stage},
 };
@@ -23,9 +23,7 @@ const ORGANIZATION: &str = "careful";
 pub(crate) struct Careful {
     /// The tenant's.
     pub(crate) address: Address,
-    stage: Arc<Stage>,
-    orders: mpsc::UnboundedSender<()>,
-    task: JoinHandle<()>,
+    pub(crate) orders: Orders,
 }
 
 /// A careful caller at work.
@@ -43,35 +41,20 @@ impl Careful {
         let mut all = Vec::new();
         for number in FIRST..FIRST + 2 * COUNT {
             let strategy = [Strategy::PlatformToGbp, Strategy::GbpToPlatform][number % 2];
-            let mut dice = fastrand::Rng::with_seed(stage.seed.wrapping_mul(1_000_003).wrapping_add(number as u64));
+            let mut dice = stage.dice(number);
             let shop = Shop::add(stage, client, number, ORGANIZATION, strategy, &mut dice).await;
             let address = shop.address.clone();
-            let (orders, ordered) = mpsc::unbounded_channel();
             let worker = Worker { stage: stage.clone(), dice, shop, serial: 0 };
-            all.push(Self { address, stage: stage.clone(), orders, task: tokio::spawn(worker.work(ordered)) });
+            let who = format!("the careful caller for {}", address.tenant);
+            all.push(Self { address, orders: Orders::start(stage, who, 1, |ordered| worker.work(ordered)) });
         }
         all
-    }
-
-    /// Orders another look, and what follows from it.
-    pub(crate) fn order(&self) {
-        self.stage.open.fetch_add(1, Ordering::Relaxed);
-        // Who panicked is found when their end is waited for.
-        let _ = self.orders.send(());
-    }
-
-    /// Waits until all that was ordered has ended.
-    pub(crate) async fn finish(self) {
-        drop(self.orders);
-        if let Err(error) = self.task.await {
-            panic!("the careful caller for {} broke off: {error}", self.address.tenant);
-        }
     }
 }
 
 impl Worker {
-    async fn work(mut self, mut orders: mpsc::UnboundedReceiver<()>) {
-        while orders.recv().await.is_some() {
+    async fn work(mut self, mut orders: Ordered) {
+        while orders.next().await {
             self.shop.change(&mut self.dice).await;
             let written = match self.dice.u8(..3) {
                 0 => self.ends_well(Deed::Mirror).await,
@@ -80,7 +63,7 @@ impl Worker {
             if let Some(run) = written {
                 self.take_back(run).await;
             }
-            self.stage.open.fetch_sub(1, Ordering::Relaxed);
+            orders.done();
         }
     }
 
@@ -121,10 +104,8 @@ impl Worker {
             Deed::Revert(run) => self.stage.ask_back(&ask, run, tenant, &request_id, sides, twice).await?,
             _ => self.stage.ask(&ask, tenant, &request_id, Some(sides), twice).await,
         };
+        self.stage.joins_nothing(&request_id, &mirrored);
         let name = mirrored.run.name;
-        if mirrored.joined {
-            self.stage.record.surprise(format!("{request_id} joined {name}, though no run of the tenant was live"));
-        }
         if self.dice.u8(..6) == 0 {
             let (moment, twice) = (Moment::any(&mut self.dice), self.dice.bool());
             self.stage.cancel(&name, moment, twice).await;

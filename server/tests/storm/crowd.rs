@@ -73,12 +73,12 @@ impl Crowd {
             }
             tokio::select! {
                 _ = orders.tick() => if stage.open.load(Ordering::Relaxed) < BACKLOG {
-                    self.callers[dice.usize(..self.callers.len())].order();
+                    self.callers[dice.usize(..self.callers.len())].orders.order();
                     if ordered % BATCH_EVERY == 0 {
-                        franchises.next().expect("without end").order();
+                        franchises.next().expect("without end").orders.order();
                     }
                     if ordered % LOOK_EVERY == 0 {
-                        careful.next().expect("without end").order();
+                        careful.next().expect("without end").orders.order();
                     }
                     ordered += 1;
                 },
@@ -95,13 +95,13 @@ impl Crowd {
     /// Waits until all that was ordered has ended.
     pub(crate) async fn settle(self) {
         for caller in self.callers {
-            caller.finish().await;
+            caller.orders.finish().await;
         }
         for franchise in self.franchises {
-            franchise.finish().await;
+            franchise.orders.finish().await;
         }
         for careful in self.careful {
-            careful.finish().await;
+            careful.orders.finish().await;
         }
     }
 }

@@ -1,15 +1,13 @@
 //! The franchises: organizations whose tenants are mirrored by batches, beside calls for some of these tenants alone.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use category_mirror_client::{Client, Strategy};
 use futures::future::{join, join_all};
-use tokio::{sync::mpsc, task::JoinHandle, time::sleep};
+use tokio::time::sleep;
 
 use crate::{
+    orders::{Ordered, Orders},
     record::AcceptedBatch,
     shop::{Address, Shop},
     stage::{Moment, Stage, some_time},
@@ -31,9 +29,7 @@ const CANCEL_MS: u64 = 500;
 pub(crate) struct Franchise {
     /// Its tenants'.
     pub(crate) addresses: Vec<Address>,
-    stage: Arc<Stage>,
-    orders: mpsc::UnboundedSender<()>,
-    task: JoinHandle<()>,
+    pub(crate) orders: Orders,
 }
 
 /// A caller for a franchise at work.
@@ -61,40 +57,27 @@ impl Franchise {
         let (mut franchises, mut number) = (Vec::new(), FIRST);
         for (turn, size) in SIZES.into_iter().enumerate() {
             let organization = format!("franchise-{size}");
-            let mut dice = fastrand::Rng::with_seed(stage.seed.wrapping_mul(1_000_003).wrapping_add(number as u64));
+            let mut dice = stage.dice(number);
             let mut shops = Vec::new();
             for _ in 0..size {
                 shops.push(Shop::add(stage, client, number, &organization, Strategy::PlatformToGbp, &mut dice).await);
                 number += 1;
             }
             let addresses = shops.iter().map(|shop| shop.address.clone()).collect();
-            let (orders, ordered) = mpsc::unbounded_channel();
-            let task = tokio::spawn(Owner { stage: stage.clone(), dice, organization, shops, turn }.work(ordered));
-            franchises.push(Self { addresses, stage: stage.clone(), orders, task });
+            let owner = Owner { stage: stage.clone(), dice, organization, shops, turn };
+            let orders = Orders::start(stage, "the caller for a franchise".to_owned(), size.into(), |ordered| {
+                owner.work(ordered)
+            });
+            franchises.push(Self { addresses, orders });
         }
         franchises
-    }
-
-    /// Orders another batch.
-    pub(crate) fn order(&self) {
-        self.stage.open.fetch_add(self.addresses.len() as u64, Ordering::Relaxed);
-        // Who panicked is found when their end is waited for.
-        let _ = self.orders.send(());
-    }
-
-    /// Waits until all that was ordered has ended.
-    pub(crate) async fn finish(self) {
-        drop(self.orders);
-        if let Err(error) = self.task.await {
-            panic!("the caller for a franchise broke off: {error}");
-        }
     }
 }
 
 impl Owner {
-    async fn work(mut self, mut orders: mpsc::UnboundedReceiver<()>) {
+    async fn work(mut self, mut orders: Ordered) {
         let mut serial = 0;
-        while orders.recv().await.is_some() {
+        while orders.next().await {
             serial += 1;
             for shop in &mut self.shops {
                 shop.change(&mut self.dice).await;
@@ -103,7 +86,7 @@ impl Owner {
             let calls = join_all(singles.iter().map(|single| self.stage.single(single)));
             let mut dice = self.dice.fork();
             join(self.batch(serial, &mut dice), calls).await;
-            self.stage.open.fetch_sub(self.shops.len() as u64, Ordering::Relaxed);
+            orders.done();
         }
     }
 

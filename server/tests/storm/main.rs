@@ -15,6 +15,7 @@ mod franchises;
 mod google;
 mod journal;
 mod options;
+mod orders;
 mod platform;
 mod process;
 mod proxy;

@@ -54,6 +54,11 @@ impl Moment {
 }
 
 impl Stage {
+    /// The dice of whoever begins with tenant number `number`.
+    pub(crate) fn dice(&self, number: usize) -> fastrand::Rng {
+        fastrand::Rng::with_seed(self.seed.wrapping_mul(1_000_003).wrapping_add(number as u64))
+    }
+
     /// Asks for a run that makes the location equal to the platform, as [`Stage::ask`] does.
     pub(crate) async fn mirror(&self, tenant: &str, request_id: &str, twice: bool) -> Mirrored {
         self.ask(&Ask::MIRROR, tenant, request_id, None, twice).await
@@ -103,6 +108,14 @@ impl Stage {
             self.repeated(request_id, &first.run.name, &second);
         }
         Some(first)
+    }
+
+    /// Notes an answer that joins a run, where no run of the tenant was live.
+    pub(crate) fn joins_nothing(&self, request_id: &str, answer: &Mirrored) {
+        if answer.joined {
+            let name = &answer.run.name;
+            self.record.surprise(format!("{request_id} joined {name}, though no run of the tenant was live"));
+        }
     }
 
     /// Notes what the service has promised.

@@ -75,7 +75,7 @@ pub(super) async fn run(ground: &Ground, rows: u32) -> Result<(), CommandError> 
 /// The p50 in milliseconds of each question, to the one and to the other history. Each is asked of both, and then the next one: a second in
 /// which the machine has something else to do falls on all of them.
 async fn in_turns(one: &History, other: &History) -> Result<Vec<[f64; 2]>, Error> {
-    let mut times = vec![[(); 2].map(|()| Vec::with_capacity(TIMES)); one.questions.len()];
+    let mut times = vec![[Vec::new(), Vec::new()]; one.questions.len()];
     for _ in 0..TIMES {
         for (number, times) in times.iter_mut().enumerate() {
             for (history, times) in [one, other].into_iter().zip(times) {
