@@ -64,7 +64,7 @@ pub use flag::{Flag, FlagChange, FlagEvaluation, FlagSource, FlagState, FlagWhy}
 pub use guard::{GuardOutcome, GuardVerdict};
 pub use import::{ImportFailure, ImportReport};
 pub use plan::{MergedCategory, Objection, Plan, UnmappedCategory};
-pub use run::{Attempt, AttemptResult, Mirrored, Run, RunError, RunState};
+pub use run::{Attempt, AttemptResult, Mirrored, Run, RunError, RunState, UnresolvedWrite};
 pub use stats::{FailureCount, SyncStats, SyncStatsPoint};
 pub use strategy::{GbpView, Strategy};
 pub use taxonomy::{

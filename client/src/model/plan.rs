@@ -52,6 +52,8 @@ pub struct Plan {
     pub canonical_form: String,
     /// When the target was read.
     pub observe_time: Option<DateTime<Utc>>,
+    /// The GBP location that was read, `locations/{location}`. It is not part of `hash`. `None`: not recorded.
+    pub gbp_location: Option<String>,
 }
 
 /// A category of the source that maps to nothing.
@@ -136,6 +138,7 @@ impl Plan {
             objections: wire.objections.into_iter().map(objection).collect(),
             hash: wire.hash,
             observe_time: wire::time(wire.observe_time),
+            gbp_location: wire::text(wire.gbp_location),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, str::FromStr};
 use category_mirror_proto::v1;
 use chrono::{DateTime, Utc};
 
-use super::{Change, ChangeCounts, GbpView, Plan, Strategy, wire};
+use super::{CategorySet, Change, ChangeCounts, GbpView, Plan, Strategy, wire};
 use crate::Error;
 
 open_enum! {
@@ -106,6 +106,20 @@ impl Attempt {
     }
 }
 
+/// A write to Google whose outcome is unknown: the location may have the categories from before it, those that were asked for, or others
+/// that another actor wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct UnresolvedWrite {
+    /// The location that was written, `locations/{location}`. `None`: not recorded.
+    pub gbp_location: Option<String>,
+    /// The categories before the write. `None`: the location had none.
+    pub before: Option<CategorySet>,
+    /// The categories that were asked for.
+    pub after: Option<CategorySet>,
+}
+
 /// One execution of one strategy for one tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -169,6 +183,8 @@ pub struct Run {
     pub view: Option<GbpView>,
     /// The run whose changes it takes back, `tenants/{tenant}/runs/{run}`.
     pub revert_of: Option<String>,
+    /// A write to Google whose outcome the server does not know: yet, while the run is live; for good, once it is terminal. `None` in lists.
+    pub unresolved_write: Option<UnresolvedWrite>,
 }
 
 /// Why a run failed, or was skipped.
@@ -237,6 +253,7 @@ impl Run {
             override_reason: wire::text(wire.override_reason),
             view: Some(wire.view).filter(|view| *view != 0).map(GbpView::from_wire),
             revert_of: wire::text(wire.revert_of),
+            unresolved_write: wire.unresolved_write.map(UnresolvedWrite::from_wire),
         }
     }
 }
@@ -248,6 +265,16 @@ impl Mirrored {
 
     pub(crate) fn from_revert(wire: v1::RevertRunResponse) -> Option<Self> {
         Some(Self { run: Run::from_wire(wire.run?), joined: wire.joined })
+    }
+}
+
+impl UnresolvedWrite {
+    fn from_wire(wire: v1::UnresolvedWrite) -> Self {
+        Self {
+            gbp_location: wire::text(wire.gbp_location),
+            before: wire.before.filter(|set| set.primary.is_some()).map(CategorySet::from_wire),
+            after: wire.after.map(CategorySet::from_wire),
+        }
     }
 }
 

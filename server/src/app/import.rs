@@ -150,6 +150,12 @@ impl<T: Clone> Sieve<T> {
                         let description = format!("{} does not exist", slug.resource_name());
                         violations.add(&super::tenants::field(position), description);
                     }
+                    Refused::RunInProgress(run) => {
+                        let description = format!(
+                            "run {run} has a write at the present location whose outcome is not known yet; import again when it has ended"
+                        );
+                        violations.add("tenant.gbp_location", description);
+                    }
                 }
             }
             if let (Some(place), Err(Error::Invalid(violations))) = (places.get(index), violations.finish()) {

@@ -28,6 +28,7 @@ pub(super) async fn run(
     // Everything that can be wrong with the settings, before anything is started.
     require_settings(&args)?;
     let runner = args.runner.settings()?;
+    let timeout = args.gbp.timeout(runner.lease)?;
     let tls = args.listen.tls()?;
     let verifier = verifier(&args).await?;
     let development = if args.dev { Some(args.database.data_dir(true)?) } else { None };
@@ -39,7 +40,7 @@ pub(super) async fn run(
     if args.dev {
         tracing::warn!("--dev: what is not configured is made for trying out; do not serve real stores with it");
     }
-    let (gbp, emulator) = google(&args).await?;
+    let (gbp, emulator) = google(&args, timeout).await?;
     let database = Database::open(&args.database, args.dev).await?;
 
     let config = Config {
@@ -107,13 +108,13 @@ async fn bind(name: &str, address: std::net::SocketAddr) -> Result<TcpListener, 
     TcpListener::bind(address).await.map_err(|error| ConfigError(format!("{name}={address}: {error}")))
 }
 
-async fn google(args: &ServeArgs) -> Result<(gbp::Client, Option<RunningEmulator>), CommandError> {
+async fn google(args: &ServeArgs, timeout: Duration) -> Result<(gbp::Client, Option<RunningEmulator>), CommandError> {
     match args.gbp.choice(args.dev)? {
-        GbpChoice::Endpoint(endpoint) => Ok((args.gbp.client(&endpoint, false)?, None)),
+        GbpChoice::Endpoint(endpoint) => Ok((args.gbp.client(&endpoint, false, timeout)?, None)),
         GbpChoice::Emulator => {
             let emulator = RunningEmulator::start(args.gbp.gbp_emulator_listen_addr).await?;
             tracing::warn!(endpoint = emulator.endpoint, "using the built-in emulator, not Google");
-            Ok((args.gbp.client(&emulator.endpoint, true)?, Some(emulator)))
+            Ok((args.gbp.client(&emulator.endpoint, true, timeout)?, Some(emulator)))
         }
     }
 }

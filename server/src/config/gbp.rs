@@ -7,6 +7,9 @@ use clap::Args;
 use super::{ConfigError, duration::positive_duration};
 use crate::gbp::{Client, Config, Credentials, Endpoint, USUAL_QUOTA};
 
+/// How long a request to Google may take unless the settings say otherwise.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// What stands for the built-in emulator in GBP_ENDPOINT.
 const EMULATOR: &str = "emulator";
 
@@ -26,9 +29,9 @@ pub struct GbpArgs {
     /// Where access tokens are renewed; else Google's, or the emulator's
     #[arg(long, env = "GBP_TOKEN_URL", value_name = "URL")]
     pub gbp_token_url: Option<String>,
-    /// How long a request to Google may take
-    #[arg(long, env = "GBP_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = positive_duration)]
-    pub gbp_timeout: Duration,
+    /// How long a request to Google may take; at most half of RUNNER_LEASE [default: 10s, or a third of RUNNER_LEASE where that is shorter]
+    #[arg(long, env = "GBP_TIMEOUT", value_name = "DURATION", value_parser = positive_duration)]
+    pub gbp_timeout: Option<Duration>,
     /// Requests a minute that Google lets the project of these credentials make: what the metric of the quota that is left counts from
     #[arg(long, env = "GBP_REQUESTS_PER_MINUTE", value_name = "N", default_value_t = USUAL_QUOTA, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub gbp_requests_per_minute: u32,
@@ -60,11 +63,25 @@ impl GbpArgs {
         }
     }
 
-    /// A client for `endpoint`; `is_emulator` lets the token be missing.
+    /// How long a request may take, for a server that holds its runs for `lease` at a time. A write is sent only while a whole request's
+    /// time is left of the lease, so a longer timeout would keep writes from being sent at all.
+    ///
+    /// # Errors
+    /// A timeout that leaves too little of the lease.
+    pub fn timeout(&self, lease: Duration) -> Result<Duration, ConfigError> {
+        let Some(timeout) = self.gbp_timeout else { return Ok(DEFAULT_TIMEOUT.min(lease / 3)) };
+        if timeout > lease / 2 {
+            let (timeout, lease) = (humantime::format_duration(timeout), humantime::format_duration(lease));
+            return Err(ConfigError(format!("GBP_TIMEOUT={timeout}: must be at most half of RUNNER_LEASE={lease}")));
+        }
+        Ok(timeout)
+    }
+
+    /// A client for `endpoint`, whose requests take up to `timeout`; `is_emulator` lets the token be missing.
     ///
     /// # Errors
     /// An address or credentials that cannot be used, naming the setting and never a secret.
-    pub fn client(&self, endpoint: &str, is_emulator: bool) -> Result<Client, ConfigError> {
+    pub fn client(&self, endpoint: &str, is_emulator: bool, timeout: Duration) -> Result<Client, ConfigError> {
         let address = |name: &str, url: &str| {
             // What stands before an @ may be a password.
             let shown = url.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, host)| format!("…@{host}"));
@@ -78,7 +95,7 @@ impl GbpArgs {
             tracing::warn!("GBP_ENDPOINT is plain http: whoever is on the way can read the access token");
         }
         let credentials = self.credentials(is_emulator)?;
-        let config = Config { endpoint, token_url, credentials, timeout: self.gbp_timeout };
+        let config = Config { endpoint, token_url, credentials, timeout };
         let client = Client::new(config).map_err(|error| ConfigError(format!("GBP_ENDPOINT: {error}")))?;
         Ok(client.with_quota(self.gbp_requests_per_minute))
     }

@@ -160,6 +160,14 @@ impl Failure {
         self.metadata.contains_key(REMEMBERED)
     }
 
+    /// The failure of a run that does not know whether its write took effect: whoever reads of it has to know that the target may not be as
+    /// it was.
+    #[must_use]
+    pub fn with_unknown_write(mut self) -> Self {
+        self.message.push_str("; whether its last write took effect is not known, the next run will see");
+        self.with("write_outcome", "unknown")
+    }
+
     /// The failure of a run whose last attempt failed with `self`.
     #[must_use]
     pub fn exhausted(self, attempts: i32) -> Self {

@@ -61,7 +61,7 @@ pub struct Mapped<C = GbpCategory> {
 }
 
 /// A source from which nothing may be planned.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum SourceError {
     /// There is no primary category: nothing to mirror, which is never "delete everything".
     #[error("the tenant has no categories on the platform")]

@@ -17,6 +17,7 @@ mod gcid;
 mod guard;
 mod locale;
 mod mapping;
+mod observation;
 mod orders;
 mod plan;
 mod platform_category;
@@ -32,6 +33,7 @@ mod tenant;
 mod tenant_sync;
 mod trace;
 mod verdict;
+mod write_intent;
 
 pub use backoff::Backoff;
 pub use batch::{
@@ -56,6 +58,7 @@ pub use locale::{InvalidCode, LanguageCode, Locale, RegionCode};
 pub use mapping::{
     Counterpart, Mapped, Merged, PlatformSide, SourceError, Unmapped, candidate_slugs, map_to_gbp, map_to_platform,
 };
+pub use observation::Observation;
 pub use orders::{Orders, View};
 pub use plan::{Moved, Objection, Plan, PlanSource, RecordedPlan, named_as_observed};
 pub use platform_category::{MAX_ADDITIONAL, PlatformCategory, Slug, TenantCategories};
@@ -72,3 +75,4 @@ pub use tenant::{AccountId, InvalidId, LocationId, OrganizationId, Tenant, Tenan
 pub use tenant_sync::{By, Left, TenantSync, Wish, WrittenSet};
 pub use trace::TraceParent;
 pub use verdict::{VerdictSource, Why, evaluate};
+pub use write_intent::{WriteIntent, WriteOutcome, visible_changes};

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     Category, CategorySet, Change, Circumstances, Complete, Counterpart, EitherCategory, GbpCategory, GuardVerdict,
-    Mapped, Merged, RunId, TenantCategory, Unmapped, View, diff, judge,
+    LocationId, Mapped, Merged, RunId, TenantCategory, Unmapped, View, diff, judge,
 };
 
 /// One of Google's objections to an update, from its validation.
@@ -62,6 +62,9 @@ pub struct Plan<C = GbpCategory> {
     hash: String,
     /// When the target was read.
     pub observed_at: DateTime<Utc>,
+    /// The GBP location that was read. Not part of the hash: it is checked beside it.
+    #[serde(default)]
+    pub location: Option<LocationId>,
 }
 
 /// A plan for whichever side, as a run records it.
@@ -134,9 +137,16 @@ impl<C: Category> Plan<C> {
             objections: Vec::new(),
             hash: String::new(),
             observed_at,
+            location: None,
         };
         plan.hash = sha256(&plan.canonical());
         plan
+    }
+
+    /// The same, read at this location.
+    #[must_use]
+    pub fn at(self, location: Option<LocationId>) -> Self {
+        Self { location, ..self }
     }
 
     /// Whether there is nothing to change.
@@ -168,6 +178,10 @@ impl<C: Category> Plan<C> {
     /// What has moved since `kept` was planned, when the same was planned again as `self`. Nothing: the two are the same plan.
     #[must_use]
     pub fn moved_since<D: Category>(&self, kept: &Plan<D>) -> Vec<Moved> {
+        let elsewhere = self.location.as_ref().zip(kept.location.as_ref()).is_some_and(|(now, then)| now != then);
+        if elsewhere {
+            return vec![Moved::Location];
+        }
         if self.hash == kept.hash {
             return Vec::new();
         }
@@ -215,6 +229,7 @@ impl<C: Category> Plan<C> {
             guards: plan.guards,
             hash: plan.hash,
             observed_at: plan.observed_at,
+            location: plan.location,
         }
     }
 }
@@ -230,6 +245,8 @@ super::failure::text_enum! {
         Target = "target",
         /// The limits of the guards.
         GuardLimits = "guard_limits",
+        /// The tenant's GBP location: another one than the plan was made for.
+        Location = "location",
     }
 }
 

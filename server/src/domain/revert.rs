@@ -1,6 +1,6 @@
 //! The way back from what a run wrote.
 
-use super::{CategorySet, EitherCategory, Run, RunState, apply, undo};
+use super::{CategorySet, EitherCategory, LocationId, Run, RunState, WriteIntent, apply, undo};
 
 /// Why a run cannot be taken back.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +23,24 @@ pub enum NotRevertible {
     /// Somebody changed the target, or took away a category that is to come back, between the read and the write.
     #[error("its target was changed just before the write, or a category that is to come back no longer exists")]
     Overtaken,
+    /// The tenant had another location then.
+    #[error("it was about {then}, and the tenant has another location now")]
+    Elsewhere {
+        /// `locations/{location}`.
+        then: String,
+    },
+    /// It does not know what became of its write, and neither does the target tell.
+    #[error(
+        "whether its write took effect is not known: its target is {now} now, neither {left} as asked for nor {before} as before"
+    )]
+    Unresolved {
+        /// What was asked for.
+        left: String,
+        /// What was there before.
+        before: String,
+        /// What is there now.
+        now: String,
+    },
     /// Somebody has changed the target since.
     #[error("its target is {now} now, and no longer {left}, which it has left")]
     Changed {
@@ -40,6 +58,10 @@ pub struct WayBack {
     pub left: CategorySet<EitherCategory>,
     /// What was there before.
     pub before: CategorySet<EitherCategory>,
+    /// The GBP location that the run was about, where its record says so.
+    pub location: Option<LocationId>,
+    /// Whether it is unknown that the run wrote at all: then the target may as well be what was there before.
+    is_unresolved: bool,
 }
 
 impl WayBack {
@@ -53,6 +75,12 @@ impl WayBack {
         }
         if !run.state.is_terminal() {
             return Err(NotRevertible::Live);
+        }
+        match &run.intent {
+            // Another actor's changes are among what is there, and nobody can tell them apart.
+            Some(_) if !run.written.is_empty() => return Err(NotRevertible::Unrecorded),
+            Some(intent) => return Self::of_unresolved(intent),
+            None => {}
         }
         if run.written.is_empty() {
             return Err(NotRevertible::WroteNothing);
@@ -69,18 +97,45 @@ impl WayBack {
             return Err(NotRevertible::NothingBefore);
         }
         let before = undo(&left, &run.written).ok_or(NotRevertible::Unrecorded)?;
-        Ok(Self { left, before })
+        Ok(Self { left, before, location: plan.location.clone(), is_unresolved: false })
     }
 
-    /// Whether the target is still what the run has left.
+    /// The way back from a write whose outcome is unknown: from what was asked for, if that is there.
+    fn of_unresolved(intent: &WriteIntent) -> Result<Self, NotRevertible> {
+        let before = intent.before.clone().ok_or(NotRevertible::NothingBefore)?;
+        Ok(Self {
+            left: intent.after.clone().recorded(),
+            before: before.recorded(),
+            location: intent.location.clone(),
+            is_unresolved: true,
+        })
+    }
+
+    /// Whether the target is still what the run has left; or, where nobody knows whether it wrote, what was there before, so that there
+    /// is nothing to take back.
     ///
     /// # Errors
-    /// [`NotRevertible::Changed`].
+    /// [`NotRevertible::Changed`], [`NotRevertible::Unresolved`].
     pub fn check(&self, now: Option<&CategorySet<EitherCategory>>) -> Result<(), NotRevertible> {
-        if now == Some(&self.left) {
+        if now == Some(&self.left) || (self.is_unresolved && now == Some(&self.before)) {
             return Ok(());
         }
         let now = now.map_or_else(|| "without categories".to_owned(), ToString::to_string);
-        Err(NotRevertible::Changed { left: self.left.to_string(), now })
+        let left = self.left.to_string();
+        Err(match self.is_unresolved {
+            true => NotRevertible::Unresolved { left, before: self.before.to_string(), now },
+            false => NotRevertible::Changed { left, now },
+        })
+    }
+
+    /// Whether the tenant still has the location that the run was about.
+    ///
+    /// # Errors
+    /// [`NotRevertible::Elsewhere`].
+    pub fn check_location(&self, now: &LocationId) -> Result<(), NotRevertible> {
+        match &self.location {
+            Some(then) if then != now => Err(NotRevertible::Elsewhere { then: then.resource_name() }),
+            _ => Ok(()),
+        }
     }
 }

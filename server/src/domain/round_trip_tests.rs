@@ -117,6 +117,7 @@ fn test_run() -> Run {
         cancel_requested: false,
         plan: None,
         written: Vec::new(),
+        intent: None,
         counts: ChangeCounts::default(),
         skipped_categories: 0,
         reason: None,

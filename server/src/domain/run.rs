@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    BatchId, ChangeCounts, Failure, Orders, OrganizationId, RecordedChange, RecordedPlan, TenantId, failure::text_enum,
+    BatchId, ChangeCounts, Failure, Orders, OrganizationId, RecordedChange, RecordedPlan, TenantId, WriteIntent,
+    failure::text_enum,
 };
 
 /// A run's id, a UUIDv7: it sorts by the time of acceptance.
@@ -197,6 +198,8 @@ pub struct Run {
     pub plan: Option<RecordedPlan>,
     /// What it wrote, over all attempts.
     pub written: Vec<RecordedChange>,
+    /// A write whose outcome is not known: yet, while the run is live; for good, once it is terminal.
+    pub intent: Option<WriteIntent>,
     /// The plan's counts in a dry run, else those of `written`.
     pub counts: ChangeCounts,
     /// Unmapped categories that were left out, or left alone.

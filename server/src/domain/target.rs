@@ -72,15 +72,15 @@ pub struct WritesGbp(());
 /// without it.
 ///
 /// ```
-/// # use category_mirror::{domain::{Plan, TenantCategory, TenantId, WritesPlatform}, store::{Held, Progress, Store}};
-/// # async fn write(store: &Store, held: Held, of: &TenantId, plan: &Plan<TenantCategory>, progress: &Progress, word: WritesPlatform) {
+/// # use category_mirror::{domain::{Plan, Tenant, TenantCategory, WritesPlatform}, store::{Held, Progress, Store}};
+/// # async fn write(store: &Store, held: Held, of: &Tenant, plan: &Plan<TenantCategory>, progress: &Progress, word: WritesPlatform) {
 /// let _ = store.write_platform(None, held, of, plan, progress, word).await;
 /// # }
 /// ```
 ///
 /// ```compile_fail,E0308
-/// # use category_mirror::{domain::{Plan, TenantCategory, TenantId, WritesGbp}, store::{Held, Progress, Store}};
-/// # async fn write(store: &Store, held: Held, of: &TenantId, plan: &Plan<TenantCategory>, progress: &Progress, word: WritesGbp) {
+/// # use category_mirror::{domain::{Plan, Tenant, TenantCategory, WritesGbp}, store::{Held, Progress, Store}};
+/// # async fn write(store: &Store, held: Held, of: &Tenant, plan: &Plan<TenantCategory>, progress: &Progress, word: WritesGbp) {
 /// let _ = store.write_platform(None, held, of, plan, progress, word).await;
 /// # }
 /// ```

@@ -70,6 +70,8 @@ pub struct TenantSync {
     pub baseline: Option<Left<Baseline>>,
     /// What a run last wrote to Google.
     pub written: Option<Left<WrittenSet>>,
+    /// The last write to Google whose outcome is unknown, until a run observes the location.
+    pub unresolved: Option<Left<WrittenSet>>,
     /// Whose value it is.
     pub contest: Contest,
     /// When a real run last succeeded; only where one tenant was asked for.
@@ -92,6 +94,7 @@ impl TenantSync {
             google: None,
             baseline: None,
             written: None,
+            unresolved: None,
             contest: Contest::default(),
             last_success_at: None,
         }

@@ -6,11 +6,11 @@ use serde_json::json;
 use super::{
     Client, Location, PublicLocation, Side,
     answer::Answer,
-    client::{Call, Target},
+    client::{Call, Deadline, Target},
     google_error::GoogleError,
     location::{WireGoogleUpdated, WireLocation},
 };
-use crate::domain::{CategorySet, Failure, GbpCategory, LocationId, Objection, Retry};
+use crate::domain::{CategorySet, Failure, FailureReason, GbpCategory, LocationId, Objection, Retry};
 
 /// Reads locations.
 #[derive(Debug, Clone)]
@@ -31,6 +31,8 @@ pub enum WriteFailure {
     Refused(Failure),
     /// Perhaps written: it left, and no answer that can be understood came back. Read before anything is written again.
     Unknown(Failure),
+    /// Certainly not written: the deadline left no time for a request, so none was sent.
+    Expired,
 }
 
 impl WriteFailure {
@@ -43,6 +45,10 @@ impl WriteFailure {
     pub fn into_failure(self) -> Failure {
         match self {
             Self::Refused(failure) | Self::Unknown(failure) => failure,
+            Self::Expired => Failure::transient(
+                FailureReason::UpstreamUnavailable,
+                "the deadline left no time for a request, so none was sent",
+            ),
         }
     }
 }
@@ -60,6 +66,7 @@ impl Reader {
             // Categories whole: a path into them is an error.
             query: &[("readMask", "name,title,categories,metadata")],
             body: None,
+            deadline: None,
         };
         location(&call, id, &self.answer(&call).await?)
     }
@@ -75,6 +82,7 @@ impl Reader {
             target: Target::GoogleUpdated(id),
             query: &[("readMask", "name,title,categories,metadata")],
             body: None,
+            deadline: None,
         };
         let label = call.label();
         self.answer(&call).await?.json::<WireGoogleUpdated>(&label)?.checked(&label, id)
@@ -127,7 +135,8 @@ impl Validator {
 }
 
 impl Writer {
-    /// Replaces all the location's categories, in one request that is sent once. The answer is the location as Google says it now is.
+    /// Replaces all the location's categories, in one request that is sent once, and only while a request's timeout is left until
+    /// `deadline`: once that has passed, another writer may be at work. The answer is the location as Google says it now is.
     ///
     /// # Errors
     /// [`WriteFailure`] tells a write that did not happen from one that may have.
@@ -135,9 +144,10 @@ impl Writer {
         &self,
         id: &LocationId,
         categories: &CategorySet,
+        deadline: Deadline<'_>,
     ) -> Result<Location, WriteFailure> {
         let query = [("updateMask", "categories")];
-        let call = patch(id, categories, &query);
+        let call = Call { deadline: Some(deadline), ..patch(id, categories, &query) };
         let answer = self.0.call(&call).await?;
         if !answer.status.is_success() {
             return Err(call.refused(&answer));
@@ -155,7 +165,14 @@ fn patch<'a>(location: &'a LocationId, categories: &CategorySet, query: &'a [(&'
         "primaryCategory": named(categories.primary()),
         "additionalCategories": additional,
     }});
-    Call { name: "locations.patch", method: Method::PATCH, target: Target::Location(location), query, body: Some(body) }
+    Call {
+        name: "locations.patch",
+        method: Method::PATCH,
+        target: Target::Location(location),
+        query,
+        body: Some(body),
+        deadline: None,
+    }
 }
 
 fn location(call: &Call<'_>, id: &LocationId, answer: &Answer) -> Result<Location, Failure> {

@@ -1,6 +1,10 @@
 //! The client: one call with its token.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use reqwest::{Method, StatusCode, header::AUTHORIZATION};
 use serde_json::Value;
@@ -64,6 +68,8 @@ struct Site {
     endpoint: Endpoint,
     renewal: reqwest::Client,
     token_url: Endpoint,
+    /// The longest that one request may take.
+    timeout: Duration,
 }
 
 impl Client {
@@ -76,7 +82,7 @@ impl Client {
         let token_url = token_url.unwrap_or_else(Endpoint::google_token);
         let api = exchange::http_client(&endpoint, timeout)?;
         let renewal = exchange::http_client(&token_url, timeout)?;
-        let site = Arc::new(Site { api, endpoint, renewal, token_url });
+        let site = Arc::new(Site { api, endpoint, renewal, token_url, timeout });
         let tokens = match credentials {
             Credentials::AccessToken(token) => TokenSource::fixed(&token)?,
             Credentials::AuthorizedUser(user) => site.tokens_of(user),
@@ -160,7 +166,8 @@ impl Client {
     /// Makes `call`, once more with another token if the first was rejected.
     ///
     /// # Errors
-    /// When no status came back; every status is an [`Answer`].
+    /// When no status came back; every status is an [`Answer`]. [`WriteFailure::Expired`] when the call's deadline leaves no time for a
+    /// request, before the first or before the second one.
     pub(super) async fn call(&self, call: &Call<'_>) -> Result<Answer, WriteFailure> {
         let (site, tokens) = match &self.inner {
             Inner::Http { site, tokens } => (site, tokens),
@@ -184,6 +191,10 @@ impl Client {
     }
 
     async fn send(&self, site: &Site, call: &Call<'_>, bearer: &Bearer) -> Result<Answer, WriteFailure> {
+        // Here, where the request leaves, and not before: a token may have been waited for.
+        if !call.may_be_sent(site.timeout) {
+            return Err(WriteFailure::Expired);
+        }
         let request = site.api.request(call.method.clone(), call.url(&site.endpoint));
         let request = request.query(call.query).header(AUTHORIZATION, bearer.header.clone());
         let request = match &call.body {
@@ -247,9 +258,19 @@ pub(super) struct Call<'a> {
     pub(super) query: &'a [(&'a str, &'a str)],
     /// The body, sent as JSON.
     pub(super) body: Option<Value>,
+    /// Until when its answer has to be there, asked anew each time. `None`: there is no such time.
+    pub(super) deadline: Option<Deadline<'a>>,
 }
 
+/// Returns until when a write may be in flight; `None`: no longer.
+pub type Deadline<'a> = &'a (dyn Fn() -> Option<Instant> + Sync);
+
 impl Call<'_> {
+    /// Whether a request that is sent now and takes `timeout` has its answer, or none, before the deadline.
+    fn may_be_sent(&self, timeout: Duration) -> bool {
+        self.deadline.is_none_or(|deadline| deadline().is_some_and(|end| Instant::now() + timeout <= end))
+    }
+
     /// How messages call it.
     pub(super) fn label(&self) -> String {
         match self.target {

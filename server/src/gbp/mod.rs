@@ -26,7 +26,7 @@ mod text;
 mod token;
 
 pub use capability::{Reader, Validator, WriteFailure, Writer};
-pub use client::{Client, Config, ConfigError};
+pub use client::{Client, Config, ConfigError, Deadline};
 pub use credentials::{Credentials, CredentialsError};
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use in_process::InProcess;

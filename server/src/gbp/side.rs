@@ -1,7 +1,7 @@
 //! Both of Google's views of a location.
 
 use super::Location;
-use crate::domain::{AtGoogle, CategorySet, Complete};
+use crate::domain::{AtGoogle, CategorySet, Complete, WriteIntent, WriteOutcome};
 
 /// The categories of a location in each of Google's views, from complete reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,12 +44,20 @@ impl Side {
         }
     }
 
-    /// Whether an update from `before` to `after` took effect.
+    /// What became of an update whose answer was lost. Where the merchant's record was as asked before the update, which told Google to
+    /// take back an edit of its own, the public's view decides.
     #[must_use]
-    pub fn has_taken(&self, before: Option<&CategorySet>, after: &CategorySet) -> bool {
-        let is_as_before = |public: &Complete<Option<CategorySet>>| public.get().as_ref() == before;
-        self.merchant.get().as_ref() == Some(after)
+    pub fn outcome_of(&self, intent: &WriteIntent) -> WriteOutcome {
+        let is_as_before = |public: &Complete<Option<CategorySet>>| *public.get() == intent.before;
+        if self.merchant.get().as_ref() == Some(&intent.after)
             && (self.in_review || !self.public.as_ref().is_some_and(is_as_before))
+        {
+            WriteOutcome::Applied
+        } else if *self.target(&intent.after).get() == intent.before {
+            WriteOutcome::NotApplied
+        } else {
+            WriteOutcome::Unknown
+        }
     }
 
     /// What it comes to, as a fact to be kept.
@@ -59,6 +67,45 @@ impl Side {
             merchant: self.merchant.get().clone(),
             public: self.public.as_ref().and_then(|public| public.get().clone()),
             in_review: self.in_review,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{GbpCategory, Gcid};
+
+    fn set(slugs: &str) -> Option<CategorySet> {
+        let category = |slug: char| GbpCategory::new(Gcid::parse(&format!("gcid:{slug}")).expect("valid"), "");
+        let mut categories = slugs.chars().map(category);
+        Some(CategorySet::new(categories.next()?, categories.collect()).expect("a set"))
+    }
+
+    #[test]
+    fn a_lost_answer_is_settled_only_by_what_was_there_or_what_was_asked_for() {
+        use WriteOutcome::{Applied, NotApplied, Unknown};
+        for (before, after, merchant, public, in_review, outcome) in [
+            ("a", "ab", "ab", None, false, Applied),
+            ("a", "ab", "a", None, false, NotApplied),
+            ("a", "ab", "ac", None, false, Unknown),
+            ("a", "ab", "abc", None, false, Unknown),
+            ("", "ab", "", None, false, NotApplied),
+            ("a", "ab", "", None, false, Unknown),
+            // In review, the public still sees what was there.
+            ("a", "ab", "ab", Some("a"), true, Applied),
+            // Google showed the public `a`, and the update told it to take that back.
+            ("a", "ab", "ab", Some("a"), false, NotApplied),
+            ("a", "ab", "ab", Some("x"), false, Applied),
+        ] {
+            let side = Side {
+                merchant: Complete::read(set(merchant)),
+                public: public.map(|public| Complete::read(set(public))),
+                in_review,
+            };
+            let after = set(after).expect("never empty");
+            let intent = WriteIntent { before: set(before), after, changes: vec![], location: None, account: None };
+            assert_eq!(side.outcome_of(&intent), outcome, "{before} -> {intent:?}: {merchant} {public:?} {in_review}");
         }
     }
 }

@@ -49,6 +49,7 @@ impl TaxonomyReader {
             target: Target::Categories,
             query: &query,
             body: None,
+            deadline: None,
         };
         let answer = self.0.call(&call).await.map_err(WriteFailure::into_failure)?;
         if !answer.status.is_success() {

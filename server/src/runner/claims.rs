@@ -107,11 +107,12 @@ impl Claim {
         }
     }
 
-    /// Whether the lease still runs by this process's own clock: a process that was stopped for a while finds out here, without asking.
-    pub(super) fn is_live(&self) -> bool {
+    /// Until when the lease runs, by this process's own clock: a process that was stopped for a while finds out here, without asking.
+    /// `None`: it is lost.
+    pub(super) fn lease_until(&self) -> Option<Instant> {
         let entries = self.claims.entries();
         let entry = entries.get(&self.held.id).filter(|entry| entry.fence == self.held.fence);
-        !self.lost.is_cancelled() && entry.is_some_and(|entry| Instant::now() < entry.lease_until)
+        entry.map(|entry| entry.lease_until).filter(|until| !self.lost.is_cancelled() && Instant::now() < *until)
     }
 }
 

@@ -2,7 +2,7 @@
 //! reader of Google's side and has no more for it, so nothing is ever written there.
 
 use super::{
-    attempt::{Attempt, Stop},
+    attempt::{Attempt, SUPERSEDED, Stop},
     batch_guard,
     orders::{Kept, other_side, source_failure},
     platform_to_gbp::location_of,
@@ -18,16 +18,13 @@ use crate::{
 
 /// Carries the strategy out.
 pub(super) async fn carry_out(attempt: &mut Attempt, source: &Source) -> Result<RunResult, Stop> {
-    // The write and its record are one transaction: what is recorded was done, all of it.
-    if !attempt.progress.written.is_empty() {
-        return Ok(RunResult::Succeeded);
-    }
     let kept = attempt.kept_plan().await?;
     let plan = match attempt.way_back().await? {
         Some((run, way)) => plan_back(attempt, source, run, &way).await?,
         None => plan(attempt, source, kept.as_ref()).await?,
     };
-    attempt.progress.plan = Some(plan.recorded());
+    let plan = plan.at(source.tenant.location.clone());
+    attempt.planned(plan.recorded());
     if !plan.is_empty() {
         attempt.assess(source).await?;
     }
@@ -98,7 +95,8 @@ async fn write(
 ) -> Result<RunResult, Stop> {
     let mut progress = attempt.progress.clone();
     progress.written = plan.changes.iter().cloned().map(|change| change.recorded()).collect();
-    let (store, tenant) = (&attempt.tools.store, &source.tenant.id);
+    progress.observation = attempt.standing.observation_after(&plan.desired);
+    let (store, tenant) = (&attempt.tools.store, &source.tenant);
     match store.write_platform(attempt.now, attempt.claim.held, tenant, plan, &progress, word).await? {
         PlatformWritten::Done => {
             attempt.progress = progress;
@@ -108,7 +106,8 @@ async fn write(
         }
         PlatformWritten::Cancelled => Err(Stop::Cancelled),
         PlatformWritten::Lost => Err(Stop::Lost),
-        PlatformWritten::Moved => Err(moved(attempt, tenant.resource_name(), kept)),
+        PlatformWritten::Moved => Err(moved(attempt, tenant.id.resource_name(), kept)),
+        PlatformWritten::Superseded => Err(Stop::Anew(SUPERSEDED)),
     }
 }
 
@@ -120,6 +119,6 @@ fn moved(attempt: &Attempt, tenant: String, kept: Option<&Kept>) -> Stop {
     if attempt.run.orders.reverts.is_some() {
         return attempt.not_revertible(&NotRevertible::Overtaken).into();
     }
-    let message = format!("the platform's categories of {tenant} were changed between the read and the write");
+    let message = format!("the categories or the location of {tenant} were changed between the read and the write");
     Failure::transient(FailureReason::TargetChanged, message).with("tenant", tenant).into()
 }

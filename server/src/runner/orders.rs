@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::attempt::{Attempt, Stop};
 use crate::{
     domain::{
-        Category, CategorySet, Circumstances, Counterpart, Failure, FailureReason, GuardVerdict, Moved, NotRevertible,
-        Plan, RecordedPlan, Run, RunId, Skip, SkipReason, SourceError, WayBack,
+        Category, CategorySet, Circumstances, Counterpart, Failure, FailureReason, GuardVerdict, LocationId, Moved,
+        NotRevertible, Plan, RecordedPlan, Run, RunId, Skip, SkipReason, SourceError, WayBack,
     },
     error::Error,
     store::Source,
@@ -55,15 +55,11 @@ impl Attempt {
         let failure = Failure::permanent(FailureReason::NotRevertible, format!("{run} cannot be taken back: {why}"))
             .with("run", run);
         match why {
-            NotRevertible::Changed { left, now } => failure.with("expected", left).with("actual", now),
+            NotRevertible::Changed { left, now } | NotRevertible::Unresolved { left, now, .. } => {
+                failure.with("expected", left).with("actual", now)
+            }
             _ => failure,
         }
-    }
-
-    /// A run that was asked for one write, and no other, has done what it was asked for once that took effect.
-    pub(super) fn has_done_its_one_write(&self) -> bool {
-        let orders = &self.run.orders;
-        (orders.plan.is_some() || orders.reverts.is_some()) && !self.progress.written.is_empty()
     }
 
     fn name_of(&self, run: RunId) -> String {
@@ -88,6 +84,7 @@ impl Kept {
                 Moved::Source | Moved::Mapping => (source(&self.plan.source), source(&now.source)),
                 Moved::Target => (set(self.plan.observed.as_ref()), set(now.observed.as_ref())),
                 Moved::GuardLimits => (limits(&self.plan.guards), limits(&now.guards)),
+                Moved::Location => (location(self.plan.location.as_ref()), location(now.location.as_ref())),
             };
             told.push(format!("{what} was {planned} and is {now}"));
             values.insert(format!("{what}_planned"), planned);
@@ -132,6 +129,10 @@ fn source(source: &[Counterpart]) -> String {
         c.slug.as_ref().map_or_else(|| gcid.clone(), |slug| format!("{slug} ({gcid})"))
     };
     source.iter().map(shown).collect::<Vec<_>>().join(", ")
+}
+
+fn location(location: Option<&LocationId>) -> String {
+    location.map_or_else(|| "without a location".to_owned(), LocationId::resource_name)
 }
 
 fn limits(guards: &[GuardVerdict]) -> String {

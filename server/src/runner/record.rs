@@ -76,6 +76,7 @@ pub(super) fn attempted(outcome: &Result<RunResult, Stop>, span: &Span) {
         Ok(RunResult::Cancelled) | Err(Stop::Cancelled) => "cancelled",
         Err(Stop::Lost) => "lost",
         Err(Stop::Interrupted(_)) => "interrupted",
+        Err(Stop::Anew(_)) => "begun_anew",
     };
     metrics::counter!("category_mirror_attempts_total", "result" => result).increment(1);
     span.record("result", result);

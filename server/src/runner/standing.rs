@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::attempt::Attempt;
 use crate::{
     domain::{
-        AtGoogle, Baseline, CategorySet, Cause, Facts, FailureReason, Gcid, Look, MAX_FLIPS, RegionCode, RunResult,
-        Skip, SkipReason, Standing as InList, Strategy, TenantCategory, TenantSync, Wanted, Wish, WrittenSet,
-        digest_of, named_as_observed,
+        AtGoogle, Baseline, CategorySet, Cause, Facts, FailureReason, Gcid, Look, MAX_FLIPS, Observation, RegionCode,
+        RunResult, Skip, SkipReason, Standing as InList, Strategy, TenantCategory, TenantSync, Wanted, Wish,
+        WrittenSet, digest_of, named_as_observed,
     },
     error::Error,
     gbp::Side,
@@ -17,6 +17,8 @@ use crate::{
 /// What an attempt has learnt so far.
 #[derive(Debug, Default)]
 pub(super) struct Standing {
+    /// What an earlier attempt of the run had learnt.
+    earlier: Option<Observation>,
     wanted: Option<Wanted>,
     google: Option<AtGoogle>,
     /// What the platform has once the attempt has written to it.
@@ -37,6 +39,28 @@ struct Assessed {
 }
 
 impl Standing {
+    /// Begins with what an earlier attempt had learnt.
+    pub(super) fn after(earlier: Option<Observation>) -> Self {
+        Self { earlier, ..Self::default() }
+    }
+
+    /// What a later attempt needs to know of this one.
+    pub(super) fn observation(&self) -> Option<Observation> {
+        let assessed = self.assessed.as_ref()?;
+        Some(Observation {
+            wanted: self.wanted.clone(),
+            google: self.google.clone(),
+            after: self.after.clone(),
+            cause: assessed.cause,
+            is_overwrite: assessed.is_flip,
+        })
+    }
+
+    /// The same, once the platform has these categories.
+    pub(super) fn observation_after(&self, categories: &CategorySet<TenantCategory>) -> Option<Observation> {
+        Some(Observation { after: Some(Wanted::by(categories)), ..self.observation()? })
+    }
+
     /// Notes what the platform wants. Google's side comes first, where it is to be read: what is known of one side alone is a failed look,
     /// unless the platform's says by itself that there is nothing to write.
     pub(super) fn wants(&mut self, wanted: Wanted) {
@@ -68,7 +92,8 @@ impl Standing {
 
     /// Why the tenant was out of sync, as far as the attempt has found out.
     pub(super) fn cause(&self) -> Cause {
-        self.assessed.as_ref().map_or(Cause::Unknown, |assessed| assessed.cause)
+        let earlier = || self.earlier.as_ref().map(|earlier| earlier.cause);
+        self.assessed.as_ref().map(|assessed| assessed.cause).or_else(earlier).unwrap_or(Cause::Unknown)
     }
 }
 
@@ -81,10 +106,7 @@ impl Attempt {
     /// Finds out why the sides differ, with what is known from before. It costs statements of its own, so it is for those that differ.
     pub(super) async fn assess(&mut self, source: &Source) -> Result<(), Error> {
         let Some(wanted) = &self.standing.wanted else { return Ok(()) };
-        let known = match &source.last_look {
-            Some(_) => self.tools.store.tenant_sync(&source.tenant.id).await?,
-            None => None,
-        };
+        let known = self.known(source).await?;
         let retired = self.retired(source, wanted).await?;
         let baseline = known.as_ref().and_then(|known| known.baseline.as_ref());
         let google = look(self.standing.google.as_ref().or(known.as_ref().and_then(|known| known.google.as_ref())));
@@ -92,9 +114,35 @@ impl Attempt {
         let is_ours = self.run.kind.strategy == Strategy::PlatformToGbp && self.run.orders.reverts.is_none();
         let has_counted =
             known.as_ref().zip(baseline).is_none_or(|(known, left)| known.contest.has_counted(left.by.at));
-        let is_flip = is_ours && cause.is_flip() && !has_counted;
+        // An earlier attempt of the run may have seen what is no longer there.
+        let was_flip = self.standing.earlier.as_ref().is_some_and(|earlier| earlier.is_overwrite);
+        let is_flip = is_ours && (cause.is_flip() || was_flip) && !has_counted;
         self.standing.assessed = Some(Assessed { known, retired, cause, is_flip });
         Ok(())
+    }
+
+    /// Goes on with what the attempt that wrote had observed, so that what is recorded of the tenant is what that attempt would have
+    /// recorded.
+    pub(super) async fn resume(&mut self, source: &Source) -> Result<(), Error> {
+        let Some(Observation { wanted, google, after, cause, is_overwrite }) = self.standing.earlier.clone() else {
+            self.standing.wants(self.wanted(source));
+            return Ok(());
+        };
+        self.standing.google = google;
+        self.standing.after = after;
+        let wanted = wanted.unwrap_or_else(|| self.wanted(source));
+        let known = self.known(source).await?;
+        let retired = self.retired(source, &wanted).await?;
+        self.standing.wanted = Some(wanted);
+        self.standing.assessed = Some(Assessed { known, retired, cause, is_flip: is_overwrite });
+        Ok(())
+    }
+
+    async fn known(&self, source: &Source) -> Result<Option<TenantSync>, Error> {
+        match &source.last_look {
+            Some(_) => self.tools.store.tenant_sync(&source.tenant.id).await,
+            None => Ok(None),
+        }
     }
 
     /// Which of the categories on either side Google's list has no more.
@@ -154,8 +202,11 @@ impl Attempt {
         let Some(location) = source.tenant.location.clone() else { return Ok(None) };
         let last = source.last_look.as_ref();
         // Whether a write took effect is not known: then nothing is.
-        let is_settled = self.progress.intent.is_none();
-        if self.standing.wanted.is_none() || !is_settled {
+        if let Some(intent) = &self.progress.intent {
+            let unresolved = Some(WrittenSet { set: intent.after.clone() });
+            return Ok(Some(Found { unresolved, ..Found::failed(location) }));
+        }
+        if self.standing.wanted.is_none() {
             let is_failure =
                 matches!(result, RunResult::Failed(failure) if failure.reason != FailureReason::NotRevertible);
             let is_known = last.is_some_and(|last| last.failed);
@@ -214,9 +265,13 @@ impl Attempt {
                     .ok()
                     .map(|set| named_as_observed(set, google.as_ref().and_then(|it| it.merchant.as_ref()))),
             }),
-            google,
             baseline,
             written: self.standing.written.clone().map(|set| WrittenSet { set }),
+            unresolved: None,
+            resolved: known.and_then(|known| known.unresolved.clone()).filter(|earlier| {
+                google.as_ref().and_then(|google| google.merchant.as_ref()) == Some(&earlier.what.set)
+            }),
+            google,
             flipped_at: assessed.is_flip.then_some(source.read_at),
             contested: assessed.is_flip && known.is_some_and(breaks_out),
         }))

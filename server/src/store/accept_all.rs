@@ -204,6 +204,7 @@ impl NewRun {
             handed_back: 0,
             cancel_requested: false,
             plan: None,
+            intent: None,
             written: Vec::new(),
             counts: ChangeCounts::default(),
             skipped_categories: 0,

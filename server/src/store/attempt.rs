@@ -2,25 +2,14 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
 use super::{Held, Now, Store, interval};
 use crate::{
-    domain::{CategorySet, Change, RecordedChange, RecordedPlan, RunError},
+    domain::{AccountId, LocationId, Observation, RecordedChange, RecordedPlan, RunError, WriteIntent},
     error::Error,
 };
-
-/// What an attempt is about to write: kept until it is known whether the write took effect.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Intent {
-    /// The target before.
-    pub before: Option<CategorySet>,
-    /// The target after.
-    pub after: CategorySet,
-    /// The way from one to the other.
-    pub changes: Vec<Change>,
-}
 
 /// Whether an attempt may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +20,10 @@ pub enum BeginWrite {
     Cancelled,
     /// The run is in other hands.
     Lost,
+    /// The location is no longer the tenant's, or is in another account.
+    Moved,
+    /// A request has joined the run since the attempt read its source.
+    Superseded,
 }
 
 /// What an attempt knows of its run, and passes on to the next one.
@@ -41,11 +34,16 @@ pub struct Progress {
     /// What was written, over all attempts.
     pub written: Vec<RecordedChange>,
     /// What was begun and is not known to be written.
-    pub intent: Option<Intent>,
+    pub intent: Option<WriteIntent>,
+    /// What was observed of both sides before the write.
+    pub observation: Option<Observation>,
+    /// When the source was read that the attempt goes by, by the database's clock. `None`: it goes by none.
+    pub read_at: Option<DateTime<Utc>>,
 }
 
 impl Store {
-    /// Records plan and intent, and asks whether the attempt still holds the run: the last statement before a write to the other side.
+    /// Records plan and intent, and asks whether the attempt still holds the run, and the tenant still has the location: the last
+    /// statement before a write to Google. Until the intent is settled, [`Store::update_tenant`] refuses to move the tenant.
     ///
     /// # Errors
     /// The database's.
@@ -56,34 +54,58 @@ impl Store {
         progress: &Progress,
         lease: Duration,
     ) -> Result<BeginWrite, Error> {
-        let row: Option<(bool,)> = sqlx::query_as(
-            "update run
-                set plan = case when cancel_requested then plan else $4 end,
-                    intent = case when cancel_requested then intent else $5 end,
-                    written = $6,
-                    lease_until = coalesce($1, now()) + $7,
-                    revision = revision + 1
-              where id = $2 and attempt = $3 and state = 'running' and lease_until > coalesce($1, now())
-             returning cancel_requested",
+        let intent = progress.intent.as_ref();
+        let location = intent.and_then(|intent| intent.location.as_ref());
+        // Whether the run was cancelled, where it was held and could be written; and whether the location is still the tenant's.
+        // The tenant's row is locked before the run's, as by everything that takes both. A move that is not committed yet is waited for; the
+        // condition is then checked against the row as it has become.
+        let begun: (Option<bool>, bool) = sqlx::query_as(
+            "with binding as materialized (
+                 select 1 from tenant
+                  where id = (select tenant_id from run where id = $2)
+                    and gbp_location = $8 and gbp_account is not distinct from $9
+                    for share
+             ), begun as (
+                 update run
+                    set plan = case when cancel_requested then plan else $4 end,
+                        intent = case when cancel_requested then intent else $5 end,
+                        observation = coalesce($10, observation),
+                        written = $6,
+                        lease_until = coalesce($1, now()) + $7,
+                        revision = revision + 1
+                  where id = $2 and attempt = $3 and state = 'running' and lease_until > coalesce($1, now())
+                    and ($8::text is null or exists (select from binding))
+                    and (joined_at is null or $11::timestamptz is null or joined_at < $11)
+                 returning cancel_requested
+             )
+             select (select cancel_requested from begun), $8::text is null or exists (select from binding)",
         )
         .bind(now)
         .bind(held.id)
         .bind(held.fence)
         .bind(progress.plan.as_ref().map(Json))
-        .bind(progress.intent.as_ref().map(Json))
+        .bind(intent.map(Json))
         .bind(Json(&progress.written))
         .bind(interval(lease))
-        .fetch_optional(&self.pool)
+        .bind(location.map(LocationId::as_str))
+        .bind(intent.and_then(|intent| intent.account.as_ref()).map(AccountId::as_str))
+        .bind(progress.observation.as_ref().map(Json))
+        .bind(progress.read_at)
+        .fetch_one(&self.pool)
         .await?;
-        Ok(match row {
-            None => BeginWrite::Lost,
-            Some((true,)) => BeginWrite::Cancelled,
-            Some((false,)) => BeginWrite::Go,
+        Ok(match begun {
+            (Some(true), _) => BeginWrite::Cancelled,
+            (Some(false), _) => BeginWrite::Go,
+            (None, false) => BeginWrite::Moved,
+            // Asked in a statement of its own: the one above may have waited for the very join that it then found.
+            (None, true) if self.is_superseded(held, progress.read_at).await? => BeginWrite::Superseded,
+            (None, true) => BeginWrite::Lost,
         })
     }
 
-    /// Queues a run for its next attempt, `delay` from now, or now when somebody cancelled it: there is nothing left to wait for. An
-    /// attempt that is not to count, because it met a failure that is not the tenant's, is handed back. Gives whether it was still held.
+    /// Queues a run for its next attempt, `delay` from now, or now when somebody cancelled it and nothing is unsettled: then there is
+    /// nothing left to wait for. An attempt that is not to count, because it met a failure that is not the tenant's, is handed back.
+    /// Gives whether it was still held.
     ///
     /// # Errors
     /// The database's.
@@ -99,10 +121,11 @@ impl Store {
         let done = sqlx::query(
             "update run
                 set state = 'queued', lease_until = null, revision = revision + 1,
-                    due_at = case when cancel_requested then null else coalesce($1, now()) + $4 end,
+                    due_at = case when cancel_requested and $9::jsonb is null then null else coalesce($1, now()) + $4 end,
                     handed_back = case when $10 then handed_back else handed_back + 1 end,
                     attempts = attempts_with(attempts, attempt, attempted_at, coalesce($1, now()), 'failed', $6),
-                    reason = $5, error = $6, plan = coalesce($7, plan), written = $8, intent = $9
+                    reason = $5, error = $6, plan = coalesce($7, plan), written = $8, intent = $9,
+                    observation = coalesce($11, observation)
               where id = $2 and attempt = $3 and state = 'running'",
         )
         .bind(now)
@@ -115,8 +138,49 @@ impl Store {
         .bind(Json(&progress.written))
         .bind(progress.intent.as_ref().map(Json))
         .bind(counts)
+        .bind(progress.observation.as_ref().map(Json))
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected() == 1)
+    }
+
+    /// Returns a run to the queue for an attempt that begins anew, because this one may not go on with what it has read. It is not
+    /// counted. Gives whether the run was still held.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn requeue(&self, now: Now, held: Held, progress: &Progress) -> Result<bool, Error> {
+        let done = sqlx::query(
+            "update run
+                set state = 'queued', lease_until = null, due_at = null, handed_back = handed_back + 1, revision = revision + 1,
+                    attempts = attempts_with(attempts, attempt, attempted_at, coalesce($1, now()), 'handed_back', null),
+                    plan = coalesce($4, plan), written = $5, intent = $6, observation = coalesce($7, observation)
+              where id = $2 and attempt = $3 and state = 'running'",
+        )
+        .bind(now)
+        .bind(held.id)
+        .bind(held.fence)
+        .bind(progress.plan.as_ref().map(Json))
+        .bind(Json(&progress.written))
+        .bind(progress.intent.as_ref().map(Json))
+        .bind(progress.observation.as_ref().map(Json))
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Whether a held run goes on only with a source that is read after `read_at`, because a request has joined it since.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn is_superseded(&self, held: Held, read_at: Option<DateTime<Utc>>) -> Result<bool, Error> {
+        Ok(sqlx::query_scalar(
+            "select exists (select from run where id = $1 and attempt = $2 and state = 'running' and joined_at >= $3)",
+        )
+        .bind(held.id)
+        .bind(held.fence)
+        .bind(read_at)
+        .fetch_one(&self.pool)
+        .await?)
     }
 }

@@ -26,10 +26,11 @@ impl Store {
         if let Some(ended) = self.ending(now, || self.cancel_queued(now, run)).await? {
             return Ok(Some(ended.0));
         }
-        // It is marked whatever it has become since, unless it is over.
+        // It is marked whatever it has become since, unless it is over. The first cancellation makes the next attempt due at once, which
+        // settles what is unsettled. Asking again must not: attempts that follow each other without a pause would be used up.
         let marked = sqlx::query_as::<_, RunRow>(
             "update run
-                set cancel_requested = true, due_at = null, revision = revision + 1
+                set cancel_requested = true, due_at = case when cancel_requested then due_at end, revision = revision + 1
               where id = $1
              returning *",
         )

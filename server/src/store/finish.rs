@@ -13,7 +13,7 @@ use super::{
     rollup::counted,
 };
 use crate::{
-    domain::{ChangeCounts, RecordedChange, RecordedPlan, RunError, RunId, RunResult, RunState},
+    domain::{ChangeCounts, LocationId, RecordedChange, RecordedPlan, RunError, RunId, RunResult, RunState},
     error::Error,
 };
 
@@ -31,6 +31,8 @@ pub struct Finish {
     pub result: RunResult,
     /// What is known of it.
     pub progress: Progress,
+    /// The location that it was about: a success starts the cooldown of this one, and of no other.
+    pub location: Option<LocationId>,
     /// What it has found of its tenant, where that is new.
     pub found: Option<Found>,
 }
@@ -71,7 +73,8 @@ impl Finish {
 }
 
 impl Store {
-    /// Ends runs. Gives those that were still held; the others are in other hands, and nothing was written of them.
+    /// Ends runs. Gives those that were ended; the others are in other hands, or a request has joined them since their source was read,
+    /// and nothing was written of them.
     ///
     /// # Errors
     /// The database's.
@@ -87,18 +90,21 @@ impl Store {
                  delete from run
                   using unnest($2::uuid[], $3::integer[], $4::text[], $5::text[], $6::jsonb[], $7::jsonb[], $8::jsonb[],
                                $9::integer[], $10::integer[], $11::integer[], $12::integer[], $13::integer[], $14::integer[],
-                               $15::integer[])
+                               $15::integer[], $17::jsonb[], $18::timestamptz[], $19::text[])
                         as ending (id, attempt, state, reason, error, plan, written,
                                    plan_created, plan_updated, plan_deleted, written_created, written_updated, written_deleted,
-                                   unmapped)
+                                   unmapped, intent, read_at, location)
                   where run.id = any ($2)
                     and run.id = ending.id and run.attempt = ending.attempt and run.state = 'running'
+                    -- What was written is the run's end, whoever joined since; so is a cancellation.
+                    and (run.joined_at is null or ending.read_at is null or run.joined_at < ending.read_at
+                         or run.cancel_requested or ending.written <> '[]' or ending.intent is not null)
                  returning run.*, ending.state as end_state, ending.reason as end_reason, ending.error as end_error,
-                           coalesce(ending.plan, run.plan) as end_plan, ending.written as end_written, null::jsonb as end_intent,
+                           coalesce(ending.plan, run.plan) as end_plan, ending.written as end_written, ending.intent as end_intent,
                            case when dry_run then ending.plan_created else ending.written_created end as end_created,
                            case when dry_run then ending.plan_updated else ending.written_updated end as end_updated,
                            case when dry_run then ending.plan_deleted else ending.written_deleted end as end_deleted,
-                           coalesce(ending.unmapped, run.skipped) as end_skipped, run.handed_back as end_handed_back,
+                           coalesce(ending.unmapped, run.skipped) as end_skipped, ending.location as end_location, run.handed_back as end_handed_back,
                            run.cancel_requested as end_cancel_requested
              ), moved as (",
             into_history!(),
@@ -106,9 +112,17 @@ impl Store {
              ), counted as (",
             counted!(),
             "), succeeded as (
-                 insert into last_success as last (tenant_id, strategy, ended_at)
-                 select tenant_id, strategy, ended_at from moved where state = 'succeeded' and not dry_run order by tenant_id
-                 on conflict (tenant_id, strategy) do update set ended_at = greatest(last.ended_at, excluded.ended_at)
+                 insert into last_success as last (tenant_id, strategy, ended_at, gbp_location)
+                 select moved.tenant_id, moved.strategy, moved.ended_at, ended.end_location
+                   from moved
+                   join ended on ended.id = moved.id
+                  where moved.state = 'succeeded' and not moved.dry_run
+                  order by moved.tenant_id
+                 on conflict (tenant_id, strategy) do update
+                    set ended_at = case when last.gbp_location is not distinct from excluded.gbp_location
+                                        then greatest(last.ended_at, excluded.ended_at)
+                                        else excluded.ended_at end,
+                        gbp_location = excluded.gbp_location
              ), recorded as (",
             recorded!(),
             ")
@@ -129,7 +143,10 @@ impl Store {
         .bind(column.of(|end| ChangeCounts::of(&end.progress.written).updated))
         .bind(column.of(|end| ChangeCounts::of(&end.progress.written).deleted))
         .bind(column.of(Finish::unmapped))
-        .bind(found(ends));
+        .bind(found(ends))
+        .bind(column.of(|end| end.progress.intent.as_ref().map(Json)))
+        .bind(column.of(|end| end.progress.read_at))
+        .bind(column.of(|end| end.location.as_ref().map(LocationId::as_str)));
         self.hot.fetch_all(statement).await
     }
 }

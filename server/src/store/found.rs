@@ -5,7 +5,7 @@ use serde::Serialize;
 use sqlx::types::Json;
 
 use super::Finish;
-use crate::domain::{AtGoogle, Baseline, Cause, LocationId, RunId, Wish, WrittenSet};
+use crate::domain::{AtGoogle, Baseline, Cause, Left, LocationId, RunId, Wish, WrittenSet};
 
 /// What a run has found, and is not recorded yet. What is not given stays as it is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,6 +26,10 @@ pub struct Found {
     pub baseline: Option<Baseline>,
     /// What this run has written to Google, if it has.
     pub written: Option<WrittenSet>,
+    /// What this run may have written to Google: nobody knows.
+    pub unresolved: Option<WrittenSet>,
+    /// The write of an earlier run whose outcome was unknown, where this one found that it took effect.
+    pub resolved: Option<Left<WrittenSet>>,
     /// When it saw that somebody had changed back what a run before had written.
     pub flipped_at: Option<DateTime<Utc>>,
     /// Whether a person has to decide from now on.
@@ -45,6 +49,8 @@ impl Found {
             google: None,
             baseline: None,
             written: None,
+            unresolved: None,
+            resolved: None,
             flipped_at: None,
             contested: false,
         }
@@ -79,19 +85,20 @@ macro_rules! recorded {
     () => {
         "
             insert into tenant_sync as known (tenant_id, organization_id, gbp_location, cause, since_at, observed_at, observed_by,
-                                              failed_at, failed_by, digest, settled, wanted, google, baseline, written, flips,
-                                              contested_at)
+                                              failed_at, failed_by, digest, settled, wanted, google, baseline, written,
+                                              unresolved, flips, contested_at)
             select moved.tenant_id, tenant.organization_id, found.location, found.cause, moved.ended_at,
                    case when found.cause <> 'unknown' then moved.ended_at end, case when found.cause <> 'unknown' then moved.id end,
                    case when found.cause = 'unknown' then moved.ended_at end, case when found.cause = 'unknown' then moved.id end,
                    found.digest, found.settled, found.wanted, found.google,
                    found.baseline || jsonb_build_object('run', moved.id, 'at', moved.ended_at),
-                   found.written || jsonb_build_object('run', moved.id, 'at', moved.ended_at),
+                   coalesce(found.written || jsonb_build_object('run', moved.id, 'at', moved.ended_at), found.resolved),
+                   found.unresolved || jsonb_build_object('run', moved.id, 'at', moved.ended_at),
                    array_remove(array[found.flipped_at], null),
                    case when found.contested then moved.ended_at end
               from jsonb_to_recordset($16) as found (run uuid, location text, cause text, digest text, settled boolean, wanted jsonb,
-                                                     google jsonb, baseline jsonb, written jsonb, flipped_at timestamptz,
-                                                     contested boolean)
+                                                     google jsonb, baseline jsonb, written jsonb, unresolved jsonb, resolved jsonb,
+                                                     flipped_at timestamptz, contested boolean)
               join moved on moved.id = found.run
               -- Held until the commit, so that nobody takes away meanwhile what the row is about.
               join lateral (select organization_id from tenant
@@ -107,6 +114,9 @@ macro_rules! recorded {
                    digest = excluded.digest, settled = excluded.settled,
                    wanted = coalesce(excluded.wanted, known.wanted), google = coalesce(excluded.google, known.google),
                    baseline = coalesce(excluded.baseline, known.baseline), written = coalesce(excluded.written, known.written),
+                   -- A run that observed the location has seen what there is to see of it.
+                   unresolved = case when excluded.unresolved is not null or excluded.cause <> 'unknown' then excluded.unresolved
+                                     else known.unresolved end,
                    -- Older ones count no more.
                    flips = case when excluded.flips = '{}' then known.flips
                                 else array(select flip from unnest(known.flips) as flip

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use super::{Now, Store, error::OnConstraint};
 use crate::{
-    domain::{AccountId, LocationId, OrganizationId, Slug, Tenant},
+    domain::{AccountId, LocationId, OrganizationId, RunId, Slug, Tenant},
     error::Error,
 };
 
@@ -39,6 +39,8 @@ pub enum Refused {
     LocationTaken(LocationId),
     /// The platform does not know the category at this position, the primary one being 0.
     UnknownCategory(usize, Slug),
+    /// A live run has an unsettled write at the location that the tenant would leave.
+    RunInProgress(RunId),
 }
 
 impl Store {
@@ -120,9 +122,10 @@ async fn refused(connection: &mut PgConnection, wanted: &[NewTenant]) -> Result<
     let known: Vec<String> =
         sqlx::query_scalar("select slug from platform_category where slug = any ($1) order by slug for key share")
             .bind(slugs.into_iter().collect::<Vec<_>>())
-            .fetch_all(connection)
+            .fetch_all(&mut *connection)
             .await?;
     let known: BTreeSet<String> = known.into_iter().collect();
+    let writing = unsettled_moves(connection, wanted).await?;
     let mut all = Vec::new();
     for (index, NewTenant { tenant, categories }) in wanted.iter().enumerate() {
         let mut refused = Vec::new();
@@ -136,11 +139,37 @@ async fn refused(connection: &mut PgConnection, wanted: &[NewTenant]) -> Result<
                 refused.push(Refused::UnknownCategory(position, slug.clone()));
             }
         }
+        if let Some(run) = writing.get(tenant.id.as_str()) {
+            refused.push(Refused::RunInProgress(*run));
+        }
         if !refused.is_empty() {
             all.push((index, refused));
         }
     }
     Ok(all)
+}
+
+/// The tenants that would move while a live run of theirs has an unsettled write, with the run; see [`Store::update_tenant`]. The tenants
+/// are locked already.
+async fn unsettled_moves(
+    connection: &mut PgConnection,
+    wanted: &[NewTenant],
+) -> Result<HashMap<String, RunId>, sqlx::Error> {
+    let tenants = || wanted.iter().map(|it| &it.tenant);
+    let rows: Vec<(String, RunId)> = sqlx::query_as(
+        "select tenant.id, run.id
+           from unnest($1::text[], $2::text[], $3::text[]) as wanted (id, gbp_account, gbp_location)
+           join tenant on tenant.id = wanted.id
+           join run on run.tenant_id = tenant.id and run.intent is not null
+          where tenant.gbp_account is distinct from coalesce(wanted.gbp_account, tenant.gbp_account)
+             or tenant.gbp_location is distinct from coalesce(wanted.gbp_location, tenant.gbp_location)",
+    )
+    .bind(tenants().map(|tenant| tenant.id.as_str()).collect::<Vec<_>>())
+    .bind(tenants().map(|tenant| tenant.account.as_ref().map(AccountId::as_str)).collect::<Vec<_>>())
+    .bind(tenants().map(|tenant| tenant.location.as_ref().map(LocationId::as_str)).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Writes the tenants; gives those that were created (true) or changed (false).

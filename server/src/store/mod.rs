@@ -56,7 +56,7 @@ mod window;
 pub use accept::{Accepted, NewRun};
 pub use acceptor::Acceptor;
 pub use affected::{Affected, AffectedMapping, Effect};
-pub use attempt::{BeginWrite, Intent, Progress};
+pub use attempt::{BeginWrite, Progress};
 pub use batch_accept::NewBatch;
 pub use batch_place::BatchPlace;
 pub use batch_target::{BatchTarget, Population};

@@ -5,8 +5,8 @@ use sqlx::{FromRow, PgConnection, Row, types::Json};
 use super::{Held, Now, Progress, Store, platform_category::CategoryRow};
 use crate::{
     domain::{
-        Category, Complete, Gcid, Plan, PlanSource, PlatformCategory, PlatformSide, TenantCategory, TenantId,
-        WritesPlatform, candidate_slugs,
+        AccountId, Category, Complete, Gcid, LocationId, Plan, PlanSource, PlatformCategory, PlatformSide, Tenant,
+        TenantCategory, TenantId, WritesPlatform, candidate_slugs,
     },
     error::Error,
 };
@@ -20,8 +20,10 @@ pub enum PlatformWritten {
     Cancelled,
     /// The run is in other hands.
     Lost,
-    /// The platform is no longer what the plan was made from.
+    /// The platform is no longer what the plan was made from, or the tenant has another location.
     Moved,
+    /// A request has joined the run since the attempt read its source.
+    Superseded,
 }
 
 impl Store {
@@ -60,7 +62,8 @@ impl Store {
     }
 
     /// Carries out a plan for a tenant's categories and records it in the run: both or neither. `progress` is what is then known of the
-    /// run, the changes of this plan among what was written. Only what differs is touched. Only a run whose target this is may.
+    /// run, the changes of this plan among what was written. Only what differs is touched. Only a run whose target this is may, and only
+    /// while `tenant` is bound to the location that the plan was made from.
     ///
     /// # Errors
     /// The database's.
@@ -68,31 +71,37 @@ impl Store {
         &self,
         now: Now,
         held: Held,
-        tenant: &TenantId,
+        tenant: &Tenant,
         plan: &Plan<TenantCategory>,
         progress: &Progress,
         _: WritesPlatform,
     ) -> Result<PlatformWritten, Error> {
         let mut transaction = self.pool.begin().await?;
         // Locks the tenant first, as everything does that changes its categories.
-        let touched =
-            sqlx::query("update tenant set categories_updated_at = coalesce($2, now()) where id = $1 returning 1")
-                .bind(tenant.as_str())
-                .bind(now)
-                .fetch_optional(&mut *transaction)
-                .await?;
+        let touched = sqlx::query(
+            "update tenant set categories_updated_at = coalesce($2, now())
+              where id = $1 and gbp_location is not distinct from $3 and gbp_account is not distinct from $4
+             returning 1",
+        )
+        .bind(tenant.id.as_str())
+        .bind(now)
+        .bind(tenant.location.as_ref().map(LocationId::as_str))
+        .bind(tenant.account.as_ref().map(AccountId::as_str))
+        .fetch_optional(&mut *transaction)
+        .await?;
         if touched.is_none() || !import(&mut transaction, now, plan).await? {
             return Ok(PlatformWritten::Moved);
         }
-        let before = chosen(&mut transaction, tenant).await?;
+        let before = chosen(&mut transaction, &tenant.id).await?;
         if !is_observed(plan, &before) {
             return Ok(PlatformWritten::Moved);
         }
-        replace(&mut transaction, tenant, &in_order(plan, &before)).await?;
+        replace(&mut transaction, &tenant.id, &in_order(plan, &before)).await?;
         let row: Option<(bool,)> = sqlx::query_as(
             "update run
-                set plan = $4, written = $5, revision = revision + 1
+                set plan = $4, written = $5, observation = $6, revision = revision + 1
               where id = $2 and attempt = $3 and state = 'running' and lease_until > coalesce($1, now())
+                and (joined_at is null or $7::timestamptz is null or joined_at < $7)
              returning cancel_requested",
         )
         .bind(now)
@@ -100,10 +109,16 @@ impl Store {
         .bind(held.fence)
         .bind(progress.plan.as_ref().map(Json))
         .bind(Json(&progress.written))
+        .bind(progress.observation.as_ref().map(Json))
+        .bind(progress.read_at)
         .fetch_optional(&mut *transaction)
         .await?;
         match row {
-            None => Ok(PlatformWritten::Lost),
+            None => {
+                transaction.rollback().await?;
+                let superseded = self.is_superseded(held, progress.read_at).await?;
+                Ok(if superseded { PlatformWritten::Superseded } else { PlatformWritten::Lost })
+            }
             Some((true,)) => Ok(PlatformWritten::Cancelled),
             Some((false,)) => {
                 transaction.commit().await?;

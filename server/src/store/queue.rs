@@ -5,9 +5,9 @@ use std::time::Duration;
 use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 use tokio::time::sleep;
 
-use super::{Intent, Now, Store, ending::into_history, interval, rollup::counted, row::RunRow};
+use super::{Now, Store, ending::into_history, interval, rollup::counted, row::RunRow};
 use crate::{
-    domain::{Failure, FailureReason, Run, RunError, RunId, TraceParent},
+    domain::{Failure, FailureReason, Observation, Run, RunError, RunId, TraceParent},
     error::Error,
 };
 
@@ -24,8 +24,8 @@ pub struct Claimed {
     pub fence: i32,
     /// Whether it is one of a batch, so that nobody waits for it alone.
     pub bulk: bool,
-    /// What an earlier attempt set out to write, when it is not known whether it did.
-    pub intent: Option<Intent>,
+    /// What an earlier attempt observed before it wrote, or failed.
+    pub observation: Option<Observation>,
     /// The trace that it belongs to.
     pub traceparent: Option<TraceParent>,
 }
@@ -215,8 +215,10 @@ impl Store {
     pub async fn rescue(&self, now: Now, limit: i64, patience: i32) -> Result<Vec<Rescued>, Error> {
         let message =
             format!("given up: whoever carried the run out did not live to tell, {} times", patience.saturating_add(1));
-        let error = RunError::new(Failure::permanent(FailureReason::Internal, message), 0);
-        let rows = self.ending(now, || self.rescue_statement(now, limit, patience, &error)).await?;
+        let failure = Failure::permanent(FailureReason::Internal, message);
+        // One that may have written says so.
+        let errors = [RunError::new(failure.clone(), 0), RunError::new(failure.with_unknown_write(), 0)];
+        let rows = self.ending(now, || self.rescue_statement(now, limit, patience, &errors)).await?;
         Ok(rows.into_iter().map(|(id, given_up)| Rescued { id, given_up }).collect())
     }
 
@@ -225,7 +227,7 @@ impl Store {
         now: Now,
         limit: i64,
         patience: i32,
-        error: &RunError,
+        [plain, unknown_write]: &[RunError; 2],
     ) -> Result<Vec<(RunId, bool)>, sqlx::Error> {
         sqlx::query_as(concat!(
             "with expired as materialized (
@@ -246,7 +248,8 @@ impl Store {
                  delete from run
                   where id = any (array(select id from expired where hopeless))
                  returning run.*, 'failed' as end_state, $4::jsonb ->> 'reason' as end_reason,
-                           $4::jsonb || jsonb_build_object('attempt', attempt - handed_back) as end_error, plan as end_plan,
+                           case when intent is null then $4::jsonb else $5::jsonb end
+                               || jsonb_build_object('attempt', attempt - handed_back) as end_error, plan as end_plan,
                            written as end_written, intent as end_intent, created as end_created, updated as end_updated,
                            deleted as end_deleted, skipped as end_skipped, handed_back + 1 as end_handed_back,
                            cancel_requested as end_cancel_requested
@@ -263,7 +266,8 @@ impl Store {
         .bind(now)
         .bind(limit)
         .bind(patience)
-        .bind(Json(error))
+        .bind(Json(plain))
+        .bind(Json(unknown_write))
         .fetch_all(&self.pool)
         .await
     }
@@ -290,7 +294,10 @@ impl FromRow<'_, PgRow> for Claimed {
             run: RunRow::from_row(row)?.0,
             fence: row.try_get("attempt")?,
             bulk: row.try_get("bulk")?,
-            intent: row.try_get::<Option<Json<Intent>>, _>("intent")?.map(|json| json.0),
+            // One that this version cannot read only costs what it says of drift.
+            observation: row
+                .try_get::<Option<serde_json::Value>, _>("observation")?
+                .and_then(|json| serde_json::from_value(json).ok()),
             traceparent: row.try_get::<Option<&str>, _>("traceparent")?.and_then(TraceParent::parse),
         })
     }

@@ -26,6 +26,7 @@ impl FromRow<'_, PgRow> for RunRow {
             cancel_requested: row.try_get("cancel_requested")?,
             plan: row.try_get::<Option<Json<_>>, _>("plan")?.map(|json| json.0),
             written: row.try_get::<Json<_>, _>("written")?.0,
+            intent: row.try_get::<Option<Json<_>>, _>("intent")?.map(|json| json.0),
             counts: ChangeCounts {
                 created: row.try_get("created")?,
                 updated: row.try_get("updated")?,

@@ -20,7 +20,7 @@ pub struct Source {
     pub credentials: Option<CredentialsMark>,
     /// Its categories with what each stands for in its region, the primary one first. Empty: it has none.
     pub categories: Complete<Vec<PlatformCategory>>,
-    /// When a real run of the same tenant and strategy last succeeded.
+    /// When a real run of the same tenant, strategy and location last succeeded.
     pub last_success_at: Option<DateTime<Utc>>,
     /// What the last look at its location found. `None`: none is recorded.
     pub last_look: Option<LastLook>,
@@ -46,6 +46,7 @@ impl Store {
                left join lateral (select ended_at
                                     from last_success
                                    where last_success.tenant_id = tenant.id and last_success.strategy = wanted.strategy
+                                     and last_success.gbp_location is not distinct from tenant.gbp_location
                                    limit 1) success on true
                left join lateral (select digest, settled, cause = 'unknown' as failed
                                     from tenant_sync

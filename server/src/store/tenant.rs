@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use sqlx::{FromRow, Row, postgres::PgRow};
+use sqlx::{FromRow, PgConnection, Row, postgres::PgRow};
 
 use super::{
     Now, Store,
+    accept::{in_progress, live_run},
     error::OnConstraint,
     row::{id, optional_id},
 };
@@ -117,41 +118,21 @@ impl Store {
         Ok(rows.iter().map(pair).collect::<Result<_, _>>()?)
     }
 
-    /// Changes a tenant.
+    /// Changes a tenant. One with an unsettled write keeps its location and account: the write may still reach the location, which must
+    /// not be another tenant's by then, and only that location tells what became of it. A live run that has not begun to write is fenced by
+    /// [`Store::begin_write`] instead, and begins anew.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::LocationTaken`], or the database's.
+    /// [`Error::NotFound`], [`Error::LocationTaken`], [`Error::RunInProgress`] for another location or account while a write of a live run
+    /// is unsettled, or the database's. Nothing is changed then.
     pub async fn update_tenant(&self, now: Now, tenant: &TenantId, change: &TenantChange) -> Result<Tenant, Error> {
-        let organization = change.organization.as_ref();
-        let place = change.place.as_ref();
-        let location = place.and_then(Option::as_ref).map(|(_, location)| location);
-        sqlx::query_as::<_, TenantRow>(
-            "update tenant
-                set display_name = coalesce($2, display_name),
-                    organization_id = case when $3 then $4 else organization_id end,
-                    gbp_account = case when $5 then $6 else gbp_account end,
-                    gbp_location = case when $5 then $7 else gbp_location end,
-                    region_code = coalesce($8, region_code),
-                    language_code = coalesce($9, language_code),
-                    updated_at = coalesce($10, now())
-              where id = $1
-             returning *",
-        )
-        .bind(tenant.as_str())
-        .bind(change.display_name.as_deref())
-        .bind(organization.is_some())
-        .bind(organization.and_then(Option::as_ref).map(OrganizationId::as_str))
-        .bind(place.is_some())
-        .bind(place.and_then(Option::as_ref).map(|(account, _)| account.as_str()))
-        .bind(location.map(LocationId::as_str))
-        .bind(change.region_code.as_deref())
-        .bind(change.language_code.as_deref())
-        .bind(now)
-        .fetch_optional(&self.pool)
-        .await
-        .on_constraint("tenant_location_is_its_own", || taken(location))?
-        .map(|row| row.0)
-        .ok_or_else(|| not_found(tenant))
+        let mut transaction = self.pool.begin().await?;
+        if let Some(place) = &change.place {
+            refuse_move(&mut transaction, tenant, place.as_ref()).await?;
+        }
+        let changed = change_tenant(&mut transaction, now, tenant, change).await?;
+        transaction.commit().await?;
+        Ok(changed)
     }
 
     /// Deletes a tenant and its categories; its runs stay.
@@ -166,13 +147,75 @@ impl Store {
             .fetch_optional(&mut *transaction)
             .await?
             .ok_or_else(|| not_found(tenant))?;
-        if let Some(live) = super::accept::live_run(&mut transaction, tenant).await? {
-            return Err(super::accept::in_progress(&live));
+        if let Some(live) = live_run(&mut transaction, tenant).await? {
+            return Err(in_progress(&live));
         }
         sqlx::query("delete from tenant where id = $1").bind(tenant.as_str()).execute(&mut *transaction).await?;
         transaction.commit().await?;
         Ok(())
     }
+}
+
+/// Locks a tenant, and refuses to move it while a live run has an unsettled write at the location that it has.
+async fn refuse_move(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    place: Option<&(AccountId, LocationId)>,
+) -> Result<(), Error> {
+    let stays: bool = sqlx::query_scalar(
+        "select gbp_account is not distinct from $2 and gbp_location is not distinct from $3
+           from tenant where id = $1 for update",
+    )
+    .bind(tenant.as_str())
+    .bind(place.map(|(account, _)| account.as_str()))
+    .bind(place.map(|(_, location)| location.as_str()))
+    .fetch_optional(&mut *connection)
+    .await?
+    .ok_or_else(|| not_found(tenant))?;
+    // In a statement of its own, which sees every write that began before the lock was there; later ones wait for it.
+    let live = if stays { None } else { live_run(connection, tenant).await? };
+    match live.filter(|live| live.intent.is_some()) {
+        Some(writing) => Err(in_progress(&writing)),
+        None => Ok(()),
+    }
+}
+
+async fn change_tenant(
+    connection: &mut PgConnection,
+    now: Now,
+    tenant: &TenantId,
+    change: &TenantChange,
+) -> Result<Tenant, Error> {
+    let organization = change.organization.as_ref();
+    let place = change.place.as_ref();
+    let location = place.and_then(Option::as_ref).map(|(_, location)| location);
+    sqlx::query_as::<_, TenantRow>(
+        "update tenant
+                set display_name = coalesce($2, display_name),
+                    organization_id = case when $3 then $4 else organization_id end,
+                    gbp_account = case when $5 then $6 else gbp_account end,
+                    gbp_location = case when $5 then $7 else gbp_location end,
+                    region_code = coalesce($8, region_code),
+                    language_code = coalesce($9, language_code),
+                    updated_at = coalesce($10, now())
+              where id = $1
+             returning *",
+    )
+    .bind(tenant.as_str())
+    .bind(change.display_name.as_deref())
+    .bind(organization.is_some())
+    .bind(organization.and_then(Option::as_ref).map(OrganizationId::as_str))
+    .bind(place.is_some())
+    .bind(place.and_then(Option::as_ref).map(|(account, _)| account.as_str()))
+    .bind(location.map(LocationId::as_str))
+    .bind(change.region_code.as_deref())
+    .bind(change.language_code.as_deref())
+    .bind(now)
+    .fetch_optional(connection)
+    .await
+    .on_constraint("tenant_location_is_its_own", || taken(location))?
+    .map(|row| row.0)
+    .ok_or_else(|| not_found(tenant))
 }
 
 /// A row of `tenant`.

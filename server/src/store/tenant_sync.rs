@@ -55,15 +55,17 @@ impl Store {
         Ok(row.map(|row| row.0))
     }
 
-    /// Gets when a real run of a tenant, of whichever strategy, last succeeded.
+    /// Gets when a real run of a tenant, of whichever strategy, last succeeded at the location that the tenant has now.
     ///
     /// # Errors
     /// The database's.
     pub async fn last_success(&self, tenant: &TenantId) -> Result<Option<DateTime<Utc>>, Error> {
-        Ok(sqlx::query_scalar("select max(ended_at) from last_success where tenant_id = $1")
-            .bind(tenant.as_str())
-            .fetch_one(&self.pool)
-            .await?)
+        let statement = "select max(last_success.ended_at)
+                           from last_success
+                           join tenant on tenant.id = last_success.tenant_id
+                                      and last_success.gbp_location is not distinct from tenant.gbp_location
+                          where last_success.tenant_id = $1";
+        Ok(sqlx::query_scalar(statement).bind(tenant.as_str()).fetch_one(&self.pool).await?)
     }
 
     /// Lists how tenants stand, by tenant, after `after`, at most `limit`.
@@ -249,6 +251,7 @@ impl FromRow<'_, PgRow> for SyncRow {
             google: row.try_get::<Option<Json<_>>, _>("google")?.map(|json| json.0),
             baseline: row.try_get::<Option<Json<_>>, _>("baseline")?.map(|json| json.0),
             written: row.try_get::<Option<Json<_>>, _>("written")?.map(|json| json.0),
+            unresolved: row.try_get::<Option<Json<_>>, _>("unresolved")?.map(|json| json.0),
             contest: Contest {
                 flips: row.try_get("flips")?,
                 contested_at: row.try_get("contested_at")?,

@@ -4,8 +4,8 @@ use category_mirror_proto::v1::{self as proto, change::Operation, guard_verdict:
 
 use super::time;
 use crate::domain::{
-    CategorySet, Change, Counterpart, EitherCategory, GbpCategory, GuardOutcome, GuardVerdict, Place, Placed,
-    RecordedChange, RecordedPlan,
+    CategorySet, Change, Counterpart, EitherCategory, GbpCategory, GuardOutcome, GuardVerdict, LocationId, Place,
+    Placed, RecordedChange, RecordedPlan,
 };
 
 pub(super) fn plan(plan: RecordedPlan) -> proto::Plan {
@@ -51,6 +51,7 @@ pub(super) fn plan(plan: RecordedPlan) -> proto::Plan {
             })
             .collect(),
         observe_time: Some(time(plan.observed_at)),
+        gbp_location: plan.location.as_ref().map(LocationId::resource_name).unwrap_or_default(),
     }
 }
 

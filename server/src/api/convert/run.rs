@@ -3,9 +3,14 @@
 use category_mirror_proto::v1::{self as proto, attempt::Result, run::State};
 use chrono::{DateTime, Utc};
 
-use super::{plan::change, time};
+use super::{
+    plan::{change, gbp_categories},
+    time,
+};
 use crate::{
-    domain::{Attempt, AttemptResult, Run, RunError, RunId, RunState, Strategy, View, batch_name},
+    domain::{
+        Attempt, AttemptResult, LocationId, Run, RunError, RunId, RunState, Strategy, View, WriteIntent, batch_name,
+    },
     store::{Counts, SyncStats},
 };
 
@@ -60,6 +65,15 @@ pub(in crate::api) fn run(run: Run) -> proto::Run {
         }
         .into(),
         revert_of: name_of(run.orders.reverts),
+        unresolved_write: run.intent.as_ref().map(unresolved_write),
+    }
+}
+
+fn unresolved_write(intent: &WriteIntent) -> proto::UnresolvedWrite {
+    proto::UnresolvedWrite {
+        gbp_location: intent.location.as_ref().map(LocationId::resource_name).unwrap_or_default(),
+        before: Some(intent.before.as_ref().map(gbp_categories).unwrap_or_default()),
+        after: Some(gbp_categories(&intent.after)),
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) fn run(created_at: DateTime<Utc>, tenant: &str) -> Run {
         plan: None,
         attempts: Vec::new(),
         attempted_at: None,
+        intent: None,
         written: Vec::new(),
         counts: ChangeCounts::default(),
         skipped_categories: 0,

@@ -86,7 +86,7 @@ pub struct Choice {
 }
 
 /// What the platform wants of a location.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wanted {
     /// The tenant's categories, sorted.
     pub choices: Vec<Choice>,
@@ -199,7 +199,12 @@ impl Facts<'_> {
             return if google.is_some() { Cause::MerchantEdited } else { Cause::Unknown };
         }
         match () {
-            () if set.is_none() && *choices == baseline.choices => Cause::Unknown,
+            // The platform wants nothing that can be written, as when a revert left this: only the merchant's record can tell a change.
+            () if set.is_none() && *choices == baseline.choices => match google {
+                Some(google) if google.merchant.as_ref() != Some(&baseline.set) => Cause::MerchantEdited,
+                Some(_) => Cause::PlatformChanged,
+                None => Cause::Unknown,
+            },
             () if is_remapped(choices, baseline) => Cause::MappingChanged,
             () => Cause::PlatformChanged,
         }

@@ -100,6 +100,14 @@ fn a_platform_that_wants_nothing_that_can_be_written_has_a_cause_without_a_look_
 }
 
 #[test]
+fn a_revert_beside_an_unmapped_primary_category_leaves_a_cause_that_is_known() {
+    let left = Baseline { choices: choices(&["a=", "b"]), set: set(&["x"]) };
+    let of = |merchant| cause(&wanted(&["a=", "b"]), Some(&google(&[merchant])), Some(&left), &[]);
+    assert_eq!(of("x"), Cause::PlatformChanged);
+    assert_eq!(of("y"), Cause::MerchantEdited);
+}
+
+#[test]
 fn what_a_run_took_back_is_a_change_of_the_platform_that_google_does_not_have() {
     let left = Baseline { set: set(&["x"]), ..baseline(&["a", "b"]) };
     assert_eq!(cause(&wanted(&["a", "b"]), Some(&google(&["x"])), Some(&left), &[]), Cause::PlatformChanged);

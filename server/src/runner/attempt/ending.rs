@@ -2,30 +2,87 @@
 
 use std::time::Duration;
 
-use super::Attempt;
+use super::{Attempt, MAX_SOURCE_CHECKS, SUPERSEDED};
 use crate::{
-    domain::{Failure, FailureReason, Retry, RunError, RunResult},
+    domain::{Failure, FailureReason, LocationId, Retry, RunError, RunResult},
     error::Error,
-    runner::{cause, record},
-    store::Finish,
+    runner::{Tools, cause, record},
+    store::{Finish, Found},
     wake::Hint,
 };
 
 /// The wait between tries to record the end of an attempt while the database is away.
 const RECORD_RETRY: Duration = Duration::from_millis(500);
 
+/// What became of the record of a run's end.
+enum Recorded {
+    /// The run has ended.
+    Ended,
+    /// A request has joined the run since its source was read, and the run goes on.
+    Superseded,
+    /// The run is in other hands, or the database refused the record.
+    Nothing,
+}
+
 impl Attempt {
     pub(super) async fn finish(&mut self, result: RunResult) -> bool {
+        // Whatever ends the run while the outcome of its write is unknown, the run has failed, and says so.
+        let result = match result {
+            RunResult::Failed(failure) if self.progress.intent.is_some() => {
+                RunResult::Failed(failure.with_unknown_write())
+            }
+            result => result,
+        };
         let found = self.found(&result).await;
-        let finisher = &self.tools.finisher;
-        let (held, attempt) = (self.claim.held, self.run.attempt);
-        let end =
-            || Finish { held, attempt, result: result.clone(), progress: self.progress.clone(), found: found.clone() };
-        let finished = self.persist(|| finisher.finish(self.now, end())).await;
-        if finished {
-            record::finished(&self.run, &result, &self.progress, self.standing.cause());
+        let location = self.read.as_ref().and_then(|source| source.tenant.location.clone());
+        for _ in 0..MAX_SOURCE_CHECKS {
+            match self.record_end(&result, found.as_ref(), location.as_ref()).await {
+                Recorded::Ended => {
+                    record::finished(&self.run, &result, &self.progress, self.standing.cause());
+                    return true;
+                }
+                Recorded::Superseded => {}
+                Recorded::Nothing => return false,
+            }
+            let Some(source) = self.read.clone() else { break };
+            match self.is_source_current(&source).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => return self.hand_back(&error).await,
+            }
         }
-        finished
+        self.begin_anew(SUPERSEDED).await
+    }
+
+    async fn record_end(&self, result: &RunResult, found: Option<&Found>, location: Option<&LocationId>) -> Recorded {
+        let (held, attempt, read_at) = (self.claim.held, self.run.attempt, self.progress.read_at);
+        let end = || Finish {
+            held,
+            attempt,
+            result: result.clone(),
+            progress: self.progress.clone(),
+            location: location.cloned(),
+            found: found.cloned(),
+        };
+        let Tools { finisher, store, .. } = &*self.tools;
+        let recorded = self.persist(|| async {
+            if finisher.finish(self.now, end()).await? {
+                return Ok(Some(Recorded::Ended));
+            }
+            Ok(store.is_superseded(held, read_at).await?.then_some(Recorded::Superseded))
+        });
+        recorded.await.unwrap_or(Recorded::Nothing)
+    }
+
+    /// Returns the run to the queue, where the next attempt begins anew.
+    pub(super) async fn begin_anew(&self, why: &'static str) -> bool {
+        tracing::info!(run_id = %self.run.id, why, "attempt begins anew; it is not counted");
+        let store = &self.tools.store;
+        let requeued = self
+            .persist(|| async { Ok(store.requeue(self.now, self.claim.held, &self.progress).await?.then_some(())) });
+        let requeued = requeued.await.is_some();
+        self.tools.wake.hint(Hint::Queued);
+        requeued
     }
 
     pub(super) async fn fail(&mut self, failure: Failure) -> bool {
@@ -37,10 +94,9 @@ impl Attempt {
         // What Google does to everybody is not held against one run.
         let counts = !(is_google_down(&failure) && self.tools.circuit.is_open());
         if counts && self.run.attempt >= self.run.max_attempts {
-            let failure = failure.exhausted(self.run.attempt);
-            return self
-                .finish(RunResult::Failed(if self.progress.intent.is_some() { unsettled(failure) } else { failure }))
-                .await;
+            // However the source has changed, there is no attempt left to read it.
+            self.progress.read_at = None;
+            return self.finish(RunResult::Failed(failure.exhausted(self.run.attempt))).await;
         }
         if self.claim.cancelled.is_cancelled() && self.progress.intent.is_none() {
             return self.finish(RunResult::Cancelled).await;
@@ -49,9 +105,14 @@ impl Attempt {
         let delay = self.tools.settings.backoff.after(attempt, fastrand::f64(), wait);
         record::will_retry(&self.run, &failure, delay);
         let error = RunError::new(failure, self.run.attempt);
+        // The next attempt is told what this one has found.
+        self.progress.observation = self.standing.observation().or(self.progress.observation.take());
         let store = &self.tools.store;
-        let queued =
-            self.persist(|| store.retry(self.now, self.claim.held, delay, counts, &error, &self.progress)).await;
+        let queued = self.persist(|| async {
+            let queued = store.retry(self.now, self.claim.held, delay, counts, &error, &self.progress).await?;
+            Ok(queued.then_some(()))
+        });
+        let queued = queued.await.is_some();
         // Whoever waits for the next due run has to reckon with this one.
         self.tools.wake.hint(Hint::Waiting(delay));
         queued
@@ -61,32 +122,39 @@ impl Attempt {
         tracing::warn!(run_id = %self.run.id, error = %cause(error), "interrupted an attempt; it does not count");
         let store = &self.tools.store;
         let held = [self.claim.held];
-        let handed_back = self.persist(|| async move { Ok(!store.hand_back(&held).await?.is_empty()) }).await;
+        let handed_back = self.persist(|| async move { Ok((!store.hand_back(&held).await?.is_empty()).then_some(())) });
+        let handed_back = handed_back.await.is_some();
         self.tools.wake.hint(Hint::Queued);
         handed_back
     }
 
     /// Records something about the run, again and again while the database is away, until the run turns out to be in other hands. What
     /// the database refuses it would refuse again: then the run is left to its lease, and the number of rescues ends it.
-    async fn persist<F>(&self, record: impl Fn() -> F) -> bool
+    async fn persist<T, F>(&self, record: impl Fn() -> F) -> Option<T>
     where
-        F: Future<Output = Result<bool, Error>>,
+        F: Future<Output = Result<Option<T>, Error>>,
     {
         loop {
             match record().await {
-                Ok(true) => return true,
-                Ok(false) => return self.is_lost(),
+                Ok(Some(recorded)) => return Some(recorded),
+                Ok(None) => {
+                    self.is_lost();
+                    return None;
+                }
                 Err(error @ Error::DatabaseUnavailable(_)) => {
                     tracing::warn!(run_id = %self.run.id, error = %cause(&error), "cannot record an attempt; trying again");
                 }
                 Err(error) => {
                     tracing::error!(run_id = %self.run.id, error = %cause(&error), "cannot record an attempt");
-                    return false;
+                    return None;
                 }
             }
             tokio::select! {
                 () = tokio::time::sleep(RECORD_RETRY) => {}
-                () = self.claim.lost.cancelled() => return self.is_lost(),
+                () = self.claim.lost.cancelled() => {
+                    self.is_lost();
+                    return None;
+                }
             }
         }
     }
@@ -102,10 +170,4 @@ impl Attempt {
 pub(super) fn is_google_down(failure: &Failure) -> bool {
     use FailureReason::{QuotaExhausted, UpstreamInvalid, UpstreamUnavailable};
     failure.retry != Retry::Never && matches!(failure.reason, UpstreamUnavailable | UpstreamInvalid | QuotaExhausted)
-}
-
-/// Whoever reads of the end has to know that the location may not be as it was.
-fn unsettled(mut failure: Failure) -> Failure {
-    failure.message.push_str("; whether its last write took effect is not known, the next run will see");
-    failure.with("write_outcome", "unknown")
 }

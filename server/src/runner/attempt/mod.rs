@@ -1,6 +1,7 @@
 //! One attempt of one run, from the claim to what is recorded of it.
 
 mod account;
+mod earlier_write;
 mod ending;
 
 use std::{
@@ -19,15 +20,23 @@ use super::{
 };
 use crate::{
     domain::{
-        AccountId, Failure, FailureReason, Flag, Retry, Run, RunResult, Skip, SkipReason, Strategy, Tenant, TraceParent,
+        AccountId, Failure, FailureReason, Flag, RecordedPlan, Retry, Run, RunResult, Skip, SkipReason, Strategy,
+        Tenant, TraceParent,
     },
     error::Error,
     spans,
-    store::{Claimed, CredentialsMark, Intent, Now, Progress, Source},
+    store::{Claimed, CredentialsMark, Now, Progress, Source},
     wake::Hint,
 };
 
 pub(super) use account::Names;
+pub(super) use earlier_write::unknown_outcome;
+
+/// How often an attempt compares its source while requests keep joining its run, before another attempt begins. It bounds loops that one
+/// comparison nearly always ends.
+pub(super) const MAX_SOURCE_CHECKS: usize = 10;
+/// Why an attempt begins anew that may not go on with the source that it has read.
+pub(super) const SUPERSEDED: &str = "a request joined the run after its source was read";
 
 /// Why an attempt went no further.
 #[derive(Debug)]
@@ -40,6 +49,8 @@ pub(super) enum Stop {
     Cancelled,
     /// The run is in other hands: nothing more may be written, also not about it.
     Lost,
+    /// The run needs an attempt that begins anew, for this reason. Nothing was written, and the attempt is not counted.
+    Anew(&'static str),
     /// Our own trouble: the database is away, or there is a defect.
     Interrupted(Error),
 }
@@ -62,10 +73,8 @@ pub(super) struct Attempt {
     pub(super) run: Run,
     pub(super) claim: Claim,
     pub(super) now: Now,
-    /// What is known so far; it is recorded however the attempt ends.
+    /// What is known so far, over all attempts; it is recorded however the attempt ends.
     pub(super) progress: Progress,
-    /// What an earlier attempt began and may have written.
-    pub(super) unsettled: Option<Intent>,
     /// The platform's side, where it was read with that of others; within: the tenant is gone.
     source: Option<Option<Source>>,
     /// The platform's side as the attempt has read it.
@@ -81,12 +90,14 @@ pub(super) struct Attempt {
 impl Attempt {
     pub(super) fn new(tools: Arc<Tools>, waiting: Waiting, now: Now) -> Self {
         let Waiting { claimed, claim, source, since: _ } = waiting;
-        let Claimed { mut run, intent, fence: _, bulk: _, traceparent } = claimed;
+        let Claimed { mut run, observation, fence: _, bulk: _, traceparent } = claimed;
         let progress = Progress {
             plan: run.plan.take(),
             written: std::mem::take(&mut run.written),
             // It stays recorded until the location was read and says what became of it.
-            intent: intent.clone(),
+            intent: run.intent.take(),
+            observation: observation.clone(),
+            read_at: None,
         };
         Self {
             tools,
@@ -94,10 +105,9 @@ impl Attempt {
             claim,
             now,
             progress,
-            unsettled: intent,
             source,
             read: None,
-            standing: Standing::default(),
+            standing: Standing::after(observation),
             traceparent,
             name: None,
         }
@@ -131,6 +141,7 @@ impl Attempt {
             Err(Stop::Interrupted(error @ Error::DatabaseUnavailable(_))) => self.hand_back(&error).await,
             Err(Stop::Interrupted(error)) => self.fail(defect(&self.run, &error)).await,
             Err(Stop::Lost) => self.is_lost(),
+            Err(Stop::Anew(why)) => self.begin_anew(why).await,
         };
         if recorded {
             self.tools.wake.hint(Hint::Changed([self.run.id].into()));
@@ -146,15 +157,18 @@ impl Attempt {
             let message = format!("tenants/{} was deleted", self.run.tenant);
             return Err(Failure::permanent(FailureReason::TenantNotFound, message).into());
         };
-        if self.is_fresh() {
-            if self.claim.cancelled.is_cancelled() {
-                return Err(Stop::Cancelled);
-            }
-            if let Some(skip) = self.reason_to_skip(&source).await? {
-                return Ok(RunResult::Skipped(skip));
-            }
-        }
         let source = Arc::new(source);
+        self.progress.read_at = Some(source.read_at);
+        // First of all: a run that wrote is neither skipped nor cancelled, whatever has happened since.
+        if let Some(result) = self.conclude_earlier_write(&source).await? {
+            return Ok(result);
+        }
+        if self.claim.cancelled.is_cancelled() {
+            return Err(Stop::Cancelled);
+        }
+        if let Some(skip) = self.reason_to_skip(&source).await? {
+            return Ok(RunResult::Skipped(skip));
+        }
         self.read = Some(source.clone());
         match self.run.kind.strategy {
             Strategy::PlatformToGbp => {
@@ -166,9 +180,29 @@ impl Attempt {
         }
     }
 
-    /// Whether nothing of the run was, or may have been, written.
-    fn is_fresh(&self) -> bool {
-        self.unsettled.is_none() && self.progress.written.is_empty()
+    /// Notes the plan of this attempt. The plan is the run's, over all attempts: where an earlier attempt of a real run found differences,
+    /// a later one that finds none does not hide that they were there.
+    pub(super) fn planned(&mut self, plan: RecordedPlan) {
+        let found_before = self.progress.plan.as_ref().is_some_and(|earlier| !earlier.is_empty());
+        if self.run.kind.dry_run || !plan.is_empty() || !found_before {
+            self.progress.plan = Some(plan);
+        }
+    }
+
+    /// Whether the source is still what the attempt goes by, although a request has joined the run since: then what the request asks for
+    /// is what the attempt is about to do. What Google wins with cannot be asked again here, so such an attempt begins anew.
+    pub(super) async fn is_source_current(&mut self, source: &Source) -> Result<bool, Error> {
+        if self.run.kind.strategy == Strategy::GbpToPlatform {
+            return Ok(false);
+        }
+        let Some(now) = self.tools.store.sources(self.now, &[&self.run]).await?.remove(&self.run.id) else {
+            return Ok(false);
+        };
+        let is_current = now.tenant == source.tenant && now.categories == source.categories;
+        if is_current {
+            self.progress.read_at = Some(now.read_at);
+        }
+        Ok(is_current)
     }
 
     async fn reason_to_skip(&self, source: &Source) -> Result<Option<Skip>, Error> {

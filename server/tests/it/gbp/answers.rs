@@ -13,7 +13,7 @@ use category_mirror::{
 };
 use serde_json::{Value, json};
 
-use super::fake::{Fake, HUSH, answer, categories, client, error, id, location, real};
+use super::fake::{AT_ANY_TIME, Fake, HUSH, answer, categories, client, error, id, location, real};
 
 /// What reading a location becomes when the server answers so.
 async fn read(response: impl Fn() -> Response<Body> + Send + Sync + 'static) -> Failure {
@@ -24,7 +24,7 @@ async fn read(response: impl Fn() -> Response<Body> + Send + Sync + 'static) -> 
 /// What a write becomes when the server answers so. It is always sent once only.
 async fn write(status: u16, body: Value) -> WriteFailure {
     let fake = Fake::start(move |_| answer(status, &body)).await;
-    let failure = client(&fake.endpoint).writer(real()).replace_categories(&id(), &categories()).await;
+    let failure = client(&fake.endpoint).writer(real()).replace_categories(&id(), &categories(), AT_ANY_TIME).await;
     assert_eq!(fake.seen().len(), 1, "{status}");
     failure.expect_err("a failure")
 }
@@ -48,8 +48,11 @@ async fn a_location_is_read_with_its_mask_and_token() {
 #[tokio::test]
 async fn d6_a_write_sends_the_whole_set_in_one_request() {
     let fake = Fake::start(|_| answer(200, location())).await;
-    let written =
-        client(&fake.endpoint).writer(real()).replace_categories(&id(), &categories()).await.expect("written");
+    let written = client(&fake.endpoint)
+        .writer(real())
+        .replace_categories(&id(), &categories(), AT_ANY_TIME)
+        .await
+        .expect("written");
     assert_eq!(written.categories.into_inner(), Some(categories()));
 
     let [seen] = &fake.seen()[..] else { panic!("one request") };

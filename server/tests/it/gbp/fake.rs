@@ -5,7 +5,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -17,7 +17,7 @@ use axum::{
 };
 use category_mirror::{
     domain::{AuthorizedUser, CategorySet, GbpCategory, Gcid, LocationId, RunKind, Strategy, WritesGbp},
-    gbp::{Client, Config, Credentials, Endpoint},
+    gbp::{Client, Config, Credentials, Deadline, Endpoint},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -27,6 +27,9 @@ use tokio::{
 
 /// The fixed access token, the client secret and the refresh token all hold this: it must show nowhere.
 pub(super) const HUSH: &str = "hush-hush";
+
+/// The deadline of a write for which it is never too late.
+pub(super) const AT_ANY_TIME: Deadline<'_> = &|| Some(Instant::now() + Duration::from_secs(3600));
 
 /// A request that arrived.
 #[derive(Debug, Clone)]

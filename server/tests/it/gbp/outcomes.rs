@@ -7,10 +7,10 @@ use category_mirror::{
     gbp::{Client, Config, Credentials, Endpoint, WriteFailure},
 };
 
-use super::fake::{Fake, HUSH, answer, categories, client, config, id, location, nobody, raw, real};
+use super::fake::{AT_ANY_TIME, Fake, HUSH, answer, categories, client, config, id, location, nobody, raw, real};
 
 async fn write(client: &Client) -> WriteFailure {
-    client.writer(real()).replace_categories(&id(), &categories()).await.expect_err("a failure")
+    client.writer(real()).replace_categories(&id(), &categories(), AT_ANY_TIME).await.expect_err("a failure")
 }
 
 async fn read(endpoint: &Endpoint) -> Failure {

@@ -1,15 +1,18 @@
 //! Access tokens: renewed when needed, once for all, and shown to nobody but Google.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
 
 use category_mirror::{
     domain::{AuthorizedUser, FailureReason, Retry},
-    gbp::{Client, Endpoint, WriteFailure},
+    gbp::{Client, Config, Credentials, Endpoint, WriteFailure},
 };
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use super::fake::{Fake, HUSH, answer, categories, client, config, id, location, real, renewing_client};
+use super::fake::{AT_ANY_TIME, Fake, HUSH, answer, categories, client, config, id, location, real, renewing_client};
 
 /// A token endpoint that hands out `hush-hush-1`, `hush-hush-2` and so on.
 async fn tokens(expires_in: u64) -> Fake {
@@ -73,7 +76,7 @@ async fn a_token_that_expires_at_once_is_used_once() {
 async fn a_write_is_sent_again_after_a_rejected_token_and_only_then() {
     let (tokens, api) = (tokens(3600).await, api("hush-hush-2").await);
     let writer = renewing_client(&api.endpoint, &tokens.endpoint).writer(real());
-    writer.replace_categories(&id(), &categories()).await.expect("written");
+    writer.replace_categories(&id(), &categories(), AT_ANY_TIME).await.expect("written");
     assert_eq!(api.seen().len(), 2);
 }
 
@@ -81,7 +84,8 @@ async fn a_write_is_sent_again_after_a_rejected_token_and_only_then() {
 async fn a_second_rejection_is_final() {
     let (tokens, api) = (tokens(3600).await, api("none").await);
     let writer = renewing_client(&api.endpoint, &tokens.endpoint).writer(real());
-    let WriteFailure::Refused(failure) = writer.replace_categories(&id(), &categories()).await.expect_err("rejected")
+    let WriteFailure::Refused(failure) =
+        writer.replace_categories(&id(), &categories(), AT_ANY_TIME).await.expect_err("rejected")
     else {
         panic!("a rejected token writes nothing")
     };
@@ -148,7 +152,7 @@ async fn without_token(status: u16, body: Value) -> (FailureReason, Retry, usize
     let api = api("none").await;
     let writer = renewing_client(&api.endpoint, &tokens.endpoint).writer(real());
     let (id, categories) = (id(), categories());
-    let mut results = join_all((0..10).map(|_| writer.replace_categories(&id, &categories))).await;
+    let mut results = join_all((0..10).map(|_| writer.replace_categories(&id, &categories, AT_ANY_TIME))).await;
     let Some(Err(WriteFailure::Refused(failure))) = results.pop() else { panic!("nothing was sent") };
     assert!(results.iter().all(|result| *result == Err(WriteFailure::Refused(failure.clone()))));
     assert!(api.seen().is_empty());
@@ -195,4 +199,31 @@ async fn nothing_shows_a_secret() {
     );
     assert!(!shown.contains(HUSH), "{shown}");
     assert!(shown.contains("[redacted]"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_write_that_waited_for_a_token_is_not_sent_when_too_little_time_is_left() {
+    // The answer to the first request is 401. The lease ends while the token is renewed: by then another server may hold the run.
+    let (tokens, api) = (tokens(3600).await, api("hush-hush-2").await);
+    let client = renewing_client(&api.endpoint, &tokens.endpoint);
+    let begun = Instant::now();
+    let is_lost = || tokens.seen().len() > 1;
+    let deadline = move || (!is_lost()).then_some(begun + Duration::from_secs(3600));
+    let written = client.writer(real()).replace_categories(&id(), &categories(), &deadline).await;
+    assert_eq!(written, Err(WriteFailure::Expired));
+    assert_eq!(api.seen().len(), 1, "only the one that was refused");
+}
+
+#[tokio::test]
+async fn a_write_is_sent_only_while_a_whole_requests_time_is_left() {
+    let api = api(HUSH).await;
+    let credentials = Credentials::access_token(HUSH.to_owned()).expect("a token");
+    let timeout = Duration::from_secs(60);
+    let writer =
+        Client::new(Config { credentials, timeout, ..config(&api.endpoint) }).expect("a client").writer(real());
+    for (left, is_sent) in [(59, false), (3600, true)] {
+        let end = Instant::now() + Duration::from_secs(left);
+        let written = writer.replace_categories(&id(), &categories(), &|| Some(end)).await;
+        assert_eq!((written.is_ok(), api.seen().len()), (is_sent, usize::from(is_sent)), "{left} s left: {written:?}");
+    }
 }

@@ -85,6 +85,7 @@ async fn live(store: &Store, now: DateTime<Utc>, statement: i32) {
                 _ => RunResult::Succeeded,
             },
             progress: Progress::default(),
+            location: None,
             found: None,
         })
         .collect();

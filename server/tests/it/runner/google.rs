@@ -36,11 +36,15 @@ pub(super) struct Answer {
     pub(super) headers: Vec<(&'static str, &'static str)>,
     /// The categories of a success.
     pub(super) categories: Option<Value>,
+    /// Whether an update takes effect.
+    pub(super) applies: bool,
+    /// What the owner makes of the categories before the answer is given, and after an update took effect.
+    pub(super) owner: Option<Value>,
 }
 
 impl Answer {
     pub(super) fn status(status: u16) -> Self {
-        Self { status, headers: vec![], categories: None }
+        Self { status, headers: vec![], categories: None, applies: true, owner: None }
     }
 }
 
@@ -62,6 +66,10 @@ struct Rest {
     /// The answer to everything that no script answers.
     usual: u16,
     calls: Vec<Method>,
+    /// What each update that took effect asked for.
+    writes: Vec<Value>,
+    /// The only method whose calls the gate holds back, and whether it does so after what they do rather than before.
+    held: Option<(Method, bool)>,
 }
 
 impl Google {
@@ -74,6 +82,8 @@ impl Google {
             scripts: HashMap::new(),
             usual: 200,
             calls: Vec::new(),
+            writes: Vec::new(),
+            held: None,
         };
         let google = Self(Arc::new(State {
             endpoint,
@@ -90,11 +100,11 @@ impl Google {
         google
     }
 
-    /// The way to it, whatever the account.
-    pub(super) fn accounts(&self, store: &Store) -> Accounts {
+    /// The way to it, whatever the account, for a worker with this lease.
+    pub(super) fn accounts(&self, store: &Store, lease: Duration) -> Accounts {
         let endpoint = Endpoint::parse(&self.0.endpoint).expect("an endpoint");
         let credentials = Credentials::access_token("only-for-tests".to_owned()).expect("a token");
-        let config = Config { endpoint, token_url: None, credentials, timeout: Duration::from_secs(20) };
+        let config = Config { endpoint, token_url: None, credentials, timeout: lease / 3 };
         Accounts::new(store.clone(), Client::new(config).expect("a client"), Vault::default())
     }
 
@@ -113,6 +123,27 @@ impl Google {
         self.0.gate.forget_permits(OPEN);
     }
 
+    /// Holds the calls of one method back from now on: before what they do, or after it.
+    pub(super) fn close_for(&self, method: Method, after: bool) {
+        self.rest().held = Some((method, after));
+        self.close();
+    }
+
+    /// What each update that took effect asked for, in their order.
+    pub(super) fn writes(&self) -> Vec<Value> {
+        self.rest().writes.clone()
+    }
+
+    /// What every location has.
+    pub(super) fn has(&self) -> Value {
+        self.rest().categories.clone()
+    }
+
+    /// The owner makes this of every location.
+    pub(super) fn edit(&self, categories: Value) {
+        self.rest().categories = categories;
+    }
+
     /// Lets them through.
     pub(super) fn open(&self) {
         self.0.gate.add_permits(OPEN);
@@ -121,6 +152,12 @@ impl Google {
     /// Waits until so many calls are held back.
     pub(super) async fn holds(&self, calls: usize) {
         self.0.busy.subscribe().wait_for(|(busy, _)| *busy == calls).await.expect("alive");
+    }
+
+    /// Waits until a method was called so often, and the last of these calls is held back.
+    pub(super) async fn has_called(&self, method: &Method, calls: usize) {
+        let is_held = |(busy, _): &(usize, usize)| *busy == 1 && self.count(method) == calls;
+        self.0.busy.subscribe().wait_for(is_held).await.expect("alive");
     }
 
     /// The most calls that were there at once.
@@ -142,21 +179,45 @@ impl Google {
         let body = to_bytes(body, usize::MAX).await.expect("a whole request");
         self.rest().calls.push(parts.method.clone());
         let _busy = Busy::new(self.0.clone());
-        let _through = self.0.gate.acquire().await.expect("never closed");
-
-        let mut rest = self.rest();
-        if parts.method == Method::PATCH {
-            let update: Value = serde_json::from_slice(&body).expect("JSON");
-            rest.categories = update["categories"].clone();
+        if parts.uri.query().is_some_and(|query| query.contains("validateOnly=true")) {
+            return Response::new(Body::empty());
         }
-        let scripted = rest.scripts.get_mut(&parts.method).and_then(VecDeque::pop_front);
-        let answer = scripted.unwrap_or(Answer::status(rest.usual));
+        let held = self.rest().held.clone();
+        let (before, after) = match held {
+            Some((method, after)) if method == parts.method => (!after, after),
+            Some(_) => (false, false),
+            None => (true, false),
+        };
+        if before {
+            drop(self.0.gate.acquire().await.expect("never closed"));
+        }
+        let answer = self.effect(&parts.method, &body);
+        if after {
+            drop(self.0.gate.acquire().await.expect("never closed"));
+        }
+        let rest = self.rest();
         let name = parts.uri.path().trim_start_matches("/v1/");
         let categories = answer.categories.as_ref().unwrap_or(&rest.categories);
         let body = if answer.status == 200 { json!({"name": name, "categories": categories}) } else { json!({}) };
         let response = Response::builder().status(answer.status).header("content-type", "application/json");
         let response = answer.headers.iter().fold(response, |response, (name, value)| response.header(*name, *value));
         response.body(Body::from(body.to_string())).expect("a response")
+    }
+
+    /// What a call does, and its answer.
+    fn effect(&self, method: &Method, body: &[u8]) -> Answer {
+        let mut rest = self.rest();
+        let scripted = rest.scripts.get_mut(method).and_then(VecDeque::pop_front);
+        let answer = scripted.unwrap_or(Answer::status(rest.usual));
+        if *method == Method::PATCH && answer.applies {
+            let update: Value = serde_json::from_slice(body).expect("JSON");
+            rest.categories = update["categories"].clone();
+            rest.writes.push(update["categories"].clone());
+        }
+        if let Some(owner) = &answer.owner {
+            rest.categories = owner.clone();
+        }
+        answer
     }
 }
 

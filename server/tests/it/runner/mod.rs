@@ -4,6 +4,7 @@ mod breaking;
 mod ends;
 mod google;
 mod handing_over;
+mod outcomes;
 mod switched_off;
 
 use std::time::Duration;
@@ -57,7 +58,7 @@ impl Worker {
         let flags = Flags::new(store.clone(), Setup::default().flags);
         let following = flags.clone().keep_fresh(wake.subscribe(Topic::Flags));
         tokio::spawn(stop.clone().run_until_cancelled_owned(following));
-        let accounts = google.accounts(&store);
+        let accounts = google.accounts(&store, settings.lease);
         let runner = Runner::new(store, accounts, wake, flags.clone(), settings);
         Self { flags, task: tokio::spawn(runner.run(stop.clone())), stop }
     }

@@ -79,6 +79,7 @@ async fn what_an_earlier_attempt_wrote_is_still_settled() {
 async fn but_nothing_more_is_written_after_it() {
     let elsewhere = Answer { categories: Some(categories("deli", &[])), ..Answer::status(200) };
     let (run, google) = switched_off_after_a_lost_answer(elsewhere).await;
-    assert_skipped(&run);
+    assert_eq!((run.state, run.reason.as_deref()), (RunState::Failed, Some("VERIFY_MISMATCH")), "it may have written");
+    assert!(run.unresolved_write.is_some() && run.written_changes.is_empty(), "and does not know");
     assert_eq!(google.count(&Method::PATCH), 1);
 }

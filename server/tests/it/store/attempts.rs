@@ -21,7 +21,7 @@ async fn begin_write_records_plan_and_intent_and_renews_the_lease() {
     assert_eq!((run.plan, run.revision), (progress.plan, 3));
     assert_eq!(store.rescue(at(59), 10, 20).await.expect("rescued"), [], "renewed");
     assert_eq!(store.rescue(at(60), 10, 20).await.expect("rescued").len(), 1);
-    assert_eq!(store.claim_one(61).await.intent, progress.intent, "the next attempt knows of it");
+    assert_eq!(store.claim_one(61).await.run.intent, progress.intent, "the next attempt knows of it");
 }
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn begin_write_is_refused_after_the_lease_and_after_a_cancellation() {
         assert_eq!(store.get(run).await.plan, None);
     }
     store.hand_back(&[held(&cancelled)]).await.expect("handed back");
-    assert_eq!(store.claim_one(3).await.intent, None);
+    assert_eq!(store.claim_one(3).await.run.intent, None);
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn a_retry_waits_and_keeps_what_is_known() {
     assert_eq!(run.error, Some(failed_attempt(1)));
     assert!(store.claim(at(11), 1, LEASE).await.expect("looked").is_empty());
     let again = store.claim_one(12).await;
-    assert_eq!((again.run.plan, again.intent), (progress.plan, progress.intent));
+    assert_eq!((again.run.plan, again.run.intent), (progress.plan, progress.intent));
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn an_old_fence_changes_nothing() {
     let new = store.claim_one(32).await;
     let before = store.get(old.id).await;
 
-    let progress = about_to_write(&["x"], &["y"]);
+    let progress = Progress { intent: None, ..about_to_write(&["x"], &["y"]) };
     assert_eq!(store.begin_write(at(33), old, &progress, LEASE).await.expect("asked"), BeginWrite::Lost);
     assert!(!store.finish(at(33), old, 1, &RunResult::Succeeded, &progress).await.expect("answered"));
     assert!(!store.retry(at(33), old, LEASE, true, &failed_attempt(1), &progress).await.expect("answered"));
@@ -92,7 +92,7 @@ async fn a_real_run_counts_what_it_wrote_and_a_dry_one_what_it_planned() {
     let written = Progress {
         plan: Some(plan(&["x"], &["y", "z"])),
         written: diff(Some(&set(&["x", "w"])), &set(&["x"])).into_iter().map(Change::recorded).collect(),
-        intent: None,
+        ..Progress::default()
     };
     let real = store.claimed(0, "a", REAL).await;
     assert!(store.finish(at(1), held(&real), 1, &RunResult::Succeeded, &written).await.expect("finished"));

@@ -24,10 +24,10 @@ use std::time::Duration;
 use category_mirror::{
     domain::{
         AccountId, CategorySet, Failure, FailureReason, GbpCategory, Gcid, LocationId, Orders, RecordedPlan, Run,
-        RunError, RunId, RunKind, RunResult, Strategy, Tenant, TenantId, diff,
+        RunError, RunId, RunKind, RunResult, Strategy, Tenant, TenantId, WriteIntent, diff,
     },
     error::Error,
-    store::{Accepted, Claimed, Finish, Held, Intent, NewRun, Now, Progress, Room, Source, Store},
+    store::{Accepted, Claimed, Finish, Held, NewRun, Now, Progress, Room, Source, Store},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
@@ -105,7 +105,8 @@ impl TestStore {
         result: &RunResult,
         progress: &Progress,
     ) -> Result<bool, Error> {
-        let end = Finish { held, attempt, result: result.clone(), progress: progress.clone(), found: None };
+        let end =
+            Finish { held, attempt, result: result.clone(), progress: progress.clone(), location: None, found: None };
         Ok(self.store.finish(now, &[end]).await?.contains(&held.id))
     }
 
@@ -179,9 +180,14 @@ fn plan(before: &[&str], after: &[&str]) -> RecordedPlan {
 
 /// What an attempt knows that is about to write.
 fn about_to_write(before: &[&str], after: &[&str]) -> Progress {
-    let intent =
-        Intent { before: Some(set(before)), after: set(after), changes: diff(Some(&set(before)), &set(after)) };
-    Progress { plan: Some(plan(before, after)), written: vec![], intent: Some(intent) }
+    let intent = WriteIntent {
+        before: Some(set(before)),
+        after: set(after),
+        changes: diff(Some(&set(before)), &set(after)),
+        location: None,
+        account: None,
+    };
+    Progress { plan: Some(plan(before, after)), intent: Some(intent), ..Progress::default() }
 }
 
 fn failure() -> Failure {

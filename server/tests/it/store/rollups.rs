@@ -33,6 +33,7 @@ async fn no_end_is_lost_or_counted_twice_among_many_servers() {
                     attempt: 1,
                     result: RunResult::Succeeded,
                     progress: Progress::default(),
+                    location: None,
                     found: None,
                 })
                 .collect();

@@ -66,7 +66,14 @@ impl Quiet {
 
     async fn finish(&self, claimed: &Claimed) {
         let held = Held { id: claimed.run.id, fence: claimed.fence };
-        let end = Finish { held, attempt: 1, result: RunResult::Succeeded, progress: Progress::default(), found: None };
+        let end = Finish {
+            held,
+            attempt: 1,
+            result: RunResult::Succeeded,
+            progress: Progress::default(),
+            location: None,
+            found: None,
+        };
         assert!(self.store.finish(None, &[end]).await.expect("finished").contains(&held.id));
     }
 

@@ -1,0 +1,10 @@
+alter table tenant_sync drop column unresolved;
+drop trigger last_success_forgets on tenant;
+drop function last_success_forgets();
+alter table last_success drop column gbp_location;
+alter table run_history
+    drop constraint run_history_unknown_write_failed,
+    drop constraint run_history_written_has_effect;
+alter table run
+    drop column joined_at,
+    drop column observation;
