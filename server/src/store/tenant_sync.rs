@@ -60,12 +60,17 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn last_success(&self, tenant: &TenantId) -> Result<Option<DateTime<Utc>>, Error> {
-        let statement = "select max(last_success.ended_at)
-                           from last_success
-                           join tenant on tenant.id = last_success.tenant_id
-                                      and last_success.gbp_location is not distinct from tenant.gbp_location
-                          where last_success.tenant_id = $1";
-        Ok(sqlx::query_scalar(statement).bind(tenant.as_str()).fetch_one(&self.pool).await?)
+        let success = sqlx::query_scalar(
+            "select max(last_success.ended_at)
+               from last_success
+               join tenant on tenant.id = last_success.tenant_id
+                          and last_success.gbp_location is not distinct from tenant.gbp_location
+              where last_success.tenant_id = $1",
+        )
+        .bind(tenant.as_str())
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(success)
     }
 
     /// Lists how tenants stand, by tenant, after `after`, at most `limit`.

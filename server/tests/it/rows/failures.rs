@@ -206,6 +206,8 @@ async fn d16_a_write_that_only_the_next_attempt_finds_is_recorded_once() {
     assert_eq!((run.state, run.attempt), (RunState::Succeeded, 2));
     assert_eq!((run.counts.created, run.counts.updated, run.counts.deleted), (1, 1, 0));
     assert_eq!(run.written_changes.len(), 2);
-    assert!(run.plan.expect("a plan").is_in_sync());
+    assert_eq!(run.plan.expect("a plan").changes, run.written_changes, "what the first attempt found is not hidden");
+    let stats = service.client.get_sync_stats().send().await.expect("counted");
+    assert_eq!(stats.out_of_sync_runs, 1, "nor is the run counted as in sync");
     assert_eq!(service.google.writes().await.len(), 1);
 }

@@ -68,6 +68,8 @@ struct Rest {
     calls: Vec<Method>,
     /// What each update that took effect asked for.
     writes: Vec<Value>,
+    /// Where updates went.
+    patched: Vec<String>,
     /// The only method whose calls the gate holds back, and whether it does so after what they do rather than before.
     held: Option<(Method, bool)>,
 }
@@ -83,6 +85,7 @@ impl Google {
             usual: 200,
             calls: Vec::new(),
             writes: Vec::new(),
+            patched: Vec::new(),
             held: None,
         };
         let google = Self(Arc::new(State {
@@ -134,6 +137,11 @@ impl Google {
         self.rest().writes.clone()
     }
 
+    /// Where updates went, in their order.
+    pub(super) fn patched(&self) -> Vec<String> {
+        self.rest().patched.clone()
+    }
+
     /// What every location has.
     pub(super) fn has(&self) -> Value {
         self.rest().categories.clone()
@@ -181,6 +189,9 @@ impl Google {
         let _busy = Busy::new(self.0.clone());
         if parts.uri.query().is_some_and(|query| query.contains("validateOnly=true")) {
             return Response::new(Body::empty());
+        }
+        if parts.method == Method::PATCH {
+            self.rest().patched.push(parts.uri.path().to_owned());
         }
         let held = self.rest().held.clone();
         let (before, after) = match held {

@@ -1,6 +1,7 @@
 //! How runs are carried out, by workers that share a database and each have a Google that the test plays.
 
 mod breaking;
+mod earlier_writes;
 mod ends;
 mod google;
 mod handing_over;

@@ -115,7 +115,7 @@ fn set((primary, additional): (&str, &[&str])) -> Value {
 }
 
 /// A runner of a process of its own, that the test drives.
-fn runner(service: &Service, google: &Google) -> (Runner, CancellationToken) {
+pub(super) fn runner(service: &Service, google: &Google) -> (Runner, CancellationToken) {
     let stop = CancellationToken::new();
     let pool = store::connect(service.database().options(), 5);
     let wake = Wake::start(pool.clone(), stop.clone());
@@ -125,7 +125,7 @@ fn runner(service: &Service, google: &Google) -> (Runner, CancellationToken) {
     (Runner::new(store, accounts, wake, flags, slow_backoff()), stop)
 }
 
-async fn attempt(service: &Service, google: &Google) {
+pub(super) async fn attempt(service: &Service, google: &Google) {
     let (mut runner, stop) = runner(service, google);
     runner.tick(None).await.expect("carried out");
     stop.cancel();

@@ -1,7 +1,7 @@
 //! Reading runs: pages that stay in place while rows arrive, and counts that agree with counting by hand.
 
 use category_mirror::{
-    domain::{RunId, RunResult, RunState, Strategy},
+    domain::{LocationId, RunId, RunResult, RunState, Strategy},
     store::{LogFilter, Progress},
 };
 
@@ -9,7 +9,7 @@ use super::{NOBODY, REAL, TestStore, about_to_write, at, held, id, store_with, t
 
 async fn ended(store: &TestStore, tenant: &str) -> RunId {
     let claimed = store.claimed(0, tenant, REAL).await;
-    let progress = about_to_write(&["x"], &["y"]);
+    let progress = Progress { intent: None, ..about_to_write(&["x"], &["y"]) };
     assert!(store.finish(at(1), held(&claimed), 1, &RunResult::Succeeded, &progress).await.expect("finished"));
     claimed.run.id
 }
@@ -88,7 +88,6 @@ async fn a_cooldown_starts_with_a_real_success_of_the_strategy() {
         let claimed = store.claimed(seconds, "a", dry_run).await;
         let end = held(&claimed);
         assert_eq!(store.source(seconds, &claimed.run).await.last_success_at, expected);
-        let done = store.finish(at(seconds + 1), end, 1, &RunResult::Succeeded, &Progress::default()).await;
-        assert!(done.expect("finished"));
+        store.succeed(at(seconds + 1), end, LocationId::parse("at-a").ok()).await;
     }
 }

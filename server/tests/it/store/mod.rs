@@ -4,6 +4,7 @@ mod accept;
 mod attempts;
 mod batches;
 mod constraints;
+mod fence;
 mod history;
 mod hot;
 mod life;
@@ -108,6 +109,13 @@ impl TestStore {
         let end =
             Finish { held, attempt, result: result.clone(), progress: progress.clone(), location: None, found: None };
         Ok(self.store.finish(now, &[end]).await?.contains(&held.id))
+    }
+
+    /// Ends a run that succeeded for a location.
+    async fn succeed(&self, now: Now, held: Held, location: Option<LocationId>) {
+        let (result, progress) = (RunResult::Succeeded, Progress::default());
+        let end = Finish { held, attempt: 1, result, progress, location, found: None };
+        assert!(self.store.finish(now, &[end]).await.expect("answered").contains(&held.id));
     }
 
     async fn get(&self, run: RunId) -> Run {

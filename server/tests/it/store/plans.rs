@@ -54,7 +54,7 @@ async fn what_runs_often_goes_by_an_index() {
         ("with interactive as", "null, 10, 10, '30s'", "run_line", "hot"),
         (
             "as ending (id",
-            "null, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '[]'",
+            "null, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '[]', '{}', '{}', '{}'",
             "run_running",
             "hot",
         ),
@@ -67,7 +67,7 @@ async fn what_runs_often_goes_by_an_index() {
             "run_one_live_a_tenant",
             "hot",
         ),
-        ("with expired as", "null, 10, 20, '{}'", "run_running", "generic"),
+        ("with expired as", "null, 10, 20, '{}', '{}'", "run_running", "generic"),
         ("delete from mirror_request", "null, 1000", "mirror_request_by_age", "generic"),
         ("select * from run where tenant_id = $1", "'t7'", "run_one_live_a_tenant", "generic"),
         ("order by id desc limit 1", "'t7', 'platform_to_gbp'", "tenant_id_id_idx", "generic"),

@@ -1,0 +1,166 @@
+//! What keeps a write to the location that it is meant for: the tenant's binding, and who may change it while a write is unsettled.
+
+use std::time::Duration;
+
+use category_mirror::{
+    domain::{AccountId, LocationId, RunResult, Tenant, WriteIntent},
+    error::Error,
+    store::{BeginWrite, Claimed, NewTenant, Progress, Refused, TenantChange},
+};
+
+use super::{LEASE, REAL, TestStore, about_to_write, at, held, id, store_with, tenant, time};
+
+/// What an attempt knows that is about to write to the location that the tenant had when it read.
+fn bound(to: &Tenant) -> Progress {
+    let progress = about_to_write(&["x"], &["y"]);
+    let intent = progress.intent.clone().map(|intent| WriteIntent {
+        location: to.location.clone(),
+        account: to.account.clone(),
+        ..intent
+    });
+    Progress { intent, ..progress }
+}
+
+fn move_to(location: Option<&str>) -> TenantChange {
+    let place =
+        location.map(|location| (AccountId::parse("1").expect("an id"), LocationId::parse(location).expect("an id")));
+    TenantChange { place: Some(place), ..TenantChange::default() }
+}
+
+async fn begin(store: &TestStore, claimed: &Claimed, progress: &Progress) -> BeginWrite {
+    store.begin_write(at(2), held(claimed), progress, LEASE).await.expect("answered")
+}
+
+#[tokio::test]
+async fn a_write_is_not_begun_at_a_location_that_the_tenant_no_longer_has() {
+    for (location, account) in [(Some("elsewhere"), "1"), (None, "1"), (Some("at-a"), "2")] {
+        let store = store_with(&["a"]).await;
+        let claimed = store.claimed(0, "a", REAL).await;
+        let account = AccountId::parse(account).expect("an id");
+        let place = location.map(|location| (account, LocationId::parse(location).expect("an id")));
+        let change = TenantChange { place: Some(place), ..TenantChange::default() };
+        store.update_tenant(at(1), &id("a"), &change).await.expect("nothing is unsettled");
+        assert_eq!(begin(&store, &claimed, &bound(&tenant("a"))).await, BeginWrite::Moved, "{change:?}");
+        let run = store.get(claimed.run.id).await;
+        assert!(run.intent.is_none() && run.plan.is_none(), "and nothing was recorded: {run:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_with_an_unsettled_write_keeps_its_location() {
+    let store = store_with(&["a"]).await;
+    let claimed = store.claimed(0, "a", REAL).await;
+    let before = store.tenant(&id("a")).await.expect("there");
+    assert_eq!(begin(&store, &claimed, &bound(&before)).await, BeginWrite::Go);
+    for location in [Some("elsewhere"), None] {
+        let refused = store.update_tenant(at(3), &id("a"), &move_to(location)).await.expect_err("refused");
+        let Error::RunInProgress { run, .. } = &refused else { panic!("{refused}") };
+        assert_eq!(*run, claimed.run.resource_name());
+    }
+    // What is no move goes through, also where it names the place that the tenant has.
+    let renamed = TenantChange { display_name: Some("A".to_owned()), ..move_to(Some("at-a")) };
+    assert_eq!(store.update_tenant(at(3), &id("a"), &renamed).await.expect("changed").display_name, "A");
+
+    // An import says so of the one tenant, and takes the others.
+    let item = |name: &str, location: &str| {
+        let location = Some(LocationId::parse(location).expect("an id"));
+        NewTenant { tenant: Tenant { location, ..tenant(name) }, categories: None }
+    };
+    let imported =
+        store.import_tenants(at(3), &[item("a", "elsewhere"), item("b", "at-b")], false).await.expect("done");
+    assert_eq!(imported.refused, [(0, vec![Refused::RunInProgress(claimed.run.id)])]);
+    assert_eq!(imported.created, 1);
+
+    assert_eq!(store.tenant(&id("a")).await.expect("there").location, before.location);
+    assert!(store.finish(at(4), held(&claimed), 1, &RunResult::Succeeded, &Progress::default()).await.expect("ended"));
+    store.update_tenant(at(5), &id("a"), &move_to(Some("elsewhere"))).await.expect("nothing is unsettled any more");
+}
+
+/// Two statements that meet: whichever comes first, the write does not reach a location that the tenant has lost.
+#[tokio::test]
+async fn a_move_that_is_not_committed_yet_is_waited_for() {
+    let store = store_with(&["a"]).await;
+    let claimed = store.claimed(0, "a", REAL).await;
+    let mut moving = store.pool.begin().await.expect("begun");
+    let sql = "update tenant set gbp_location = 'elsewhere' where id = 'a'";
+    sqlx::raw_sql(sql).execute(&mut *moving).await.expect("moved");
+    let (writer, progress, held) = (store.store.clone(), bound(&tenant("a")), held(&claimed));
+    let begun = tokio::spawn(async move { writer.begin_write(at(2), held, &progress, LEASE).await });
+    let is_waiting =
+        "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')";
+    while !sqlx::query_scalar::<_, bool>(is_waiting).fetch_one(&store.pool).await.expect("asked") {}
+    moving.commit().await.expect("committed");
+    assert_eq!(begun.await.expect("ended").expect("answered"), BeginWrite::Moved);
+}
+
+#[tokio::test]
+async fn a_request_that_joined_after_the_source_was_read_is_not_passed_over() {
+    let store = store_with(&["a"]).await;
+    let claimed = store.claimed(0, "a", REAL).await;
+    store.execute("update run set joined_at = '2030-03-17 17:46:50+00'").await;
+    let read_at = |seconds| Progress { read_at: Some(time(seconds)), ..bound(&tenant("a")) };
+    for (seconds, expected) in [(9, BeginWrite::Superseded), (10, BeginWrite::Superseded), (11, BeginWrite::Go)] {
+        assert_eq!(begin(&store, &claimed, &read_at(seconds)).await, expected, "read at {seconds}");
+    }
+    let end = |progress: Progress| Progress { intent: None, ..progress };
+    let finish = async |progress| {
+        store.finish(at(12), held(&claimed), 1, &RunResult::Succeeded, &end(progress)).await.expect("answered")
+    };
+    assert!(!finish(read_at(10)).await, "nor does it end the run");
+    assert!(store.is_superseded(held(&claimed), Some(time(10))).await.expect("asked"));
+    assert!(!store.is_superseded(held(&claimed), Some(time(11))).await.expect("asked"));
+    assert!(finish(read_at(11)).await);
+}
+
+#[tokio::test]
+async fn a_success_is_about_the_location_and_the_tenant_that_it_was_for() {
+    let store = store_with(&["a"]).await;
+    let succeed = async |seconds: i64, location: &str| {
+        let claimed = store.claimed(seconds, "a", REAL).await;
+        let location = Some(LocationId::parse(location).expect("an id"));
+        store.succeed(at(seconds), held(&claimed), location).await;
+        claimed.run
+    };
+    let last = async |run| store.source(100, run).await.last_success_at;
+    let run = succeed(1, "at-a").await;
+    assert_eq!(last(&run).await, Some(time(1)));
+    store.update_tenant(at(2), &id("a"), &move_to(Some("elsewhere"))).await.expect("moved");
+    assert_eq!(last(&run).await, None, "a first run at the new place");
+    assert_eq!(store.last_success(&id("a")).await.expect("read"), None);
+    succeed(3, "elsewhere").await;
+    assert_eq!(last(&run).await, Some(time(3)));
+    store.update_tenant(at(4), &id("a"), &move_to(Some("at-a"))).await.expect("moved");
+    assert_eq!(last(&run).await, None, "what was left there may be long gone");
+
+    succeed(5, "at-a").await;
+    store.delete_tenant(&id("a")).await.expect("deleted");
+    store.insert_tenant(at(6), &tenant("a")).await.expect("created");
+    assert_eq!(last(&run).await, None, "another tenant of the same name");
+}
+
+#[tokio::test]
+async fn a_cancellation_does_not_hurry_a_run_with_an_unsettled_write() {
+    let store = store_with(&["a"]).await;
+    let claimed = store.claimed(0, "a", REAL).await;
+    let progress = bound(&tenant("a"));
+    assert_eq!(begin(&store, &claimed, &progress).await, BeginWrite::Go);
+    let minute = Duration::from_secs(60);
+    let error = super::failed_attempt(1);
+    store.cancel(at(3), claimed.run.id).await.expect("marked");
+    store.retry(at(4), held(&claimed), minute, true, &error, &progress).await.expect("queued");
+    assert_eq!(store.get(claimed.run.id).await.due_at, Some(time(64)), "it waits as any other");
+    store.cancel(at(5), claimed.run.id).await.expect("marked").expect("live");
+    assert_eq!(store.get(claimed.run.id).await.due_at, Some(time(64)), "whoever asks again changes nothing");
+}
+
+#[tokio::test]
+async fn the_first_cancellation_of_a_waiting_run_lets_it_settle_at_once() {
+    let store = store_with(&["a"]).await;
+    let claimed = store.claimed(0, "a", REAL).await;
+    let progress = bound(&tenant("a"));
+    assert_eq!(begin(&store, &claimed, &progress).await, BeginWrite::Go);
+    let hour = Duration::from_secs(3600);
+    store.retry(at(4), held(&claimed), hour, true, &super::failed_attempt(1), &progress).await.expect("queued");
+    store.cancel(at(5), claimed.run.id).await.expect("marked").expect("live");
+    assert_eq!(store.get(claimed.run.id).await.due_at, None);
+}
