@@ -34,10 +34,14 @@ async fn ended(service: &Service, google: &Google, run: &Run) -> Run {
 
 /// A server that dies when the tenant's categories are written, before it records the end of the run.
 async fn dies_before_the_end(service: &Service, google: &Google) {
-    let mut lock = service.pool.begin().await.expect("begun");
-    sqlx::raw_sql("lock table run_history in share mode").execute(&mut *lock).await.expect("locked");
+    google.close();
     let (mut runner, stop) = runner(service, google);
     let task = tokio::spawn(async move { runner.tick(None).await });
+    google.holds(1).await;
+    // From here on no run can end, as what reclaims expired leases could not either.
+    let mut lock = service.pool.begin().await.expect("begun");
+    sqlx::raw_sql("lock table run_history in share mode").execute(&mut *lock).await.expect("locked");
+    google.open();
     service
         .database_says(
             "select exists (select from pg_stat_activity where datname = current_database()
