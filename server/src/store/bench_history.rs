@@ -56,7 +56,7 @@ pub async fn fill_history(pool: &PgPool, days_ago: i32, runs: i32) -> Result<(),
 pub async fn count_history(pool: &PgPool, days_ago: i32) -> Result<(), sqlx::Error> {
     sqlx::query(concat!(
         "with moved as (
-             select * from run_history
+             select organization_id, dry_run, state, reason, found_differences, started_at, ended_at from run_history
               where id >= run_id_floor(date_trunc('day', now(), 'UTC') - interval '1 day' * $1::integer)
                 and id < run_id_floor(date_trunc('day', now(), 'UTC') - interval '1 day' * ($1::integer - 1))
          )",
@@ -81,7 +81,7 @@ pub async fn end_one(pool: &PgPool, tenant: i32) -> Result<(), sqlx::Error> {
              select overlay(gen_random_uuid()::text placing left(run_id_floor(now())::text, 14) || '7' from 1)::uuid, 'tenant-' || $1::integer,
                     'org-' || $1 % 200 * 2, 'platform_to_gbp', false, 'succeeded', 3, 1, 0, 5, false, '[]', '[]', 0, 0, 0, 0, 'caller-1',
                     now(), now(), now(), now()
-             returning *
+             returning organization_id, dry_run, state, reason, found_differences, started_at, ended_at
          )",
         counted!()
     ))

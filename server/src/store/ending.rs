@@ -6,8 +6,18 @@ use crate::error::Error;
 /// How many days get their partition ahead of their time. Housekeeping looks every hour.
 const DAYS_AHEAD: i32 = 2;
 
-/// Inserts what `ended` deleted into the history. `ended` gives the rows of `run`, and what may be different of them in the end under
-/// names that begin with `end_`. What every run carries is named here once.
+/// What the history takes over from a deleted row of `run` as it is, for [`into_history`].
+macro_rules! carried {
+    () => {
+        "run.id, run.tenant_id, run.organization_id, run.batch_id, run.strategy, run.dry_run, run.revision, run.attempt,
+                 run.max_attempts, run.attempts, run.caller, run.request_id, run.created_at, run.started_at, run.attempted_at,
+                 run.orders"
+    };
+}
+pub(super) use carried;
+
+/// Inserts what `ended` deleted into the history. `ended` gives what is [`carried`], and what may be different in the end under names
+/// that begin with `end_`. What every run carries is named here once.
 macro_rules! into_history {
     () => {
         "

@@ -14,6 +14,13 @@ use crate::{
     error::Error,
 };
 
+/// The columns of `flag` that a setting is read from.
+macro_rules! setting_columns {
+    () => {
+        "state, percent, tenants, organizations, excluded_tenants, excluded_organizations, revision, updated_at"
+    };
+}
+
 /// A change of a flag that somebody wants.
 #[derive(Debug, Clone)]
 pub struct FlagUpdate<'a> {
@@ -35,7 +42,8 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn flags(&self) -> Result<HashMap<Flag, FlagSetting>, Error> {
-        let rows = sqlx::query("select * from flag").fetch_all(&self.apart).await?;
+        let rows =
+            sqlx::query(concat!("select name, ", setting_columns!(), " from flag")).fetch_all(&self.apart).await?;
         let mut flags = HashMap::new();
         for row in rows {
             if let Some(flag) = Flag::from_text(row.try_get("name")?) {
@@ -50,7 +58,8 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn flag(&self, flag: Flag) -> Result<Option<FlagSetting>, Error> {
-        let row = sqlx::query_as::<_, SettingRow>("select * from flag where name = $1").bind(flag.as_str());
+        let row = sqlx::query_as::<_, SettingRow>(concat!("select ", setting_columns!(), " from flag where name = $1"))
+            .bind(flag.as_str());
         Ok(row.fetch_optional(&self.pool).await?.map(|row| row.0))
     }
 
@@ -109,7 +118,7 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<FlagChange>, Error> {
         let rows = sqlx::query_as::<_, ChangeRow>(
-            "select * from flag_change
+            "select id, flag, revision, before, after, caller, reason, changed_at from flag_change
               where flag = any ($1)
                 and ($2::bigint is null or id < $2)
               order by id desc
