@@ -7,6 +7,7 @@ use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
 use super::{
     Now, Store,
+    connection_pool::ConnectionPool,
     row::{decode, text},
 };
 use crate::{
@@ -37,13 +38,26 @@ pub struct FlagUpdate<'a> {
 }
 
 impl Store {
-    /// Gets every flag that somebody has set, over a connection of its own. Those that only a newer version knows are left out.
+    /// Gets every flag that has been set, for a caller. Flags that only a newer version knows are left out.
     ///
     /// # Errors
     /// The database's.
     pub async fn flags(&self) -> Result<HashMap<Flag, FlagSetting>, Error> {
+        self.flags_over(&self.pool).await
+    }
+
+    /// Gets the same for the process itself, over a connection that no call uses: calls, however many there are, must not delay the read
+    /// that finds a feature switched off.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn flags_for_safety(&self) -> Result<HashMap<Flag, FlagSetting>, Error> {
+        self.flags_over(&self.apart).await
+    }
+
+    async fn flags_over(&self, connections: &ConnectionPool) -> Result<HashMap<Flag, FlagSetting>, Error> {
         let rows =
-            sqlx::query(concat!("select name, ", setting_columns!(), " from flag")).fetch_all(&self.apart).await?;
+            sqlx::query(concat!("select name, ", setting_columns!(), " from flag")).fetch_all(connections).await?;
         let mut flags = HashMap::new();
         for row in rows {
             if let Some(flag) = Flag::from_text(row.try_get("name")?) {

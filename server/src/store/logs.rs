@@ -4,8 +4,11 @@
 //! history costs these, however many there are. A filter that finds little gets wider windows, and an end to the time it takes.
 //!
 //! Planning a statement for each of many partitions takes ten times as long as carrying it out. So where it is certain which index to go
-//! by, it is planned once for any values, and its windows are wide: days are read in the order of the ids, and no further than the list
+//! by, it is planned once for any values, and its windows are wide: each day is read in the order of the ids, and no further than the list
 //! is long. Only where that depends on which of two conditions is the rarer one, each window is planned for its own values.
+//!
+//! The index to go by is not left to the planner's estimates. A statement that is planned once orders by all columns of that index, in a form
+//! in which none of them is known to be constant, and its connections never sort (`pool.rs`): no other index has this order.
 
 use std::time::{Duration, Instant};
 
@@ -125,14 +128,18 @@ impl Store {
         let live = live && !filter.out_of_sync && filter.ended_from.is_none();
         // Each part has a limit of its own, and so reads no more of its index than that; states are parts for the same reason.
         let mut parts = 0;
+        let is_certain = filter.has_a_certain_index();
         if live {
             query.push(concat!("(select ", light_columns!(), ", due_at, null::timestamptz as ended_at from run"));
-            filter.push(&mut query, begin, end);
+            filter.push(&mut query, begin, end, false);
             if !filter.states.is_empty() {
                 let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
                 query.push(" and state = any (").push_bind(states).push(")");
             }
-            query.push(" order by id desc limit ").push_bind(limit).push(")");
+            // A tenant has one live run at most, and is not to be found by walking over all.
+            let order =
+                if filter.tenants().is_some_and(|tenants| tenants.len() == 1) { "tenant_id desc, " } else { "" };
+            query.push(format_args!(" order by {order}id desc limit ")).push_bind(limit).push(")");
             parts += 1;
         }
         for state in ended_states {
@@ -142,22 +149,30 @@ impl Store {
                 light_columns!(),
                 ", null::timestamptz as due_at, ended_at from run_history"
             ));
-            filter.push(&mut query, begin, end);
+            filter.push(&mut query, begin, end, is_certain);
             if filter.out_of_sync {
                 filter.push_flag(&mut query, "found_differences", true);
             }
             if let Some(ended_from) = filter.ended_from {
                 query.push(" and ended_at >= ").push_bind(ended_from);
             }
+            let mut order = String::new();
+            if is_certain && let Some(column) = filter.leading_column() {
+                order = format!("{column} desc, ");
+            }
             if let Some(state) = state {
-                // A tenant's runs in one state have an index of their own.
-                if filter.has_a_certain_index() {
-                    query.push(format_args!(" and state = '{}'", state.as_str()));
+                let text = state.as_str();
+                if is_certain && filter.has_an_index_with(state) {
+                    // A range of one value: as an equality, the planner would take the column for constant, and the order for another's.
+                    query.push(format_args!(" and state >= '{text}' and state <= '{text}' and state <> 'succeeded'"));
+                    order += "state desc, ";
+                } else if is_certain {
+                    query.push(format_args!(" and state = '{text}'"));
                 } else {
-                    filter.push_text(&mut query, "state", state.as_str());
+                    filter.push_text(&mut query, "state", text);
                 }
             }
-            query.push(" order by id desc limit ").push_bind(limit).push(")");
+            query.push(format_args!(" order by {order}id desc limit ")).push_bind(limit).push(")");
             parts += 1;
         }
         if parts == 0 {
@@ -166,7 +181,7 @@ impl Store {
         if parts > 1 {
             query.push(" order by id desc limit ").push_bind(limit);
         }
-        if filter.has_a_certain_index() {
+        if is_certain {
             return query.build_query_as().fetch_all(&self.planned).await;
         }
         // Planned for these very values: a plan for any window would take it for narrow, and walk all ids of a wide one.
@@ -175,22 +190,23 @@ impl Store {
 }
 
 impl LogFilter {
-    /// The conditions that live and ended runs share.
-    fn push(&self, query: &mut QueryBuilder<Postgres>, begin: RunId, end: RunId) {
+    /// The conditions that live and ended runs share. `leads`: one of them is on the first column of the index to go by.
+    fn push(&self, query: &mut QueryBuilder<Postgres>, begin: RunId, end: RunId, leads: bool) {
         query.push(" where id >= ").push_bind(begin).push(" and id < ").push_bind(end);
-        match self.tenants().as_deref() {
-            None => {}
-            Some([tenant]) => drop(query.push(" and tenant_id = ").push_bind((*tenant).to_owned())),
-            Some(tenants) => {
-                let tenants: Vec<String> = tenants.iter().map(ToString::to_string).collect();
-                query.push(" and tenant_id = any (").push_bind(tenants).push(")");
-            }
+        let leading = if leads { self.leading_column() } else { None };
+        if let Some(tenants) = self.tenants() {
+            let tenants: Vec<String> = tenants.iter().map(ToString::to_string).collect();
+            query.push(" and tenant_id = any (").push_bind(tenants).push(")");
         }
         if let Some(batch) = self.batch {
-            query.push(" and batch_id = ").push_bind(batch);
+            if leading == Some("batch_id") {
+                query.push(" and batch_id is not null and batch_id = any (").push_bind(vec![batch]).push(")");
+            } else {
+                query.push(" and batch_id = ").push_bind(batch);
+            }
         }
         if let Some(organization) = &self.organization {
-            query.push(" and organization_id = ").push_bind(organization.as_str().to_owned());
+            push_value(query, "organization_id", "", organization.as_str(), leading);
         }
         if let Some(strategy) = self.strategy {
             self.push_text(query, "strategy", strategy.as_str());
@@ -205,9 +221,27 @@ impl LogFilter {
         let hidden = if self.names_tenants() { " || ''" } else { "" };
         for (column, value) in [("reason", &self.reason), ("caller", &self.caller)] {
             if let Some(value) = value {
-                query.push(format_args!(" and {column}{hidden} = ")).push_bind(value.clone());
+                push_value(query, column, hidden, value, leading);
             }
         }
+    }
+
+    /// The first column of the index that is certain, unless it is one on nothing but the ids, or begins with the state.
+    fn leading_column(&self) -> Option<&'static str> {
+        [
+            (self.tenants().is_some(), "tenant_id"),
+            (self.organization.is_some(), "organization_id"),
+            (self.batch.is_some(), "batch_id"),
+            (self.reason.is_some(), "reason"),
+            (self.caller.is_some(), "caller"),
+        ]
+        .into_iter()
+        .find_map(|(is_set, column)| is_set.then_some(column))
+    }
+
+    /// Whether the index that is certain has the state before the ids.
+    fn has_an_index_with(&self, state: RunState) -> bool {
+        state != RunState::Succeeded && matches!(self.leading_column(), None | Some("tenant_id" | "organization_id"))
     }
 
     /// A condition on one of a few texts of ours: part of the statement, so that the planner sees which index it is for.
@@ -263,6 +297,23 @@ impl LogFilter {
 
     fn names_tenants(&self) -> bool {
         self.tenant.is_some() || self.only.is_some()
+    }
+}
+
+/// A condition on one value of a column. On the leading one it is a list of one value, which the planner does not take for a constant.
+fn push_value(
+    query: &mut QueryBuilder<Postgres>,
+    column: &str,
+    hidden: &str,
+    value: &str,
+    leading: Option<&'static str>,
+) {
+    if leading == Some(column) {
+        // Said for the indexes of what has one.
+        query.push(format_args!(" and {column} is not null and {column} = any ("));
+        query.push_bind(vec![value.to_owned()]).push(")");
+    } else {
+        query.push(format_args!(" and {column}{hidden} = ")).push_bind(value.to_owned());
     }
 }
 

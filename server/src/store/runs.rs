@@ -69,12 +69,16 @@ impl Store {
         if let Some(live) = live.filter(|live| live.kind.strategy == strategy) {
             return Ok(Some(live));
         }
-        let row = sqlx::query_as::<_, RunRow>(
-            "select * from run_history where tenant_id = $1 and strategy = $2 order by id desc limit 1",
-        )
-        .bind(tenant.as_str())
-        .bind(strategy.as_str());
-        Ok(row.fetch_optional(&self.planned).await?.map(|row| row.0))
+        let filter = LogFilter { tenant: Some(tenant.clone()), strategy: Some(strategy), ..LogFilter::default() };
+        let mut before = None;
+        loop {
+            let found = self.logs(&filter, before, 1).await?;
+            match (found.runs.first(), found.rest) {
+                (Some(run), _) => return self.run(run.id).await,
+                (None, None) => return Ok(None),
+                (None, rest) => before = rest,
+            }
+        }
     }
 }
 
