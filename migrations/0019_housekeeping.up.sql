@@ -109,7 +109,7 @@ $$;
 
 -- What an older server calls, which calls it again at once as long as there is anything to count.
 create or replace function tenant_rollup_day(before date) returns boolean language sql as $$
-    select tenant_rollup_piece(before, 100000)
+    select tenant_rollup_piece(before, 50000)
 $$;
 
 -- Reduces a day of the history, the partition `old`, to its failed runs, a piece at a time. Returns what was done: a `piece` of the day, the
@@ -158,10 +158,12 @@ begin
     perform set_config('lock_timeout', patience, true);
     -- What ended on that day since its ids were passed. Such an end, of a run that is older than the whole history, now waits.
     execute format('lock table %I in share row exclusive mode', old);
+    -- By the ids alone, which are in an index of either.
     execute format('insert into %1$I (%2$s)
-                    select %2$s from %3$I as old
-                     where state = %4$L and not exists (select from %1$I as kept where kept.id = old.id)
-                     limit %5$s', kept, columns, old, 'failed', size);
+                    select %2$s from %3$I
+                     where id = any (array(select id from %3$I as old
+                                            where state = %4$L and not exists (select from %1$I as kept where kept.id = old.id)
+                                            limit %5$s))', kept, columns, old, 'failed', size);
     get diagnostics copied = row_count;
     if copied > 0 then
         return 'piece';

@@ -48,7 +48,7 @@ async fn in_pieces(
 async fn fill_piece(pool: &PgPool, first: i64, last: i64) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into tenant (id, display_name, gbp_account, gbp_location, region_code, language_code, created_at, updated_at)
-         select 'bench-' || n, 'Store ' || n, '1', n::text, 'US', 'en', now(), now() from generate_series($1, $2) n",
+         select 'bench-' || n, 'Store ' || n, '1', n::text, 'US', 'en', now(), now() from generate_series($1::bigint, $2) n",
     )
     .bind(first)
     .bind(last)
@@ -57,7 +57,7 @@ async fn fill_piece(pool: &PgPool, first: i64, last: i64) -> Result<(), sqlx::Er
     sqlx::query(
         "insert into tenant_category (tenant_id, position, slug)
          select 'bench-' || n, place.position, place.slug
-           from generate_series($1, $2) n, (values (0, 'cafe'), (1, 'bakery')) place (position, slug)",
+           from generate_series($1::bigint, $2) n, (values (0, 'cafe'), (1, 'bakery')) place (position, slug)",
     )
     .bind(first)
     .bind(last)
@@ -67,7 +67,7 @@ async fn fill_piece(pool: &PgPool, first: i64, last: i64) -> Result<(), sqlx::Er
     let (wanted, google) = in_sync();
     sqlx::query(
         "insert into tenant_sync (tenant_id, gbp_location, cause, since_at, observed_at, digest, settled)
-         select 'bench-' || n, n::text, 'in_sync', now(), now(), $3, true from generate_series($1, $2) n",
+         select 'bench-' || n, n::text, 'in_sync', now(), now(), $3, true from generate_series($1::bigint, $2) n",
     )
     .bind(first)
     .bind(last)
@@ -132,7 +132,7 @@ pub async fn queue(pool: &PgPool, runs: u64, bulk: bool) -> Result<(), sqlx::Err
              select overlay(gen_random_uuid()::text placing left(run_id_floor(clock_timestamp())::text, 14) || '7' from 1)::uuid,
                     'bench-' || n, 'platform_to_gbp', false, 'queued', 5, $3, case when $3 then 'batch' end,
                     case when $3 then n else 1 end, 'bench', now()
-               from generate_series($1, $2) n",
+               from generate_series($1::bigint, $2) n",
         )
         .bind(first)
         .bind(last)

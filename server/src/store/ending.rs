@@ -41,10 +41,20 @@ impl Store {
     /// The database's.
     pub async fn prepare_history(&self, now: Now) -> Result<(), Error> {
         sqlx::query(
-            "with needed as (
+            "with recursive accepted (first) as (
+                 -- The first live run of each day, one look-up in the index each: there may be millions of them.
+                 (select id from run order by id limit 1)
+                  union all
+                 select (select run.id from run
+                          where run.id >= run_id_floor(((run_id_time(first) at time zone 'UTC')::date + 1)::timestamp at time zone 'UTC')
+                          order by run.id
+                          limit 1)
+                   from accepted
+                  where first is not null
+             ), needed as (
                  select (coalesce($1, now()) at time zone 'UTC')::date + ahead as day from generate_series(0, $2) ahead
                   union
-                 select (run_id_time(id) at time zone 'UTC')::date from run
+                 select (run_id_time(first) at time zone 'UTC')::date from accepted where first is not null
              )
              select run_history_day(day) from needed",
         )

@@ -32,6 +32,7 @@ mod import_categories;
 mod import_tenants;
 mod line;
 mod live;
+mod log_query;
 mod logs;
 pub mod migrations;
 mod part;

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Runs of a day that is over that one statement counts for their tenants: about a second of work.
-const PIECE: i32 = 100_000;
+const PIECE: i32 = 50_000;
 
 /// What was counted of tenants.
 pub(super) struct Counted {

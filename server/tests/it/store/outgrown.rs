@@ -49,7 +49,7 @@ async fn a_transaction_fails_once_and_the_next_one_has_a_new_connection() {
         store.decide(at(0), &decision).await
     };
     decide().await.expect("decided");
-    store.execute("alter table tenant alter column gbp_location type varchar").await;
+    store.execute("alter table tenant_sync alter column decision_reason type varchar").await;
     let error = decide().await.expect_err("its plan is outgrown");
     assert!(matches!(error, Error::DatabaseUnavailable(_)), "to be tried again: {error:?}");
     decide().await.expect("decided");
