@@ -21,23 +21,35 @@ const COUNTS: i64 = 1_000;
 /// Prepares the history's next days and drops those whose time has come, sums counts up, counts days that are over, forgets
 /// answers to request ids that are too old to be asked for again, and counts the accounts that Google refuses. Never ends.
 ///
-/// None of these waits for another one: the first piece of a long history may wait for a reader of it.
+/// Sums and what is forgotten do not wait for the history: a piece of it may wait for a reader. Its own pieces lock the same table, and so
+/// take turns.
 pub(super) async fn run(tools: Arc<Tools>) {
-    tokio::join!(keep_history(&tools), sum_up(&tools), count_days(&tools), forget(&tools));
+    tokio::join!(keep_history(&tools), sum_up(&tools), forget(&tools));
 }
 
 async fn keep_history(tools: &Tools) {
-    let mut hour = every(HOUR);
+    let (mut hour, mut counting) = (every(HOUR), every(PAUSE));
     loop {
-        hour.tick().await;
-        if let Err(error) = tools.store.prepare_history(None).await {
-            tracing::warn!(error = %cause(&error), "cannot prepare the history's next days");
+        tokio::select! {
+            _ = hour.tick() => shorten_history(tools).await,
+            _ = counting.tick() => match tools.store.count_day(None).await {
+                // There may be more.
+                Ok(true) => counting.reset_immediately(),
+                Ok(false) => {}
+                Err(error) => tracing::warn!(error = %cause(&error), "cannot count a day for its tenants yet"),
+            },
         }
-        match tools.store.drop_history(None, tools.settings.retention).await {
-            Ok(0) => {}
-            Ok(days) => tracing::info!(days, "dropped days of history"),
-            Err(error) => tracing::warn!(error = %cause(&error), "cannot drop old days of history yet"),
-        }
+    }
+}
+
+async fn shorten_history(tools: &Tools) {
+    if let Err(error) = tools.store.prepare_history(None).await {
+        tracing::warn!(error = %cause(&error), "cannot prepare the history's next days");
+    }
+    match tools.store.drop_history(None, tools.settings.retention).await {
+        Ok(0) => {}
+        Ok(days) => tracing::info!(days, "dropped days of history"),
+        Err(error) => tracing::warn!(error = %cause(&error), "cannot drop old days of history yet"),
     }
 }
 
@@ -49,19 +61,6 @@ async fn sum_up(tools: &Tools) {
             Ok(COUNTS) => summing.reset_immediately(),
             Ok(_) => {}
             Err(error) => tracing::warn!(error = %cause(&error), "cannot sum counts up"),
-        }
-    }
-}
-
-async fn count_days(tools: &Tools) {
-    let mut counting = every(PAUSE);
-    loop {
-        counting.tick().await;
-        match tools.store.count_day(None).await {
-            // There may be more.
-            Ok(true) => counting.reset_immediately(),
-            Ok(false) => {}
-            Err(error) => tracing::warn!(error = %cause(&error), "cannot count a day for its tenants yet"),
         }
     }
 }
