@@ -1,9 +1,13 @@
 //! Which features are on, as far as this process knows: what is in the database, read again and again, and what the process says itself.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{
-    sync::{Mutex, watch},
+    sync::{mpsc, watch},
     time::{sleep, timeout},
 };
 
@@ -14,47 +18,62 @@ use crate::{
     wake::{Hint, Hints},
 };
 
-/// Between looks at the table. A look and the time it may take are within [`SWITCH_OFF`], also where every hint at it was lost.
+/// Between reads of the table. A read and the time it may take are within [`SWITCH_OFF`], even if every wake-up about it was lost.
 const POLL: Duration = Duration::from_millis(1000);
-/// How long a look may take.
+/// How long a read may take.
 const PATIENCE: Duration = Duration::from_millis(900);
-/// How long after a switch-off nothing goes on any more, on any server.
+/// How long after a switch-off nothing goes on any more, on any server; and so for how long what was read may be believed.
 const SWITCH_OFF: Duration = Duration::from_secs(2);
 const _: () = assert!(POLL.as_millis() + PATIENCE.as_millis() < SWITCH_OFF.as_millis());
 
 /// The flags of a process. Cheap to clone.
 ///
-/// What was read last stays in force while the database cannot be read: a database that is away must not switch features, and without
-/// it nothing is carried out anyhow. Before the first successful look nothing is on; who asks then waits for one.
+/// One task reads them, over a connection that no call uses. Whoever wants to know the flags gets what was read last, as long as that is
+/// younger than the promised [`SWITCH_OFF`]; otherwise the next read, or an error: flags that cannot be read are neither on nor off, so
+/// nothing that they guard may begin.
 #[derive(Debug, Clone)]
 pub struct Flags(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    store: Store,
     process: ProcessFlags,
-    /// What was read last; `None` before the first time.
-    known: watch::Sender<Option<Settings>>,
-    /// One look at a time: an older one must not overwrite what a newer one found.
-    looking: Mutex<()>,
+    /// Asks the task for a read. One that has not begun yet serves all who ask.
+    wanted: mpsc::Sender<()>,
+    reads: watch::Receiver<Reads>,
 }
 
 type Settings = Arc<HashMap<Flag, FlagSetting>>;
 
+/// What reads have found.
+#[derive(Debug, Default)]
+struct Reads {
+    /// When the last read began. `None`: none has ended yet.
+    began_at: Option<Instant>,
+    /// Why it failed, if it did.
+    failure: Option<String>,
+    /// What the last successful one found, and when it began.
+    known: Option<(Settings, Instant)>,
+}
+
 impl Flags {
     /// The flags in `store`, under what the process says. They are read when somebody asks, and kept fresh by [`Flags::keep_fresh`].
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
     #[must_use]
     pub fn new(store: Store, process: ProcessFlags) -> Self {
-        let known = watch::Sender::new(None);
-        Self(Arc::new(Inner { store, process, known, looking: Mutex::new(()) }))
+        let (wanted, asked) = mpsc::channel(1);
+        let (found, reads) = watch::channel(Reads::default());
+        tokio::spawn(read_when_asked(store, asked, found));
+        Self(Arc::new(Inner { process, wanted, reads }))
     }
 
     /// The flags as they are now, for any number of tenants.
     ///
     /// # Errors
-    /// The database's, before the first successful look.
+    /// [`Error::DatabaseUnavailable`] if they could not be read for longer than promised, or were never read.
     pub async fn now(&self) -> Result<FlagSnapshot, Error> {
-        let known = self.0.known.borrow().clone();
+        let known = self.0.reads.borrow().fresh();
         let settings = match known {
             Some(settings) => settings,
             None => self.look().await?,
@@ -62,32 +81,38 @@ impl Flags {
         Ok(FlagSnapshot { settings, process: self.0.process })
     }
 
-    /// Looks at the table, and takes over what is there.
+    /// Waits for a read that begins from now on.
     ///
     /// # Errors
-    /// The database's; then nothing changes.
+    /// [`Error::DatabaseUnavailable`]; then nothing changes.
     pub(super) async fn look(&self) -> Result<Settings, Error> {
-        let _one_at_a_time = self.0.looking.lock().await;
-        let found = Arc::new(self.0.store.flags().await?);
-        if let Some(before) = self.0.known.send_replace(Some(found.clone())) {
-            log_changes(&before, &found);
+        let asked_at = Instant::now();
+        // A full channel has a request that no read has begun for.
+        let _ = self.0.wanted.try_send(());
+        let mut reads = self.0.reads.clone();
+        let read = reads.wait_for(|reads| reads.began_at.is_some_and(|began| began >= asked_at)).await;
+        let read = read.map_err(|_| Error::Draining)?;
+        match (&read.failure, &read.known) {
+            (None, Some((settings, _))) => Ok(settings.clone()),
+            (failure, _) => {
+                let failure = failure.as_deref().unwrap_or("no answer");
+                Err(Error::DatabaseUnavailable(format!("feature flags cannot be read: {failure}").into()))
+            }
         }
-        Ok(found)
     }
 
-    /// Follows the table: looks when it is told to, and every second. Never ends.
+    /// Follows the table: reads it when it is told to, and every second. Never ends.
     pub async fn keep_fresh(self, mut hints: Hints) {
         let mut is_lost = false;
         loop {
-            let looked = match timeout(PATIENCE, self.look()).await {
-                Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) => Err(std::error::Error::source(&error).unwrap_or(&error).to_string()),
-                Err(_late) => Err("the database takes too long".to_owned()),
-            };
+            let looked = self.look().await;
             // Once, and not every second.
             match (&looked, is_lost) {
-                (Ok(()), true) => tracing::info!("feature flags can be read again"),
-                (Err(cause), false) => tracing::warn!(cause, "cannot read feature flags; the last ones stay in force"),
+                (Ok(_), true) => tracing::info!("feature flags can be read again"),
+                (Err(error), false) => {
+                    let cause = std::error::Error::source(error).unwrap_or(error);
+                    tracing::warn!(%cause, "cannot read feature flags; nothing that they guard begins until they can be read");
+                }
                 _ => {}
             }
             is_lost = looked.is_err();
@@ -102,6 +127,36 @@ impl Flags {
     #[must_use]
     pub fn process(&self) -> ProcessFlags {
         self.0.process
+    }
+}
+
+impl Reads {
+    /// What may be believed.
+    fn fresh(&self) -> Option<Settings> {
+        let (settings, began_at) = self.known.as_ref()?;
+        (began_at.elapsed() < SWITCH_OFF).then(|| settings.clone())
+    }
+}
+
+/// Reads the flags whenever that is asked for, one read at a time, until nobody can ask any more.
+async fn read_when_asked(store: Store, mut asked: mpsc::Receiver<()>, found: watch::Sender<Reads>) {
+    while asked.recv().await.is_some() {
+        let began_at = Instant::now();
+        let read = match timeout(PATIENCE, store.flags_for_safety()).await {
+            Ok(Ok(settings)) => Ok(Arc::new(settings)),
+            Ok(Err(error)) => Err(std::error::Error::source(&error).unwrap_or(&error).to_string()),
+            Err(_late) => Err("the database takes too long".to_owned()),
+        };
+        found.send_modify(|reads| {
+            reads.began_at = Some(began_at);
+            reads.failure = read.as_ref().err().cloned();
+            if let Ok(settings) = read {
+                if let Some((before, _)) = &reads.known {
+                    log_changes(before, &settings);
+                }
+                reads.known = Some((settings, began_at));
+            }
+        });
     }
 }
 

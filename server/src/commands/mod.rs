@@ -86,8 +86,8 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         // What becomes of the runs is what the demo shows itself, and how slow this machine's disk is does not matter to it.
         Command::Demo(_) => "warn,category_mirror::runner=off,sqlx=error",
         Command::Token(_) => "warn",
-        // Filling a database is slow on purpose.
-        Command::Bench(_) => "error",
+        // Filling a database is slow on purpose, and shows how far it is.
+        Command::Bench(_) => "error,category_mirror::store::bench=info",
         _ => "info",
     };
     cli.log.start(default, exporter.as_ref())?;

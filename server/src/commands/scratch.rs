@@ -46,6 +46,13 @@ impl Scratch {
         migrated(self.postgres.connect_options().database(name), connections).await
     }
 
+    /// Drops a database that was made beside it, to which nobody is connected any more.
+    pub(super) async fn drop_beside(&self, name: &str) -> Result<(), CommandError> {
+        let drop = AssertSqlSafe(format!("drop database {name} with (force)"));
+        let dropped = sqlx::raw_sql(drop).execute(&self.pool).await;
+        dropped.map(std::mem::drop).map_err(|error| CommandError::failed("cannot drop a database", error))
+    }
+
     /// The folder, for files that go with it.
     pub(super) fn folder(&self) -> &Path {
         &self.folder

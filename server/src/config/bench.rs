@@ -18,6 +18,15 @@ pub struct BenchArgs {
     pub figures: Figures,
 }
 
+/// Whose runs a history has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum RunSpread {
+    /// Each tenant has about as many.
+    Even,
+    /// One tenant has half of all.
+    Skewed,
+}
+
 /// The benchmarks.
 #[derive(Debug, Subcommand)]
 pub enum Figures {
@@ -71,14 +80,18 @@ pub enum Figures {
     Flags,
     /// Statistics and lists over 90 days of history, beside the same over 10,000 runs
     ///
-    /// `p50_ms`: the store's answer, without gRPC. The two histories are databases of one PostgreSQL, and each question is asked of both in
+    /// `p50_ms`: the store's answer, without gRPC, of whoever has the newest failure, within the last minute. `ratio` is against 10,000 runs
+    /// of the same spread. The two histories are databases of one PostgreSQL, and each question is asked of both in
     /// turns. A page after 1,000,000 rows is compared with the first page at 10,000. The histories are as a server has them: summed up but
     /// for the last minute, vacuumed, and counted for tenants but for today. Last, the oldest day is dropped, and claims go on beside that;
     /// `slowest_claim_ms` is the longest that one took.
     Reads {
-        /// How many runs the long history has
-        #[arg(long, value_name = "N", default_value_t = 10_000_000, value_parser = clap::value_parser!(u32).range(10_000..=100_000_000))]
-        rows: u32,
+        /// How many runs the long history has; may be given several times
+        #[arg(long, value_name = "N", default_values_t = [10_000_000], value_parser = clap::value_parser!(u32).range(10_000..=100_000_000))]
+        rows: Vec<u32>,
+        /// Whose runs they are: each tenant's about as many, or half of them one tenant's; may be given several times
+        #[arg(long, value_enum, value_name = "SPREAD", default_values_t = [RunSpread::Even])]
+        spread: Vec<RunSpread>,
     },
     /// Memory of a server for each idle stream, and how soon a change is at its stream
     ///

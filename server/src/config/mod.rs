@@ -15,7 +15,7 @@ mod runner;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use bench::{BenchArgs, Figures};
+pub use bench::{BenchArgs, Figures, RunSpread};
 pub use credentials::CredentialArgs;
 pub use database::{DatabaseArgs, development_folder};
 pub use explain::explain;

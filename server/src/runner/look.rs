@@ -52,6 +52,8 @@ impl Runner {
     async fn look_for_work(&mut self) -> Result<Next, Error> {
         let stale = self.ready.stale(Instant::now());
         self.hand_back(stale).await;
+        // Runs that are claimed while the kill switch cannot be read would only be handed back, again and again.
+        self.tools.flags.now().await?;
         self.start(None);
         let room = self.room();
         let claimed = self.claim(None, room).await?;
@@ -110,6 +112,7 @@ impl Runner {
 
     /// Carries one run out, to see whether Google works again.
     async fn probe(&mut self, probe: Probe) -> Result<Next, Error> {
+        self.tools.flags.now().await?;
         self.claim(None, Room::of(1)).await?;
         if let Some(place) = self.ready.next_is_bulk().and_then(|bulk| self.places.take(bulk))
             && let Some(waiting) = self.ready.pop()

@@ -4,7 +4,11 @@ use aws_lc_rs::digest;
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
-use super::{Now, Store, row::RunRow, tenant::not_found};
+use super::{
+    Now, Store,
+    row::{RunRow, run_columns},
+    tenant::not_found,
+};
 use crate::{
     domain::{Orders, Run, RunId, RunKind, TenantId, TraceParent},
     error::Error,
@@ -200,10 +204,14 @@ async fn claim_request(
             .bind(request.key)
             .fetch_one(&mut *connection)
             .await?;
-    let run = sqlx::query_as::<_, RunRow>("select * from every_run where id = $1")
-        .bind(run_id)
-        .fetch_optional(&mut *connection)
-        .await?;
+    let run = sqlx::query_as::<_, RunRow>(concat!(
+        "select ",
+        run_columns!(),
+        ", due_at, ended_at from every_run where id = $1"
+    ))
+    .bind(run_id)
+    .fetch_optional(&mut *connection)
+    .await?;
     let Some(RunRow(run)) = run else {
         let freed = sqlx::query(
             "update mirror_request set fingerprint = $2
@@ -242,7 +250,7 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
     // A live run can end between the conflict and the look at it: then the place is free, and we try again.
     loop {
         check_tenant(connection, &new.tenant).await?;
-        let inserted = sqlx::query_as::<_, RunRow>(
+        let inserted = sqlx::query_as::<_, RunRow>(concat!(
             "insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, lane, turn,
                               caller, request_id, created_at, orders, traceparent)
              select $1, tenant.id, tenant.organization_id, $3, $4, 'queued', $5, tenant.organization_id,
@@ -259,8 +267,10 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
                from tenant
               where tenant.id = $2
              on conflict (tenant_id) do nothing
-             returning *",
-        )
+             returning ",
+            run_columns!(),
+            ", due_at"
+        ))
         .bind(new.id)
         .bind(new.tenant.as_str())
         .bind(new.kind.strategy.as_str())
@@ -288,7 +298,7 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
 
 /// The tenant's live run.
 pub(super) async fn live_run(connection: &mut PgConnection, tenant: &TenantId) -> Result<Option<Run>, Error> {
-    let row = sqlx::query_as::<_, RunRow>("select * from run where tenant_id = $1")
+    let row = sqlx::query_as::<_, RunRow>(concat!("select ", run_columns!(), ", due_at from run where tenant_id = $1"))
         .bind(tenant.as_str())
         .fetch_optional(connection)
         .await?;

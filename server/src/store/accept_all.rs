@@ -80,7 +80,8 @@ impl Store {
         let statement = sqlx::query_as(
             "with wanted as materialized (
                  -- A look-up for each, by an index: a plan is made once, for a table of any size, and must not read one whole.
-                 select asked.*, place.organization_id, place.has_location, live.id as live_id,
+                 select asked.id, asked.tenant_id, asked.strategy, asked.dry_run, asked.max_attempts, asked.caller, asked.request_id, asked.key,
+                        asked.fingerprint, asked.orders, asked.traceparent, asked.position, place.organization_id, place.has_location, live.id as live_id,
                         live.strategy = asked.strategy and live.dry_run = asked.dry_run
                             and live.orders is not distinct from asked.orders as is_joined,
                         first.run_id as first_run_id, first.joined as first_joined,

@@ -15,17 +15,30 @@ use crate::{
     error::Error,
 };
 
+/// The columns of `batch` that a batch is read from.
+macro_rules! batch_columns {
+    () => {
+        "id, organization_id, only_tenants, strategy, dry_run, tenants, without_location, not_admitted, change_limit, primary_limit,
+                    overrides, changing, changing_primary, made, succeeded, failed, skipped, joined, cancelled, over, out_of_sync,
+                    out_of_primary, created, updated, deleted, unmapped, caller, request_id, reason, created_at, cancel_requested_at,
+                    expanded_at, ended_at"
+    };
+}
+pub(super) use batch_columns;
+
 impl Store {
     /// Gets a batch. Its counts are one moment's.
     ///
     /// # Errors
     /// The database's.
     pub async fn batch(&self, batch: BatchId) -> Result<Option<Batch>, Error> {
-        let row = sqlx::query_as::<_, BatchRow>(
-            "select batch.*, (select count(*) from run where batch_id = batch.id and state = 'running') as running
+        let row = sqlx::query_as::<_, BatchRow>(concat!(
+            "select ",
+            batch_columns!(),
+            ", (select count(*) from run where batch_id = batch.id and state = 'running') as running
                from batch
-              where id = $1",
-        )
+              where id = $1"
+        ))
         .bind(batch);
         Ok(row.fetch_optional(&self.pool).await?.map(|row| row.0))
     }
@@ -41,14 +54,16 @@ impl Store {
         before: Option<BatchId>,
         limit: i64,
     ) -> Result<Vec<Batch>, Error> {
-        let rows = sqlx::query_as::<_, BatchRow>(
-            "select batch.*, (select count(*) from run where batch_id = batch.id and state = 'running') as running
+        let rows = sqlx::query_as::<_, BatchRow>(concat!(
+            "select ",
+            batch_columns!(),
+            ", (select count(*) from run where batch_id = batch.id and state = 'running') as running
                from batch
               where (id < $1 or $1::uuid is null)
                 and ($2::text[] is null or only_tenants <@ $2)
               order by id desc
-              limit $3",
-        )
+              limit $3"
+        ))
         .bind(before)
         .bind(only.map(|only| only.iter().map(TenantId::as_str).collect::<Vec<_>>()))
         .bind(limit)

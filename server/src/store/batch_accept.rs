@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     BatchTarget, Now, Store,
     accept::{RequestKey, half_digest},
-    batch::BatchRow,
+    batch::{BatchRow, batch_columns},
 };
 use crate::{
     domain::{Admission, Batch, BatchId, BatchRule, RunKind},
@@ -107,18 +107,22 @@ impl Store {
             }
         }
         let limit = |rule: BatchRule| rule.limit(new.tenants).filter(|_| !new.overrides.contains(&rule));
-        let row = sqlx::query_as::<_, BatchRow>(
+        let row = sqlx::query_as::<_, BatchRow>(concat!(
             "with accepted as (
                  insert into batch (id, organization_id, only_tenants, strategy, dry_run, admission, tenants, without_location,
                                     not_admitted, max_attempts, change_limit, primary_limit, overrides, caller, request_id,
                                     reason, created_at)
                  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
-                 returning *
+                 returning ",
+            batch_columns!(),
+            "
              ), to_do as (
                  insert into batch_work (batch_id, turn_at) select id, created_at from accepted
              )
-             select *, 0::bigint as running from accepted",
-        )
+             select ",
+            batch_columns!(),
+            ", 0::bigint as running from accepted"
+        ))
         .bind(new.id)
         .bind(new.target.organization())
         .bind(new.target.only())

@@ -6,8 +6,8 @@ use super::{
     Chunk, Now, Store, Worked,
     batch_work::{Expansion, is_expanded},
     cancel::as_cancelled,
-    ending::into_history,
-    rollup::counted,
+    ending::{carried, into_history},
+    rollup::{counted, counted_columns},
 };
 use crate::{
     domain::{BatchId, RunId},
@@ -61,12 +61,15 @@ pub(super) async fn cancel(
          ), ended as (
              delete from run
               where id = any (array(select id from chosen where is_over))
-             ",
+             returning ",
+        carried!(),
         as_cancelled!(),
         "
          ), moved as (",
         into_history!(),
-        "returning *
+        "returning ",
+        counted_columns!(),
+        "
          ), counted as (",
         counted!(),
         ")

@@ -111,7 +111,11 @@ async fn claim(connection: &mut PgConnection, chunk: Chunk) -> Result<Option<Exp
     .fetch_optional(&mut *connection)
     .await?;
     let Some((id, cursor)) = claimed else { return Ok(None) };
-    let row = sqlx::query("select * from batch where id = $1").bind(id).fetch_one(connection).await?;
+    let row = sqlx::query("select organization_id, only_tenants, admission, strategy, dry_run, max_attempts, caller, created_at, tenants, made,
+                cancel_requested_at
+           from batch
+          where id = $1",
+    ).bind(id).fetch_one(connection).await?;
     Ok(Some(Expansion {
         id,
         cursor,

@@ -9,6 +9,9 @@ use crate::domain::{
     digest_of,
 };
 
+/// Rows of a piece.
+const PIECE: i64 = 20_000;
+
 /// Adds `tenants` tenants, `bench-0` and so on, each with a location and two categories.
 ///
 /// # Errors
@@ -21,31 +24,56 @@ pub async fn fill(pool: &PgPool, tenants: u64) -> Result<(), sqlx::Error> {
     )
     .execute(pool)
     .await?;
+    in_pieces("made tenants", tenants, async |first, last| fill_piece(pool, first, last).await).await?;
+    sqlx::query("analyze").execute(pool).await?;
+    Ok(())
+}
+
+/// Works through `count` numbers in pieces, none of which comes near the time that a statement may take, however slow the machine is.
+async fn in_pieces(
+    what: &'static str,
+    count: i64,
+    work: impl AsyncFn(i64, i64) -> Result<(), sqlx::Error>,
+) -> Result<(), sqlx::Error> {
+    let mut done = 0;
+    while done < count {
+        let next = (done + PIECE).min(count);
+        work(done, next - 1).await?;
+        done = next;
+        tracing::info!(done, of = count, "{what}");
+    }
+    Ok(())
+}
+
+async fn fill_piece(pool: &PgPool, first: i64, last: i64) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into tenant (id, display_name, gbp_account, gbp_location, region_code, language_code, created_at, updated_at)
-         select 'bench-' || n, 'Store ' || n, '1', n::text, 'US', 'en', now(), now() from generate_series(0, $1 - 1) n",
+         select 'bench-' || n, 'Store ' || n, '1', n::text, 'US', 'en', now(), now() from generate_series($1::bigint, $2) n",
     )
-    .bind(tenants)
+    .bind(first)
+    .bind(last)
     .execute(pool)
     .await?;
     sqlx::query(
         "insert into tenant_category (tenant_id, position, slug)
          select 'bench-' || n, place.position, place.slug
-           from generate_series(0, $1 - 1) n, (values (0, 'cafe'), (1, 'bakery')) place (position, slug)",
+           from generate_series($1::bigint, $2) n, (values (0, 'cafe'), (1, 'bakery')) place (position, slug)",
     )
-    .bind(tenants)
+    .bind(first)
+    .bind(last)
     .execute(pool)
     .await?;
     // As a run has left them: what a tenant's very first run records, no other does.
     let (wanted, google) = in_sync();
     sqlx::query(
         "insert into tenant_sync (tenant_id, gbp_location, cause, since_at, observed_at, digest, settled)
-         select id, gbp_location, 'in_sync', now(), now(), $1, true from tenant",
+         select 'bench-' || n, n::text, 'in_sync', now(), now(), $3, true from generate_series($1::bigint, $2) n",
     )
+    .bind(first)
+    .bind(last)
     .bind(digest_of(&wanted, Some(&google)))
     .execute(pool)
     .await?;
-    sqlx::query("analyze").execute(pool).await?;
     Ok(())
 }
 
@@ -68,7 +96,7 @@ pub async fn sweep(pool: &PgPool) -> Result<(), sqlx::Error> {
     sqlx::query("truncate run, run_history, last_success, rollup, rollup_delta, tenant_rollup, mirror_request")
         .execute(pool)
         .await?;
-    sqlx::query("update tenant_rollup_until set day = null").execute(pool).await?;
+    sqlx::query("update tenant_rollup_until set day = null, counted_to = null").execute(pool).await?;
     Ok(())
 }
 
@@ -97,16 +125,22 @@ pub fn everybody(tenants: u64, at: DateTime<Utc>) -> NewBatch {
 /// # Errors
 /// The database's.
 pub async fn queue(pool: &PgPool, runs: u64, bulk: bool) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, bulk, lane, turn, caller, created_at)
-         select overlay(gen_random_uuid()::text placing left(run_id_floor(clock_timestamp())::text, 14) || '7' from 1)::uuid,
-                'bench-' || n, 'platform_to_gbp', false, 'queued', 5, $2, case when $2 then 'batch' end,
-                case when $2 then n else 1 end, 'bench', now()
-           from generate_series(0, $1 - 1) n",
-    )
-    .bind(i64::try_from(runs).unwrap_or(i64::MAX))
-    .bind(bulk)
-    .execute(pool)
+    let runs = i64::try_from(runs).unwrap_or(i64::MAX);
+    in_pieces("queued runs", runs, async |first, last| {
+        sqlx::query(
+            "insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, bulk, lane, turn, caller, created_at)
+             select overlay(gen_random_uuid()::text placing left(run_id_floor(clock_timestamp())::text, 14) || '7' from 1)::uuid,
+                    'bench-' || n, 'platform_to_gbp', false, 'queued', 5, $3, case when $3 then 'batch' end,
+                    case when $3 then n else 1 end, 'bench', now()
+               from generate_series($1::bigint, $2) n",
+        )
+        .bind(first)
+        .bind(last)
+        .bind(bulk)
+        .execute(pool)
+        .await
+        .map(drop)
+    })
     .await?;
     sqlx::query("analyze run").execute(pool).await?;
     Ok(())

@@ -5,12 +5,26 @@ use sqlx::{AssertSqlSafe, PgPool};
 use super::rollup::counted;
 use crate::domain::RunId;
 
+/// Whose runs a history has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spread {
+    /// Each of 10,000 tenants about as many.
+    Even,
+    /// One of them, `tenant-0` of `org-0`, half of all.
+    Skewed,
+}
+
 /// Makes `runs` ended runs on the day that was `days_ago`, which has none yet, spread over it, of 10,000 tenants, half of them in 200
 /// organizations; one in 10 is dry, in 20 of the other strategy, in 30 out of sync, in 50 failed; every third is one of 100 batches.
 ///
 /// # Errors
 /// The database's.
-pub async fn fill_history(pool: &PgPool, days_ago: i32, runs: i32) -> Result<(), sqlx::Error> {
+pub async fn fill_history(pool: &PgPool, days_ago: i32, runs: i32, spread: Spread) -> Result<(), sqlx::Error> {
+    // Not every second one by its number, which says what else it is.
+    let one_tenant = match spread {
+        Spread::Even => "false",
+        Spread::Skewed => "hashint8(n) % 2 = 0",
+    };
     let (table, first, next): (String, RunId, RunId) = sqlx::query_as(
         "select 'run_history_' || to_char(day, 'YYYY_MM_DD'), run_id_floor(day at time zone 'UTC'),
                 run_id_floor((day + interval '1 day') at time zone 'UTC')
@@ -33,7 +47,8 @@ pub async fn fill_history(pool: &PgPool, days_ago: i32, runs: i32) -> Result<(),
                 '[]', '[]', 0, 0, 0, 0, reason, case when reason is not null then jsonb_build_object(
                     'reason', reason, 'message', 'as it happens', 'attempt', 1, 'metadata', '{{}}'::jsonb, 'upstream_details', null) end,
                 'caller-' || n % 20, 'request-' || n, at, at, at, at + interval '1 ms' * (50 + n % 1000)
-           from (select n, (hashint8(n::bigint * 1000 + {days_ago}) & 2147483647) % 10000 as tenant,
+           from (select n, case when {one_tenant} then 0
+                             else (hashint8(n::bigint * 1000 + {days_ago}) & 2147483647) % 10000 end as tenant,
                         date_trunc('day', now(), 'UTC') - interval '1 day' * {days_ago} + interval '1 day' * n / ({runs} + 1) as at,
                         case when n % 50 = 9 then 'failed' when n % 50 = 19 then 'skipped' when n % 100 = 29 then 'cancelled'
                              else 'succeeded' end as state,
@@ -56,7 +71,7 @@ pub async fn fill_history(pool: &PgPool, days_ago: i32, runs: i32) -> Result<(),
 pub async fn count_history(pool: &PgPool, days_ago: i32) -> Result<(), sqlx::Error> {
     sqlx::query(concat!(
         "with moved as (
-             select * from run_history
+             select organization_id, dry_run, state, reason, found_differences, started_at, ended_at from run_history
               where id >= run_id_floor(date_trunc('day', now(), 'UTC') - interval '1 day' * $1::integer)
                 and id < run_id_floor(date_trunc('day', now(), 'UTC') - interval '1 day' * ($1::integer - 1))
          )",
@@ -72,20 +87,24 @@ pub async fn count_history(pool: &PgPool, days_ago: i32) -> Result<(), sqlx::Err
 ///
 /// # Errors
 /// The database's.
-pub async fn end_one(pool: &PgPool, tenant: i32) -> Result<(), sqlx::Error> {
+pub async fn end_one(pool: &PgPool, tenant: i32, fails: bool) -> Result<(), sqlx::Error> {
     sqlx::query(concat!(
         "with moved as (
              insert into run_history (id, tenant_id, organization_id, strategy, dry_run, state, revision, attempt, handed_back,
-                                      max_attempts, cancel_requested, attempts, written, created, updated, deleted, skipped, caller,
-                                      created_at, started_at, attempted_at, ended_at)
+                                      max_attempts, cancel_requested, attempts, written, created, updated, deleted, skipped, reason, error,
+                                      caller, created_at, started_at, attempted_at, ended_at)
              select overlay(gen_random_uuid()::text placing left(run_id_floor(now())::text, 14) || '7' from 1)::uuid, 'tenant-' || $1::integer,
-                    'org-' || $1 % 200 * 2, 'platform_to_gbp', false, 'succeeded', 3, 1, 0, 5, false, '[]', '[]', 0, 0, 0, 0, 'caller-1',
-                    now(), now(), now(), now()
-             returning *
+                    'org-' || $1 % 200 * 2, 'platform_to_gbp', false, case when $2 then 'failed' else 'succeeded' end, 3, 1, 0, 5, false, '[]', '[]',
+                    0, 0, 0, 0, case when $2 then 'EMPTY_SOURCE' end,
+                    case when $2 then jsonb_build_object('reason', 'EMPTY_SOURCE', 'message', 'as it happens', 'attempt', 1,
+                                                         'metadata', '{}'::jsonb, 'upstream_details', null) end,
+                    'caller-1', now(), now(), now(), now()
+             returning organization_id, dry_run, state, reason, found_differences, started_at, ended_at
          )",
         counted!()
     ))
     .bind(tenant)
+    .bind(fails)
     .execute(pool)
     .await?;
     Ok(())

@@ -1,15 +1,20 @@
 //! Cancelling a run.
 
-use super::{Now, Store, ending::into_history, rollup::counted, row::RunRow};
+use super::{
+    Now, Store,
+    ending::{carried, into_history},
+    rollup::counted,
+    row::{RunRow, run_columns},
+};
 use crate::{
     domain::{Run, RunId},
     error::Error,
 };
 
-/// What a deleted run is in the history that was cancelled before it began.
+/// What a deleted run is in the history that was cancelled before it began, besides what is [`carried`].
 macro_rules! as_cancelled {
     () => {
-        "returning run.*, 'cancelled' as end_state, reason as end_reason, error as end_error, plan as end_plan,
+        ", 'cancelled' as end_state, reason as end_reason, error as end_error, plan as end_plan,
                            written as end_written, intent as end_intent, created as end_created, updated as end_updated,
                            deleted as end_deleted, skipped as end_skipped, handed_back as end_handed_back, true as end_cancel_requested"
     };
@@ -28,12 +33,14 @@ impl Store {
         }
         // It is marked whatever it has become since, unless it is over. The first cancellation makes the next attempt due at once, which
         // settles what is unsettled. Asking again must not: attempts that follow each other without a pause would be used up.
-        let marked = sqlx::query_as::<_, RunRow>(
+        let marked = sqlx::query_as::<_, RunRow>(concat!(
             "update run
                 set cancel_requested = true, due_at = case when cancel_requested then due_at end, revision = revision + 1
               where id = $1
-             returning *",
-        )
+             returning ",
+            run_columns!(),
+            ", due_at"
+        ))
         .bind(run)
         .fetch_optional(&self.pool)
         .await?;
@@ -45,16 +52,21 @@ impl Store {
             "with ended as (
                  delete from run
                   where id = $2 and state = 'queued' and intent is null and written = '[]'
-                 ",
+                 returning ",
+            carried!(),
             as_cancelled!(),
             "
              ), moved as (",
             into_history!(),
-            "returning *
+            "returning ",
+            run_columns!(),
+            ", found_differences, ended_at
              ), counted as (",
             counted!(),
             ")
-             select * from moved"
+             select ",
+            run_columns!(),
+            ", ended_at from moved"
         ))
         .bind(now)
         .bind(run)

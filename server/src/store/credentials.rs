@@ -30,21 +30,29 @@ pub struct NewCredentials<'a> {
     pub caller: &'a str,
 }
 
+/// The columns of `gbp_credentials` that every server can read.
+macro_rules! credentials_columns {
+    () => {
+        "account_id, client_id_tail, key_id, revision, updated_at, updated_by, rejected_at, rejected_because"
+    };
+}
+
 impl Store {
     /// Sets an account's credentials, in place of those that it has.
     ///
     /// # Errors
     /// The database's.
     pub async fn set_credentials(&self, now: Now, new: &NewCredentials<'_>) -> Result<AccountCredentials, Error> {
-        let row: CredentialsRow = sqlx::query_as(
+        let row: CredentialsRow = sqlx::query_as(concat!(
             "insert into gbp_credentials as known (account_id, client_id_tail, key_id, sealed, revision, updated_at, updated_by)
              values ($1, $2, $3, $4, nextval('gbp_credentials_revision'), coalesce($5, now()), $6)
              on conflict (account_id) do update
                 set client_id_tail = excluded.client_id_tail, key_id = excluded.key_id, sealed = excluded.sealed,
                     revision = excluded.revision, updated_at = excluded.updated_at, updated_by = excluded.updated_by,
                     rejected_at = null, rejected_because = null
-             returning known.*",
-        )
+             returning ",
+            credentials_columns!()
+        ))
         .bind(new.account.as_str())
         .bind(new.client_id_tail)
         .bind(&new.sealed.key_id)
@@ -61,7 +69,11 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn credentials(&self, account: &AccountId) -> Result<Option<(AccountCredentials, Sealed)>, Error> {
-        let row = sqlx::query_as("select * from gbp_credentials where account_id = $1");
+        let row = sqlx::query_as(concat!(
+            "select ",
+            credentials_columns!(),
+            ", sealed from gbp_credentials where account_id = $1"
+        ));
         let row: Option<SealedRow> = row.bind(account.as_str()).fetch_optional(&self.pool).await?;
         Ok(row.map(|row| (row.0, row.1)))
     }
@@ -76,13 +88,15 @@ impl Store {
         but_key_id: Option<&str>,
         limit: i64,
     ) -> Result<Vec<(AccountCredentials, Sealed)>, Error> {
-        let rows: Vec<SealedRow> = sqlx::query_as(
-            "select * from gbp_credentials
+        let rows: Vec<SealedRow> = sqlx::query_as(concat!(
+            "select ",
+            credentials_columns!(),
+            ", sealed from gbp_credentials
               where account_id > $1
                 and ($2::text is null or key_id <> $2)
               order by account_id
-              limit $3",
-        )
+              limit $3"
+        ))
         .bind(after)
         .bind(but_key_id)
         .bind(limit)

@@ -6,8 +6,18 @@ use crate::error::Error;
 /// How many days get their partition ahead of their time. Housekeeping looks every hour.
 const DAYS_AHEAD: i32 = 2;
 
-/// Inserts what `ended` deleted into the history. `ended` gives the rows of `run`, and what may be different of them in the end under
-/// names that begin with `end_`. What every run carries is named here once.
+/// What the history takes over from a deleted row of `run` as it is, for [`into_history`].
+macro_rules! carried {
+    () => {
+        "run.id, run.tenant_id, run.organization_id, run.batch_id, run.strategy, run.dry_run, run.revision, run.attempt,
+                 run.max_attempts, run.attempts, run.caller, run.request_id, run.created_at, run.started_at, run.attempted_at,
+                 run.orders"
+    };
+}
+pub(super) use carried;
+
+/// Inserts what `ended` deleted into the history. `ended` gives what is [`carried`], and what may be different in the end under names
+/// that begin with `end_`. What every run carries is named here once.
 macro_rules! into_history {
     () => {
         "
@@ -31,10 +41,20 @@ impl Store {
     /// The database's.
     pub async fn prepare_history(&self, now: Now) -> Result<(), Error> {
         sqlx::query(
-            "with needed as (
+            "with recursive accepted (first) as (
+                 -- The first live run of each day, one look-up in the index each: there may be millions of them.
+                 (select id from run order by id limit 1)
+                  union all
+                 select (select run.id from run
+                          where run.id >= run_id_floor(((run_id_time(first) at time zone 'UTC')::date + 1)::timestamp at time zone 'UTC')
+                          order by run.id
+                          limit 1)
+                   from accepted
+                  where first is not null
+             ), needed as (
                  select (coalesce($1, now()) at time zone 'UTC')::date + ahead as day from generate_series(0, $2) ahead
                   union
-                 select (run_id_time(id) at time zone 'UTC')::date from run
+                 select (run_id_time(first) at time zone 'UTC')::date from accepted where first is not null
              )
              select run_history_day(day) from needed",
         )

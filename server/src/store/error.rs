@@ -1,5 +1,6 @@
 //! From database errors to ours.
 
+use super::connection_pool::{is_outgrown, note_outgrown};
 use crate::error::Error;
 
 /// Classes and codes of SQLSTATE that end a connection: connection exceptions, shutdown, crash, start-up, and having been idle for too long.
@@ -12,7 +13,12 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         let is_of_pool =
             matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed);
-        let passes = is_cut(&error) || is_of_pool || is_one_of(&error, &PASSING);
+        // Of a transaction: any other statement was sent again already.
+        let is_outgrown = is_outgrown(&error);
+        if is_outgrown {
+            note_outgrown();
+        }
+        let passes = is_cut(&error) || is_of_pool || is_outgrown || is_one_of(&error, &PASSING);
         if passes { Self::DatabaseUnavailable(error.into()) } else { Self::Internal(error.into()) }
     }
 }

@@ -8,7 +8,7 @@ use super::{
     Chunk, Now, Worked,
     batch_target::tenant_and_organization,
     batch_work::{Expansion, is_expanded},
-    rollup::counted,
+    rollup::{counted, counted_columns},
     row::{id, text},
 };
 use crate::domain::{OrganizationId, RunError, RunId, RunKind, Skip, SkipReason, Strategy, TenantId};
@@ -114,7 +114,7 @@ async fn queue(
 ) -> Result<Vec<RunId>, sqlx::Error> {
     let rows: Vec<(RunId,)> = sqlx::query_as(
         "with to_make as materialized (
-             select * from unnest($3::uuid[], $4::text[], $5::text[]) as to_make (id, tenant_id, organization_id)
+             select id, tenant_id, organization_id from unnest($3::uuid[], $4::text[], $5::text[]) as to_make (id, tenant_id, organization_id)
          ), line as materialized (
              select greatest((select turn from run
                                where state = 'queued' and due_at is null and bulk
@@ -199,7 +199,9 @@ async fn record_skipped(
                 $5, false, '[]', '[]', 0, 0, 0, 0,
                 error ->> 'reason', error, $6, coalesce($1, now()), coalesce($1, now())
            from unnest($7::uuid[], $8::text[], $9::text[], $10::jsonb[]) as skipped (id, tenant_id, organization_id, error)
-         returning *
+         returning ",
+        counted_columns!(),
+        "
          )",
         counted!(),
     ))

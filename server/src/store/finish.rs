@@ -7,10 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Held, Now, Progress, Store,
-    ending::into_history,
+    ending::{carried, into_history},
     found::{Found, found, recorded},
     group::{Group, Limits, Waiting, refuse},
-    rollup::counted,
+    rollup::{counted, counted_columns},
 };
 use crate::{
     domain::{ChangeCounts, LocationId, RecordedChange, RecordedPlan, RunError, RunId, RunResult, RunState},
@@ -99,7 +99,10 @@ impl Store {
                     -- What was written is the run's end, whoever joined since; so is a cancellation.
                     and (run.joined_at is null or ending.read_at is null or run.joined_at < ending.read_at
                          or run.cancel_requested or ending.written <> '[]' or ending.intent is not null)
-                 returning run.*, ending.state as end_state, ending.reason as end_reason, ending.error as end_error,
+                 returning ",
+            carried!(),
+            ",
+                           ending.state as end_state, ending.reason as end_reason, ending.error as end_error,
                            coalesce(ending.plan, run.plan) as end_plan, ending.written as end_written, ending.intent as end_intent,
                            case when dry_run then ending.plan_created else ending.written_created end as end_created,
                            case when dry_run then ending.plan_updated else ending.written_updated end as end_updated,
@@ -108,7 +111,9 @@ impl Store {
                            run.cancel_requested as end_cancel_requested
              ), moved as (",
             into_history!(),
-            "returning *
+            "returning ",
+            counted_columns!(),
+            "
              ), counted as (",
             counted!(),
             "), succeeded as (

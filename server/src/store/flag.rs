@@ -7,12 +7,20 @@ use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
 use super::{
     Now, Store,
+    connection_pool::ConnectionPool,
     row::{decode, text},
 };
 use crate::{
     domain::{Flag, FlagChange, FlagSetting, FlagState, InvalidId, OrganizationId, Rollout, TenantId},
     error::Error,
 };
+
+/// The columns of `flag` that a setting is read from.
+macro_rules! setting_columns {
+    () => {
+        "state, percent, tenants, organizations, excluded_tenants, excluded_organizations, revision, updated_at"
+    };
+}
 
 /// A change of a flag that somebody wants.
 #[derive(Debug, Clone)]
@@ -30,12 +38,26 @@ pub struct FlagUpdate<'a> {
 }
 
 impl Store {
-    /// Gets every flag that somebody has set, over a connection of its own. Those that only a newer version knows are left out.
+    /// Gets every flag that has been set, for a caller. Flags that only a newer version knows are left out.
     ///
     /// # Errors
     /// The database's.
     pub async fn flags(&self) -> Result<HashMap<Flag, FlagSetting>, Error> {
-        let rows = sqlx::query("select * from flag").fetch_all(&self.apart).await?;
+        self.flags_over(&self.pool).await
+    }
+
+    /// Gets the same for the process itself, over a connection that no call uses: calls, however many there are, must not delay the read
+    /// that finds a feature switched off.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn flags_for_safety(&self) -> Result<HashMap<Flag, FlagSetting>, Error> {
+        self.flags_over(&self.apart).await
+    }
+
+    async fn flags_over(&self, connections: &ConnectionPool) -> Result<HashMap<Flag, FlagSetting>, Error> {
+        let rows =
+            sqlx::query(concat!("select name, ", setting_columns!(), " from flag")).fetch_all(connections).await?;
         let mut flags = HashMap::new();
         for row in rows {
             if let Some(flag) = Flag::from_text(row.try_get("name")?) {
@@ -50,7 +72,8 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn flag(&self, flag: Flag) -> Result<Option<FlagSetting>, Error> {
-        let row = sqlx::query_as::<_, SettingRow>("select * from flag where name = $1").bind(flag.as_str());
+        let row = sqlx::query_as::<_, SettingRow>(concat!("select ", setting_columns!(), " from flag where name = $1"))
+            .bind(flag.as_str());
         Ok(row.fetch_optional(&self.pool).await?.map(|row| row.0))
     }
 
@@ -109,7 +132,7 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<FlagChange>, Error> {
         let rows = sqlx::query_as::<_, ChangeRow>(
-            "select * from flag_change
+            "select id, flag, revision, before, after, caller, reason, changed_at from flag_change
               where flag = any ($1)
                 and ($2::bigint is null or id < $2)
               order by id desc

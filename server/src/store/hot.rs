@@ -17,7 +17,11 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{error::is_cut, pool};
+use super::{
+    connection_pool::{Repeatable, rows},
+    error::is_cut,
+    pool,
+};
 
 /// How long a connection is kept. Then it goes back to the pool, which looks whether it is alive, and not too old.
 const KEPT: Duration = Duration::from_secs(60);
@@ -66,17 +70,18 @@ impl Hot {
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
+        let statement = Repeatable::of(statement)?;
         let (mut kept, _place) =
             timeout(pool::ACQUIRE_TIMEOUT, self.take()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
         let connection: &mut PgConnection = &mut kept.connection;
-        let rows = statement.fetch_all(connection).await;
-        match &rows {
+        let found = rows(connection, &statement).await;
+        match &found {
             Ok(_) => self.keep(kept),
             // What cut this one cut the others too, and not each is to cost somebody an error: the pool finds out which are alive.
             Err(error) if is_cut(error) => self.lock().clear(),
             Err(_) => {}
         }
-        rows
+        found?.iter().map(T::from_row).collect()
     }
 
     /// The row of a statement that has one.

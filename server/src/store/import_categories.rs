@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     Imported, Now, Store,
-    platform_category::{EntryRow, delete_regional, insert_regional},
+    platform_category::{EntryRow, category_columns, delete_regional, insert_regional},
 };
 use crate::{
     domain::{Gcid, RegionalMapping, Slug},
@@ -38,10 +38,10 @@ impl Store {
             .await?;
         // Only now, when nobody can change them any more.
         let before = sqlx::query_as::<_, EntryRow>(
-            "select category.*,
+            concat!("select ", category_columns!(), ",
                     (select jsonb_object_agg(region_code, own.gcid) from regional_mapping own where own.slug = category.slug) as regional
                from platform_category category
-              where slug = any ($1)",
+              where slug = any ($1)"),
         )
         .bind(&slugs)
         .fetch_all(&mut *transaction)

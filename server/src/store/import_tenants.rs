@@ -234,7 +234,7 @@ async fn replace_categories(connection: &mut PgConnection, now: Now, wanted: &[&
     };
     sqlx::query(
         "insert into tenant_category (tenant_id, position, slug)
-         select * from unnest($1::text[], $2::smallint[], $3::text[])",
+         select tenant_id, position, slug from unnest($1::text[], $2::smallint[], $3::text[]) as wanted (tenant_id, position, slug)",
     )
     .bind(rows().map(|(tenant, ..)| tenant).collect::<Vec<_>>())
     .bind(rows().map(|(_, position, _)| position).collect::<Vec<_>>())

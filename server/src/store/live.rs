@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Now, Store, row::RunRow};
+use super::{
+    Now, Store,
+    row::{RunRow, run_columns},
+};
 use crate::{
     domain::{BatchId, OrganizationId, Run, RunId, TenantId},
     error::Error,
@@ -26,15 +29,17 @@ impl Store {
     /// The database's.
     pub async fn live_runs(&self, filter: &LiveFilter, after: RunId, limit: i64) -> Result<Vec<Run>, Error> {
         let tenants = filter.tenants.as_ref().map(|tenants| tenants.iter().map(TenantId::as_str).collect::<Vec<_>>());
-        let rows = sqlx::query_as::<_, RunRow>(
-            "select * from run
+        let rows = sqlx::query_as::<_, RunRow>(concat!(
+            "select ",
+            run_columns!(),
+            ", due_at from run
               where id > $1
                 and ($2::text[] is null or tenant_id = any ($2))
                 and ($3::text is null or organization_id = $3)
                 and ($5::uuid is null or batch_id = $5)
               order by id
-              limit $4",
-        )
+              limit $4"
+        ))
         .bind(after)
         .bind(tenants)
         .bind(filter.organization.as_ref().map(OrganizationId::as_str))

@@ -4,15 +4,18 @@
 //! history costs these, however many there are. A filter that finds little gets wider windows, and an end to the time it takes.
 //!
 //! Planning a statement for each of many partitions takes ten times as long as carrying it out. So where it is certain which index to go
-//! by, it is planned once for any values, and its windows are wide: days are read in the order of the ids, and no further than the list
+//! by, it is planned once for any values, and its windows are wide: each day is read in the order of the ids, and no further than the list
 //! is long. Only where that depends on which of two conditions is the rarer one, each window is planned for its own values.
+//!
+//! The index to go by is not left to the planner's estimates. A statement that is planned once orders by all columns of that index, in a form
+//! in which none of them is known to be constant, and its connections never sort (`pool.rs`): no other index has this order.
 
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use sqlx::{Postgres, QueryBuilder};
+use sqlx::QueryBuilder;
 
-use super::{Store, row::RunRow, runs::light_columns};
+use super::{Store, log_query::push_window, row::RunRow, runs::light_columns};
 use crate::{
     domain::{BatchId, OrganizationId, Run, RunId, RunState, Strategy, TenantId},
     error::Error,
@@ -125,14 +128,23 @@ impl Store {
         let live = live && !filter.out_of_sync && filter.ended_from.is_none();
         // Each part has a limit of its own, and so reads no more of its index than that; states are parts for the same reason.
         let mut parts = 0;
+        let is_certain = filter.has_a_certain_index();
         if live {
             query.push(concat!("(select ", light_columns!(), ", due_at, null::timestamptz as ended_at from run"));
-            filter.push(&mut query, begin, end);
+            let is_of_one_tenant = filter.tenants().is_some_and(|tenants| tenants.len() == 1);
+            push_window(&mut query, begin, end, is_of_one_tenant);
+            let leading = filter.leading_column().filter(|column| is_certain && *column == "batch_id");
+            filter.push(&mut query, leading);
             if !filter.states.is_empty() {
                 let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
                 query.push(" and state = any (").push_bind(states).push(")");
             }
-            query.push(" order by id desc limit ").push_bind(limit).push(")");
+            // A tenant has one live run at most, which is in no order, and is not to be found by a walk over all.
+            if !is_of_one_tenant {
+                let order = if leading.is_some() { "batch_id desc, " } else { "" };
+                query.push(format_args!(" order by {order}id desc limit ")).push_bind(limit);
+            }
+            query.push(")");
             parts += 1;
         }
         for state in ended_states {
@@ -142,22 +154,29 @@ impl Store {
                 light_columns!(),
                 ", null::timestamptz as due_at, ended_at from run_history"
             ));
-            filter.push(&mut query, begin, end);
+            push_window(&mut query, begin, end, false);
+            let leading = filter.leading_column().filter(|_| is_certain);
+            filter.push(&mut query, leading);
             if filter.out_of_sync {
                 filter.push_flag(&mut query, "found_differences", true);
             }
             if let Some(ended_from) = filter.ended_from {
                 query.push(" and ended_at >= ").push_bind(ended_from);
             }
+            let mut order = leading.map(|column| format!("{column} desc, ")).unwrap_or_default();
             if let Some(state) = state {
-                // A tenant's runs in one state have an index of their own.
-                if filter.has_a_certain_index() {
-                    query.push(format_args!(" and state = '{}'", state.as_str()));
+                let text = state.as_str();
+                if is_certain && filter.has_an_index_with(state) {
+                    // A range of one value: as an equality, the planner would take the column for constant, and the order for another's.
+                    query.push(format_args!(" and state >= '{text}' and state <= '{text}' and state <> 'succeeded'"));
+                    order += "state desc, ";
+                } else if is_certain {
+                    query.push(format_args!(" and state = '{text}'"));
                 } else {
-                    filter.push_text(&mut query, "state", state.as_str());
+                    filter.push_text(&mut query, "state", text);
                 }
             }
-            query.push(" order by id desc limit ").push_bind(limit).push(")");
+            query.push(format_args!(" order by {order}id desc limit ")).push_bind(limit).push(")");
             parts += 1;
         }
         if parts == 0 {
@@ -166,103 +185,11 @@ impl Store {
         if parts > 1 {
             query.push(" order by id desc limit ").push_bind(limit);
         }
-        if filter.has_a_certain_index() {
+        if is_certain {
             return query.build_query_as().fetch_all(&self.planned).await;
         }
         // Planned for these very values: a plan for any window would take it for narrow, and walk all ids of a wide one.
         query.build_query_as().persistent(false).fetch_all(&self.pool).await
-    }
-}
-
-impl LogFilter {
-    /// The conditions that live and ended runs share.
-    fn push(&self, query: &mut QueryBuilder<Postgres>, begin: RunId, end: RunId) {
-        query.push(" where id >= ").push_bind(begin).push(" and id < ").push_bind(end);
-        match self.tenants().as_deref() {
-            None => {}
-            Some([tenant]) => drop(query.push(" and tenant_id = ").push_bind((*tenant).to_owned())),
-            Some(tenants) => {
-                let tenants: Vec<String> = tenants.iter().map(ToString::to_string).collect();
-                query.push(" and tenant_id = any (").push_bind(tenants).push(")");
-            }
-        }
-        if let Some(batch) = self.batch {
-            query.push(" and batch_id = ").push_bind(batch);
-        }
-        if let Some(organization) = &self.organization {
-            query.push(" and organization_id = ").push_bind(organization.as_str().to_owned());
-        }
-        if let Some(strategy) = self.strategy {
-            self.push_text(query, "strategy", strategy.as_str());
-        }
-        match self.dry_run {
-            // One tenant's have an index of their own.
-            Some(true) if self.has_a_certain_index() => drop(query.push(" and dry_run")),
-            Some(dry_run) => self.push_flag(query, "dry_run", dry_run),
-            None => {}
-        }
-        // One tenant has few runs: its index is the one to go by, and the planner, which cannot know that, is not to see others.
-        let hidden = if self.names_tenants() { " || ''" } else { "" };
-        for (column, value) in [("reason", &self.reason), ("caller", &self.caller)] {
-            if let Some(value) = value {
-                query.push(format_args!(" and {column}{hidden} = ")).push_bind(value.clone());
-            }
-        }
-    }
-
-    /// A condition on one of a few texts of ours: part of the statement, so that the planner sees which index it is for.
-    fn push_text(&self, query: &mut QueryBuilder<Postgres>, column: &str, text: &'static str) {
-        query.push(format_args!(" and {column} = "));
-        if self.names_tenants() {
-            query.push_bind(text);
-        } else {
-            query.push(format_args!("'{text}'"));
-        }
-    }
-
-    /// The same on a flag.
-    fn push_flag(&self, query: &mut QueryBuilder<Postgres>, column: &str, flag: bool) {
-        if self.names_tenants() {
-            query.push(format_args!(" and {column} = ")).push_bind(flag);
-        } else {
-            query.push(format_args!(" and {}{column}", if flag { "" } else { "not " }));
-        }
-    }
-
-    /// Whether one index is the one to go by, whatever the values are: the tenant's, or that of the only condition that selects anything.
-    /// An organization's runs in one state, and those that were out of sync, have one of their own; those of several tenants are not in the
-    /// order of any.
-    fn has_a_certain_index(&self) -> bool {
-        if let Some(tenants) = self.tenants() {
-            return tenants.len() == 1;
-        }
-        let selective = [
-            self.organization.is_some(),
-            self.batch.is_some(),
-            self.reason.is_some(),
-            self.caller.is_some(),
-            self.names_rare_states(),
-            self.strategy == Some(Strategy::GbpToPlatform),
-            self.dry_run == Some(true),
-            self.out_of_sync,
-        ];
-        let conditions = selective.into_iter().filter(|is_set| *is_set).count();
-        let of_organization_and_one_more =
-            conditions == 2 && self.organization.is_some() && (self.names_rare_states() || self.out_of_sync);
-        // What most runs are has no index: how far to walk for it, only a look can tell.
-        let names_the_usual = self.dry_run == Some(false)
-            || self.strategy == Some(Strategy::PlatformToGbp)
-            || self.states.contains(&RunState::Succeeded);
-        conditions == 1 || (conditions == 0 && !names_the_usual) || of_organization_and_one_more
-    }
-
-    /// Whether it names states, and none that most runs end in.
-    fn names_rare_states(&self) -> bool {
-        !self.states.is_empty() && !self.states.contains(&RunState::Succeeded)
-    }
-
-    fn names_tenants(&self) -> bool {
-        self.tenant.is_some() || self.only.is_some()
     }
 }
 

@@ -18,6 +18,7 @@ mod bench;
 mod bench_history;
 mod cancel;
 mod category_search;
+mod connection_pool;
 mod credentials;
 mod ending;
 mod error;
@@ -31,6 +32,7 @@ mod import_categories;
 mod import_tenants;
 mod line;
 mod live;
+mod log_query;
 mod logs;
 pub mod migrations;
 mod part;
@@ -62,7 +64,7 @@ pub use batch_place::BatchPlace;
 pub use batch_target::{BatchTarget, Population};
 pub use batch_work::{Chunk, Worked};
 pub use bench::{checkpoint, clear_up, everybody, fill, is_busy, queue, succeeded, sweep};
-pub use bench_history::{count_history, end_one, fill_history, row_after, who_failed};
+pub use bench_history::{Spread, count_history, end_one, fill_history, row_after, who_failed};
 pub use category_search::{CategoryMatch, MappingSuggestion};
 pub use credentials::{CredentialsMark, NewCredentials};
 pub use finish::{Finish, Finisher};
@@ -77,7 +79,7 @@ pub use platform_category::PlatformCategoryChange;
 pub use platform_write::PlatformWritten;
 pub use pool::connect;
 pub use queue::{Claimed, Heard, Held, Rescued, Room};
-pub use retention::Retention;
+pub use retention::{Retention, Shortened};
 pub use sample::{Connections, QueueSample};
 pub use source::Source;
 pub use stats::{Counts, SyncStats};
@@ -88,6 +90,7 @@ pub use tenant_sync::{NewDecision, SyncFilter};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use connection_pool::ConnectionPool;
 use hot::Hot;
 use sqlx::{PgPool, postgres::types::PgInterval};
 
@@ -97,13 +100,13 @@ pub type Now = Option<DateTime<Utc>>;
 /// Everything that is stored. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
-    pool: PgPool,
+    pool: ConnectionPool,
     /// For the statements that every run goes through.
     hot: Hot,
-    /// For the look at the feature flags; see [`pool::apart`].
-    apart: PgPool,
+    /// For the safety controls, and for nothing that a call asks for; see [`pool::apart`].
+    apart: ConnectionPool,
     /// For what may read of every day of the history; see [`pool::planned`].
-    planned: PgPool,
+    planned: ConnectionPool,
 }
 
 impl Store {
@@ -111,6 +114,7 @@ impl Store {
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
         let (hot, apart, planned) = (Hot::new(&pool), pool::apart(&pool), pool::planned(&pool));
+        let [pool, apart, planned] = [pool, apart, planned].map(ConnectionPool::new);
         Self { pool, hot, apart, planned }
     }
 

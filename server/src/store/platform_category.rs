@@ -23,6 +23,14 @@ pub struct PlatformCategoryChange {
     pub regional: Option<RegionalMapping>,
 }
 
+/// The columns of `platform_category`, as [`CategoryRow`] reads them.
+macro_rules! category_columns {
+    () => {
+        "slug, display_name, gcid, imported_locale, created_at, updated_at"
+    };
+}
+pub(super) use category_columns;
+
 impl Store {
     /// Adds a platform category.
     ///
@@ -37,11 +45,12 @@ impl Store {
         regional: &RegionalMapping,
     ) -> Result<CatalogEntry, Error> {
         let mut transaction = self.pool.begin().await?;
-        let row = sqlx::query_as::<_, CategoryRow>(
+        let row = sqlx::query_as::<_, CategoryRow>(concat!(
             "insert into platform_category (slug, display_name, gcid, created_at, updated_at)
              values ($1, $2, $3, coalesce($4, now()), coalesce($4, now()))
-             returning *",
-        )
+             returning ",
+            category_columns!()
+        ))
         .bind(slug.as_str())
         .bind(display_name)
         .bind(gcid.map(ToString::to_string))
@@ -62,10 +71,10 @@ impl Store {
     /// [`Error::NotFound`], or the database's.
     pub async fn platform_category(&self, slug: &Slug) -> Result<CatalogEntry, Error> {
         sqlx::query_as::<_, EntryRow>(
-            "select category.*,
+            concat!("select ", category_columns!(), ",
                     (select jsonb_object_agg(region_code, own.gcid) from regional_mapping own where own.slug = category.slug) as regional
                from platform_category category
-              where slug = $1",
+              where slug = $1"),
         )
         .bind(slug.as_str())
         .fetch_optional(&self.pool)
@@ -85,14 +94,14 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<CatalogEntry>, Error> {
         let rows = sqlx::query_as::<_, EntryRow>(
-            "select category.*,
+            concat!("select ", category_columns!(), ",
                     (select jsonb_object_agg(region_code, own.gcid) from regional_mapping own where own.slug = category.slug) as regional
                from platform_category category
               where slug > $1
                 and (not $2 or gcid is null and not exists (select from regional_mapping own
                                                              where own.slug = category.slug and own.gcid is not null))
               order by slug
-              limit $3",
+              limit $3"),
         )
         .bind(after)
         .bind(unmapped_only)
@@ -212,7 +221,7 @@ pub(super) async fn insert_regional(
     }
     sqlx::query(
         "insert into regional_mapping (slug, region_code, gcid)
-         select * from unnest($1::text[], $2::text[], $3::text[])",
+         select slug, region_code, gcid from unnest($1::text[], $2::text[], $3::text[]) as wanted (slug, region_code, gcid)",
     )
     .bind(rows().map(|(slug, ..)| slug.as_str()).collect::<Vec<_>>())
     .bind(rows().map(|(_, region, _)| RegionCode::as_str(region)).collect::<Vec<_>>())

@@ -150,7 +150,8 @@ async fn import(connection: &mut PgConnection, now: Now, plan: &Plan<TenantCateg
     .execute(&mut *connection)
     .await?;
     let known = sqlx::query_as::<_, CategoryRow>(
-        "select * from platform_category where slug = any ($1) order by slug for share",
+        "select slug, display_name, gcid, imported_locale, created_at, updated_at
+           from platform_category where slug = any ($1) order by slug for share",
     )
     .bind(plan.desired.iter().map(|category| category.slug.as_str()).collect::<Vec<_>>())
     .fetch_all(connection)

@@ -5,7 +5,13 @@ use std::time::Duration;
 use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 use tokio::time::sleep;
 
-use super::{Now, Store, ending::into_history, interval, rollup::counted, row::RunRow};
+use super::{
+    Now, Store,
+    ending::{carried, into_history},
+    interval,
+    rollup::{counted, counted_columns},
+    row::{RunRow, run_columns},
+};
 use crate::{
     domain::{Failure, FailureReason, Observation, Run, RunError, RunId, TraceParent},
     error::Error,
@@ -82,7 +88,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn claim(&self, now: Now, room: Room, lease: Duration) -> Result<Vec<Claimed>, Error> {
-        let statement = sqlx::query_as(
+        let statement = sqlx::query_as(concat!(
             "with interactive as materialized (
                  select id from run
                   where state = 'queued' and due_at is null and not bulk
@@ -104,11 +110,16 @@ impl Store {
                         started_at = coalesce(started_at, $1, now()),
                         attempted_at = coalesce($1, now())
                   where id = any (array(select id from interactive union all select id from bulk))
-                 returning *
+                 returning ",
+            run_columns!(),
+            ", due_at, bulk, turn, observation, traceparent
              )
-             select * from claimed
+             select ",
+            run_columns!(),
+            ", due_at, bulk, observation, traceparent
+               from claimed
               order by bulk, turn, id",
-        )
+        ))
         .bind(now)
         .bind(room.runs)
         .bind(room.bulk)
@@ -128,7 +139,7 @@ impl Store {
         let (ids, fences) = columns(held);
         let rows: Vec<(RunId, bool, bool)> = sqlx::query_as(
             "with held as materialized (
-                 select * from unnest($2::uuid[], $3::integer[]) as held (id, attempt)
+                 select id, attempt from unnest($2::uuid[], $3::integer[]) as held (id, attempt)
              ), still as materialized (
                  select run.id, run.cancel_requested from run
                    join held on held.attempt = run.attempt and held.id = run.id
@@ -182,7 +193,7 @@ impl Store {
         let (ids, fences) = columns(held);
         let rows = sqlx::query_as(
             "with handing_back as materialized (
-                 select * from unnest($1::uuid[], $2::integer[]) as held (id, attempt)
+                 select id, attempt from unnest($1::uuid[], $2::integer[]) as held (id, attempt)
              ), still as materialized (
                  select run.id from run
                    join handing_back as held on held.attempt = run.attempt and held.id = run.id
@@ -247,7 +258,10 @@ impl Store {
              ), ended as (
                  delete from run
                   where id = any (array(select id from expired where hopeless))
-                 returning run.*, 'failed' as end_state, $4::jsonb ->> 'reason' as end_reason,
+                 returning ",
+            carried!(),
+            ",
+                           'failed' as end_state, $4::jsonb ->> 'reason' as end_reason,
                            case when intent is null then $4::jsonb else $5::jsonb end
                                || jsonb_build_object('attempt', attempt - handed_back) as end_error, plan as end_plan,
                            written as end_written, intent as end_intent, created as end_created, updated as end_updated,
@@ -255,7 +269,9 @@ impl Store {
                            cancel_requested as end_cancel_requested
              ), moved as (",
             into_history!(),
-            "returning *
+            "returning ",
+            counted_columns!(),
+            "
              ), counted as (",
             counted!(),
             ")

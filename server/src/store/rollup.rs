@@ -18,13 +18,22 @@ macro_rules! counted {
                    coalesce(array_agg(duration_bin(ended_at - started_at))
                                 filter (where not dry_run and state in ('succeeded', 'failed')), '{}'),
                    coalesce(array_agg(reason) filter (where not dry_run and state = 'failed'), '{}')
-              from (select *, date_trunc('minute', ended_at, 'UTC') as minute, date_trunc('hour', ended_at, 'UTC') as hour
+              from (select organization_id, dry_run, state, reason, found_differences, started_at, ended_at,
+                           date_trunc('minute', ended_at, 'UTC') as minute, date_trunc('hour', ended_at, 'UTC') as hour
                       from moved) as moved
              group by grouping sets ((minute), (hour, organization_id))
             having grouping(organization_id) = 1 or organization_id is not null "
     };
 }
 pub(super) use counted;
+
+/// The columns of `moved` that [`counted`] reads, and the statements around it.
+macro_rules! counted_columns {
+    () => {
+        "id, tenant_id, organization_id, strategy, dry_run, state, reason, found_differences, started_at, ended_at"
+    };
+}
+pub(super) use counted_columns;
 
 impl Store {
     /// Sums up at most `limit` of the counts that were added and are not summed up yet. Gives how many.
@@ -36,7 +45,7 @@ impl Store {
             "with taken as (
                  delete from rollup_delta
                   where ctid = any (array(select ctid from rollup_delta limit $1 for update skip locked))
-                 returning *
+                 returning scope, begin_at, succeeded, failed, skipped, cancelled, dry, out_of_sync, durations, reasons
              ), grains (grain) as (
                  values ('minute'), ('ten_minutes'), ('hour'), ('day'), ('week')
              ), duration_counts as (

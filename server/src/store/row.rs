@@ -4,8 +4,19 @@ use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
 use crate::domain::{ChangeCounts, Orders, OrganizationId, Run, RunKind, RunState, Strategy, TenantId};
 
-/// A run as `select *` or `returning *` gives it. Only live ones have a `due_at`, and only ended ones an `ended_at`. Lists leave out
-/// `plan`, `intent`, `written` and `attempts`.
+/// The columns of a run that `run`, `run_history` and `every_run` have in common, as [`RunRow`] reads them. A live run has `due_at` as well,
+/// an ended one `ended_at`. Statements name columns, because a server must go on when a newer one adds a column to a table: PostgreSQL
+/// refuses a prepared statement whose result has changed.
+macro_rules! run_columns {
+    () => {
+        "id, tenant_id, organization_id, batch_id, strategy, dry_run, orders, state, revision, attempt, handed_back, max_attempts,
+                cancel_requested, plan, written, intent, attempts, attempted_at, created, updated, deleted, skipped, reason, error, caller,
+                request_id, created_at, started_at"
+    };
+}
+pub(super) use run_columns;
+
+/// A run as [`run_columns`] give it, with `due_at` or `ended_at`. Lists leave out `plan`, `written` and `attempts`.
 pub(super) struct RunRow(pub(super) Run);
 
 impl FromRow<'_, PgRow> for RunRow {

@@ -1,6 +1,10 @@
 //! Reading runs by their ids, and what is newest.
 
-use super::{LogFilter, Store, accept::live_run, row::RunRow};
+use super::{
+    LogFilter, Store,
+    accept::live_run,
+    row::{RunRow, run_columns},
+};
 use crate::{
     domain::{Run, RunId, Strategy, TenantId},
     error::Error,
@@ -22,7 +26,12 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn run(&self, run: RunId) -> Result<Option<Run>, Error> {
-        let row = sqlx::query_as::<_, RunRow>("select * from every_run where id = $1").bind(run);
+        let row = sqlx::query_as::<_, RunRow>(concat!(
+            "select ",
+            run_columns!(),
+            ", due_at, ended_at from every_run where id = $1"
+        ))
+        .bind(run);
         Ok(row.fetch_optional(&self.pool).await?.map(|row| row.0))
     }
 
@@ -31,14 +40,16 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn runs(&self, filter: &LogFilter, ids: &[RunId]) -> Result<Vec<Run>, Error> {
-        let rows = sqlx::query_as::<_, RunRow>(
-            "select * from every_run
+        let rows = sqlx::query_as::<_, RunRow>(concat!(
+            "select ",
+            run_columns!(),
+            ", due_at, ended_at from every_run
               where id = any ($1)
                 and ($2::text is null or tenant_id = $2)
                 and ($3::text[] is null or tenant_id = any ($3))
                 and ($4::uuid is null or batch_id = $4)
-              order by id",
-        )
+              order by id"
+        ))
         .bind(ids)
         .bind(filter.tenant.as_ref().map(TenantId::as_str))
         .bind(only(filter))
@@ -58,12 +69,16 @@ impl Store {
         if let Some(live) = live.filter(|live| live.kind.strategy == strategy) {
             return Ok(Some(live));
         }
-        let row = sqlx::query_as::<_, RunRow>(
-            "select * from run_history where tenant_id = $1 and strategy = $2 order by id desc limit 1",
-        )
-        .bind(tenant.as_str())
-        .bind(strategy.as_str());
-        Ok(row.fetch_optional(&self.planned).await?.map(|row| row.0))
+        let filter = LogFilter { tenant: Some(tenant.clone()), strategy: Some(strategy), ..LogFilter::default() };
+        let mut before = None;
+        loop {
+            let found = self.logs(&filter, before, 1).await?;
+            match (found.runs.first(), found.rest) {
+                (Some(run), _) => return self.run(run.id).await,
+                (None, None) => return Ok(None),
+                (None, rest) => before = rest,
+            }
+        }
     }
 }
 

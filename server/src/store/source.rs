@@ -35,10 +35,16 @@ impl Store {
     /// The database's; they concern all of the runs.
     pub async fn sources(&self, now: Now, runs: &[&Run]) -> Result<HashMap<RunId, Source>, Error> {
         let statement = sqlx::query_as(
-            "select wanted.run_id, tenant.*, mark.revision, mark.rejected_at, mark.rejected_because,
-                    success.ended_at as last_success_at, look.digest, look.settled, look.failed, coalesce($1, now()) as read_at, chosen.*
+            "select wanted.run_id, tenant.id, tenant.display_name, tenant.organization_id, tenant.gbp_account, tenant.gbp_location,
+                    tenant.region_code, tenant.language_code, tenant.created_at, tenant.updated_at, mark.revision, mark.rejected_at, mark.rejected_because,
+                    success.ended_at as last_success_at, look.digest, look.settled, look.failed, coalesce($1, now()) as read_at,
+                    chosen.slugs, chosen.names, chosen.gcids, chosen.locales, chosen.created, chosen.updated
                from unnest($2::uuid[], $3::text[], $4::text[]) as wanted (run_id, tenant_id, strategy)
-              cross join lateral (select * from tenant where tenant.id = wanted.tenant_id limit 1) tenant
+              cross join lateral (select id, display_name, organization_id, gbp_account, gbp_location, region_code, language_code,
+                                         created_at, updated_at
+                                    from tenant
+                                   where tenant.id = wanted.tenant_id
+                                   limit 1) tenant
                left join lateral (select revision, rejected_at, rejected_because
                                     from gbp_credentials
                                    where account_id = tenant.gbp_account
@@ -59,10 +65,11 @@ impl Store {
                                                  category.created_at, category.updated_at,
                                                  case when own.slug is null then category.gcid else own.gcid end as gcid
                                             from tenant_category place
-                                           cross join lateral (select * from platform_category
+                                           cross join lateral (select slug, display_name, gcid, imported_locale, created_at, updated_at
+                                                                 from platform_category
                                                                 where platform_category.slug = place.slug
                                                                 limit 1) category
-                                            left join lateral (select * from regional_mapping
+                                            left join lateral (select slug, gcid from regional_mapping
                                                                 where regional_mapping.slug = place.slug
                                                                   and regional_mapping.region_code = tenant.region_code
                                                                 limit 1) own on true

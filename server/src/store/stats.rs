@@ -135,9 +135,12 @@ impl Store {
         Ok(sqlx::query_as(
             "with fresh as materialized (
                  -- As they were added, a row for each statement that ended runs.
-                 select * from rollup_delta where scope = coalesce($1, '') and begin_at >= $2
+                 select begin_at, succeeded, failed, skipped, cancelled, dry, out_of_sync, durations, reasons
+                   from rollup_delta
+                  where scope = coalesce($1, '') and begin_at >= $2
              )
-             select sums.*
+             select sums.begin_at, sums.counted, sums.succeeded, sums.failed, sums.skipped, sums.cancelled, sums.dry, sums.out_of_sync,
+                    sums.durations, sums.reasons
                from unnest($3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
                     as piece (grain, begin_at, counted_before, tallied_before)
               cross join lateral (select begin_at, begin_at < counted_before as counted, succeeded, failed, skipped, cancelled, dry,

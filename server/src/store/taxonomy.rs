@@ -30,19 +30,28 @@ pub struct NewTaxonomy<'a> {
     pub reason: &'a str,
 }
 
+/// The columns of `taxonomy_version`, as [`VersionRow`] reads them.
+macro_rules! version_columns {
+    () => {
+        "region_code, language_code, version, category_count, added, renamed, retired, caller, reason, imported_at, checked_at"
+    };
+}
+
 impl Store {
     /// Gets the newest version of a list. `None`: none was imported.
     ///
     /// # Errors
     /// The database's.
     pub async fn taxonomy(&self, locale: &Locale) -> Result<Option<TaxonomyVersion>, Error> {
-        let row = sqlx::query_as::<_, VersionRow>(
-            "select * from taxonomy_version
+        let row = sqlx::query_as::<_, VersionRow>(concat!(
+            "select ",
+            version_columns!(),
+            " from taxonomy_version
               where region_code = $1
                 and language_code = $2
               order by version desc
-              limit 1",
-        )
+              limit 1"
+        ))
         .bind(locale.region.as_str())
         .bind(locale.language.as_str())
         .fetch_optional(&self.pool)
@@ -61,14 +70,16 @@ impl Store {
         after: Option<&(Locale, i32)>,
         limit: i64,
     ) -> Result<Vec<TaxonomyVersion>, Error> {
-        let rows = sqlx::query_as::<_, VersionRow>(
-            "select * from taxonomy_version
+        let rows = sqlx::query_as::<_, VersionRow>(concat!(
+            "select ",
+            version_columns!(),
+            " from taxonomy_version
               where ($1::text is null or region_code = $1)
                 and ($2::text is null or language_code = $2)
                 and ($3::text is null or (region_code, language_code, -version) > ($3, $4::text, -$5::integer))
               order by region_code, language_code, version desc
-              limit $6",
-        )
+              limit $6"
+        ))
         .bind(region.map(RegionCode::as_str))
         .bind(language.map(LanguageCode::as_str))
         .bind(after.map(|(locale, _)| locale.region.as_str()))
@@ -108,12 +119,13 @@ impl Store {
         let count = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
         let mut transaction = self.pool.begin().await?;
         // First, because only one of several imports gets past this.
-        let inserted = sqlx::query_as::<_, VersionRow>(
+        let inserted = sqlx::query_as::<_, VersionRow>(concat!(
             "insert into taxonomy_version (region_code, language_code, version, category_count, added, renamed, retired,
                                            caller, reason, imported_at, checked_at)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10, now()), coalesce($10, now()))
-             returning *",
-        )
+             returning ",
+            version_columns!()
+        ))
         .bind(region)
         .bind(language)
         .bind(version)
@@ -166,7 +178,7 @@ impl Store {
     /// # Errors
     /// [`Error::TaxonomyChanged`] when there is a newer version, or the database's.
     pub async fn confirm_taxonomy(&self, now: Now, locale: &Locale, version: i32) -> Result<TaxonomyVersion, Error> {
-        sqlx::query_as::<_, VersionRow>(
+        sqlx::query_as::<_, VersionRow>(concat!(
             "update taxonomy_version
                 set checked_at = coalesce($4, now())
               where region_code = $1
@@ -174,8 +186,9 @@ impl Store {
                 and version = $3
                 and not exists (select from taxonomy_version newer
                                  where newer.region_code = $1 and newer.language_code = $2 and newer.version > $3)
-             returning *",
-        )
+             returning ",
+            version_columns!()
+        ))
         .bind(locale.region.as_str())
         .bind(locale.language.as_str())
         .bind(version)

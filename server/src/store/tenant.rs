@@ -30,18 +30,26 @@ pub struct TenantChange {
     pub language_code: Option<String>,
 }
 
+/// The columns of `tenant`, as [`TenantRow`] reads them.
+macro_rules! tenant_columns {
+    () => {
+        "id, display_name, organization_id, gbp_account, gbp_location, region_code, language_code, created_at, updated_at"
+    };
+}
+
 impl Store {
     /// Adds a tenant. Its times are the statement's.
     ///
     /// # Errors
     /// [`Error::AlreadyExists`], [`Error::LocationTaken`], or the database's.
     pub async fn insert_tenant(&self, now: Now, tenant: &Tenant) -> Result<Tenant, Error> {
-        let row = sqlx::query_as::<_, TenantRow>(
+        let row = sqlx::query_as::<_, TenantRow>(concat!(
             "insert into tenant (id, display_name, organization_id, gbp_account, gbp_location,
                                  region_code, language_code, created_at, updated_at)
              values ($1, $2, $3, $4, $5, $6, $7, coalesce($8, now()), coalesce($8, now()))
-             returning *",
-        )
+             returning ",
+            tenant_columns!()
+        ))
         .bind(tenant.id.as_str())
         .bind(&tenant.display_name)
         .bind(tenant.organization.as_ref().map(OrganizationId::as_str))
@@ -65,7 +73,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`], or the database's.
     pub async fn tenant(&self, tenant: &TenantId) -> Result<Tenant, Error> {
-        sqlx::query_as::<_, TenantRow>("select * from tenant where id = $1")
+        sqlx::query_as::<_, TenantRow>(concat!("select ", tenant_columns!(), " from tenant where id = $1"))
             .bind(tenant.as_str())
             .fetch_optional(&self.pool)
             .await?
@@ -84,14 +92,16 @@ impl Store {
         after: &str,
         limit: i64,
     ) -> Result<Vec<Tenant>, Error> {
-        let rows = sqlx::query_as::<_, TenantRow>(
-            "select * from tenant
+        let rows = sqlx::query_as::<_, TenantRow>(concat!(
+            "select ",
+            tenant_columns!(),
+            " from tenant
               where id > $1
                 and ($2::text is null or organization_id = $2)
                 and ($3::text[] is null or id = any ($3))
               order by id
-              limit $4",
-        )
+              limit $4"
+        ))
         .bind(after)
         .bind(organization.map(OrganizationId::as_str))
         .bind(only.map(|only| only.iter().map(TenantId::as_str).collect::<Vec<_>>()))
@@ -189,7 +199,7 @@ async fn change_tenant(
     let organization = change.organization.as_ref();
     let place = change.place.as_ref();
     let location = place.and_then(Option::as_ref).map(|(_, location)| location);
-    sqlx::query_as::<_, TenantRow>(
+    sqlx::query_as::<_, TenantRow>(concat!(
         "update tenant
                 set display_name = coalesce($2, display_name),
                     organization_id = case when $3 then $4 else organization_id end,
@@ -199,8 +209,9 @@ async fn change_tenant(
                     language_code = coalesce($9, language_code),
                     updated_at = coalesce($10, now())
               where id = $1
-             returning *",
-    )
+             returning ",
+        tenant_columns!()
+    ))
     .bind(tenant.as_str())
     .bind(change.display_name.as_deref())
     .bind(organization.is_some())

@@ -21,6 +21,9 @@ use crate::{
     error::Error,
 };
 
+/// Runs of a day that is over that one statement counts for their tenants: about a second of work.
+const PIECE: i32 = 50_000;
+
 /// What was counted of tenants.
 pub(super) struct Counted {
     pub(super) parts: Vec<Part>,
@@ -29,16 +32,25 @@ pub(super) struct Counted {
 }
 
 impl Store {
-    /// Counts the oldest day that is over and not counted yet for its tenants, if none of its runs is live. Gives whether there was one.
+    /// Does one bounded piece of counting days that are over for their tenants. Gives whether there was one.
     ///
     /// # Errors
     /// The database's.
     pub async fn count_day(&self, now: Now) -> Result<bool, Error> {
+        self.count_day_piece(now, PIECE).await
+    }
+
+    /// Counts for their tenants up to `size` runs more of the oldest day that is over and not counted yet, if none of its runs is live.
+    /// Gives whether there was one. A day shows only when all of it is counted.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn count_day_piece(&self, now: Now, size: i32) -> Result<bool, Error> {
         // An hour for servers whose clocks are behind.
         let counted = sqlx::query_scalar(
-            "select tenant_rollup_day(((coalesce($1, now()) - interval '1 hour') at time zone 'UTC')::date)",
+            "select tenant_rollup_piece(((coalesce($1, now()) - interval '1 hour') at time zone 'UTC')::date, $2)",
         );
-        Ok(counted.bind(now).fetch_one(&self.pool).await?)
+        Ok(counted.bind(now).bind(size).fetch_one(&self.pool).await?)
     }
 
     /// Counts the runs of `tenants` that ended at `start_at` or later, and those that are live; `filter` may limit them to an organization.

@@ -42,16 +42,25 @@ pub struct NewDecision<'a> {
     pub run: Option<&'a NewRun>,
 }
 
+/// The columns of `tenant_sync` that [`SyncRow`] reads.
+macro_rules! sync_columns {
+    () => {
+        "tenant_id, organization_id, gbp_location, cause, since_at, observed_at, observed_by, failed_at, failed_by, wanted, google,
+                baseline, written, unresolved, flips, contested_at, decision, decided_by, decided_at, decision_reason"
+    };
+}
+
 impl Store {
     /// Gets how a tenant's two sides stand. `None`: no run has looked at its location yet.
     ///
     /// # Errors
     /// The database's.
     pub async fn tenant_sync(&self, tenant: &TenantId) -> Result<Option<TenantSync>, Error> {
-        let row = sqlx::query_as::<_, SyncRow>("select * from tenant_sync where tenant_id = $1")
-            .bind(tenant.as_str())
-            .fetch_optional(&self.pool)
-            .await?;
+        let row =
+            sqlx::query_as::<_, SyncRow>(concat!("select ", sync_columns!(), " from tenant_sync where tenant_id = $1"))
+                .bind(tenant.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
         Ok(row.map(|row| row.0))
     }
 
@@ -96,16 +105,18 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<SyncRow>, sqlx::Error> {
         let only = filter.only.as_ref().map(|only| only.iter().map(TenantId::as_str).collect::<Vec<_>>());
-        sqlx::query_as(
-            "select * from tenant_sync
+        sqlx::query_as(concat!(
+            "select ",
+            sync_columns!(),
+            " from tenant_sync
               where tenant_id > $1
                 and ($2::text[] is null or tenant_id = any ($2))
                 and (not $3 or contested_at is not null)
                 and (cardinality($4::text[]) = 0 or cause = any ($4))
                 and ($5::text is null or organization_id = $5)
               order by tenant_id
-              limit $6",
-        )
+              limit $6"
+        ))
         .bind(after)
         .bind(only)
         .bind(filter.contested)
@@ -127,18 +138,22 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<SyncRow>, sqlx::Error> {
         let causes = if filter.causes.is_empty() { Cause::ALL } else { &filter.causes };
-        sqlx::query_as(
-            "select found.*
-               from unnest($1::text[]) as wanted (cause)
-              cross join lateral (select * from tenant_sync
-                                   where cause = wanted.cause
+        sqlx::query_as(concat!(
+            "select ",
+            sync_columns!(),
+            "
+               from unnest($1::text[]) as wanted (sought)
+              cross join lateral (select ",
+            sync_columns!(),
+            " from tenant_sync
+                                   where cause = wanted.sought
                                      and tenant_id > $2
                                      and ($3::text is null or organization_id = $3)
                                    order by tenant_id
                                    limit $4) as found
               order by tenant_id
-              limit $4",
-        )
+              limit $4"
+        ))
         .bind(texts(causes))
         .bind(after)
         .bind(organization)
@@ -208,7 +223,7 @@ impl Store {
             let known = self.tenant_sync(tenant).await?;
             return Ok((known.ok_or_else(|| Error::Internal("a decision left no row".into()))?, accepted));
         }
-        let row = sqlx::query_as::<_, SyncRow>(
+        let row = sqlx::query_as::<_, SyncRow>(concat!(
             "insert into tenant_sync (tenant_id, organization_id, gbp_location, cause, since_at, settled,
                                       decision, decided_by, decided_at, decision_reason)
              select id, organization_id, gbp_location, 'never_synced', coalesce($1, now()), false,
@@ -218,8 +233,9 @@ impl Store {
              on conflict (tenant_id) do update
                 set decision = excluded.decision, decided_by = excluded.decided_by, decided_at = excluded.decided_at,
                     decision_reason = excluded.decision_reason, flips = '{}', contested_at = null
-             returning *",
-        )
+             returning ",
+            sync_columns!()
+        ))
         .bind(now)
         .bind(tenant.as_str())
         .bind(decision.decision.as_str())

@@ -21,6 +21,7 @@ mod processes;
 mod replica;
 mod rows;
 mod runner;
+mod schema_growth;
 mod service;
 mod store;
 mod streams;

@@ -1,7 +1,7 @@
 //! The schema goes up, down and up again.
 
 use category_mirror::store::migrations;
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, migrate::Migrate, postgres::PgPoolOptions};
 
 use crate::database;
 
@@ -35,6 +35,46 @@ async fn two_servers_may_migrate_at_once() {
     let applied: i64 =
         sqlx::query_scalar("select count(*) from _sqlx_migrations where success").fetch_one(&one).await.expect("read");
     assert_eq!(applied == 0, migrations::latest() == 0);
+}
+
+#[tokio::test]
+async fn a_migration_of_another_server_is_waited_for_longer_than_any_statement_may_take() {
+    let database = database::create().await;
+    let pool = database.pool();
+    migrations::undo(&pool, 18).await.expect("undone");
+    let mut other = PgConnection::connect_with(&database.options()).await.expect("connected");
+    other.lock().await.expect("it migrates");
+    let options = database.options().options([("statement_timeout", "50ms")]);
+    let impatient = PgPoolOptions::new().connect_with(options).await.expect("connected");
+    let migrating = tokio::spawn(async move { migrations::migrate(&impatient).await });
+    let waits = "select exists (select 1 from pg_stat_activity
+                  where datname = current_database() and wait_event = 'advisory' and clock_timestamp() - query_start > interval '200 ms')";
+    while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&pool).await.expect("asked") {
+        assert!(!migrating.is_finished(), "{:?}", migrating.await);
+    }
+    other.unlock().await.expect("it is done");
+    migrating.await.expect("no panic").expect("migrated");
+}
+
+#[tokio::test]
+async fn a_migration_does_not_keep_others_from_a_table_that_is_in_use() {
+    let database = database::create().await;
+    let pool = database.pool();
+    migrations::undo(&pool, 18).await.expect("undone");
+    let mut reader = pool.begin().await.expect("begun");
+    sqlx::query("select count(*) from tenant_rollup_until").execute(&mut *reader).await.expect("read");
+    let migrating = tokio::spawn({
+        let pool = pool.clone();
+        async move { migrations::migrate(&pool).await }
+    });
+    let waits =
+        "select exists (select 1 from pg_locks where not granted and relation = 'tenant_rollup_until'::regclass)";
+    while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&pool).await.expect("asked") {}
+    // Behind the migration, which gives up its place for it.
+    sqlx::query("select count(*) from tenant_rollup_until").execute(&pool).await.expect("read");
+    assert!(!migrating.is_finished());
+    reader.rollback().await.expect("done");
+    migrating.await.expect("no panic").expect("migrated");
 }
 
 #[tokio::test]

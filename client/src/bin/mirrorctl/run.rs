@@ -138,7 +138,8 @@ fn outcome(output: &mut Output, run: &Run) -> io::Result<()> {
     }
     if let Some(write) = &run.unresolved_write {
         let location = Printable(write.gbp_location.as_deref().unwrap_or("the location"));
-        output.field("unresolved", Some(format_args!("a write to {location}: it is not known whether it took effect")))?;
+        output
+            .field("unresolved", Some(format_args!("a write to {location}: it is not known whether it took effect")))?;
     }
     output.field("reason", run.reason.as_deref().map(Printable))?;
     let Some(error) = &run.error else { return Ok(()) };

@@ -71,6 +71,11 @@ impl Ground {
         Ok(pool)
     }
 
+    /// Drops it again.
+    pub(super) async fn drop_beside(&self, name: &str) -> Result<(), CommandError> {
+        self.scratch.drop_beside(name).await
+    }
+
     /// Starts a server that carries out `concurrency` runs at once.
     pub(super) async fn serve(&self, concurrency: usize, google: gbp::Client) -> Result<Service, CommandError> {
         let listeners = Listeners { grpc: bind().await?, admin: bind().await? };

@@ -39,7 +39,7 @@ pub(super) async fn run(args: BenchArgs) -> Result<(), CommandError> {
         Figures::Latency { bulk } => latency::run(&ground, *bulk, args.window).await,
         Figures::Batch { tenants } => batch::run(&ground, *tenants).await,
         Figures::Flags => flags::run(&ground, args.window).await,
-        Figures::Reads { rows } => reads::run(&ground, *rows).await,
+        Figures::Reads { rows, spread } => reads::run(&ground, rows, spread).await,
         Figures::Memory { queued } => memory::run(&ground, 1_000, *queued, args.window).await,
         Figures::Streams { streams } => streams::run(&ground, *streams, args.window).await,
     };

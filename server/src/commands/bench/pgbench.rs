@@ -22,7 +22,9 @@ with due as materialized (
      where id = any (array(select id from due)) returning id
 ) select array_agg(id) as ids from claimed \\gset
 with ended as (
-    delete from run where id = any (:ids::uuid[]) returning *
+    delete from run where id = any (:ids::uuid[])
+    returning id, tenant_id, organization_id, strategy, dry_run, revision, attempt, handed_back, max_attempts, cancel_requested, plan, intent,
+              attempts, written, created, updated, deleted, skipped, reason, error, caller, request_id, created_at, started_at, attempted_at
 )
 insert into run_history (id, tenant_id, organization_id, strategy, dry_run, state, revision, attempt, handed_back, max_attempts,
                          cancel_requested, plan, intent, attempts, written, created, updated, deleted, skipped, reason, error,

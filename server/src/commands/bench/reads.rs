@@ -10,9 +10,10 @@ use sqlx::PgPool;
 use super::{ground::Ground, load::percentile_ms, report, rounded};
 use crate::{
     commands::CommandError,
+    config::RunSpread,
     domain::{BatchId, OrganizationId, RunId, RunState, Strategy, TenantId},
     error::Error,
-    store::{self, LogFilter, Retention, Room, Store},
+    store::{self, LogFilter, Retention, Room, Spread, Store},
 };
 
 /// Days of history.
@@ -22,6 +23,8 @@ const FEW: i32 = 10_000;
 /// Runs before the page in the middle of a list.
 const DEEP: i64 = 1_000_000;
 const DEEPER: &str = ", after 1,000,000 rows";
+/// A tenant that has few runs, also where another one has half of all.
+const RARE: &str = "tenant-9999";
 /// How often each question is asked.
 const TIMES: usize = 101;
 /// Runs of a page, and one more.
@@ -49,13 +52,31 @@ struct History {
     questions: Vec<Question>,
 }
 
-/// Measures.
-pub(super) async fn run(ground: &Ground, rows: u32) -> Result<(), CommandError> {
-    let rows = i32::try_from(rows).unwrap_or(i32::MAX);
-    let few = History::make(&ground.beside("few").await?, FEW).await?;
-    let many = History::make(&ground.pool, rows).await?;
-    let failed = |error| CommandError::failed("cannot measure", error);
-    let times = in_turns(&few, &many).await.map_err(failed)?;
+/// Measures each size with each spread.
+pub(super) async fn run(ground: &Ground, sizes: &[u32], spreads: &[RunSpread]) -> Result<(), CommandError> {
+    for spread in spreads {
+        let (name, spread) = match spread {
+            RunSpread::Even => ("even", Spread::Even),
+            RunSpread::Skewed => ("skewed", Spread::Skewed),
+        };
+        let few = History::make(&ground.beside(&format!("few_{name}")).await?, FEW, spread).await?;
+        for rows in sizes {
+            let rows = i32::try_from(*rows).unwrap_or(i32::MAX);
+            let many_name = format!("many_{name}_{rows}");
+            let many = History::make(&ground.beside(&many_name).await?, rows, spread).await?;
+            let failed = |error| CommandError::failed("cannot measure", error);
+            report_times(&few, &many, in_turns(&few, &many).await.map_err(failed)?, rows, name);
+            let dropped = drop_a_day(&many.store, rows, name).await;
+            dropped.map_err(|error| CommandError::failed("cannot drop a day", error))?;
+            many.store.close().await;
+            ground.drop_beside(&many_name).await?;
+        }
+        few.store.close().await;
+    }
+    Ok(())
+}
+
+fn report_times(few: &History, many: &History, times: Vec<[f64; 2]>, rows: i32, spread: &str) {
     for (number, (name, _)) in many.questions.iter().enumerate() {
         // A page further down is compared with the first one.
         let first = few.questions.iter().position(|(first, _)| name.strip_suffix(DEEPER).unwrap_or(name) == first);
@@ -64,12 +85,12 @@ pub(super) async fn run(ground: &Ground, rows: u32) -> Result<(), CommandError> 
             "bench": "reads",
             "call": name,
             "rows": rows,
+            "spread": spread,
             "p50_ms": rounded(ms),
             "p50_ms_at_10000_rows": rounded(before),
             "ratio": rounded(ms / before),
         }));
     }
-    drop_a_day(&many.store, rows).await.map_err(|error| CommandError::failed("cannot drop a day", error))
 }
 
 /// The p50 in milliseconds of each question, to the one and to the other history. Each is asked of both, and then the next one: a second in
@@ -96,9 +117,9 @@ async fn in_turns(one: &History, other: &History) -> Result<Vec<[f64; 2]>, Error
 }
 
 impl History {
-    async fn make(pool: &PgPool, rows: i32) -> Result<Self, CommandError> {
+    async fn make(pool: &PgPool, rows: i32, spread: Spread) -> Result<Self, CommandError> {
         let made = async {
-            fill(pool, rows).await?;
+            fill(pool, rows, spread).await?;
             let deep = store::row_after(pool, DEEP).await?;
             // Failures have to be told of in either history.
             let (tenant, organization) = store::who_failed(pool).await?;
@@ -108,13 +129,13 @@ impl History {
     }
 }
 
-async fn fill(pool: &PgPool, rows: i32) -> Result<(), Error> {
+async fn fill(pool: &PgPool, rows: i32, spread: Spread) -> Result<(), Error> {
     let store = Store::new(pool.clone());
     // A new database has some days already.
     store.drop_history(None, Retention { all: Duration::ZERO, failed: Duration::ZERO }).await?;
     stream::iter((1..=DAYS).rev())
         .map(|day| async move {
-            store::fill_history(pool, day, rows / DAYS).await?;
+            store::fill_history(pool, day, rows / DAYS, spread).await?;
             store::count_history(pool, day).await
         })
         .buffered(FILLERS)
@@ -126,15 +147,16 @@ async fn fill(pool: &PgPool, rows: i32) -> Result<(), Error> {
     store::clear_up(pool).await?;
     // The writing that filled it is over.
     store::checkpoint(pool).await?;
-    // The last minute's ends are not summed up yet.
+    // The last minute's ends are not summed up yet. The first one fails, so that whoever is asked about has a failure within the day at any
+    // hour, and a tenant that has half of all runs is the one.
     for tenant in 0..(rows / DAYS / MINUTES).max(1) {
-        store::end_one(pool, tenant).await?;
+        store::end_one(pool, tenant, tenant == 0).await?;
     }
     Ok(())
 }
 
 /// Drops the oldest day, while claims go on beside it.
-async fn drop_a_day(store: &Store, rows: i32) -> Result<(), Error> {
+async fn drop_a_day(store: &Store, rows: i32, spread: &str) -> Result<(), Error> {
     let keep = DAY * u32::try_from(DAYS - 1).unwrap_or_default();
     let claim = async || -> Result<Duration, Error> {
         let began = Instant::now();
@@ -157,6 +179,7 @@ async fn drop_a_day(store: &Store, rows: i32) -> Result<(), Error> {
         "bench": "reads",
         "call": "a day of history dropped",
         "rows": rows,
+        "spread": spread,
         "days": days,
         "rows_of_a_day": rows / DAYS,
         "took_ms": rounded(took.as_secs_f64() * 1000.0),
@@ -188,6 +211,7 @@ fn questions(deep: RunId, tenant: &str, organization: &str) -> Vec<Question> {
     let filters = [
         ("no filter", none()),
         ("tenant", LogFilter { tenant: tenant(), ..none() }),
+        ("a rare tenant", LogFilter { tenant: TenantId::parse(RARE).ok(), ..none() }),
         ("organization", LogFilter { organization: organization(), ..none() }),
         ("strategy", LogFilter { strategy: Some(Strategy::GbpToPlatform), ..none() }),
         ("state", LogFilter { states: failed.clone(), ..none() }),

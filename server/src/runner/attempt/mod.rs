@@ -218,6 +218,9 @@ impl Attempt {
     }
 
     /// Whether runs of this tenant are not to be carried out now. Asked again before a write: a run may have waited since its attempt began.
+    ///
+    /// # Errors
+    /// [`Error::DatabaseUnavailable`] if the flags could not be read for longer than promised. It ends the attempt, which does not count.
     pub(super) async fn switched_off(&self, tenant: &Tenant) -> Result<Option<Skip>, Error> {
         let flags = self.tools.flags.now().await?;
         Ok(disabled(flags.require(Flag::TenantGbpCategorySync, &tenant.id, tenant.organization.as_ref())))

@@ -89,7 +89,66 @@ async fn a_server_that_is_overrun_hears_of_a_switch_off() {
 }
 
 #[tokio::test]
-async fn what_was_read_last_stays_while_nothing_can_be_read() {
+async fn callers_who_list_flags_do_not_delay_a_switch_off() {
+    let database = database::create().await;
+    let crowded = store::connect(database.options(), 1);
+    let store = Store::new(crowded.clone());
+    let stop = CancellationToken::new();
+    let wake = Wake::start(database.pool(), stop.clone());
+    let flags = Flags::new(store.clone(), ProcessFlags::on());
+    tokio::spawn(stop.clone().run_until_cancelled_owned(flags.clone().keep_fresh(wake.subscribe(Topic::Flags))));
+    let tenant = TenantId::parse("store").expect("an id");
+    let is_on = async || flags.now().await.expect("read").is_on(Flag::CategoryMirroring, &tenant, None);
+    assert!(is_on().await, "by default");
+
+    // Each of them waits for what this test has, and holds up nobody but other callers.
+    let _all_there_are = crowded.acquire().await.expect("connected");
+    let callers: Vec<_> = (0..50)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.flags().await })
+        })
+        .collect();
+    let off = Rollout::all(false);
+    let update =
+        FlagUpdate { flag: Flag::CategoryMirroring, before: None, after: &off, caller: "tester", reason: "test" };
+    Store::new(database.pool()).update_flag(None, &update).await.expect("changed").expect("nobody else did");
+    until("the switch-off is heard of", async || !is_on().await).await;
+    for caller in callers {
+        assert!(caller.await.expect("no panic").is_err(), "answered, over the connection of the kill switch");
+    }
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn the_connection_of_the_kill_switch_may_be_cut() {
+    let database = database::create().await;
+    let (pool, stop) = (database.pool(), CancellationToken::new());
+    let (store, wake) = (Store::new(pool.clone()), Wake::start(pool.clone(), stop.clone()));
+    let flags = Flags::new(store.clone(), ProcessFlags::on());
+    tokio::spawn(stop.clone().run_until_cancelled_owned(flags.clone().keep_fresh(wake.subscribe(Topic::Flags))));
+    flags.now().await.expect("read");
+    let cut: i64 = sqlx::query_scalar(
+        "select count(pg_terminate_backend(pid, 10000)) from pg_stat_activity
+          where datname = current_database() and pid <> pg_backend_pid() and query like 'select name, %from flag'",
+    )
+    .fetch_one(&pool)
+    .await
+    .expect("cut");
+    assert_eq!(cut, 1, "it has one");
+    let off = Rollout::all(false);
+    let update =
+        FlagUpdate { flag: Flag::CategoryMirroring, before: None, after: &off, caller: "tester", reason: "test" };
+    store.update_flag(None, &update).await.expect("changed").expect("nobody else did");
+    wake.hint(Hint::Flags);
+    let tenant = TenantId::parse("store").expect("an id");
+    let is_off = async || flags.now().await.is_ok_and(|flags| !flags.is_on(Flag::CategoryMirroring, &tenant, None));
+    until("the switch-off is heard of", is_off).await;
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn what_was_read_last_holds_for_as_long_as_a_switch_off_may_take_and_then_nothing_does() {
     let database = database::create().await;
     let pool = database.pool();
     let stop = CancellationToken::new();
@@ -114,11 +173,16 @@ async fn what_was_read_last_stays_while_nothing_can_be_read() {
     let looks = async || sqlx::query_scalar::<_, i64>("select last_value from looked").fetch_one(&pool).await;
     wake.hint(Hint::Flags);
     until("looked in vain", async || looks().await.expect("counted") > 2).await;
-    assert!(is_on().await, "as it was read last");
+    // On, as it was read last, until it may have been switched off without anybody here knowing.
+    let now = async || flags.now().await;
+    until("it is no longer believed", async || now().await.is_err()).await;
+    let error = now().await.expect_err("neither on nor off");
+    assert_eq!(error.reason(), "DATABASE_UNAVAILABLE");
 
     let mended = "drop view flag; alter table hidden rename to flag";
     sqlx::raw_sql(mended).execute(&pool).await.expect("mended");
     store.update_flag(None, &update(Some(&set), &off)).await.expect("changed").expect("second");
-    until("the switch-off is heard of", async || !is_on().await).await;
+    let is_off = async || now().await.is_ok_and(|flags| !flags.is_on(Flag::CategoryMirroring, &tenant, None));
+    until("the switch-off is heard of", is_off).await;
     stop.cancel();
 }

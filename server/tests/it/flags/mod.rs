@@ -2,6 +2,7 @@
 
 mod changes;
 mod everywhere;
+mod flood;
 mod rollout;
 
 use std::time::Duration;

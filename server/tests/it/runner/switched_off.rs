@@ -83,3 +83,35 @@ async fn but_nothing_more_is_written_after_it() {
     assert!(run.unresolved_write.is_some() && run.written_changes.is_empty(), "and does not know");
     assert_eq!(google.count(&Method::PATCH), 1);
 }
+
+#[tokio::test]
+async fn nothing_is_written_while_the_switch_cannot_be_read() {
+    let service = service_for(&["a", "b"]).await;
+    let google = Google::start("cafe", &[]).await;
+    google.close();
+    let worker = Worker::start(&service, &google, settings());
+    let run = service.accepted("a").await;
+    let other = service.accepted("b").await;
+    google.holds(2).await;
+
+    // Somebody may switch it off now, and nobody would know.
+    let mut locked = service.pool.begin().await.expect("begun");
+    sqlx::query("lock table flag in access exclusive mode").execute(&mut *locked).await.expect("locked");
+    until("the worker no longer believes what it has read", async || worker.flags.now().await.is_err()).await;
+    google.open();
+    for run in [&run, &other] {
+        let waiting = service.until(run, |run| run.state == RunState::Queued).await;
+        assert_eq!((waiting.attempt, waiting.reason.as_deref()), (0, None), "it is not the tenant's fault");
+    }
+    assert_eq!(google.count(&Method::PATCH), 0);
+    let refused = service.client.mirror("a", category_mirror_client::Strategy::GbpToPlatform).send().await;
+    assert_eq!(refused.expect_err("nor is anything accepted").reason(), Some("DATABASE_UNAVAILABLE"));
+
+    locked.rollback().await.expect("released");
+    for run in [&run, &other] {
+        let run = service.ended(&run.name).await;
+        assert_eq!((run.state, run.attempt), (RunState::Succeeded, 1));
+    }
+    assert_eq!(google.count(&Method::PATCH), 2);
+    worker.stop().await;
+}

@@ -1,0 +1,81 @@
+//! Callers, of whichever method and however many, share nothing with the kill switch.
+
+use std::time::Duration;
+
+use category_mirror::{
+    domain::{Flag, Role, Rollout},
+    store::{FlagUpdate, Store},
+};
+use category_mirror_client::{Client, Strategy};
+use futures::future::join_all;
+use tokio_util::sync::CancellationToken;
+
+use super::{MIRRORING, idle, until};
+use crate::service::{self, Service};
+
+/// Calls of every cheap method, again and again.
+async fn call(client: Client, stop: CancellationToken) {
+    let calls = async {
+        loop {
+            // None of these has to be answered.
+            let _ = client.list_flags().send().collect().await;
+            let _ = client.get_flag(MIRRORING).send().await;
+            let _ = client.list_flag_changes().send().collect().await;
+            let _ = client.evaluate_flag(MIRRORING, "store").send().await;
+            let _ = client.get_tenant("store").send().await;
+            let _ = client.list_tenants().send().collect().await;
+            let _ = client.get_tenant_categories("store").send().await;
+            let _ = client.list_platform_categories().send().collect().await;
+            let _ = client.list_sync_logs().send().collect().await;
+            let _ = client.get_sync_stats().send().await;
+            let _ = client.list_batches().send().collect().await;
+        }
+    };
+    stop.run_until_cancelled(calls).await;
+}
+
+/// Statements of callers that wait for what this test has locked.
+async fn stuck(service: &Service) -> i64 {
+    sqlx::query_scalar(
+        "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+    )
+    .fetch_one(&service.pool)
+    .await
+    .expect("counted")
+}
+
+#[tokio::test]
+async fn callers_who_hold_every_connection_do_not_delay_a_switch_off() {
+    let service = service::start_with(idle()).await;
+    service.with_store(&["cafe"], "bar", &[]).await;
+    let hurried = Client::builder(format!("http://{}", service.address))
+        .token(service.token(Role::Admin, "hurried", None))
+        .timeout(Duration::from_millis(250))
+        .build()
+        .expect("a client");
+    let refused = async || {
+        let mirrored = hurried.mirror("store", Strategy::PlatformToGbp).send().await;
+        mirrored.is_err_and(|error| error.reason() == Some("FEATURE_DISABLED"))
+    };
+    assert!(!refused().await, "on by default");
+
+    let mut locked = service.pool.begin().await.expect("begun");
+    sqlx::query("lock table tenant in access exclusive mode").execute(&mut *locked).await.expect("locked");
+    let stop = CancellationToken::new();
+    let callers: Vec<_> = (0..40).map(|_| tokio::spawn(call(service.client.clone(), stop.clone()))).collect();
+    // As many as the service has connections for callers.
+    until("every connection is taken", async || stuck(&service).await >= 10).await;
+
+    // By another server, over the database.
+    let off = Rollout::all(false);
+    let update =
+        FlagUpdate { flag: Flag::CategoryMirroring, before: None, after: &off, caller: "tester", reason: "test" };
+    let other = Store::new(service.pool.clone());
+    other.update_flag(None, &update).await.expect("changed").expect("nobody else did");
+    until("what it stops is refused", refused).await;
+    assert!(stuck(&service).await >= 10, "the callers hold every connection still");
+
+    locked.rollback().await.expect("released");
+    stop.cancel();
+    join_all(callers).await.into_iter().for_each(|caller| caller.expect("no panic"));
+}
