@@ -4,11 +4,19 @@ use aws_lc_rs::digest;
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
-use super::{Now, Store, row::RunRow, tenant::not_found};
+use super::{
+    Now, Store,
+    join::{Met, join, lock_live},
+    row::RunRow,
+    tenant::not_found,
+};
 use crate::{
-    domain::{Orders, Run, RunId, RunKind, TenantId, TraceParent},
+    domain::{JoinRefusal, Joiner, Orders, Run, RunId, RunKind, TenantId, TraceParent},
     error::Error,
 };
+
+/// What a request is answered with that starts neither a run nor a batch.
+pub(super) const NO_RUN: Uuid = Uuid::nil();
 
 /// A run to accept.
 #[derive(Debug, Clone)]
@@ -25,6 +33,9 @@ pub struct NewRun {
     pub caller: String,
     /// The request's id, where it has one.
     pub request_id: Option<String>,
+    /// Every field of the request, where orders and strategy were made from more than that, such as from the state of something: a request
+    /// that is repeated says the same, whatever has changed since. `None`: tenant, kind and orders are the request's fields.
+    pub asked: Option<Vec<String>>,
     /// How many attempts there may be.
     pub max_attempts: i32,
     /// The trace that the request belongs to.
@@ -44,14 +55,29 @@ pub struct Accepted {
 
 /// A request id and its arguments, as the table keeps them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct RequestKey {
+pub struct RequestKey {
     /// Of the caller and the request id.
     pub(super) key: Uuid,
     /// Of the arguments.
     pub(super) fingerprint: Uuid,
 }
 
+/// The first answer to a request id that was given with the same arguments.
+#[derive(Debug, Clone)]
+pub struct FirstAnswer {
+    /// The run, as it is now. `None`: the request started none.
+    pub run: Option<Run>,
+    /// Whether the request joined it.
+    pub joined: bool,
+}
+
 impl RequestKey {
+    /// The key of a caller's request: `arguments` holds every field of it, and what it was called by where two calls have the same fields.
+    #[must_use]
+    pub fn new(caller: &str, request_id: &str, arguments: &[impl AsRef<str>]) -> Self {
+        Self { key: half_digest(&[caller, request_id]), fingerprint: half_digest(arguments) }
+    }
+
     /// Makes the key ours, with a run or a batch for its answer, unless it was answered within 24 hours. Waits for whoever does the same.
     pub(super) async fn claim(
         self,
@@ -82,11 +108,10 @@ impl NewRun {
     /// The key of its request, where it has an id.
     pub(super) fn request(&self) -> Option<RequestKey> {
         let request_id = self.request_id.as_deref()?;
-        let dry_run = if self.kind.dry_run { "dry" } else { "real" };
-        let mut arguments = vec![self.tenant.as_str(), self.kind.strategy.as_str(), dry_run];
-        let orders = self.orders().map(|Json(orders)| serde_json::to_string(orders).expect("texts and lists of texts"));
-        arguments.extend(orders.as_deref());
-        Some(RequestKey { key: half_digest(&[&self.caller, request_id]), fingerprint: half_digest(&arguments) })
+        if let Some(asked) = &self.asked {
+            return Some(RequestKey::new(&self.caller, request_id, asked));
+        }
+        Some(RequestKey::new(&self.caller, request_id, &arguments(&self.tenant, self.kind, &self.orders)))
     }
 
     /// What else is asked for, as the table keeps it.
@@ -94,16 +119,28 @@ impl NewRun {
         (!self.orders.is_empty()).then_some(Json(&self.orders))
     }
 
-    /// Whether the run is what is asked for, so that the request can join it.
-    pub(super) fn is_met_by(&self, run: &Run) -> bool {
-        run.kind == self.kind && run.orders == self.orders
+    /// What it asks of a live run that it would join.
+    fn joiner(&self) -> Joiner<'_> {
+        Joiner { kind: self.kind, orders: &self.orders, is_batch: false }
     }
 }
 
+/// The fields of a request for a run, where `orders` are as the request says them.
+#[must_use]
+pub fn arguments(tenant: &TenantId, kind: RunKind, orders: &Orders) -> Vec<String> {
+    let dry_run = if kind.dry_run { "dry" } else { "real" };
+    let mut arguments = vec![tenant.to_string(), kind.strategy.to_string(), dry_run.to_owned()];
+    if !orders.is_empty() {
+        arguments.push(serde_json::to_string(orders).expect("texts and lists of texts"));
+    }
+    arguments
+}
+
 /// Half of the SHA-256 of texts and their lengths, so that no two lists of texts run together.
-pub(super) fn half_digest(texts: &[&str]) -> Uuid {
+fn half_digest(texts: &[impl AsRef<str>]) -> Uuid {
     let mut context = digest::Context::new(&digest::SHA256);
     for text in texts {
+        let text = text.as_ref();
         context.update(&text.len().to_le_bytes());
         context.update(text.as_bytes());
     }
@@ -117,7 +154,8 @@ impl Store {
     /// in every race. [`Store::accept_all`] is the quick way for what is not in a race.
     ///
     /// # Errors
-    /// [`Error::NotFound`] and [`Error::NoLocation`] of the tenant, [`Error::RunInProgress`], [`Error::RequestIdReused`], or the database's.
+    /// [`Error::NotFound`] and [`Error::NoLocation`] of the tenant, [`Error::RunInProgress`], [`Error::CannotJoin`],
+    /// [`Error::RequestIdReused`], or the database's.
     pub async fn accept(&self, now: Now, new: &NewRun) -> Result<Accepted, Error> {
         let mut transaction = self.pool.begin().await?;
         let accepted = accept_within(&mut transaction, now, new).await?;
@@ -125,22 +163,33 @@ impl Store {
         Ok(accepted)
     }
 
-    /// Whether a request with this id and these arguments was answered before, within 24 hours.
+    /// Gets the first answer to a request, where it was answered within 24 hours. What that answer names may be gone since: then there is
+    /// none.
     ///
     /// # Errors
-    /// The database's.
-    pub async fn is_repeated(&self, now: Now, new: &NewRun) -> Result<bool, Error> {
-        let Some(request) = new.request() else { return Ok(false) };
-        let (is_repeated,): (bool,) = sqlx::query_as(
-            "select exists (select from mirror_request
-                             where key = $1 and fingerprint = $2 and created_at >= coalesce($3, now()) - interval '24 hours')",
+    /// [`Error::RequestIdReused`] when it was answered with other arguments, or the database's.
+    pub async fn first_answer(
+        &self,
+        now: Now,
+        request: RequestKey,
+        request_id: &str,
+    ) -> Result<Option<FirstAnswer>, Error> {
+        let first: Option<(Uuid, Uuid, bool)> = sqlx::query_as(
+            "select fingerprint, run_id, joined from mirror_request
+              where key = $1 and created_at >= coalesce($2, now()) - interval '24 hours'",
         )
         .bind(request.key)
-        .bind(request.fingerprint)
         .bind(now)
-        .fetch_one(&self.pool)
+        .fetch_optional(&self.pool)
         .await?;
-        Ok(is_repeated)
+        match first {
+            None => Ok(None),
+            Some((fingerprint, ..)) if fingerprint != request.fingerprint => {
+                Err(Error::RequestIdReused(request_id.to_owned()))
+            }
+            Some((_, NO_RUN, joined)) => Ok(Some(FirstAnswer { run: None, joined })),
+            Some((_, run, joined)) => Ok(self.run(run).await?.map(|run| FirstAnswer { run: Some(run), joined })),
+        }
     }
 
     /// Forgets first answers that are older than 24 hours, at most `limit`. Gives how many it forgot.
@@ -207,13 +256,14 @@ async fn claim_request(
     let Some(RunRow(run)) = run else {
         let freed = sqlx::query(
             "update mirror_request set fingerprint = $2
-              where key = $1 and not exists (select 1 from batch where batch.id = run_id)",
+              where key = $1 and run_id <> $3 and not exists (select 1 from batch where batch.id = run_id)",
         )
         .bind(request.key)
         .bind(request.fingerprint)
+        .bind(NO_RUN)
         .execute(connection)
         .await?;
-        // It was answered with a batch.
+        // It was answered with a batch, or with a decision that needed no run.
         return if freed.rows_affected() > 0 { Ok(None) } else { Err(reused(new)) };
     };
     if fingerprint != request.fingerprint {
@@ -276,11 +326,13 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
         if let Some(row) = inserted {
             return Ok(Accepted { run: row.0, joined: false, created: true });
         }
-        if let Some(run) = live_run(connection, &new.tenant).await? {
-            return if new.is_met_by(&run) {
-                Ok(Accepted { run, joined: true, created: false })
-            } else {
-                Err(in_progress(&run))
+        let live = lock_live(connection, &[new.tenant.as_str()]).await?;
+        let met = join(connection, now, live, new.joiner()).await?.pop();
+        // What is locked is there.
+        if let Some((Met { joined, .. }, run)) = met.zip(live_run(connection, &new.tenant).await?) {
+            return match joined {
+                Ok(()) => Ok(Accepted { run, joined: true, created: false }),
+                Err(why) => Err(cannot_join(&run, why)),
             };
         }
     }
@@ -297,7 +349,20 @@ pub(super) async fn live_run(connection: &mut PgConnection, tenant: &TenantId) -
 
 /// The error of those who would start beside a live run.
 pub(super) fn in_progress(run: &Run) -> Error {
+    Error::RunInProgress { run: run.resource_name(), kind: kind(run) }
+}
+
+/// The error of a request that a live run does not meet.
+fn cannot_join(run: &Run, why: JoinRefusal) -> Error {
+    match why {
+        // Its kind says it.
+        JoinRefusal::OtherRequest => in_progress(run),
+        why => Error::CannotJoin { run: run.resource_name(), kind: kind(run), why },
+    }
+}
+
+fn kind(run: &Run) -> String {
     let dry = if run.kind.dry_run { ", dry run" } else { "" };
     let orders = if run.orders.is_empty() { "" } else { ", with orders of its own" };
-    Error::RunInProgress { run: run.resource_name(), kind: format!("{}{dry}{orders}", run.kind.strategy) }
+    format!("{}{dry}{orders}", run.kind.strategy)
 }

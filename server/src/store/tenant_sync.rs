@@ -1,11 +1,12 @@
 //! How tenants' two sides stand: what runs have found, and what people have decided.
 
 use chrono::{DateTime, Utc};
-use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
+use sqlx::{FromRow, PgConnection, Row, postgres::PgRow, types::Json};
+use uuid::Uuid;
 
 use super::{
     Accepted, LogFilter, NewRun, Now, Store,
-    accept::{accept_within, in_progress, live_run},
+    accept::{NO_RUN, RequestKey, accept_within, in_progress, live_run},
     row::{id, optional_id, text},
     tenant::not_found,
 };
@@ -28,7 +29,7 @@ pub struct SyncFilter {
 }
 
 /// What a person decides.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct NewDecision<'a> {
     /// About whom.
     pub tenant: &'a TenantId,
@@ -38,6 +39,8 @@ pub struct NewDecision<'a> {
     pub caller: &'a str,
     /// Why.
     pub reason: &'a str,
+    /// The request, where it has an id, and that id.
+    pub request: Option<(RequestKey, String)>,
     /// The run that carries it out.
     pub run: Option<&'a NewRun>,
 }
@@ -194,8 +197,16 @@ impl Store {
                 return Err(in_progress(&run.run));
             }
             accepted = Some(run);
-        } else if let Some(live) = live_run(&mut transaction, tenant).await? {
-            return Err(in_progress(&live));
+        } else {
+            if let Some((request, id)) = &decision.request
+                && is_decided(&mut transaction, now, *request, id).await?
+            {
+                let known = self.tenant_sync(tenant).await?;
+                return Ok((known.ok_or_else(|| Error::Internal("a decision left no row".into()))?, None));
+            }
+            if let Some(live) = live_run(&mut transaction, tenant).await? {
+                return Err(in_progress(&live));
+            }
         }
         if accepted.as_ref().is_some_and(|accepted| !accepted.created) {
             let known = self.tenant_sync(tenant).await?;
@@ -223,6 +234,24 @@ impl Store {
         transaction.commit().await?;
         Ok((row.0, accepted))
     }
+}
+
+/// Makes the request id of a decision that starts no run ours, or returns that it was decided already. A second call with the same id waits
+/// here for the first one's commit.
+async fn is_decided(
+    connection: &mut PgConnection,
+    now: Now,
+    request: RequestKey,
+    request_id: &str,
+) -> Result<bool, Error> {
+    if request.claim(connection, now, NO_RUN).await? {
+        return Ok(false);
+    }
+    let (fingerprint,): (Uuid,) = sqlx::query_as("select fingerprint from mirror_request where key = $1")
+        .bind(request.key)
+        .fetch_one(connection)
+        .await?;
+    if fingerprint == request.fingerprint { Ok(true) } else { Err(Error::RequestIdReused(request_id.to_owned())) }
 }
 
 fn texts(causes: &[Cause]) -> Vec<&'static str> {

@@ -2,10 +2,12 @@
 
 mod accept;
 mod attempts;
+mod batch_set;
 mod batches;
 mod constraints;
 mod history;
 mod hot;
+mod joins;
 mod life;
 mod line;
 mod lists;
@@ -153,6 +155,7 @@ fn new_run(tenant: &str, dry_run: bool) -> NewRun {
         orders: Orders::default(),
         caller: "tester".to_owned(),
         request_id: None,
+        asked: None,
         max_attempts: 5,
         traceparent: None,
     }
