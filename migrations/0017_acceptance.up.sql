@@ -10,7 +10,7 @@ alter table run add column joined_at timestamptz;
 create table batch_tenant_page (
     batch_id uuid not null references batch (id) deferrable initially deferred,
     last_tenant_id text collate "C" not null,
-    tenant_ids text[] not null,
+    tenant_ids text[] collate "C" not null,
     primary key (batch_id, last_tenant_id)
 );
 -- Written once, read twice, deleted: compression takes a third of the time of accepting 1,000,000 tenants.

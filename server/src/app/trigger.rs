@@ -187,17 +187,19 @@ impl MirrorRequest {
     fn arguments(&self) -> Vec<String> {
         let plan = self.plan.as_ref().map(|plan| plan.id);
         let view = self.view.filter(|view| *view != View::Merchant || plan.is_some());
-        arguments(&self.tenant, self.kind, &Orders { plan, view, ..self.overrides.clone().orders() })
+        let orders = Orders { plan, view, ..self.overrides.clone().orders() };
+        let mut arguments = arguments(&self.tenant, self.kind, &orders);
+        arguments.extend(self.plan.as_ref().map(RunName::to_string));
+        arguments
     }
 }
 
 impl RevertRequest {
-    /// Every field. They name the run and not its tenant, which the run may be read without.
+    /// Every field.
     fn arguments(&self) -> Vec<String> {
         let dry_run = if self.dry_run { "dry" } else { "real" };
-        let orders = Orders { reverts: Some(self.run.id), ..self.overrides.clone().orders() };
-        let orders = serde_json::to_string(&orders).expect("texts and lists of texts");
-        vec!["revert".to_owned(), dry_run.to_owned(), orders]
+        let orders = serde_json::to_string(&self.overrides.clone().orders()).expect("texts and lists of texts");
+        vec!["revert".to_owned(), self.run.to_string(), dry_run.to_owned(), orders]
     }
 }
 

@@ -1,12 +1,12 @@
 //! Accepting runs: after the commit a run is durable, and so is the answer to its request id.
 
-use aws_lc_rs::digest;
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use super::{
     Now, Store,
     join::{Met, join, lock_live},
+    request_key::{NO_RUN, RequestKey, arguments},
     row::RunRow,
     tenant::not_found,
 };
@@ -14,9 +14,6 @@ use crate::{
     domain::{JoinRefusal, Joiner, Orders, Run, RunId, RunKind, TenantId, TraceParent},
     error::Error,
 };
-
-/// What a request is answered with that starts neither a run nor a batch.
-pub(super) const NO_RUN: Uuid = Uuid::nil();
 
 /// A run to accept.
 #[derive(Debug, Clone)]
@@ -53,57 +50,6 @@ pub struct Accepted {
     pub created: bool,
 }
 
-/// A request id and its arguments, as the table keeps them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RequestKey {
-    /// Of the caller and the request id.
-    pub(super) key: Uuid,
-    /// Of the arguments.
-    pub(super) fingerprint: Uuid,
-}
-
-/// The first answer to a request id that was given with the same arguments.
-#[derive(Debug, Clone)]
-pub struct FirstAnswer {
-    /// The run, as it is now. `None`: the request started none.
-    pub run: Option<Run>,
-    /// Whether the request joined it.
-    pub joined: bool,
-}
-
-impl RequestKey {
-    /// The key of a caller's request: `arguments` holds every field of it, and what it was called by where two calls have the same fields.
-    #[must_use]
-    pub fn new(caller: &str, request_id: &str, arguments: &[impl AsRef<str>]) -> Self {
-        Self { key: half_digest(&[caller, request_id]), fingerprint: half_digest(arguments) }
-    }
-
-    /// Makes the key ours, with a run or a batch for its answer, unless it was answered within 24 hours. Waits for whoever does the same.
-    pub(super) async fn claim(
-        self,
-        connection: &mut PgConnection,
-        now: Now,
-        answer: Uuid,
-    ) -> Result<bool, sqlx::Error> {
-        let ours = sqlx::query(
-            "insert into mirror_request as first (key, fingerprint, run_id, joined, created_at)
-             values ($1, $2, $3, false, coalesce($4, now()))
-             on conflict (key) do update
-                set fingerprint = excluded.fingerprint, run_id = excluded.run_id,
-                    joined = excluded.joined, created_at = excluded.created_at
-              where first.created_at < excluded.created_at - interval '24 hours'
-             returning 1",
-        )
-        .bind(self.key)
-        .bind(self.fingerprint)
-        .bind(answer)
-        .bind(now)
-        .fetch_optional(connection)
-        .await?;
-        Ok(ours.is_some())
-    }
-}
-
 impl NewRun {
     /// The key of its request, where it has an id.
     pub(super) fn request(&self) -> Option<RequestKey> {
@@ -125,30 +71,6 @@ impl NewRun {
     }
 }
 
-/// The fields of a request for a run, where `orders` are as the request says them.
-#[must_use]
-pub fn arguments(tenant: &TenantId, kind: RunKind, orders: &Orders) -> Vec<String> {
-    let dry_run = if kind.dry_run { "dry" } else { "real" };
-    let mut arguments = vec![tenant.to_string(), kind.strategy.to_string(), dry_run.to_owned()];
-    if !orders.is_empty() {
-        arguments.push(serde_json::to_string(orders).expect("texts and lists of texts"));
-    }
-    arguments
-}
-
-/// Half of the SHA-256 of texts and their lengths, so that no two lists of texts run together.
-fn half_digest(texts: &[impl AsRef<str>]) -> Uuid {
-    let mut context = digest::Context::new(&digest::SHA256);
-    for text in texts {
-        let text = text.as_ref();
-        context.update(&text.len().to_le_bytes());
-        context.update(text.as_bytes());
-    }
-    let mut half = [0; 16];
-    half.copy_from_slice(&context.finish().as_ref()[..16]);
-    Uuid::from_bytes(half)
-}
-
 impl Store {
     /// Accepts one run, or joins the live one of its kind, or repeats the first answer to the request id: all in one transaction, so
     /// in every race. [`Store::accept_all`] is the quick way for what is not in a race.
@@ -161,54 +83,6 @@ impl Store {
         let accepted = accept_within(&mut transaction, now, new).await?;
         transaction.commit().await?;
         Ok(accepted)
-    }
-
-    /// Gets the first answer to a request, where it was answered within 24 hours. What that answer names may be gone since: then there is
-    /// none.
-    ///
-    /// # Errors
-    /// [`Error::RequestIdReused`] when it was answered with other arguments, or the database's.
-    pub async fn first_answer(
-        &self,
-        now: Now,
-        request: RequestKey,
-        request_id: &str,
-    ) -> Result<Option<FirstAnswer>, Error> {
-        let first: Option<(Uuid, Uuid, bool)> = sqlx::query_as(
-            "select fingerprint, run_id, joined from mirror_request
-              where key = $1 and created_at >= coalesce($2, now()) - interval '24 hours'",
-        )
-        .bind(request.key)
-        .bind(now)
-        .fetch_optional(&self.pool)
-        .await?;
-        match first {
-            None => Ok(None),
-            Some((fingerprint, ..)) if fingerprint != request.fingerprint => {
-                Err(Error::RequestIdReused(request_id.to_owned()))
-            }
-            Some((_, NO_RUN, joined)) => Ok(Some(FirstAnswer { run: None, joined })),
-            Some((_, run, joined)) => Ok(self.run(run).await?.map(|run| FirstAnswer { run: Some(run), joined })),
-        }
-    }
-
-    /// Forgets first answers that are older than 24 hours, at most `limit`. Gives how many it forgot.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn forget_requests(&self, now: Now, limit: u64) -> Result<u64, Error> {
-        let done = sqlx::query(
-            "delete from mirror_request
-              where ctid = any (array(select ctid from mirror_request
-                                       where created_at < coalesce($1, now()) - interval '24 hours'
-                                       limit $2
-                                         for update skip locked))",
-        )
-        .bind(now)
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected())
     }
 }
 

@@ -5,10 +5,10 @@ use uuid::Uuid;
 
 use super::{
     BatchTarget, Now, Store,
-    accept::RequestKey,
     batch::BatchRow,
     batch_target::{Population, population},
     batch_tenants::{Admitted, write_tenants},
+    request_key::RequestKey,
 };
 use crate::{
     domain::{Admission, Batch, BatchId, BatchRule, OrganizationId, RunKind},

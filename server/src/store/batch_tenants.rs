@@ -101,7 +101,7 @@ async fn write_all(
 async fn write_pages(connection: &mut PgConnection, batch: BatchId, tenants: &[String]) -> Result<i64, sqlx::Error> {
     sqlx::query(
         "insert into batch_tenant_page (batch_id, last_tenant_id, tenant_ids)
-         select $1, max(id collate \"C\"), array_agg(id order by position)
+         select $1, (array_agg(id order by position desc))[1], array_agg(id order by position)
            from (select id, position, (position - 1) / $3 as page from unnest($2::text[]) with ordinality as tenant (id, position)) numbered
           group by page",
     )
@@ -124,7 +124,7 @@ pub(super) async fn next_members(
     let rows = sqlx::query(
         "select member.id, tenant.organization_id, tenant.id is not null as is_located
            from (select listed.id
-                   from (select unnest(page.tenant_ids) collate \"C\" as id
+                   from (select unnest(page.tenant_ids) as id
                            from (select tenant_ids from batch_tenant_page
                                   where batch_id = $1 and last_tenant_id > $2
                                   order by last_tenant_id

@@ -1,12 +1,12 @@
 //! How tenants' two sides stand: what runs have found, and what people have decided.
 
 use chrono::{DateTime, Utc};
-use sqlx::{FromRow, PgConnection, Row, postgres::PgRow, types::Json};
-use uuid::Uuid;
+use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
 use super::{
     Accepted, LogFilter, NewRun, Now, Store,
-    accept::{NO_RUN, RequestKey, accept_within, in_progress, live_run},
+    accept::{accept_within, in_progress, live_run},
+    request_key::RequestKey,
     row::{id, optional_id, text},
     tenant::not_found,
 };
@@ -199,7 +199,7 @@ impl Store {
             accepted = Some(run);
         } else {
             if let Some((request, id)) = &decision.request
-                && is_decided(&mut transaction, now, *request, id).await?
+                && request.is_answered_without_run(&mut transaction, now, id).await?
             {
                 let known = self.tenant_sync(tenant).await?;
                 return Ok((known.ok_or_else(|| Error::Internal("a decision left no row".into()))?, None));
@@ -234,24 +234,6 @@ impl Store {
         transaction.commit().await?;
         Ok((row.0, accepted))
     }
-}
-
-/// Makes the request id of a decision that starts no run ours, or returns that it was decided already. A second call with the same id waits
-/// here for the first one's commit.
-async fn is_decided(
-    connection: &mut PgConnection,
-    now: Now,
-    request: RequestKey,
-    request_id: &str,
-) -> Result<bool, Error> {
-    if request.claim(connection, now, NO_RUN).await? {
-        return Ok(false);
-    }
-    let (fingerprint,): (Uuid,) = sqlx::query_as("select fingerprint from mirror_request where key = $1")
-        .bind(request.key)
-        .fetch_one(connection)
-        .await?;
-    if fingerprint == request.fingerprint { Ok(true) } else { Err(Error::RequestIdReused(request_id.to_owned())) }
 }
 
 fn texts(causes: &[Cause]) -> Vec<&'static str> {

@@ -243,7 +243,7 @@ async fn a_first_answer_is_shown_only_to_whom_it_may_be_shown() {
     assert!(!error.to_string().contains(&all.name));
     let error = ask(&of(Some(&["other"])), "run").await.expect_err("not theirs");
     assert_eq!(error.reason(), Some("TENANT_NOT_FOUND"));
-    let error = of(Some(&["other"])).revert_run(&first.name).request_id("run").send().await.expect_err("not theirs");
+    let error = of(Some(&["other"])).revert_run(&first.name).request_id("new").send().await.expect_err("not theirs");
     assert_eq!(error.reason(), Some("RUN_NOT_FOUND"));
 
     // In whatever order, and however often, the claim names them.

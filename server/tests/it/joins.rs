@@ -163,5 +163,5 @@ async fn a_tenant_that_leaves_the_organization_before_its_run_writes_is_not_writ
     );
     let writes: Vec<Value> = service.google.writes().await;
     assert_eq!(writes.len(), 1);
-    assert_eq!(writes[0]["location"], "chain1");
+    assert_eq!(writes[0]["location"], "locations/chain1");
 }

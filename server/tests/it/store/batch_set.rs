@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use category_mirror::{
     domain::{Admission, BatchId, Flag, FlagState, OrganizationId, Percent, Rollout, Tenant},
-    store::{BatchPlace, BatchTarget, NewBatch, TenantChange},
+    store::{BatchPlace, BatchTarget, Chunk, NewBatch, TenantChange},
 };
 use sqlx::Connection;
 
@@ -60,6 +60,7 @@ async fn who_comes_is_not_touched_and_who_goes_is_named_wherever_the_batch_is() 
     for size in [1, 2, 3, 99] {
         for chunks_before in [0, 1, 2] {
             let store = store_with(&[]).await;
+            store.prepare_history(None).await.expect("what is skipped has a day");
             let all =
                 ["comes", "deleted", "goes", "goes-and-returns", "loses", "moves", "recreated", "stays", "z-comes"];
             for name in all {
@@ -115,6 +116,7 @@ async fn who_comes_is_not_touched_and_who_goes_is_named_wherever_the_batch_is() 
 #[tokio::test]
 async fn what_is_committed_late_is_in_the_set_or_not_as_the_acceptance_saw_it() {
     let store = store_with(&[]).await;
+    store.prepare_history(None).await.expect("what is skipped has a day");
     let target = store.chain("chain", 3).await;
     store.insert_tenant(at(0), &of("comes", None, true)).await.expect("a tenant");
     let mut late = sqlx::PgConnection::connect_with(&store.database.options()).await.expect("connected");
@@ -170,7 +172,8 @@ async fn a_set_of_many_pages_is_made_whole_in_order() {
         .await;
     let target = BatchTarget { organization: Some(organization("chain")), only: None };
     let (batch, _) = store.accept_batch(None, &new_batch(target, 2500)).await.expect("accepted");
-    store.work_off(700).await;
+    let chunk = Chunk { size: 700, live: i64::MAX };
+    while store.work(chunk).await.is_some() {}
     assert_eq!(store.runs_of(batch.id).await.len(), 2500);
 }
 
