@@ -166,7 +166,10 @@ impl App {
         new.traceparent = spans::traceparent(&span).or(new.traceparent);
         let trace_id = new.traceparent.as_ref().map(|trace| trace.trace_id().to_owned());
         let accepted = self.acceptor.accept(new).instrument(span.clone()).await;
-        let accepted = accepted.inspect_err(|error| spans::failed(&span, error.reason()))?;
+        let accepted = accepted.inspect_err(|error| {
+            spans::failed(&span, error.reason());
+            self.look_again(error.reason() == "RUN_IN_PROGRESS");
+        })?;
         span.record("run_id", tracing::field::display(accepted.run.id)).record("joined", accepted.joined);
         if accepted.created {
             tracing::info!(
@@ -174,11 +177,18 @@ impl App {
                 dry_run = accepted.run.kind.dry_run, caller = %caller.subject, trace_id, "accepted a run"
             );
         }
-        if accepted.joined && accepted.run.state == RunState::Queued {
-            // A claim passes over a run while a request joins it, and what was bulk is no longer.
+        self.look_again(accepted.joined && accepted.run.state == RunState::Queued);
+        Ok(Mirrored { run: visible_run(caller, accepted.run)?, joined: accepted.joined })
+    }
+}
+
+impl App {
+    /// Has workers look at the queue again after a request has met a live run: a claim passes over a run while a request has it locked, and
+    /// what was bulk may be no longer.
+    fn look_again(&self, has_met_a_run: bool) {
+        if has_met_a_run {
             self.wake.hint(Hint::Queued);
         }
-        Ok(Mirrored { run: visible_run(caller, accepted.run)?, joined: accepted.joined })
     }
 }
 

@@ -80,9 +80,17 @@ impl Store {
     /// [`Error::RequestIdReused`], or the database's.
     pub async fn accept(&self, now: Now, new: &NewRun) -> Result<Accepted, Error> {
         let mut transaction = self.pool.begin().await?;
-        let accepted = accept_within(&mut transaction, now, new).await?;
-        transaction.commit().await?;
-        Ok(accepted)
+        match accept_within(&mut transaction, now, new).await {
+            Ok(accepted) => {
+                transaction.commit().await?;
+                Ok(accepted)
+            }
+            Err(refusal) => {
+                // Not by the drop, which leaves the live run locked for a while: a claim would pass over it.
+                let _ = transaction.rollback().await;
+                Err(refusal)
+            }
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
 /// How often a group looks again that met another transaction on its way.
 const LOOKS: usize = 3;
 /// How many runs of a group are joined at a time: each is a transaction of its own.
-const JOINING: usize = 8;
+const MAX_CONCURRENT_JOINS: usize = 8;
 
 /// What the statement found for one of the wanted runs. Where nothing was in the way, the run was made.
 struct Found {
@@ -70,7 +70,7 @@ impl Store {
     ) -> Vec<Option<Result<Accepted, Error>>> {
         let joining: Vec<_> =
             wanted.iter().zip(answers).map(|(new, answer)| self.join_if_live(now, new, answer)).collect();
-        stream::iter(joining).buffered(JOINING).collect().await
+        stream::iter(joining).buffered(MAX_CONCURRENT_JOINS).collect().await
     }
 
     async fn join_if_live(&self, now: Now, new: &NewRun, answer: Answer) -> Option<Result<Accepted, Error>> {

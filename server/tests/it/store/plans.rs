@@ -70,6 +70,13 @@ async fn what_runs_often_goes_by_an_index() {
         ("with expired as", "null, 10, 20, '{}'", "run_running", "generic"),
         ("delete from mirror_request", "null, 1000", "mirror_request_by_age", "generic"),
         ("select * from run where tenant_id = $1", "'t7'", "run_one_live_a_tenant", "generic"),
+        ("as has_begun_to_write", "'{t7}'", "run_one_live_a_tenant", "generic"),
+        (
+            "unnest(page.tenant_ids)",
+            "'019b0000-0000-7000-8000-000000000001', '', now(), 201, 2",
+            "batch_tenant_page_pkey",
+            "generic",
+        ),
         ("order by id desc limit 1", "'t7', 'platform_to_gbp'", "tenant_id_id_idx", "generic"),
         // All of the platform's categories for each run would be too many.
         ("as wanted (run_id", "null, '{}', '{}', '{}'", "(slug = place.slug)", "hot"),
