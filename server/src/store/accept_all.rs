@@ -55,10 +55,10 @@ impl Store {
         let others = if others.is_empty() { Vec::new() } else { self.runs(&LogFilter::default(), &others).await? };
         let run = |id: RunId| others.iter().find(|run| run.id == id).cloned();
         let answers: Vec<_> = wanted.iter().zip(found).map(|(new, found)| answer(new, &found, run)).collect();
-        if answers.iter().any(|answer| matches!(answer, Answer::BesideLive)) {
+        if answers.iter().any(|answer| matches!(answer, Err(Unanswered::BesideLive))) {
             return Ok(self.join_all(now, wanted, answers).await);
         }
-        Ok(answers.into_iter().map(Answer::known).collect())
+        Ok(answers.into_iter().map(Result::ok).collect())
     }
 
     /// Accepts those that met a live run one by one: a join locks the run, and most groups have none.
@@ -75,8 +75,8 @@ impl Store {
 
     async fn join_if_live(&self, now: Now, new: &NewRun, answer: Answer) -> Option<Result<Accepted, Error>> {
         match answer {
-            Answer::BesideLive => Some(self.accept(now, new).await),
-            answer => answer.known(),
+            Err(Unanswered::BesideLive) => Some(self.accept(now, new).await),
+            answer => answer.ok(),
         }
     }
 
@@ -182,37 +182,33 @@ fn is_race(error: &(dyn DatabaseError + 'static)) -> bool {
 }
 
 /// What the statement says about one of the wanted runs.
-enum Answer {
-    /// Everything.
-    Known(Result<Accepted, Error>),
+type Answer = Result<Result<Accepted, Error>, Unanswered>;
+
+/// Why the statement does not say what becomes of a wanted run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unanswered {
     /// It met a run that was live already.
     BesideLive,
     /// It met another transaction.
     Race,
 }
 
-impl Answer {
-    fn known(self) -> Option<Result<Accepted, Error>> {
-        if let Self::Known(known) = self { Some(known) } else { None }
-    }
-}
-
 fn answer(new: &NewRun, found: &Found, run: impl Fn(RunId) -> Option<Run>) -> Answer {
     match found.first {
-        Some(First { is_old: true, .. }) => return Answer::Race,
-        Some(First { is_same: false, .. }) => return Answer::Known(Err(reused(new))),
+        Some(First { is_old: true, .. }) => return Err(Unanswered::Race),
+        Some(First { is_same: false, .. }) => return Ok(Err(reused(new))),
         Some(First { run: id, joined, .. }) => {
-            return run(id).map_or(Answer::Race, |run| Answer::Known(Ok(Accepted { run, joined, created: false })));
+            return run(id).map_or(Err(Unanswered::Race), |run| Ok(Ok(Accepted { run, joined, created: false })));
         }
         None => {}
     }
     match (found.has_location, found.live) {
-        (None, _) => Answer::Known(Err(not_found(&new.tenant))),
-        (Some(false), _) => Answer::Known(Err(Error::NoLocation(new.tenant.clone()))),
-        (Some(true), Some(_)) => Answer::BesideLive,
+        (None, _) => Ok(Err(not_found(&new.tenant))),
+        (Some(false), _) => Ok(Err(Error::NoLocation(new.tenant.clone()))),
+        (Some(true), Some(_)) => Err(Unanswered::BesideLive),
         (Some(true), None) => {
             let run = new.as_queued(found.organization.clone(), found.at);
-            Answer::Known(Ok(Accepted { run, joined: false, created: true }))
+            Ok(Ok(Accepted { run, joined: false, created: true }))
         }
     }
 }

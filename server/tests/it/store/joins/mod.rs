@@ -53,7 +53,7 @@ impl TestStore {
             ..new_run(tenant, false)
         };
         // By turns the two ways of acceptance.
-        let answer = if tenant.len() % 2 == 0 {
+        let answer = if tenant.len().is_multiple_of(2) {
             self.accept(at(ASKED), &new).await
         } else {
             let mut answers = self.accept_all(at(ASKED), std::slice::from_ref(&new)).await.expect("answered");

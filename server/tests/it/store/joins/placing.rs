@@ -71,7 +71,7 @@ impl TestStore {
         .bind(batch)
         .bind(batch.is_some() && begun.is_some())
         .bind(time(0))
-        .bind((!live.orders.is_empty()).then(|| sqlx::types::Json(&live.orders)))
+        .bind((!live.orders.is_empty()).then_some(sqlx::types::Json(&live.orders)))
         .bind(live.is_cancelled)
         .bind(begun.map(|read_at| plan(live, read_at)))
         .bind(is_intent.then(|| json!({"before": null, "after": set(&["cafe"]), "changes": []})))
