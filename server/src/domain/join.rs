@@ -45,7 +45,7 @@ pub struct LiveBatch {
     pub id: BatchId,
     /// Whether one of its guards may still stop the run.
     pub is_guarded: bool,
-    /// Whether somebody cancelled it, so that the run will be cancelled.
+    /// Whether it was cancelled, so that the run will be, too.
     pub is_cancelled: bool,
 }
 

@@ -219,7 +219,8 @@ enum Claim {
     Reused,
 }
 
-/// Makes the request id ours, unless it was answered. A second call waits here for the first one's commit, and then begins anew.
+/// Records the batch as the answer to its request id, unless that was answered. A second call waits here for the first one's commit, and then
+/// begins anew.
 async fn claim_request(
     connection: &mut PgConnection,
     now: Now,

@@ -1,7 +1,7 @@
 //! The tenants of a batch: a set that is written down when the batch is accepted, and read while its runs are made.
 //!
-//! Whoever moves into the target afterwards is not in it, and whoever leaves the target stays in it, so that it can be said what became of
-//! each that was confirmed. Accepting 1,000,000 tenants writes 16 MB and takes less than a second; counting them takes a tenth of that.
+//! A tenant that moves into the target afterwards is not in it. One that leaves the target stays in it, so that the batch can report what
+//! became of each tenant that was confirmed. Accepting 1,000,000 tenants writes 16 MB and takes less than a second; counting them takes a tenth of that.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Row, postgres::PgRow};
@@ -34,8 +34,8 @@ pub(super) struct Member {
     pub(super) place: Option<Option<OrganizationId>>,
 }
 
-/// Writes down the target's located tenants after `after` that are admitted. What it reads has to be one snapshot's: either the transaction
-/// is, or nobody relies on it.
+/// Writes down the target's located tenants after `after` that are admitted. It may take several statements, so a caller that relies on one
+/// snapshot needs a transaction that has one.
 pub(super) async fn write_tenants(
     connection: &mut PgConnection,
     batch: BatchId,

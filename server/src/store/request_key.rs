@@ -38,7 +38,8 @@ impl RequestKey {
         Self { key: half_digest(&[caller, request_id]), fingerprint: half_digest(arguments) }
     }
 
-    /// Makes the key ours, with a run or a batch for its answer, unless it was answered within 24 hours. Waits for whoever does the same.
+    /// Records `answer` for the key, a run or a batch, unless it was answered within 24 hours. Returns whether it did. Waits for a transaction
+    /// that does the same.
     pub(super) async fn claim(
         self,
         connection: &mut PgConnection,
