@@ -5,6 +5,4 @@ alter table last_success drop column gbp_location;
 alter table run_history
     drop constraint run_history_unknown_write_failed,
     drop constraint run_history_written_has_effect;
-alter table run
-    drop column joined_at,
-    drop column observation;
+alter table run drop column observation;

@@ -3,9 +3,7 @@
 
 alter table run
     -- What an attempt had observed of both sides when it set out to write, so that a later attempt can record what it would have recorded.
-    add column observation jsonb,
-    -- When a request last joined the run. An attempt that read its source earlier neither writes nor ends the run.
-    add column if not exists joined_at timestamptz;
+    add column observation jsonb;
 
 -- A run that wrote has neither been skipped nor cancelled, and one that does not know what became of its write has failed.
 alter table run_history

@@ -106,7 +106,7 @@ impl Error {
         self.code() == Code::PermissionDenied
     }
 
-    /// Whether a live run of another kind is in the way.
+    /// Whether a live run is in the way that does something else, or cannot be joined; the metadata `run` names it, and `why` says why.
     #[must_use]
     pub fn is_run_in_progress(&self) -> bool {
         self.reason() == Some("RUN_IN_PROGRESS")

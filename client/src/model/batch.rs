@@ -52,9 +52,9 @@ pub struct Batch {
     pub succeeded_count: i64,
     /// Runs that failed.
     pub failed_count: i64,
-    /// Runs that were skipped, and tenants that were gone before their run was made.
+    /// Runs that were skipped, also because the tenant has left the organization, and tenants that were gone before their run was made.
     pub skipped_count: i64,
-    /// Tenants that had a live run of the same kind already.
+    /// Tenants that had a live run already that does the same.
     pub joined_count: i64,
     /// Runs that were cancelled, and those that were not made because the batch was.
     pub cancelled_count: i64,

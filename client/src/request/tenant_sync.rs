@@ -80,8 +80,8 @@ request! {
 }
 
 impl DecideTenantSync {
-    /// Names this request, at most 128 printable ASCII characters, so that sending it again within 24 h, also from another process, starts
-    /// no second run. Without it the client makes one up for its own retries.
+    /// Names this request, at most 128 printable ASCII characters, so that sending it again within 24 h, also from another process, decides
+    /// nothing anew and starts no second run. Without it the client makes one up for its own retries.
     pub fn request_id(mut self, id: impl Into<String>) -> Self {
         self.message.request_id = id.into();
         self

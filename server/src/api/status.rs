@@ -59,6 +59,7 @@ fn code(error: &Error) -> Code {
         | Error::NobodyToMirror(_)
         | Error::ConfirmationMismatch { .. }
         | Error::RunInProgress { .. }
+        | Error::CannotJoin { .. }
         | Error::NotRevertible { .. }
         | Error::CategoryInUse { .. }
         | Error::FeatureDisabled { .. }

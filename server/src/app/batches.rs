@@ -2,14 +2,11 @@
 
 use super::{App, Page, PageRequest};
 use crate::{
-    domain::{Admission, Batch, BatchId, BatchRule, Caller, Flag, OrganizationId, RunKind, TenantScope, batch_name},
+    domain::{Batch, BatchId, BatchRule, Caller, Flag, OrganizationId, RunKind, TenantScope, batch_name},
     error::{Error, Resource},
-    store::{BatchTarget, NewBatch, Population},
+    store::{BatchTarget, NewBatch},
     wake::Hint,
 };
-
-/// How many tenants are asked for at a time, where a flag is not the same for all.
-const PAGE: i64 = 10_000;
 
 /// A valid request for a batch.
 #[derive(Debug, Clone)]
@@ -37,79 +34,32 @@ impl App {
     pub async fn mirror_many(&self, caller: &Caller, request: BatchRequest) -> Result<Batch, Error> {
         let BatchRequest { organization, kind, confirmed, overrides, reason, request_id } = request;
         let only = caller.scope.tenants().map(<[_]>::to_vec);
-        let target = BatchTarget { organization, only };
-        // Before anything is counted: what was true for the first call may not be for the second.
-        if let Some(id) = &request_id
-            && let Some(first) = self.store.first_batch(None, &caller.subject, id, &target, kind, &overrides).await?
-        {
-            return Ok(first);
-        }
-        let name = target.organization.as_ref().map_or_else(|| "tenants/-".to_owned(), OrganizationId::resource_name);
-        let population = self.store.population(None, &target).await?;
-        if population.tenants == 0 && target.organization.is_some() {
-            return Err(Error::NotFound(Resource::Organization, name));
-        }
-        if population.located == 0 {
-            return Err(Error::NobodyToMirror(name));
-        }
-        let admission = self.flags.now().await?.admission(Flag::CategoryMirroring);
-        let tenants = self.admitted(&target, &admission, population).await?;
-        if let Some(confirmed) = confirmed.filter(|confirmed| *confirmed != tenants) {
-            return Err(Error::ConfirmationMismatch { target: name, expected: tenants, confirmed });
-        }
         let new = NewBatch {
             id: BatchId::now_v7(),
-            target,
+            target: BatchTarget { organization, only },
             kind,
-            admission,
-            tenants,
-            without_location: population.tenants - population.located,
-            not_admitted: population.located - tenants,
-            at: population.at,
+            admission: self.flags.now().await?.admission(Flag::CategoryMirroring),
+            confirmed,
             overrides,
             reason,
             caller: caller.subject.clone(),
             request_id,
             max_attempts: self.runs.max_attempts,
         };
-        let (batch, is_new) = self.store.accept_batch(&new).await?;
+        // Before anything is counted: what was true for the first call may not be for the second.
+        let (batch, is_new) = match self.store.first_batch(None, &new).await? {
+            Some(first) => (first, false),
+            None => self.store.accept_batch(None, &new).await.inspect_err(super::flags::count_disabled)?,
+        };
         if is_new {
             self.wake.hint(Hint::Batch);
             tracing::info!(
-                batch = %batch.id, target = name, strategy = %kind.strategy, dry_run = kind.dry_run, tenants,
-                without_location = new.without_location, disabled = new.not_admitted, caller = %caller.subject,
-                overrides = ?batch.overrides, reason = batch.reason, "accepted a batch"
+                batch = %batch.id, target = new.target.resource_name(), strategy = %kind.strategy, dry_run = kind.dry_run,
+                tenants = batch.tenants, without_location = batch.without_location, disabled = batch.not_admitted,
+                caller = %caller.subject, overrides = ?batch.overrides, reason = batch.reason, "accepted a batch"
             );
         }
-        Ok(batch)
-    }
-
-    /// How many of a target's tenants the flag is on for. Those that it is off for are left out; where they are all, why says the first.
-    async fn admitted(
-        &self,
-        target: &BatchTarget,
-        admission: &Admission,
-        population: Population,
-    ) -> Result<i64, Error> {
-        if admission.is_everybody() {
-            return Ok(population.located);
-        }
-        let (mut admitted, mut off, mut after) = (0, None, String::new());
-        loop {
-            let tenants = self.store.located_tenants(target, &after, PAGE).await?;
-            let Some((last, _)) = tenants.last() else { break };
-            after = last.to_string();
-            for (tenant, organization) in &tenants {
-                match admission.evaluate(tenant, organization.as_ref()) {
-                    why if why.is_on() => admitted += 1,
-                    why => off = off.or(Some(why)),
-                }
-            }
-        }
-        match off {
-            Some(why) if admitted == 0 => Err(super::flags::disabled(admission.flag, why)),
-            _ => Ok(admitted),
-        }
+        visible_batch(caller, batch)
     }
 
     /// Gets a batch.
@@ -117,8 +67,8 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`], or the database's.
     pub async fn batch(&self, caller: &Caller, batch: BatchId) -> Result<Batch, Error> {
-        let found = self.store.batch(batch).await?.filter(|found| is_visible(caller, found));
-        found.ok_or_else(|| Error::NotFound(Resource::Batch, batch_name(batch)))
+        let found = self.store.batch(batch).await?;
+        found.map_or_else(|| Err(not_found(batch)), |found| visible_batch(caller, found))
     }
 
     /// Lists batches, newest first.
@@ -144,6 +94,14 @@ impl App {
         }
         self.batch(caller, batch).await
     }
+}
+
+fn not_found(batch: BatchId) -> Error {
+    Error::NotFound(Resource::Batch, batch_name(batch))
+}
+
+fn visible_batch(caller: &Caller, batch: Batch) -> Result<Batch, Error> {
+    if is_visible(caller, &batch) { Ok(batch) } else { Err(not_found(batch.id)) }
 }
 
 /// A batch exists for those who may see every tenant of it.

@@ -228,7 +228,15 @@ impl FlagSnapshot {
 }
 
 /// Refuses what is off, and counts it.
-pub(super) fn disabled(flag: Flag, why: Why) -> Error {
-    metrics::counter!("category_mirror_feature_disabled_total", "flag" => flag.as_str()).increment(1);
-    Error::FeatureDisabled { flag, why }
+fn disabled(flag: Flag, why: Why) -> Error {
+    let refusal = Error::FeatureDisabled { flag, why };
+    count_disabled(&refusal);
+    refusal
+}
+
+/// Counts a call that was refused because a flag is off; other refusals are none of these.
+pub(super) fn count_disabled(refusal: &Error) {
+    if let Error::FeatureDisabled { flag, .. } = refusal {
+        metrics::counter!("category_mirror_feature_disabled_total", "flag" => flag.as_str()).increment(1);
+    }
 }

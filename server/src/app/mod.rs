@@ -7,6 +7,7 @@ mod batches;
 mod categories;
 mod credentials;
 mod feed;
+mod first_answers;
 mod flag_rules;
 mod flags;
 mod import;

@@ -1,6 +1,6 @@
 //! Reading and cancelling runs.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::{App, Page, PageRequest, filter, visible};
 use crate::{
@@ -36,12 +36,17 @@ impl RunName {
     }
 
     fn not_found(&self) -> Error {
-        let tenant = self.tenant.as_ref().map_or("-", TenantId::as_str);
-        Error::NotFound(Resource::Run, format!("tenants/{tenant}/runs/{}", self.id))
+        Error::NotFound(Resource::Run, self.to_string())
     }
 
     fn admits(&self, caller: &Caller, run: &Run) -> bool {
         caller.scope.allows(&run.tenant) && self.tenant.as_ref().is_none_or(|tenant| *tenant == run.tenant)
+    }
+}
+
+impl fmt::Display for RunName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tenants/{}/runs/{}", self.tenant.as_ref().map_or("-", TenantId::as_str), self.id)
     }
 }
 

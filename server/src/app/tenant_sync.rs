@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{App, Page, PageRequest, visible};
+use super::{
+    App, Page, PageRequest,
+    first_answers::{Asked, visible_run},
+    visible,
+};
 use crate::{
     domain::{
         Caller, Cause, Decision, Facts, Flag, Gcid, Look, Orders, RegionCode, Run, RunKind, Standing, Strategy, Tenant,
@@ -95,8 +99,28 @@ impl App {
     /// [`Error::NotFound`], [`Error::NoLocation`], [`Error::FeatureDisabled`] for a run, [`Error::RunInProgress`],
     /// [`Error::RequestIdReused`], or the database's.
     pub async fn decide(&self, caller: &Caller, request: DecideRequest) -> Result<(TenantSync, Option<Run>), Error> {
-        let DecideRequest { tenant: id, decision, reason, request_id, traceparent } = request;
+        let asked = Asked::new(caller, request.request_id.as_deref(), || request.arguments());
+        let tenant = request.tenant.clone();
+        match self.decide_now(caller, request, asked.clone()).await {
+            Err(error) => {
+                visible(caller, &tenant)?;
+                let first = self.first_answer_or(asked, error).await?;
+                let run = first.run.map(|run| visible_run(caller, run)).transpose()?;
+                Ok((self.tenant_sync(caller, &tenant).await?, run))
+            }
+            decided => decided,
+        }
+    }
+
+    async fn decide_now(
+        &self,
+        caller: &Caller,
+        request: DecideRequest,
+        asked: Option<Asked>,
+    ) -> Result<(TenantSync, Option<Run>), Error> {
+        let DecideRequest { tenant: id, decision, reason, request_id: _, traceparent } = request;
         let before = self.tenant_sync(caller, &id).await?;
+        let request = asked.as_ref().map(|asked| (asked.key(), asked.request_id.clone()));
         let strategy = match decision {
             Decision::AcceptGoogle => Some(Strategy::GbpToPlatform),
             Decision::PushAgain => Some(Strategy::PlatformToGbp),
@@ -109,10 +133,10 @@ impl App {
             let is_googles = decision == Decision::AcceptGoogle && before.cause == Cause::GoogleEdited;
             let orders = Orders { view: is_googles.then_some(View::Public), ..Orders::default() };
             let kind = RunKind { strategy, dry_run: false };
-            new = Some(self.new_run(caller, id.clone(), kind, orders, request_id, traceparent));
+            new = Some(self.new_run(caller, id.clone(), kind, orders, asked, traceparent));
         }
         let decision =
-            NewDecision { tenant: &id, decision, caller: &caller.subject, reason: &reason, run: new.as_ref() };
+            NewDecision { tenant: &id, decision, caller: &caller.subject, reason: &reason, request, run: new.as_ref() };
         let (sync, accepted) = self.store.decide(None, &decision).await?;
         tracing::info!(
             tenant = %id, decision = %decision.decision, caller = %caller.subject, reason, cause = %before.cause,
@@ -124,5 +148,13 @@ impl App {
         }
         let tenant = self.store.tenant(&id).await?;
         Ok((self.as_it_is_now(&tenant, Some(sync)).await?, accepted.map(|accepted| accepted.run)))
+    }
+}
+
+impl DecideRequest {
+    /// Every field. The strategy and the view of its run are made from the tenant's state, and are none of them.
+    fn arguments(&self) -> Vec<String> {
+        let name = format!("{}/sync", self.tenant.resource_name());
+        vec!["decide".to_owned(), name, self.decision.to_string(), self.reason.clone()]
     }
 }

@@ -4,15 +4,20 @@ use std::collections::BTreeSet;
 
 use tracing::Instrument;
 
-use super::{App, RunName, visible};
+use super::{
+    App, RunName,
+    first_answers::{Asked, visible_run},
+    visible,
+};
 use crate::{
     domain::{
-        Caller, Flag, GuardRule, NotRevertible, Orders, Run, RunId, RunKind, Strategy, TenantId, TraceParent, View,
-        WayBack,
+        Caller, Flag, GuardRule, NotRevertible, Orders, Run, RunId, RunKind, RunState, Strategy, TenantId, TraceParent,
+        View, WayBack,
     },
     error::Error,
     spans,
-    store::NewRun,
+    store::{NewRun, arguments},
+    wake::Hint,
 };
 
 /// Guards that are lifted, and why. Both, or neither.
@@ -72,20 +77,33 @@ impl App {
     ///
     /// # Errors
     /// [`Error::FeatureDisabled`], [`Error::NotFound`], [`Error::Invalid`] for a plan that is none of this tenant and strategy,
-    /// [`Error::NoLocation`], [`Error::RunInProgress`], [`Error::RequestIdReused`], or the database's.
+    /// [`Error::NoLocation`], [`Error::RunInProgress`], [`Error::CannotJoin`], [`Error::RequestIdReused`], or the database's. A request that
+    /// was accepted before gets its first answer instead.
     pub async fn mirror(&self, caller: &Caller, request: MirrorRequest) -> Result<Mirrored, Error> {
         visible(caller, &request.tenant)?;
+        let asked = Asked::new(caller, request.request_id.as_deref(), || request.arguments());
+        match self.mirror_now(caller, request, asked.clone()).await {
+            Err(error) => self.first_run_or(caller, asked, error).await,
+            mirrored => mirrored,
+        }
+    }
+
+    async fn mirror_now(
+        &self,
+        caller: &Caller,
+        request: MirrorRequest,
+        asked: Option<Asked>,
+    ) -> Result<Mirrored, Error> {
         self.require(Flag::CategoryMirroring, &request.tenant).await?;
-        let MirrorRequest { tenant, kind, plan, view, overrides, request_id, traceparent } = request;
+        let MirrorRequest { tenant, kind, plan, view, overrides, request_id: _, traceparent } = request;
         let mut orders = Orders { view, ..overrides.orders() };
         if let Some(name) = plan {
             let planned = self.run(caller, &name).await?;
             fits(&planned, &tenant, kind.strategy, view)?;
             (orders.plan, orders.view) = (Some(planned.id), planned.orders.view);
         }
-        // What is usual is the same whether it was said or not.
         orders.view = orders.view.filter(|view| *view != View::Merchant);
-        self.accept(caller, self.new_run(caller, tenant, kind, orders, request_id, traceparent)).await
+        self.accept(caller, self.new_run(caller, tenant, kind, orders, asked, traceparent)).await
     }
 
     /// Accepts a run that takes another one back. When this returns, it is durable.
@@ -93,17 +111,27 @@ impl App {
     /// # Errors
     /// [`Error::NotRevertible`], where that is known already; those of [`App::mirror`].
     pub async fn revert_run(&self, caller: &Caller, request: RevertRequest) -> Result<Mirrored, Error> {
+        let asked = Asked::new(caller, request.request_id.as_deref(), || request.arguments());
+        match self.revert_now(caller, request, asked.clone()).await {
+            Err(error) => self.first_run_or(caller, asked, error).await,
+            mirrored => mirrored,
+        }
+    }
+
+    async fn revert_now(
+        &self,
+        caller: &Caller,
+        request: RevertRequest,
+        asked: Option<Asked>,
+    ) -> Result<Mirrored, Error> {
         let run = self.run(caller, &request.run).await?;
         self.require(Flag::CategoryMirroring, &run.tenant).await?;
         let refused = |why| Error::NotRevertible { run: run.resource_name(), why };
         let way = WayBack::of(&run).map_err(refused)?;
+        self.check_target(&run, &way).await?.map_err(refused)?;
         let orders = Orders { reverts: Some(run.id), ..request.overrides.orders() };
         let kind = RunKind { strategy: run.kind.strategy, dry_run: request.dry_run };
-        let new = self.new_run(caller, run.tenant.clone(), kind, orders, request.request_id, request.traceparent);
-        // Who asks again for what was done meanwhile is to hear of that.
-        if !self.store.is_repeated(None, &new).await? {
-            self.check_target(&run, &way).await?.map_err(refused)?;
-        }
+        let new = self.new_run(caller, run.tenant.clone(), kind, orders, asked, request.traceparent);
         self.accept(caller, new).await
     }
 
@@ -124,11 +152,12 @@ impl App {
         tenant: TenantId,
         kind: RunKind,
         orders: Orders,
-        request_id: Option<String>,
+        asked: Option<Asked>,
         traceparent: Option<TraceParent>,
     ) -> NewRun {
         let (caller, max_attempts) = (caller.subject.clone(), self.runs.max_attempts);
-        NewRun { id: RunId::now_v7(), tenant, kind, orders, caller, request_id, max_attempts, traceparent }
+        let (request_id, asked) = asked.map(|asked| (asked.request_id, asked.arguments)).unzip();
+        NewRun { id: RunId::now_v7(), tenant, kind, orders, caller, request_id, asked, max_attempts, traceparent }
     }
 
     async fn accept(&self, caller: &Caller, mut new: NewRun) -> Result<Mirrored, Error> {
@@ -137,7 +166,10 @@ impl App {
         new.traceparent = spans::traceparent(&span).or(new.traceparent);
         let trace_id = new.traceparent.as_ref().map(|trace| trace.trace_id().to_owned());
         let accepted = self.acceptor.accept(new).instrument(span.clone()).await;
-        let accepted = accepted.inspect_err(|error| spans::failed(&span, error.reason()))?;
+        let accepted = accepted.inspect_err(|error| {
+            spans::failed(&span, error.reason());
+            self.look_again(error.reason() == "RUN_IN_PROGRESS");
+        })?;
         span.record("run_id", tracing::field::display(accepted.run.id)).record("joined", accepted.joined);
         if accepted.created {
             tracing::info!(
@@ -145,7 +177,39 @@ impl App {
                 dry_run = accepted.run.kind.dry_run, caller = %caller.subject, trace_id, "accepted a run"
             );
         }
-        Ok(Mirrored { run: accepted.run, joined: accepted.joined })
+        self.look_again(accepted.joined && accepted.run.state == RunState::Queued);
+        Ok(Mirrored { run: visible_run(caller, accepted.run)?, joined: accepted.joined })
+    }
+}
+
+impl App {
+    /// Has workers look at the queue again after a request has met a live run: a claim passes over a run while a request has it locked, and
+    /// what was bulk may be no longer.
+    fn look_again(&self, has_met_a_run: bool) {
+        if has_met_a_run {
+            self.wake.hint(Hint::Queued);
+        }
+    }
+}
+
+impl MirrorRequest {
+    /// Every field. What is usual is the same whether it is said or not.
+    fn arguments(&self) -> Vec<String> {
+        let plan = self.plan.as_ref().map(|plan| plan.id);
+        let view = self.view.filter(|view| *view != View::Merchant || plan.is_some());
+        let orders = Orders { plan, view, ..self.overrides.clone().orders() };
+        let mut arguments = arguments(&self.tenant, self.kind, &orders);
+        arguments.extend(self.plan.as_ref().map(RunName::to_string));
+        arguments
+    }
+}
+
+impl RevertRequest {
+    /// Every field.
+    fn arguments(&self) -> Vec<String> {
+        let dry_run = if self.dry_run { "dry" } else { "real" };
+        let orders = serde_json::to_string(&self.overrides.clone().orders()).expect("texts and lists of texts");
+        vec!["revert".to_owned(), self.run.to_string(), dry_run.to_owned(), orders]
     }
 }
 

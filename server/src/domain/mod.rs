@@ -15,6 +15,7 @@ mod failure;
 mod flag;
 mod gcid;
 mod guard;
+mod join;
 mod locale;
 mod mapping;
 mod observation;
@@ -54,6 +55,7 @@ pub use failure::{Failure, FailureReason, Retry};
 pub use flag::{Flag, FlagChange, FlagSetting, FlagState, Percent, ProcessFlags, Rollout};
 pub use gcid::{Gcid, InvalidGcid};
 pub use guard::{Circumstances, GuardLimits, GuardOutcome, GuardRule, GuardVerdict, enforce, judge};
+pub use join::{Join, JoinRefusal, Joiner, LiveBatch, LiveRun};
 pub use locale::{InvalidCode, LanguageCode, Locale, RegionCode};
 pub use mapping::{
     Counterpart, Mapped, Merged, PlatformSide, SourceError, Unmapped, candidate_slugs, map_to_gbp, map_to_platform,

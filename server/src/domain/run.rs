@@ -59,10 +59,12 @@ text_enum! {
         PlanStale = "PLAN_STALE",
         /// A feature flag is off.
         FeatureDisabled = "FEATURE_DISABLED",
-        /// The batch found a live run of the same kind, which does what this one would have done.
+        /// The batch found a live run that does what this one would have done.
         Joined = "JOINED",
-        /// The batch found a live run of another kind.
+        /// The batch found a live run that does something else, or may not do this.
         RunInProgress = "RUN_IN_PROGRESS",
+        /// The tenant has left the organization since the batch for that was accepted.
+        OrganizationChanged = "ORGANIZATION_CHANGED",
         /// What it would write was changed back too often, or is to be left alone: a person decides.
         Contested = "CONTESTED",
     }
@@ -77,6 +79,18 @@ pub struct Skip {
     pub message: String,
     /// The values of the message, for programs.
     pub metadata: BTreeMap<String, String>,
+}
+
+impl Skip {
+    /// A tenant of a batch is no longer one of `organization`, which the batch is for: whoever it belongs to now was not asked.
+    #[must_use]
+    pub fn left_organization(tenant: &TenantId, organization: String) -> Self {
+        Self {
+            reason: SkipReason::OrganizationChanged,
+            message: format!("{} has left {organization} since the batch was accepted", tenant.resource_name()),
+            metadata: [("organization".to_owned(), organization)].into(),
+        }
+    }
 }
 
 /// What makes two runs of a tenant interchangeable: a request for a live one's kind joins it.

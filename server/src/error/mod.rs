@@ -4,7 +4,9 @@ mod violations;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::domain::{AccountId, Failure, Flag, Locale, MAX_SHRINK_PERCENT, NotRevertible, Retry, Slug, TenantId, Why};
+use crate::domain::{
+    AccountId, Failure, Flag, JoinRefusal, Locale, MAX_SHRINK_PERCENT, NotRevertible, Retry, Slug, TenantId, Why,
+};
 
 pub use violations::{FieldViolation, Violations};
 
@@ -74,6 +76,18 @@ pub enum Error {
         run: String,
         /// Its strategy, and whether it is dry.
         kind: String,
+    },
+    /// A run of the tenant is live that does not do what is asked for as things are now.
+    #[error(
+        "{run} is live ({kind}), and a request cannot join it: {why}; wait for its end, or cancel it, and ask again"
+    )]
+    CannotJoin {
+        /// The live run's name.
+        run: String,
+        /// Its strategy, and whether it is dry.
+        kind: String,
+        /// Why not.
+        why: JoinRefusal,
     },
     /// What a run wrote cannot be taken back.
     #[error("{run} cannot be taken back: {why}")]
@@ -203,7 +217,7 @@ impl Error {
             Self::LocationTaken(_) => "LOCATION_TAKEN",
             Self::NoLocation(_) | Self::NobodyToMirror(_) => "NO_LOCATION",
             Self::ConfirmationMismatch { .. } => "CONFIRMATION_MISMATCH",
-            Self::RunInProgress { .. } => "RUN_IN_PROGRESS",
+            Self::RunInProgress { .. } | Self::CannotJoin { .. } => "RUN_IN_PROGRESS",
             Self::NotRevertible { .. } => "NOT_REVERTIBLE",
             Self::CategoryInUse { .. } => "CATEGORY_IN_USE",
             Self::FeatureDisabled { .. } => "FEATURE_DISABLED",
@@ -240,6 +254,9 @@ impl Error {
                 ("confirmed", confirmed.to_string()),
             ],
             Self::RunInProgress { run, kind } => vec![("run", run.clone()), ("kind", kind.clone())],
+            Self::CannotJoin { run, kind, why } => {
+                vec![("run", run.clone()), ("kind", kind.clone()), ("why", why.as_str().to_owned())]
+            }
             Self::NotRevertible { run, why: NotRevertible::Changed { left, now } } => {
                 vec![("run", run.clone()), ("expected", left.clone()), ("actual", now.clone())]
             }

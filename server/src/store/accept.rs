@@ -1,16 +1,17 @@
 //! Accepting runs: after the commit a run is durable, and so is the answer to its request id.
 
-use aws_lc_rs::digest;
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use super::{
     Now, Store,
+    join::{Met, join, lock_live},
+    request_key::{NO_RUN, RequestKey, arguments},
     row::{RunRow, run_columns},
     tenant::not_found,
 };
 use crate::{
-    domain::{Orders, Run, RunId, RunKind, TenantId, TraceParent},
+    domain::{JoinRefusal, Joiner, Orders, Run, RunId, RunKind, TenantId, TraceParent},
     error::Error,
 };
 
@@ -29,6 +30,9 @@ pub struct NewRun {
     pub caller: String,
     /// The request's id, where it has one.
     pub request_id: Option<String>,
+    /// Every field of the request, where orders and strategy were made from more than that, such as from the state of something: a request
+    /// that is repeated says the same, whatever has changed since. `None`: tenant, kind and orders are the request's fields.
+    pub asked: Option<Vec<String>>,
     /// How many attempts there may be.
     pub max_attempts: i32,
     /// The trace that the request belongs to.
@@ -46,51 +50,14 @@ pub struct Accepted {
     pub created: bool,
 }
 
-/// A request id and its arguments, as the table keeps them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct RequestKey {
-    /// Of the caller and the request id.
-    pub(super) key: Uuid,
-    /// Of the arguments.
-    pub(super) fingerprint: Uuid,
-}
-
-impl RequestKey {
-    /// Makes the key ours, with a run or a batch for its answer, unless it was answered within 24 hours. Waits for whoever does the same.
-    pub(super) async fn claim(
-        self,
-        connection: &mut PgConnection,
-        now: Now,
-        answer: Uuid,
-    ) -> Result<bool, sqlx::Error> {
-        let ours = sqlx::query(
-            "insert into mirror_request as first (key, fingerprint, run_id, joined, created_at)
-             values ($1, $2, $3, false, coalesce($4, now()))
-             on conflict (key) do update
-                set fingerprint = excluded.fingerprint, run_id = excluded.run_id,
-                    joined = excluded.joined, created_at = excluded.created_at
-              where first.created_at < excluded.created_at - interval '24 hours'
-             returning 1",
-        )
-        .bind(self.key)
-        .bind(self.fingerprint)
-        .bind(answer)
-        .bind(now)
-        .fetch_optional(connection)
-        .await?;
-        Ok(ours.is_some())
-    }
-}
-
 impl NewRun {
     /// The key of its request, where it has an id.
     pub(super) fn request(&self) -> Option<RequestKey> {
         let request_id = self.request_id.as_deref()?;
-        let dry_run = if self.kind.dry_run { "dry" } else { "real" };
-        let mut arguments = vec![self.tenant.as_str(), self.kind.strategy.as_str(), dry_run];
-        let orders = self.orders().map(|Json(orders)| serde_json::to_string(orders).expect("texts and lists of texts"));
-        arguments.extend(orders.as_deref());
-        Some(RequestKey { key: half_digest(&[&self.caller, request_id]), fingerprint: half_digest(&arguments) })
+        if let Some(asked) = &self.asked {
+            return Some(RequestKey::new(&self.caller, request_id, asked));
+        }
+        Some(RequestKey::new(&self.caller, request_id, &arguments(&self.tenant, self.kind, &self.orders)))
     }
 
     /// What else is asked for, as the table keeps it.
@@ -98,22 +65,10 @@ impl NewRun {
         (!self.orders.is_empty()).then_some(Json(&self.orders))
     }
 
-    /// Whether the run is what is asked for, so that the request can join it.
-    pub(super) fn is_met_by(&self, run: &Run) -> bool {
-        run.kind == self.kind && run.orders == self.orders
+    /// What it asks of a live run that it would join.
+    fn joiner(&self) -> Joiner<'_> {
+        Joiner { kind: self.kind, orders: &self.orders, is_batch: false }
     }
-}
-
-/// Half of the SHA-256 of texts and their lengths, so that no two lists of texts run together.
-pub(super) fn half_digest(texts: &[&str]) -> Uuid {
-    let mut context = digest::Context::new(&digest::SHA256);
-    for text in texts {
-        context.update(&text.len().to_le_bytes());
-        context.update(text.as_bytes());
-    }
-    let mut half = [0; 16];
-    half.copy_from_slice(&context.finish().as_ref()[..16]);
-    Uuid::from_bytes(half)
 }
 
 impl Store {
@@ -121,49 +76,21 @@ impl Store {
     /// in every race. [`Store::accept_all`] is the quick way for what is not in a race.
     ///
     /// # Errors
-    /// [`Error::NotFound`] and [`Error::NoLocation`] of the tenant, [`Error::RunInProgress`], [`Error::RequestIdReused`], or the database's.
+    /// [`Error::NotFound`] and [`Error::NoLocation`] of the tenant, [`Error::RunInProgress`], [`Error::CannotJoin`],
+    /// [`Error::RequestIdReused`], or the database's.
     pub async fn accept(&self, now: Now, new: &NewRun) -> Result<Accepted, Error> {
         let mut transaction = self.pool.begin().await?;
-        let accepted = accept_within(&mut transaction, now, new).await?;
-        transaction.commit().await?;
-        Ok(accepted)
-    }
-
-    /// Whether a request with this id and these arguments was answered before, within 24 hours.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn is_repeated(&self, now: Now, new: &NewRun) -> Result<bool, Error> {
-        let Some(request) = new.request() else { return Ok(false) };
-        let (is_repeated,): (bool,) = sqlx::query_as(
-            "select exists (select from mirror_request
-                             where key = $1 and fingerprint = $2 and created_at >= coalesce($3, now()) - interval '24 hours')",
-        )
-        .bind(request.key)
-        .bind(request.fingerprint)
-        .bind(now)
-        .fetch_one(&self.pool)
-        .await?;
-        Ok(is_repeated)
-    }
-
-    /// Forgets first answers that are older than 24 hours, at most `limit`. Gives how many it forgot.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn forget_requests(&self, now: Now, limit: u64) -> Result<u64, Error> {
-        let done = sqlx::query(
-            "delete from mirror_request
-              where ctid = any (array(select ctid from mirror_request
-                                       where created_at < coalesce($1, now()) - interval '24 hours'
-                                       limit $2
-                                         for update skip locked))",
-        )
-        .bind(now)
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected())
+        match accept_within(&mut transaction, now, new).await {
+            Ok(accepted) => {
+                transaction.commit().await?;
+                Ok(accepted)
+            }
+            Err(refusal) => {
+                // Not by the drop, which leaves the live run locked for a while: a claim would pass over it.
+                let _ = transaction.rollback().await;
+                Err(refusal)
+            }
+        }
     }
 }
 
@@ -215,13 +142,14 @@ async fn claim_request(
     let Some(RunRow(run)) = run else {
         let freed = sqlx::query(
             "update mirror_request set fingerprint = $2
-              where key = $1 and not exists (select 1 from batch where batch.id = run_id)",
+              where key = $1 and run_id <> $3 and not exists (select 1 from batch where batch.id = run_id)",
         )
         .bind(request.key)
         .bind(request.fingerprint)
+        .bind(NO_RUN)
         .execute(connection)
         .await?;
-        // It was answered with a batch.
+        // It was answered with a batch, or with a decision that needed no run.
         return if freed.rows_affected() > 0 { Ok(None) } else { Err(reused(new)) };
     };
     if fingerprint != request.fingerprint {
@@ -286,11 +214,13 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
         if let Some(row) = inserted {
             return Ok(Accepted { run: row.0, joined: false, created: true });
         }
-        if let Some(run) = live_run(connection, &new.tenant).await? {
-            return if new.is_met_by(&run) {
-                Ok(Accepted { run, joined: true, created: false })
-            } else {
-                Err(in_progress(&run))
+        let live = lock_live(connection, &[new.tenant.as_str()]).await?;
+        let met = join(connection, now, live, new.joiner()).await?.pop();
+        // What is locked is there.
+        if let Some((Met { joined, .. }, run)) = met.zip(live_run(connection, &new.tenant).await?) {
+            return match joined {
+                Ok(()) => Ok(Accepted { run, joined: true, created: false }),
+                Err(why) => Err(cannot_join(&run, why)),
             };
         }
     }
@@ -307,7 +237,20 @@ pub(super) async fn live_run(connection: &mut PgConnection, tenant: &TenantId) -
 
 /// The error of those who would start beside a live run.
 pub(super) fn in_progress(run: &Run) -> Error {
+    Error::RunInProgress { run: run.resource_name(), kind: kind(run) }
+}
+
+/// The error of a request that a live run does not meet.
+fn cannot_join(run: &Run, why: JoinRefusal) -> Error {
+    match why {
+        // Its kind says it.
+        JoinRefusal::OtherRequest => in_progress(run),
+        why => Error::CannotJoin { run: run.resource_name(), kind: kind(run), why },
+    }
+}
+
+fn kind(run: &Run) -> String {
     let dry = if run.kind.dry_run { ", dry run" } else { "" };
     let orders = if run.orders.is_empty() { "" } else { ", with orders of its own" };
-    Error::RunInProgress { run: run.resource_name(), kind: format!("{}{dry}{orders}", run.kind.strategy) }
+    format!("{}{dry}{orders}", run.kind.strategy)
 }

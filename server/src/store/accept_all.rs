@@ -1,14 +1,10 @@
 //! Accepting many runs with one statement and one commit.
 
 use chrono::{DateTime, Utc};
+use futures::{StreamExt, stream};
 use sqlx::{FromRow, Row, error::DatabaseError, postgres::PgRow};
 
-use super::{
-    Accepted, LogFilter, NewRun, Now, Store,
-    accept::{in_progress, reused},
-    row::optional_id,
-    tenant::not_found,
-};
+use super::{Accepted, LogFilter, NewRun, Now, Store, accept::reused, row::optional_id, tenant::not_found};
 use crate::{
     domain::{ChangeCounts, OrganizationId, Run, RunId, RunState, TraceParent},
     error::Error,
@@ -16,6 +12,8 @@ use crate::{
 
 /// How often a group looks again that met another transaction on its way.
 const LOOKS: usize = 3;
+/// How many runs of a group are joined at a time: each is a transaction of its own.
+const MAX_CONCURRENT_JOINS: usize = 8;
 
 /// What the statement found for one of the wanted runs. Where nothing was in the way, the run was made.
 struct Found {
@@ -53,10 +51,33 @@ impl Store {
             return Ok(wanted.iter().map(|_| None).collect());
         };
         found.sort_by_key(|found| found.position);
-        let others: Vec<RunId> = found.iter().filter_map(|f| f.first.map(|first| first.run).or(f.live)).collect();
+        let others: Vec<RunId> = found.iter().filter_map(|f| f.first.map(|first| first.run)).collect();
         let others = if others.is_empty() { Vec::new() } else { self.runs(&LogFilter::default(), &others).await? };
         let run = |id: RunId| others.iter().find(|run| run.id == id).cloned();
-        Ok(wanted.iter().zip(found).map(|(new, found)| answer(new, &found, run)).collect())
+        let answers: Vec<_> = wanted.iter().zip(found).map(|(new, found)| answer(new, &found, run)).collect();
+        if answers.iter().any(|answer| matches!(answer, Err(Unanswered::BesideLive))) {
+            return Ok(self.join_all(now, wanted, answers).await);
+        }
+        Ok(answers.into_iter().map(Result::ok).collect())
+    }
+
+    /// Accepts those that met a live run one by one: a join locks the run, and most groups have none.
+    async fn join_all(
+        &self,
+        now: Now,
+        wanted: &[NewRun],
+        answers: Vec<Answer>,
+    ) -> Vec<Option<Result<Accepted, Error>>> {
+        let joining: Vec<_> =
+            wanted.iter().zip(answers).map(|(new, answer)| self.join_if_live(now, new, answer)).collect();
+        stream::iter(joining).buffered(MAX_CONCURRENT_JOINS).collect().await
+    }
+
+    async fn join_if_live(&self, now: Now, new: &NewRun, answer: Answer) -> Option<Result<Accepted, Error>> {
+        match answer {
+            Err(Unanswered::BesideLive) => Some(self.accept(now, new).await),
+            answer => answer.ok(),
+        }
     }
 
     /// `None`: a race, again and again. Who meets one has waited for the other's commit, and sees at the next look what it left.
@@ -81,9 +102,8 @@ impl Store {
             "with wanted as materialized (
                  -- A look-up for each, by an index: a plan is made once, for a table of any size, and must not read one whole.
                  select asked.id, asked.tenant_id, asked.strategy, asked.dry_run, asked.max_attempts, asked.caller, asked.request_id, asked.key,
-                        asked.fingerprint, asked.orders, asked.traceparent, asked.position, place.organization_id, place.has_location, live.id as live_id,
-                        live.strategy = asked.strategy and live.dry_run = asked.dry_run
-                            and live.orders is not distinct from asked.orders as is_joined,
+                        asked.fingerprint, asked.orders, asked.traceparent, asked.position, place.organization_id, place.has_location,
+                        live.id as live_id,
                         first.run_id as first_run_id, first.joined as first_joined,
                         first.fingerprint = asked.fingerprint as is_same,
                         first.created_at < coalesce($1, now()) - interval '24 hours' as is_old
@@ -96,7 +116,7 @@ impl Store {
                                         from tenant
                                        where tenant.id = asked.tenant_id
                                        limit 1) place on true
-                   left join lateral (select run.id, run.strategy, run.dry_run, run.orders
+                   left join lateral (select run.id
                                         from run
                                        where run.tenant_id = asked.tenant_id
                                        limit 1) live on true
@@ -106,9 +126,9 @@ impl Store {
                                        limit 1) first on true
              ), claimed_request as (
                  insert into mirror_request (key, fingerprint, run_id, joined, created_at)
-                 select key, fingerprint, coalesce(live_id, id), live_id is not null, coalesce($1, now())
+                 select key, fingerprint, id, false, coalesce($1, now())
                    from wanted
-                  where key is not null and first_run_id is null and has_location and (live_id is null or is_joined)
+                  where key is not null and first_run_id is null and has_location and live_id is null
                   order by key
                  returning key
              ), first_in_line as materialized (
@@ -163,28 +183,35 @@ fn is_race(error: &(dyn DatabaseError + 'static)) -> bool {
     error.is_unique_violation() || error.code().as_deref() == Some(DEADLOCK)
 }
 
-/// `None`: a race.
-fn answer(new: &NewRun, found: &Found, run: impl Fn(RunId) -> Option<Run>) -> Option<Result<Accepted, Error>> {
+/// What the statement says about one of the wanted runs.
+type Answer = Result<Result<Accepted, Error>, Unanswered>;
+
+/// Why the statement does not say what becomes of a wanted run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unanswered {
+    /// It met a run that was live already.
+    BesideLive,
+    /// It met another transaction.
+    Race,
+}
+
+fn answer(new: &NewRun, found: &Found, run: impl Fn(RunId) -> Option<Run>) -> Answer {
     match found.first {
-        Some(First { is_old: true, .. }) => return None,
-        Some(First { is_same: false, .. }) => return Some(Err(reused(new))),
-        Some(First { run: id, joined, .. }) => return run(id).map(|run| Ok(Accepted { run, joined, created: false })),
+        Some(First { is_old: true, .. }) => return Err(Unanswered::Race),
+        Some(First { is_same: false, .. }) => return Ok(Err(reused(new))),
+        Some(First { run: id, joined, .. }) => {
+            return run(id).map_or(Err(Unanswered::Race), |run| Ok(Ok(Accepted { run, joined, created: false })));
+        }
         None => {}
     }
-    match found.has_location {
-        None => return Some(Err(not_found(&new.tenant))),
-        Some(false) => return Some(Err(Error::NoLocation(new.tenant.clone()))),
-        Some(true) => {}
-    }
-    let Some(live) = found.live else {
-        let run = new.as_queued(found.organization.clone(), found.at);
-        return Some(Ok(Accepted { run, joined: false, created: true }));
-    };
-    let live = run(live)?;
-    if new.is_met_by(&live) {
-        Some(Ok(Accepted { run: live, joined: true, created: false }))
-    } else {
-        Some(Err(in_progress(&live)))
+    match (found.has_location, found.live) {
+        (None, _) => Ok(Err(not_found(&new.tenant))),
+        (Some(false), _) => Ok(Err(Error::NoLocation(new.tenant.clone()))),
+        (Some(true), Some(_)) => Err(Unanswered::BesideLive),
+        (Some(true), None) => {
+            let run = new.as_queued(found.organization.clone(), found.at);
+            Ok(Ok(Accepted { run, joined: false, created: true }))
+        }
     }
 }
 

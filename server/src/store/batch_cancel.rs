@@ -39,7 +39,8 @@ impl Store {
     }
 }
 
-/// Cancels runs as [`Store::cancel`] does. Whoever has one locked is left in peace until the next chunk.
+/// Cancels runs as [`Store::cancel`] does. Whoever has one locked is left in peace until the next chunk. Runs that another request has joined
+/// are left alone, because that was promised that they do what it asks for.
 pub(super) async fn cancel(
     connection: &mut PgConnection,
     now: Now,
@@ -49,7 +50,7 @@ pub(super) async fn cancel(
     let rows: Vec<(RunId, bool)> = sqlx::query_as(concat!(
         "with chosen as materialized (
              select id, state = 'queued' and intent is null and written = '[]' as is_over from run
-              where batch_id = $2 and not cancel_requested
+              where batch_id = $2 and not cancel_requested and bulk and joined_at is null
               order by id
               limit $3
                 for update skip locked
@@ -84,11 +85,12 @@ pub(super) async fn cancel(
     .await?;
     let changed: Vec<RunId> = rows.iter().map(|(id, _)| *id).collect();
     let cancelling = rows.into_iter().filter_map(|(id, is_running)| is_running.then_some(id)).collect();
-    let is_left: bool =
-        sqlx::query_scalar("select exists (select 1 from run where batch_id = $1 and not cancel_requested)")
-            .bind(expansion.id)
-            .fetch_one(&mut *connection)
-            .await?;
+    let is_left: bool = sqlx::query_scalar(
+        "select exists (select 1 from run where batch_id = $1 and not cancel_requested and bulk and joined_at is null)",
+    )
+    .bind(expansion.id)
+    .fetch_one(&mut *connection)
+    .await?;
     let is_done = !is_left && is_expanded(connection, now, expansion.id, true).await?;
     if !is_done {
         sqlx::query("update batch_work set turn_at = coalesce($2, now()) where batch_id = $1")

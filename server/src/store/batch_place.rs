@@ -10,6 +10,8 @@ pub enum BatchPlace {
     Taken,
     /// As many as may have taken one already.
     Refused,
+    /// Its tenant is no longer one of the organization that the batch is for.
+    OrganizationChanged,
     /// The run is in other hands.
     Lost,
 }
@@ -17,20 +19,32 @@ pub enum BatchPlace {
 impl Store {
     /// Takes a place for a run of a batch, and one for another primary category where `primary` says so: both or neither. A run takes
     /// places once, however many attempts it needs, and keeps them whatever becomes of the write: there are never more writes than places.
+    /// A run that a single request has joined needs no place: it would be made without the batch. Nor does the batch's target concern it.
     ///
     /// # Errors
     /// The database's.
     pub async fn take_place(&self, now: Now, held: Held, primary: bool) -> Result<BatchPlace, Error> {
-        let row: Option<(bool,)> = sqlx::query_as(
+        let row: Option<(bool, bool)> = sqlx::query_as(
             "with holder as materialized (
-                 select id, batch_id, let_through from run
-                  where id = $2 and attempt = $3 and state = 'running' and lease_until > coalesce($1, now())
+                 -- The run, while this attempt holds it, and whether it may write whatever becomes of its batch.
+                 select run.id, run.batch_id, run.let_through or not run.bulk as is_free
+                   from run
+                  where run.id = $2 and run.attempt = $3 and run.state = 'running' and run.lease_until > coalesce($1, now())
                     for update
+             ), stray as materialized (
+                 -- The same where the tenant has left the organization that the batch is for.
+                 select holder.id
+                   from holder
+                   join batch on batch.id = holder.batch_id and batch.organization_id is not null
+                   join run on run.id = holder.id
+                   join tenant on tenant.id = run.tenant_id
+                  where not holder.is_free and tenant.organization_id is distinct from batch.organization_id
              ), place as (
+                 -- The batch, where it has a place left.
                  update batch
                     set changing = changing + 1, changing_primary = changing_primary + $4::integer
                    from holder
-                  where batch.id = holder.batch_id and not holder.let_through
+                  where batch.id = holder.batch_id and not holder.is_free and not exists (select 1 from stray)
                     and (change_limit is null or changing < change_limit)
                     and (not $4 or primary_limit is null or changing_primary < primary_limit)
                  returning 1
@@ -38,7 +52,7 @@ impl Store {
                  update run set let_through = true
                   where id in (select id from holder) and exists (select 1 from place)
              )
-             select holder.let_through or exists (select 1 from place) from holder",
+             select holder.is_free or exists (select 1 from place), exists (select 1 from stray) from holder",
         )
         .bind(now)
         .bind(held.id)
@@ -48,8 +62,9 @@ impl Store {
         .await?;
         Ok(match row {
             None => BatchPlace::Lost,
-            Some((true,)) => BatchPlace::Taken,
-            Some((false,)) => BatchPlace::Refused,
+            Some((true, _)) => BatchPlace::Taken,
+            Some((false, true)) => BatchPlace::OrganizationChanged,
+            Some((false, false)) => BatchPlace::Refused,
         })
     }
 }

@@ -1,16 +1,13 @@
 //! Whose tenants a batch touches.
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, postgres::PgRow};
 
 use super::{
-    Now, Store,
+    Now,
     row::{id, optional_id},
 };
-use crate::{
-    domain::{OrganizationId, TenantId},
-    error::Error,
-};
+use crate::domain::{OrganizationId, TenantId};
 
 /// Whose tenants a batch is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,13 +20,15 @@ pub struct BatchTarget {
 
 /// How many tenants a target has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Population {
+pub(super) struct Population {
     /// In all.
-    pub tenants: i64,
+    pub(super) tenants: i64,
     /// Those with a location.
-    pub located: i64,
-    /// When they were counted. Tenants that come later are not part of it.
-    pub at: DateTime<Utc>,
+    pub(super) located: i64,
+    /// When they were counted.
+    pub(super) at: DateTime<Utc>,
+    /// No tenant of the target was created later.
+    pub(super) created_until: DateTime<Utc>,
 }
 
 impl BatchTarget {
@@ -42,55 +41,55 @@ impl BatchTarget {
     }
 }
 
-impl Store {
-    /// Counts a target's tenants.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn population(&self, now: Now, target: &BatchTarget) -> Result<Population, Error> {
-        let (tenants, located, at) = sqlx::query_as(
-            "select count(*), count(gbp_location), coalesce($1, now())
-               from tenant
-              where ($2::text is null or organization_id = $2)
-                and ($3::text[] is null or id = any ($3))",
-        )
-        .bind(now)
-        .bind(target.organization())
-        .bind(target.only())
-        .fetch_one(&self.pool)
-        .await?;
-        Ok(Population { tenants, located, at })
-    }
+/// Counts a target's tenants.
+pub(super) async fn population(
+    connection: &mut PgConnection,
+    now: Now,
+    target: &BatchTarget,
+) -> Result<Population, sqlx::Error> {
+    let (tenants, located, at, created_until) = sqlx::query_as(
+        "select count(*), count(gbp_location), coalesce($1, now()), greatest(coalesce($1, now()), max(created_at))
+           from tenant
+          where ($2::text is null or organization_id = $2)
+            and ($3::text[] is null or id = any ($3))",
+    )
+    .bind(now)
+    .bind(target.organization())
+    .bind(target.only())
+    .fetch_one(connection)
+    .await?;
+    Ok(Population { tenants, located, at, created_until })
+}
 
-    /// Lists a target's tenants that have a location, and the organization of each, by id, after `after`, at most `limit`.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn located_tenants(
-        &self,
-        target: &BatchTarget,
-        after: &str,
-        limit: i64,
-    ) -> Result<Vec<(TenantId, Option<OrganizationId>)>, Error> {
-        let rows = sqlx::query(
-            "select id, organization_id from tenant
-              where id > $1 and gbp_location is not null
-                and ($2::text is null or organization_id = $2)
-                and ($3::text[] is null or id = any ($3))
-              order by id
-              limit $4",
-        )
-        .bind(after)
-        .bind(target.organization())
-        .bind(target.only())
-        .bind(limit)
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter().map(|row| tenant_and_organization(row).map_err(Error::from)).collect()
-    }
+/// Lists a target's tenants that have a location, and the organization of each, by id, after `after`, at most `limit`. With
+/// `created_until` only those that are not younger.
+pub(super) async fn located_tenants(
+    connection: &mut PgConnection,
+    target: &BatchTarget,
+    created_until: Option<DateTime<Utc>>,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<(TenantId, Option<OrganizationId>)>, sqlx::Error> {
+    let rows = sqlx::query(
+        "select id, organization_id from tenant
+          where id > $1 and gbp_location is not null
+            and ($2::text is null or organization_id = $2)
+            and ($3::text[] is null or id = any ($3))
+            and ($4::timestamptz is null or created_at <= $4)
+          order by id
+          limit $5",
+    )
+    .bind(after)
+    .bind(target.organization())
+    .bind(target.only())
+    .bind(created_until)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(tenant_and_organization).collect()
 }
 
 /// A row with a tenant's id and its organization's.
-pub(super) fn tenant_and_organization(row: &PgRow) -> Result<(TenantId, Option<OrganizationId>), sqlx::Error> {
+fn tenant_and_organization(row: &PgRow) -> Result<(TenantId, Option<OrganizationId>), sqlx::Error> {
     Ok((id(row, "id", TenantId::parse)?, optional_id(row, "organization_id", OrganizationId::parse)?))
 }

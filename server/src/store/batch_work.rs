@@ -7,10 +7,11 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Row, types::Json};
 
 use super::{
-    Now, Store,
+    BatchTarget, Now, Store,
     batch_cancel::cancel,
+    batch_tenants::delete_tenants,
     expand::expand,
-    row::{optional_id, text},
+    row::{decode, optional_id, text},
 };
 use crate::{
     domain::{Admission, BatchId, OrganizationId, RunId, RunKind, Skip, Strategy, TenantId},
@@ -43,15 +44,14 @@ pub struct Worked {
 pub(super) struct Expansion {
     pub(super) id: BatchId,
     pub(super) cursor: String,
-    pub(super) organization: Option<OrganizationId>,
-    pub(super) only: Option<Vec<String>>,
+    pub(super) target: BatchTarget,
+    /// No tenant of it was created later. `None`: its tenants are not written down yet.
+    pub(super) created_until: Option<DateTime<Utc>>,
     pub(super) admission: Admission,
     pub(super) kind: RunKind,
     pub(super) max_attempts: i32,
     pub(super) caller: String,
     pub(super) created_at: DateTime<Utc>,
-    /// How many runs may still be made.
-    pub(super) left: i64,
     pub(super) is_cancelled: bool,
 }
 
@@ -98,8 +98,8 @@ impl Store {
 
 /// Two statements: the second one sees what whoever had the lock before has done.
 async fn claim(connection: &mut PgConnection, chunk: Chunk) -> Result<Option<Expansion>, sqlx::Error> {
-    let claimed: Option<(BatchId, String)> = sqlx::query_as(
-        "select batch_work.batch_id, batch_work.cursor
+    let claimed: Option<(BatchId, String, Option<DateTime<Utc>>)> = sqlx::query_as(
+        "select batch_work.batch_id, batch_work.cursor, batch_work.tenants_created_until
            from batch_work
            join batch on batch.id = batch_work.batch_id
           where batch.cancel_requested_at is not null or batch.made - batch.over < $1
@@ -110,23 +110,31 @@ async fn claim(connection: &mut PgConnection, chunk: Chunk) -> Result<Option<Exp
     .bind(chunk.live)
     .fetch_optional(&mut *connection)
     .await?;
-    let Some((id, cursor)) = claimed else { return Ok(None) };
-    let row = sqlx::query("select organization_id, only_tenants, admission, strategy, dry_run, max_attempts, caller, created_at, tenants, made,
-                cancel_requested_at
+    let Some((id, cursor, created_until)) = claimed else { return Ok(None) };
+    let row = sqlx::query(
+        "select organization_id, only_tenants, admission, strategy, dry_run, max_attempts, caller, created_at, cancel_requested_at
            from batch
           where id = $1",
-    ).bind(id).fetch_one(connection).await?;
+    )
+    .bind(id)
+    .fetch_one(connection)
+    .await?;
+    let only: Option<Vec<String>> = row.try_get("only_tenants")?;
+    let only = only.map(|only| only.iter().map(|id| TenantId::parse(id)).collect::<Result<_, _>>()).transpose();
+    let target = BatchTarget {
+        organization: optional_id(&row, "organization_id", OrganizationId::parse)?,
+        only: only.map_err(|error| decode("only_tenants", error))?,
+    };
     Ok(Some(Expansion {
         id,
         cursor,
-        organization: optional_id(&row, "organization_id", OrganizationId::parse)?,
-        only: row.try_get("only_tenants")?,
+        target,
+        created_until,
         admission: row.try_get::<Json<_>, _>("admission")?.0,
         kind: RunKind { strategy: text(&row, "strategy", Strategy::from_text)?, dry_run: row.try_get("dry_run")? },
         max_attempts: row.try_get("max_attempts")?,
         caller: row.try_get("caller")?,
         created_at: row.try_get("created_at")?,
-        left: row.try_get::<i64, _>("tenants")? - row.try_get::<i64, _>("made")?,
         is_cancelled: row.try_get::<Option<DateTime<Utc>>, _>("cancel_requested_at")?.is_some(),
     }))
 }
@@ -152,7 +160,11 @@ pub(super) async fn is_expanded(
     .bind(batch)
     .bind(now)
     .bind(is_cancelled)
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(done.rows_affected() > 0)
+    let is_expanded = done.rows_affected() > 0;
+    if is_expanded {
+        delete_tenants(connection, batch).await?;
+    }
+    Ok(is_expanded)
 }

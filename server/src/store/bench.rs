@@ -1,6 +1,5 @@
 //! Rows for the benchmarks, which make and forget more of them than any API should.
 
-use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use super::{BatchTarget, NewBatch};
@@ -102,16 +101,13 @@ pub async fn sweep(pool: &PgPool) -> Result<(), sqlx::Error> {
 
 /// A batch of every tenant that [`fill`] made.
 #[must_use]
-pub fn everybody(tenants: u64, at: DateTime<Utc>) -> NewBatch {
+pub fn everybody(tenants: u64) -> NewBatch {
     NewBatch {
         id: BatchId::now_v7(),
         target: BatchTarget { organization: None, only: None },
         kind: RunKind { strategy: Strategy::PlatformToGbp, dry_run: false },
         admission: Admission { flag: Flag::CategoryMirroring, rollout: None, forced: None, on_by_default: true },
-        tenants: i64::try_from(tenants).unwrap_or(i64::MAX),
-        without_location: 0,
-        not_admitted: 0,
-        at,
+        confirmed: Some(i64::try_from(tenants).unwrap_or(i64::MAX)),
         overrides: Vec::new(),
         reason: String::new(),
         caller: "bench".to_owned(),

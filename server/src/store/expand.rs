@@ -2,16 +2,17 @@
 
 use std::collections::HashMap;
 
-use sqlx::{PgConnection, Row, postgres::PgRow, types::Json};
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, types::Json};
 
 use super::{
-    Chunk, Now, Worked,
-    batch_target::tenant_and_organization,
+    BatchTarget, Chunk, Now, Worked,
+    batch_tenants::{Member, next_members, write_tenants},
     batch_work::{Expansion, is_expanded},
+    join::{Met, join, lock_live},
     rollup::{counted, counted_columns},
-    row::{id, text},
 };
-use crate::domain::{OrganizationId, RunError, RunId, RunKind, Skip, SkipReason, Strategy, TenantId};
+use crate::domain::{JoinRefusal, Joiner, Orders, OrganizationId, RunError, RunId, Skip, SkipReason, TenantId};
 
 /// A run to make.
 struct Wanted {
@@ -30,79 +31,86 @@ pub(super) async fn expand(
     chunk: Chunk,
     reason_to_skip: impl Fn(&TenantId, Option<&OrganizationId>) -> Option<Skip>,
 ) -> Result<Worked, sqlx::Error> {
-    let tenants = next_tenants(connection, expansion, chunk).await?;
-    let last = tenants.last().map(|(tenant, _)| tenant.to_string());
-    let is_last_page = i64::try_from(tenants.len()).is_ok_and(|tenants| tenants < chunk.size);
-    let admitted = tenants
+    let created_until = tenants_written(connection, expansion).await?;
+    // One more than the chunk takes, to know whether there is another chunk.
+    let mut members =
+        next_members(connection, expansion.id, created_until, &expansion.cursor, chunk.size.saturating_add(1)).await?;
+    let is_last = i64::try_from(members.len()).is_ok_and(|members| members <= chunk.size);
+    members.truncate(usize::try_from(chunk.size).unwrap_or(usize::MAX));
+    let last = members.last().map(|member| member.id.to_string());
+    let wanted: Vec<Wanted> = members
         .into_iter()
-        .filter(|(tenant, organization)| expansion.admission.evaluate(tenant, organization.as_ref()).is_on());
-    let wanted: Vec<Wanted> = admitted
-        // Nobody beyond those that were confirmed.
-        .take(usize::try_from(expansion.left).unwrap_or_default())
-        .map(|(tenant, organization)| {
-            let skip = reason_to_skip(&tenant, organization.as_ref());
-            Wanted { id: RunId::now_v7(), tenant, organization, skip }
+        .filter_map(|Member { id: tenant, place }| {
+            let organization = place?;
+            let skip = has_left(&expansion.target, &tenant, organization.as_ref())
+                .or_else(|| reason_to_skip(&tenant, organization.as_ref()));
+            Some(Wanted { id: RunId::now_v7(), tenant, organization, skip })
         })
         .collect();
     let made = i64::try_from(wanted.len()).unwrap_or(i64::MAX);
     let changed = wanted.iter().map(|wanted| wanted.id).collect();
-    let (mut skipped, mut runs): (Vec<Wanted>, Vec<Wanted>) = wanted.into_iter().partition(|run| run.skip.is_some());
-    // A live run can end between the conflict and the look at it: then the place is free, and we try again.
-    while !runs.is_empty() {
-        let queued = queue(connection, now, expansion, &runs).await?;
-        runs.retain(|run| !queued.contains(&run.id));
-        let live = live_runs(connection, &runs).await?;
-        for run in std::mem::take(&mut runs) {
-            match live.get(&run.tenant) {
-                Some((name, kind)) => skipped.push(Wanted { skip: Some(beside(name, *kind, expansion.kind)), ..run }),
-                None => runs.push(run),
-            }
-        }
-    }
+    let skipped = queue_or_join(connection, now, expansion, wanted).await?;
     sqlx::query("update batch set made = made + $2 where id = $1")
         .bind(expansion.id)
         .bind(made)
         .execute(&mut *connection)
         .await?;
     record_skipped(connection, now, expansion, &skipped).await?;
-    let is_done = is_last_page || made >= expansion.left;
-    let is_done = is_done && is_expanded(connection, now, expansion.id, false).await?;
+    let is_done = is_last && is_expanded(connection, now, expansion.id, false).await?;
     if !is_done {
         sqlx::query(
-            "update batch_work set cursor = coalesce($2, cursor), turn_at = coalesce($3, now()) where batch_id = $1",
+            "update batch_work set cursor = coalesce($2, cursor), turn_at = coalesce($3, now()), tenants_created_until = $4
+              where batch_id = $1",
         )
         .bind(expansion.id)
         .bind(last)
         .bind(now)
+        .bind(created_until)
         .execute(connection)
         .await?;
     }
     Ok(Worked { batch: expansion.id, changed, cancelling: Vec::new(), is_done })
 }
 
-/// They are not locked, as in [`Store::accept`].
-async fn next_tenants(
+/// Writes the tenants of a batch down that a server of an earlier version accepted: those that it would take now. Returns the time after
+/// which none of the batch's tenants was created.
+async fn tenants_written(connection: &mut PgConnection, expansion: &Expansion) -> Result<DateTime<Utc>, sqlx::Error> {
+    if let Some(created_until) = expansion.created_until {
+        return Ok(created_until);
+    }
+    let (id, target, admission) = (expansion.id, &expansion.target, &expansion.admission);
+    let rest = (expansion.cursor.as_str(), Some(expansion.created_at));
+    write_tenants(connection, id, target, admission, rest).await?;
+    Ok(expansion.created_at)
+}
+
+/// Why a tenant is not touched that was confirmed: it has left the organization that the batch is for.
+fn has_left(target: &BatchTarget, tenant: &TenantId, now: Option<&OrganizationId>) -> Option<Skip> {
+    let organization = target.organization.as_ref().filter(|organization| now != Some(organization))?;
+    Some(Skip::left_organization(tenant, organization.resource_name()))
+}
+
+/// Queues the runs that nothing is against. Returns the others, with why they are not queued.
+async fn queue_or_join(
     connection: &mut PgConnection,
+    now: Now,
     expansion: &Expansion,
-    chunk: Chunk,
-) -> Result<Vec<(TenantId, Option<OrganizationId>)>, sqlx::Error> {
-    let rows = sqlx::query(
-        "select id, organization_id from tenant
-          where id > $1 and gbp_location is not null
-            and ($2::text is null or organization_id = $2)
-            and ($3::text[] is null or id = any ($3))
-            and created_at <= $4
-          order by id
-          limit $5",
-    )
-    .bind(&expansion.cursor)
-    .bind(expansion.organization.as_ref().map(OrganizationId::as_str))
-    .bind(&expansion.only)
-    .bind(expansion.created_at)
-    .bind(chunk.size)
-    .fetch_all(connection)
-    .await?;
-    rows.iter().map(tenant_and_organization).collect()
+    wanted: Vec<Wanted>,
+) -> Result<Vec<Wanted>, sqlx::Error> {
+    let (mut skipped, mut runs): (Vec<Wanted>, Vec<Wanted>) = wanted.into_iter().partition(|run| run.skip.is_some());
+    // A live run can end between the conflict and the look at it: then the place is free, and we try again.
+    while !runs.is_empty() {
+        let queued = queue(connection, now, expansion, &runs).await?;
+        runs.retain(|run| !queued.contains(&run.id));
+        let mut live = join_live(connection, now, expansion, &runs).await?;
+        for run in std::mem::take(&mut runs) {
+            match live.remove(&run.tenant) {
+                Some(skip) => skipped.push(Wanted { skip: Some(skip), ..run }),
+                None => runs.push(run),
+            }
+        }
+    }
+    Ok(skipped)
 }
 
 /// Queues runs, at the end of their batch's lane. Gives those that met no live run.
@@ -149,34 +157,33 @@ async fn queue(
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
-/// The live runs of these tenants: name and kind.
-async fn live_runs(
+/// Joins the live runs of these tenants, where that is possible. Returns what is said of each tenant that has one.
+async fn join_live(
     connection: &mut PgConnection,
+    now: Now,
+    expansion: &Expansion,
     runs: &[Wanted],
-) -> Result<HashMap<TenantId, (String, RunKind)>, sqlx::Error> {
+) -> Result<HashMap<TenantId, Skip>, sqlx::Error> {
+    let mut skips = HashMap::new();
     if runs.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(skips);
     }
-    let rows = sqlx::query("select id, tenant_id, strategy, dry_run from run where tenant_id = any ($1)")
-        .bind(column(runs, |run| run.tenant.as_str()))
-        .fetch_all(connection)
-        .await?;
-    let live = |row: &PgRow| -> Result<_, sqlx::Error> {
-        let tenant = id(row, "tenant_id", TenantId::parse)?;
-        let name = format!("{}/runs/{}", tenant.resource_name(), row.try_get::<RunId, _>("id")?);
-        let kind = RunKind { strategy: text(row, "strategy", Strategy::from_text)?, dry_run: row.try_get("dry_run")? };
-        Ok((tenant, (name, kind)))
-    };
-    rows.iter().map(live).collect()
+    let joiner = Joiner { kind: expansion.kind, orders: &Orders::default(), is_batch: true };
+    let live = lock_live(connection, &column(runs, |run| run.tenant.as_str())).await?;
+    for Met { run, tenant, joined } in join(connection, now, live, joiner).await? {
+        let name = format!("{}/runs/{run}", tenant.resource_name());
+        skips.insert(tenant, beside(name, joined));
+    }
+    Ok(skips)
 }
 
-fn beside(name: &str, live: RunKind, wanted: RunKind) -> Skip {
-    let (reason, message) = if live == wanted {
-        (SkipReason::Joined, format!("{name} was live already, and does the same"))
-    } else {
-        (SkipReason::RunInProgress, format!("{name} is live, and is of another kind"))
+fn beside(name: String, joined: Result<(), JoinRefusal>) -> Skip {
+    let (reason, message) = match joined {
+        Ok(()) => (SkipReason::Joined, format!("{name} was live already, and does the same")),
+        Err(why) => (SkipReason::RunInProgress, format!("{name} was live already, and {why}")),
     };
-    Skip { reason, message, metadata: [("run".to_owned(), name.to_owned())].into() }
+    let why = joined.err().map(|why| ("why".to_owned(), why.as_str().to_owned()));
+    Skip { reason, message, metadata: [("run".to_owned(), name)].into_iter().chain(why).collect() }
 }
 
 /// Records runs that are over as soon as they are made: they were never live.

@@ -6,6 +6,7 @@ use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 use super::{
     Accepted, LogFilter, NewRun, Now, Store,
     accept::{accept_within, in_progress, live_run},
+    request_key::RequestKey,
     row::{id, optional_id, text},
     tenant::not_found,
 };
@@ -28,7 +29,7 @@ pub struct SyncFilter {
 }
 
 /// What a person decides.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct NewDecision<'a> {
     /// About whom.
     pub tenant: &'a TenantId,
@@ -38,6 +39,8 @@ pub struct NewDecision<'a> {
     pub caller: &'a str,
     /// Why.
     pub reason: &'a str,
+    /// The request, where it has an id, and that id.
+    pub request: Option<(RequestKey, String)>,
     /// The run that carries it out.
     pub run: Option<&'a NewRun>,
 }
@@ -216,8 +219,16 @@ impl Store {
                 return Err(in_progress(&run.run));
             }
             accepted = Some(run);
-        } else if let Some(live) = live_run(&mut transaction, tenant).await? {
-            return Err(in_progress(&live));
+        } else {
+            if let Some((request, id)) = &decision.request
+                && request.is_answered_without_run(&mut transaction, now, id).await?
+            {
+                let known = self.tenant_sync(tenant).await?;
+                return Ok((known.ok_or_else(|| Error::Internal("a decision left no row".into()))?, None));
+            }
+            if let Some(live) = live_run(&mut transaction, tenant).await? {
+                return Err(in_progress(&live));
+            }
         }
         if accepted.as_ref().is_some_and(|accepted| !accepted.created) {
             let known = self.tenant_sync(tenant).await?;

@@ -12,6 +12,7 @@ mod emulator;
 mod flags;
 mod gbp;
 mod idempotency;
+mod joins;
 mod limits;
 mod migrations;
 mod mirroring;

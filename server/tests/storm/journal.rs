@@ -57,7 +57,9 @@ const JOURNAL: &str = "
         select run.id
           from batch
           join run on run.batch_id = batch.id
-         where batch.id = old.batch_id and batch.cancel_requested_at is not null and not run.cancel_requested;
+         where batch.id = old.batch_id and batch.cancel_requested_at is not null and not run.cancel_requested
+           -- What another request has joined is promised to that.
+           and run.bulk and run.joined_at is null;
         return null;
     end
     $$;

@@ -59,9 +59,26 @@ impl Stage {
         fastrand::Rng::with_seed(self.seed.wrapping_mul(1_000_003).wrapping_add(number as u64))
     }
 
-    /// Asks for a run that makes the location equal to the platform, as [`Stage::ask`] does.
+    /// Asks for a run that makes the location equal to the platform, as [`Stage::ask`] does, beside whatever run is live: one that it
+    /// cannot join is waited for.
     pub(crate) async fn mirror(&self, tenant: &str, request_id: &str, twice: bool) -> Mirrored {
-        self.ask(&Ask::MIRROR, tenant, request_id, None, twice).await
+        let ask = || {
+            let send = |client: Client| Ask::MIRROR.send(&client, tenant, request_id);
+            self.answer_unless(request_id, Some("RUN_IN_PROGRESS"), send)
+        };
+        let first = loop {
+            match ask().await {
+                Some(first) => break first,
+                None => self.record.count("live runs waited for"),
+            }
+            pause().await;
+        };
+        self.accepted(&Ask::MIRROR, tenant, request_id, None, &first);
+        if twice {
+            let second = ask().await.map_or_else(|| "a refusal".to_owned(), |second| second.run.name);
+            self.repeated(request_id, &first.run.name, &second);
+        }
+        first
     }
 
     /// Asks for a run until it is accepted, always with the same request id; in `twice` once more than that. `sides` are what both were

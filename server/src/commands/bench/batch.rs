@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use serde_json::json;
 
 use super::{ground::Ground, load::percentile_ms, report, rounded};
@@ -50,7 +49,7 @@ struct Made {
 async fn make_all(ground: &Ground, store: &Store, tenants: u64, size: i64) -> Result<Made, Error> {
     store::sweep(&ground.pool).await?;
     store::checkpoint(&ground.pool).await?;
-    store.accept_batch(&store::everybody(tenants, Utc::now())).await?;
+    store.accept_batch(None, &store::everybody(tenants)).await?;
     // Nothing is carried out meanwhile, so nothing is to be waited for.
     let chunk = Chunk { size, live: i64::MAX };
     let (began, mut runs, mut waits) = (Instant::now(), 0, Vec::new());

@@ -129,6 +129,7 @@ async fn store(ground: &Ground, callers: usize, window: Duration, with_ids: bool
                 orders: Orders::default(),
                 caller: "bench".to_owned(),
                 request_id: with_ids.then(|| RunId::now_v7().to_string()),
+                asked: None,
                 max_attempts: 5,
                 traceparent: None,
             };

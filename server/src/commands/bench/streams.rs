@@ -200,6 +200,7 @@ async fn changes_elsewhere(
             orders: Orders::default(),
             caller: "bench".to_owned(),
             request_id: None,
+            asked: None,
             max_attempts: 5,
             traceparent: None,
         };

@@ -37,7 +37,7 @@ async fn batch_is(client: &Client, batch: &Batch, what: &str, is_so: impl Fn(&Ba
     client.get_batch(&batch.name).send().await.expect("the batch")
 }
 
-async fn is_over(client: &Client, batch: &Batch) -> Batch {
+pub(crate) async fn is_over(client: &Client, batch: &Batch) -> Batch {
     batch_is(client, batch, "the batch is over", Batch::is_terminal).await
 }
 
@@ -50,7 +50,7 @@ async fn started(service: &Service) -> Vec<String> {
 }
 
 /// Stores of a chain that want `cafe`; `different` of them have `bar` besides at Google, which is to go.
-async fn stores(service: &Service, count: usize, different: usize) {
+pub(crate) async fn stores(service: &Service, count: usize, different: usize) {
     service.categories(&[("cafe", "gcid:cafe")]).await;
     chain(service, "chain", i32::try_from(count).expect("few")).await;
     for n in 0..count {

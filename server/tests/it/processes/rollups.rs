@@ -67,6 +67,7 @@ async fn live(store: &Store, now: DateTime<Utc>, statement: i32) {
             orders: Orders::default(),
             caller: "tester".to_owned(),
             request_id: None,
+            asked: None,
             max_attempts: 5,
             traceparent: None,
         };

@@ -215,6 +215,7 @@ async fn the_cooldown_ends_at_its_time_and_dry_runs_do_not_know_it() {
             orders: Orders::default(),
             caller: "tester".to_owned(),
             request_id: None,
+            asked: None,
             max_attempts: 5,
             traceparent: None,
         };

@@ -12,22 +12,19 @@ use category_mirror::{
 
 use super::{DRY, LEASE, REAL, TestStore, at, held, new_run, shape, store_with, tenant, time};
 
-const EVERYBODY: BatchTarget = BatchTarget { organization: None, only: None };
+pub(super) const EVERYBODY: BatchTarget = BatchTarget { organization: None, only: None };
 
-fn chunk(size: i64) -> Chunk {
+pub(super) fn chunk(size: i64) -> Chunk {
     Chunk { size, live: 1000 }
 }
 
-fn new_batch(target: BatchTarget, tenants: i64) -> NewBatch {
+pub(super) fn new_batch(target: BatchTarget, tenants: i64) -> NewBatch {
     NewBatch {
         id: BatchId::now_v7(),
         target,
         kind: RunKind { strategy: Strategy::PlatformToGbp, dry_run: REAL },
         admission: Admission { flag: Flag::CategoryMirroring, rollout: None, forced: Some(true), on_by_default: false },
-        tenants,
-        without_location: 0,
-        not_admitted: 0,
-        at: time(0),
+        confirmed: Some(tenants),
         overrides: vec![],
         reason: String::new(),
         caller: "tester".to_owned(),
@@ -37,24 +34,24 @@ fn new_batch(target: BatchTarget, tenants: i64) -> NewBatch {
 }
 
 impl TestStore {
-    async fn batch_of(&self, target: BatchTarget, tenants: i64) -> BatchId {
-        self.accept_batch(&new_batch(target, tenants)).await.expect("accepted").0.id
+    pub(super) async fn batch_of(&self, target: BatchTarget, tenants: i64) -> BatchId {
+        self.accept_batch(at(0), &new_batch(target, tenants)).await.expect("accepted").0.id
     }
 
-    async fn get_batch(&self, batch: BatchId) -> Batch {
+    pub(super) async fn get_batch(&self, batch: BatchId) -> Batch {
         self.batch(batch).await.expect("read").expect("there")
     }
 
-    async fn work(&self, chunk: Chunk) -> Option<Worked> {
+    pub(super) async fn work(&self, chunk: Chunk) -> Option<Worked> {
         self.work_on_batch(at(1), chunk, |_, _| None).await.expect("worked")
     }
 
     /// Works until nothing is left to do.
-    async fn work_off(&self, size: i64) {
+    pub(super) async fn work_off(&self, size: i64) {
         while self.work(chunk(size)).await.is_some() {}
     }
 
-    async fn chain(&self, organization: &str, tenants: usize) -> BatchTarget {
+    pub(super) async fn chain(&self, organization: &str, tenants: usize) -> BatchTarget {
         let organization = OrganizationId::parse(organization).expect("an id");
         for n in 0..tenants {
             let mut tenant = tenant(&format!("{organization}-{n}"));
@@ -65,7 +62,7 @@ impl TestStore {
     }
 
     /// Tenant, state and reason of each run of a batch.
-    async fn runs_of(&self, batch: BatchId) -> BTreeMap<String, (String, Option<String>)> {
+    pub(super) async fn runs_of(&self, batch: BatchId) -> BTreeMap<String, (String, Option<String>)> {
         let rows: Vec<(String, String, Option<String>)> =
             sqlx::query_as("select tenant_id, state, reason from every_run where batch_id = $1")
                 .bind(batch)
@@ -87,7 +84,7 @@ impl TestStore {
     }
 }
 
-fn sum(counts: BatchCounts) -> i64 {
+pub(super) fn sum(counts: BatchCounts) -> i64 {
     let BatchCounts { pending, queued, running, succeeded, failed, skipped, joined, cancelled } = counts;
     pending + queued + running + succeeded + failed + skipped + joined + cancelled
 }
@@ -204,11 +201,16 @@ async fn whom_it_touches_is_fixed_when_it_is_accepted() {
 }
 
 #[tokio::test]
-async fn never_more_than_were_confirmed() {
+async fn another_number_than_the_confirmed_one_is_refused_and_leaves_nothing() {
     let store = store_with(&["a", "b", "c"]).await;
-    let batch = store.batch_of(EVERYBODY, 2).await;
-    store.work_off(99).await;
-    assert_eq!(store.runs_of(batch).await.len(), 2);
+    let batch = NewBatch { request_id: Some("r".to_owned()), ..new_batch(EVERYBODY, 2) };
+    let error = store.accept_batch(at(0), &batch).await.expect_err("there are three");
+    assert_eq!((error.reason(), error.metadata()["expected"].as_str()), ("CONFIRMATION_MISMATCH", "3"));
+    let left = "select (select count(*) from batch) + (select count(*) from batch_work) + (select count(*) from mirror_request)
+                     + (select count(*) from batch_tenant_page)";
+    assert_eq!(sqlx::query_scalar::<_, i64>(left).fetch_one(&store.pool).await.expect("counted"), 0);
+    let right = NewBatch { confirmed: Some(3), ..batch };
+    assert!(store.accept_batch(at(0), &right).await.expect("accepted").1);
 }
 
 #[tokio::test]
@@ -277,8 +279,8 @@ async fn what_is_left_to_do_of_a_cancelled_batch_that_is_over_changes_it_no_more
 async fn a_request_id_belongs_to_a_batch_or_to_a_run() {
     let store = store_with(&["a"]).await;
     let with_id = |id: &str| NewBatch { request_id: Some(id.to_owned()), ..new_batch(EVERYBODY, 1) };
-    let first = store.accept_batch(&with_id("one")).await.expect("accepted");
-    let again = store.accept_batch(&with_id("one")).await.expect("repeated");
+    let first = store.accept_batch(at(0), &with_id("one")).await.expect("accepted");
+    let again = store.accept_batch(at(0), &with_id("one")).await.expect("repeated");
     assert_eq!((first.1, again.1, &again.0), (true, false, &first.0));
 
     let mut run = new_run("a", REAL);
@@ -289,10 +291,10 @@ async fn a_request_id_belongs_to_a_batch_or_to_a_run() {
 
     run.request_id = Some("two".to_owned());
     store.accept(at(0), &run).await.expect("accepted");
-    let error = store.accept_batch(&with_id("two")).await.expect_err("a run's");
+    let error = store.accept_batch(at(0), &with_id("two")).await.expect_err("a run's");
     assert_eq!(error.reason(), "REQUEST_ID_REUSED");
     let other = NewBatch { kind: RunKind { dry_run: DRY, ..with_id("one").kind }, ..with_id("one") };
-    assert_eq!(store.accept_batch(&other).await.expect_err("other arguments").reason(), "REQUEST_ID_REUSED");
+    assert_eq!(store.accept_batch(at(0), &other).await.expect_err("other arguments").reason(), "REQUEST_ID_REUSED");
 }
 
 #[tokio::test]

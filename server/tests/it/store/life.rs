@@ -215,7 +215,8 @@ impl World {
                 };
                 self.runs.insert(new.id, run);
             }
-            Some((id, run)) if run.dry_run == dry_run => {
+            // One whose cancellation is wanted does not do what is asked for.
+            Some((id, run)) if run.dry_run == dry_run && !run.cancel_requested => {
                 let accepted = accepted.expect("joined");
                 assert_eq!((accepted.run.id, accepted.joined), (id, true));
             }

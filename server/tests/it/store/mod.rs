@@ -2,12 +2,14 @@
 
 mod accept;
 mod attempts;
+mod batch_set;
 mod batches;
 mod constraints;
 mod fence;
 mod history;
 mod hot;
 mod housekeeping;
+mod joins;
 mod life;
 mod line;
 mod list_plans;
@@ -165,6 +167,7 @@ fn new_run(tenant: &str, dry_run: bool) -> NewRun {
         orders: Orders::default(),
         caller: "tester".to_owned(),
         request_id: None,
+        asked: None,
         max_attempts: 5,
         traceparent: None,
     }

@@ -44,8 +44,14 @@ async fn a_transaction_fails_once_and_the_next_one_has_a_new_connection() {
     let store = store_with(&["a"]).await;
     let id = id("a");
     let decide = async || {
-        let decision =
-            NewDecision { tenant: &id, decision: Decision::Ignore, caller: "tester", reason: "it is", run: None };
+        let decision = NewDecision {
+            tenant: &id,
+            decision: Decision::Ignore,
+            caller: "tester",
+            reason: "it is",
+            run: None,
+            request: None,
+        };
         store.decide(at(0), &decision).await
     };
     decide().await.expect("decided");

@@ -44,7 +44,7 @@ pub(super) const HISTORY: &str = r#"
 
 /// A text that only the statement has, the parameters, and the index that must show. The generic plan knows no parameters, and so is the worst
 /// that a statement comes to; where filters are optional, PostgreSQL plans for the values.
-const STATEMENTS: [[&str; 4]; 23] = [
+const STATEMENTS: [[&str; 4]; 25] = [
     ["with interactive as", "null, 10, 10, '30s'", "run_line", "hot"],
     [
         "as ending (id",
@@ -64,6 +64,13 @@ const STATEMENTS: [[&str; 4]; 23] = [
     ["with expired as", "null, 10, 20, '{}', '{}'", "run_running", "generic"],
     ["delete from mirror_request", "null, 1000", "mirror_request_by_age", "generic"],
     ["due_at from run where tenant_id = $1", "'t7'", "run_one_live_a_tenant", "generic"],
+    ["as has_begun_to_write", "'{t7}'", "run_one_live_a_tenant", "generic"],
+    [
+        "unnest(page.tenant_ids)",
+        "'019b0000-0000-7000-8000-000000000001', '', now(), 201, 2",
+        "batch_tenant_page_pkey",
+        "generic",
+    ],
     // All of the platform's categories for each run would be too many.
     ["as wanted (run_id", "null, '{}', '{}', '{}'", "(slug = place.slug)", "hot"],
     [

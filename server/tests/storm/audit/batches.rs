@@ -26,6 +26,14 @@ pub(super) fn check(evidence: &Evidence, writes: &[Write<'_>]) -> Vec<String> {
     let rows: HashMap<Uuid, &Row> = evidence.rows.iter().map(|row| (row.id, row)).collect();
     let has_place = |entry: &&Entry| entry.after.as_ref().is_some_and(|after| after.let_through);
     let placed: HashSet<Uuid> = evidence.journal.iter().filter(has_place).map(|entry| entry.run).collect();
+    // A run that a single call has joined is that call's, too: no guard of its batch holds for it.
+    let joined: HashSet<Uuid> = evidence
+        .notes
+        .accepted
+        .iter()
+        .filter(|accepted| accepted.joined)
+        .map(|accepted| witness::id(&accepted.name))
+        .collect();
     let mut members: HashMap<Uuid, Vec<&Row>> = HashMap::new();
     for row in &evidence.rows {
         if let Some(batch) = row.batch {
@@ -52,7 +60,8 @@ pub(super) fn check(evidence: &Evidence, writes: &[Write<'_>]) -> Vec<String> {
         told.extend(joins(&rows, runs));
         told.extend(refusals(batch, runs, &placed));
         if accepted.is_guarded {
-            told.extend(guards(batch, runs, writes));
+            let alone: Vec<&Row> = runs.iter().filter(|run| !joined.contains(&run.id)).copied().collect();
+            told.extend(guards(batch, &alone, writes));
         }
         findings.extend(told.into_iter().map(|words| format!("batch: {name} {words}")));
     }

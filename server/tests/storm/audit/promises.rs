@@ -77,7 +77,8 @@ fn is_good_end(row: &Row, batch: Option<&AcceptedBatch>) -> bool {
     let is_ordered = |what: &str| row.orders.as_ref().is_some_and(|orders| orders[what].is_string());
     match (row.state.as_str(), row.reason.as_deref()) {
         ("succeeded" | "cancelled", _) => true,
-        ("skipped", Some("JOINED")) => batch.is_some(),
+        // Beside a run that cannot promise what the batch asks for.
+        ("skipped", Some("JOINED" | "RUN_IN_PROGRESS")) => batch.is_some(),
         // Whether it was is another question, too.
         ("skipped", Some("PLAN_STALE")) => is_ordered("plan"),
         ("failed", Some("NOT_REVERTIBLE")) => is_ordered("reverts"),

@@ -1,0 +1,80 @@
+//! The first answers to request ids.
+//!
+//! A request that is repeated gets the answer that it got first, even if the state has changed since: a flag was switched off, a plan is no
+//! longer kept, a tenant has moved. The store knows first answers when it accepts. What is refused before that is looked up here, so that a
+//! request that is accepted pays for no look-up.
+
+use super::{App, Mirrored};
+use crate::{
+    domain::{Caller, Run},
+    error::{Error, Resource},
+    store::{FirstAnswer, RequestKey},
+};
+
+/// A request that has an id, in its own words.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    /// Its id.
+    pub(super) request_id: String,
+    /// Every field of it.
+    pub(super) arguments: Vec<String>,
+    key: RequestKey,
+}
+
+impl Asked {
+    /// `None`: the request has no id.
+    pub(super) fn new(
+        caller: &Caller,
+        request_id: Option<&str>,
+        arguments: impl FnOnce() -> Vec<String>,
+    ) -> Option<Self> {
+        let request_id = request_id?.to_owned();
+        let arguments = arguments();
+        let key = RequestKey::new(&caller.subject, &request_id, &arguments);
+        Some(Self { request_id, arguments, key })
+    }
+
+    /// What the store knows it by.
+    pub(super) fn key(&self) -> RequestKey {
+        self.key
+    }
+}
+
+impl App {
+    /// Returns the first answer to a request that is refused now, or else the refusal.
+    pub(super) async fn first_answer_or(&self, asked: Option<Asked>, refusal: Error) -> Result<FirstAnswer, Error> {
+        let Some(asked) = asked.filter(|_| is_about_the_state(&refusal)) else { return Err(refusal) };
+        let first = self.store.first_answer(None, asked.key, &asked.request_id).await?;
+        first.ok_or(refusal)
+    }
+
+    /// The same for a request that started a run.
+    pub(super) async fn first_run_or(
+        &self,
+        caller: &Caller,
+        asked: Option<Asked>,
+        refusal: Error,
+    ) -> Result<Mirrored, Error> {
+        let FirstAnswer { run, joined } = self.first_answer_or(asked, refusal).await?;
+        let run = run.ok_or_else(|| Error::Internal("a request for a run was answered without one".into()))?;
+        Ok(Mirrored { run: visible_run(caller, run)?, joined })
+    }
+}
+
+/// An answer is a read: a run that the caller may not see does not exist.
+pub(super) fn visible_run(caller: &Caller, run: Run) -> Result<Run, Error> {
+    if caller.scope.allows(&run.tenant) { Ok(run) } else { Err(Error::NotFound(Resource::Run, run.resource_name())) }
+}
+
+/// Whether a refusal is due to the state of something, which may have been another one when the request came first.
+fn is_about_the_state(refusal: &Error) -> bool {
+    !matches!(
+        refusal,
+        Error::RequestIdReused(_)
+            | Error::RateLimited { .. }
+            | Error::DeadlineExceeded(_)
+            | Error::Draining
+            | Error::DatabaseUnavailable(_)
+            | Error::Internal(_)
+    )
+}
