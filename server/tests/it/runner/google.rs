@@ -36,11 +36,20 @@ pub(super) struct Answer {
     pub(super) headers: Vec<(&'static str, &'static str)>,
     /// The categories of a success.
     pub(super) categories: Option<Value>,
+    /// The body of anything else.
+    pub(super) body: Value,
 }
 
 impl Answer {
     pub(super) fn status(status: u16) -> Self {
-        Self { status, headers: vec![], categories: None }
+        Self { status, headers: vec![], categories: None, body: json!({}) }
+    }
+
+    /// An error in Google's own form, with one reason.
+    pub(super) fn error(status: u16, reason: &str) -> Self {
+        let info = json!({"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason});
+        let body = json!({"error": {"code": status, "message": "No.", "status": "X", "details": [info]}});
+        Self { body, ..Self::status(status) }
     }
 }
 
@@ -61,6 +70,8 @@ struct Rest {
     scripts: HashMap<Method, VecDeque<Answer>>,
     /// The answer to everything that no script answers.
     usual: u16,
+    /// The answers of single locations, whatever the others meet.
+    of_locations: HashMap<String, Answer>,
     calls: Vec<Method>,
 }
 
@@ -73,6 +84,7 @@ impl Google {
             categories: categories(primary, additional),
             scripts: HashMap::new(),
             usual: 200,
+            of_locations: HashMap::new(),
             calls: Vec::new(),
         };
         let google = Self(Arc::new(State {
@@ -106,6 +118,11 @@ impl Google {
     /// Answers every call in this way from now on.
     pub(super) fn answers(&self, status: u16) {
         self.rest().usual = status;
+    }
+
+    /// Answers every call about one location in this way from now on.
+    pub(super) fn answers_of(&self, location: &str, answer: Answer) {
+        self.rest().of_locations.insert(format!("locations/{location}"), answer);
     }
 
     /// Holds every call back from now on.
@@ -150,10 +167,10 @@ impl Google {
             rest.categories = update["categories"].clone();
         }
         let scripted = rest.scripts.get_mut(&parts.method).and_then(VecDeque::pop_front);
-        let answer = scripted.unwrap_or(Answer::status(rest.usual));
         let name = parts.uri.path().trim_start_matches("/v1/");
+        let answer = scripted.or_else(|| rest.of_locations.get(name).cloned()).unwrap_or(Answer::status(rest.usual));
         let categories = answer.categories.as_ref().unwrap_or(&rest.categories);
-        let body = if answer.status == 200 { json!({"name": name, "categories": categories}) } else { json!({}) };
+        let body = if answer.status == 200 { json!({"name": name, "categories": categories}) } else { answer.body };
         let response = Response::builder().status(answer.status).header("content-type", "application/json");
         let response = answer.headers.iter().fold(response, |response, (name, value)| response.header(*name, *value));
         response.body(Body::from(body.to_string())).expect("a response")
