@@ -3,26 +3,30 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use chrono::{DateTime, Utc};
 
 use crate::{
-    domain::{AccountCredentials, AccountId, Failure, FailureReason, Rejection, Sealed},
+    domain::{AccountCredentials, AccountId, Failure, FailureReason, RECHECK, Rejection, Sealed},
     error::Error,
     gbp::Client,
-    store::{CredentialsMark, Store},
+    store::{CredentialsMark, NotedRejection, Store},
     vault::{Unopened, Vault},
 };
 
 /// Accounts whose access tokens are kept: some megabytes. One that falls out costs a renewal when it comes back.
 const MAX_KEPT: usize = 10_000;
 
+/// Runs that are made due at a time, when there is nothing to wait for any more.
+const DUE_AT_A_TIME: u64 = 1_000;
+
 /// The way to Google for every account. Cheap to clone.
+///
+/// Credentials that Google refuses end one run: the one that found out. Runs that were accepted before wait, for at most
+/// [`MAX_REJECTION_WAIT`](crate::domain::MAX_REJECTION_WAIT), until Google takes them again or they are replaced; one that is accepted
+/// later fails at once, because its caller can see how it is. About once a minute one of them shows the credentials to Google again.
 ///
 /// Which credentials are an account's is read with each run that is claimed, so there is nothing here that could be out of date: what is
 /// kept is kept under its revision.
@@ -33,7 +37,8 @@ struct Inner {
     store: Store,
     vault: Vault,
     default: Client,
-    default_is_rejected: AtomicBool,
+    /// Google refuses the server's own. Each server finds that out for itself, as each may have others.
+    default_rejection: Mutex<Option<Rejection>>,
     kept: Mutex<Kept>,
 }
 
@@ -51,11 +56,12 @@ impl Accounts {
     #[must_use]
     pub fn new(store: Store, default: Client, vault: Vault) -> Self {
         let kept = Mutex::new(Kept { clients: HashMap::new(), uses: 0, max: MAX_KEPT });
-        Self(Arc::new(Inner { store, vault, default, default_is_rejected: AtomicBool::new(false), kept }))
+        Self(Arc::new(Inner { store, vault, default, default_rejection: Mutex::default(), kept }))
     }
 
-    /// The client for an account whose own credentials are `mark`, as was read at `now`. Within, why there is none: Google refused them a
-    /// moment ago, or this server cannot read them. They are never replaced by the server's own: that would be in another's name.
+    /// The client for a run that was accepted at `accepted_at`, of an account whose own credentials are `mark`, as was read at `now`. Within,
+    /// why there is none: Google refused them a moment ago, or this server cannot read them. They are never replaced by the server's own:
+    /// that would be in another's name.
     ///
     /// # Errors
     /// The database's.
@@ -64,10 +70,23 @@ impl Accounts {
         account: &AccountId,
         mark: Option<&CredentialsMark>,
         now: DateTime<Utc>,
+        accepted_at: DateTime<Utc>,
     ) -> Result<Result<Client, Failure>, Error> {
-        let Some(mark) = mark else { return Ok(Ok(self.0.default.clone())) };
+        let Some(mark) = mark else {
+            // Who may fail for it asks: a server's own credentials have nobody who would say that they are good again.
+            let known = self.default_rejection().clone().filter(|rejection| rejection.holds(Utc::now()));
+            let waits = known.and_then(|known| known.wait(accepted_at, Utc::now()).map(|wait| (known, wait)));
+            return Ok(waits.map_or_else(
+                || Ok(self.0.default.clone()),
+                |(known, wait)| Err(rejected("the server", &known, Utc::now()).waiting(wait)),
+            ));
+        };
         if let Some(rejection) = mark.rejection.as_ref().filter(|rejection| rejection.holds(now)) {
-            return Ok(Err(rejected(account, rejection, now)));
+            let failure = rejected(&account.resource_name(), rejection, now);
+            return Ok(Err(match rejection.wait(accepted_at, now) {
+                Some(wait) => failure.waiting(wait),
+                None => failure,
+            }));
         }
         if let Some(client) = self.kept().get(account, mark.revision) {
             return Ok(Ok(client));
@@ -92,46 +111,135 @@ impl Accounts {
     /// Takes in what was learnt of the credentials that [`Accounts::client`] gave out for the same account and mark, and tells the other
     /// servers. A database that is away keeps it from them, and from nobody else.
     pub async fn learnt(&self, account: &AccountId, mark: Option<&CredentialsMark>, learnt: Learnt<'_>) {
-        let Some(mark) = mark else { return self.learnt_of_default(learnt) };
-        let noted = match learnt {
-            Learnt::Rejected(failure) if !failure.is_remembered() => {
-                let cause = cause(failure);
-                let noted = self.0.store.reject_credentials(None, account, mark.revision, cause).await;
-                noted.inspect(|is_news| {
-                    if *is_news {
-                        tracing::error!(%account, cause, "google refuses an account's credentials; its runs fail until it has others");
-                    }
-                })
-            }
-            Learnt::Accepted if mark.rejection.is_some() => {
-                let noted = self.0.store.accept_credentials(account, mark.revision).await;
-                noted.inspect(|is_news| {
-                    if *is_news {
-                        tracing::info!(%account, "google takes an account's credentials again");
-                    }
-                })
-            }
-            _ => return,
-        };
-        match noted {
-            Ok(true) => self.count().await,
-            Ok(false) => {}
-            Err(error) => tracing::warn!(%account, %error, "cannot note what google says of an account's credentials"),
+        match learnt {
+            Learnt::Rejected(failure) => drop(self.note_rejection(account, mark, failure).await),
+            Learnt::Accepted => self.note_acceptance(account, mark).await,
         }
     }
 
-    fn learnt_of_default(&self, learnt: Learnt<'_>) {
-        let is_rejected = matches!(learnt, Learnt::Rejected(_));
-        if self.0.default_is_rejected.swap(is_rejected, Ordering::Relaxed) != is_rejected {
-            metrics::gauge!("gbp_credentials_rejected", "credentials" => "server")
-                .set(f64::from(u8::from(is_rejected)));
-            match learnt {
-                Learnt::Rejected(failure) => {
-                    tracing::error!(cause = cause(failure), "google refuses the server's credentials");
+    /// What the refusal of such credentials means for the run that met it and that was accepted at `accepted_at`: it fails if it is the one
+    /// that found out, or too late to wait; else it waits.
+    pub async fn refused(
+        &self,
+        account: &AccountId,
+        mark: Option<&CredentialsMark>,
+        failure: Failure,
+        accepted_at: DateTime<Utc>,
+    ) -> Failure {
+        if failure.is_waiting() {
+            return failure;
+        }
+        let now = Utc::now();
+        let known_since = if failure.is_remembered() {
+            // Somebody else has just found out, and notes it.
+            self.known(mark).map_or(now, |known| known.since)
+        } else {
+            match self.note_rejection(account, mark, &failure).await {
+                Ok(Some(NotedRejection { before: Some(before), .. })) => before,
+                Ok(Some(NotedRejection { before: None, .. })) => return failure,
+                // Replaced since: there is nothing to wait for but the next attempt.
+                Ok(None) => return failure.waiting(std::time::Duration::ZERO),
+                Err(_) => return failure.waiting(RECHECK),
+            }
+        };
+        let rejection = Rejection { since: known_since, at: now, cause: cause(&failure).to_owned() };
+        match rejection.wait(accepted_at, now) {
+            Some(wait) => failure.waiting(wait),
+            None => failure,
+        }
+    }
+
+    /// Notes that Google refuses credentials. What is remembered was noted by whoever asked.
+    async fn note_rejection(
+        &self,
+        account: &AccountId,
+        mark: Option<&CredentialsMark>,
+        failure: &Failure,
+    ) -> Result<Option<NotedRejection>, Error> {
+        let cause = cause(failure);
+        let Some(mark) = mark else { return Ok(Some(self.note_rejection_of_default(cause))) };
+        if failure.is_remembered() {
+            return Ok(Some(NotedRejection {
+                before: self.known(Some(mark)).map(|known| known.since),
+                is_news: false,
+            }));
+        }
+        let noted = self.0.store.reject_credentials(None, account, mark.revision, cause).await;
+        match &noted {
+            Ok(Some(noted)) if noted.is_news => {
+                tracing::error!(%account, cause, "google refuses an account's credentials; its runs wait or fail until it has others");
+                self.count().await;
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%account, %error, "cannot note that google refuses an account's credentials"),
+        }
+        noted
+    }
+
+    fn note_rejection_of_default(&self, cause: &str) -> NotedRejection {
+        let now = Utc::now();
+        let mut known = self.default_rejection();
+        let before = known.as_ref().map(|known| known.since);
+        *known = Some(Rejection { since: before.unwrap_or(now), at: now, cause: cause.to_owned() });
+        if before.is_none() {
+            metrics::gauge!("gbp_credentials_rejected", "credentials" => "server").set(1.0);
+            tracing::error!(cause, "google refuses the server's credentials; runs wait or fail until it takes them");
+        }
+        NotedRejection { before, is_news: before.is_none() }
+    }
+
+    /// Notes that Google takes credentials, where it did not, and ends the wait for that.
+    async fn note_acceptance(&self, account: &AccountId, mark: Option<&CredentialsMark>) {
+        let Some(mark) = mark else {
+            if self.default_rejection().take().is_some() {
+                metrics::gauge!("gbp_credentials_rejected", "credentials" => "server").set(0.0);
+                tracing::info!("google takes the server's credentials again");
+                self.end_wait(None).await;
+            }
+            return;
+        };
+        if mark.rejection.is_none() {
+            return;
+        }
+        match self.0.store.accept_credentials(account, mark.revision).await {
+            Ok(true) => {
+                tracing::info!(%account, "google takes an account's credentials again");
+                self.count().await;
+                self.end_wait(Some(account)).await;
+            }
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%account, %error, "cannot note that google takes an account's credentials"),
+        }
+    }
+
+    /// Makes the runs due that wait for an account's credentials, some at a time; `None`: for the server's own. Where it fails, they are
+    /// due by themselves after a while.
+    pub(super) async fn end_wait(&self, account: Option<&AccountId>) {
+        let limit = i64::try_from(DUE_AT_A_TIME).unwrap_or(i64::MAX);
+        loop {
+            match self.0.store.end_credentials_wait(None, account, limit).await {
+                Ok(due) if due >= DUE_AT_A_TIME => {}
+                Ok(_) => return,
+                Err(error) => {
+                    let account = account.map(tracing::field::display);
+                    tracing::warn!(account, %error, "cannot end the wait for credentials");
+                    return;
                 }
-                Learnt::Accepted => tracing::info!("google takes the server's credentials again"),
             }
         }
+    }
+
+    /// The rejection that is known of the credentials with this mark.
+    fn known(&self, mark: Option<&CredentialsMark>) -> Option<Rejection> {
+        match mark {
+            Some(mark) => mark.rejection.clone(),
+            None => self.default_rejection().clone(),
+        }
+    }
+
+    fn default_rejection(&self) -> MutexGuard<'_, Option<Rejection>> {
+        // Nothing panics while it is held.
+        self.0.default_rejection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts the accounts whose credentials Google refuses, for whoever watches the metric.
@@ -209,12 +317,11 @@ fn cause(failure: &Failure) -> &str {
 }
 
 /// The failure of a run that need not ask.
-fn rejected(account: &AccountId, rejection: &Rejection, now: DateTime<Utc>) -> Failure {
-    let Rejection { at, cause } = rejection;
+fn rejected(whose: &str, rejection: &Rejection, now: DateTime<Utc>) -> Failure {
+    let Rejection { at, cause, .. } = rejection;
     let ago = (now - at).num_seconds().max(0);
     let message = format!(
-        "Google refuses the credentials of {}: {cause}, {ago} s ago; its runs fail until they are replaced, or taken again",
-        account.resource_name()
+        "Google refuses the credentials of {whose}: {cause}, {ago} s ago; runs wait or fail until these are replaced, or accepted again"
     );
     Failure::permanent(FailureReason::CredentialsRejected, message).with("oauth_error", cause).remembered()
 }

@@ -16,6 +16,7 @@ mod flag;
 mod gcid;
 mod guard;
 mod locale;
+mod location_issue;
 mod mapping;
 mod orders;
 mod plan;
@@ -43,7 +44,7 @@ pub use category::{Category, EitherCategory, GbpCategory, OtherSide, TenantCateg
 pub use category_set::{CategorySet, InvalidSet};
 pub use change::{Change, ChangeCounts, Place, Placed, RecordedChange, apply, diff, placed, undo};
 pub use complete::Complete;
-pub use credentials::{AccountCredentials, AuthorizedUser, RECHECK, Rejection, Sealed};
+pub use credentials::{AccountCredentials, AuthorizedUser, MAX_REJECTION_WAIT, RECHECK, Rejection, Sealed};
 pub use drift::{
     AtGoogle, Baseline, Cause, Choice, Contest, Decided, Decision, FLIP_WINDOW, Facts, Look, MAX_FLIPS, Wanted,
     digest_of,
@@ -53,6 +54,7 @@ pub use flag::{Flag, FlagChange, FlagSetting, FlagState, Percent, ProcessFlags, 
 pub use gcid::{Gcid, InvalidGcid};
 pub use guard::{Circumstances, GuardLimits, GuardOutcome, GuardRule, GuardVerdict, enforce, judge};
 pub use locale::{InvalidCode, LanguageCode, Locale, RegionCode};
+pub use location_issue::LocationIssue;
 pub use mapping::{
     Counterpart, Mapped, Merged, PlatformSide, SourceError, Unmapped, candidate_slugs, map_to_gbp, map_to_platform,
 };

@@ -7,7 +7,7 @@ use std::{
 
 use reqwest::{StatusCode, header::HeaderValue};
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::{
     Endpoint,
@@ -30,6 +30,14 @@ const MARGIN: Duration = Duration::from_secs(60);
 const MAX_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// How long it is believed to last when its maker says nothing: Google's usual time.
 const USUAL_LIFE: u64 = 3600;
+
+/// What the token endpoint says when it cannot decide now, with whichever status: nothing about the credentials.
+const PASSING: &[(&str, FailureReason)] = &[
+    ("temporarily_unavailable", FailureReason::UpstreamUnavailable),
+    ("server_error", FailureReason::UpstreamUnavailable),
+    ("rate_limit_exceeded", FailureReason::QuotaExhausted),
+    ("slow_down", FailureReason::QuotaExhausted),
+];
 
 /// The value of an `Authorization` header. Its `Debug` shows nothing.
 #[derive(Debug, Clone)]
@@ -57,6 +65,8 @@ pub(super) struct Renewal {
     rounds: AtomicU64,
     /// Held during a renewal, so there is one at a time.
     last: Mutex<Option<Last>>,
+    /// Held while it is found out what is behind a rejected token.
+    turn: Mutex<()>,
 }
 
 /// What came of the last renewal.
@@ -102,8 +112,8 @@ impl TokenSource {
 
     /// Tokens that `endpoint` makes for `user`. Asks for nothing yet.
     pub(super) fn renewed(user: AuthorizedUser, http: reqwest::Client, endpoint: Endpoint) -> Self {
-        let (rounds, last) = (AtomicU64::new(0), Mutex::new(None));
-        Self::Renewed(Box::new(Renewal { http, endpoint, user, rounds, last }))
+        let (rounds, last, turn) = (AtomicU64::new(0), Mutex::new(None), Mutex::new(()));
+        Self::Renewed(Box::new(Renewal { http, endpoint, user, rounds, last, turn }))
     }
 
     /// A token for a call.
@@ -119,6 +129,23 @@ impl TokenSource {
         match self {
             Self::Fixed(_) => Ok(None),
             Self::Renewed(renewal) => renewal.bearer(Some(rejected)).await.map(Some),
+        }
+    }
+
+    /// Waits for the turn to find out what is behind a rejected token. A fixed one is shown again by everybody, as nothing is kept of it.
+    pub(super) async fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        match self {
+            Self::Fixed(_) => None,
+            Self::Renewed(renewal) => Some(renewal.turn.lock().await),
+        }
+    }
+
+    /// The rejection of the credentials, if somebody else has found that out since they made a token.
+    pub(super) async fn known_rejection(&self) -> Option<Failure> {
+        let Self::Renewed(renewal) = self else { return None };
+        match &*renewal.last.lock().await {
+            Some(Last::Failed { failure, .. }) if is_rejection(failure) => Some(failure.clone().remembered()),
+            _ => None,
         }
     }
 
@@ -225,20 +252,23 @@ fn usable(life: Duration) -> Duration {
 fn denied(answer: &Answer) -> Failure {
     let error = answer.json::<Denied>(LABEL).ok().map(|denied| denied.error).filter(|error| is_error_code(error));
     let refusal = matches!(answer.status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    let passing = error.as_deref().and_then(|error| PASSING.iter().find(|row| row.0 == error)).map(|row| row.1);
     match error {
-        Some(error) if refusal => {
+        Some(error) if refusal && passing.is_none() => {
             let message = format!("{LABEL}: Google refuses the credentials: {error} ({})", answer.status);
             Failure::permanent(FailureReason::CredentialsRejected, message).with("oauth_error", error)
         }
-        // An OAuth server that refuses says why. This is something in front of it, or not it at all.
-        _ => {
-            let reason = match answer.status.as_u16() {
+        // An OAuth server that refuses says why. This is something in front of it, or not it at all, or it cannot decide now.
+        error => {
+            let reason = passing.unwrap_or(match answer.status.as_u16() {
                 429 => FailureReason::QuotaExhausted,
                 408 | 500..=599 => FailureReason::UpstreamUnavailable,
                 _ => FailureReason::UpstreamInvalid,
-            };
-            let message = format!("{LABEL}: the token endpoint answered {}", answer.status);
+            });
+            let said = error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+            let message = format!("{LABEL}: the token endpoint answered {}{said}", answer.status);
             let failure = Failure::transient(reason, message).with("http_status", answer.status.as_u16());
+            let failure = error.iter().fold(failure, |failure, error| failure.with("oauth_error", error));
             Failure { retry: classify::wait(Retry::Backoff, answer), ..failure }
         }
     }

@@ -35,11 +35,11 @@ impl Store {
     /// The database's; they concern all of the runs.
     pub async fn sources(&self, now: Now, runs: &[&Run]) -> Result<HashMap<RunId, Source>, Error> {
         let statement = sqlx::query_as(
-            "select wanted.run_id, tenant.*, mark.revision, mark.rejected_at, mark.rejected_because,
+            "select wanted.run_id, tenant.*, mark.revision, mark.rejected_at, mark.rejected_since, mark.rejected_because,
                     success.ended_at as last_success_at, look.digest, look.settled, look.failed, coalesce($1, now()) as read_at, chosen.*
                from unnest($2::uuid[], $3::text[], $4::text[]) as wanted (run_id, tenant_id, strategy)
               cross join lateral (select * from tenant where tenant.id = wanted.tenant_id limit 1) tenant
-               left join lateral (select revision, rejected_at, rejected_because
+               left join lateral (select revision, rejected_at, rejected_since, rejected_because
                                     from gbp_credentials
                                    where account_id = tenant.gbp_account
                                    limit 1) mark on true
