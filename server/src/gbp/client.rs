@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use reqwest::{Method, StatusCode, header::AUTHORIZATION};
+use reqwest::{Method, header::AUTHORIZATION};
 use serde_json::Value;
 
 use super::{
@@ -11,6 +11,7 @@ use super::{
     classify,
     counted::{About, counted},
     exchange,
+    rejection::is_rejected,
     token::{Bearer, TokenSource},
 };
 use crate::domain::{AuthorizedUser, Failure, LocationId, TraceParent, WritesGbp};
@@ -59,7 +60,7 @@ enum Inner {
 }
 
 /// Where Google is, and the connections to it, whoever calls.
-struct Site {
+pub(super) struct Site {
     api: reqwest::Client,
     endpoint: Endpoint,
     renewal: reqwest::Client,
@@ -157,10 +158,11 @@ impl Client {
         Writer(self.clone())
     }
 
-    /// Makes `call`, once more with another token if the first was rejected.
+    /// Makes `call`, once more with another token if the first was rejected. A second rejection is looked into before it is taken for the
+    /// credentials' end.
     ///
     /// # Errors
-    /// When no status came back; every status is an [`Answer`].
+    /// When no status came back, and where Google rejects the token twice; every other status is an [`Answer`].
     pub(super) async fn call(&self, call: &Call<'_>) -> Result<Answer, WriteFailure> {
         let (site, tokens) = match &self.inner {
             Inner::Http { site, tokens } => (site, tokens),
@@ -169,21 +171,21 @@ impl Client {
         // Without a token nothing is sent.
         let bearer = tokens.current().await.map_err(WriteFailure::Refused)?;
         let answer = self.send(site, call, &bearer).await?;
-        if answer.status != StatusCode::UNAUTHORIZED {
+        if !is_rejected(call, &answer) {
             return Ok(answer);
         }
         // Google checks the token before anything else, so also a write can be sent again.
-        let Some(renewed) = tokens.instead_of(&bearer).await.map_err(WriteFailure::Refused)? else {
-            return Ok(answer);
+        let (answer, bearer) = match tokens.instead_of(&bearer).await.map_err(WriteFailure::Refused)? {
+            Some(renewed) => (self.send(site, call, &renewed).await?, renewed),
+            None => (answer, bearer),
         };
-        let answer = self.send(site, call, &renewed).await?;
-        if answer.status == StatusCode::UNAUTHORIZED {
-            tokens.rejected(&renewed).await;
+        if !is_rejected(call, &answer) {
+            return Ok(answer);
         }
-        Ok(answer)
+        Err(WriteFailure::Refused(self.rejection(site, tokens, call, &answer, &bearer).await))
     }
 
-    async fn send(&self, site: &Site, call: &Call<'_>, bearer: &Bearer) -> Result<Answer, WriteFailure> {
+    pub(super) async fn send(&self, site: &Site, call: &Call<'_>, bearer: &Bearer) -> Result<Answer, WriteFailure> {
         let request = site.api.request(call.method.clone(), call.url(&site.endpoint));
         let request = request.query(call.query).header(AUTHORIZATION, bearer.header.clone());
         let request = match &call.body {
@@ -223,6 +225,8 @@ pub(super) enum Target<'a> {
     GoogleUpdated(&'a LocationId),
     /// Google's list of categories.
     Categories,
+    /// Some of Google's categories.
+    SomeCategories,
 }
 
 impl<'a> Target<'a> {
@@ -230,7 +234,7 @@ impl<'a> Target<'a> {
     pub(super) fn location(&self) -> Option<&'a LocationId> {
         match *self {
             Self::Location(location) | Self::GoogleUpdated(location) => Some(location),
-            Self::Categories => None,
+            Self::Categories | Self::SomeCategories => None,
         }
     }
 }
@@ -256,7 +260,7 @@ impl Call<'_> {
             Target::Location(location) | Target::GoogleUpdated(location) => {
                 format!("{} of {}", self.name, location.resource_name())
             }
-            Target::Categories => self.name.to_owned(),
+            Target::Categories | Target::SomeCategories => self.name.to_owned(),
         }
     }
 
@@ -268,12 +272,13 @@ impl Call<'_> {
                 endpoint.join(&["v1", "locations", &format!("{location}:getGoogleUpdated")])
             }
             Target::Categories => endpoint.join(&["v1", "categories"]),
+            Target::SomeCategories => endpoint.join(&["v1", "categories:batchGet"]),
         }
     }
 
     /// The failure that an answer means which is no success.
     pub(super) fn refused(&self, answer: &Answer) -> WriteFailure {
         let failure = classify::failure(&self.label(), answer);
-        WriteFailure::new(classify::is_certain(answer.status), failure)
+        WriteFailure::new(classify::is_certain(answer), failure)
     }
 }
