@@ -64,6 +64,8 @@ text_enum! {
         RunInProgress = "RUN_IN_PROGRESS",
         /// What it would write was changed back too often, or is to be left alone: a person decides.
         Contested = "CONTESTED",
+        /// Google says that the location is closed for good, so it is left alone.
+        LocationClosed = "LOCATION_CLOSED",
     }
 }
 

@@ -23,10 +23,11 @@ pub(super) async fn carry_out(attempt: &mut Attempt, source: &Source) -> Result<
         return Ok(RunResult::Succeeded);
     }
     let kept = attempt.kept_plan().await?;
-    let plan = match attempt.way_back().await? {
+    let mut plan = match attempt.way_back().await? {
         Some((run, way)) => plan_back(attempt, source, run, &way).await?,
         None => plan(attempt, source, kept.as_ref()).await?,
     };
+    plan.location_issues = attempt.standing.issues().to_vec();
     attempt.progress.plan = Some(plan.recorded());
     if !plan.is_empty() {
         attempt.assess(source).await?;
