@@ -14,6 +14,7 @@ mod classify;
 mod client;
 mod counted;
 mod credentials;
+mod denial;
 mod endpoint;
 mod exchange;
 mod google_error;

@@ -5,18 +5,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reqwest::{StatusCode, header::HeaderValue};
+use reqwest::header::HeaderValue;
 use serde::Deserialize;
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::{
     Endpoint,
-    answer::{Answer, unreadable},
-    classify,
+    answer::unreadable,
     client::ConfigError,
     counted::{About, counted},
+    denial::denied,
 };
-use crate::domain::{AuthorizedUser, Failure, FailureReason, RECHECK, Retry, Secret};
+use crate::domain::{AuthorizedUser, Failure, FailureReason, RECHECK, Secret};
 
 /// What stands before an access token in its header.
 const SCHEME: &str = "Bearer ";
@@ -30,14 +30,6 @@ const MARGIN: Duration = Duration::from_secs(60);
 const MAX_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// How long it is believed to last when its maker says nothing: Google's usual time.
 const USUAL_LIFE: u64 = 3600;
-
-/// What the token endpoint says when it cannot decide now, with whichever status: nothing about the credentials.
-const PASSING: &[(&str, FailureReason)] = &[
-    ("temporarily_unavailable", FailureReason::UpstreamUnavailable),
-    ("server_error", FailureReason::UpstreamUnavailable),
-    ("rate_limit_exceeded", FailureReason::QuotaExhausted),
-    ("slow_down", FailureReason::QuotaExhausted),
-];
 
 /// The value of an `Authorization` header. Its `Debug` shows nothing.
 #[derive(Debug, Clone)]
@@ -88,12 +80,6 @@ struct Granted {
     access_token: String,
     expires_in: Option<u64>,
     token_type: Option<String>,
-}
-
-/// Its bad answer. The description is left out: it may repeat what was sent.
-#[derive(Deserialize)]
-struct Denied {
-    error: String,
 }
 
 impl Bearer {
@@ -221,7 +207,7 @@ impl Renewal {
         let about = About { method: "token", location: None, trace: None };
         let answer = counted(LABEL, about, request).await.map_err(|lost| lost.failure)?;
         if !answer.status.is_success() {
-            return Err(denied(&answer.without(&[client_secret, refresh_token])));
+            return Err(denied(LABEL, &answer.without(&[client_secret, refresh_token])));
         }
         let granted: Granted = answer.json(LABEL)?;
         if granted.token_type.is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
@@ -248,38 +234,8 @@ fn usable(life: Duration) -> Duration {
     life - MARGIN.min(life / 10)
 }
 
-/// The failure of a renewal that was answered, but with no token.
-fn denied(answer: &Answer) -> Failure {
-    let error = answer.json::<Denied>(LABEL).ok().map(|denied| denied.error).filter(|error| is_error_code(error));
-    let refusal = matches!(answer.status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-    let passing = error.as_deref().and_then(|error| PASSING.iter().find(|row| row.0 == error)).map(|row| row.1);
-    match error {
-        Some(error) if refusal && passing.is_none() => {
-            let message = format!("{LABEL}: Google refuses the credentials: {error} ({})", answer.status);
-            Failure::permanent(FailureReason::CredentialsRejected, message).with("oauth_error", error)
-        }
-        // An OAuth server that refuses says why. This is something in front of it, or not it at all, or it cannot decide now.
-        error => {
-            let reason = passing.unwrap_or(match answer.status.as_u16() {
-                429 => FailureReason::QuotaExhausted,
-                408 | 500..=599 => FailureReason::UpstreamUnavailable,
-                _ => FailureReason::UpstreamInvalid,
-            });
-            let said = error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
-            let message = format!("{LABEL}: the token endpoint answered {}{said}", answer.status);
-            let failure = Failure::transient(reason, message).with("http_status", answer.status.as_u16());
-            let failure = error.iter().fold(failure, |failure, error| failure.with("oauth_error", error));
-            Failure { retry: classify::wait(Retry::Backoff, answer), ..failure }
-        }
-    }
-}
-
 fn is_rejection(failure: &Failure) -> bool {
     failure.reason == FailureReason::CredentialsRejected
-}
-
-fn is_error_code(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
 }
 
 /// Whether `text` can be an access token.
