@@ -127,8 +127,8 @@ impl Store {
         revision: i64,
         cause: &str,
     ) -> Result<Option<NotedRejection>, Error> {
+        // known: the credentials, and since when they were refused before. noted: the same, unless that was a moment ago.
         let noted: Option<(Option<DateTime<Utc>>, bool)> = sqlx::query_as(
-            // known: the credentials, and since when they were refused before. noted: the same, unless that was a moment ago.
             "with known as materialized (
                  select rejected_at, case when rejected_at is not null then coalesce(rejected_since, rejected_at) end as since
                    from gbp_credentials
@@ -186,6 +186,7 @@ impl Store {
                   where run.state = 'queued' and run.due_at > coalesce($1, now()) and run.reason = $3
                     and (tenant.gbp_account = $2
                          or $2 is null and not exists (select from gbp_credentials where account_id = tenant.gbp_account))
+                  order by run.due_at
                   limit $4
                     for update of run skip locked
              )

@@ -17,8 +17,8 @@ impl Store {
         probed: &[String],
         lease: Duration,
     ) -> Result<Option<Claimed>, Error> {
+        // next: the run, locked. claimed: the same run, under its new lease.
         let claimed: Option<ClaimedRow> = sqlx::query_as(
-            // next: the run, locked. claimed: the same run, under its new lease.
             "with next as materialized (
                  select id from run
                   where state = 'queued' and due_at is null

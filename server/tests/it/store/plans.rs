@@ -60,6 +60,8 @@ async fn what_runs_often_goes_by_an_index() {
         ),
         ("with held as", "null, '{}', '{}', '30s'", "run_pkey", "generic"),
         ("with due as", "null, 10", "run_waiting", "hot"),
+        ("with next as", "null, '{tenants/l1}', '30s'", "run_line", "generic"),
+        ("with waiting as", "null, '1', 'CREDENTIALS_REJECTED', 1000", "run_waiting", "generic"),
         ("with handing_back as", "'{}', '{}'", "run_pkey", "generic"),
         (
             "with wanted as",
