@@ -35,7 +35,7 @@ impl Attempt {
             Retry::After(wait) => Some(wait),
         };
         // What Google does to everybody is not held against one run.
-        let counts = !failure.is_waiting() && !(is_google_down(&failure) && self.tools.circuit.is_open());
+        let counts = !(failure.is_waiting() || is_google_down(&failure) && self.tools.circuit.is_open());
         if counts && self.run.attempt >= self.run.max_attempts {
             let failure = failure.exhausted(self.run.attempt);
             return self

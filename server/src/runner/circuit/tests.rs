@@ -92,12 +92,15 @@ fn a_call_that_began_before_the_probe_says_nothing_about_it() {
     assert_eq!(wait(&circuit, now), PROBE_WAIT, "the probe is still under way");
 }
 
-/// Whom Google sends away within a streak of failures, for how many seconds, and how long all of them wait for it.
+/// Which location Google sends away, and for how many seconds.
+type SentAway = (u8, u32);
+
+/// Whom Google sends away within a streak of failures, and how long all of them wait for it.
 #[test]
 fn a_retry_after_counts_for_all_where_enough_different_locations_were_sent_away_for_it() {
     let first = 5;
     let hour = 3600;
-    let cases: [(&str, &[(u8, u32)], u32); 8] = [
+    let cases: [(&str, &[SentAway], u32); 8] = [
         ("nobody", &[], first),
         ("one location's hour is its own", &[(0, hour)], first),
         ("however often it is told", &[(0, hour), (0, hour), (0, hour), (0, hour), (0, hour), (0, hour)], first),
