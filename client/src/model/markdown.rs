@@ -70,6 +70,9 @@ impl Plan {
         for objection in &self.objections {
             notes.push(format!("- Google objects: {}: {}", Cell(&objection.reason), Cell(&objection.message)));
         }
+        for issue in &self.location_issues {
+            notes.push(format!("- location: {}: {}", Cell(issue), issue.meaning()));
+        }
         if !notes.is_empty() {
             writeln!(text, "\n{}", notes.join("\n"))?;
         }

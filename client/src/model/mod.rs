@@ -72,4 +72,4 @@ pub use taxonomy::{
     TaxonomyRefresh, TaxonomyVersion,
 };
 pub use tenant::Tenant;
-pub use tenant_sync::{DecidedTenantSync, SyncCause, SyncDecision, TenantSync, TenantSyncDecision};
+pub use tenant_sync::{DecidedTenantSync, LocationIssue, SyncCause, SyncDecision, TenantSync, TenantSyncDecision};

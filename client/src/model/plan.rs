@@ -5,7 +5,7 @@ use std::fmt;
 use category_mirror_proto::v1;
 use chrono::{DateTime, Utc};
 
-use super::{CategorySet, Change, GuardOutcome, GuardVerdict, PlacedCategory, category::named, wire};
+use super::{CategorySet, Change, GuardOutcome, GuardVerdict, LocationIssue, PlacedCategory, category::named, wire};
 use crate::{Printable, names};
 
 /// What a run will change, before it changes it.
@@ -19,6 +19,7 @@ use crate::{Printable, names};
 /// x guard       primary_change: 1, at most 0 would pass: stopped
 /// ! unmapped    cooking-classes (Cooking classes): maps to no GBP category, left out
 /// ! objection   INVALID_CATEGORY: not available in this region (field categories.additional_categories[0])
+/// ! location    no_voice_of_merchant: Google does not publish edits of it until the merchant has a voice
 /// = merged      bread: maps to gcid:bakery, which is in the set already
 /// = in sync     nothing to change
 /// ```
@@ -46,6 +47,8 @@ pub struct Plan {
     pub merged_categories: Vec<MergedCategory>,
     /// Google's own objections to the update. Only a dry run asks for them.
     pub objections: Vec<Objection>,
+    /// Why Google does not publish edits of the location, as it was read. Empty: it does, or it was not read.
+    pub location_issues: Vec<LocationIssue>,
     /// SHA-256, lower-case hexadecimal. Equal plans have equal hashes.
     pub hash: String,
     /// What `hash` is the SHA-256 of: JSON, always of the same bytes for equal plans.
@@ -136,6 +139,7 @@ impl Plan {
             unmapped_categories: wire.unmapped_categories.into_iter().map(unmapped).collect(),
             merged_categories: wire.merged_categories.into_iter().map(merged).collect(),
             objections: wire.objections.into_iter().map(objection).collect(),
+            location_issues: wire.location_issues.into_iter().map(LocationIssue::from_wire).collect(),
             hash: wire.hash,
             observe_time: wire::time(wire.observe_time),
             gbp_location: wire::text(wire.gbp_location),
@@ -153,13 +157,23 @@ impl fmt::Display for Plan {
         // What passes is no news.
         let guards = self.guard_verdicts.iter().filter(|verdict| verdict.outcome != GuardOutcome::Passed);
         let guards = guards.map(|line| line as &dyn fmt::Display);
-        for (index, line) in
-            changes.chain(in_sync).chain(guards).chain(unmapped).chain(objections).chain(merged).enumerate()
-        {
+        let issues: Vec<IssueLine> = self.location_issues.iter().copied().map(IssueLine).collect();
+        let issues = issues.iter().map(|line| line as &dyn fmt::Display);
+        let notes = unmapped.chain(objections).chain(issues).chain(merged);
+        for (index, line) in changes.chain(in_sync).chain(guards).chain(notes).enumerate() {
             let lead = if index == 0 { "" } else { "\n" };
             write!(f, "{lead}{line}")?;
         }
         Ok(())
+    }
+}
+
+/// A location issue as a line of a plan.
+struct IssueLine(LocationIssue);
+
+impl fmt::Display for IssueLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "! location    {}: {}", self.0, self.0.meaning())
     }
 }
 

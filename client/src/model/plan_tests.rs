@@ -59,6 +59,22 @@ fn an_empty_plan_says_so() {
 }
 
 #[test]
+fn what_google_says_of_the_location_is_a_line_of_the_plan() {
+    use v1::LocationIssue::{Closed, Duplicate, NoVoiceOfMerchant};
+    let location_issues = [Closed, Duplicate, NoVoiceOfMerchant].map(i32::from).into_iter().chain([9]).collect();
+    let plan = Plan::from_wire(v1::Plan { location_issues, hash: "00ff".into(), ..Default::default() });
+    let lines = "\
+= in sync     nothing to change
+! location    location_closed: Google calls it closed for good, so a real run leaves it alone
+! location    duplicate_location: Google takes it for a copy of another location and does not publish edits of it
+! location    no_voice_of_merchant: Google does not publish edits of it until the merchant has a voice
+! location    unknown_9: Google may not publish edits of it";
+    assert_eq!(plan.to_string(), lines);
+    let markdown = plan.to_markdown();
+    assert!(markdown.contains("- location: location\\_closed: Google calls it closed for good"), "{markdown}");
+}
+
+#[test]
 fn names_cannot_write_lines_or_steer_the_terminal() {
     let evil = "x\n- primary\u{1b}[2J\u{202e}";
     let create = change(Operation::Create, None, placed(evil, evil, Role::Additional));

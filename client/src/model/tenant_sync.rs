@@ -9,7 +9,7 @@ use super::{CategorySet, Run, wire};
 use crate::Error;
 
 open_enum! {
-    /// Why a tenant is, or is not, in sync. Exactly one: the first in this order that holds.
+    /// Why a tenant is, or is not, in sync. Exactly one: the first of [`SyncCause::ALL`] that holds.
     SyncCause {
         /// The last look failed, or nobody knows whether a write took effect.
         NotKnown = 1, "unknown";
@@ -29,6 +29,24 @@ open_enum! {
         PlatformChanged = 8, "platform_changed";
         /// The merchant's record was changed, and not by us.
         MerchantEdited = 9, "merchant_edited";
+        /// Google says that the location is closed for good, so it is left alone.
+        LocationClosed = 10, "location_closed";
+        /// What the platform wants is written and not published: Google takes the location for a copy of another one.
+        DuplicateLocation = 11, "duplicate_location";
+        /// What the platform wants is written and not published: the merchant has no voice.
+        NoVoiceOfMerchant = 12, "no_voice_of_merchant";
+    }
+}
+
+open_enum! {
+    /// Why Google does not publish edits of a location.
+    LocationIssue {
+        /// It is closed for good. Real runs of `platform_to_gbp` leave it alone.
+        Closed = 1, "location_closed";
+        /// Google takes it for a copy of another location.
+        Duplicate = 2, "duplicate_location";
+        /// The merchant has no voice: the location is not verified, or no longer.
+        NoVoiceOfMerchant = 3, "no_voice_of_merchant";
     }
 }
 
@@ -46,9 +64,12 @@ open_enum! {
 
 impl SyncCause {
     /// Every cause, in the order in which they are looked for.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::NotKnown,
+        Self::LocationClosed,
         Self::CategoryRetired,
+        Self::DuplicateLocation,
+        Self::NoVoiceOfMerchant,
         Self::EditInReview,
         Self::GoogleEdited,
         Self::InSync,
@@ -69,9 +90,25 @@ impl SyncCause {
             Self::MappingChanged => v1::tenant_sync::Cause::MappingChanged,
             Self::PlatformChanged => v1::tenant_sync::Cause::PlatformChanged,
             Self::MerchantEdited => v1::tenant_sync::Cause::MerchantEdited,
+            Self::LocationClosed => v1::tenant_sync::Cause::LocationClosed,
+            Self::DuplicateLocation => v1::tenant_sync::Cause::DuplicateLocation,
+            Self::NoVoiceOfMerchant => v1::tenant_sync::Cause::NoVoiceOfMerchant,
             Self::Unknown(number) => return number,
         }
         .into()
+    }
+}
+
+impl LocationIssue {
+    /// What it means for edits, in a few words.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Closed => "Google calls it closed for good, so a real run leaves it alone",
+            Self::Duplicate => "Google takes it for a copy of another location and does not publish edits of it",
+            Self::NoVoiceOfMerchant => "Google does not publish edits of it until the merchant has a voice",
+            Self::Unknown(_) => "Google may not publish edits of it",
+        }
     }
 }
 
@@ -148,6 +185,8 @@ pub struct TenantSync {
     pub public: Option<CategorySet>,
     /// What is written and not published yet.
     pub in_review: Option<CategorySet>,
+    /// Why Google does not publish edits of the location, also where another cause comes first. Empty: it does, or it was not read yet.
+    pub location_issues: Vec<LocationIssue>,
     /// When a real run of either strategy last succeeded; `None` in lists.
     pub last_success_time: Option<DateTime<Utc>>,
     /// Since when the cause is unknown.
@@ -210,6 +249,7 @@ impl TenantSync {
             merchant: wire.merchant.map(CategorySet::from_wire),
             public: wire.public.map(CategorySet::from_wire),
             in_review: wire.in_review.map(CategorySet::from_wire),
+            location_issues: wire.location_issues.into_iter().map(LocationIssue::from_wire).collect(),
             last_success_time: wire::time(wire.last_success_time),
             failed_look_time: wire::time(wire.failed_look_time),
             failed_look_run: wire::text(wire.failed_look_run),

@@ -61,6 +61,9 @@ fn causes(violations: &mut Violations, numbers: &[i32]) -> Vec<Cause> {
             Ok(Wire::MappingChanged) => Cause::MappingChanged,
             Ok(Wire::PlatformChanged) => Cause::PlatformChanged,
             Ok(Wire::MerchantEdited) => Cause::MerchantEdited,
+            Ok(Wire::LocationClosed) => Cause::LocationClosed,
+            Ok(Wire::DuplicateLocation) => Cause::DuplicateLocation,
+            Ok(Wire::NoVoiceOfMerchant) => Cause::NoVoiceOfMerchant,
             Ok(Wire::Unspecified) | Err(_) => {
                 violations.add(&format!("causes[{position}]"), format!("{number} is no cause"));
                 continue;

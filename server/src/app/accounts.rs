@@ -1,16 +1,16 @@
 //! Google in each account's name: with the credentials that the account has for itself, else with those of the server's settings.
 
+mod rejections;
+
 use std::{
     collections::HashMap,
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use chrono::{DateTime, Utc};
 
+use self::rejections::rejected;
 use crate::{
     domain::{AccountCredentials, AccountId, Failure, FailureReason, Rejection, Sealed},
     error::Error,
@@ -24,6 +24,10 @@ const MAX_KEPT: usize = 10_000;
 
 /// The way to Google for every account. Cheap to clone.
 ///
+/// Credentials that Google refuses end one run: the one that found out. Runs that were accepted before wait, for at most
+/// [`MAX_REJECTION_WAIT`](crate::domain::MAX_REJECTION_WAIT), until Google takes them again or they are replaced; one that is accepted
+/// later fails at once, because its caller can see how it is. About once a minute one of them shows the credentials to Google again.
+///
 /// Which credentials are an account's is read with each run that is claimed, so there is nothing here that could be out of date: what is
 /// kept is kept under its revision.
 #[derive(Clone)]
@@ -33,7 +37,8 @@ struct Inner {
     store: Store,
     vault: Vault,
     default: Client,
-    default_is_rejected: AtomicBool,
+    /// Google refuses the server's own. Each server finds that out for itself, as each may have others.
+    default_rejection: Mutex<Option<Rejection>>,
     kept: Mutex<Kept>,
 }
 
@@ -51,11 +56,12 @@ impl Accounts {
     #[must_use]
     pub fn new(store: Store, default: Client, vault: Vault) -> Self {
         let kept = Mutex::new(Kept { clients: HashMap::new(), uses: 0, max: MAX_KEPT });
-        Self(Arc::new(Inner { store, vault, default, default_is_rejected: AtomicBool::new(false), kept }))
+        Self(Arc::new(Inner { store, vault, default, default_rejection: Mutex::default(), kept }))
     }
 
-    /// The client for an account whose own credentials are `mark`, as was read at `now`. Within, why there is none: Google refused them a
-    /// moment ago, or this server cannot read them. They are never replaced by the server's own: that would be in another's name.
+    /// The client for a run that was accepted at `accepted_at`, of an account whose own credentials are `mark`, as was read at `now`. Within,
+    /// why there is none: Google refused them a moment ago, or this server cannot read them. They are never replaced by the server's own:
+    /// that would be in another's name.
     ///
     /// # Errors
     /// The database's.
@@ -64,10 +70,23 @@ impl Accounts {
         account: &AccountId,
         mark: Option<&CredentialsMark>,
         now: DateTime<Utc>,
+        accepted_at: DateTime<Utc>,
     ) -> Result<Result<Client, Failure>, Error> {
-        let Some(mark) = mark else { return Ok(Ok(self.0.default.clone())) };
+        let Some(mark) = mark else {
+            // Who may fail for it asks: a server's own credentials have nobody who would say that they are good again.
+            let known = self.default_rejection().clone().filter(|rejection| rejection.holds(Utc::now()));
+            let waits = known.and_then(|known| known.wait(accepted_at, Utc::now()).map(|wait| (known, wait)));
+            return Ok(waits.map_or_else(
+                || Ok(self.0.default.clone()),
+                |(known, wait)| Err(rejected("the server", &known, Utc::now()).waiting(wait)),
+            ));
+        };
         if let Some(rejection) = mark.rejection.as_ref().filter(|rejection| rejection.holds(now)) {
-            return Ok(Err(rejected(account, rejection, now)));
+            let failure = rejected(&account.resource_name(), rejection, now);
+            return Ok(Err(match rejection.wait(accepted_at, now) {
+                Some(wait) => failure.waiting(wait),
+                None => failure,
+            }));
         }
         if let Some(client) = self.kept().get(account, mark.revision) {
             return Ok(Ok(client));
@@ -87,51 +106,6 @@ impl Accounts {
     pub(super) fn open(&self, known: &AccountCredentials, sealed: &Sealed) -> Result<Client, Unopened> {
         let user = self.0.vault.open(&known.account, sealed)?;
         Ok(self.kept().keep(&known.account, known.revision, self.0.default.with_credentials(user)))
-    }
-
-    /// Takes in what was learnt of the credentials that [`Accounts::client`] gave out for the same account and mark, and tells the other
-    /// servers. A database that is away keeps it from them, and from nobody else.
-    pub async fn learnt(&self, account: &AccountId, mark: Option<&CredentialsMark>, learnt: Learnt<'_>) {
-        let Some(mark) = mark else { return self.learnt_of_default(learnt) };
-        let noted = match learnt {
-            Learnt::Rejected(failure) if !failure.is_remembered() => {
-                let cause = cause(failure);
-                let noted = self.0.store.reject_credentials(None, account, mark.revision, cause).await;
-                noted.inspect(|is_news| {
-                    if *is_news {
-                        tracing::error!(%account, cause, "google refuses an account's credentials; its runs fail until it has others");
-                    }
-                })
-            }
-            Learnt::Accepted if mark.rejection.is_some() => {
-                let noted = self.0.store.accept_credentials(account, mark.revision).await;
-                noted.inspect(|is_news| {
-                    if *is_news {
-                        tracing::info!(%account, "google takes an account's credentials again");
-                    }
-                })
-            }
-            _ => return,
-        };
-        match noted {
-            Ok(true) => self.count().await,
-            Ok(false) => {}
-            Err(error) => tracing::warn!(%account, %error, "cannot note what google says of an account's credentials"),
-        }
-    }
-
-    fn learnt_of_default(&self, learnt: Learnt<'_>) {
-        let is_rejected = matches!(learnt, Learnt::Rejected(_));
-        if self.0.default_is_rejected.swap(is_rejected, Ordering::Relaxed) != is_rejected {
-            metrics::gauge!("gbp_credentials_rejected", "credentials" => "server")
-                .set(f64::from(u8::from(is_rejected)));
-            match learnt {
-                Learnt::Rejected(failure) => {
-                    tracing::error!(cause = cause(failure), "google refuses the server's credentials");
-                }
-                Learnt::Accepted => tracing::info!("google takes the server's credentials again"),
-            }
-        }
     }
 
     /// Counts the accounts whose credentials Google refuses, for whoever watches the metric.
@@ -201,22 +175,6 @@ impl Kept {
         self.clients.insert(account.clone(), Entry { revision, client: client.clone(), used: self.uses });
         client
     }
-}
-
-/// What Google says against credentials, in a word.
-fn cause(failure: &Failure) -> &str {
-    failure.metadata.get("oauth_error").map_or("unauthenticated", String::as_str)
-}
-
-/// The failure of a run that need not ask.
-fn rejected(account: &AccountId, rejection: &Rejection, now: DateTime<Utc>) -> Failure {
-    let Rejection { at, cause } = rejection;
-    let ago = (now - at).num_seconds().max(0);
-    let message = format!(
-        "Google refuses the credentials of {}: {cause}, {ago} s ago; its runs fail until they are replaced, or taken again",
-        account.resource_name()
-    );
-    Failure::permanent(FailureReason::CredentialsRejected, message).with("oauth_error", cause).remembered()
 }
 
 #[cfg(test)]

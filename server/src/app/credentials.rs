@@ -57,6 +57,7 @@ impl App {
         let credentials = self.store.set_credentials(None, &new).await?;
         tracing::info!(%account, caller = %caller.subject, revision = credentials.revision, "set an account's credentials");
         self.accounts.count().await;
+        self.accounts.end_wait(Some(account)).await;
         Ok(self.shown_credentials(credentials))
     }
 
@@ -89,6 +90,7 @@ impl App {
         unlimited(caller, "deleting credentials")?;
         self.store.delete_credentials(account).await?;
         self.accounts.forget(account);
+        self.accounts.end_wait(Some(account)).await;
         tracing::info!(%account, caller = %caller.subject, "deleted an account's credentials");
         self.accounts.count().await;
         Ok(())

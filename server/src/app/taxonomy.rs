@@ -15,6 +15,8 @@ use crate::{
 
 /// How often one page is asked for.
 const ATTEMPTS: u32 = 5;
+/// How often a list is begun anew because the token of a page expired.
+const MAX_RESTARTS: u32 = 2;
 /// The longest wait for a page. A caller is waiting: what takes longer is theirs to decide.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// How many mappings and how many tenants an answer lists.
@@ -86,7 +88,20 @@ impl App {
         Ok(Refreshed { version, diff, affected })
     }
 
+    /// Reads the list, from its beginning again where Google no longer takes the token of a page: what was read by then may not be the
+    /// beginning of what would follow.
     async fn read_taxonomy(&self, locale: &Locale) -> Result<CompleteTaxonomy, Failure> {
+        let mut restarts = 0;
+        loop {
+            match self.read_taxonomy_once(locale).await {
+                Err(failure) if failure.is_of_page_token() && restarts < MAX_RESTARTS => restarts += 1,
+                list => return list,
+            }
+            tracing::info!(%locale, restarts, "google no longer takes a page token, so its list is read from the beginning");
+        }
+    }
+
+    async fn read_taxonomy_once(&self, locale: &Locale) -> Result<CompleteTaxonomy, Failure> {
         let (mut pages, mut token, mut number) = (TaxonomyPages::default(), None, 1);
         let broken = |why| Failure::transient(FailureReason::UpstreamInvalid, format!("categories.list: {why}"));
         loop {

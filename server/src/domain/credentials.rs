@@ -10,6 +10,12 @@ use super::{AccountId, Secret};
 /// tell us when they are good again.
 pub const RECHECK: Duration = Duration::from_secs(60);
 
+/// How long runs that were accepted before Google refused their credentials wait for others. A working day and the night before it:
+/// long enough for a person to notice and to replace them, and short enough that what is written afterwards was asked for lately.
+pub const MAX_REJECTION_WAIT: Duration = Duration::from_secs(24 * 3600);
+/// The longest that such a run waits at a time. Replacing the credentials ends the wait at once; this is for what nobody tells us.
+const MAX_WAIT_AT_A_TIME: Duration = Duration::from_secs(15 * 60);
+
 /// Characters of a client id's end that are shown.
 const TAIL: usize = 6;
 /// How every client id of Google's ends.
@@ -47,6 +53,8 @@ pub struct Sealed {
 /// Google has refused credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
+    /// When it first did, without taking them since.
+    pub since: DateTime<Utc>,
     /// When it last did.
     pub at: DateTime<Utc>,
     /// What it said, such as `invalid_grant`.
@@ -66,6 +74,17 @@ impl Rejection {
     #[must_use]
     pub fn holds(&self, now: DateTime<Utc>) -> bool {
         (now - self.at).to_std().unwrap_or_default() < RECHECK
+    }
+
+    /// How long a run that was accepted at `accepted_at` is to wait before it is tried again. `None`: it fails, because its caller could
+    /// know of the rejection, or because it has waited for [`MAX_REJECTION_WAIT`].
+    ///
+    /// Each wait is as long as the rejection has lasted, so that a crowd of runs does not come back every minute.
+    #[must_use]
+    pub fn wait(&self, accepted_at: DateTime<Utc>, now: DateTime<Utc>) -> Option<Duration> {
+        let lasted = (now - self.since).to_std().unwrap_or_default();
+        let left = MAX_REJECTION_WAIT.checked_sub(lasted).filter(|left| !left.is_zero())?;
+        (accepted_at <= self.since).then(|| lasted.clamp(RECHECK, MAX_WAIT_AT_A_TIME).min(left))
     }
 }
 
@@ -108,9 +127,36 @@ mod tests {
     #[test]
     fn a_rejection_holds_for_a_while() {
         let at = DateTime::from_timestamp(1_900_000_000, 0).expect("a time");
-        let rejection = Rejection { at, cause: "invalid_grant".to_owned() };
+        let rejection = Rejection { since: at, at, cause: "invalid_grant".to_owned() };
         assert!(rejection.holds(at) && rejection.holds(at + RECHECK - Duration::from_millis(1)));
         assert!(!rejection.holds(at + RECHECK));
         assert!(rejection.holds(at - Duration::from_secs(5)), "clocks differ");
+    }
+
+    #[test]
+    fn runs_from_before_a_rejection_wait_a_day_and_those_from_after_do_not() {
+        let since = DateTime::from_timestamp(1_900_000_000, 0).expect("a time");
+        let rejection = Rejection { since, at: since, cause: "invalid_grant".to_owned() };
+        let seconds = |seconds: i64| chrono::TimeDelta::seconds(seconds);
+        let day = 24 * 3600;
+        for (accepted, now, wait) in [
+            (-1, 0, Some(60)),
+            (0, 0, Some(60)),
+            (-5000, 59, Some(60)),
+            (-1, 61, Some(61)),
+            (-1, 300, Some(300)),
+            (-1, 3600, Some(900)),
+            (-1, day - 100, Some(100)),
+            (-1, day - 1, Some(1)),
+            (-1, day, None),
+            (-1, 2 * day, None),
+            (1, 0, None),
+            (1, 3600, None),
+            // Clocks differ.
+            (-9, -5, Some(60)),
+        ] {
+            let found = rejection.wait(since + seconds(accepted), since + seconds(now));
+            assert_eq!(found, wait.map(Duration::from_secs), "accepted at {accepted}, at {now}");
+        }
     }
 }

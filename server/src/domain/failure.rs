@@ -104,8 +104,16 @@ pub enum Retry {
     After(Duration),
 }
 
+/// What Google says of a location that was changed too often: it alone has to wait, for hours.
+const THROTTLED: &str = "THROTTLED";
 /// The value of failures that are known from before.
 const REMEMBERED: &str = "remembered";
+/// The value of failures that say nothing of the credentials, although Google refused these.
+const ACCEPTED_ELSEWHERE: &str = "accepted_elsewhere";
+/// The value of failures that cost their run a wait, and no attempt.
+const WAITS: &str = "waits";
+/// The value of failures that a list has to be read from its beginning for.
+const PAGE_TOKEN: &str = "page_token";
 
 /// Why an attempt failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,6 +156,25 @@ impl Failure {
         self
     }
 
+    /// Whether Google sends one location away for a while, so that it says nothing of any other.
+    #[must_use]
+    pub fn is_about_one_location(&self) -> bool {
+        self.reason == FailureReason::QuotaExhausted
+            && self.metadata.get("upstream_reason").is_some_and(|reason| reason == THROTTLED)
+    }
+
+    /// The same failure, for a page whose token Google no longer takes.
+    #[must_use]
+    pub fn of_page_token(self) -> Self {
+        self.with(PAGE_TOKEN, "refused")
+    }
+
+    /// Whether the list has to be read from its beginning.
+    #[must_use]
+    pub fn is_of_page_token(&self) -> bool {
+        self.metadata.contains_key(PAGE_TOKEN)
+    }
+
     /// The same failure for whoever was not sent to Google, because it is known what it would say.
     #[must_use]
     pub fn remembered(self) -> Self {
@@ -166,6 +193,30 @@ impl Failure {
     pub fn with_unknown_write(mut self) -> Self {
         self.message.push_str("; whether its last write took effect is not known, the next run will see");
         self.with("write_outcome", "unknown")
+    }
+
+    /// The same failure of a call whose credentials Google takes for other calls.
+    #[must_use]
+    pub fn but_accepted_elsewhere(self) -> Self {
+        self.with(ACCEPTED_ELSEWHERE, true)
+    }
+
+    /// Whether Google takes the credentials that it refused here for other calls.
+    #[must_use]
+    pub fn is_accepted_elsewhere(&self) -> bool {
+        self.metadata.contains_key(ACCEPTED_ELSEWHERE)
+    }
+
+    /// The same failure for a run that has no part in it: it is tried again after `wait`, and the attempt is not counted.
+    #[must_use]
+    pub fn waiting(self, wait: Duration) -> Self {
+        Self { retry: Retry::After(wait), ..self.with(WAITS, true) }
+    }
+
+    /// Whether its attempt is not to be counted, because the run has no part in it.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.metadata.contains_key(WAITS)
     }
 
     /// The failure of a run whose last attempt failed with `self`.

@@ -17,6 +17,7 @@ mod gcid;
 mod guard;
 mod join;
 mod locale;
+mod location_issue;
 mod mapping;
 mod observation;
 mod orders;
@@ -46,7 +47,7 @@ pub use category::{Category, EitherCategory, GbpCategory, OtherSide, TenantCateg
 pub use category_set::{CategorySet, InvalidSet};
 pub use change::{Change, ChangeCounts, Place, Placed, RecordedChange, apply, diff, placed, undo};
 pub use complete::Complete;
-pub use credentials::{AccountCredentials, AuthorizedUser, RECHECK, Rejection, Sealed};
+pub use credentials::{AccountCredentials, AuthorizedUser, MAX_REJECTION_WAIT, RECHECK, Rejection, Sealed};
 pub use drift::{
     AtGoogle, Baseline, Cause, Choice, Contest, Decided, Decision, FLIP_WINDOW, Facts, Look, MAX_FLIPS, Wanted,
     digest_of,
@@ -57,6 +58,7 @@ pub use gcid::{Gcid, InvalidGcid};
 pub use guard::{Circumstances, GuardLimits, GuardOutcome, GuardRule, GuardVerdict, enforce, judge};
 pub use join::{Join, JoinRefusal, Joiner, LiveBatch, LiveRun};
 pub use locale::{InvalidCode, LanguageCode, Locale, RegionCode};
+pub use location_issue::LocationIssue;
 pub use mapping::{
     Counterpart, Mapped, Merged, PlatformSide, SourceError, Unmapped, candidate_slugs, map_to_gbp, map_to_platform,
 };

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     Category, CategorySet, Change, Circumstances, Complete, Counterpart, EitherCategory, GbpCategory, GuardVerdict,
-    LocationId, Mapped, Merged, RunId, TenantCategory, Unmapped, View, diff, judge,
+    LocationId, LocationIssue, Mapped, Merged, RunId, TenantCategory, Unmapped, View, diff, judge,
 };
 
 /// One of Google's objections to an update, from its validation.
@@ -58,6 +58,9 @@ pub struct Plan<C = GbpCategory> {
     /// What every guard says.
     #[serde(default)]
     pub guards: Vec<GuardVerdict>,
+    /// Why Google does not publish edits of the location. It decides about no change, so it is no part of the canonical form.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub location_issues: Vec<LocationIssue>,
     /// Private, so that no other code can make a plan.
     hash: String,
     /// When the target was read.
@@ -135,6 +138,7 @@ impl<C: Category> Plan<C> {
             unmapped,
             merged,
             objections: Vec::new(),
+            location_issues: Vec::new(),
             hash: String::new(),
             observed_at,
             location: None,
@@ -227,6 +231,7 @@ impl<C: Category> Plan<C> {
             merged: plan.merged,
             objections: plan.objections,
             guards: plan.guards,
+            location_issues: plan.location_issues,
             hash: plan.hash,
             observed_at: plan.observed_at,
             location: plan.location,

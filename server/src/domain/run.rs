@@ -67,6 +67,8 @@ text_enum! {
         OrganizationChanged = "ORGANIZATION_CHANGED",
         /// What it would write was changed back too often, or is to be left alone: a person decides.
         Contested = "CONTESTED",
+        /// Google says that the location is closed for good, so it is left alone.
+        LocationClosed = "LOCATION_CLOSED",
     }
 }
 

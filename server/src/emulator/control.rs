@@ -19,7 +19,7 @@ pub(super) fn routes(world: Shared) -> Router {
     Router::new()
         .route(
             "/locations/{location}",
-            put(seeding::put).get(seeding::show).delete(seeding::remove).post(seeding::edit),
+            put(seeding::put).get(seeding::show).patch(seeding::change).delete(seeding::remove).post(seeding::edit),
         )
         .route("/calls", get(show_calls).delete(forget_calls))
         .route("/patches", get(show_patches))

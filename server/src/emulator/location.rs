@@ -5,6 +5,7 @@ use std::ops::Bound;
 
 use serde_json::{Value, json};
 
+use super::condition::Condition;
 use super::taxonomy::{Locale, Taxonomy};
 use crate::domain::{AccountId, CategorySet, Gcid, LocationId};
 
@@ -27,6 +28,8 @@ pub(super) struct Location {
     pending: Option<CategorySet>,
     /// Whether Google changed the public view and the merchant has not answered since.
     google_updated: bool,
+    /// What Google says of it as a whole.
+    condition: Condition,
 }
 
 impl Location {
@@ -48,12 +51,38 @@ impl Location {
             public,
             pending: None,
             google_updated: false,
+            condition: Condition::default(),
         }
     }
 
-    /// An edit by the merchant, which also settles what Google had changed. With review, the public sees it later.
+    /// The same in another condition.
+    pub(super) fn with_condition(self, condition: Condition) -> Self {
+        Self { condition, ..self }
+    }
+
+    /// What Google says of it as a whole.
+    pub(super) fn condition(&self) -> &Condition {
+        &self.condition
+    }
+
+    /// Google says something else of it. Edits that it did not publish become live with the condition for that.
+    pub(super) fn set_condition(&mut self, condition: Condition) {
+        let is_released = condition.publishes() && !self.condition.publishes();
+        self.condition = condition;
+        if is_released && self.pending.is_none() && !self.google_updated {
+            self.public = self.merchant.clone();
+        }
+    }
+
+    /// An edit by the merchant, which also settles what Google had changed. With review, the public sees it later; in a condition in which
+    /// Google publishes nothing, not at all.
     pub(super) fn edit(&mut self, categories: CategorySet, review: bool) {
         self.google_updated = false;
+        if !self.condition.publishes() {
+            self.pending = None;
+            self.merchant = categories;
+            return;
+        }
         self.pending = (review && self.public != categories).then(|| categories.clone());
         if self.pending.is_none() {
             self.public = categories.clone();
@@ -94,7 +123,7 @@ impl Location {
 
     fn view(&self, id: &LocationId, categories: &CategorySet, taxonomy: &Taxonomy) -> Value {
         // Proto3 JSON: what is false or empty is not there.
-        let mut metadata = json!({ "canDelete": true, "hasVoiceOfMerchant": true });
+        let mut metadata = self.condition.metadata();
         if self.google_updated {
             metadata["hasGoogleUpdated"] = json!(true);
         }
@@ -107,6 +136,7 @@ impl Location {
             "storefrontAddress": { "regionCode": self.region_code },
             "categories": self.categories(categories, taxonomy),
             "metadata": metadata,
+            "openInfo": self.condition.open_info(),
         });
         if !self.title.is_empty() {
             resource["title"] = json!(self.title);
@@ -133,6 +163,9 @@ impl Location {
             }
             view
         };
+        let mut metadata =
+            json!({ "hasGoogleUpdated": self.google_updated, "hasPendingEdits": self.pending.is_some() });
+        self.condition.report(&mut metadata);
         json!({
             "name": id.resource_name(),
             "account": self.account.resource_name(),
@@ -142,7 +175,8 @@ impl Location {
             "merchant": categories(&self.merchant),
             "public": categories(&self.public),
             "pending": self.pending.as_ref().map(categories),
-            "metadata": { "hasGoogleUpdated": self.google_updated, "hasPendingEdits": self.pending.is_some() },
+            "metadata": metadata,
+            "openInfo": self.condition.open_info(),
         })
     }
 }

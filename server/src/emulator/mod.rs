@@ -6,7 +6,8 @@
 //!
 //! | control call | does |
 //! |---|---|
-//! | `PUT`, `GET`, `DELETE /_control/locations/{l}` | seeds `{account, title, regionCode, languageCode, categories}`; shows every view; removes |
+//! | `PUT`, `GET`, `DELETE /_control/locations/{l}` | seeds `{account, title, regionCode, languageCode, categories, metadata, openInfo}`; shows every view; removes |
+//! | `PATCH /_control/locations/{l}` | what Google says of it: `{metadata: {hasVoiceOfMerchant, duplicateLocation}, openInfo: {status}}` |
 //! | `POST /_control/locations/{l}:edit` | an edit from outside, `{by: "owner" or "google", categories}` |
 //! | `POST /_control/locations/{l}:publish` | ends the review of an edit |
 //! | `PUT /_control/review` | `{enabled}`: whether edits wait for review; off at first |
@@ -22,6 +23,9 @@
 //! with nothing but `delay_ms` the call is answered late, and normally. `categories` are in Google's form or
 //! `{primary, additional}` with gcids.
 //!
+//! A location is verified, unique and open unless it is told otherwise. Without a voice of the merchant, and as a duplicate, it takes
+//! edits and the public does not see them. What a `PATCH` leaves out stays as it is; `duplicateLocation: null` takes that away.
+//!
 //! Deliberately absent: persistence, TLS, the calls that this project does not make, partial answers by the system parameter
 //! `fields` (tolerated, without effect), `filter` and `orderBy` on a list of locations (refused), and the service and hours
 //! types that `view=FULL` would add.
@@ -30,6 +34,7 @@ mod answer;
 mod calls;
 mod categories;
 mod command;
+mod condition;
 mod control;
 mod demo;
 mod edit;

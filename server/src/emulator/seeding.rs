@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::condition::{Condition, ConditionChange, MetadataChange, OpenInfoChange};
 use super::control::{Refused, Reply, bad, parse};
 use super::location::Location;
 use super::world::Shared;
@@ -24,6 +25,10 @@ struct Seed {
     #[serde(default = "english")]
     language_code: String,
     categories: Categories,
+    #[serde(default)]
+    metadata: MetadataChange,
+    #[serde(default)]
+    open_info: OpenInfoChange,
 }
 
 fn us() -> String {
@@ -95,7 +100,9 @@ pub(super) async fn put(State(world): State<Shared>, Path(id): Path<String>, bod
     let id = location_id(&id)?;
     let seed: Seed = parse(&body)?;
     let set = seed.categories.into_set()?;
+    let condition = Condition::default().changed(seed.metadata, seed.open_info).map_err(bad)?;
     let location = Location::new(seed.account, seed.title, seed.region_code, seed.language_code, set);
+    let location = location.with_condition(condition);
     let mut world = world.lock();
     let report = location.report(&id, &world.taxonomy);
     world.locations.put(id, location);
@@ -106,6 +113,18 @@ pub(super) async fn put(State(world): State<Shared>, Path(id): Path<String>, bod
 pub(super) async fn show(State(world): State<Shared>, Path(id): Path<String>) -> Reply {
     let id = location_id(&id)?;
     let world = world.lock();
+    let location = world.locations.get(&id).ok_or_else(|| unknown(&id))?;
+    Ok(Json(location.report(&id, &world.taxonomy)))
+}
+
+/// `PATCH`: changes what Google says of a location as a whole; what is left out stays as it is.
+pub(super) async fn change(State(world): State<Shared>, Path(id): Path<String>, body: Bytes) -> Reply {
+    let id = location_id(&id)?;
+    let (metadata, open_info) = parse::<ConditionChange>(&body)?.parts();
+    let mut world = world.lock();
+    let location = world.locations.get_mut(&id).ok_or_else(|| unknown(&id))?;
+    let condition = location.condition().changed(metadata, open_info).map_err(bad)?;
+    location.set_condition(condition);
     let location = world.locations.get(&id).ok_or_else(|| unknown(&id))?;
     Ok(Json(location.report(&id, &world.taxonomy)))
 }

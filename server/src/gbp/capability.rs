@@ -64,7 +64,7 @@ impl Reader {
             method: Method::GET,
             target: Target::Location(id),
             // Categories whole: a path into them is an error.
-            query: &[("readMask", "name,title,categories,metadata")],
+            query: &[("readMask", "name,title,categories,metadata,openInfo")],
             body: None,
             deadline: None,
         };

@@ -26,45 +26,46 @@ const REASONS: &[(&str, FailureReason, Retry)] = &[
     ("THROTTLED", QuotaExhausted, Retry::After(retry_after::LONGEST)),
 ];
 
-/// Whether this status proves that the request had no effect.
+/// The reasons of a 403 that are rate limits, in `details[]` or in the list `errors[]` of Google's older APIs *(inferred from those)*.
+const RATE_LIMITS: &[&str] =
+    &["RATE_LIMIT_EXCEEDED", "rateLimitExceeded", "userRateLimitExceeded", "dailyLimitExceeded"];
+/// The name of the code of a rate limit, whatever the HTTP status.
+const RESOURCE_EXHAUSTED: &str = "RESOURCE_EXHAUSTED";
+
+/// Whether an answer, which is no success, proves that the request had no effect: Google itself refuses it.
 ///
-/// 408 and 499 are given up by the other side in the middle, and a gateway's redirect or 5xx says nothing about Google.
-pub(super) fn is_certain(status: StatusCode) -> bool {
-    status.is_client_error() && !matches!(status.as_u16(), 408 | 499)
+/// 408 and 499 are given up by the other side in the middle, a gateway's redirect or 5xx says nothing about Google, and neither does a 4xx
+/// without Google's envelope: what stands in front of Google can answer with it after it has passed the request on.
+pub(super) fn is_certain(answer: &Answer) -> bool {
+    answer.status.is_client_error() && !matches!(answer.status.as_u16(), 408 | 499) && is_googles(answer)
+}
+
+/// Whether an answer, which is no success, is Google's own word.
+pub(super) fn is_googles(answer: &Answer) -> bool {
+    answer.body.as_ref().is_ok_and(|body| GoogleError::parse(body).is_some())
 }
 
 /// The failure that `answer`, which is no success, means for the call `label`.
 pub(super) fn failure(label: &str, answer: &Answer) -> Failure {
     let error = match &answer.body {
         Ok(body) => GoogleError::parse(body),
-        // Only the body of a 400 tells what it means.
-        Err(broken) if answer.status == 400 => return broken.clone(),
+        // Whether it is Google's word, and which, only the body tells. A rate limit may ask for a time, which counts either way.
+        Err(broken) if answer.status.is_client_error() && answer.status != 429 => return broken.clone(),
         Err(_) => None,
     };
     let infos = error.as_ref().map(|error| error.infos.as_slice()).unwrap_or_default();
     let row = REASONS.iter().find(|row| infos.iter().any(|info| info.reason == row.0));
     let info = row.and_then(|row| infos.iter().find(|info| info.reason == row.0)).or(infos.first());
-    let no_access = infos.iter().any(|info| info.metadata.get("quota_limit_value").is_some_and(|limit| limit == "0"));
 
-    let (reason, retry) = match answer.status.as_u16() {
-        400 => row.map_or((UpstreamRejected, Retry::Never), |row| (row.1, row.2)),
-        401 => (CredentialsRejected, Retry::Never),
-        403 => (PermissionDenied, Retry::Never),
-        404 => (LocationNotFound, Retry::Never),
-        429 if no_access => (QuotaExhausted, Retry::Never),
-        429 => (QuotaExhausted, Retry::Backoff),
-        408 => (UpstreamUnavailable, Retry::Backoff),
-        _ if answer.status.is_server_error() => (UpstreamUnavailable, Retry::Backoff),
-        _ if answer.status.is_client_error() => (UpstreamRejected, Retry::Never),
-        // Whatever the endpoint is, it is not Google's: a setting is wrong, and waiting does not mend it.
-        _ if answer.status.is_redirection() => (UpstreamInvalid, Retry::Never),
-        _ => (UpstreamInvalid, Retry::Backoff),
+    let (reason, retry) = match &error {
+        Some(error) => of_google(answer.status, error, row.map(|row| (row.1, row.2))),
+        None => of_anybody(answer.status),
     };
     let said = match &error {
-        Some(error) => error.said(),
-        None => format!("no error body of Google's, but `{}`", answer.content_type),
+        Some(error) => format!("Google answered {}: {}", answer.status, error.said()),
+        None => format!("answered {}: no error body of Google's, but `{}`", answer.status, answer.content_type),
     };
-    let message = format!("{label}: Google answered {}: {said}", answer.status);
+    let message = format!("{label}: {said}");
     let mut failure = Failure {
         retry: wait(retry, answer),
         ..Failure::permanent(reason, text::bounded(&message, text::MAX_MESSAGE))
@@ -80,6 +81,36 @@ pub(super) fn failure(label: &str, answer: &Answer) -> Failure {
         failure.upstream_details = Value::Array(error.details);
     }
     failure
+}
+
+/// What a status means in Google's envelope. `row` is what the reason of a 400 means.
+fn of_google(status: StatusCode, error: &GoogleError, row: Option<(FailureReason, Retry)>) -> (FailureReason, Retry) {
+    let is_rate_limit = error.status == RESOURCE_EXHAUSTED || error.reasons().any(|it| RATE_LIMITS.contains(&it));
+    let has_no_quota =
+        || error.infos.iter().any(|info| info.metadata.get("quota_limit_value").is_some_and(|limit| limit == "0"));
+    match status.as_u16() {
+        400 => row.unwrap_or((UpstreamRejected, Retry::Never)),
+        401 => (CredentialsRejected, Retry::Never),
+        403 if !is_rate_limit => (PermissionDenied, Retry::Never),
+        404 => (LocationNotFound, Retry::Never),
+        403 | 429 if has_no_quota() => (QuotaExhausted, Retry::Never),
+        403 | 429 => (QuotaExhausted, Retry::Backoff),
+        408 | 499 => (UpstreamUnavailable, Retry::Backoff),
+        _ if status.is_client_error() => (UpstreamRejected, Retry::Never),
+        _ => of_anybody(status),
+    }
+}
+
+/// What a status means that anything between here and Google may have answered.
+fn of_anybody(status: StatusCode) -> (FailureReason, Retry) {
+    match status.as_u16() {
+        429 => (QuotaExhausted, Retry::Backoff),
+        408 => (UpstreamUnavailable, Retry::Backoff),
+        _ if status.is_server_error() => (UpstreamUnavailable, Retry::Backoff),
+        // Whatever the endpoint is, it is not Google's: a setting is wrong, and waiting does not mend it.
+        _ if status.is_redirection() => (UpstreamInvalid, Retry::Never),
+        _ => (UpstreamInvalid, Retry::Backoff),
+    }
 }
 
 /// Backoff, and not before the time that the answer asks for.
@@ -186,24 +217,19 @@ mod tests {
     }
 
     #[test]
-    fn a_half_400_is_no_verdict_and_a_foreign_one_is() {
+    fn a_half_4xx_is_no_verdict_and_neither_is_a_foreign_one() {
         let broken = Failure::transient(UpstreamUnavailable, "the connection broke");
-        let half = Answer { body: Err(broken.clone()), ..answer(400, json!([])) };
-        assert_eq!(failure("locations.get", &half), broken);
+        for status in [400, 401, 403, 404] {
+            let half = Answer { body: Err(broken.clone()), ..answer(status, json!([])) };
+            assert_eq!(failure("locations.get", &half), broken, "{status}");
+        }
         let html =
             Answer { body: Ok(b"<html>".to_vec()), content_type: "text/html".to_owned(), ..answer(400, json!([])) };
-        assert_eq!(classed(&html), (UpstreamRejected, Retry::Never));
+        assert_eq!(classed(&html), (UpstreamInvalid, Retry::Backoff));
         let message = failure("locations.get", &html).message;
-        assert_eq!(
-            message,
-            "locations.get: Google answered 400 Bad Request: no error body of Google's, but `text/html`"
-        );
-    }
-
-    #[test]
-    fn only_a_refusal_is_certain() {
-        let certain = |status| is_certain(StatusCode::from_u16(status).expect("a status"));
-        assert!([400, 401, 403, 404, 409, 429].into_iter().all(certain));
-        assert!(![200, 302, 408, 499, 500, 502, 503, 504].into_iter().any(certain));
+        assert_eq!(message, "locations.get: answered 400 Bad Request: no error body of Google's, but `text/html`");
     }
 }
+
+#[cfg(test)]
+mod table;

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reqwest::{Method, StatusCode, header::AUTHORIZATION};
+use reqwest::{Method, header::AUTHORIZATION};
 use serde_json::Value;
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
     classify,
     counted::{About, counted},
     exchange,
+    rejection::is_rejected,
     token::{Bearer, TokenSource},
 };
 use crate::domain::{AuthorizedUser, Failure, LocationId, TraceParent, WritesGbp};
@@ -63,7 +64,7 @@ enum Inner {
 }
 
 /// Where Google is, and the connections to it, whoever calls.
-struct Site {
+pub(super) struct Site {
     api: reqwest::Client,
     endpoint: Endpoint,
     renewal: reqwest::Client,
@@ -163,11 +164,12 @@ impl Client {
         Writer(self.clone())
     }
 
-    /// Makes `call`, once more with another token if the first was rejected.
+    /// Makes `call`, once more with another token if the first was rejected. A second rejection is looked into before it is taken for the
+    /// credentials' end.
     ///
     /// # Errors
-    /// When no status came back; every status is an [`Answer`]. [`WriteFailure::Expired`] when the call's deadline leaves no time for a
-    /// request, before the first or before the second one.
+    /// When no status came back, and where Google rejects the token twice; every other status is an [`Answer`]. [`WriteFailure::Expired`]
+    /// when the call's deadline leaves no time for a request, before the first or before the second one.
     pub(super) async fn call(&self, call: &Call<'_>) -> Result<Answer, WriteFailure> {
         let (site, tokens) = match &self.inner {
             Inner::Http { site, tokens } => (site, tokens),
@@ -176,21 +178,21 @@ impl Client {
         // Without a token nothing is sent.
         let bearer = tokens.current().await.map_err(WriteFailure::Refused)?;
         let answer = self.send(site, call, &bearer).await?;
-        if answer.status != StatusCode::UNAUTHORIZED {
+        if !is_rejected(call, &answer) {
             return Ok(answer);
         }
         // Google checks the token before anything else, so also a write can be sent again.
-        let Some(renewed) = tokens.instead_of(&bearer).await.map_err(WriteFailure::Refused)? else {
-            return Ok(answer);
+        let (answer, bearer) = match tokens.instead_of(&bearer).await.map_err(WriteFailure::Refused)? {
+            Some(renewed) => (self.send(site, call, &renewed).await?, renewed),
+            None => (answer, bearer),
         };
-        let answer = self.send(site, call, &renewed).await?;
-        if answer.status == StatusCode::UNAUTHORIZED {
-            tokens.rejected(&renewed).await;
+        if !is_rejected(call, &answer) {
+            return Ok(answer);
         }
-        Ok(answer)
+        Err(WriteFailure::Refused(self.rejection(site, tokens, call, &answer, &bearer).await))
     }
 
-    async fn send(&self, site: &Site, call: &Call<'_>, bearer: &Bearer) -> Result<Answer, WriteFailure> {
+    pub(super) async fn send(&self, site: &Site, call: &Call<'_>, bearer: &Bearer) -> Result<Answer, WriteFailure> {
         // Here, where the request leaves, and not before: a token may have been waited for.
         if !call.may_be_sent(site.timeout) {
             return Err(WriteFailure::Expired);
@@ -234,6 +236,8 @@ pub(super) enum Target<'a> {
     GoogleUpdated(&'a LocationId),
     /// Google's list of categories.
     Categories,
+    /// Some of Google's categories.
+    SomeCategories,
 }
 
 impl<'a> Target<'a> {
@@ -241,7 +245,7 @@ impl<'a> Target<'a> {
     pub(super) fn location(&self) -> Option<&'a LocationId> {
         match *self {
             Self::Location(location) | Self::GoogleUpdated(location) => Some(location),
-            Self::Categories => None,
+            Self::Categories | Self::SomeCategories => None,
         }
     }
 }
@@ -277,7 +281,7 @@ impl Call<'_> {
             Target::Location(location) | Target::GoogleUpdated(location) => {
                 format!("{} of {}", self.name, location.resource_name())
             }
-            Target::Categories => self.name.to_owned(),
+            Target::Categories | Target::SomeCategories => self.name.to_owned(),
         }
     }
 
@@ -289,12 +293,13 @@ impl Call<'_> {
                 endpoint.join(&["v1", "locations", &format!("{location}:getGoogleUpdated")])
             }
             Target::Categories => endpoint.join(&["v1", "categories"]),
+            Target::SomeCategories => endpoint.join(&["v1", "categories:batchGet"]),
         }
     }
 
     /// The failure that an answer means which is no success.
     pub(super) fn refused(&self, answer: &Answer) -> WriteFailure {
         let failure = classify::failure(&self.label(), answer);
-        WriteFailure::new(classify::is_certain(answer.status), failure)
+        WriteFailure::new(classify::is_certain(answer), failure)
     }
 }

@@ -9,16 +9,20 @@ use crate::domain::Objection;
 
 /// Characters of each text that are kept.
 const MAX_TEXT: usize = 500;
+/// Entries of the list `errors` that are read; Google sends one.
+const MAX_OLDER: usize = 10;
 
 /// What an error body says. The use is in the details: the message is nearly always generic.
 #[derive(Debug, Default)]
 pub(super) struct GoogleError {
     /// The name of the code, such as `INVALID_ARGUMENT`.
-    status: String,
+    pub(super) status: String,
     message: String,
     /// Every `google.rpc.ErrorInfo`.
     pub(super) infos: Vec<ErrorInfo>,
     violations: Vec<Violation>,
+    /// The reasons in the list `errors` of Google's older APIs, such as `userRateLimitExceeded`.
+    older: Vec<String>,
     /// All details as they came, within bounds.
     pub(super) details: Vec<Value>,
 }
@@ -45,7 +49,9 @@ impl GoogleError {
         let body: Value = serde_json::from_slice(body).ok()?;
         let error = body.get("error")?.as_object()?;
         let details = error.get("details").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let older = error.get("errors").and_then(Value::as_array).into_iter().flatten().take(MAX_OLDER);
         let mut parsed = Self {
+            older: older.map(|one| text_of(one.get("reason"))).collect(),
             status: text_of(error.get("status")),
             message: text_of(error.get("message")),
             details: text::bounded_details(details),
@@ -60,6 +66,18 @@ impl GoogleError {
             }
         }
         Some(parsed)
+    }
+
+    /// Every reason that it gives, in whichever list.
+    pub(super) fn reasons(&self) -> impl Iterator<Item = &str> {
+        self.infos.iter().map(|info| &*info.reason).chain(self.older.iter().map(String::as_str))
+    }
+
+    /// Whether it objects to the token of a page: it has expired, or the list has changed too much since.
+    pub(super) fn is_about_page_token(&self) -> bool {
+        let is_named = |text: &str| text.to_lowercase().replace(['_', ' '], "").contains("pagetoken");
+        let violations = self.violations.iter().flat_map(|it| [&it.field, &it.description]);
+        violations.chain([&self.message]).any(|text| is_named(text))
     }
 
     /// What people need to know: the details, and Google's own message where there are none.
@@ -184,6 +202,22 @@ mod tests {
         let objections = error.objections();
         let objections: Vec<_> = objections.iter().map(|o| (o.reason.as_str(), o.message.as_str())).collect();
         assert_eq!(objections, [("INVALID_CATEGORY", "Unknown"), ("TOO_MANY_ENTRIES", "max_count=9")]);
+    }
+
+    #[test]
+    fn a_page_token_is_named_in_whichever_words() {
+        let field = |field: &str, description: &str| {
+            parse(json!([violations(json!([{"field": field, "description": description}]))]))
+        };
+        for (error, is_about) in [
+            (field("page_token", "Invalid."), true),
+            (field("pageToken", ""), true),
+            (field("", "Page token expired"), true),
+            (field("page_size", "Must not be negative."), false),
+            (parse(json!([])), false),
+        ] {
+            assert_eq!(error.is_about_page_token(), is_about, "{error:?}");
+        }
     }
 
     #[test]

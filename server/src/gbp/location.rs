@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{PublicLocation, answer::unreadable, text};
-use crate::domain::{CategorySet, Complete, Failure, GbpCategory, Gcid, LocationId};
+use crate::domain::{CategorySet, Complete, Failure, GbpCategory, Gcid, LocationId, LocationIssue};
 
 /// Characters of a name for people that are kept.
 const MAX_NAME: usize = 300;
@@ -19,6 +19,8 @@ pub struct Location {
     pub has_pending_edits: bool,
     /// Whether the public sees something that Google changed.
     pub has_google_updated: bool,
+    /// Why Google does not publish edits of it, in the order of [`LocationIssue`]. What an answer leaves out is no issue.
+    pub issues: Vec<LocationIssue>,
 }
 
 /// The answer's fields that are read; others may come and go.
@@ -30,8 +32,9 @@ pub(super) struct WireLocation {
     #[serde(default)]
     title: String,
     categories: Option<WireCategories>,
-    #[serde(default)]
-    metadata: WireMetadata,
+    /// Absent: the answer does not say.
+    metadata: Option<WireMetadata>,
+    open_info: Option<WireOpenInfo>,
 }
 
 /// What the public sees of a location.
@@ -70,6 +73,15 @@ pub(super) struct WireCategory {
 struct WireMetadata {
     has_pending_edits: bool,
     has_google_updated: bool,
+    /// Absent is false, where there is metadata at all.
+    has_voice_of_merchant: bool,
+    duplicate_location: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct WireOpenInfo {
+    status: String,
 }
 
 impl WireLocation {
@@ -81,13 +93,26 @@ impl WireLocation {
         if self.name != id.resource_name() {
             return Err(unreadable(label, format_args!("the answer is about {}", quoted(&self.name))));
         }
+        let issues = issues(self.metadata.as_ref(), self.open_info.as_ref());
+        let metadata = self.metadata.unwrap_or_default();
         Ok(Location {
             title: text::bounded(&self.title, MAX_NAME),
             categories: Complete::read(self.categories.map(|categories| categories.checked(label)).transpose()?),
-            has_pending_edits: self.metadata.has_pending_edits,
-            has_google_updated: self.metadata.has_google_updated,
+            has_pending_edits: metadata.has_pending_edits,
+            has_google_updated: metadata.has_google_updated,
+            issues,
         })
     }
+}
+
+/// Why Google does not publish edits, as far as an answer says so.
+fn issues(metadata: Option<&WireMetadata>, open_info: Option<&WireOpenInfo>) -> Vec<LocationIssue> {
+    let is = |issue: &LocationIssue| match issue {
+        LocationIssue::Closed => open_info.is_some_and(|open_info| open_info.status == "CLOSED_PERMANENTLY"),
+        LocationIssue::Duplicate => metadata.is_some_and(|metadata| !metadata.duplicate_location.is_empty()),
+        LocationIssue::NoVoiceOfMerchant => metadata.is_some_and(|metadata| !metadata.has_voice_of_merchant),
+    };
+    LocationIssue::ALL.iter().copied().filter(is).collect()
 }
 
 impl WireGoogleUpdated {
@@ -170,6 +195,35 @@ mod tests {
         ] {
             let failure = read(incomplete.clone()).expect_err("incomplete");
             assert_eq!(failure.reason, FailureReason::UpstreamInvalid, "{incomplete}");
+        }
+    }
+
+    #[test]
+    fn what_google_says_of_the_location_is_an_issue_only_where_it_says_so() {
+        use LocationIssue::{Closed, Duplicate, NoVoiceOfMerchant};
+        let voice = json!({"hasVoiceOfMerchant": true});
+        for (answer, issues) in [
+            (json!({}), &[][..]),
+            (json!({"metadata": null}), &[]),
+            (json!({"metadata": {}}), &[NoVoiceOfMerchant]),
+            (json!({"metadata": {"placeId": "p"}}), &[NoVoiceOfMerchant]),
+            (json!({"metadata": {"hasVoiceOfMerchant": false}}), &[NoVoiceOfMerchant]),
+            (json!({"metadata": voice}), &[]),
+            (json!({"metadata": voice, "openInfo": {}}), &[]),
+            (json!({"metadata": voice, "openInfo": {"status": "OPEN", "canReopen": true}}), &[]),
+            (json!({"metadata": voice, "openInfo": {"status": "CLOSED_TEMPORARILY"}}), &[]),
+            (json!({"metadata": voice, "openInfo": {"status": "A_STATUS_OF_TOMORROW"}}), &[]),
+            (json!({"metadata": voice, "openInfo": {"status": "CLOSED_PERMANENTLY"}}), &[Closed]),
+            (json!({"openInfo": {"status": "CLOSED_PERMANENTLY"}}), &[Closed]),
+            (json!({"metadata": {"hasVoiceOfMerchant": true, "duplicateLocation": "locations/2"}}), &[Duplicate]),
+            (
+                json!({"metadata": {"duplicateLocation": "locations/2"}, "openInfo": {"status": "CLOSED_PERMANENTLY"}}),
+                &[Closed, Duplicate, NoVoiceOfMerchant],
+            ),
+        ] {
+            let mut whole = answer.clone();
+            whole["name"] = json!("locations/1");
+            assert_eq!(read(whole).expect("complete").issues, issues, "{answer}");
         }
     }
 

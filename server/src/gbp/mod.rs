@@ -3,6 +3,7 @@
 //! - What a caller may do is a type: whoever holds a [`Reader`] and a [`Validator`] cannot write.
 //! - Nothing is retried here, with one exception: a rejected access token is renewed and the call sent once more.
 //!   Whether and when to try again is the caller's decision, from [`Failure::retry`](crate::domain::Failure).
+//! - A token that is rejected twice is tried with another call before the credentials are taken to be refused.
 //! - Credentials that Google has refused are not shown to it again for a while; one client's credentials are no other's.
 //! - A write that was sent and not answered is [`WriteFailure::Unknown`], never a guess.
 //! - Answers come from outside: what is read and what is kept is bounded, and an incomplete answer is an error, not an empty one.
@@ -13,12 +14,14 @@ mod classify;
 mod client;
 mod counted;
 mod credentials;
+mod denial;
 mod endpoint;
 mod exchange;
 mod google_error;
 mod in_process;
 mod location;
 mod quota;
+mod rejection;
 mod retry_after;
 mod side;
 mod taxonomy;

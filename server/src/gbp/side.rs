@@ -1,7 +1,7 @@
 //! Both of Google's views of a location.
 
 use super::Location;
-use crate::domain::{AtGoogle, CategorySet, Complete, WriteIntent, WriteOutcome};
+use crate::domain::{AtGoogle, CategorySet, Complete, LocationIssue, WriteIntent, WriteOutcome};
 
 /// The categories of a location in each of Google's views, from complete reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct Side {
     pub public: Option<Complete<Option<CategorySet>>>,
     /// Whether an edit of the merchant's record waits to be published.
     pub in_review: bool,
+    /// Why Google does not publish edits of the location. Empty: it does.
+    pub issues: Vec<LocationIssue>,
 }
 
 /// What the public sees, and what Google says of the difference.
@@ -28,18 +30,23 @@ pub struct PublicLocation {
 impl Side {
     pub(super) fn of(merchant: Location, public: Option<PublicLocation>) -> Self {
         let in_review = public.as_ref().is_some_and(|public| public.in_review);
-        let merchant = merchant.categories;
+        let Location { categories: merchant, issues, .. } = merchant;
         let other = public.filter(|public| public.differs).map(|public| public.location.categories);
         let public = other.filter(|public| *public != merchant);
-        Self { merchant, public, in_review }
+        Self { merchant, public, in_review, issues }
     }
 
     /// What an update to `desired` would change. That is the merchant's record; where this is as desired already, and Google shows the
-    /// public something else by its own decision, it is what the public sees: the update tells Google to take that back.
+    /// public something else by its own decision, it is what the public sees: the update tells Google to take that back. Where it publishes
+    /// no edits at all, that would be told again and again, in vain.
     #[must_use]
     pub fn target(&self, desired: &CategorySet) -> Complete<Option<CategorySet>> {
         match &self.public {
-            Some(public) if self.merchant.get().as_ref() == Some(desired) && !self.in_review => public.clone(),
+            Some(public)
+                if self.merchant.get().as_ref() == Some(desired) && !self.in_review && self.issues.is_empty() =>
+            {
+                public.clone()
+            }
             _ => self.merchant.clone(),
         }
     }
@@ -50,7 +57,7 @@ impl Side {
     pub fn outcome_of(&self, intent: &WriteIntent) -> WriteOutcome {
         let is_as_before = |public: &Complete<Option<CategorySet>>| *public.get() == intent.before;
         if self.merchant.get().as_ref() == Some(&intent.after)
-            && (self.in_review || !self.public.as_ref().is_some_and(is_as_before))
+            && (self.in_review || !self.issues.is_empty() || !self.public.as_ref().is_some_and(is_as_before))
         {
             WriteOutcome::Applied
         } else if *self.target(&intent.after).get() == intent.before {
@@ -67,6 +74,7 @@ impl Side {
             merchant: self.merchant.get().clone(),
             public: self.public.as_ref().and_then(|public| public.get().clone()),
             in_review: self.in_review,
+            issues: self.issues.clone(),
         }
     }
 }
@@ -102,6 +110,7 @@ mod tests {
                 merchant: Complete::read(set(merchant)),
                 public: public.map(|public| Complete::read(set(public))),
                 in_review,
+                issues: vec![],
             };
             let after = set(after).expect("never empty");
             let intent = WriteIntent { before: set(before), after, changes: vec![], location: None, account: None };

@@ -7,7 +7,9 @@ use super::{
     Client, WriteFailure,
     answer::unreadable,
     client::{Call, Target},
+    google_error::GoogleError,
     location::WireCategory,
+    text,
 };
 use crate::domain::{Failure, GbpCategory, Locale, TaxonomyPage};
 
@@ -15,6 +17,17 @@ use crate::domain::{Failure, GbpCategory, Locale, TaxonomyPage};
 const PAGE_SIZE: &str = "100";
 /// Bytes of a page token that is sent back; it has to fit into a URL.
 const MAX_TOKEN: usize = 4096;
+
+/// One entry in so many may be odd. A page with more of them is another list than the one that was asked for.
+const ODD_SHARE: usize = 10;
+
+/// An entry of Google's list.
+enum Entry {
+    /// A category.
+    Category(GbpCategory),
+    /// What has a name that no category can have, so that nothing maps to it, and nothing is lost with it: why.
+    Odd(Failure),
+}
 
 /// Reads Google's list of categories.
 #[derive(Debug, Clone)]
@@ -53,10 +66,39 @@ impl TaxonomyReader {
         };
         let answer = self.0.call(&call).await.map_err(WriteFailure::into_failure)?;
         if !answer.status.is_success() {
-            return Err(call.refused(&answer).into_failure());
+            let failure = call.refused(&answer).into_failure();
+            let error = answer.body.as_ref().ok().and_then(|body| GoogleError::parse(body));
+            let is_of_token = token.is_some() && error.is_some_and(|error| error.is_about_page_token());
+            return Err(if is_of_token { failure.of_page_token() } else { failure });
         }
         let label = call.label();
         answer.json::<WirePage>(&label)?.checked(&label)
+    }
+}
+
+impl WireCategory {
+    /// The entry at `position` of the list.
+    ///
+    /// # Errors
+    /// `UPSTREAM_INVALID`, and which entry it is, for one without a name or without a name for people: it may be a category that is known
+    /// already, and a list without that would retire it.
+    fn in_list(self, label: &str, position: usize) -> Result<Entry, Failure> {
+        if self.name.is_empty() {
+            let shown = text::bounded(&self.display_name, 150);
+            return Err(unreadable(
+                label,
+                format_args!("the answer's entry {position}, `{shown}`, has no category name"),
+            ));
+        }
+        let category = match self.checked(label) {
+            Ok(category) => category,
+            Err(why) => return Ok(Entry::Odd(why)),
+        };
+        if category.display_name.is_empty() {
+            let gcid = &category.gcid;
+            return Err(unreadable(label, format_args!("the answer's entry {position}, `{gcid}`, has no name")));
+        }
+        Ok(Entry::Category(category))
     }
 }
 
@@ -65,9 +107,20 @@ impl WirePage {
         if self.next_page_token.len() > MAX_TOKEN {
             return Err(unreadable(label, "the answer's page token is too long"));
         }
-        let categories: Vec<_> = self.categories.into_iter().map(|it| it.checked(label)).collect::<Result<_, _>>()?;
-        if let Some(GbpCategory { gcid, .. }) = categories.iter().find(|category| category.display_name.is_empty()) {
-            return Err(unreadable(label, format_args!("the answer has `{gcid}` without a name")));
+        let (mut categories, mut odd) = (Vec::new(), Vec::new());
+        let count = self.categories.len();
+        for (position, entry) in self.categories.into_iter().enumerate() {
+            match entry.in_list(label, position)? {
+                Entry::Category(category) => categories.push(category),
+                Entry::Odd(failure) => odd.push(failure),
+            }
+        }
+        match odd.first() {
+            Some(first) if odd.len() * ODD_SHARE > count => return Err(first.clone()),
+            Some(first) => {
+                tracing::warn!(left_out = odd.len(), error = first.message, "left odd entries out of google's list");
+            }
+            None => {}
         }
         Ok(TaxonomyPage { categories, next: Some(self.next_page_token).filter(|token| !token.is_empty()) })
     }
@@ -105,6 +158,30 @@ mod tests {
             let failure = read(json!({"categories": [category]})).expect_err("no category");
             assert_eq!(failure.reason, FailureReason::UpstreamInvalid, "{category}");
         }
+        let valid = |n: usize| json!({"name": format!("categories/gcid:a{n}"), "displayName": "A"});
+        let without_name = json!({"name": "categories/gcid:cafe"});
+        let many: Vec<Value> = (0..99).map(valid).chain([without_name]).collect();
+        let failure = read(json!({"categories": many})).expect_err("a category may be missing");
+        assert!(failure.message.contains("entry 99, `gcid:cafe`"), "{}", failure.message);
         assert!(read(json!({"nextPageToken": "x".repeat(MAX_TOKEN + 1)})).is_err());
+    }
+
+    #[test]
+    fn d7_an_odd_entry_costs_itself_and_not_the_list() {
+        let odd = json!({"name": "categories/gcid:african-grocery-store", "displayName": "African grocery store"});
+        let list = |count: usize, odd_ones: usize| -> Vec<Value> {
+            let valid = |n: usize| json!({"name": format!("categories/gcid:a{n}"), "displayName": "A"});
+            (0..count - odd_ones).map(valid).chain(std::iter::repeat_n(odd.clone(), odd_ones)).collect()
+        };
+        for (count, odd_ones, is_read) in
+            [(100, 1, true), (100, 10, true), (100, 11, false), (9, 1, false), (1, 1, false)]
+        {
+            let page = read(json!({"categories": list(count, odd_ones)}));
+            assert_eq!(page.is_ok(), is_read, "{odd_ones} of {count}");
+            match page {
+                Ok(page) => assert_eq!(page.categories.len(), count - odd_ones),
+                Err(failure) => assert!(failure.message.contains("african-grocery-store"), "{}", failure.message),
+            }
+        }
     }
 }

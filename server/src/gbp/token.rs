@@ -5,18 +5,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reqwest::{StatusCode, header::HeaderValue};
+use reqwest::header::HeaderValue;
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::{
     Endpoint,
-    answer::{Answer, unreadable},
-    classify,
+    answer::unreadable,
     client::ConfigError,
     counted::{About, counted},
+    denial::denied,
 };
-use crate::domain::{AuthorizedUser, Failure, FailureReason, RECHECK, Retry, Secret};
+use crate::domain::{AuthorizedUser, Failure, FailureReason, RECHECK, Secret};
 
 /// What stands before an access token in its header.
 const SCHEME: &str = "Bearer ";
@@ -57,6 +57,8 @@ pub(super) struct Renewal {
     rounds: AtomicU64,
     /// Held during a renewal, so there is one at a time.
     last: Mutex<Option<Last>>,
+    /// Held while it is found out what is behind a rejected token.
+    turn: Mutex<()>,
 }
 
 /// What came of the last renewal.
@@ -80,12 +82,6 @@ struct Granted {
     token_type: Option<String>,
 }
 
-/// Its bad answer. The description is left out: it may repeat what was sent.
-#[derive(Deserialize)]
-struct Denied {
-    error: String,
-}
-
 impl Bearer {
     /// The token itself.
     pub(super) fn token(&self) -> &str {
@@ -102,8 +98,8 @@ impl TokenSource {
 
     /// Tokens that `endpoint` makes for `user`. Asks for nothing yet.
     pub(super) fn renewed(user: AuthorizedUser, http: reqwest::Client, endpoint: Endpoint) -> Self {
-        let (rounds, last) = (AtomicU64::new(0), Mutex::new(None));
-        Self::Renewed(Box::new(Renewal { http, endpoint, user, rounds, last }))
+        let (rounds, last, turn) = (AtomicU64::new(0), Mutex::new(None), Mutex::new(()));
+        Self::Renewed(Box::new(Renewal { http, endpoint, user, rounds, last, turn }))
     }
 
     /// A token for a call.
@@ -119,6 +115,23 @@ impl TokenSource {
         match self {
             Self::Fixed(_) => Ok(None),
             Self::Renewed(renewal) => renewal.bearer(Some(rejected)).await.map(Some),
+        }
+    }
+
+    /// Waits for the turn to find out what is behind a rejected token. A fixed one is shown again by everybody, as nothing is kept of it.
+    pub(super) async fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        match self {
+            Self::Fixed(_) => None,
+            Self::Renewed(renewal) => Some(renewal.turn.lock().await),
+        }
+    }
+
+    /// The rejection of the credentials, if somebody else has found that out since they made a token.
+    pub(super) async fn known_rejection(&self) -> Option<Failure> {
+        let Self::Renewed(renewal) = self else { return None };
+        match &*renewal.last.lock().await {
+            Some(Last::Failed { failure, .. }) if is_rejection(failure) => Some(failure.clone().remembered()),
+            _ => None,
         }
     }
 
@@ -194,7 +207,7 @@ impl Renewal {
         let about = About { method: "token", location: None, trace: None };
         let answer = counted(LABEL, about, request).await.map_err(|lost| lost.failure)?;
         if !answer.status.is_success() {
-            return Err(denied(&answer.without(&[client_secret, refresh_token])));
+            return Err(denied(LABEL, &answer.without(&[client_secret, refresh_token])));
         }
         let granted: Granted = answer.json(LABEL)?;
         if granted.token_type.is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
@@ -221,35 +234,8 @@ fn usable(life: Duration) -> Duration {
     life - MARGIN.min(life / 10)
 }
 
-/// The failure of a renewal that was answered, but with no token.
-fn denied(answer: &Answer) -> Failure {
-    let error = answer.json::<Denied>(LABEL).ok().map(|denied| denied.error).filter(|error| is_error_code(error));
-    let refusal = matches!(answer.status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-    match error {
-        Some(error) if refusal => {
-            let message = format!("{LABEL}: Google refuses the credentials: {error} ({})", answer.status);
-            Failure::permanent(FailureReason::CredentialsRejected, message).with("oauth_error", error)
-        }
-        // An OAuth server that refuses says why. This is something in front of it, or not it at all.
-        _ => {
-            let reason = match answer.status.as_u16() {
-                429 => FailureReason::QuotaExhausted,
-                408 | 500..=599 => FailureReason::UpstreamUnavailable,
-                _ => FailureReason::UpstreamInvalid,
-            };
-            let message = format!("{LABEL}: the token endpoint answered {}", answer.status);
-            let failure = Failure::transient(reason, message).with("http_status", answer.status.as_u16());
-            Failure { retry: classify::wait(Retry::Backoff, answer), ..failure }
-        }
-    }
-}
-
 fn is_rejection(failure: &Failure) -> bool {
     failure.reason == FailureReason::CredentialsRejected
-}
-
-fn is_error_code(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
 }
 
 /// Whether `text` can be an access token.

@@ -19,10 +19,11 @@ use crate::{
 /// Carries the strategy out.
 pub(super) async fn carry_out(attempt: &mut Attempt, source: &Source) -> Result<RunResult, Stop> {
     let kept = attempt.kept_plan().await?;
-    let plan = match attempt.way_back().await? {
+    let mut plan = match attempt.way_back().await? {
         Some((run, way)) => plan_back(attempt, source, run, &way).await?,
         None => plan(attempt, source, kept.as_ref()).await?,
     };
+    plan.location_issues = attempt.standing.issues().to_vec();
     let plan = plan.at(source.tenant.location.clone());
     attempt.planned(plan.recorded());
     if !plan.is_empty() {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    store::{Now, Room},
+    store::{Claimed, Now, Room},
     wake::Hint,
 };
 
@@ -110,17 +110,36 @@ impl Runner {
         }
     }
 
-    /// Carries one run out, to see whether Google works again.
+    /// Carries one run out, to see whether Google works again: the first in line whose turn it was not yet.
     async fn probe(&mut self, probe: Probe) -> Result<Next, Error> {
         self.tools.flags.now().await?;
-        self.claim(None, Room::of(1)).await?;
+        // What is left from before the circuit opened has no turn before others.
+        let left = self.ready.take_all();
+        self.hand_back(left).await;
+        for waiting in self.claim_for_probe().await? {
+            self.ready.push(waiting);
+        }
         if let Some(place) = self.ready.next_is_bulk().and_then(|bulk| self.places.take(bulk))
             && let Some(waiting) = self.ready.pop()
         {
+            waiting.names().into_iter().for_each(|name| probe.is_for(name));
             let attempt = Attempt::new(self.tools.clone(), waiting, None);
             self.attempts.spawn(attempt.carry_out((place, Some(probe))));
         }
         Ok(Next { place: None, time: self.promote().await? })
+    }
+
+    /// Claims the run for a probe. Where everybody in line had a turn, the rotation begins anew.
+    async fn claim_for_probe(&self) -> Result<Vec<Waiting>, Error> {
+        let Tools { store, circuit, settings, .. } = &*self.tools;
+        let since = Instant::now();
+        let probed = circuit.probed();
+        let mut claimed = store.claim_for_probe(None, &probed, settings.lease).await?;
+        if claimed.is_none() && !probed.is_empty() {
+            circuit.forget_probed();
+            claimed = store.claim_for_probe(None, &[], settings.lease).await?;
+        }
+        Ok(hold(&self.tools, &self.claims, None, since, claimed.into_iter().collect()).await)
     }
 
     /// Puts runs whose time has come into the line. Gives how long to wait before the next look.
@@ -136,14 +155,20 @@ impl Runner {
     }
 }
 
-/// Claims runs, and reads the platform's side of all of them at once.
+/// Claims runs.
 async fn claim(tools: Arc<Tools>, claims: Claims, now: Now, room: Room) -> Result<Vec<Waiting>, Error> {
     let since = Instant::now();
     let lease = tools.settings.lease;
     let claimed = tools.store.claim(now, room, lease).await?;
+    Ok(hold(&tools, &claims, now, since, claimed).await)
+}
+
+/// Holds what was claimed at `since`, and reads the platform's side of all of it at once.
+async fn hold(tools: &Tools, claims: &Claims, now: Now, since: Instant, claimed: Vec<Claimed>) -> Vec<Waiting> {
     if claimed.is_empty() {
-        return Ok(Vec::new());
+        return Vec::new();
     }
+    let lease = tools.settings.lease;
     let held: Vec<_> = claimed.iter().map(|claimed| claims.hold(claimed, since, lease)).collect();
     tools.wake.hint(Hint::Changed(claimed.iter().map(|claimed| claimed.run.id).collect()));
     let runs: Vec<_> = claimed.iter().map(|claimed| &claimed.run).collect();
@@ -153,5 +178,5 @@ async fn claim(tools: Arc<Tools>, claims: Claims, now: Now, room: Room) -> Resul
         let source = sources.as_mut().map(|sources| sources.remove(&claimed.run.id));
         Waiting { claimed, claim, source, since }
     });
-    Ok(waiting.collect())
+    waiting.collect()
 }

@@ -7,6 +7,7 @@ mod batch_guard;
 mod batches;
 mod circuit;
 mod claims;
+mod closed;
 mod drain;
 mod gbp_to_platform;
 mod heartbeat;

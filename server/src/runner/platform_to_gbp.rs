@@ -24,10 +24,14 @@ pub(super) async fn carry_out(
     location: &LocationId,
     google: Client,
 ) -> Result<RunResult, Stop> {
-    let Some(plan) = plan(attempt, source, location, &google.reader()).await? else {
-        return Ok(RunResult::Succeeded);
-    };
-    attempt.assess(source).await?;
+    let plan = plan(attempt, source, location, &google.reader()).await?;
+    if plan.is_some() {
+        attempt.assess(source).await?;
+    }
+    if let Some(skip) = attempt.closed(location) {
+        return Ok(RunResult::Skipped(skip));
+    }
+    let Some(plan) = plan else { return Ok(RunResult::Succeeded) };
     if attempt.claim.cancelled.is_cancelled() {
         return Err(Stop::Cancelled);
     }
@@ -61,7 +65,7 @@ async fn plan(
     let kept = attempt.kept_plan().await?;
     let way = attempt.way_back().await?;
     let now = attempt.circumstances(source);
-    let plan = match way {
+    let mut plan = match way {
         Some((run, way)) => {
             way.check_location(location).map_err(|why| attempt.not_revertible(&why))?;
             let observed = read(attempt, source, location, reader).await?.merchant;
@@ -85,6 +89,7 @@ async fn plan(
             Plan::to_gbp(mapped, observed, &now, source.read_at)
         }
     };
+    plan.location_issues = attempt.standing.issues().to_vec();
     let plan = plan.at(Some(location.clone()));
     attempt.planned(plan.recorded());
     if let Some(kept) = &kept {

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::claims::Claim;
-use crate::store::{Claimed, Held, Source};
+use crate::{
+    domain::AccountId,
+    store::{Claimed, Held, Source},
+};
 
 /// What is claimed ahead is what the last so long used up. Longer would save few statements, and have runs wait here that another process
 /// could carry out.
@@ -23,6 +26,16 @@ pub(super) struct Waiting {
     /// The platform's side, or that the tenant is gone; where the read for all failed, it is for the attempt to read.
     pub(super) source: Option<Option<Source>>,
     pub(super) since: Instant,
+}
+
+impl Waiting {
+    /// Whom a probe with it is about: its tenant, and an account whose credentials and quota are its own.
+    pub(super) fn names(&self) -> Vec<String> {
+        let source = self.source.as_ref().and_then(Option::as_ref);
+        let account = source.filter(|source| source.credentials.is_some()).and_then(|it| it.tenant.account.as_ref());
+        let tenant = self.claimed.run.tenant.resource_name();
+        std::iter::once(tenant).chain(account.map(AccountId::resource_name)).collect()
+    }
 }
 
 /// What is claimed and waits, interactive runs first.

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::attempt::Attempt;
 use crate::{
     domain::{
-        AtGoogle, Baseline, CategorySet, Cause, Facts, FailureReason, Gcid, Look, MAX_FLIPS, Observation, RegionCode,
-        RunResult, Skip, SkipReason, Standing as InList, Strategy, TenantCategory, TenantSync, Wanted, Wish,
-        WrittenSet, digest_of, named_as_observed,
+        AtGoogle, Baseline, CategorySet, Cause, Facts, FailureReason, Gcid, LocationIssue, Look, MAX_FLIPS,
+        Observation, RegionCode, RunResult, Skip, SkipReason, Standing as InList, Strategy, TenantCategory, TenantSync,
+        Wanted, Wish, WrittenSet, digest_of, named_as_observed,
     },
     error::Error,
     gbp::Side,
@@ -80,14 +80,20 @@ impl Standing {
     /// Notes what the merchant's record is after a write. The public sees what it saw, as long as the write is in review.
     pub(super) fn wrote(&mut self, merchant: Option<&CategorySet>, in_review: bool) {
         let before = self.google.take();
+        let issues = before.as_ref().map(|before| before.issues.clone()).unwrap_or_default();
         let public = before.and_then(|before| before.public.or(before.merchant)).filter(|_| in_review);
         self.written = merchant.cloned();
-        self.google = Some(AtGoogle { merchant: merchant.cloned(), public, in_review });
+        self.google = Some(AtGoogle { merchant: merchant.cloned(), public, in_review, issues });
     }
 
     /// Notes what the tenant has after a write to the platform.
     pub(super) fn wrote_platform(&mut self, categories: &CategorySet<TenantCategory>) {
         self.after = Some(Wanted::by(categories));
+    }
+
+    /// Why Google does not publish edits of the location, as it was read.
+    pub(super) fn issues(&self) -> &[LocationIssue] {
+        self.google.as_ref().map(|google| google.issues.as_slice()).unwrap_or_default()
     }
 
     /// Why the tenant was out of sync, as far as the attempt has found out.

@@ -83,7 +83,7 @@ fn in_sync() -> (Wanted, AtGoogle) {
         |place, slug: &str| Choice { place, slug: Slug::parse(slug).expect("a slug"), gcid: Some(category(slug).gcid) };
     let set = CategorySet::new(category("cafe"), vec![category("bakery")]).expect("two categories");
     let choices = vec![choice(Place::Primary, "cafe"), choice(Place::Additional, "bakery")];
-    let google = AtGoogle { merchant: Some(set.clone()), public: None, in_review: false };
+    let google = AtGoogle { merchant: Some(set.clone()), public: None, in_review: false, issues: Vec::new() };
     (Wanted { choices, set: Ok(set) }, google)
 }
 

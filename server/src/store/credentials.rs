@@ -1,10 +1,11 @@
 //! Accounts' own credentials, encrypted.
 
+use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Row, postgres::PgRow};
 
 use super::{Now, Store, interval, row::id};
 use crate::{
-    domain::{AccountCredentials, AccountId, RECHECK, Rejection, Sealed},
+    domain::{AccountCredentials, AccountId, FailureReason, RECHECK, Rejection, Sealed},
     error::{Error, Resource},
 };
 
@@ -15,6 +16,15 @@ pub struct CredentialsMark {
     pub revision: i64,
     /// Google has refused them, and not taken them since.
     pub rejection: Option<Rejection>,
+}
+
+/// What became of the note that Google refuses credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotedRejection {
+    /// Since when that was known before. `None`: nobody knew.
+    pub before: Option<DateTime<Utc>>,
+    /// Whether it was noted, and had not been a moment before.
+    pub is_news: bool,
 }
 
 /// New credentials of an account.
@@ -33,7 +43,7 @@ pub struct NewCredentials<'a> {
 /// The columns of `gbp_credentials` that every server can read.
 macro_rules! credentials_columns {
     () => {
-        "account_id, client_id_tail, key_id, revision, updated_at, updated_by, rejected_at, rejected_because"
+        "account_id, client_id_tail, key_id, revision, updated_at, updated_by, rejected_at, rejected_since, rejected_because"
     };
 }
 
@@ -49,7 +59,7 @@ impl Store {
              on conflict (account_id) do update
                 set client_id_tail = excluded.client_id_tail, key_id = excluded.key_id, sealed = excluded.sealed,
                     revision = excluded.revision, updated_at = excluded.updated_at, updated_by = excluded.updated_by,
-                    rejected_at = null, rejected_because = null
+                    rejected_at = null, rejected_since = null, rejected_because = null
              returning ",
             credentials_columns!()
         ))
@@ -120,7 +130,7 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that Google refuses these credentials. `false`: they were replaced meanwhile, or it is noted already.
+    /// Notes that Google refuses these credentials. `None`: they were replaced meanwhile.
     ///
     /// # Errors
     /// The database's.
@@ -130,22 +140,32 @@ impl Store {
         account: &AccountId,
         revision: i64,
         cause: &str,
-    ) -> Result<bool, Error> {
-        let rejected = sqlx::query(
-            "update gbp_credentials
-                set rejected_at = coalesce($1, now()), rejected_because = $4
-              where account_id = $2
-                and revision = $3
-                and (rejected_at is null or rejected_at <= coalesce($1, now()) - $5::interval)",
+    ) -> Result<Option<NotedRejection>, Error> {
+        // known: the credentials, and since when they were refused before. noted: the same, unless that was a moment ago.
+        let noted: Option<(Option<DateTime<Utc>>, bool)> = sqlx::query_as(
+            "with known as materialized (
+                 select rejected_at, case when rejected_at is not null then coalesce(rejected_since, rejected_at) end as since
+                   from gbp_credentials
+                  where account_id = $2 and revision = $3
+                    for update
+             ), noted as (
+                 update gbp_credentials
+                    set rejected_at = coalesce($1, now()), rejected_because = $4, rejected_since = coalesce(known.since, $1, now())
+                   from known
+                  where account_id = $2
+                    and (known.rejected_at is null or known.rejected_at <= coalesce($1, now()) - $5::interval)
+                 returning 1
+             )
+             select since, exists (select from noted) from known",
         )
         .bind(now)
         .bind(account.as_str())
         .bind(revision)
         .bind(cause)
         .bind(interval(RECHECK))
-        .execute(&self.pool)
+        .fetch_optional(&self.pool)
         .await?;
-        Ok(rejected.rows_affected() > 0)
+        Ok(noted.map(|(before, is_news)| NotedRejection { before, is_news }))
     }
 
     /// Notes that Google takes these credentials again. `false`: they were replaced meanwhile, or it is noted already.
@@ -155,7 +175,7 @@ impl Store {
     pub async fn accept_credentials(&self, account: &AccountId, revision: i64) -> Result<bool, Error> {
         let accepted = sqlx::query(
             "update gbp_credentials
-                set rejected_at = null, rejected_because = null
+                set rejected_at = null, rejected_since = null, rejected_because = null
               where account_id = $1
                 and revision = $2
                 and rejected_at is not null",
@@ -165,6 +185,34 @@ impl Store {
         .execute(&self.pool)
         .await?;
         Ok(accepted.rows_affected() > 0)
+    }
+
+    /// Makes runs due that wait because Google refused their credentials, at most `limit`: those of `account`; `None`: of every account that
+    /// has none of its own. Gives how many.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn end_credentials_wait(&self, now: Now, account: Option<&AccountId>, limit: i64) -> Result<u64, Error> {
+        let due = sqlx::query(
+            "with waiting as materialized (
+                 select run.id from run
+                   join tenant on tenant.id = run.tenant_id
+                  where run.state = 'queued' and run.due_at > coalesce($1, now()) and run.reason = $3
+                    and (tenant.gbp_account = $2
+                         or $2 is null and not exists (select from gbp_credentials where account_id = tenant.gbp_account))
+                  order by run.due_at
+                  limit $4
+                    for update of run skip locked
+             )
+             update run set due_at = coalesce($1, now()) where id = any (array(select id from waiting))",
+        )
+        .bind(now)
+        .bind(account.map(AccountId::as_str))
+        .bind(FailureReason::CredentialsRejected.as_str())
+        .bind(limit)
+        .execute(&self.pool)
+        .await?;
+        Ok(due.rows_affected())
     }
 
     /// Counts the accounts whose own credentials Google refuses.
@@ -234,6 +282,8 @@ impl FromRow<'_, PgRow> for SealedRow {
 /// What a row says of credentials without giving them away.
 pub(super) fn mark(row: &PgRow) -> Result<CredentialsMark, sqlx::Error> {
     let rejected_at: Option<_> = row.try_get("rejected_at")?;
-    let rejection = rejected_at.zip(row.try_get("rejected_because")?).map(|(at, cause)| Rejection { at, cause });
+    let since: Option<_> = row.try_get("rejected_since")?;
+    let rejection = rejected_at.zip(row.try_get("rejected_because")?);
+    let rejection = rejection.map(|(at, cause)| Rejection { since: since.unwrap_or(at), at, cause });
     Ok(CredentialsMark { revision: row.try_get("revision")?, rejection })
 }

@@ -294,7 +294,7 @@ fn columns(held: &[Held]) -> (Vec<RunId>, Vec<i32>) {
 }
 
 /// `None`: this version cannot read it. That must not cost the others their lease: the row is left to its own, and to the limit of rescues.
-struct ClaimedRow(Option<Claimed>);
+pub(super) struct ClaimedRow(pub(super) Option<Claimed>);
 
 impl FromRow<'_, PgRow> for ClaimedRow {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {

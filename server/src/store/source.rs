@@ -36,7 +36,7 @@ impl Store {
     pub async fn sources(&self, now: Now, runs: &[&Run]) -> Result<HashMap<RunId, Source>, Error> {
         let statement = sqlx::query_as(
             "select wanted.run_id, tenant.id, tenant.display_name, tenant.organization_id, tenant.gbp_account, tenant.gbp_location,
-                    tenant.region_code, tenant.language_code, tenant.created_at, tenant.updated_at, mark.revision, mark.rejected_at, mark.rejected_because,
+                    tenant.region_code, tenant.language_code, tenant.created_at, tenant.updated_at, mark.revision, mark.rejected_at, mark.rejected_since, mark.rejected_because,
                     success.ended_at as last_success_at, look.digest, look.settled, look.failed, coalesce($1, now()) as read_at,
                     chosen.slugs, chosen.names, chosen.gcids, chosen.locales, chosen.created, chosen.updated
                from unnest($2::uuid[], $3::text[], $4::text[]) as wanted (run_id, tenant_id, strategy)
@@ -45,7 +45,7 @@ impl Store {
                                     from tenant
                                    where tenant.id = wanted.tenant_id
                                    limit 1) tenant
-               left join lateral (select revision, rejected_at, rejected_because
+               left join lateral (select revision, rejected_at, rejected_since, rejected_because
                                     from gbp_credentials
                                    where account_id = tenant.gbp_account
                                    limit 1) mark on true

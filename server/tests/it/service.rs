@@ -255,6 +255,11 @@ impl Google {
         self.control(self.http.post(self.url(&format!("locations/{location}:edit"))).json(&body)).await;
     }
 
+    /// Changes what Google says of a location as a whole.
+    pub(crate) async fn condition(&self, location: &str, change: Value) {
+        self.control(self.http.patch(self.url(&format!("locations/{location}"))).json(&change)).await;
+    }
+
     /// Has Google call a category by another name.
     pub(crate) async fn rename(&self, slug: &str, name: &str) {
         let rename = json!({"rename": {format!("gcid:{slug}"): name}});

@@ -27,7 +27,7 @@ pub(crate) async fn list(client: &Client, output: &mut Output, filter: args::Syn
             let name = Printable(&sync.tenant).to_string();
             let since = sync.cause_time.map(|time| time.to_rfc3339()).unwrap_or_default();
             let contested = if sync.contested { "  contested" } else { "" };
-            output.line(format_args!("{name:<32}  {:<18}  {since}{contested}", sync.cause))
+            output.line(format_args!("{name:<32}  {:<20}  {since}{contested}", sync.cause))
         })?;
     }
     Ok(())
@@ -69,6 +69,9 @@ pub(crate) fn details(output: &mut Output, sync: &TenantSync) -> io::Result<()> 
     }
     output.field("problem", sync.desired_problem.as_deref().map(Printable))?;
     sync.retired_categories.iter().try_for_each(|name| output.field("retired", Some(Printable(name))))?;
+    sync.location_issues
+        .iter()
+        .try_for_each(|issue| output.field("location", Some(format_args!("{issue}: {}", issue.meaning()))))?;
     sync.flip_times.iter().try_for_each(|time| output.field("changed back", Some(time)))?;
     output.field("contested", sync.contest_time)?;
     let decided = sync.decision.as_ref().map(|decided| {

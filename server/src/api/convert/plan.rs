@@ -4,8 +4,8 @@ use category_mirror_proto::v1::{self as proto, change::Operation, guard_verdict:
 
 use super::time;
 use crate::domain::{
-    CategorySet, Change, Counterpart, EitherCategory, GbpCategory, GuardOutcome, GuardVerdict, LocationId, Place,
-    Placed, RecordedChange, RecordedPlan,
+    CategorySet, Change, Counterpart, EitherCategory, GbpCategory, GuardOutcome, GuardVerdict, LocationId,
+    LocationIssue, Place, Placed, RecordedChange, RecordedPlan,
 };
 
 pub(super) fn plan(plan: RecordedPlan) -> proto::Plan {
@@ -52,7 +52,18 @@ pub(super) fn plan(plan: RecordedPlan) -> proto::Plan {
             .collect(),
         observe_time: Some(time(plan.observed_at)),
         gbp_location: plan.location.as_ref().map(LocationId::resource_name).unwrap_or_default(),
+        location_issues: location_issues(&plan.location_issues),
     }
+}
+
+/// Why Google does not publish edits of a location.
+pub(super) fn location_issues(issues: &[LocationIssue]) -> Vec<i32> {
+    let issue = |issue: &LocationIssue| match issue {
+        LocationIssue::Closed => proto::LocationIssue::Closed,
+        LocationIssue::Duplicate => proto::LocationIssue::Duplicate,
+        LocationIssue::NoVoiceOfMerchant => proto::LocationIssue::NoVoiceOfMerchant,
+    };
+    issues.iter().map(|it| issue(it).into()).collect()
 }
 
 pub(super) fn change(change: RecordedChange) -> proto::Change {

@@ -2,7 +2,10 @@
 
 use category_mirror_proto::v1::{self as proto, tenant_sync::Cause as Wire, tenant_sync_decision::Decision as Decides};
 
-use super::{plan::gbp_categories, time};
+use super::{
+    plan::{gbp_categories, location_issues},
+    time,
+};
 use crate::domain::{By, Cause, Decided, Decision, RunId, TenantSync};
 
 pub(in crate::api) fn tenant_sync(sync: TenantSync) -> proto::TenantSync {
@@ -13,6 +16,7 @@ pub(in crate::api) fn tenant_sync(sync: TenantSync) -> proto::TenantSync {
     let google = sync.google.as_ref();
     let merchant = google.and_then(|google| google.merchant.as_ref()).map(gbp_categories);
     let public = google.and_then(|google| google.public.as_ref()).map(gbp_categories);
+    let location_issues = location_issues(google.map(|google| google.issues.as_slice()).unwrap_or_default());
     let wanted = sync.wanted.as_ref();
     proto::TenantSync {
         name: format!("{}/sync", sync.tenant.resource_name()),
@@ -40,6 +44,7 @@ pub(in crate::api) fn tenant_sync(sync: TenantSync) -> proto::TenantSync {
         contested: sync.contest.contested_at.is_some(),
         contest_time: sync.contest.contested_at.map(time),
         decision: sync.contest.decided.map(decision),
+        location_issues,
     }
 }
 
@@ -54,6 +59,9 @@ fn cause(cause: Cause) -> Wire {
         Cause::CategoryRetired => Wire::CategoryRetired,
         Cause::NeverSynced => Wire::NeverSynced,
         Cause::Unknown => Wire::Unknown,
+        Cause::LocationClosed => Wire::LocationClosed,
+        Cause::DuplicateLocation => Wire::DuplicateLocation,
+        Cause::NoVoiceOfMerchant => Wire::NoVoiceOfMerchant,
     }
 }
 

@@ -2,14 +2,17 @@
 //!
 //! The first of these that holds is the cause, so there is always exactly one:
 //! 1. *unknown*: a read failed, or nobody knows whether a write took effect. Nothing follows from what was known before.
-//! 2. *category retired*: Google's list no longer has a category that the platform wants, so that it cannot be written, whatever else is
+//! 2. *location closed*: Google says that the location is closed for good. Nothing is written to it, whatever differs.
+//! 3. *category retired*: Google's list no longer has a category that the platform wants, so that it cannot be written, whatever else is
 //!    the matter, and even where the location still has it.
-//! 3. The merchant's record is what the platform wants: *edit in review* while the public does not see it yet; *Google edited* when the
+//! 4. The merchant's record is what the platform wants, and Google does not publish it: *duplicate location*, or else *no voice of
+//!    merchant*, whatever the public sees, because no update changes that.
+//! 5. The merchant's record is what the platform wants: *edit in review* while the public does not see it yet; *Google edited* when the
 //!    public sees something else; else *in sync*.
-//! 4. *never synced*: no real run has succeeded yet, so there is nothing to tell a change by.
-//! 5. What the platform wants is not what the last successful real run left: *mapping changed* when that is because a category stands for
+//! 6. *never synced*: no real run has succeeded yet, so there is nothing to tell a change by.
+//! 7. What the platform wants is not what the last successful real run left: *mapping changed* when that is because a category stands for
 //!    something else, and *platform changed* in any other case, also when somebody took back what a run had written.
-//! 6. *merchant edited*: the platform wants what was left, so it is the merchant's record that has changed.
+//! 8. *merchant edited*: the platform wants what was left, so it is the merchant's record that has changed.
 
 mod contest;
 
@@ -20,8 +23,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    CategorySet, Complete, GbpCategory, Gcid, Place, PlatformCategory, Slug, SourceError, TenantCategory,
-    failure::text_enum, map_to_gbp, placed,
+    CategorySet, Complete, GbpCategory, Gcid, LocationIssue, Place, PlatformCategory, Slug, SourceError,
+    TenantCategory, failure::text_enum, map_to_gbp, placed,
 };
 
 pub use contest::{Contest, Decided, Decision, FLIP_WINDOW, MAX_FLIPS};
@@ -47,6 +50,12 @@ text_enum! {
         NeverSynced = "never_synced",
         /// The last look failed.
         Unknown = "unknown",
+        /// Google says that the location is closed for good.
+        LocationClosed = "location_closed",
+        /// What the platform wants is written, and Google does not publish it: it takes the location for a copy of another one.
+        DuplicateLocation = "duplicate_location",
+        /// What the platform wants is written, and Google does not publish it: the merchant has no voice.
+        NoVoiceOfMerchant = "no_voice_of_merchant",
     }
 }
 
@@ -59,6 +68,9 @@ impl Cause {
         Self::GoogleEdited,
         Self::CategoryRetired,
         Self::NeverSynced,
+        Self::LocationClosed,
+        Self::DuplicateLocation,
+        Self::NoVoiceOfMerchant,
     ];
 
     /// Whether the tenant is out of sync. Nobody knows that of *unknown*, and of *edit in review* there is nothing to do but to wait.
@@ -135,6 +147,9 @@ pub struct AtGoogle {
     pub public: Option<CategorySet>,
     /// Whether an edit of the merchant's record waits to be published.
     pub in_review: bool,
+    /// Why Google does not publish edits, in the order of [`LocationIssue`]. Empty: it does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub issues: Vec<LocationIssue>,
 }
 
 /// What the last successful real run left: the state that a change is told by.
@@ -180,14 +195,20 @@ impl Facts<'_> {
             Look::Read(google) => Some(google),
         };
         let Wanted { choices, set } = self.wanted;
+        let has_issue = |issue| google.is_some_and(|google| google.issues.contains(&issue));
+        if has_issue(LocationIssue::Closed) {
+            return Cause::LocationClosed;
+        }
         if self.wanted.gcids().any(|gcid| self.retired.contains(gcid)) {
             return Cause::CategoryRetired;
         }
         let set = set.as_ref().ok();
-        if let Some(AtGoogle { merchant: Some(merchant), public, in_review }) = google
+        if let Some(AtGoogle { merchant: Some(merchant), public, in_review, .. }) = google
             && Some(merchant) == set
         {
             return match public {
+                _ if has_issue(LocationIssue::Duplicate) => Cause::DuplicateLocation,
+                _ if has_issue(LocationIssue::NoVoiceOfMerchant) => Cause::NoVoiceOfMerchant,
                 _ if *in_review => Cause::EditInReview,
                 Some(public) if public != merchant => Cause::GoogleEdited,
                 _ => Cause::InSync,
@@ -248,8 +269,12 @@ pub fn digest_of(wanted: &Wanted, google: Option<&AtGoogle>) -> String {
     let set = |set: Option<&CategorySet>| {
         set.map_or(Value::Null, |set| set.iter().map(|category| json!(category.gcid)).collect())
     };
-    let google =
-        google.map(|google| json!([set(google.merchant.as_ref()), set(google.public.as_ref()), google.in_review]));
+    let google = google.map(|google| {
+        let mut facts = vec![set(google.merchant.as_ref()), set(google.public.as_ref()), json!(google.in_review)];
+        // Only where there are any: what was found before anybody asked for them keeps its digest.
+        facts.extend(google.issues.iter().map(|issue| json!(issue)));
+        Value::from(facts)
+    });
     let choices: Vec<Value> = wanted.choices.iter().map(|c| json!([c.place, c.slug, c.gcid])).collect();
     let text = json!([choices, set(wanted.set.as_ref().ok()), google]).to_string();
     let digest = digest::digest(&digest::SHA256, text.as_bytes());

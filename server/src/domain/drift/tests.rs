@@ -37,7 +37,7 @@ fn baseline(texts: &[&str]) -> Baseline {
 }
 
 fn google(merchant: &[&str]) -> AtGoogle {
-    AtGoogle { merchant: Some(set(merchant)), public: None, in_review: false }
+    AtGoogle { merchant: Some(set(merchant)), public: None, in_review: false, issues: Vec::new() }
 }
 
 fn cause(wanted: &Wanted, google: Option<&AtGoogle>, baseline: Option<&Baseline>, retired: &[&str]) -> Cause {
@@ -65,12 +65,82 @@ fn each_cause_is_reached_by_its_own_story() {
         (cause(&wanted(&["a", "b"]), Some(&as_left), Some(&left), &["b"]), Cause::CategoryRetired),
         (cause(&wanted(&["a", "b"]), Some(&google(&["x"])), None, &[]), Cause::NeverSynced),
         (failed.cause(), Cause::Unknown),
+        (synced(&["a", "b"], &with(&as_left, &[LocationIssue::Closed])), Cause::LocationClosed),
+        (synced(&["a", "b"], &with(&as_left, &[LocationIssue::Duplicate])), Cause::DuplicateLocation),
+        (synced(&["a", "b"], &with(&as_left, &[LocationIssue::NoVoiceOfMerchant])), Cause::NoVoiceOfMerchant),
     ];
     for (found, expected) in stories {
         assert_eq!(found, expected);
     }
     let reached: HashSet<Cause> = stories.iter().map(|(found, _)| *found).collect();
     assert_eq!(reached.len(), Cause::ALL.len(), "every one of them");
+}
+
+fn with(google: &AtGoogle, issues: &[LocationIssue]) -> AtGoogle {
+    AtGoogle { issues: issues.to_vec(), ..google.clone() }
+}
+
+/// Every set of what Google says of a location, beside every other cause that there could be.
+#[test]
+fn an_issue_of_the_location_has_its_place_in_the_order() {
+    use LocationIssue::{Closed, Duplicate, NoVoiceOfMerchant};
+    let left = baseline(&["a", "b"]);
+    let plain = google(&["a", "b"]);
+    let others_see = |in_review| AtGoogle { public: Some(set(&["x"])), in_review, ..plain.clone() };
+    // What is wanted, what Google has, what was left, what is retired, and the cause of a location without an issue.
+    let stories = [
+        (wanted(&["a", "b"]), plain.clone(), Some(&left), &[][..], Cause::InSync),
+        (wanted(&["a", "b"]), others_see(false), Some(&left), &[], Cause::GoogleEdited),
+        (wanted(&["a", "b"]), others_see(true), Some(&left), &[], Cause::EditInReview),
+        (wanted(&["a", "b"]), plain.clone(), None, &[], Cause::InSync),
+        (wanted(&["a", "b"]), plain.clone(), Some(&left), &["b"], Cause::CategoryRetired),
+        (wanted(&["a", "b"]), google(&["x"]), None, &[], Cause::NeverSynced),
+        (wanted(&["a", "c"]), plain.clone(), Some(&left), &[], Cause::PlatformChanged),
+        (wanted(&["a", "b=z"]), plain.clone(), Some(&left), &[], Cause::MappingChanged),
+        (wanted(&["a", "b"]), google(&["a", "x"]), Some(&left), &[], Cause::MerchantEdited),
+        (wanted(&[]), google(&["a"]), Some(&left), &[], Cause::PlatformChanged),
+    ];
+    for (wanted, at_google, left, retired, plain) in stories {
+        let is_written = matches!(plain, Cause::InSync | Cause::GoogleEdited | Cause::EditInReview);
+        for (issues, written, open) in [
+            (&[][..], plain, true),
+            (&[NoVoiceOfMerchant], Cause::NoVoiceOfMerchant, true),
+            (&[Duplicate], Cause::DuplicateLocation, true),
+            (&[Duplicate, NoVoiceOfMerchant], Cause::DuplicateLocation, true),
+            (&[Closed], Cause::LocationClosed, false),
+            (&[Closed, NoVoiceOfMerchant], Cause::LocationClosed, false),
+            (&[Closed, Duplicate, NoVoiceOfMerchant], Cause::LocationClosed, false),
+        ] {
+            let found = cause(&wanted, Some(&with(&at_google, issues)), left, retired);
+            let expected = match (open, is_written) {
+                (false, _) => Cause::LocationClosed,
+                (true, true) => written,
+                (true, false) => plain,
+            };
+            assert_eq!(found, expected, "{plain} {issues:?}");
+            assert!(issues.is_empty() || found != Cause::InSync);
+            assert_eq!(found.is_out_of_sync(), !matches!(found, Cause::InSync | Cause::EditInReview));
+        }
+    }
+    let failed = Facts { wanted: &wanted(&["a"]), google: Look::Failed, baseline: None, retired: &BTreeSet::new() };
+    assert_eq!(failed.cause(), Cause::Unknown, "nobody knows whether it is still closed");
+}
+
+#[test]
+fn what_was_kept_before_anybody_asked_for_issues_can_be_read_and_has_the_same_digest() {
+    let before = json!({"merchant": null, "public": null, "in_review": false});
+    let google: AtGoogle = serde_json::from_value(before.clone()).expect("read");
+    assert_eq!(google.issues, []);
+    assert_eq!(serde_json::to_value(&google).expect("written"), before);
+    let digest = digest_of(&wanted(&["a"]), Some(&google));
+    assert_eq!(digest, "b16eb643c188718588d7fbabf29de72e");
+    for issue in LocationIssue::ALL {
+        assert_ne!(
+            digest_of(&wanted(&["a"]), Some(&with(&google, &[*issue]))),
+            digest,
+            "a change of a flag alone is news"
+        );
+    }
 }
 
 #[test]
@@ -123,8 +193,8 @@ fn some_set() -> impl Strategy<Value = CategorySet> {
 
 prop_compose! {
     fn at_google()(merchant in proptest::option::of(some_set()), public in proptest::option::of(some_set()),
-                   in_review in any::<bool>()) -> AtGoogle {
-        AtGoogle { merchant, public, in_review }
+                   in_review in any::<bool>(), issues in subsequence(LocationIssue::ALL.to_vec(), 0..=3)) -> AtGoogle {
+        AtGoogle { merchant, public, in_review, issues }
     }
 }
 
@@ -159,13 +229,15 @@ proptest! {
             Look::Read(google) => {
                 let is_plain = has_merchant && !google.in_review && google.public.as_ref().is_none_or(|public| Some(public) == google.merchant.as_ref());
                 prop_assert!(cause != Cause::InSync || is_plain, "in sync is what everybody sees");
+                prop_assert!(google.issues.is_empty() || !matches!(cause, Cause::InSync | Cause::EditInReview | Cause::GoogleEdited));
+                prop_assert_eq!(cause == Cause::LocationClosed, google.issues.contains(&LocationIssue::Closed));
                 prop_assert!(cause != Cause::GoogleEdited || has_merchant);
             }
         }
         let needs_a_write = matches!(cause, Cause::PlatformChanged | Cause::MappingChanged | Cause::MerchantEdited | Cause::NeverSynced);
         prop_assert!(!needs_a_write || !has_merchant);
         prop_assert!(baseline.is_some() || !matches!(cause, Cause::PlatformChanged | Cause::MappingChanged | Cause::MerchantEdited));
-        prop_assert_eq!(cause == Cause::CategoryRetired, !matches!(look, Look::Failed) && wanted.gcids().any(|gcid| retired.contains(gcid)));
+        prop_assert_eq!(cause == Cause::CategoryRetired, !matches!(look, Look::Failed) && cause != Cause::LocationClosed && wanted.gcids().any(|gcid| retired.contains(gcid)));
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl Attempt {
             return Err(Failure::permanent(FailureReason::NoLocation, message).into());
         };
         let mark = source.credentials.as_ref();
-        let client = self.tools.accounts.0.client(account, mark, source.read_at).await??;
+        let client = self.tools.accounts.0.client(account, mark, source.read_at, self.run.created_at).await??;
         self.name = Some((account.clone(), mark.cloned()));
         Ok(client.traced(self.traceparent.clone()))
     }
@@ -52,17 +52,28 @@ impl Attempt {
         }
     }
 
-    /// What the attempt says of the credentials that it went with.
-    pub(super) async fn tell_accounts(&self, outcome: &Result<RunResult, Stop>) {
-        let Some((account, mark)) = &self.name else { return };
-        let learnt = match outcome {
-            Ok(RunResult::Succeeded) => Learnt::Accepted,
-            Err(Stop::Failed(failure)) if failure.reason == FailureReason::CredentialsRejected => {
-                Learnt::Rejected(failure)
+    /// What the attempt says of the credentials that it went with, and what these mean for it: it may have to wait for others.
+    pub(super) async fn tell_accounts(&self, outcome: Result<RunResult, Stop>) -> Result<RunResult, Stop> {
+        let Some((account, mark)) = &self.name else { return outcome };
+        let accounts = &self.tools.accounts.0;
+        match outcome {
+            Err(Stop::Failed(failure)) if is_rejection(&failure) => {
+                let failure = accounts.refused(account, mark.as_ref(), failure, self.run.created_at).await;
+                Err(Stop::Failed(failure))
             }
-            Err(Stop::Failed(failure)) if failure.reason.is_googles_answer() => Learnt::Accepted,
-            _ => return,
-        };
-        self.tools.accounts.0.learnt(account, mark.as_ref(), learnt).await;
+            Ok(RunResult::Succeeded) => {
+                accounts.learnt(account, mark.as_ref(), Learnt::Accepted).await;
+                outcome
+            }
+            Err(Stop::Failed(failure)) if failure.reason.is_googles_answer() || failure.is_accepted_elsewhere() => {
+                accounts.learnt(account, mark.as_ref(), Learnt::Accepted).await;
+                Err(Stop::Failed(failure))
+            }
+            _ => outcome,
+        }
     }
+}
+
+fn is_rejection(failure: &Failure) -> bool {
+    failure.reason == FailureReason::CredentialsRejected && !failure.is_accepted_elsewhere()
 }

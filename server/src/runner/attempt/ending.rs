@@ -92,7 +92,7 @@ impl Attempt {
             Retry::After(wait) => Some(wait),
         };
         // What Google does to everybody is not held against one run.
-        let counts = !(is_google_down(&failure) && self.tools.circuit.is_open());
+        let counts = !(failure.is_waiting() || is_google_down(&failure) && self.tools.circuit.is_open());
         if counts && self.run.attempt >= self.run.max_attempts {
             // However the source has changed, there is no attempt left to read it.
             self.progress.read_at = None;
@@ -169,5 +169,7 @@ impl Attempt {
 /// Whether a failure is one that Google as a whole may have, and that may pass.
 pub(super) fn is_google_down(failure: &Failure) -> bool {
     use FailureReason::{QuotaExhausted, UpstreamInvalid, UpstreamUnavailable};
-    failure.retry != Retry::Never && matches!(failure.reason, UpstreamUnavailable | UpstreamInvalid | QuotaExhausted)
+    failure.retry != Retry::Never
+        && matches!(failure.reason, UpstreamUnavailable | UpstreamInvalid | QuotaExhausted)
+        && !failure.is_about_one_location()
 }

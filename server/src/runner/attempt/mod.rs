@@ -131,7 +131,7 @@ impl Attempt {
         let outcome = lost.run_until_cancelled(caught(strategy)).await.unwrap_or(Err(Stop::Lost));
         record::attempted(&outcome, traced);
         self.tell_circuit(&outcome, began);
-        self.tell_accounts(&outcome).await;
+        let outcome = self.tell_accounts(outcome).await;
         drop(place);
         let recorded = match outcome {
             Ok(result) => self.finish(result).await,
@@ -235,7 +235,9 @@ impl Attempt {
                 let wait = if let Retry::After(wait) = failure.retry { Some(wait) } else { None };
                 circuit.failed(began, Instant::now(), &self.blamed(failure), wait);
             }
-            Err(Stop::Failed(failure)) if failure.reason.is_googles_answer() => circuit.succeeded(Instant::now()),
+            Err(Stop::Failed(failure)) if failure.reason.is_googles_answer() || failure.is_about_one_location() => {
+                circuit.succeeded(Instant::now());
+            }
             _ => {}
         }
     }

@@ -1,24 +1,29 @@
 //! The circuit breaker before Google: when everything fails, runs wait instead of burning their attempts.
 //!
-//! It is about Google as a whole. A few broken locations never open it: what fails for them alone is for their runs to bear.
+//! It is about Google as a whole. A few broken locations never open it, never prolong it, and never hold the probes: a location's own
+//! trouble delays its own run and nothing else.
 
 #[cfg(test)]
 mod tests;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 /// Calls that fail in a row before it opens.
 const MIN_FAILURES: u32 = 10;
-/// The different locations that those calls were about.
+/// The different locations that those calls were about, and the different locations that have to be sent away for longer before that
+/// counts for all of them.
 const MIN_LOCATIONS: usize = 5;
 /// How long it stays open at first; each probe that fails doubles it.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
-/// The longest that it stays open, unless Google asks for more.
+/// The longest that it stays open, unless Google asks [`MIN_LOCATIONS`] locations for more.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// How many of those that were last probed are left out by the next probe. More would lengthen a statement; a probe a minute does not
+/// come back to the first of so many within an hour.
+const MAX_PROBED: usize = 64;
 /// When to ask again while a probe is under way: nobody knows how long it takes.
 const PROBE_WAIT: Duration = Duration::from_secs(1);
 
@@ -77,7 +82,10 @@ impl Circuit {
         let mut breaker = self.breaker();
         let Breaker { streak, open, .. } = &mut *breaker;
         // No `Retry-After` is as long as what an `Instant` can hold, so one that does not fit is not worth a panic.
-        streak.not_before = streak.not_before.max(retry_after.and_then(|wait| now.checked_add(wait)));
+        if let Some(not_before) = retry_after.and_then(|wait| now.checked_add(wait)) {
+            streak.sent_away(location, not_before);
+        }
+        let not_before = streak.not_before();
         match open {
             Some(open) => {
                 // What began before the probe is old news.
@@ -87,7 +95,7 @@ impl Circuit {
                     open.wait = (open.wait * 2).min(LONGEST_WAIT);
                     open.until = now + open.wait;
                 }
-                open.until = open.until.max(streak.not_before.unwrap_or(open.until));
+                open.until = open.until.max(not_before.unwrap_or(open.until));
                 if is_probe {
                     let wait_ms = millis(open.until.saturating_duration_since(now));
                     tracing::warn!(location, wait_ms, "google still fails, runs wait on");
@@ -100,13 +108,26 @@ impl Circuit {
                 }
                 if streak.failures >= MIN_FAILURES && streak.locations.len() >= MIN_LOCATIONS {
                     let first = now + FIRST_WAIT;
-                    let until = first.max(streak.not_before.unwrap_or(first));
-                    *open = Some(Open { since: now, until, wait: FIRST_WAIT, probe: None });
+                    let until = first.max(not_before.unwrap_or(first));
+                    *open = Some(Open { since: now, until, wait: FIRST_WAIT, probe: None, probed: VecDeque::new() });
                     metrics::gauge!("category_mirror_gbp_circuit_open").set(1.0);
                     let wait_ms = millis(until.saturating_duration_since(now));
                     tracing::warn!(failures = streak.failures, wait_ms, "google fails for every location, runs wait");
                 }
             }
+        }
+    }
+
+    /// Whom the last probes were about, as `tenants/{tenant}` and `accounts/{account}`: the next one is for somebody else. One location that
+    /// keeps failing would otherwise take every probe, and nobody would find out that Google works.
+    pub(super) fn probed(&self) -> Vec<String> {
+        self.breaker().open.iter().flat_map(|open| open.probed.iter().cloned()).collect()
+    }
+
+    /// Begins the rotation anew, because nobody is left that was not probed.
+    pub(super) fn forget_probed(&self) {
+        if let Some(open) = &mut self.breaker().open {
+            open.probed.clear();
         }
     }
 
@@ -126,6 +147,19 @@ impl Circuit {
 pub(super) struct Probe {
     circuit: Circuit,
     number: u64,
+}
+
+impl Probe {
+    /// Notes whom it is about, before it is known what comes of it: also a probe that ends without an answer was this one's turn.
+    pub(super) fn is_for(&self, name: String) {
+        let mut breaker = self.circuit.breaker();
+        let Some(open) = &mut breaker.open else { return };
+        open.probed.retain(|probed| *probed != name);
+        if open.probed.len() >= MAX_PROBED {
+            open.probed.pop_front();
+        }
+        open.probed.push_back(name);
+    }
 }
 
 impl Drop for Probe {
@@ -154,8 +188,24 @@ struct Streak {
     failures: u32,
     /// At most [`MIN_LOCATIONS`]: more would not say more.
     locations: BTreeSet<String>,
-    /// The latest time that a `Retry-After` asked for.
-    not_before: Option<Instant>,
+    /// Until when a `Retry-After` sent each location away: the latest times, of at most [`MIN_LOCATIONS`] locations.
+    sent_away: BTreeMap<String, Instant>,
+}
+
+impl Streak {
+    fn sent_away(&mut self, location: &str, not_before: Instant) {
+        let latest = self.sent_away.entry(location.to_owned()).or_insert(not_before);
+        *latest = not_before.max(*latest);
+        if self.sent_away.len() > MIN_LOCATIONS {
+            let earliest = self.sent_away.iter().min_by_key(|(_, until)| **until).map(|(location, _)| location.clone());
+            earliest.and_then(|earliest| self.sent_away.remove(&earliest));
+        }
+    }
+
+    /// The time that Google sent enough different locations away until: what it asks of one alone is for that one's run.
+    fn not_before(&self) -> Option<Instant> {
+        if self.sent_away.len() < MIN_LOCATIONS { None } else { self.sent_away.values().min().copied() }
+    }
 }
 
 #[derive(Debug)]
@@ -166,6 +216,8 @@ struct Open {
     wait: Duration,
     /// The number of the probe under way, and when it was permitted.
     probe: Option<(u64, Instant)>,
+    /// Whom the last probes were about, the latest at the end.
+    probed: VecDeque<String>,
 }
 
 fn millis(duration: Duration) -> u64 {

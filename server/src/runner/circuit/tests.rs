@@ -92,16 +92,69 @@ fn a_call_that_began_before_the_probe_says_nothing_about_it() {
     assert_eq!(wait(&circuit, now), PROBE_WAIT, "the probe is still under way");
 }
 
+/// Which location Google sends away, and for how many seconds.
+type SentAway = (u8, u32);
+
+/// Whom Google sends away within a streak of failures, and how long all of them wait for it.
 #[test]
-fn a_longer_retry_after_is_kept_to() {
-    let (circuit, now) = after(8, 8);
-    circuit.failed(now, now, "location-8", Some(90 * SECOND));
-    circuit.failed(now, now + SECOND, "location-9", Some(3 * SECOND));
-    assert_eq!(wait(&circuit, now + SECOND), 89 * SECOND);
-    circuit.failed(now, now + 2 * SECOND, "location-10", Some(100 * SECOND));
-    assert_eq!(wait(&circuit, now + 2 * SECOND), 100 * SECOND);
+fn a_retry_after_counts_for_all_where_enough_different_locations_were_sent_away_for_it() {
+    let first = 5;
+    let hour = 3600;
+    let cases: [(&str, &[SentAway], u32); 8] = [
+        ("nobody", &[], first),
+        ("one location's hour is its own", &[(0, hour)], first),
+        ("however often it is told", &[(0, hour), (0, hour), (0, hour), (0, hour), (0, hour), (0, hour)], first),
+        ("four are too few", &[(0, hour), (1, hour), (2, hour), (3, hour)], first),
+        ("five are enough", &[(0, 90), (1, 90), (2, 90), (3, 90), (4, 90)], 90),
+        ("as long as five of them", &[(0, hour), (1, 90), (2, 100), (3, 110), (4, 120)], 90),
+        ("the five longest", &[(5, 20), (0, hour), (1, 90), (2, 100), (3, 110), (4, 120), (6, 10)], 90),
+        ("a shorter wait than the breaker's own", &[(0, 1), (1, 1), (2, 1), (3, 1), (4, 1)], first),
+    ];
+    for (case, sent_away, seconds) in cases {
+        // Before the streak opens the circuit, and while it is open: the order must not matter.
+        for opens_first in [false, true] {
+            let (circuit, now) = if opens_first { after(10, 10) } else { (Circuit::new(), Instant::now()) };
+            for (location, wait) in sent_away {
+                circuit.failed(now, now, &format!("location-{location}"), Some(*wait * SECOND));
+            }
+            for call in 0..10 {
+                circuit.failed(now, now, &format!("location-{call}"), None);
+            }
+            assert_eq!(wait(&circuit, now), seconds * SECOND, "{case}, opens first: {opens_first}");
+        }
+    }
+    let (circuit, now) = after(10, 10);
     circuit.failed(now, now, "location-11", Some(Duration::MAX));
-    assert_eq!(wait(&circuit, now + 2 * SECOND), 100 * SECOND);
+    assert_eq!(wait(&circuit, now), FIRST_WAIT, "what no clock can hold");
+}
+
+#[test]
+fn probes_rotate_whatever_comes_of_them() {
+    let (circuit, mut now) = after(10, 5);
+    assert!(circuit.probed().is_empty());
+    for (number, fails) in [true, false, true].into_iter().enumerate() {
+        now += LONGEST_WAIT;
+        let probe = probe(&circuit, now);
+        probe.is_for(format!("tenants/{number}"));
+        if fails {
+            circuit.failed(now, now, "location-0", Some(3600 * SECOND));
+        }
+    }
+    assert_eq!(circuit.probed(), ["tenants/0", "tenants/1", "tenants/2"]);
+    assert!(wait(&circuit, now) <= LONGEST_WAIT, "the hour of the one that was probed is its own");
+    now += LONGEST_WAIT;
+    let again = probe(&circuit, now);
+    again.is_for("tenants/0".to_owned());
+    assert_eq!(circuit.probed(), ["tenants/1", "tenants/2", "tenants/0"], "its last turn counts");
+    (0..200).for_each(|number| again.is_for(format!("tenants/other-{number}")));
+    assert_eq!(circuit.probed().len(), MAX_PROBED);
+    circuit.forget_probed();
+    assert!(circuit.probed().is_empty());
+    again.is_for("tenants/0".to_owned());
+    circuit.succeeded(now);
+    assert!(circuit.probed().is_empty(), "the next time begins anew");
+    again.is_for("tenants/0".to_owned());
+    assert!(circuit.probed().is_empty(), "there is nothing to probe");
 }
 
 #[derive(Debug, Clone)]
@@ -148,7 +201,15 @@ proptest! {
                 }
                 Step::EndProbe => drop(held.pop()),
                 Step::Ask => {
-                    let earliest = failures.iter().filter_map(|failure| failure.2).max();
+                    // Each location's latest time, the fifth of them from the end.
+                    let mut latest: BTreeMap<u8, Instant> = BTreeMap::new();
+                    for (_, location, asked) in &failures {
+                        let Some(asked) = asked else { continue };
+                        latest.entry(*location).and_modify(|at| *at = (*at).max(*asked)).or_insert(*asked);
+                    }
+                    let mut latest: Vec<Instant> = latest.into_values().collect();
+                    latest.sort();
+                    let earliest = latest.len().checked_sub(MIN_LOCATIONS).map(|nth| latest[nth]);
                     match circuit.permits(now) {
                         Permit::Go => prop_assert!(!circuit.is_open()),
                         Permit::Wait(wait) => {

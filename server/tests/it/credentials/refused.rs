@@ -1,11 +1,11 @@
 //! Credentials that Google refuses stop their account's runs, everywhere and at once, and nobody else's.
 
-use category_mirror_client::{CredentialsOutcome, CredentialsState, RunState};
+use category_mirror_client::{CredentialsOutcome, CredentialsState, Run, RunState, Strategy};
 use serde_json::json;
 
 use super::{dry_run, is_rejected, renewals, revoke, set, tenant_of, two_accounts};
 use crate::{
-    replica::{idle, replica, replica_with_keys},
+    replica::{idle, renewing_replica, replica, replica_with_keys},
     service::{Service, Setup},
 };
 
@@ -85,17 +85,130 @@ async fn they_are_tried_again_after_a_while_and_what_comes_of_it_is_noted() {
 }
 
 #[tokio::test]
-async fn an_access_token_that_is_refused_although_it_is_new_is_the_credentials_end() {
+async fn an_access_token_that_is_refused_although_it_is_new_for_two_different_calls_is_the_credentials_end() {
     let service = two_accounts(Setup::default()).await;
     set(&service.client, "1", "good").await;
+    let asked = async || {
+        let google = &service.google;
+        (renewals(&service).await, google.count("locations.get").await, google.count("categories.list").await)
+    };
+    // For one location alone: its run fails, and nobody else's does.
+    tenant_of(&service, "neighbor", "1").await;
     service.google.fault(json!({"method": "locations.get", "location": "at-one", "status": 401})).await;
     let run = dry_run(&service, &service.client, "one").await;
     assert!(is_rejected(&run), "{run:?}");
-    assert_eq!(state(&service).await, (CredentialsState::Rejected, Some("unauthenticated".to_owned())));
-    let asked = (renewals(&service).await, service.google.count("locations.get").await);
-    assert_eq!(asked, (2, 2), "renewed once");
+    let error = run.error.expect("why");
+    assert!(error.message.contains("it takes the same access token elsewhere"), "{}", error.message);
+    assert_eq!(state(&service).await, (CredentialsState::Active, None));
+    assert_eq!(asked().await, (2, 2, 1), "renewed once, and asked elsewhere once");
+    assert_eq!(dry_run(&service, &service.client, "neighbor").await.state, RunState::Succeeded);
+
+    service.google.fault(json!({"method": "categories.list", "status": 401})).await;
     assert!(is_rejected(&dry_run(&service, &service.client, "one").await));
-    assert_eq!((renewals(&service).await, service.google.count("locations.get").await), asked);
+    assert_eq!(state(&service).await, (CredentialsState::Rejected, Some("unauthenticated".to_owned())));
+    let before = asked().await;
+    assert!(is_rejected(&dry_run(&service, &service.client, "neighbor").await));
+    assert_eq!(asked().await, before);
+}
+
+/// Runs of tenants `one`, `one-more-0` and so on of account 1 that are accepted while nobody carries them out.
+async fn queued(service: &Service, more: usize) -> Vec<Run> {
+    let mut runs = Vec::new();
+    for tenant in std::iter::once("one".to_owned()).chain((0..more).map(|n| format!("one-more-{n}"))) {
+        if tenant != "one" {
+            tenant_of(service, &tenant, "1").await;
+        }
+        let run = service.client.mirror(&tenant, Strategy::PlatformToGbp).dry_run(true).send().await;
+        runs.push(run.expect("accepted").run);
+    }
+    runs
+}
+
+/// Exactly one of eight runs has ended, and the others wait for a time, for want of credentials, without having used up an attempt.
+const SEVEN_WAIT: &str = "select count(*) = 7 and bool_and(state = 'queued' and due_at > now() + interval '30 s'
+                                                           and reason = 'CREDENTIALS_REJECTED' and attempt = handed_back)
+                            from run";
+
+async fn ended_as_rejected(service: &Service) -> i64 {
+    let count = "select count(*) from run_history where state = 'failed' and reason = 'CREDENTIALS_REJECTED'";
+    sqlx::query_scalar(count).fetch_one(&service.pool).await.expect("counted")
+}
+
+#[tokio::test]
+async fn runs_that_were_accepted_before_wait_until_the_credentials_are_replaced() {
+    let service = two_accounts(idle()).await;
+    set(&service.client, "1", "gone").await;
+    let runs = queued(&service, 7).await;
+    revoke(&service, "gone").await;
+    let worker = replica(&service, Setup::default(), &service.google.endpoint).await;
+    service.database_says(SEVEN_WAIT).await;
+    assert_eq!((ended_as_rejected(&service).await, renewals(&service).await), (1, 1), "one found out");
+
+    // Their time comes before the credentials are good again: they wait on, and one of them asks.
+    execute(
+        &service,
+        "update gbp_credentials set rejected_at = now() - interval '61 s', rejected_since = now() - interval '10 min'",
+    )
+    .await;
+    execute(&service, "update run set due_at = now(), created_at = created_at - interval '20 min'").await;
+    service.database_says("select count(*) = 7 and bool_and(state = 'queued' and due_at > now() + interval '9 min' and attempt >= 2) from run").await;
+    assert_eq!(ended_as_rejected(&service).await, 1, "nobody fails for what was known");
+
+    set(&service.client, "1", "new").await;
+    let mut ends = Vec::new();
+    for run in &runs {
+        ends.push(service.ended(&run.name).await.state);
+    }
+    ends.sort_by_key(|state| state.to_string());
+    assert_eq!(ends.iter().filter(|state| **state == RunState::Succeeded).count(), 7, "{ends:?}");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn the_wait_ends_after_a_day_and_with_a_cancellation() {
+    let service = two_accounts(idle()).await;
+    set(&service.client, "1", "gone").await;
+    let runs = queued(&service, 7).await;
+    revoke(&service, "gone").await;
+    let worker = replica(&service, Setup::default(), &service.google.endpoint).await;
+    service.database_says(SEVEN_WAIT).await;
+    let mut waiting = Vec::new();
+    for run in runs {
+        let run = service.client.get_run(&run.name).send().await.expect("a run");
+        if !run.is_terminal() {
+            waiting.push(run);
+        }
+    }
+    let cancelled = service.client.cancel_run(&waiting[0].name).send().await.expect("cancelled");
+    assert_eq!(cancelled.state, RunState::Cancelled);
+    execute(&service, "update gbp_credentials set rejected_since = now() - interval '24 h'").await;
+    execute(&service, "update run set due_at = now(), created_at = created_at - interval '25 h'").await;
+    for run in &waiting[1..] {
+        let run = service.ended(&run.name).await;
+        assert_eq!((run.state, run.reason.as_deref()), (RunState::Failed, Some("CREDENTIALS_REJECTED")));
+    }
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn the_servers_own_credentials_are_waited_for_too() {
+    let service = two_accounts(idle()).await;
+    let runs = queued(&service, 7).await;
+    let token = "only-for-tests-refresh-token";
+    service.google.tokens(json!({"revoke_refresh": [token]})).await;
+    let worker = renewing_replica(&service, Setup::default()).await;
+    service.database_says(SEVEN_WAIT).await;
+    assert_eq!((ended_as_rejected(&service).await, renewals(&service).await), (1, 1));
+    worker.stop().await;
+
+    // The replacement is a server with others.
+    execute(&service, "update run set due_at = now()").await;
+    let worker = replica(&service, Setup::default(), &service.google.endpoint).await;
+    for run in &runs {
+        service.ended(&run.name).await;
+    }
+    assert_eq!(ended_as_rejected(&service).await, 1);
+    worker.stop().await;
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod causes;
 mod contested;
 mod counts;
 mod lists;
+mod locations;
 
 use category_mirror_client::{CategorySet, Run, RunState, Strategy, SyncCause, TenantSync};
 

@@ -22,6 +22,16 @@ async fn wrong_control_input_is_refused_by_name_and_changes_nothing() {
             "more than once",
         ),
         (Method::PUT, "/locations/20.01", json!({ "account": "1", "categories": good }), "20.01"),
+        (
+            Method::PUT,
+            "/locations/2001",
+            json!({ "account": "1", "categories": good, "metadata": { "placeId": "p" } }),
+            "placeId",
+        ),
+        (Method::PATCH, "/locations/2001", json!({ "categories": good }), "categories"),
+        (Method::PATCH, "/locations/2001", json!({ "openInfo": { "status": "GONE" } }), "GONE"),
+        (Method::PATCH, "/locations/2001", json!({ "metadata": { "duplicateLocation": "2" } }), "duplicateLocation"),
+        (Method::PATCH, "/locations/2001", json!({ "metadata": { "hasVoiceOfMerchant": 1 } }), "boolean"),
         (Method::POST, "/locations/2001:edit", json!({ "by": "nobody", "categories": good }), "nobody"),
         (Method::POST, "/locations/2001:erase", json!({}), ":publish"),
         (Method::POST, "/faults", json!({ "method": "locations.gte" }), "locations.gte"),
@@ -41,4 +51,6 @@ async fn wrong_control_input_is_refused_by_name_and_changes_nothing() {
     assert_eq!(google.get("/v1/locations/2001?readMask=name").await.0, StatusCode::OK, "no fault, no quota");
     assert_eq!(answer(google.request(Method::GET, "/_control/nothing")).await.0, StatusCode::NOT_FOUND);
     assert_eq!(answer(google.request(Method::GET, "/_control/locations/2999")).await.0, StatusCode::NOT_FOUND);
+    let unknown = google.request(Method::PATCH, "/_control/locations/2999").json(&json!({}));
+    assert_eq!(answer(unknown).await.0, StatusCode::NOT_FOUND);
 }

@@ -2,6 +2,7 @@
 //! it to prove the product are elsewhere.
 
 mod access;
+mod conditions;
 mod control;
 mod faults;
 mod reading;

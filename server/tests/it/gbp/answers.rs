@@ -25,7 +25,7 @@ async fn read(response: impl Fn() -> Response<Body> + Send + Sync + 'static) -> 
 async fn write(status: u16, body: Value) -> WriteFailure {
     let fake = Fake::start(move |_| answer(status, &body)).await;
     let failure = client(&fake.endpoint).writer(real()).replace_categories(&id(), &categories(), AT_ANY_TIME).await;
-    assert_eq!(fake.seen().len(), 1, "{status}");
+    assert_eq!(fake.seen().iter().filter(|seen| seen.method == "PATCH").count(), 1, "{status}");
     failure.expect_err("a failure")
 }
 
@@ -40,7 +40,7 @@ async fn a_location_is_read_with_its_mask_and_token() {
 
     let [seen] = &fake.seen()[..] else { panic!("one request") };
     assert_eq!(seen.method, "GET");
-    assert_eq!(seen.uri, "/v1/locations/1?readMask=name%2Ctitle%2Ccategories%2Cmetadata");
+    assert_eq!(seen.uri, "/v1/locations/1?readMask=name%2Ctitle%2Ccategories%2Cmetadata%2CopenInfo");
     assert_eq!(seen.authorization(), format!("Bearer {HUSH}"));
     assert_eq!(seen.headers["user-agent"], concat!("category-mirror/", env!("CARGO_PKG_VERSION")));
 }
@@ -88,10 +88,14 @@ async fn a_validations_verdict_is_objections_and_anything_else_a_failure() {
 
     for (status, body, reason) in [
         (400, error(400, "THROTTLED", json!({})), QuotaExhausted),
-        (400, json!("not google's"), UpstreamRejected),
-        (401, json!({}), CredentialsRejected),
-        (403, json!({}), PermissionDenied),
-        (404, json!({}), LocationNotFound),
+        (401, error(401, "", json!({})), CredentialsRejected),
+        (403, error(403, "", json!({})), PermissionDenied),
+        (404, error(404, "", json!({})), LocationNotFound),
+        // Not Google's word.
+        (400, json!("not google's"), UpstreamInvalid),
+        (401, json!({}), UpstreamInvalid),
+        (403, json!({}), UpstreamInvalid),
+        (404, json!({}), UpstreamInvalid),
         (429, json!({}), QuotaExhausted),
         (503, json!({}), UpstreamUnavailable),
     ] {
@@ -128,6 +132,35 @@ async fn d15_each_class_of_error_is_told_apart_and_a_write_knows_its_outcome() {
         let body = error(status, reason, json!({}));
         let same = read(move || answer(status, &body)).await;
         assert_eq!((same.reason, same.retry), class, "{status} {reason}");
+    }
+}
+
+/// What stands in front of Google says nothing about the location, the credentials, or what became of an update.
+#[tokio::test]
+async fn a_refusal_that_is_not_googles_is_tried_again_and_leaves_an_updates_outcome_unknown() {
+    for status in [400, 401, 403, 404, 407, 413] {
+        for body in ["<html>Blocked</html>", "", r#"{"error": "blocked"}"#, r#"{"message": "no such route"}"#] {
+            let WriteFailure::Unknown(failure) = write(status, serde_json::from_str(body).unwrap_or(json!(body))).await
+            else {
+                panic!("{status}: nobody knows whether it passed the update on")
+            };
+            assert_eq!((failure.reason, failure.retry), (UpstreamInvalid, Retry::Backoff), "{status} {body}");
+            let failure = read(move || answer(status, body)).await;
+            assert_eq!((failure.reason, failure.retry), (UpstreamInvalid, Retry::Backoff), "{status} {body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_403_that_is_a_rate_limit_is_waited_for() {
+    let older = json!({"error": {
+        "code": 403, "message": "User Rate Limit Exceeded",
+        "errors": [{"domain": "usageLimits", "reason": "userRateLimitExceeded", "message": "User Rate Limit Exceeded"}],
+    }});
+    let named = json!({"error": {"code": 403, "message": "Quota exceeded.", "status": "RESOURCE_EXHAUSTED"}});
+    for body in [older, named, error(403, "RATE_LIMIT_EXCEEDED", json!({}))] {
+        let WriteFailure::Refused(failure) = write(403, body.clone()).await else { panic!("Google's word: {body}") };
+        assert_eq!((failure.reason, failure.retry), (QuotaExhausted, Retry::Backoff), "{body}");
     }
 }
 

@@ -149,8 +149,13 @@ pub(super) fn error(status: u16, reason: &str, metadata: Value) -> Value {
 
 /// The location `locations/1` as Google answers it, with a field that nobody knows yet.
 pub(super) fn location() -> Value {
+    location_of("1")
+}
+
+/// The same at another id.
+pub(super) fn location_of(id: &str) -> Value {
     json!({
-        "name": "locations/1",
+        "name": format!("locations/{id}"),
         "title": "Corner Shop",
         "categories": {
             "primaryCategory": {"name": "categories/gcid:grocery_store", "displayName": "Grocery store"},

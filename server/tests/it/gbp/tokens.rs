@@ -6,13 +6,15 @@ use std::{
 };
 
 use category_mirror::{
-    domain::{AuthorizedUser, FailureReason, Retry},
+    domain::{AuthorizedUser, FailureReason, LocationId, Retry},
     gbp::{Client, Config, Credentials, Endpoint, WriteFailure},
 };
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use super::fake::{AT_ANY_TIME, Fake, HUSH, answer, categories, client, config, id, location, real, renewing_client};
+use super::fake::{
+    AT_ANY_TIME, Fake, HUSH, answer, categories, client, config, id, location, location_of, real, renewing_client,
+};
 
 /// A token endpoint that hands out `hush-hush-1`, `hush-hush-2` and so on.
 async fn tokens(expires_in: u64) -> Fake {
@@ -90,7 +92,65 @@ async fn a_second_rejection_is_final() {
         panic!("a rejected token writes nothing")
     };
     assert_eq!((failure.reason, failure.retry), (FailureReason::CredentialsRejected, Retry::Never));
-    assert_eq!((api.seen().len(), tokens.seen().len()), (2, 2));
+    assert_eq!((api.seen().len(), tokens.seen().len()), (3, 2), "the last call asks for something else");
+    assert_eq!(of_locations(&api), 2);
+}
+
+/// How many of the calls were about a location.
+fn of_locations(api: &Fake) -> usize {
+    api.seen().iter().filter(|seen| seen.uri.contains("/locations/")).count()
+}
+
+/// A renewed token that Google rejects, too, is tried elsewhere before it is the credentials' end, and everybody's.
+#[tokio::test]
+async fn a_second_rejection_is_looked_into() {
+    use FailureReason::{CredentialsRejected, UpstreamUnavailable};
+    let google = |status: u16| json!({"error": {"code": status, "message": "No.", "status": "X"}}).to_string();
+    let (never, later) = (Retry::Never, Retry::Backoff);
+    for (elsewhere, body, class, is_elsewhere, is_kept) in [
+        (200, "{}".to_owned(), (CredentialsRejected, never), true, false),
+        (400, google(400), (CredentialsRejected, never), true, false),
+        (403, google(403), (CredentialsRejected, never), true, false),
+        (401, google(401), (CredentialsRejected, never), false, true),
+        // What is no answer of Google's, and what it may answer before it checks who asks.
+        (401, "<html>".to_owned(), (UpstreamUnavailable, later), false, false),
+        (403, String::new(), (UpstreamUnavailable, later), false, false),
+        (429, google(429), (UpstreamUnavailable, later), false, false),
+        (503, google(503), (UpstreamUnavailable, later), false, false),
+    ] {
+        let case = format!("{elsewhere} {body}");
+        let (rejected, tokens) = (google(401), tokens(3600).await);
+        let api = Fake::start(move |seen| match seen.uri.as_str() {
+            "/v1/locations/2?readMask=name%2Ctitle%2Ccategories%2Cmetadata%2CopenInfo" => answer(200, location_of("2")),
+            uri if uri.contains("/locations/") => answer(401, &rejected),
+            _ => answer(elsewhere, &body),
+        })
+        .await;
+        let reader = renewing_client(&api.endpoint, &tokens.endpoint).reader();
+        let failure = reader.location(&id()).await.expect_err("rejected");
+        assert_eq!((failure.reason, failure.retry), class, "{case}: {failure:?}");
+        assert_eq!((failure.is_accepted_elsewhere(), failure.is_remembered()), (is_elsewhere, false), "{case}");
+        assert_eq!((of_locations(&api), api.seen().len(), tokens.seen().len()), (2, 3, 2), "{case}");
+        // Whether others pay for it.
+        let other = reader.location(&LocationId::parse("2").expect("valid")).await;
+        assert_eq!(other.is_err_and(|failure| failure.is_remembered()), is_kept, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn a_401_that_is_not_googles_is_no_rejection_and_no_write_is_sent_again_for_it() {
+    let (tokens, api) = (tokens(3600).await, Fake::start(|_| answer(401, "<html>Sign in</html>")).await);
+    let client = renewing_client(&api.endpoint, &tokens.endpoint);
+    let failure = client.reader().location(&id()).await.expect_err("not read");
+    assert_eq!((failure.reason, failure.retry), (FailureReason::UpstreamInvalid, Retry::Backoff));
+    assert_eq!((api.seen().len(), tokens.seen().len()), (2, 2), "a read may be sent again");
+    let WriteFailure::Unknown(failure) =
+        client.writer(real()).replace_categories(&id(), &categories(), AT_ANY_TIME).await.expect_err("no answer")
+    else {
+        panic!("what stands before Google may have passed it on")
+    };
+    assert_eq!((failure.reason, failure.retry), (FailureReason::UpstreamInvalid, Retry::Backoff));
+    assert_eq!((api.seen().len(), tokens.seen().len()), (3, 2));
 }
 
 #[tokio::test]
@@ -98,7 +158,7 @@ async fn credentials_that_google_refused_are_not_shown_to_it_again_at_once() {
     let gone = Fake::start(|_| answer(400, json!({"error": "invalid_grant"}))).await;
     let refused = (gone, api("none").await, 1, 0);
     // Google gives out tokens for these, and takes none of them.
-    let useless = (tokens(3600).await, api("none").await, 2, 2);
+    let useless = (tokens(3600).await, api("none").await, 2, 3);
     for (tokens, api, renewals, calls) in [refused, useless] {
         let client = renewing_client(&api.endpoint, &tokens.endpoint);
         let first = client.reader().location(&id()).await.expect_err("refused");
@@ -143,7 +203,7 @@ async fn a_fixed_token_is_not_tried_twice() {
     let api = api("another").await;
     let failure = client(&api.endpoint).reader().location(&id()).await.expect_err("rejected");
     assert_eq!((failure.reason, failure.retry), (FailureReason::CredentialsRejected, Retry::Never));
-    assert_eq!(api.seen().len(), 1);
+    assert_eq!((of_locations(&api), api.seen().len()), (1, 2), "there is no other, but another call");
 }
 
 /// How a write fails for which no token can be had, and how often the token endpoint was asked for ten of them.
@@ -168,6 +228,13 @@ async fn a_failed_renewal_is_shared_too_and_classed() {
         (400, json!({"error": "invalid_grant", "error_description": HUSH}), CredentialsRejected, Retry::Never),
         (401, json!({"error": "invalid_client"}), CredentialsRejected, Retry::Never),
         (400, json!({"error": HUSH}), UpstreamInvalid, Retry::Backoff),
+        (400, json!({"error": "temporarily_unavailable"}), UpstreamUnavailable, Retry::Backoff),
+        (503, json!({"error": "temporarily_unavailable"}), UpstreamUnavailable, Retry::Backoff),
+        (401, json!({"error": "server_error"}), UpstreamUnavailable, Retry::Backoff),
+        (400, json!({"error": "rate_limit_exceeded"}), QuotaExhausted, Retry::Backoff),
+        (403, json!({"error": "rate_limit_exceeded"}), QuotaExhausted, Retry::Backoff),
+        (429, json!({"error": "rate_limit_exceeded"}), QuotaExhausted, Retry::Backoff),
+        (403, json!({"error": "access_denied"}), CredentialsRejected, Retry::Never),
         (404, json!({"error": "invalid_grant"}), UpstreamInvalid, Retry::Backoff),
         (429, json!({}), QuotaExhausted, Retry::Backoff),
         (503, json!({}), UpstreamUnavailable, Retry::Backoff),

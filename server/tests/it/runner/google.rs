@@ -40,11 +40,20 @@ pub(super) struct Answer {
     pub(super) applies: bool,
     /// What the owner makes of the categories before the answer is given, and after an update took effect.
     pub(super) owner: Option<Value>,
+    /// The body of anything else.
+    pub(super) body: Value,
 }
 
 impl Answer {
     pub(super) fn status(status: u16) -> Self {
-        Self { status, headers: vec![], categories: None, applies: true, owner: None }
+        Self { status, headers: vec![], categories: None, applies: true, owner: None, body: json!({}) }
+    }
+
+    /// An error in Google's own form, with one reason.
+    pub(super) fn error(status: u16, reason: &str) -> Self {
+        let info = json!({"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason});
+        let body = json!({"error": {"code": status, "message": "No.", "status": "X", "details": [info]}});
+        Self { body, ..Self::status(status) }
     }
 }
 
@@ -65,6 +74,8 @@ struct Rest {
     scripts: HashMap<Method, VecDeque<Answer>>,
     /// The answer to everything that no script answers.
     usual: u16,
+    /// The answers of single locations, whatever the others meet.
+    of_locations: HashMap<String, Answer>,
     calls: Vec<Method>,
     /// What each update that took effect asked for.
     writes: Vec<Value>,
@@ -83,6 +94,7 @@ impl Google {
             categories: categories(primary, additional),
             scripts: HashMap::new(),
             usual: 200,
+            of_locations: HashMap::new(),
             calls: Vec::new(),
             writes: Vec::new(),
             patched: Vec::new(),
@@ -119,6 +131,11 @@ impl Google {
     /// Answers every call in this way from now on.
     pub(super) fn answers(&self, status: u16) {
         self.rest().usual = status;
+    }
+
+    /// Answers every call about one location in this way from now on.
+    pub(super) fn answers_of(&self, location: &str, answer: Answer) {
+        self.rest().of_locations.insert(format!("locations/{location}"), answer);
     }
 
     /// Holds every call back from now on.
@@ -202,24 +219,25 @@ impl Google {
         if before {
             drop(self.0.gate.acquire().await.expect("never closed"));
         }
-        let answer = self.effect(&parts.method, &body);
+        let answer = self.effect(&parts.method, parts.uri.path(), &body);
         if after {
             drop(self.0.gate.acquire().await.expect("never closed"));
         }
         let rest = self.rest();
         let name = parts.uri.path().trim_start_matches("/v1/");
         let categories = answer.categories.as_ref().unwrap_or(&rest.categories);
-        let body = if answer.status == 200 { json!({"name": name, "categories": categories}) } else { json!({}) };
+        let body = if answer.status == 200 { json!({"name": name, "categories": categories}) } else { answer.body };
         let response = Response::builder().status(answer.status).header("content-type", "application/json");
         let response = answer.headers.iter().fold(response, |response, (name, value)| response.header(*name, *value));
         response.body(Body::from(body.to_string())).expect("a response")
     }
 
     /// What a call does, and its answer.
-    fn effect(&self, method: &Method, body: &[u8]) -> Answer {
+    fn effect(&self, method: &Method, path: &str, body: &[u8]) -> Answer {
         let mut rest = self.rest();
         let scripted = rest.scripts.get_mut(method).and_then(VecDeque::pop_front);
-        let answer = scripted.unwrap_or(Answer::status(rest.usual));
+        let of_location = || rest.of_locations.get(path.trim_start_matches("/v1/")).cloned();
+        let answer = scripted.or_else(of_location).unwrap_or(Answer::status(rest.usual));
         if *method == Method::PATCH && answer.applies {
             let update: Value = serde_json::from_slice(body).expect("JSON");
             rest.categories = update["categories"].clone();

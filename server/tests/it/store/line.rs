@@ -1,11 +1,11 @@
 //! Whose turn it is: fairly among organizations, and interactive runs first.
 
 use category_mirror::{
-    domain::{OrganizationId, RunId, TenantId},
+    domain::{AccountId, OrganizationId, RunId, RunState, TenantId},
     store::Room,
 };
 
-use super::{LEASE, NOBODY, REAL, TestStore, at, new_run, store_with, tenant};
+use super::{LEASE, NOBODY, REAL, TestStore, at, held, new_run, store_with, tenant};
 
 /// Adds tenants `<organization>-0` and so on, and a run of each; the runs, in order.
 async fn chain(store: &TestStore, organization: &str, tenants: usize) -> Vec<RunId> {
@@ -97,4 +97,44 @@ async fn the_platforms_side_is_read_whole_and_a_tenant_that_is_gone_has_none() {
     let kept = store.tenant(&TenantId::parse("b").expect("an id")).await.expect("read");
     assert_eq!(source.tenant, kept, "every field of it");
     assert!(source.categories.get().is_empty() && source.read_at == super::time(5));
+}
+
+#[tokio::test]
+async fn a_probe_is_for_the_first_in_line_whose_turn_it_was_not() {
+    let store = store_with(&["a", "b", "c"]).await;
+    let mut other = tenant("other");
+    other.account = Some(AccountId::parse("2").expect("an id"));
+    store.insert_tenant(at(0), &other).await.expect("a tenant");
+    for tenant in ["a", "b", "c", "other"] {
+        store.accepted(1, tenant).await;
+    }
+    let probe = async |probed: &[&str]| -> Option<String> {
+        let probed: Vec<String> = probed.iter().map(|name| (*name).to_owned()).collect();
+        let claimed = store.claim_for_probe(at(2), &probed, LEASE).await.expect("claimed")?;
+        assert_eq!((claimed.run.state, claimed.run.attempt), (RunState::Running, 1));
+        // Back in line, for the next case.
+        assert_eq!(store.hand_back(&[held(&claimed)]).await.expect("handed back"), [claimed.run.id]);
+        Some(claimed.run.tenant.to_string())
+    };
+    for (probed, expected) in [
+        (&[][..], Some("a")),
+        (&["tenants/a"], Some("b")),
+        (&["tenants/c", "tenants/a"], Some("b")),
+        (&["tenants/a", "tenants/b", "tenants/c"], Some("other")),
+        // An account's own trouble is that of all of its tenants.
+        (&["accounts/1"], Some("other")),
+        (&["accounts/2", "tenants/a", "tenants/b"], Some("c")),
+        (&["accounts/1", "accounts/2"], None),
+        (&["tenants/a", "tenants/b", "tenants/c", "tenants/other"], None),
+    ] {
+        store.execute("update run set handed_back = 0, attempt = 0").await;
+        assert_eq!(probe(probed).await.as_deref(), expected, "{probed:?}");
+    }
+    // Who is delayed, or held, has no turn.
+    store.execute("update run set handed_back = 0, attempt = 0").await;
+    store.execute("update run set due_at = '2999-01-01' where tenant_id = 'a'").await;
+    let claimed = store.claim_for_probe(at(2), &[], LEASE).await.expect("claimed").expect("a run");
+    assert_eq!(claimed.run.tenant.as_str(), "b");
+    let next = store.claim_for_probe(at(2), &[], LEASE).await.expect("claimed").expect("a run");
+    assert_eq!(next.run.tenant.as_str(), "c");
 }

@@ -99,6 +99,30 @@ async fn what_passes_is_tried_again_page_by_page() {
     assert_eq!(service.google.count("categories.list").await, 5 + 3, "five pages, one of them four times");
 }
 
+/// Google's answer to a page token that it no longer takes.
+fn expired() -> Value {
+    let violation = json!({"field": "page_token", "description": "The page token has expired."});
+    let details = json!([{"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [violation]}]);
+    let message = "Request contains an invalid argument.";
+    json!({"status": 400, "body": {"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": message, "details": details}}})
+}
+
+#[tokio::test]
+async fn a_list_is_begun_anew_where_a_page_token_has_expired_and_not_without_end() {
+    let service = service::start().await;
+    let mut once = expired();
+    once["times"] = json!(1);
+    third_page(&service, once).await;
+    assert_eq!(service.refresh().await.version.category_count, ALL);
+    assert_eq!(service.google.count("categories.list").await, 3 + 5, "two pages and the refusal, then all five");
+
+    let before = contents(&service.pool).await;
+    third_page(&service, expired()).await;
+    let error = service.client.refresh_taxonomy("US", "en").send().await.expect_err("never whole");
+    assert_eq!(error.reason(), Some("GOOGLE_REFUSED"), "{error}");
+    assert_eq!(contents(&service.pool).await, before);
+}
+
 #[tokio::test]
 async fn d7_a_list_that_shrank_needs_a_persons_word() {
     let service = service::start().await;

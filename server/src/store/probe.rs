@@ -1,0 +1,55 @@
+//! The claim of one run while Google fails for everybody: whose turn it is to find out whether it works again.
+
+use std::time::Duration;
+
+use super::{Claimed, Now, Store, interval, queue::ClaimedRow, row::run_columns};
+use crate::error::Error;
+
+impl Store {
+    /// Claims the first run in line of a tenant that is not `probed` and whose account is not, as `tenants/{tenant}` and
+    /// `accounts/{account}`. `None`: there is none.
+    ///
+    /// # Errors
+    /// The database's; nothing is claimed.
+    pub async fn claim_for_probe(
+        &self,
+        now: Now,
+        probed: &[String],
+        lease: Duration,
+    ) -> Result<Option<Claimed>, Error> {
+        // next: the run, locked. claimed: the same run, under its new lease.
+        let claimed: Option<ClaimedRow> = sqlx::query_as(concat!(
+            "with next as materialized (
+                 select id from run
+                  where state = 'queued' and due_at is null
+                    and 'tenants/' || tenant_id <> all ($2)
+                    and not exists (select from tenant
+                                     where tenant.id = run.tenant_id and 'accounts/' || tenant.gbp_account = any ($2))
+                  order by bulk, turn, id
+                  limit 1
+                    for update of run skip locked
+             ), claimed as (
+                 update run
+                    set state = 'running',
+                        attempt = attempt + 1,
+                        revision = revision + 1,
+                        lease_until = coalesce($1, now()) + $3,
+                        started_at = coalesce(started_at, $1, now()),
+                        attempted_at = coalesce($1, now())
+                  where id = (select id from next)
+                 returning ",
+            run_columns!(),
+            ", due_at, bulk, observation, traceparent
+             )
+             select ",
+            run_columns!(),
+            ", due_at, bulk, observation, traceparent from claimed"
+        ))
+        .bind(now)
+        .bind(probed)
+        .bind(interval(lease))
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(claimed.and_then(|ClaimedRow(claimed)| claimed))
+    }
+}
