@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, str::FromStr};
 use category_mirror_proto::v1;
 use chrono::{DateTime, Utc};
 
-use super::{Change, ChangeCounts, GbpView, Plan, Strategy, wire};
+use super::{Change, ChangeCounts, GbpView, Plan, Strategy, SyncDecision, wire};
 use crate::Error;
 
 open_enum! {
@@ -169,6 +169,11 @@ pub struct Run {
     pub view: Option<GbpView>,
     /// The run whose changes it takes back, `tenants/{tenant}/runs/{run}`.
     pub revert_of: Option<String>,
+    /// The decision of a person that it executes.
+    pub decision: Option<SyncDecision>,
+    /// The checks that other real runs obey and this one does not, because a person has asked for it by a decision or a revert: `cooldown`,
+    /// `conflict`.
+    pub overridden_checks: Vec<String>,
 }
 
 /// Why a run failed, or was skipped.
@@ -237,6 +242,8 @@ impl Run {
             override_reason: wire::text(wire.override_reason),
             view: Some(wire.view).filter(|view| *view != 0).map(GbpView::from_wire),
             revert_of: wire::text(wire.revert_of),
+            decision: Some(wire.decision).filter(|decision| *decision != 0).map(SyncDecision::from_wire),
+            overridden_checks: wire.overridden_checks,
         }
     }
 }

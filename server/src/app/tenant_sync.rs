@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::{App, Page, PageRequest, visible};
 use crate::{
     domain::{
-        Caller, Cause, Decision, Facts, Flag, Gcid, Look, Orders, RegionCode, Run, RunKind, Standing, Strategy, Tenant,
-        TenantId, TenantSync, TraceParent, View, Wanted, Wish, named_as_observed,
+        Caller, Cause, Decision, Facts, Flag, Gcid, GuardRule, Look, Orders, RegionCode, Run, RunKind, Standing,
+        Strategy, Tenant, TenantId, TenantSync, TraceParent, View, Wanted, Wish, named_as_observed,
     },
     error::Error,
     store::{NewDecision, SyncFilter},
@@ -20,6 +20,8 @@ pub struct DecideRequest {
     pub tenant: TenantId,
     /// What is decided.
     pub decision: Decision,
+    /// The guards that are overridden for the run that executes it.
+    pub override_guards: BTreeSet<GuardRule>,
     /// Why.
     pub reason: String,
     /// Makes the call safe to repeat, where it starts a run.
@@ -89,13 +91,14 @@ impl App {
         Ok(page.page(found, |sync| sync.tenant.to_string()))
     }
 
-    /// Decides about a tenant. When this returns, the decision is durable, and so is the run that carries it out, where it needs one.
+    /// Decides about a tenant. When this returns, the decision is durable, and so is the run that executes it, where it needs one. Until that
+    /// run has succeeded the tenant stays in conflict if it was.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::NoLocation`], [`Error::FeatureDisabled`] for a run, [`Error::RunInProgress`],
     /// [`Error::RequestIdReused`], or the database's.
     pub async fn decide(&self, caller: &Caller, request: DecideRequest) -> Result<(TenantSync, Option<Run>), Error> {
-        let DecideRequest { tenant: id, decision, reason, request_id, traceparent } = request;
+        let DecideRequest { tenant: id, decision, override_guards, reason, request_id, traceparent } = request;
         let before = self.tenant_sync(caller, &id).await?;
         let strategy = match decision {
             Decision::AcceptGoogle => Some(Strategy::GbpToPlatform),
@@ -107,7 +110,13 @@ impl App {
             self.require(Flag::CategoryMirroring, &id).await?;
             // What Google did is not in the merchant's record.
             let is_googles = decision == Decision::AcceptGoogle && before.cause == Cause::GoogleEdited;
-            let orders = Orders { view: is_googles.then_some(View::Public), ..Orders::default() };
+            let orders = Orders {
+                view: is_googles.then_some(View::Public),
+                reason: (!override_guards.is_empty()).then(|| reason.clone()),
+                override_guards,
+                decision: Some(decision),
+                ..Orders::default()
+            };
             let kind = RunKind { strategy, dry_run: false };
             new = Some(self.new_run(caller, id.clone(), kind, orders, request_id, traceparent));
         }

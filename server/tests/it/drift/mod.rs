@@ -3,6 +3,7 @@
 mod causes;
 mod contested;
 mod counts;
+mod decisions;
 mod lists;
 
 use category_mirror_client::{CategorySet, Run, RunState, Strategy, SyncCause, TenantSync};
