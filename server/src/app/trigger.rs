@@ -7,12 +7,11 @@ use tracing::Instrument;
 use super::{App, RunName, visible};
 use crate::{
     domain::{
-        Caller, Flag, GuardRule, NotRevertible, Orders, Run, RunId, RunKind, Strategy, TenantId, TraceParent, View,
-        WayBack,
+        Caller, Flag, GuardRule, NotRevertible, Orders, Run, RunKind, Strategy, TenantId, TraceParent, View, WayBack,
     },
     error::Error,
     spans,
-    store::NewRun,
+    store::{ID_BY_DATABASE, NewRun},
 };
 
 /// Guards that are lifted, and why. Both, or neither.
@@ -128,7 +127,7 @@ impl App {
         traceparent: Option<TraceParent>,
     ) -> NewRun {
         let (caller, max_attempts) = (caller.subject.clone(), self.runs.max_attempts);
-        NewRun { id: RunId::now_v7(), tenant, kind, orders, caller, request_id, max_attempts, traceparent }
+        NewRun { id: ID_BY_DATABASE, tenant, kind, orders, caller, request_id, max_attempts, traceparent }
     }
 
     async fn accept(&self, caller: &Caller, mut new: NewRun) -> Result<Mirrored, Error> {

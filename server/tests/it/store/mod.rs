@@ -6,6 +6,7 @@ mod batches;
 mod constraints;
 mod history;
 mod hot;
+mod ids;
 mod life;
 mod line;
 mod lists;
