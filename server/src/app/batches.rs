@@ -2,7 +2,10 @@
 
 use super::{App, Page, PageRequest};
 use crate::{
-    domain::{Admission, Batch, BatchId, BatchRule, Caller, Flag, OrganizationId, RunKind, TenantScope, batch_name},
+    domain::{
+        Admission, Batch, BatchId, BatchRule, Caller, Flag, OrganizationId, RunKind, RunOverrides, Strategy,
+        TenantScope, batch_name, let_through_by,
+    },
     error::{Error, Resource},
     store::{BatchTarget, NewBatch, Population},
     wake::Hint,
@@ -22,6 +25,8 @@ pub struct BatchRequest {
     pub confirmed: Option<i64>,
     /// The guards of the batch that the caller overrides.
     pub overrides: Vec<BatchRule>,
+    /// The guards of its runs that the caller overrides, and for how many runs.
+    pub run_overrides: RunOverrides,
     /// Why.
     pub reason: String,
     /// Makes the call safe to repeat.
@@ -33,14 +38,15 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] of an organization without tenants, [`Error::NobodyToMirror`], [`Error::FeatureDisabled`],
-    /// [`Error::ConfirmationMismatch`], [`Error::RequestIdReused`], or the database's.
+    /// [`Error::ConfirmationMismatch`], [`Error::OverrideMismatch`], [`Error::NoDryBatch`], [`Error::RequestIdReused`], or the database's.
     pub async fn mirror_many(&self, caller: &Caller, request: BatchRequest) -> Result<Batch, Error> {
-        let BatchRequest { organization, kind, confirmed, overrides, reason, request_id } = request;
+        let BatchRequest { organization, kind, confirmed, overrides, run_overrides, reason, request_id } = request;
         let only = caller.scope.tenants().map(<[_]>::to_vec);
         let target = BatchTarget { organization, only };
         // Before anything is counted: what was true for the first call may not be for the second.
         if let Some(id) = &request_id
-            && let Some(first) = self.store.first_batch(None, &caller.subject, id, &target, kind, &overrides).await?
+            && let Some(first) =
+                self.store.first_batch(None, &caller.subject, id, &target, kind, &overrides, &run_overrides).await?
         {
             return Ok(first);
         }
@@ -57,8 +63,9 @@ impl App {
         if let Some(confirmed) = confirmed.filter(|confirmed| *confirmed != tenants) {
             return Err(Error::ConfirmationMismatch { target: name, expected: tenants, confirmed });
         }
+        self.check_overrides(&target, kind.strategy, &run_overrides).await?;
         let new = NewBatch {
-            id: BatchId::now_v7(),
+            id: self.store.new_id(Some(population.at)).await?,
             target,
             kind,
             admission,
@@ -67,6 +74,7 @@ impl App {
             not_admitted: population.located - tenants,
             at: population.at,
             overrides,
+            run_overrides,
             reason,
             caller: caller.subject.clone(),
             request_id,
@@ -82,6 +90,23 @@ impl App {
             );
         }
         Ok(batch)
+    }
+
+    /// Checks that the caller overrides guards for as many runs as the last dry batch of the same kind says that they let through. Where the
+    /// number has grown since, the batch keeps to what was confirmed.
+    async fn check_overrides(
+        &self,
+        target: &BatchTarget,
+        strategy: Strategy,
+        overrides: &RunOverrides,
+    ) -> Result<(), Error> {
+        let Some(confirmed) = overrides.limit else { return Ok(()) };
+        let Some(dry) = self.store.last_dry_batch(target, strategy).await? else { return Err(Error::NoDryBatch) };
+        let expected = let_through_by(&dry.stopped, &overrides.guards);
+        if confirmed == expected {
+            return Ok(());
+        }
+        Err(Error::OverrideMismatch { dry_batch: batch_name(dry.id), expected, confirmed })
     }
 
     /// How many of a target's tenants the flag is on for. Those that it is off for are left out; where they are all, why says the first.

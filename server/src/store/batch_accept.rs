@@ -10,7 +10,7 @@ use super::{
     batch::BatchRow,
 };
 use crate::{
-    domain::{Admission, Batch, BatchId, BatchRule, RunKind},
+    domain::{Admission, Batch, BatchId, BatchRule, RunKind, RunOverrides},
     error::Error,
 };
 
@@ -35,6 +35,8 @@ pub struct NewBatch {
     pub at: DateTime<Utc>,
     /// The guards that its caller overrides.
     pub overrides: Vec<BatchRule>,
+    /// The guards of its runs that its caller overrides. In a dry batch: none.
+    pub run_overrides: RunOverrides,
     /// Why.
     pub reason: String,
     /// Who asks.
@@ -53,11 +55,15 @@ fn request_key(
     target: &BatchTarget,
     kind: RunKind,
     overrides: &[BatchRule],
+    run_overrides: &RunOverrides,
 ) -> RequestKey {
     let organization = target.organization.as_ref().map_or_else(|| "every tenant".to_owned(), |o| o.resource_name());
     let dry_run = if kind.dry_run { "dry" } else { "real" };
     let mut arguments = vec![organization.as_str(), kind.strategy.as_str(), dry_run];
     arguments.extend(overrides.iter().map(|rule| rule.as_str()));
+    arguments.extend(run_overrides.guards.iter().map(|rule| rule.as_str()));
+    let limit = run_overrides.limit.map(|limit| limit.to_string());
+    arguments.extend(limit.as_deref());
     RequestKey { key: half_digest(&[caller, request_id]), fingerprint: half_digest(&arguments) }
 }
 
@@ -74,8 +80,9 @@ impl Store {
         target: &BatchTarget,
         kind: RunKind,
         overrides: &[BatchRule],
+        run_overrides: &RunOverrides,
     ) -> Result<Option<Batch>, Error> {
-        let request = request_key(caller, request_id, target, kind, overrides);
+        let request = request_key(caller, request_id, target, kind, overrides, run_overrides);
         let first: Option<(Uuid, Uuid)> = sqlx::query_as(
             "select fingerprint, run_id from mirror_request
               where key = $1 and created_at >= coalesce($2, now()) - interval '24 hours'",
@@ -99,7 +106,7 @@ impl Store {
     pub async fn accept_batch(&self, new: &NewBatch) -> Result<(Batch, bool), Error> {
         let mut transaction = self.pool.begin().await?;
         if let Some(id) = &new.request_id {
-            let request = request_key(&new.caller, id, &new.target, new.kind, &new.overrides);
+            let request = request_key(&new.caller, id, &new.target, new.kind, &new.overrides, &new.run_overrides);
             if let Some(first) = claim_request(&mut transaction, new, id, request).await? {
                 transaction.rollback().await?;
                 let first = self.batch(first).await?;
@@ -107,12 +114,15 @@ impl Store {
             }
         }
         let limit = |rule: BatchRule| rule.limit(new.tenants).filter(|_| !new.overrides.contains(&rule));
+        let batch_rules = new.overrides.iter().map(|rule| rule.as_str());
+        let overrides: Vec<&str> =
+            batch_rules.chain(new.run_overrides.guards.iter().map(|rule| rule.as_str())).collect();
         let row = sqlx::query_as::<_, BatchRow>(
             "with accepted as (
                  insert into batch (id, organization_id, only_tenants, strategy, dry_run, admission, tenants, without_location,
                                     not_admitted, max_attempts, change_limit, primary_limit, overrides, caller, request_id,
-                                    reason, created_at)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+                                    reason, created_at, override_limit)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
                  returning *
              ), to_do as (
                  insert into batch_work (batch_id, turn_at) select id, created_at from accepted
@@ -131,11 +141,12 @@ impl Store {
         .bind(new.max_attempts)
         .bind(limit(BatchRule::Tenants))
         .bind(limit(BatchRule::Primary))
-        .bind(new.overrides.iter().map(|rule| rule.as_str()).collect::<Vec<_>>())
+        .bind(overrides)
         .bind(&new.caller)
         .bind(&new.request_id)
         .bind(&new.reason)
         .bind(new.at)
+        .bind(new.run_overrides.limit)
         .fetch_one(&mut *transaction)
         .await?;
         transaction.commit().await?;

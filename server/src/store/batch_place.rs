@@ -15,12 +15,12 @@ pub enum BatchPlace {
 }
 
 impl Store {
-    /// Takes a place for a run of a batch, and one for another primary category where `primary` says so: both or neither. A run takes
-    /// places once, however many attempts it needs, and keeps them whatever becomes of the write: there are never more writes than places.
+    /// Takes a place for a run of a batch, one for another primary category where `primary` says so, and one of those that were confirmed for
+    /// guards of runs where the run's guards are `overridden`: all or none. A run takes places once, however many attempts it needs, and keeps them whatever becomes of the write: there are never more writes than places.
     ///
     /// # Errors
     /// The database's.
-    pub async fn take_place(&self, now: Now, held: Held, primary: bool) -> Result<BatchPlace, Error> {
+    pub async fn take_place(&self, now: Now, held: Held, primary: bool, overridden: bool) -> Result<BatchPlace, Error> {
         let row: Option<(bool,)> = sqlx::query_as(
             "with holder as materialized (
                  select id, batch_id, let_through from run
@@ -28,11 +28,13 @@ impl Store {
                     for update
              ), place as (
                  update batch
-                    set changing = changing + 1, changing_primary = changing_primary + $4::integer
+                    set changing = changing + 1, changing_primary = changing_primary + $4::integer,
+                        overriding = overriding + $5::integer
                    from holder
                   where batch.id = holder.batch_id and not holder.let_through
                     and (change_limit is null or changing < change_limit)
                     and (not $4 or primary_limit is null or changing_primary < primary_limit)
+                    and (not $5 or overriding < override_limit)
                  returning 1
              ), let_through as (
                  update run set let_through = true
@@ -44,6 +46,7 @@ impl Store {
         .bind(held.id)
         .bind(held.fence)
         .bind(primary)
+        .bind(overridden)
         .fetch_optional(&self.pool)
         .await?;
         Ok(match row {

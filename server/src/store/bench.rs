@@ -5,8 +5,8 @@ use sqlx::PgPool;
 
 use super::{BatchTarget, NewBatch};
 use crate::domain::{
-    Admission, AtGoogle, BatchId, CategorySet, Choice, Flag, GbpCategory, Gcid, Place, RunKind, Slug, Strategy, Wanted,
-    digest_of,
+    Admission, AtGoogle, BatchId, CategorySet, Choice, Flag, GbpCategory, Gcid, Place, RunKind, RunOverrides, Slug,
+    Strategy, Wanted, digest_of,
 };
 
 /// Adds `tenants` tenants, `bench-0` and so on, each with a location and two categories.
@@ -85,6 +85,7 @@ pub fn everybody(tenants: u64, at: DateTime<Utc>) -> NewBatch {
         not_admitted: 0,
         at,
         overrides: Vec::new(),
+        run_overrides: RunOverrides::default(),
         reason: String::new(),
         caller: "bench".to_owned(),
         request_id: None,

@@ -32,16 +32,19 @@ pub(super) async fn expand(
 ) -> Result<Worked, sqlx::Error> {
     let tenants = next_tenants(connection, expansion, chunk).await?;
     let last = tenants.last().map(|(tenant, _)| tenant.to_string());
+    let tenants_read = i64::try_from(tenants.len()).unwrap_or(i64::MAX);
     let is_last_page = i64::try_from(tenants.len()).is_ok_and(|tenants| tenants < chunk.size);
     let admitted = tenants
         .into_iter()
         .filter(|(tenant, organization)| expansion.admission.evaluate(tenant, organization.as_ref()).is_on());
+    let mut ids = new_ids(connection, now, tenants_read).await?.into_iter();
     let wanted: Vec<Wanted> = admitted
         // Nobody beyond those that were confirmed.
         .take(usize::try_from(expansion.left).unwrap_or_default())
-        .map(|(tenant, organization)| {
+        .zip(&mut ids)
+        .map(|((tenant, organization), id)| {
             let skip = reason_to_skip(&tenant, organization.as_ref());
-            Wanted { id: RunId::now_v7(), tenant, organization, skip }
+            Wanted { id, tenant, organization, skip }
         })
         .collect();
     let made = i64::try_from(wanted.len()).unwrap_or(i64::MAX);
@@ -105,6 +108,15 @@ async fn next_tenants(
     rows.iter().map(tenant_and_organization).collect()
 }
 
+/// Makes ids of the database's time, one after the other.
+async fn new_ids(connection: &mut PgConnection, now: Now, count: i64) -> Result<Vec<RunId>, sqlx::Error> {
+    sqlx::query_scalar("select run_id_at(coalesce($1, now()), nth) from generate_series(1, $2) nth order by nth")
+        .bind(now)
+        .bind(count)
+        .fetch_all(connection)
+        .await
+}
+
 /// Queues runs, at the end of their batch's lane. Gives those that met no live run.
 async fn queue(
     connection: &mut PgConnection,
@@ -127,9 +139,9 @@ async fn queue(
                              0) as turn
          )
          insert into run (id, tenant_id, organization_id, batch_id, strategy, dry_run, state, max_attempts, bulk, lane, turn,
-                          caller, created_at)
+                          caller, created_at, orders)
          select to_make.id, tenant_id, organization_id, $2, $6, $7, 'queued', $8, true, $2::uuid::text,
-                line.turn + row_number() over (order by tenant_id), $9, coalesce($1, now())
+                line.turn + row_number() over (order by tenant_id), $9, coalesce($1, now()), $10
            from to_make, line
           order by tenant_id
          on conflict (tenant_id) do nothing
@@ -144,6 +156,7 @@ async fn queue(
     .bind(expansion.kind.dry_run)
     .bind(expansion.max_attempts)
     .bind(&expansion.caller)
+    .bind((!expansion.orders.is_empty()).then_some(Json(&expansion.orders)))
     .fetch_all(connection)
     .await?;
     Ok(rows.into_iter().map(|(id,)| id).collect())
