@@ -208,7 +208,7 @@ impl Store {
             "insert into tenant_sync as known (tenant_id, organization_id, gbp_location, cause, since_at, settled,
                                                decision, decided_by, decided_at, decision_reason, decision_run_id, decision_state)
              select id, organization_id, gbp_location, 'never_synced', coalesce($1, now()), false,
-                    $3, $4, coalesce($1, now()), $5, $6, case when $6 is null then 'executed' else 'pending' end
+                    $3, $4, coalesce($1, now()), $5, $6::uuid, case when $6::uuid is null then 'executed' else 'pending' end
                from tenant
               where id = $2
              on conflict (tenant_id) do update
