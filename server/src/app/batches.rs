@@ -46,7 +46,7 @@ impl App {
         // Before anything is counted: what was true for the first call may not be for the second.
         if let Some(id) = &request_id
             && let Some(first) =
-                self.store.first_batch(None, &caller.subject, id, &target, kind, &overrides, &run_overrides).await?
+                self.store.first_batch(None, &caller.subject, id, &target, kind, (&overrides, &run_overrides)).await?
         {
             return Ok(first);
         }

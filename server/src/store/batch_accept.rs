@@ -47,6 +47,15 @@ pub struct NewBatch {
     pub max_attempts: i32,
 }
 
+/// The guards that a batch's caller overrides: of the batch, and of its runs.
+type Overrides<'a> = (&'a [BatchRule], &'a RunOverrides);
+
+impl NewBatch {
+    fn overrides(&self) -> Overrides<'_> {
+        (&self.overrides, &self.run_overrides)
+    }
+}
+
 /// The key of a request for a batch. Its arguments have a first text that no tenant's id is, so a request id that was used for the one
 /// is used, too, for the other.
 fn request_key(
@@ -54,8 +63,7 @@ fn request_key(
     request_id: &str,
     target: &BatchTarget,
     kind: RunKind,
-    overrides: &[BatchRule],
-    run_overrides: &RunOverrides,
+    (overrides, run_overrides): Overrides<'_>,
 ) -> RequestKey {
     let organization = target.organization.as_ref().map_or_else(|| "every tenant".to_owned(), |o| o.resource_name());
     let dry_run = if kind.dry_run { "dry" } else { "real" };
@@ -79,10 +87,9 @@ impl Store {
         request_id: &str,
         target: &BatchTarget,
         kind: RunKind,
-        overrides: &[BatchRule],
-        run_overrides: &RunOverrides,
+        overrides: Overrides<'_>,
     ) -> Result<Option<Batch>, Error> {
-        let request = request_key(caller, request_id, target, kind, overrides, run_overrides);
+        let request = request_key(caller, request_id, target, kind, overrides);
         let first: Option<(Uuid, Uuid)> = sqlx::query_as(
             "select fingerprint, run_id from mirror_request
               where key = $1 and created_at >= coalesce($2, now()) - interval '24 hours'",
@@ -106,7 +113,7 @@ impl Store {
     pub async fn accept_batch(&self, new: &NewBatch) -> Result<(Batch, bool), Error> {
         let mut transaction = self.pool.begin().await?;
         if let Some(id) = &new.request_id {
-            let request = request_key(&new.caller, id, &new.target, new.kind, &new.overrides, &new.run_overrides);
+            let request = request_key(&new.caller, id, &new.target, new.kind, new.overrides());
             if let Some(first) = claim_request(&mut transaction, new, id, request).await? {
                 transaction.rollback().await?;
                 let first = self.batch(first).await?;
