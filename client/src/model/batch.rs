@@ -3,7 +3,7 @@
 use category_mirror_proto::v1;
 use chrono::{DateTime, Utc};
 
-use super::{Strategy, wire};
+use super::{FailureCount, Strategy, wire};
 
 open_enum! {
     /// Where a batch is in its life.
@@ -76,6 +76,27 @@ pub struct Batch {
     pub create_time: Option<DateTime<Utc>>,
     /// When its last run was over.
     pub end_time: Option<DateTime<Utc>>,
+    /// Runs that are over and that guards of runs stopped; of a dry batch: that they would stop.
+    pub stopped_count: i64,
+    /// The same by rule, the most frequent one first. A run that several rules stop counts for each of them.
+    pub stopped_counts: Vec<GuardCount>,
+    /// How many runs failed for each reason, the most frequent one first.
+    pub failure_counts: Vec<FailureCount>,
+    /// For how many runs at most the guards of runs are overridden. `None`: they are not.
+    pub confirmed_override_count: Option<i64>,
+    /// How many runs were let through to a write although a guard of runs would have stopped them.
+    pub override_count: i64,
+}
+
+/// How many runs a guard of runs stops.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct GuardCount {
+    /// Its name, such as `primary_change`.
+    pub rule: String,
+    /// How many.
+    pub runs: i64,
 }
 
 /// How many changes of each kind, over many runs.
@@ -154,6 +175,19 @@ impl Batch {
             request_id: wire::text(wire.request_id),
             create_time: wire::time(wire.create_time),
             end_time: wire::time(wire.end_time),
+            stopped_count: wire.stopped_count,
+            stopped_counts: wire
+                .stopped_counts
+                .into_iter()
+                .map(|count| GuardCount { rule: count.rule, runs: count.runs })
+                .collect(),
+            failure_counts: wire
+                .failure_counts
+                .into_iter()
+                .map(|count| FailureCount { reason: count.reason, runs: count.runs })
+                .collect(),
+            confirmed_override_count: wire.confirmed_override_count,
+            override_count: wire.override_count,
         }
     }
 }

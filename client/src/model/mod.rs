@@ -56,7 +56,7 @@ mod tenant;
 mod tenant_sync;
 mod wire;
 
-pub use batch::{Batch, BatchChangeCounts, BatchGuard, BatchState};
+pub use batch::{Batch, BatchChangeCounts, BatchGuard, BatchState, GuardCount};
 pub use category::{CategorySet, GbpCategory, PlatformCategory, TenantCategories};
 pub use change::{Change, ChangeCounts, Operation, PlacedCategory, Role};
 pub use credentials::{Credentials, CredentialsOutcome, CredentialsState, ReencryptedCredentials, VerifiedCredentials};
@@ -72,4 +72,6 @@ pub use taxonomy::{
     TaxonomyRefresh, TaxonomyVersion,
 };
 pub use tenant::Tenant;
-pub use tenant_sync::{DecidedTenantSync, LocationIssue, SyncCause, SyncDecision, TenantSync, TenantSyncDecision};
+pub use tenant_sync::{
+    DecidedTenantSync, LocationIssue, SyncCause, SyncDecision, SyncDecisionState, TenantSync, TenantSyncDecision,
+};

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, str::FromStr};
 use category_mirror_proto::v1;
 use chrono::{DateTime, Utc};
 
-use super::{CategorySet, Change, ChangeCounts, GbpView, Plan, Strategy, wire};
+use super::{CategorySet, Change, ChangeCounts, GbpView, Plan, Strategy, SyncDecision, wire};
 use crate::Error;
 
 open_enum! {
@@ -185,6 +185,11 @@ pub struct Run {
     pub revert_of: Option<String>,
     /// A write to Google whose outcome the server does not know: yet, while the run is live; for good, once it is terminal. `None` in lists.
     pub unresolved_write: Option<UnresolvedWrite>,
+    /// The decision of a person that it executes.
+    pub decision: Option<SyncDecision>,
+    /// The checks that other real runs obey and this one does not, because a person has asked for it by a decision or a revert: `cooldown`,
+    /// `conflict`.
+    pub overridden_checks: Vec<String>,
 }
 
 /// Why a run failed, or was skipped.
@@ -254,6 +259,8 @@ impl Run {
             view: Some(wire.view).filter(|view| *view != 0).map(GbpView::from_wire),
             revert_of: wire::text(wire.revert_of),
             unresolved_write: wire.unresolved_write.map(UnresolvedWrite::from_wire),
+            decision: Some(wire.decision).filter(|decision| *decision != 0).map(SyncDecision::from_wire),
+            overridden_checks: wire.overridden_checks,
         }
     }
 }

@@ -62,6 +62,18 @@ open_enum! {
     }
 }
 
+open_enum! {
+    /// What became of a decision.
+    SyncDecisionState {
+        /// The run that executes it is live.
+        Pending = 1, "pending";
+        /// That run has succeeded, or the decision needs none.
+        Executed = 2, "executed";
+        /// That run has ended, and has not succeeded: a person has to decide again.
+        Failed = 3, "failed";
+    }
+}
+
 impl SyncCause {
     /// Every cause, in the order in which they are looked for.
     pub const ALL: [Self; 12] = [
@@ -216,6 +228,12 @@ pub struct TenantSyncDecision {
     pub decide_time: Option<DateTime<Utc>>,
     /// Why.
     pub reason: String,
+    /// The run that executes the decision, `tenants/{tenant}/runs/{run}`; `None`: it needs none.
+    pub run: Option<String>,
+    /// What became of the decision.
+    pub state: SyncDecisionState,
+    /// Why the run did not succeed, such as `GUARD` or `CANCELLED`.
+    pub run_reason: Option<String>,
 }
 
 /// A decision that was recorded.
@@ -225,7 +243,7 @@ pub struct TenantSyncDecision {
 pub struct DecidedTenantSync {
     /// How the tenant stands now.
     pub tenant_sync: TenantSync,
-    /// The run that carries the decision out; `None`: it needs none.
+    /// The run that executes the decision; `None`: it needs none.
     pub run: Option<Run>,
 }
 
@@ -268,6 +286,9 @@ impl TenantSyncDecision {
             caller: wire.caller,
             decide_time: wire::time(wire.decide_time),
             reason: wire.reason,
+            run: wire::text(wire.run),
+            state: SyncDecisionState::from_wire(wire.state),
+            run_reason: wire::text(wire.run_reason),
         }
     }
 }

@@ -62,7 +62,8 @@ impl MirrorMany {
         self
     }
 
-    /// Lifts guards of the batch as a whole, such as `batch_tenants`. The reason is kept with the batch.
+    /// Overrides guards of the batch as a whole, such as `batch_tenants`, and of its runs, such as `primary_change`; these with
+    /// [`confirm_overrides`](Self::confirm_overrides). The reason is kept with the batch.
     pub fn override_guards<I>(mut self, guards: I, reason: impl Into<String>) -> Self
     where
         I: IntoIterator,
@@ -70,6 +71,13 @@ impl MirrorMany {
     {
         self.message.override_guards = guards.into_iter().map(Into::into).collect();
         self.message.reason = reason.into();
+        self
+    }
+
+    /// For how many runs the guards of runs are overridden: the runs that the last dry batch of the same tenants and strategy would let
+    /// through by it. Another number is refused (`CONFIRMATION_MISMATCH`, metadata `expected`), and no more runs are let through.
+    pub fn confirm_overrides(mut self, runs: u32) -> Self {
+        self.message.confirm_override_count = Some(runs.into());
         self
     }
 

@@ -36,6 +36,12 @@ impl ListSyncLogs {
         self
     }
 
+    /// Only this batch's, an id or `batches/{id}`.
+    pub fn batch(mut self, batch: impl Into<String>) -> Self {
+        self.message.batch = names::qualified("batches", batch);
+        self
+    }
+
     /// Only in this state; more than once: in one of these.
     pub fn state(mut self, state: RunState) -> Self {
         self.message.states.push(state.to_wire());

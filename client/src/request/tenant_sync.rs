@@ -29,6 +29,7 @@ impl Client {
             reason: reason.into(),
             // What makes repeating safe.
             request_id: Uuid::now_v7().to_string(),
+            override_guards: Vec::new(),
         };
         DecideTenantSync { client: self.clone(), message }
     }
@@ -80,6 +81,16 @@ request! {
 }
 
 impl DecideTenantSync {
+    /// Overrides guards for the run that executes the decision, such as `primary_change`, for the reason of the decision.
+    pub fn override_guards<I>(mut self, guards: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.message.override_guards = guards.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Names this request, at most 128 printable ASCII characters, so that sending it again within 24 h, also from another process, decides
     /// nothing anew and starts no second run. Without it the client makes one up for its own retries.
     pub fn request_id(mut self, id: impl Into<String>) -> Self {

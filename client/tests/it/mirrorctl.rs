@@ -323,3 +323,86 @@ async fn credentials_that_google_refuses_have_an_exit_code() {
         assert_eq!(output.status.code(), Some(code), "{}", text(&output.stderr));
     }
 }
+
+#[tokio::test]
+async fn a_decision_overrides_guards_and_its_state_is_shown() {
+    let fake = Fake::start().await;
+    let decision = v1::TenantSyncDecision {
+        decision: v1::tenant_sync_decision::Decision::PushAgain.into(),
+        caller: "me".into(),
+        reason: "we are a café".into(),
+        run: "tenants/t/runs/1".into(),
+        state: v1::tenant_sync_decision::State::Failed.into(),
+        run_reason: "GUARD".into(),
+        ..Default::default()
+    };
+    let tenant_sync =
+        Some(v1::TenantSync { tenant: "tenants/t".into(), decision: Some(decision), ..Default::default() });
+    let run = v1::Run {
+        decision: v1::tenant_sync_decision::Decision::PushAgain.into(),
+        overridden_checks: vec!["cooldown".into(), "conflict".into()],
+        ..run("1", 1, State::Queued)
+    };
+    fake.methods.decide_tenant_sync.will(Ok(v1::DecideTenantSyncResponse { tenant_sync, run: Some(run.clone()) }));
+    let arguments =
+        ["tenants", "decide", "t", "push_again", "--reason", "we are a café", "--override", "primary_change,removals"];
+    let output = mirrorctl(&fake, &arguments).await;
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(shown.contains("push_again by me: we are a café"), "{shown}");
+    assert!(shown.contains("tenants/t/runs/1") && shown.contains("failed: GUARD"), "{shown}");
+    assert_eq!(fake.methods.decide_tenant_sync.asked()[0].message.override_guards, ["primary_change", "removals"]);
+
+    fake.methods.get_run.will(Ok(v1::GetRunResponse { run: Some(run) }));
+    let shown = mirrorctl(&fake, &["run", "get", "tenants/t/runs/1"]).await;
+    let shown = text(&shown.stdout);
+    assert!(shown.contains("cooldown") && shown.contains("conflict") && shown.contains("push_again"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_batch_shows_what_guards_stop_and_overrides_them_for_the_confirmed_number() {
+    let fake = Fake::start().await;
+    let batch = v1::Batch {
+        name: "batches/1".into(),
+        stopped_count: 44,
+        stopped_counts: vec![v1::GuardCount { rule: "primary_change".into(), runs: 44 }],
+        failure_counts: vec![v1::BatchFailureCount { reason: "QUOTA_EXHAUSTED".into(), runs: 2 }],
+        overridden_guards: vec!["primary_change".into()],
+        confirmed_override_count: Some(44),
+        override_count: 40,
+        ..Default::default()
+    };
+    fake.methods.mirror_categories.will(Ok(v1::MirrorCategoriesResponse { batch: Some(batch), ..Default::default() }));
+    let arguments = [
+        "batch",
+        "start",
+        "platform_to_gbp",
+        "--organization",
+        "chain",
+        "--override",
+        "primary_change",
+        "--reason",
+        "seen",
+        "--confirm-overrides",
+        "44",
+    ];
+    let output = mirrorctl(&fake, &arguments).await;
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    for wanted in ["primary_change: 44", "primary_change: 40 of 44", "QUOTA_EXHAUSTED: 2"] {
+        assert!(shown.contains(wanted), "{wanted}: {shown}");
+    }
+    let asked = fake.methods.mirror_categories.asked();
+    assert_eq!((asked[0].message.confirm_override_count, asked[0].message.reason.as_str()), (Some(44), "seen"));
+}
+
+#[tokio::test]
+async fn logs_are_listed_by_batch() {
+    let fake = Fake::start().await;
+    let page = v1::ListSyncLogsResponse { runs: vec![run("1", 2, State::Failed)], ..Default::default() };
+    fake.methods.list_sync_logs.will(Ok(page));
+    let output = mirrorctl(&fake, &["logs", "--batch", "7", "--reason", "GUARD"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let asked = fake.methods.list_sync_logs.asked();
+    assert_eq!((asked[0].message.batch.as_str(), asked[0].message.reason.as_str()), ("batches/7", "GUARD"));
+}

@@ -1,11 +1,13 @@
 //! Reading a request for a batch.
 
+use std::collections::BTreeSet;
+
 use category_mirror_proto::v1::{self as proto, mirror_categories_request::Target};
 
 use super::{overrides::overrides, request};
 use crate::{
     app::BatchRequest,
-    domain::{BatchRule, OrganizationId, RunKind},
+    domain::{BatchRule, GuardRule, OrganizationId, RunKind, RunOverrides},
     error::{Error, Violations},
 };
 
@@ -38,10 +40,15 @@ pub(super) fn batch_request(message: &proto::MirrorCategoriesRequest) -> Result<
     if message.view != 0 {
         violations.add("view", "is for one tenant");
     }
-    // The guards of the batch. Those of its runs are not lifted here: each of them is decided about for one run.
     let (guards, reason) = (&message.override_guards, &message.reason);
-    let (overrides, reason) =
-        overrides(&mut violations, guards, reason, "guard of a batch", BatchRule::ALL, BatchRule::as_str);
+    let all = [BatchRule::ALL.iter().map(|rule| Rule::Batch(*rule)).collect(), run_rules()].concat();
+    let (rules, reason) =
+        overrides(&mut violations, guards, reason, "guard of a batch or of its runs", &all, Rule::as_str);
+    let overrides = rules.iter().filter_map(|rule| if let Rule::Batch(rule) = rule { Some(*rule) } else { None });
+    let run_guards = rules.iter().filter_map(|rule| if let Rule::Run(rule) = rule { Some(*rule) } else { None });
+    let (overrides, guards) = (overrides.collect(), run_guards.collect::<BTreeSet<_>>());
+    check_confirmation(&mut violations, &guards, message);
+    let run_overrides = RunOverrides { guards, limit: message.confirm_override_count };
     let request_id = request::request_id(&mut violations, message.request_id.clone());
     let (strategy, organization) = violations.finish_with(strategy.zip(target))?;
     Ok(Some(BatchRequest {
@@ -49,7 +56,54 @@ pub(super) fn batch_request(message: &proto::MirrorCategoriesRequest) -> Result<
         kind: RunKind { strategy, dry_run: message.dry_run },
         confirmed: message.confirm_tenant_count,
         overrides,
+        run_overrides,
         reason: reason.unwrap_or_default(),
         request_id,
     }))
+}
+
+/// A guard that a batch can be asked to override.
+#[derive(Clone, Copy)]
+enum Rule {
+    /// Of the batch as a whole.
+    Batch(BatchRule),
+    /// Of each of its runs.
+    Run(GuardRule),
+}
+
+impl Rule {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Batch(rule) => rule.as_str(),
+            Self::Run(rule) => rule.as_str(),
+        }
+    }
+}
+
+fn run_rules() -> Vec<Rule> {
+    GuardRule::ALL.iter().map(|rule| Rule::Run(*rule)).collect()
+}
+
+/// Guards of runs are overridden for a number of runs that the caller confirms, and by real batches: a dry one shows what they stop.
+fn check_confirmation(
+    violations: &mut Violations,
+    guards: &BTreeSet<GuardRule>,
+    message: &proto::MirrorCategoriesRequest,
+) {
+    const FIELD: &str = "confirm_override_count";
+    let names: Vec<&str> = guards.iter().map(|rule| rule.as_str()).collect();
+    match message.confirm_override_count {
+        _ if message.dry_run && !guards.is_empty() => {
+            let problem = format!("{} guards runs, and a dry batch shows what that stops", names.join(", "));
+            violations.add("override_guards", problem);
+        }
+        None if !guards.is_empty() => {
+            violations.add(FIELD, format!("is required to override {}: for how many runs", names.join(", ")));
+        }
+        Some(_) if guards.is_empty() => {
+            violations.add(FIELD, "is required to be absent where no guard of runs is overridden")
+        }
+        Some(count) if count < 1 => violations.add(FIELD, "must be at least 1"),
+        _ => {}
+    }
 }

@@ -173,6 +173,9 @@ fn mirror_request(
     if message.confirm_tenant_count.is_some() {
         violations.add("confirm_tenant_count", "is for an organization, or for all tenants");
     }
+    if message.confirm_override_count.is_some() {
+        violations.add("confirm_override_count", "is for an organization, or for all tenants");
+    }
     let request_id = request::request_id(&mut violations, message.request_id);
     let (strategy, tenant) = violations.finish_with(strategy.zip(tenant))?;
     let kind = RunKind { strategy, dry_run: message.dry_run };

@@ -15,6 +15,25 @@ pub(super) fn overrides<R: Copy>(
     all: &[R],
     name_of: impl Fn(R) -> &'static str,
 ) -> (Vec<R>, Option<String>) {
+    let lifted = guards(violations, names, kind, all, name_of);
+    let reason = Some(reason).filter(|reason| !reason.trim().is_empty());
+    match (reason, names.is_empty()) {
+        (None, false) => violations.add("reason", "is required with override_guards"),
+        (Some(_), true) => violations.add("override_guards", "is required with a reason"),
+        _ => {}
+    }
+    let reason = reason.and_then(|reason| violations.take("reason", request::reason(reason)));
+    (lifted, reason)
+}
+
+/// The guards that are named, in the order of their names.
+pub(super) fn guards<R: Copy>(
+    violations: &mut Violations,
+    names: &[String],
+    kind: &str,
+    all: &[R],
+    name_of: impl Fn(R) -> &'static str,
+) -> Vec<R> {
     let mut lifted = BTreeMap::new();
     for (position, name) in names.iter().enumerate() {
         let rule = all.iter().find(|rule| name_of(**rule) == name).ok_or_else(|| {
@@ -24,12 +43,5 @@ pub(super) fn overrides<R: Copy>(
         let rule = violations.take(&format!("override_guards[{position}]"), rule);
         lifted.extend(rule.map(|rule| (name_of(*rule), *rule)));
     }
-    let reason = Some(reason).filter(|reason| !reason.trim().is_empty());
-    match (reason, names.is_empty()) {
-        (None, false) => violations.add("reason", "is required with override_guards"),
-        (Some(_), true) => violations.add("override_guards", "is required with a reason"),
-        _ => {}
-    }
-    let reason = reason.and_then(|reason| violations.take("reason", request::reason(reason)));
-    (lifted.into_values().collect(), reason)
+    lifted.into_values().collect()
 }

@@ -58,6 +58,8 @@ fn code(error: &Error) -> Code {
         | Error::NoLocation(_)
         | Error::NobodyToMirror(_)
         | Error::ConfirmationMismatch { .. }
+        | Error::OverrideMismatch { .. }
+        | Error::NoDryBatch
         | Error::RunInProgress { .. }
         | Error::CannotJoin { .. }
         | Error::NotRevertible { .. }

@@ -2,10 +2,10 @@
 
 use category_mirror_proto::v1::{self as proto, tenant_sync::Cause as Wire, tenant_sync_decision::Decision as Decides};
 
-use super::request;
+use super::{overrides::guards, request};
 use crate::{
     app::{DecideRequest, PageRequest},
-    domain::{Cause, Decision, TenantId, TraceParent},
+    domain::{Cause, Decision, GuardRule, TenantId, TraceParent},
     error::{Error, Violations},
     store::SyncFilter,
 };
@@ -94,7 +94,12 @@ pub(super) fn decision(
     if reason.as_ref().is_some_and(|reason| reason.trim().is_empty()) {
         v.add("reason", "is required");
     }
+    let override_guards = guards(v, &message.override_guards, "guard", GuardRule::ALL, GuardRule::as_str);
+    if decision == Some(Decision::Ignore) && !message.override_guards.is_empty() {
+        v.add("override_guards", "must be empty with DECISION_IGNORE: it starts no run");
+    }
     let request_id = request::request_id(v, message.request_id);
     let ((tenant, decision), reason) = violations.finish_with(tenant.zip(decision).zip(reason))?;
-    Ok(DecideRequest { tenant, decision, reason, request_id, traceparent })
+    let override_guards = override_guards.into_iter().collect();
+    Ok(DecideRequest { tenant, decision, override_guards, reason, request_id, traceparent })
 }

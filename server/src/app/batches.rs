@@ -2,7 +2,10 @@
 
 use super::{App, Page, PageRequest};
 use crate::{
-    domain::{Batch, BatchId, BatchRule, Caller, Flag, OrganizationId, RunKind, TenantScope, batch_name},
+    domain::{
+        Batch, BatchId, BatchRule, Caller, Flag, OrganizationId, RunKind, RunOverrides, TenantScope, batch_name,
+        let_through_by,
+    },
     error::{Error, Resource},
     store::{BatchTarget, NewBatch},
     wake::Hint,
@@ -19,6 +22,8 @@ pub struct BatchRequest {
     pub confirmed: Option<i64>,
     /// The guards of the batch that the caller overrides.
     pub overrides: Vec<BatchRule>,
+    /// The guards of its runs that the caller overrides, and for how many runs.
+    pub run_overrides: RunOverrides,
     /// Why.
     pub reason: String,
     /// Makes the call safe to repeat.
@@ -30,17 +35,18 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] of an organization without tenants, [`Error::NobodyToMirror`], [`Error::FeatureDisabled`],
-    /// [`Error::ConfirmationMismatch`], [`Error::RequestIdReused`], or the database's.
+    /// [`Error::ConfirmationMismatch`], [`Error::OverrideMismatch`], [`Error::NoDryBatch`], [`Error::RequestIdReused`], or the database's.
     pub async fn mirror_many(&self, caller: &Caller, request: BatchRequest) -> Result<Batch, Error> {
-        let BatchRequest { organization, kind, confirmed, overrides, reason, request_id } = request;
+        let BatchRequest { organization, kind, confirmed, overrides, run_overrides, reason, request_id } = request;
         let only = caller.scope.tenants().map(<[_]>::to_vec);
         let new = NewBatch {
-            id: BatchId::now_v7(),
+            id: self.store.new_id(None).await?,
             target: BatchTarget { organization, only },
             kind,
             admission: self.flags.now().await?.admission(Flag::CategoryMirroring),
             confirmed,
             overrides,
+            run_overrides,
             reason,
             caller: caller.subject.clone(),
             request_id,
@@ -49,7 +55,10 @@ impl App {
         // Before anything is counted: what was true for the first call may not be for the second.
         let (batch, is_new) = match self.store.first_batch(None, &new).await? {
             Some(first) => (first, false),
-            None => self.store.accept_batch(None, &new).await.inspect_err(super::flags::count_disabled)?,
+            None => {
+                self.check_overrides(&new).await?;
+                self.store.accept_batch(None, &new).await.inspect_err(super::flags::count_disabled)?
+            }
         };
         if is_new {
             self.wake.hint(Hint::Batch);
@@ -60,6 +69,19 @@ impl App {
             );
         }
         visible_batch(caller, batch)
+    }
+
+    /// Checks that the caller overrides guards for as many runs as the last dry batch of the same kind says that they let through. Where the
+    /// number has grown since, the batch keeps to what was confirmed.
+    async fn check_overrides(&self, new: &NewBatch) -> Result<(), Error> {
+        let NewBatch { target, kind, run_overrides: overrides, .. } = new;
+        let Some(confirmed) = overrides.limit else { return Ok(()) };
+        let Some(dry) = self.store.last_dry_batch(target, kind.strategy).await? else { return Err(Error::NoDryBatch) };
+        let expected = let_through_by(&dry.stopped, &overrides.guards);
+        if confirmed == expected {
+            return Ok(());
+        }
+        Err(Error::OverrideMismatch { dry_batch: batch_name(dry.id), expected, confirmed })
     }
 
     /// Gets a batch.

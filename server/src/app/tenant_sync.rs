@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Caller, Cause, Decision, Facts, Flag, Gcid, Look, Orders, RegionCode, Run, RunKind, Standing, Strategy, Tenant,
-        TenantId, TenantSync, TraceParent, View, Wanted, Wish, named_as_observed,
+        Caller, Cause, Decision, Facts, Flag, Gcid, GuardRule, Look, Orders, RegionCode, Run, RunKind, Standing,
+        Strategy, Tenant, TenantId, TenantSync, TraceParent, View, Wanted, Wish, named_as_observed,
     },
     error::Error,
     store::{NewDecision, SyncFilter},
@@ -24,6 +24,8 @@ pub struct DecideRequest {
     pub tenant: TenantId,
     /// What is decided.
     pub decision: Decision,
+    /// The guards that are overridden for the run that executes it.
+    pub override_guards: BTreeSet<GuardRule>,
     /// Why.
     pub reason: String,
     /// Makes the call safe to repeat, where it starts a run.
@@ -93,7 +95,8 @@ impl App {
         Ok(page.page(found, |sync| sync.tenant.to_string()))
     }
 
-    /// Decides about a tenant. When this returns, the decision is durable, and so is the run that carries it out, where it needs one.
+    /// Decides about a tenant. When this returns, the decision is durable, and so is the run that executes it, where it needs one. Until that
+    /// run has succeeded the tenant stays in conflict if it was.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::NoLocation`], [`Error::FeatureDisabled`] for a run, [`Error::RunInProgress`],
@@ -118,7 +121,7 @@ impl App {
         request: DecideRequest,
         asked: Option<Asked>,
     ) -> Result<(TenantSync, Option<Run>), Error> {
-        let DecideRequest { tenant: id, decision, reason, request_id: _, traceparent } = request;
+        let DecideRequest { tenant: id, decision, override_guards, reason, request_id: _, traceparent } = request;
         let before = self.tenant_sync(caller, &id).await?;
         let request = asked.as_ref().map(|asked| (asked.key(), asked.request_id.clone()));
         let strategy = match decision {
@@ -131,7 +134,13 @@ impl App {
             self.require(Flag::CategoryMirroring, &id).await?;
             // What Google did is not in the merchant's record.
             let is_googles = decision == Decision::AcceptGoogle && before.cause == Cause::GoogleEdited;
-            let orders = Orders { view: is_googles.then_some(View::Public), ..Orders::default() };
+            let orders = Orders {
+                view: is_googles.then_some(View::Public),
+                reason: (!override_guards.is_empty()).then(|| reason.clone()),
+                override_guards,
+                decision: Some(decision),
+                ..Orders::default()
+            };
             let kind = RunKind { strategy, dry_run: false };
             new = Some(self.new_run(caller, id.clone(), kind, orders, asked, traceparent));
         }
@@ -155,6 +164,8 @@ impl DecideRequest {
     /// Every field. The strategy and the view of its run are made from the tenant's state, and are none of them.
     fn arguments(&self) -> Vec<String> {
         let name = format!("{}/sync", self.tenant.resource_name());
-        vec!["decide".to_owned(), name, self.decision.to_string(), self.reason.clone()]
+        let mut arguments = vec!["decide".to_owned(), name, self.decision.to_string(), self.reason.clone()];
+        arguments.extend(self.override_guards.iter().map(|guard| format!("override:{guard}")));
+        arguments
     }
 }

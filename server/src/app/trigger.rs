@@ -11,12 +11,12 @@ use super::{
 };
 use crate::{
     domain::{
-        Caller, Flag, GuardRule, NotRevertible, Orders, Run, RunId, RunKind, RunState, Strategy, TenantId, TraceParent,
-        View, WayBack,
+        Caller, Flag, GuardRule, NotRevertible, Orders, Run, RunKind, RunState, Strategy, TenantId, TraceParent, View,
+        WayBack,
     },
     error::Error,
     spans,
-    store::{NewRun, arguments},
+    store::{ID_BY_DATABASE, NewRun, arguments},
     wake::Hint,
 };
 
@@ -157,7 +157,7 @@ impl App {
     ) -> NewRun {
         let (caller, max_attempts) = (caller.subject.clone(), self.runs.max_attempts);
         let (request_id, asked) = asked.map(|asked| (asked.request_id, asked.arguments)).unzip();
-        NewRun { id: RunId::now_v7(), tenant, kind, orders, caller, request_id, asked, max_attempts, traceparent }
+        NewRun { id: ID_BY_DATABASE, tenant, kind, orders, caller, request_id, asked, max_attempts, traceparent }
     }
 
     async fn accept(&self, caller: &Caller, mut new: NewRun) -> Result<Mirrored, Error> {

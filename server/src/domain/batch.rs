@@ -1,11 +1,14 @@
 //! Batches: many runs made by one request.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    BatchRule, Flag, FlagState, OrganizationId, Percent, ProcessFlags, Rollout, RunKind, TenantId, Why, evaluate,
+    BatchRule, Flag, FlagState, GuardRule, OrganizationId, Percent, ProcessFlags, Rollout, RunKind, TenantId, Why,
+    evaluate,
 };
 
 /// A batch's id, a UUIDv7: it sorts by the time of acceptance.
@@ -138,6 +141,25 @@ impl BatchVerdict {
     }
 }
 
+/// Runs by the rules that stop them, the rules of a run with commas and in their order.
+pub type StoppedRuns = BTreeMap<String, i64>;
+
+/// How many of these runs are stopped by none but `overridden` rules, so that overriding these lets them through.
+#[must_use]
+pub fn let_through_by(stopped: &StoppedRuns, overridden: &BTreeSet<GuardRule>) -> i64 {
+    let is_overridden = |name: &str| GuardRule::from_text(name).is_some_and(|rule| overridden.contains(&rule));
+    stopped.iter().filter(|(rules, _)| rules.split(',').all(is_overridden)).map(|(_, runs)| runs).sum()
+}
+
+/// The guards of a batch's runs that its caller overrides.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunOverrides {
+    /// Which.
+    pub guards: BTreeSet<GuardRule>,
+    /// For how many runs at most, as confirmed. `None` exactly when there are no guards.
+    pub limit: Option<i64>,
+}
+
 /// A batch as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
@@ -165,8 +187,16 @@ pub struct Batch {
     pub changes: BatchChanges,
     /// Its guards.
     pub verdicts: Vec<BatchVerdict>,
-    /// Guards that its caller overrode.
+    /// Runs that are over and that the guards of runs stopped, or in a dry run would stop.
+    pub stopped: StoppedRuns,
+    /// Failed runs by reason.
+    pub failure_reasons: BTreeMap<String, i64>,
+    /// Guards that its caller overrode, those of its runs among them.
     pub overrides: Vec<String>,
+    /// For how many runs at most the guards of runs are overridden; `None`: they are not.
+    pub override_limit: Option<i64>,
+    /// For how many they were.
+    pub overriding: i64,
     /// Why they did.
     pub reason: String,
     /// Who asked.
@@ -185,6 +215,24 @@ mod tests {
 
     fn admission(rollout: Option<Rollout>, forced: Option<bool>) -> Admission {
         Admission { flag: Flag::CategoryMirroring, rollout, forced, on_by_default: false }
+    }
+
+    #[test]
+    fn overriding_some_rules_lets_those_through_that_no_other_rule_stops() {
+        use GuardRule::{FirstRunRemovals, PrimaryChange, Removals};
+        let stopped =
+            [("primary_change", 40), ("primary_change,removals", 4), ("first_run_removals", 2), ("new_rule", 1)];
+        let stopped: StoppedRuns = stopped.map(|(rules, runs)| (rules.to_owned(), runs)).into();
+        for (overridden, runs) in [
+            (vec![], 0),
+            (vec![PrimaryChange], 40),
+            (vec![Removals], 0),
+            (vec![PrimaryChange, Removals], 44),
+            (vec![PrimaryChange, FirstRunRemovals], 42),
+            (GuardRule::ALL.to_vec(), 46),
+        ] {
+            assert_eq!(let_through_by(&stopped, &overridden.iter().copied().collect()), runs, "{overridden:?}");
+        }
     }
 
     #[test]

@@ -80,6 +80,12 @@ pub enum SourceError {
         /// How many there may be.
         limit: usize,
     },
+    /// A category of the location maps to no platform category, and cannot be imported either.
+    #[error(
+        "`{0}` cannot be imported: each platform category that was imported for it has been mapped to something else; map one of them, or \
+         another platform category, to `{0}`"
+    )]
+    NoFreeSlug(Gcid),
 }
 
 /// Maps a tenant's categories: the first is the primary one.

@@ -39,7 +39,8 @@ mod write_intent;
 
 pub use backoff::Backoff;
 pub use batch::{
-    Admission, Batch, BatchChanges, BatchCounts, BatchId, BatchState, BatchVerdict, batch_name, parse_batch_name,
+    Admission, Batch, BatchChanges, BatchCounts, BatchId, BatchState, BatchVerdict, RunOverrides, StoppedRuns,
+    batch_name, let_through_by, parse_batch_name,
 };
 pub use batch_guard::{BatchRule, changes_primary};
 pub use caller::{Caller, Role, TenantScope};
@@ -49,8 +50,8 @@ pub use change::{Change, ChangeCounts, Place, Placed, RecordedChange, apply, dif
 pub use complete::Complete;
 pub use credentials::{AccountCredentials, AuthorizedUser, MAX_REJECTION_WAIT, RECHECK, Rejection, Sealed};
 pub use drift::{
-    AtGoogle, Baseline, Cause, Choice, Contest, Decided, Decision, FLIP_WINDOW, Facts, Look, MAX_FLIPS, Wanted,
-    digest_of,
+    AtGoogle, Baseline, Cause, Choice, Contest, Decided, Decision, DecisionState, FLIP_WINDOW, Facts, Look, MAX_FLIPS,
+    Wanted, digest_of,
 };
 pub use failure::{Failure, FailureReason, Retry};
 pub use flag::{Flag, FlagChange, FlagSetting, FlagState, Percent, ProcessFlags, Rollout};
@@ -63,7 +64,7 @@ pub use mapping::{
     Counterpart, Mapped, Merged, PlatformSide, SourceError, Unmapped, candidate_slugs, map_to_gbp, map_to_platform,
 };
 pub use observation::Observation;
-pub use orders::{Orders, View};
+pub use orders::{CONFLICT_CHECK, COOLDOWN_CHECK, Orders, View};
 pub use plan::{Moved, Objection, Plan, PlanSource, RecordedPlan, named_as_observed};
 pub use platform_category::{MAX_ADDITIONAL, PlatformCategory, Slug, TenantCategories};
 pub use revert::{NotRevertible, WayBack};

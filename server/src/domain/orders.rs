@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{GuardRule, RunId, failure::text_enum};
+use super::{Decision, GuardRule, RunId, Strategy, failure::text_enum};
 
 text_enum! {
     /// Which of Google's records of a location is read as the source.
@@ -34,13 +34,38 @@ pub struct Orders {
     /// Why they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The decision of a person that the run executes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
 }
+
+/// What keeps other real runs from writing, and a run that a person has decided about does not obey.
+pub const COOLDOWN_CHECK: &str = "cooldown";
+/// The same for a conflict about the tenant's value; it concerns writes to Google alone.
+pub const CONFLICT_CHECK: &str = "conflict";
 
 impl Orders {
     /// Whether nothing was asked for.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether a person who has seen how the tenant stands has asked for this very run: a revert, or what executes a decision. No cooldown
+    /// and no conflict keeps it from writing.
+    #[must_use]
+    pub fn is_decided(&self) -> bool {
+        self.reverts.is_some() || self.decision.is_some()
+    }
+
+    /// The checks that such a run does not obey, by name.
+    #[must_use]
+    pub fn overridden_checks(&self, strategy: Strategy) -> Vec<&'static str> {
+        match (self.is_decided(), strategy) {
+            (false, _) => Vec::new(),
+            (true, Strategy::GbpToPlatform) => vec![COOLDOWN_CHECK],
+            (true, Strategy::PlatformToGbp) => vec![COOLDOWN_CHECK, CONFLICT_CHECK],
+        }
     }
 
     /// Google's record that is the source.

@@ -59,6 +59,24 @@ pub enum Error {
     /// A batch of nobody: there is no tenant to mirror in its target.
     #[error("{0} has no tenant with a GBP location")]
     NobodyToMirror(String),
+    /// The caller overrides guards for another number of runs than a dry batch has shown.
+    #[error(
+        "{dry_batch} says that the overridden guards let {expected} runs through, and {confirmed} were confirmed; confirm {expected}, or make \
+         another dry batch"
+    )]
+    OverrideMismatch {
+        /// The last dry batch of the same target and strategy.
+        dry_batch: String,
+        /// How many runs it would be.
+        expected: i64,
+        /// How many the caller expects.
+        confirmed: i64,
+    },
+    /// The caller overrides guards of runs that no dry batch has shown.
+    #[error(
+        "guards of runs are overridden for as many runs as a dry batch of the same tenants and strategy has shown, and none has ended; make one first"
+    )]
+    NoDryBatch,
     /// The caller expects to touch another number of tenants.
     #[error("{target} has {expected} tenants to mirror, and {confirmed} were confirmed")]
     ConfirmationMismatch {
@@ -216,7 +234,8 @@ impl Error {
             Self::AlreadyExists(Resource::Credentials, _) => "CREDENTIALS_ALREADY_EXIST",
             Self::LocationTaken(_) => "LOCATION_TAKEN",
             Self::NoLocation(_) | Self::NobodyToMirror(_) => "NO_LOCATION",
-            Self::ConfirmationMismatch { .. } => "CONFIRMATION_MISMATCH",
+            Self::ConfirmationMismatch { .. } | Self::OverrideMismatch { .. } => "CONFIRMATION_MISMATCH",
+            Self::NoDryBatch => "DRY_BATCH_REQUIRED",
             Self::RunInProgress { .. } | Self::CannotJoin { .. } => "RUN_IN_PROGRESS",
             Self::NotRevertible { .. } => "NOT_REVERTIBLE",
             Self::CategoryInUse { .. } => "CATEGORY_IN_USE",
@@ -248,6 +267,11 @@ impl Error {
             Self::LocationTaken(location) => vec![("location", format!("locations/{location}"))],
             Self::NoLocation(tenant) => vec![("tenant", tenant.resource_name())],
             Self::NobodyToMirror(target) => vec![("target", target.clone())],
+            Self::OverrideMismatch { dry_batch, expected, confirmed } => vec![
+                ("batch", dry_batch.clone()),
+                ("expected", expected.to_string()),
+                ("confirmed", confirmed.to_string()),
+            ],
             Self::ConfirmationMismatch { target, expected, confirmed } => vec![
                 ("target", target.clone()),
                 ("expected", expected.to_string()),

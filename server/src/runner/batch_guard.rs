@@ -2,7 +2,10 @@
 
 use super::attempt::{Attempt, Stop};
 use crate::{
-    domain::{BatchId, BatchRule, BatchVerdict, Change, Failure, FailureReason, Skip, batch_name, changes_primary},
+    domain::{
+        Batch, BatchId, BatchRule, BatchVerdict, Change, Failure, FailureReason, GuardOutcome, GuardVerdict, Skip,
+        batch_name, changes_primary,
+    },
     error::Error,
     store::BatchPlace,
 };
@@ -12,13 +15,18 @@ use crate::{
 pub(super) async fn pass<C>(attempt: &Attempt, changes: &[Change<C>]) -> Result<(), Stop> {
     let Some(batch) = attempt.run.batch else { return Ok(()) };
     let store = &attempt.tools.store;
-    match store.take_place(attempt.now, attempt.claim.held, changes_primary(changes)).await? {
+    let overridden = overridden(attempt);
+    let (primary, overrides) = (changes_primary(changes), !overridden.is_empty());
+    match store.take_place(attempt.now, attempt.claim.held, primary, overrides).await? {
         BatchPlace::Taken => return Ok(()),
         BatchPlace::Lost => return Err(Stop::Lost),
         BatchPlace::OrganizationChanged => return Err(Stop::Skipped(left_organization(attempt, batch).await?)),
         BatchPlace::Refused => {}
     }
     let batch = store.batch(batch).await?.ok_or_else(|| Error::Internal("a run's batch is missing".into()))?;
+    if overrides && batch.override_limit.is_none_or(|limit| batch.overriding >= limit) {
+        return Err(beyond_confirmed(&batch, &overridden).into());
+    }
     let is_full = |verdict: &&BatchVerdict| verdict.limit.is_some_and(|limit| verdict.let_through >= limit);
     let Some(&BatchVerdict { rule, limit: Some(limit), .. }) = batch.verdicts.iter().find(is_full) else {
         return Err(Error::Internal("a batch with room refused a run".into()).into());
@@ -39,4 +47,26 @@ async fn left_organization(attempt: &Attempt, batch: BatchId) -> Result<Skip, Er
     let batch = attempt.tools.store.batch(batch).await?;
     let organization = batch.and_then(|batch| batch.organization).map(|organization| organization.resource_name());
     Ok(Skip::left_organization(&attempt.run.tenant, organization.unwrap_or_default()))
+}
+
+/// The guards that would stop the run, had its batch's caller not overridden them.
+fn overridden(attempt: &Attempt) -> Vec<GuardVerdict> {
+    let guards = attempt.progress.plan.as_ref().map(|plan| plan.guards.as_slice()).unwrap_or_default();
+    guards.iter().filter(|verdict| verdict.outcome == GuardOutcome::Overridden).cloned().collect()
+}
+
+fn beyond_confirmed(batch: &Batch, overridden: &[GuardVerdict]) -> Failure {
+    let limit = batch.override_limit.unwrap_or_default();
+    let rules: Vec<&str> = overridden.iter().map(|verdict| verdict.rule.as_str()).collect();
+    let stopping: Vec<String> = overridden.iter().map(ToString::to_string).collect();
+    let message = format!(
+        "stopped before writing, by {}: {} overrides that for {limit} runs, as confirmed, and as many have been let through; see what another \
+         dry batch says, or ask for this run alone with override_guards {}",
+        stopping.join(", "),
+        batch_name(batch.id),
+        rules.join(", "),
+    );
+    let failure = Failure::permanent(FailureReason::Guard, message).with("rules", rules.join(","));
+    let Some(first) = overridden.first() else { return failure };
+    failure.with("rule", first.rule).with("value", first.value).with("limit", first.limit).with("confirmed", limit)
 }

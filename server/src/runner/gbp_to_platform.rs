@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Failure, FailureReason, NotRevertible, Plan, RunId, RunResult, TenantCategory, View, WayBack, WritesPlatform,
-        enforce, map_to_platform,
+        CategorySet, Failure, FailureReason, NotRevertible, Plan, RunId, RunResult, TenantCategory, View, WayBack,
+        WritesPlatform, enforce, map_to_platform,
     },
     store::{PlatformWritten, Source},
     wake::Hint,
@@ -84,7 +84,23 @@ async fn plan_back(
     let now: Option<_> = observed.get().clone().map(|set| set.recorded());
     way.check(now.as_ref()).map_err(|why| attempt.not_revertible(&why))?;
     let before = way.before.clone().try_map(TenantCategory::try_from).map_err(other_side)?;
+    let before = with_own_names(before, observed.get().as_ref());
     Ok(Plan::back(run, before, observed, &attempt.circumstances(source), source.read_at))
+}
+
+/// A name that has become the platform's own since is not Google's to bring back.
+fn with_own_names(
+    before: CategorySet<TenantCategory>,
+    observed: Option<&CategorySet<TenantCategory>>,
+) -> CategorySet<TenantCategory> {
+    let named = |category: TenantCategory| {
+        let own = observed.and_then(|set| set.get(&category)).filter(|now| now.imported.is_none());
+        Ok::<_, std::convert::Infallible>(own.cloned().unwrap_or(category))
+    };
+    match before.try_map(named) {
+        Ok(named) => named,
+        Err(never) => match never {},
+    }
 }
 
 async fn write(

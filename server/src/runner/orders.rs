@@ -145,12 +145,14 @@ pub(super) fn source_failure(error: SourceError) -> Failure {
         SourceError::Empty | SourceError::EmptyLocation => FailureReason::EmptySource,
         SourceError::UnmappedPrimary(_) => FailureReason::UnmappedPrimary,
         SourceError::TooMany { .. } => FailureReason::TooManyCategories,
+        SourceError::NoFreeSlug(_) => FailureReason::InvalidCategory,
     };
     let failure = Failure::permanent(reason, error.to_string());
     match error {
         SourceError::Empty | SourceError::EmptyLocation => failure,
         SourceError::UnmappedPrimary(slug) => failure.with("platform_category", slug.resource_name()),
         SourceError::TooMany { count, limit } => failure.with("count", count).with("limit", limit),
+        SourceError::NoFreeSlug(gcid) => failure.with("gbp_category", gcid.resource_name()),
     }
 }
 

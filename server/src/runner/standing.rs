@@ -165,7 +165,7 @@ impl Attempt {
     /// Why nothing may be written to Google for this tenant before a person decides; `None`: it may.
     pub(super) fn contested(&self, source: &Source) -> Option<Skip> {
         let Assessed { known, is_flip, .. } = self.standing.assessed.as_ref()?;
-        if self.run.orders.reverts.is_some() {
+        if self.run.orders.is_decided() {
             return None;
         }
         let contest = &known.as_ref()?.contest;

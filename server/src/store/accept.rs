@@ -15,10 +15,14 @@ use crate::{
     error::Error,
 };
 
+/// The id of what gets one from the database when it is accepted. Ids are times, which lists, windows and streams go by, and servers' clocks
+/// differ: so none is made by a server. Tests and benchmarks may bring ids of their own.
+pub const ID_BY_DATABASE: Uuid = Uuid::nil();
+
 /// A run to accept.
 #[derive(Debug, Clone)]
 pub struct NewRun {
-    /// Its id, if it becomes a run of its own.
+    /// Its id, if it becomes a run of its own; usually [`ID_BY_DATABASE`].
     pub id: RunId,
     /// The tenant.
     pub tenant: TenantId,
@@ -94,8 +98,20 @@ impl Store {
     }
 }
 
+/// Makes an id of the time that the other statements go by.
+pub(super) async fn new_id(connection: &mut PgConnection, now: Now) -> Result<Uuid, sqlx::Error> {
+    sqlx::query_scalar("select run_id_at(coalesce($1, now()), 0)").bind(now).fetch_one(connection).await
+}
+
 /// The same within somebody's transaction.
 pub(super) async fn accept_within(connection: &mut PgConnection, now: Now, new: &NewRun) -> Result<Accepted, Error> {
+    let with_id;
+    let new = if new.id == ID_BY_DATABASE {
+        with_id = NewRun { id: new_id(connection, now).await?, ..new.clone() };
+        &with_id
+    } else {
+        new
+    };
     let request = new.request();
     if let Some(request) = request
         && let Some(first) = claim_request(connection, now, new, request).await?

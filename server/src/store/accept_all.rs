@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream};
 use sqlx::{FromRow, Row, error::DatabaseError, postgres::PgRow};
 
-use super::{Accepted, LogFilter, NewRun, Now, Store, accept::reused, row::optional_id, tenant::not_found};
+use super::{
+    Accepted, ID_BY_DATABASE, LogFilter, NewRun, Now, Store, accept::reused, row::optional_id, tenant::not_found,
+};
 use crate::{
     domain::{ChangeCounts, OrganizationId, Run, RunId, RunState, TraceParent},
     error::Error,
@@ -18,6 +20,8 @@ const MAX_CONCURRENT_JOINS: usize = 8;
 /// What the statement found for one of the wanted runs. Where nothing was in the way, the run was made.
 struct Found {
     position: i64,
+    /// The run's own id, if it was made.
+    id: RunId,
     /// `None`: there is no such tenant.
     has_location: Option<bool>,
     organization: Option<OrganizationId>,
@@ -101,16 +105,17 @@ impl Store {
         let statement = sqlx::query_as(
             "with wanted as materialized (
                  -- A look-up for each, by an index: a plan is made once, for a table of any size, and must not read one whole.
-                 select asked.id, asked.tenant_id, asked.strategy, asked.dry_run, asked.max_attempts, asked.caller, asked.request_id, asked.key,
-                        asked.fingerprint, asked.orders, asked.traceparent, asked.position, place.organization_id, place.has_location,
-                        live.id as live_id,
+                 -- The ids of one statement are in the order in which it was asked.
+                 select coalesce(asked.given_id, run_id_at(coalesce($1, now()), asked.position)) as id, asked.tenant_id, asked.strategy,
+                        asked.dry_run, asked.max_attempts, asked.caller, asked.request_id, asked.key, asked.fingerprint, asked.orders,
+                        asked.traceparent, asked.position, place.organization_id, place.has_location, live.id as live_id,
                         first.run_id as first_run_id, first.joined as first_joined,
                         first.fingerprint = asked.fingerprint as is_same,
                         first.created_at < coalesce($1, now()) - interval '24 hours' as is_old
                    from unnest($2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::integer[], $7::text[], $8::text[],
                                $9::uuid[], $10::uuid[], $11::jsonb[], $12::text[])
                        with ordinality
-                       as asked (id, tenant_id, strategy, dry_run, max_attempts, caller, request_id, key, fingerprint, orders,
+                       as asked (given_id, tenant_id, strategy, dry_run, max_attempts, caller, request_id, key, fingerprint, orders,
                                  traceparent, position)
                    left join lateral (select organization_id, gbp_location is not null as has_location
                                         from tenant
@@ -157,12 +162,12 @@ impl Store {
                     and (select count(*) from claimed_request) >= 0
                   order by tenant_id
              )
-             select position, has_location, organization_id, live_id, first_run_id, first_joined, is_same, is_old,
+             select position, id, has_location, organization_id, live_id, first_run_id, first_joined, is_same, is_old,
                     coalesce($1, now()) as at
                from wanted",
         )
         .bind(now)
-        .bind(column(wanted, |new| new.id))
+        .bind(column(wanted, |new| Some(new.id).filter(|id| *id != ID_BY_DATABASE)))
         .bind(column(wanted, |new| new.tenant.as_str()))
         .bind(column(wanted, |new| new.kind.strategy.as_str()))
         .bind(column(wanted, |new| new.kind.dry_run))
@@ -209,7 +214,7 @@ fn answer(new: &NewRun, found: &Found, run: impl Fn(RunId) -> Option<Run>) -> An
         (Some(false), _) => Ok(Err(Error::NoLocation(new.tenant.clone()))),
         (Some(true), Some(_)) => Err(Unanswered::BesideLive),
         (Some(true), None) => {
-            let run = new.as_queued(found.organization.clone(), found.at);
+            let run = new.as_queued(found.id, found.organization.clone(), found.at);
             Ok(Ok(Accepted { run, joined: false, created: true }))
         }
     }
@@ -217,9 +222,9 @@ fn answer(new: &NewRun, found: &Found, run: impl Fn(RunId) -> Option<Run>) -> An
 
 impl NewRun {
     /// The run as the insert left it.
-    fn as_queued(&self, organization: Option<OrganizationId>, created_at: DateTime<Utc>) -> Run {
+    fn as_queued(&self, id: RunId, organization: Option<OrganizationId>, created_at: DateTime<Utc>) -> Run {
         Run {
-            id: self.id,
+            id,
             tenant: self.tenant.clone(),
             organization,
             batch: None,
@@ -264,6 +269,7 @@ impl FromRow<'_, PgRow> for Found {
         };
         Ok(Self {
             position: row.try_get("position")?,
+            id: row.try_get("id")?,
             has_location: row.try_get("has_location")?,
             organization: optional_id(row, "organization_id", OrganizationId::parse)?,
             live: row.try_get("live_id")?,

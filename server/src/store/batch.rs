@@ -1,10 +1,10 @@
 //! Reading batches.
 
 use chrono::{DateTime, Utc};
-use sqlx::{FromRow, Row, postgres::PgRow};
+use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
 use super::{
-    Store,
+    BatchTarget, Store,
     row::{decode, optional_id, text},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
 macro_rules! batch_columns {
     () => {
         "id, organization_id, only_tenants, strategy, dry_run, tenants, without_location, not_admitted, change_limit, primary_limit,
-                    overrides, changing, changing_primary, made, succeeded, failed, skipped, joined, cancelled, over, out_of_sync,
+                    overrides, stopped, failure_reasons, override_limit, overriding, changing, changing_primary, made, succeeded, failed, skipped, joined, cancelled, over, out_of_sync,
                     out_of_primary, created, updated, deleted, unmapped, caller, request_id, reason, created_at, cancel_requested_at,
                     expanded_at, ended_at"
     };
@@ -40,6 +40,29 @@ impl Store {
               where id = $1"
         ))
         .bind(batch);
+        Ok(row.fetch_optional(&self.pool).await?.map(|row| row.0))
+    }
+
+    /// Gets the newest dry batch of a target and strategy of which every run has ended, for the same tenants as the caller may see.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn last_dry_batch(&self, target: &BatchTarget, strategy: Strategy) -> Result<Option<Batch>, Error> {
+        let row = sqlx::query_as::<_, BatchRow>(concat!(
+            "select ",
+            batch_columns!(),
+            ", 0::bigint as running
+               from batch
+              where dry_run and strategy = $1
+                and organization_id is not distinct from $2
+                and only_tenants is not distinct from $3
+                and ended_at is not null and cancel_requested_at is null
+              order by id desc
+              limit 1"
+        ))
+        .bind(strategy.as_str())
+        .bind(target.organization())
+        .bind(target.only());
         Ok(row.fetch_optional(&self.pool).await?.map(|row| row.0))
     }
 
@@ -131,7 +154,11 @@ impl FromRow<'_, PgRow> for BatchRow {
                 verdict(BatchRule::Tenants, "out_of_sync", "changing", "change_limit")?,
                 verdict(BatchRule::Primary, "out_of_primary", "changing_primary", "primary_limit")?,
             ],
+            stopped: row.try_get::<Json<_>, _>("stopped")?.0,
+            failure_reasons: row.try_get::<Json<_>, _>("failure_reasons")?.0,
             overrides: row.try_get("overrides")?,
+            override_limit: row.try_get("override_limit")?,
+            overriding: number("overriding")?,
             reason: row.try_get("reason")?,
             caller: row.try_get("caller")?,
             request_id: row.try_get("request_id")?,

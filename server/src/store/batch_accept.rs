@@ -11,7 +11,7 @@ use super::{
     request_key::RequestKey,
 };
 use crate::{
-    domain::{Admission, Batch, BatchId, BatchRule, OrganizationId, RunKind},
+    domain::{Admission, Batch, BatchId, BatchRule, OrganizationId, RunKind, RunOverrides},
     error::{Error, Resource},
 };
 
@@ -33,6 +33,8 @@ pub struct NewBatch {
     pub confirmed: Option<i64>,
     /// The guards that its caller overrides.
     pub overrides: Vec<BatchRule>,
+    /// The guards of its runs that its caller overrides. In a dry batch: none.
+    pub run_overrides: RunOverrides,
     /// Why.
     pub reason: String,
     /// Who asks.
@@ -67,6 +69,8 @@ impl NewBatch {
         let dry_run = if self.kind.dry_run { "dry" } else { "real" };
         let mut arguments = vec![organization, self.kind.strategy.to_string(), dry_run.to_owned()];
         arguments.extend(self.overrides.iter().map(ToString::to_string));
+        arguments.extend(self.run_overrides.guards.iter().map(ToString::to_string));
+        arguments.extend(self.run_overrides.limit.map(|limit| format!("override limit:{limit}")));
         if !self.reason.is_empty() {
             arguments.push(format!("reason:{}", self.reason));
         }
@@ -174,12 +178,14 @@ async fn count(connection: &mut PgConnection, now: Now, new: &NewBatch) -> Resul
 async fn insert(connection: &mut PgConnection, new: &NewBatch, counted: &Counted) -> Result<Batch, sqlx::Error> {
     let Counted { population, tenants } = counted;
     let limit = |rule: BatchRule| rule.limit(*tenants).filter(|_| !new.overrides.contains(&rule));
+    let batch_rules = new.overrides.iter().map(|rule| rule.as_str());
+    let overrides: Vec<&str> = batch_rules.chain(new.run_overrides.guards.iter().map(|rule| rule.as_str())).collect();
     let row = sqlx::query_as::<_, BatchRow>(concat!(
         "with accepted as (
              insert into batch (id, organization_id, only_tenants, strategy, dry_run, admission, tenants, without_location,
                                 not_admitted, max_attempts, change_limit, primary_limit, overrides, caller, request_id,
-                                reason, created_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+                                reason, created_at, override_limit)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $19)
              returning ",
         batch_columns!(),
         "
@@ -202,12 +208,13 @@ async fn insert(connection: &mut PgConnection, new: &NewBatch, counted: &Counted
     .bind(new.max_attempts)
     .bind(limit(BatchRule::Tenants))
     .bind(limit(BatchRule::Primary))
-    .bind(new.overrides.iter().map(|rule| rule.as_str()).collect::<Vec<_>>())
+    .bind(overrides)
     .bind(&new.caller)
     .bind(&new.request_id)
     .bind(&new.reason)
     .bind(population.at)
     .bind(population.created_until)
+    .bind(new.run_overrides.limit)
     .fetch_one(connection)
     .await?;
     Ok(row.0)

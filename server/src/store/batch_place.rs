@@ -17,13 +17,14 @@ pub enum BatchPlace {
 }
 
 impl Store {
-    /// Takes a place for a run of a batch, and one for another primary category where `primary` says so: both or neither. A run takes
-    /// places once, however many attempts it needs, and keeps them whatever becomes of the write: there are never more writes than places.
-    /// A run that a single request has joined needs no place: it would be made without the batch. Nor does the batch's target concern it.
+    /// Takes a place for a run of a batch, one for another primary category where `primary` says so, and one of those that were confirmed for
+    /// guards of runs where the run's guards are `overridden`: all or none. A run takes places once, however many attempts it needs, and keeps
+    /// them whatever becomes of the write: there are never more writes than places. A run that a single request has joined needs no place: it
+    /// would be made without the batch. Nor does the batch's target concern it.
     ///
     /// # Errors
     /// The database's.
-    pub async fn take_place(&self, now: Now, held: Held, primary: bool) -> Result<BatchPlace, Error> {
+    pub async fn take_place(&self, now: Now, held: Held, primary: bool, overridden: bool) -> Result<BatchPlace, Error> {
         let row: Option<(bool, bool)> = sqlx::query_as(
             "with holder as materialized (
                  -- The run, while this attempt holds it, and whether it may write whatever becomes of its batch.
@@ -42,11 +43,13 @@ impl Store {
              ), place as (
                  -- The batch, where it has a place left.
                  update batch
-                    set changing = changing + 1, changing_primary = changing_primary + $4::integer
+                    set changing = changing + 1, changing_primary = changing_primary + $4::integer,
+                        overriding = overriding + $5::integer
                    from holder
                   where batch.id = holder.batch_id and not holder.is_free and not exists (select 1 from stray)
                     and (change_limit is null or changing < change_limit)
                     and (not $4 or primary_limit is null or changing_primary < primary_limit)
+                    and (not $5 or overriding < override_limit)
                  returning 1
              ), let_through as (
                  update run set let_through = true
@@ -58,6 +61,7 @@ impl Store {
         .bind(held.id)
         .bind(held.fence)
         .bind(primary)
+        .bind(overridden)
         .fetch_optional(&self.pool)
         .await?;
         Ok(match row {

@@ -3,8 +3,10 @@
 //! A chunk is one transaction. The row of `batch_work` is locked first and skipped by everybody else; the row of `batch` last, because
 //! whoever ends a run locks the run first and counts it there afterwards.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, Row, types::Json};
+use sqlx::{PgConnection, Row, postgres::PgRow, types::Json};
 
 use super::{
     BatchTarget, Now, Store,
@@ -14,7 +16,7 @@ use super::{
     row::{decode, optional_id, text},
 };
 use crate::{
-    domain::{Admission, BatchId, OrganizationId, RunId, RunKind, Skip, Strategy, TenantId},
+    domain::{Admission, BatchId, GuardRule, Orders, OrganizationId, RunId, RunKind, Skip, Strategy, TenantId},
     error::Error,
 };
 
@@ -51,6 +53,8 @@ pub(super) struct Expansion {
     pub(super) kind: RunKind,
     pub(super) max_attempts: i32,
     pub(super) caller: String,
+    /// What its runs are asked for beyond strategy and dry run.
+    pub(super) orders: Orders,
     pub(super) created_at: DateTime<Utc>,
     pub(super) is_cancelled: bool,
 }
@@ -134,9 +138,18 @@ async fn claim(connection: &mut PgConnection, chunk: Chunk) -> Result<Option<Exp
         kind: RunKind { strategy: text(&row, "strategy", Strategy::from_text)?, dry_run: row.try_get("dry_run")? },
         max_attempts: row.try_get("max_attempts")?,
         caller: row.try_get("caller")?,
+        orders: orders(&row)?,
         created_at: row.try_get("created_at")?,
         is_cancelled: row.try_get::<Option<DateTime<Utc>>, _>("cancel_requested_at")?.is_some(),
     }))
+}
+
+/// What its runs are asked for: the guards that are overridden for them, and why.
+fn orders(row: &PgRow) -> Result<Orders, sqlx::Error> {
+    let names: Vec<String> = row.try_get("overrides")?;
+    let override_guards: BTreeSet<GuardRule> = names.iter().filter_map(|name| GuardRule::from_text(name)).collect();
+    let reason = if override_guards.is_empty() { None } else { Some(row.try_get("reason")?) };
+    Ok(Orders { override_guards, reason, ..Orders::default() })
 }
 
 /// Notes that nothing is left to do. Not where the batch was cancelled meanwhile: then there is. One that was cancelled when all its runs

@@ -4,8 +4,8 @@ use sqlx::PgPool;
 
 use super::{BatchTarget, NewBatch};
 use crate::domain::{
-    Admission, AtGoogle, BatchId, CategorySet, Choice, Flag, GbpCategory, Gcid, Place, RunKind, Slug, Strategy, Wanted,
-    digest_of,
+    Admission, AtGoogle, BatchId, CategorySet, Choice, Flag, GbpCategory, Gcid, Place, RunKind, RunOverrides, Slug,
+    Strategy, Wanted, digest_of,
 };
 
 /// Rows of a piece.
@@ -109,6 +109,7 @@ pub fn everybody(tenants: u64) -> NewBatch {
         admission: Admission { flag: Flag::CategoryMirroring, rollout: None, forced: None, on_by_default: true },
         confirmed: Some(i64::try_from(tenants).unwrap_or(i64::MAX)),
         overrides: Vec::new(),
+        run_overrides: RunOverrides::default(),
         reason: String::new(),
         caller: "bench".to_owned(),
         request_id: None,

@@ -12,7 +12,7 @@ use super::{
     join::{Met, join, lock_live},
     rollup::{counted, counted_columns},
 };
-use crate::domain::{JoinRefusal, Joiner, Orders, OrganizationId, RunError, RunId, Skip, SkipReason, TenantId};
+use crate::domain::{JoinRefusal, Joiner, OrganizationId, RunError, RunId, Skip, SkipReason, TenantId};
 
 /// A run to make.
 struct Wanted {
@@ -38,13 +38,15 @@ pub(super) async fn expand(
     let is_last = i64::try_from(members.len()).is_ok_and(|members| members <= chunk.size);
     members.truncate(usize::try_from(chunk.size).unwrap_or(usize::MAX));
     let last = members.last().map(|member| member.id.to_string());
+    let read = i64::try_from(members.len()).unwrap_or(i64::MAX);
+    let mut ids = new_ids(connection, now, read).await?.into_iter();
     let wanted: Vec<Wanted> = members
         .into_iter()
         .filter_map(|Member { id: tenant, place }| {
             let organization = place?;
             let skip = has_left(&expansion.target, &tenant, organization.as_ref())
                 .or_else(|| reason_to_skip(&tenant, organization.as_ref()));
-            Some(Wanted { id: RunId::now_v7(), tenant, organization, skip })
+            Some(Wanted { id: ids.next()?, tenant, organization, skip })
         })
         .collect();
     let made = i64::try_from(wanted.len()).unwrap_or(i64::MAX);
@@ -113,6 +115,15 @@ async fn queue_or_join(
     Ok(skipped)
 }
 
+/// Makes ids of the database's time, one after the other.
+async fn new_ids(connection: &mut PgConnection, now: Now, count: i64) -> Result<Vec<RunId>, sqlx::Error> {
+    sqlx::query_scalar("select run_id_at(coalesce($1, now()), nth) from generate_series(1, $2) nth order by nth")
+        .bind(now)
+        .bind(count)
+        .fetch_all(connection)
+        .await
+}
+
 /// Queues runs, at the end of their batch's lane. Gives those that met no live run.
 async fn queue(
     connection: &mut PgConnection,
@@ -135,9 +146,9 @@ async fn queue(
                              0) as turn
          )
          insert into run (id, tenant_id, organization_id, batch_id, strategy, dry_run, state, max_attempts, bulk, lane, turn,
-                          caller, created_at)
+                          caller, created_at, orders)
          select to_make.id, tenant_id, organization_id, $2, $6, $7, 'queued', $8, true, $2::uuid::text,
-                line.turn + row_number() over (order by tenant_id), $9, coalesce($1, now())
+                line.turn + row_number() over (order by tenant_id), $9, coalesce($1, now()), $10
            from to_make, line
           order by tenant_id
          on conflict (tenant_id) do nothing
@@ -152,6 +163,7 @@ async fn queue(
     .bind(expansion.kind.dry_run)
     .bind(expansion.max_attempts)
     .bind(&expansion.caller)
+    .bind((!expansion.orders.is_empty()).then_some(Json(&expansion.orders)))
     .fetch_all(connection)
     .await?;
     Ok(rows.into_iter().map(|(id,)| id).collect())
@@ -168,7 +180,7 @@ async fn join_live(
     if runs.is_empty() {
         return Ok(skips);
     }
-    let joiner = Joiner { kind: expansion.kind, orders: &Orders::default(), is_batch: true };
+    let joiner = Joiner { kind: expansion.kind, orders: &expansion.orders, is_batch: true };
     let live = lock_live(connection, &column(runs, |run| run.tenant.as_str())).await?;
     for Met { run, tenant, joined } in join(connection, now, live, joiner).await? {
         let name = format!("{}/runs/{run}", tenant.resource_name());

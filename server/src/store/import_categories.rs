@@ -58,9 +58,12 @@ impl Store {
                  on conflict (slug) do update
                 set display_name = excluded.display_name,
                     gcid = coalesce(excluded.gcid, present.gcid),
+                    -- What a person has named or mapped is the platform's own, even if nothing else of it changes.
+                    imported_locale = null,
                     updated_at = excluded.updated_at
               where present.display_name <> excluded.display_name
                  or present.gcid is distinct from coalesce(excluded.gcid, present.gcid)
+                 or present.imported_locale is not null
                  or present.slug = any ($5)
              returning slug, xmax = 0",
         )

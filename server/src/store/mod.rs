@@ -59,7 +59,7 @@ mod tenant_stats;
 mod tenant_sync;
 mod window;
 
-pub use accept::{Accepted, NewRun};
+pub use accept::{Accepted, ID_BY_DATABASE, NewRun};
 pub use acceptor::Acceptor;
 pub use affected::{Affected, AffectedMapping, Effect};
 pub use attempt::{BeginWrite, Progress};

@@ -127,7 +127,7 @@ impl Store {
             "update platform_category
                 set display_name = coalesce($2, display_name),
                     -- What a person has named or mapped is the platform's own.
-                    imported_locale = case when $2 is null and not $3 then imported_locale end,
+                    imported_locale = case when $2 is null and not $3 and not $6 then imported_locale end,
                     gcid = case when $3 then $4 else gcid end,
                     updated_at = coalesce($5, now())
               where slug = $1",
@@ -137,6 +137,7 @@ impl Store {
         .bind(change.gcid.is_some())
         .bind(change.gcid.as_ref().and_then(Option::as_ref).map(ToString::to_string))
         .bind(now)
+        .bind(change.regional.is_some())
         .execute(&mut *transaction)
         .await?;
         if updated.rows_affected() == 0 {

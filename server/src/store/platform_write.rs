@@ -89,7 +89,7 @@ impl Store {
         .bind(tenant.account.as_ref().map(AccountId::as_str))
         .fetch_optional(&mut *transaction)
         .await?;
-        if touched.is_none() || !import(&mut transaction, now, plan).await? {
+        if touched.is_none() || !import(&mut transaction, now, &tenant.id, plan).await? {
             return Ok(PlatformWritten::Moved);
         }
         let before = chosen(&mut transaction, &tenant.id).await?;
@@ -129,39 +129,103 @@ impl Store {
 }
 
 /// Adds the categories that the platform does not have yet, names anew those that Google has renamed, and holds all of the plan until the
-/// commit. Gives whether each of them is what the plan takes it for.
-async fn import(connection: &mut PgConnection, now: Now, plan: &Plan<TenantCategory>) -> Result<bool, Error> {
-    let imported: Vec<&TenantCategory> = plan.desired.iter().filter(|category| category.imported.is_some()).collect();
+/// commit. Returns whether each of them is what the plan takes it for, in the tenant's region.
+async fn import(
+    connection: &mut PgConnection,
+    now: Now,
+    tenant: &TenantId,
+    plan: &Plan<TenantCategory>,
+) -> Result<bool, Error> {
+    // One that maps to nothing in this region is only kept: it is not added, and has no name of Google's to follow.
+    let is_imported = |category: &&TenantCategory| category.imported.is_some() && category.gcid.is_some();
+    let imported: Vec<&TenantCategory> = plan.desired.iter().filter(is_imported).collect();
+    add_missing(connection, now, &imported).await?;
+    // Exclusively what may be renamed, and in the order of slugs, as every run does: two that share categories wait for one another once.
+    sqlx::query("select 1 from platform_category where slug = any ($1) order by slug for no key update")
+        .bind(slugs(&imported))
+        .execute(&mut *connection)
+        .await?;
+    let desired: Vec<&TenantCategory> = plan.desired.iter().collect();
+    sqlx::query("select 1 from platform_category where slug = any ($1) order by slug for share")
+        .bind(slugs(&desired))
+        .execute(&mut *connection)
+        .await?;
+    // Only now, when nobody can change them any more: who changes a region's mapping locks its category first.
+    follow_names(connection, now, tenant, &imported).await?;
+    let known = sqlx::query_as::<_, CategoryRow>(
+        "select category.slug, category.display_name, category.imported_locale, category.created_at, category.updated_at,
+                case when own.slug is null then category.gcid else own.gcid end as gcid
+           from platform_category category
+           left join regional_mapping own
+             on own.slug = category.slug and own.region_code = (select region_code from tenant where id = $1)
+          where category.slug = any ($2)",
+    )
+    .bind(tenant.as_str())
+    .bind(slugs(&desired))
+    .fetch_all(connection)
+    .await?;
+    // What a run brings back is what it was, whatever it maps to today.
+    let goes_back = matches!(plan.from, PlanSource::Before(_));
+    let is_as_planned = |wanted: &TenantCategory, known: &PlatformCategory| {
+        known.gcid == wanted.gcid
+            && known.imported == wanted.imported
+            && (wanted.imported.is_none() || known.display_name == wanted.display_name)
+    };
+    let is_known = |wanted: &&TenantCategory| {
+        known.iter().any(|CategoryRow(known)| known.slug == wanted.slug && (goes_back || is_as_planned(wanted, known)))
+    };
+    Ok(desired.iter().all(is_known))
+}
+
+async fn add_missing(connection: &mut PgConnection, now: Now, imported: &[&TenantCategory]) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "insert into platform_category as known (slug, display_name, gcid, imported_locale, created_at, updated_at)
+        "insert into platform_category (slug, display_name, gcid, imported_locale, created_at, updated_at)
          select slug, display_name, gcid, locale, coalesce($1, now()), coalesce($1, now())
            from unnest($2::text[], $3::text[], $4::text[], $5::text[]) as wanted (slug, display_name, gcid, locale)
           order by slug
-         on conflict (slug) do update
-            set display_name = excluded.display_name, updated_at = excluded.updated_at
-          where known.gcid = excluded.gcid and known.imported_locale is not null
-            and known.display_name <> excluded.display_name",
+         on conflict (slug) do nothing",
     )
     .bind(now)
-    .bind(imported.iter().map(|category| category.slug.as_str()).collect::<Vec<_>>())
+    .bind(slugs(imported))
     .bind(imported.iter().map(|category| category.display_name.as_str()).collect::<Vec<_>>())
     .bind(imported.iter().map(|category| category.gcid.as_ref().map(ToString::to_string)).collect::<Vec<_>>())
     .bind(imported.iter().map(|category| category.imported.as_deref()).collect::<Vec<_>>())
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
-    let known = sqlx::query_as::<_, CategoryRow>(
-        "select slug, display_name, gcid, imported_locale, created_at, updated_at
-           from platform_category where slug = any ($1) order by slug for share",
+    Ok(())
+}
+
+/// Gives imported categories Google's name of what they map to in the tenant's region. What is the platform's own by now is left alone.
+async fn follow_names(
+    connection: &mut PgConnection,
+    now: Now,
+    tenant: &TenantId,
+    imported: &[&TenantCategory],
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update platform_category known
+            set display_name = wanted.display_name, updated_at = coalesce($1, now())
+           from unnest($3::text[], $4::text[], $5::text[], $6::text[]) as wanted (slug, display_name, gcid, locale)
+           left join regional_mapping own
+             on own.slug = wanted.slug and own.region_code = (select region_code from tenant where id = $2)
+          where known.slug = wanted.slug
+            and known.imported_locale = wanted.locale
+            and known.display_name <> wanted.display_name
+            and case when own.slug is null then known.gcid else own.gcid end = wanted.gcid",
     )
-    .bind(plan.desired.iter().map(|category| category.slug.as_str()).collect::<Vec<_>>())
-    .fetch_all(connection)
+    .bind(now)
+    .bind(tenant.as_str())
+    .bind(slugs(imported))
+    .bind(imported.iter().map(|category| category.display_name.as_str()).collect::<Vec<_>>())
+    .bind(imported.iter().map(|category| category.gcid.as_ref().map(ToString::to_string)).collect::<Vec<_>>())
+    .bind(imported.iter().map(|category| category.imported.as_deref()).collect::<Vec<_>>())
+    .execute(connection)
     .await?;
-    // What a run brings back is what it was, whatever it stands for today.
-    let goes_back = matches!(plan.from, PlanSource::Before(_));
-    let is_known = |wanted: &TenantCategory| {
-        known.iter().any(|CategoryRow(known)| known.slug == wanted.slug && (goes_back || known.gcid == wanted.gcid))
-    };
-    Ok(plan.desired.iter().all(is_known))
+    Ok(())
+}
+
+fn slugs<'a>(categories: &[&'a TenantCategory]) -> Vec<&'a str> {
+    categories.iter().map(|category| category.slug.as_str()).collect()
 }
 
 /// What the tenant has, the primary one first.

@@ -11,7 +11,9 @@ use super::{
     tenant::not_found,
 };
 use crate::{
-    domain::{By, Cause, Contest, Decided, Decision, LocationId, OrganizationId, RunId, TenantId, TenantSync},
+    domain::{
+        By, Cause, Contest, Decided, Decision, DecisionState, LocationId, OrganizationId, RunId, TenantId, TenantSync,
+    },
     error::Error,
 };
 
@@ -49,7 +51,8 @@ pub struct NewDecision<'a> {
 macro_rules! sync_columns {
     () => {
         "tenant_id, organization_id, gbp_location, cause, since_at, observed_at, observed_by, failed_at, failed_by, wanted, google,
-                baseline, written, unresolved, flips, contested_at, decision, decided_by, decided_at, decision_reason"
+                baseline, written, unresolved, flips, contested_at, decision, decided_by, decided_at, decision_reason,
+                decision_run_id, decision_state, decision_run_reason"
     };
 }
 
@@ -196,8 +199,9 @@ impl Store {
         Ok(self.out_of_sync(&wanted).await?.iter().map(|(_, tenants)| tenants).sum())
     }
 
-    /// Records what a person decides about a tenant, and accepts the run that carries it out, where one does: both, or neither. Nothing
-    /// is contested any more, and the flips so far count no more. A request that is repeated gets its first answer and decides nothing.
+    /// Records what a person decides about a tenant, and accepts the run that executes it, where one does: both, or neither. A conflict ends,
+    /// and the flips so far count no more, when that run succeeds (see `settle_decision` in the schema), or at once where none is needed. A
+    /// request that is repeated gets its first answer and decides nothing.
     ///
     /// # Errors
     /// Those of [`Store::accept`], [`Error::RunInProgress`] while any run of the tenant is live, because that goes by what was before.
@@ -235,15 +239,21 @@ impl Store {
             return Ok((known.ok_or_else(|| Error::Internal("a decision left no row".into()))?, accepted));
         }
         let row = sqlx::query_as::<_, SyncRow>(concat!(
-            "insert into tenant_sync (tenant_id, organization_id, gbp_location, cause, since_at, settled,
-                                      decision, decided_by, decided_at, decision_reason)
+            "insert into tenant_sync as known (tenant_id, organization_id, gbp_location, cause, since_at, settled,
+                                               decision, decided_by, decided_at, decision_reason, decision_run_id, decision_state)
              select id, organization_id, gbp_location, 'never_synced', coalesce($1, now()), false,
-                    $3, $4, coalesce($1, now()), $5
+                    $3, $4, coalesce($1, now()), $5, $6::uuid, case when $6::uuid is null then 'executed' else 'pending' end
                from tenant
               where id = $2
              on conflict (tenant_id) do update
                 set decision = excluded.decision, decided_by = excluded.decided_by, decided_at = excluded.decided_at,
-                    decision_reason = excluded.decision_reason, flips = '{}', contested_at = null
+                    decision_reason = excluded.decision_reason, decision_run_id = excluded.decision_run_id,
+                    decision_state = excluded.decision_state, decision_run_reason = null,
+                    flips = case when excluded.decision_run_id is null then '{}' else known.flips end,
+                    -- Until its run has succeeded: what somebody decided to leave alone is not left to any run by another decision.
+                    contested_at = case when excluded.decision_run_id is not null
+                                        then coalesce(known.contested_at,
+                                                      case when known.decision = 'ignore' then excluded.decided_at end) end
              returning ",
             sync_columns!()
         ))
@@ -252,6 +262,7 @@ impl Store {
         .bind(decision.decision.as_str())
         .bind(decision.caller)
         .bind(decision.reason)
+        .bind(accepted.as_ref().map(|accepted| accepted.run.id))
         .fetch_one(&mut *transaction)
         .await?;
         transaction.commit().await?;
@@ -303,5 +314,11 @@ fn decided(row: &PgRow) -> Result<Option<Decided>, sqlx::Error> {
         caller: row.try_get("decided_by")?,
         at: row.try_get("decided_at")?,
         reason: row.try_get("decision_reason")?,
+        run: row.try_get("decision_run_id")?,
+        state: match row.try_get::<Option<&str>, _>("decision_state")? {
+            Some(_) => text(row, "decision_state", DecisionState::from_text)?,
+            None => DecisionState::Executed,
+        },
+        run_reason: row.try_get("decision_run_reason")?,
     }))
 }

@@ -5,6 +5,7 @@ mod access;
 mod bad_input;
 mod batches;
 mod cancel;
+mod clock;
 mod credentials;
 mod database;
 mod drift;

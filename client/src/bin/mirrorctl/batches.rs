@@ -23,7 +23,17 @@ pub(crate) async fn batches(client: &Client, output: &mut Output, command: args:
 }
 
 async fn begin(client: &Client, start: args::Start) -> Result<Batch, Exit> {
-    let args::Start { strategy, whose, confirm, dry_run, override_guards, reason, watch: _, request_id } = start;
+    let args::Start {
+        strategy,
+        whose,
+        confirm,
+        dry_run,
+        override_guards,
+        confirm_overrides,
+        reason,
+        watch: _,
+        request_id,
+    } = start;
     let mut request = match whose.organization {
         Some(organization) => client.mirror_organization(organization, strategy),
         // The command line holds `--all` together with `--confirm`.
@@ -34,6 +44,9 @@ async fn begin(client: &Client, start: args::Start) -> Result<Batch, Exit> {
     }
     if let Some(reason) = reason {
         request = request.override_guards(override_guards, reason);
+    }
+    if let Some(runs) = confirm_overrides {
+        request = request.confirm_overrides(runs);
     }
     if let Some(id) = request_id {
         request = request.request_id(id);
@@ -101,7 +114,25 @@ fn details(output: &mut Output, batch: &Batch) -> io::Result<()> {
         let limit = guard.limit.unwrap_or_default();
         output.field("guard", Some(format_args!("{}: {} of at most {limit}", Printable(&guard.rule), guard.value)))?;
     }
+    guarded(output, batch)?;
     output.field("caller", Some(Printable(&batch.caller)))?;
     output.field("accepted", batch.create_time)?;
     output.field("ended", batch.end_time)
+}
+
+/// What the guards of runs stop, what they are overridden for, and why runs failed.
+fn guarded(output: &mut Output, batch: &Batch) -> io::Result<()> {
+    let what = if batch.dry_run { "would stop" } else { "stopped" };
+    output.field(what, Some(batch.stopped_count).filter(|count| *count > 0))?;
+    for count in &batch.stopped_counts {
+        output.field(what, Some(format_args!("{}: {}", Printable(&count.rule), count.runs)))?;
+    }
+    if let Some(confirmed) = batch.confirmed_override_count {
+        let guards = Printable(&batch.overridden_guards.join(", ")).to_string();
+        output.field("overrides", Some(format_args!("{guards}: {} of {confirmed}", batch.override_count)))?;
+    }
+    for count in &batch.failure_counts {
+        output.field("failed by", Some(format_args!("{}: {}", Printable(&count.reason), count.runs)))?;
+    }
+    Ok(())
 }

@@ -20,6 +20,9 @@ pub(crate) async fn logs(client: &Client, output: &mut Output, filter: Logs) -> 
     if let Some(organization) = filter.organization {
         request = request.organization(organization);
     }
+    if let Some(batch) = filter.batch {
+        request = request.batch(batch);
+    }
     for state in filter.state {
         request = request.state(state);
     }

@@ -110,6 +110,10 @@ fn details(output: &mut Output, run: &Run) -> io::Result<()> {
     for guard in &run.override_guards {
         output.field("lifts guard", Some(Printable(guard)))?;
     }
+    for check in &run.overridden_checks {
+        output.field("overrides", Some(Printable(check)))?;
+    }
+    output.field("decision", run.decision)?;
     output.field("because", run.override_reason.as_deref().map(Printable))?;
     output.field("accepted", run.create_time)?;
     output.field("started", run.start_time)?;

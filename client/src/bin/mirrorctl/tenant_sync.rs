@@ -77,7 +77,14 @@ pub(crate) fn details(output: &mut Output, sync: &TenantSync) -> io::Result<()> 
     let decided = sync.decision.as_ref().map(|decided| {
         format!("{} by {}: {}", decided.decision, Printable(&decided.caller), Printable(&decided.reason))
     });
-    output.field("decided", decided)
+    output.field("decided", decided)?;
+    let Some(run) = sync.decision.as_ref().and_then(|decided| decided.run.as_deref()) else { return Ok(()) };
+    output.field("executed by", Some(Printable(run)))?;
+    let state = sync.decision.as_ref().map(|decided| {
+        let reason = decided.run_reason.as_deref().map(|reason| format!(": {}", Printable(reason))).unwrap_or_default();
+        format!("{}{reason}", decided.state)
+    });
+    output.field("decision", state)
 }
 
 /// The primary category, and the others.

@@ -47,8 +47,9 @@ pub(crate) async fn tenants(client: &Client, output: &mut Output, command: args:
             return Ok(output.show(&sync, |output| tenant_sync::details(output, &sync))?);
         }
         args::Tenants::Syncs(filter) => return tenant_sync::list(client, output, filter).await,
-        args::Tenants::Decide { tenant, decision, reason, watch } => {
-            let decided = client.decide_tenant_sync(tenant, decision, reason).send().await?;
+        args::Tenants::Decide { tenant, decision, reason, override_guards, watch } => {
+            let request = client.decide_tenant_sync(tenant, decision, reason).override_guards(override_guards);
+            let decided = request.send().await?;
             return tenant_sync::decided(client, output, decided, watch).await;
         }
         args::Tenants::Get { tenant } => client.get_tenant(tenant).send().await?,

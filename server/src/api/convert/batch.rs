@@ -1,9 +1,11 @@
 //! Batches.
 
+use std::collections::BTreeMap;
+
 use category_mirror_proto::v1::{self as proto, batch::State};
 
 use super::{run::strategy, time};
-use crate::domain::{Batch, BatchState, BatchVerdict, batch_name};
+use crate::domain::{Batch, BatchState, BatchVerdict, StoppedRuns, batch_name};
 
 pub(in crate::api) fn batch(batch: Batch) -> proto::Batch {
     let counts = batch.counts;
@@ -38,6 +40,13 @@ pub(in crate::api) fn batch(batch: Batch) -> proto::Batch {
             deleted: batch.changes.deleted,
             skipped: batch.changes.unmapped,
         }),
+        stopped_count: batch.stopped.values().sum(),
+        stopped_counts: by_rule(&batch.stopped),
+        failure_counts: most_first(batch.failure_reasons)
+            .map(|(reason, runs)| proto::BatchFailureCount { reason, runs })
+            .collect(),
+        confirmed_override_count: batch.override_limit,
+        override_count: batch.overriding,
         guards: batch.verdicts.iter().map(guard).collect(),
         overridden_guards: batch.overrides,
         reason: batch.reason,
@@ -55,4 +64,21 @@ fn guard(verdict: &BatchVerdict) -> proto::BatchGuard {
         limit: verdict.limit,
         exceeded: verdict.is_exceeded(),
     }
+}
+
+/// A run counts for each of the rules that stop it.
+fn by_rule(stopped: &StoppedRuns) -> Vec<proto::GuardCount> {
+    let mut counts: BTreeMap<String, i64> = BTreeMap::new();
+    for (rules, runs) in stopped {
+        for rule in rules.split(',') {
+            *counts.entry(rule.to_owned()).or_default() += runs;
+        }
+    }
+    most_first(counts).map(|(rule, runs)| proto::GuardCount { rule, runs }).collect()
+}
+
+fn most_first(counts: BTreeMap<String, i64>) -> impl Iterator<Item = (String, i64)> {
+    let mut counts: Vec<(String, i64)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, runs)| std::cmp::Reverse(*runs));
+    counts.into_iter()
 }

@@ -17,6 +17,7 @@ use crate::{
 pub(in crate::api) fn run(run: Run) -> proto::Run {
     // Both are runs of the same tenant.
     let name_of = |id: Option<RunId>| id.map(|id| format!("tenants/{}/runs/{id}", run.tenant)).unwrap_or_default();
+    let overridden_checks = if run.kind.dry_run { Vec::new() } else { run.orders.overridden_checks(run.kind.strategy) };
     proto::Run {
         attempts: run.all_attempts().into_iter().map(attempt).collect(),
         name: run.resource_name(),
@@ -66,6 +67,8 @@ pub(in crate::api) fn run(run: Run) -> proto::Run {
         .into(),
         revert_of: name_of(run.orders.reverts),
         unresolved_write: run.intent.as_ref().map(unresolved_write),
+        decision: run.orders.decision.map(super::tenant_sync::decides).unwrap_or_default().into(),
+        overridden_checks: overridden_checks.into_iter().map(str::to_owned).collect(),
     }
 }
 

@@ -1,12 +1,16 @@
 //! How tenants stand.
 
-use category_mirror_proto::v1::{self as proto, tenant_sync::Cause as Wire, tenant_sync_decision::Decision as Decides};
+use category_mirror_proto::v1::{
+    self as proto,
+    tenant_sync::Cause as Wire,
+    tenant_sync_decision::{Decision as Decides, State},
+};
 
 use super::{
     plan::{gbp_categories, location_issues},
     time,
 };
-use crate::domain::{By, Cause, Decided, Decision, RunId, TenantSync};
+use crate::domain::{By, Cause, Decided, Decision, DecisionState, RunId, TenantSync};
 
 pub(in crate::api) fn tenant_sync(sync: TenantSync) -> proto::TenantSync {
     let run = |run: RunId| format!("tenants/{}/runs/{run}", sync.tenant);
@@ -43,7 +47,7 @@ pub(in crate::api) fn tenant_sync(sync: TenantSync) -> proto::TenantSync {
         flip_times: sync.contest.flips.iter().copied().map(time).collect(),
         contested: sync.contest.contested_at.is_some(),
         contest_time: sync.contest.contested_at.map(time),
-        decision: sync.contest.decided.map(decision),
+        decision: sync.contest.decided.map(|decided| decision(decided, run)),
         location_issues,
     }
 }
@@ -65,14 +69,26 @@ fn cause(cause: Cause) -> Wire {
     }
 }
 
-fn decision(decided: Decided) -> proto::TenantSyncDecision {
+/// A decision as the protocol has it.
+pub(super) fn decides(decision: Decision) -> Decides {
+    match decision {
+        Decision::AcceptGoogle => Decides::AcceptGoogle,
+        Decision::PushAgain => Decides::PushAgain,
+        Decision::Ignore => Decides::Ignore,
+    }
+}
+
+fn decision(decided: Decided, name: impl Fn(RunId) -> String) -> proto::TenantSyncDecision {
     proto::TenantSyncDecision {
-        decision: match decided.decision {
-            Decision::AcceptGoogle => Decides::AcceptGoogle,
-            Decision::PushAgain => Decides::PushAgain,
-            Decision::Ignore => Decides::Ignore,
+        decision: decides(decided.decision).into(),
+        run: decided.run.map(name).unwrap_or_default(),
+        state: match decided.state {
+            DecisionState::Pending => State::Pending,
+            DecisionState::Executed => State::Executed,
+            DecisionState::Failed => State::Failed,
         }
         .into(),
+        run_reason: decided.run_reason.unwrap_or_default(),
         caller: decided.caller,
         decide_time: Some(time(decided.at)),
         reason: decided.reason,

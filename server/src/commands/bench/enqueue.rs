@@ -16,7 +16,7 @@ use crate::{
     commands::CommandError,
     domain::{Orders, RunId, RunKind, Strategy as DomainStrategy, TenantId},
     gbp::{self, InProcess},
-    store::{Acceptor, NewRun, Store},
+    store::{Acceptor, ID_BY_DATABASE, NewRun, Store},
 };
 
 /// Pieces of a window in which two servers take turns.
@@ -123,7 +123,7 @@ async fn store(ground: &Ground, callers: usize, window: Duration, with_ids: bool
         let acceptor = acceptor.clone();
         async move {
             let new = NewRun {
-                id: RunId::now_v7(),
+                id: ID_BY_DATABASE,
                 tenant: TenantId::parse(&format!("bench-{}", number % TENANTS)).expect("an id"),
                 kind: RunKind { strategy: DomainStrategy::PlatformToGbp, dry_run: false },
                 orders: Orders::default(),

@@ -26,9 +26,9 @@ use tonic::{
 use super::{ground::Ground, load::percentile_ms, process::Process, report, rounded};
 use crate::{
     commands::CommandError,
-    domain::{Orders, RunId, RunKind, Strategy as RunStrategy, TenantId},
+    domain::{Orders, RunKind, Strategy as RunStrategy, TenantId},
     serve::STREAM_HEARTBEAT,
-    store::{NewRun, Store},
+    store::{ID_BY_DATABASE, NewRun, Store},
     wake::{Hint, Wake},
 };
 
@@ -194,7 +194,7 @@ async fn changes_elsewhere(
             break;
         }
         let new = NewRun {
-            id: RunId::now_v7(),
+            id: ID_BY_DATABASE,
             tenant: TenantId::parse(&format!("bench-{tenant}")).map_err(|error| failed(&error))?,
             kind: RunKind { strategy: RunStrategy::PlatformToGbp, dry_run: false },
             orders: Orders::default(),

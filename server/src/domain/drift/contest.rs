@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::super::failure::text_enum;
+use super::super::{RunId, failure::text_enum};
 
 /// So many times within [`FLIP_WINDOW`] may a value of ours be changed back before a person has to decide.
 pub const MAX_FLIPS: usize = 3;
@@ -22,6 +22,18 @@ text_enum! {
     }
 }
 
+text_enum! {
+    /// What became of a decision.
+    DecisionState {
+        /// The run that executes it is live.
+        Pending = "pending",
+        /// That run has succeeded, or the decision needs none.
+        Executed = "executed",
+        /// That run has ended, and has not succeeded: a person has to decide again.
+        Failed = "failed",
+    }
+}
+
 /// A decision, and whose it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decided {
@@ -33,6 +45,12 @@ pub struct Decided {
     pub at: DateTime<Utc>,
     /// Why.
     pub reason: String,
+    /// The run that executes it, where it needs one.
+    pub run: Option<RunId>,
+    /// What became of it.
+    pub state: DecisionState,
+    /// Why its run did not succeed.
+    pub run_reason: Option<String>,
 }
 
 /// What is known of the quarrel about a tenant's value.

@@ -27,7 +27,7 @@ use super::{
     TenantCategory, failure::text_enum, map_to_gbp, placed,
 };
 
-pub use contest::{Contest, Decided, Decision, FLIP_WINDOW, MAX_FLIPS};
+pub use contest::{Contest, Decided, Decision, DecisionState, FLIP_WINDOW, MAX_FLIPS};
 
 text_enum! {
     /// Why a tenant is, or is not, in sync.

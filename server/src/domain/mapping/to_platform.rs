@@ -22,6 +22,8 @@ use crate::domain::{
 const MAX_NAME: usize = 200;
 /// The longest slug.
 const MAX_SLUG: usize = 63;
+/// How many slugs there are for one category's import.
+const CANDIDATES: usize = 8;
 /// What the slugs of imported categories begin with.
 const PREFIX: &str = "gbp-";
 
@@ -58,23 +60,31 @@ impl Complete<PlatformSide> {
     }
 }
 
-/// The slugs that an import of this category can get: the second one where the first is taken for something else.
+/// The slugs that an import of this category can get, in this order: the first that is not taken for something else. Each has been imported
+/// and then mapped to something else by a person, so more than the first are needed seldom, and more than a few never.
 #[must_use]
-pub fn candidate_slugs(gcid: &Gcid) -> [Slug; 2] {
-    let digest = digest::digest(&digest::SHA256, gcid.slug().as_bytes());
+pub fn candidate_slugs(gcid: &Gcid) -> [Slug; CANDIDATES] {
+    let plain = format!("{PREFIX}{}", gcid.slug());
+    std::array::from_fn(|nth| {
+        let text = if nth == 0 && plain.len() <= MAX_SLUG { plain.clone() } else { marked_slug(gcid, nth) };
+        Slug::parse(&text).expect("a prefix, and characters of a gcid, which slugs have too")
+    })
+}
+
+/// A slug with a digest in the end, which differs for each `nth` from 1 on; that for 0 is the first one's.
+fn marked_slug(gcid: &Gcid, nth: usize) -> String {
+    let text = if nth <= 1 { gcid.slug().to_owned() } else { format!("{}#{nth}", gcid.slug()) };
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
     let mark: String = digest.as_ref()[..6].iter().map(|byte| format!("{byte:02x}")).collect();
     let room = MAX_SLUG - PREFIX.len() - 1 - mark.len();
-    let marked = format!("{PREFIX}{}-{mark}", &gcid.slug()[..gcid.slug().len().min(room)]);
-    let plain = format!("{PREFIX}{}", gcid.slug());
-    let slug = |text: &str| Slug::parse(text).expect("a prefix, and characters of a gcid, which slugs have too");
-    [slug(if plain.len() <= MAX_SLUG { &plain } else { &marked }), slug(&marked)]
+    format!("{PREFIX}{}-{mark}", &gcid.slug()[..gcid.slug().len().min(room)])
 }
 
 /// Maps a location's categories to platform categories. `locale` is the language and region of Google's names.
 ///
 /// # Errors
 /// [`SourceError::EmptyLocation`], which is never "delete everything"; [`SourceError::TooMany`], where what is kept does not fit beside
-/// what the location has.
+/// what the location has; [`SourceError::NoFreeSlug`], where a category cannot be imported.
 pub fn map_to_platform(
     location: &Complete<Option<CategorySet>>,
     platform: &Complete<PlatformSide>,
@@ -85,8 +95,8 @@ pub fn map_to_platform(
     let standing: Vec<(Place, TenantCategory, &GbpCategory)> = location
         .iter()
         .zip(placed(location))
-        .map(|(category, placed)| (placed.place, stands_for(category, platform, locale), category))
-        .collect();
+        .map(|(category, placed)| Ok((placed.place, stands_for(category, platform, locale)?, category)))
+        .collect::<Result<_, SourceError>>()?;
 
     let (mut unmapped, mut merged, mut kept) = (Vec::new(), Vec::new(), Vec::new());
     for category in &platform.chosen {
@@ -127,7 +137,7 @@ pub fn map_to_platform(
 }
 
 /// The platform category that stands for one of Google's, with Google's name where that is what it is called by.
-fn stands_for(category: &GbpCategory, platform: &PlatformSide, locale: &str) -> TenantCategory {
+fn stands_for(category: &GbpCategory, platform: &PlatformSide, locale: &str) -> Result<TenantCategory, SourceError> {
     let is_it = |known: &&PlatformCategory| known.gcid.as_ref() == Some(&category.gcid);
     let chosen = platform.chosen.iter().find(is_it);
     let known = || platform.known.iter().filter(is_it).min_by_key(|known| (known.imported.is_some(), &known.slug));
@@ -136,18 +146,18 @@ fn stands_for(category: &GbpCategory, platform: &PlatformSide, locale: &str) -> 
     if standing.imported.as_deref() == Some(locale) && !category.display_name.is_empty() {
         standing.display_name = name(category);
     }
-    standing
+    Ok(standing)
 }
 
-fn import(category: &GbpCategory, platform: &PlatformSide, locale: &str) -> TenantCategory {
-    let [plain, marked] = candidate_slugs(&category.gcid);
-    let is_taken = platform.chosen.iter().chain(&platform.known).any(|known| known.slug == plain);
-    TenantCategory {
-        slug: if is_taken { marked } else { plain },
+fn import(category: &GbpCategory, platform: &PlatformSide, locale: &str) -> Result<TenantCategory, SourceError> {
+    let is_free = |slug: &Slug| !platform.chosen.iter().chain(&platform.known).any(|known| known.slug == *slug);
+    let slug = candidate_slugs(&category.gcid).into_iter().find(is_free);
+    Ok(TenantCategory {
+        slug: slug.ok_or_else(|| SourceError::NoFreeSlug(category.gcid.clone()))?,
         display_name: name(category),
         gcid: Some(category.gcid.clone()),
         imported: Some(locale.to_owned()),
-    }
+    })
 }
 
 /// Google's name, or the gcid's own words where it gave none.

@@ -212,8 +212,8 @@ impl Attempt {
         let since_success = source.last_success_at.map(|at| source.read_at - at);
         let is_cooling =
             since_success.is_some_and(|since| since.to_std().unwrap_or_default() < self.tools.settings.cooldown);
-        // Whoever takes a run back has seen what it did, and shall not have to wait.
-        let obeys = !self.run.kind.dry_run && self.run.orders.reverts.is_none();
+        // A person who takes a run back, or decides, has seen how the tenant stands, and shall not have to wait.
+        let obeys = !self.run.kind.dry_run && !self.run.orders.is_decided();
         Ok((is_cooling && obeys).then(|| cooling(self.tools.settings.cooldown)))
     }
 

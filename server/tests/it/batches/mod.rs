@@ -1,6 +1,7 @@
 //! Batches through the API: who may have one, of whom, and how it goes.
 
 mod middle;
+mod overrides;
 mod scope;
 
 pub(crate) use middle::{hold, somebody_waits};

@@ -3,6 +3,7 @@
 mod causes;
 mod contested;
 mod counts;
+mod decisions;
 mod lists;
 mod locations;
 

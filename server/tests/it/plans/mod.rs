@@ -2,6 +2,7 @@
 
 mod guards;
 mod kept;
+mod mappings;
 mod reverse;
 mod revert;
 mod round_trip;

@@ -1,6 +1,7 @@
 //! The program itself, as processes of their own: killed, stopped, misconfigured, looked at from outside.
 
 mod batches;
+mod clocks;
 mod commands;
 mod database_restarts;
 mod demo;

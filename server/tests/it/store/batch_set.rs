@@ -199,7 +199,7 @@ async fn a_run_whose_tenant_has_left_since_it_was_made_gets_no_place() {
     store.work_off(99).await;
     let claimed = store.claim(at(2), 9, LEASE).await.expect("claimed");
     let run = |tenant: &str| held(claimed.iter().find(|run| run.run.tenant.as_str() == tenant).expect("claimed"));
-    let place = async |tenant: &str| store.take_place(at(3), run(tenant), false).await.expect("asked");
+    let place = async |tenant: &str| store.take_place(at(3), run(tenant), false, false).await.expect("asked");
     assert_eq!(place("chain-0").await, BatchPlace::Taken);
     for tenant in ["chain-0", "chain-1", "chain-2"] {
         store.moves(tenant, Some("other")).await;

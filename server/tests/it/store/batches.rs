@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use category_mirror::{
     domain::{
-        Admission, Batch, BatchCounts, BatchId, BatchState, Flag, OrganizationId, RunKind, RunResult, Skip, SkipReason,
-        Strategy, TenantId,
+        Admission, Batch, BatchCounts, BatchId, BatchState, Flag, GuardRule, Orders, OrganizationId, RunKind,
+        RunOverrides, RunResult, Skip, SkipReason, Strategy, TenantId,
     },
     store::{BatchPlace, BatchTarget, Chunk, NewBatch, Progress, Room, Worked},
 };
@@ -25,6 +25,7 @@ pub(super) fn new_batch(target: BatchTarget, tenants: i64) -> NewBatch {
         kind: RunKind { strategy: Strategy::PlatformToGbp, dry_run: REAL },
         admission: Admission { flag: Flag::CategoryMirroring, rollout: None, forced: Some(true), on_by_default: false },
         confirmed: Some(tenants),
+        run_overrides: RunOverrides::default(),
         overrides: vec![],
         reason: String::new(),
         caller: "tester".to_owned(),
@@ -155,7 +156,8 @@ async fn two_batches_take_turns_and_interactive_runs_pass_both() {
     store.batch_of(one, 3).await;
     store.work_off(99).await;
     store.batch_of(other, 3).await;
-    store.work_off(99).await;
+    // Later: the ids of both are times, and decide between runs whose turn is the same.
+    while store.work_on_batch(at(2), chunk(99), |_, _| None).await.expect("worked").is_some() {}
     store.accepted(2, "single").await;
 
     let claimed = store.store.claim(at(9), Room::of(99), LEASE).await.expect("claimed");
@@ -305,13 +307,13 @@ async fn as_many_runs_get_through_to_a_write_as_the_guard_allows_however_many_as
     store.work_off(99).await;
     let claimed = store.claim(at(2), 99, LEASE).await.expect("claimed");
 
-    let asking = claimed.iter().map(|claimed| store.take_place(at(3), held(claimed), false));
+    let asking = claimed.iter().map(|claimed| store.take_place(at(3), held(claimed), false, false));
     let places = futures::future::join_all(asking).await;
     let taken: Vec<bool> = places.into_iter().map(|place| place.expect("asked") == BatchPlace::Taken).collect();
     assert_eq!(taken.iter().filter(|taken| **taken).count(), 4, "20 % of 20");
     let (winner, loser) = (taken.iter().position(|t| *t), taken.iter().position(|t| !*t));
     let (winner, loser) = (held(&claimed[winner.expect("one")]), held(&claimed[loser.expect("one")]));
-    let place = async |held, primary| store.take_place(at(3), held, primary).await.expect("asked");
+    let place = async |held, primary| store.take_place(at(3), held, primary, false).await.expect("asked");
     assert_eq!(place(winner, true).await, BatchPlace::Taken, "a later attempt counts no more");
     assert_eq!(place(loser, false).await, BatchPlace::Refused);
     let elsewhere = category_mirror::store::Held { fence: loser.fence + 1, ..loser };
@@ -323,4 +325,32 @@ async fn as_many_runs_get_through_to_a_write_as_the_guard_allows_however_many_as
     assert_eq!(place(next.expect("one").0, true).await, BatchPlace::Refused, "two of 20");
     let verdicts = store.get_batch(batch).await.verdicts;
     assert_eq!(verdicts.iter().map(|verdict| verdict.let_through).collect::<Vec<_>>(), [5, 1]);
+}
+
+/// As many runs as were confirmed may override a guard, and these and the others keep to the batch's own limits.
+#[tokio::test]
+async fn overridden_guards_take_places_of_their_own() {
+    let store = store_with(&["a", "b", "c"]).await;
+    let run_overrides = RunOverrides { guards: [GuardRule::Removals].into(), limit: Some(1) };
+    let batch = NewBatch { run_overrides, reason: "seen".to_owned(), ..new_batch(EVERYBODY, 3) };
+    let batch = store.accept_batch(at(0), &batch).await.expect("accepted").0.id;
+    store.work_off(10).await;
+    let claimed = store.claim(at(2), 3, LEASE).await.expect("claimed");
+    for run in &claimed {
+        let orders = Orders {
+            override_guards: [GuardRule::Removals].into(),
+            reason: Some("seen".to_owned()),
+            ..Orders::default()
+        };
+        assert_eq!(run.run.orders, orders);
+    }
+    let place = async |held, overridden| store.take_place(at(3), held, false, overridden).await.expect("asked");
+    let [first, second, third] = [0, 1, 2].map(|n| held(&claimed[n]));
+    assert_eq!(place(first, true).await, BatchPlace::Taken);
+    assert_eq!(place(first, true).await, BatchPlace::Taken, "once for all attempts");
+    assert_eq!(place(second, true).await, BatchPlace::Refused);
+    assert_eq!(place(third, false).await, BatchPlace::Taken);
+    let batch = store.get_batch(batch).await;
+    assert_eq!((batch.override_limit, batch.overriding, batch.verdicts[0].let_through), (Some(1), 1, 2));
+    assert_eq!(batch.overrides, ["removals"]);
 }

@@ -9,6 +9,7 @@ mod fence;
 mod history;
 mod hot;
 mod housekeeping;
+mod ids;
 mod joins;
 mod life;
 mod line;

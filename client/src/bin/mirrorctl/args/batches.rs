@@ -42,10 +42,14 @@ pub(crate) struct Start {
     /// Only plan, write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Guards of the batch to lift, with commas: batch_tenants, batch_primary
+    /// Guards to override, with commas: of the batch, batch_tenants and batch_primary; of its runs, primary_change, removals,
+    /// removed_share and first_run_removals, with --confirm-overrides
     #[arg(long = "override", value_delimiter = ',', requires = "reason")]
     pub(crate) override_guards: Vec<String>,
-    /// Why they are lifted; it is kept with the batch
+    /// For how many runs the guards of runs are overridden: what the last dry batch says; any other number is refused
+    #[arg(long, requires = "override_guards")]
+    pub(crate) confirm_overrides: Option<u32>,
+    /// Why they are overridden; it is kept with the batch
     #[arg(long, requires = "override_guards")]
     pub(crate) reason: Option<String>,
     /// Show how it goes on, until it is over

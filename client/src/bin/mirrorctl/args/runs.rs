@@ -80,6 +80,9 @@ pub(crate) struct Logs {
     /// Only this organization's
     #[arg(long)]
     pub(crate) organization: Option<String>,
+    /// Only this batch's
+    #[arg(long)]
+    pub(crate) batch: Option<String>,
     /// Only of this strategy
     #[arg(long)]
     pub(crate) strategy: Option<Strategy>,

@@ -61,7 +61,11 @@ pub(crate) enum Tenants {
         /// Why, for the record
         #[arg(long)]
         reason: String,
-        /// Show how the run goes on that carries the decision out, until it ends
+        /// Guards to override for the run that executes the decision, with commas: primary_change, removals, removed_share,
+        /// first_run_removals
+        #[arg(long = "override", value_delimiter = ',')]
+        override_guards: Vec<String>,
+        /// Show how the run goes on that executes the decision, until it ends
         #[arg(long)]
         watch: bool,
     },

@@ -64,7 +64,8 @@ fn d9_an_import_takes_no_slug_that_stands_for_something_else() {
     let slugs = mapped(&["cafe"], &[], &["gbp-cafe=bar"]);
     assert!(slugs[0].starts_with("gbp-cafe-") && slugs[0].len() == "gbp-cafe-".len() + 12, "{slugs:?}");
     let long = "x".repeat(120);
-    let [one, two] = candidate_slugs(&gcid(&long));
+    let [one, two, three, ..] = candidate_slugs(&gcid(&long));
+    assert_ne!(two, three);
     assert_eq!((one.as_str().len(), &one), (63, &two));
 }
 
@@ -93,4 +94,14 @@ fn what_does_not_fit_is_refused_and_nothing_is_dropped_silently() {
     let at_google = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
     let failed = map_to_platform(&location(&at_google), &platform(&["yoga"], &[]), LOCALE);
     assert_eq!(failed, Err(SourceError::TooMany { count: 10, limit: 9 }));
+}
+
+#[test]
+fn d9_what_has_no_slug_left_is_refused_and_takes_nobody_elses() {
+    let taken: Vec<String> = candidate_slugs(&gcid("cafe")).iter().map(|slug| format!("{slug}=bar")).collect();
+    let all: Vec<&str> = taken.iter().map(String::as_str).collect();
+    let failed = map_to_platform(&location(&["cafe"]), &platform(&[], &all), LOCALE);
+    assert_eq!(failed, Err(SourceError::NoFreeSlug(gcid("cafe"))));
+    let (last, others) = all.split_last().expect("some");
+    assert_eq!(mapped(&["cafe"], &[], others), [last.trim_end_matches("=bar")]);
 }

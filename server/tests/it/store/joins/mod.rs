@@ -145,10 +145,10 @@ async fn a_run_that_waits_behind_the_bulk_passes_it_once_it_is_joined_and_needs_
 
     let first = store.claim_one(3).await;
     assert_eq!((first.run.tenant.as_str(), first.bulk), (last, false), "before all of the bulk");
-    assert_eq!(store.take_place(at(4), held(&first), true).await.expect("asked"), BatchPlace::Taken);
+    assert_eq!(store.take_place(at(4), held(&first), true, false).await.expect("asked"), BatchPlace::Taken);
     let other = store.claim_one(3).await;
     assert!(other.bulk);
-    assert_eq!(store.take_place(at(4), held(&other), false).await.expect("asked"), BatchPlace::Refused);
+    assert_eq!(store.take_place(at(4), held(&other), false, false).await.expect("asked"), BatchPlace::Refused);
 
     // The batch still counts it.
     let done = store.finish(at(5), held(&first), 1, &RunResult::Succeeded, &Progress::default()).await;
