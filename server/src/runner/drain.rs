@@ -1,10 +1,18 @@
 //! The end of a runner: what it holds ends within the grace period, or goes back into the queue.
 
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
 use super::{
-    Runner, cause, log_end,
+    BREATH, Runner, cause, log_end,
     ready::{self, Waiting},
 };
-use crate::wake::Hint;
+use crate::{store::Held, wake::Hint};
+
+/// How long the last hand-back may be repeated once the grace period has ended. Short, because a supervisor kills what stays longer;
+/// longer than a connection takes to be replaced.
+const LAST_HAND_BACK_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl Runner {
     /// Hands back what got no place here.
@@ -12,21 +20,16 @@ impl Runner {
         if waiting.is_empty() {
             return;
         }
-        match self.tools.store.hand_back(&ready::held(&waiting)).await {
-            Ok(runs) => {
-                tracing::info!(runs = runs.len(), "handed back runs that got no place");
-                self.tools.wake.hint(Hint::Queued);
-                self.tools.wake.hint(Hint::Changed(runs.into()));
-            }
-            Err(error) => {
-                tracing::warn!(error = %cause(&error), "could not hand runs back; their leases will expire");
-            }
-        }
+        self.hand_back_until(&ready::held(&waiting), Instant::now()).await;
     }
 
     pub(super) async fn drain(&mut self) {
+        let deadline = Instant::now() + self.tools.settings.grace;
         let waiting = self.ready.take_all();
-        self.hand_back(waiting).await;
+        if !waiting.is_empty() {
+            self.hand_back_until(&ready::held(&waiting), deadline).await;
+        }
+        drop(waiting);
         let under_way = self.claims.len();
         if under_way > 0 {
             tracing::info!(runs = under_way, "waiting for attempts under way");
@@ -36,20 +39,35 @@ impl Runner {
                 log_end(ended);
             }
         };
-        if tokio::time::timeout(self.tools.settings.grace, all_ended).await.is_ok() {
+        if timeout_at(deadline, all_ended).await.is_ok() {
             return;
         }
         // What they were writing is in their intents: the next attempt looks whether it took effect.
         let held = self.claims.held();
         self.attempts.shutdown().await;
-        match self.tools.store.hand_back(&held).await {
-            Ok(runs) => {
-                tracing::warn!(runs = runs.len(), "handed back runs that did not end within the grace period");
-                self.tools.wake.hint(Hint::Queued);
-                self.tools.wake.hint(Hint::Changed(runs.into()));
-            }
-            Err(error) => {
-                tracing::error!(error = %cause(&error), "could not hand runs back; their leases will expire");
+        tracing::warn!(runs = held.len(), "runs did not end within the grace period");
+        self.hand_back_until(&held, Instant::now() + LAST_HAND_BACK_TIMEOUT).await;
+    }
+
+    /// Returns claims to the queue. A statement that fails is repeated until `deadline`: without it the runs would lie idle until their
+    /// leases expire. Repeating is safe, because a claim that was returned no longer matches its fence and state.
+    async fn hand_back_until(&self, held: &[Held], deadline: Instant) {
+        loop {
+            match self.tools.store.hand_back(held).await {
+                Ok(runs) => {
+                    tracing::info!(runs = runs.len(), "handed back runs that got no place or no time here");
+                    self.tools.wake.hint(Hint::Queued);
+                    self.tools.wake.hint(Hint::Changed(runs.into()));
+                    return;
+                }
+                Err(error) if Instant::now() < deadline => {
+                    tracing::warn!(error = %cause(&error), "could not hand runs back; trying again");
+                    sleep(BREATH).await;
+                }
+                Err(error) => {
+                    tracing::error!(error = %cause(&error), "could not hand runs back; their leases will expire");
+                    return;
+                }
             }
         }
     }
