@@ -29,6 +29,7 @@ mod group;
 mod hot;
 mod import_categories;
 mod import_tenants;
+mod known;
 mod line;
 mod live;
 mod logs;
