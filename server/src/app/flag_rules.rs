@@ -157,7 +157,7 @@ impl App {
         ] {
             let added: Vec<&TenantId> = after.difference(before).collect();
             for id in self.store.unknown_tenants(&added).await? {
-                violations.add(field, format_args!("tenants/{id} does not exist; create it, or set allow_unknown"));
+                violations.add(field, format_args!("tenants/{id} does not exist; correct the name, or set allow_unknown (mirrorctl: --allow-unknown)"));
             }
         }
         for (field, before, after) in [
@@ -168,7 +168,7 @@ impl App {
             for id in self.store.unknown_organizations(&added).await? {
                 violations.add(
                     field,
-                    format_args!("no tenant belongs to organizations/{id}; correct it, or set allow_unknown"),
+                    format_args!("no tenant belongs to organizations/{id}; correct the name, or set allow_unknown (mirrorctl: --allow-unknown)"),
                 );
             }
         }
