@@ -12,11 +12,13 @@ impl Store {
     /// # Errors
     /// [`Error::DatabaseUnavailable`].
     pub async fn is_known_tenant(&self, tenant: &TenantId) -> Result<bool, Error> {
-        let known = "select exists (select from tenant where id = $1)
-                         or exists (select from run where tenant_id = $1)
-                         or exists (select from run_history where tenant_id = $1)";
+        let known = sqlx::query_scalar(
+            "select exists (select from tenant where id = $1)
+                 or exists (select from run where tenant_id = $1)
+                 or exists (select from run_history where tenant_id = $1)",
+        );
         // Over the connections for what reads every day of the history.
-        Ok(sqlx::query_scalar(known).bind(tenant.as_str()).fetch_one(&self.planned).await?)
+        Ok(known.bind(tenant.as_str()).fetch_one(&self.planned).await?)
     }
 
     /// Returns those of `tenants` that do not exist, in their order.
@@ -27,11 +29,13 @@ impl Store {
         if tenants.is_empty() {
             return Ok(Vec::new());
         }
-        let unknown = "select id from unnest($1::text[]) with ordinality as listed (id, place)
-                        where not exists (select from tenant where tenant.id = listed.id)
-                        order by place";
+        let unknown = sqlx::query_scalar(
+            "select id from unnest($1::text[]) with ordinality as listed (id, place)
+              where not exists (select from tenant where tenant.id = listed.id)
+              order by place",
+        );
         let ids: Vec<&str> = tenants.iter().map(|tenant| tenant.as_str()).collect();
-        Ok(sqlx::query_scalar(unknown).bind(ids).fetch_all(&self.pool).await?)
+        Ok(unknown.bind(ids).fetch_all(&self.pool).await?)
     }
 
     /// Returns those of `organizations` that no tenant belongs to, in their order.
@@ -42,10 +46,12 @@ impl Store {
         if organizations.is_empty() {
             return Ok(Vec::new());
         }
-        let unknown = "select id from unnest($1::text[]) with ordinality as listed (id, place)
-                        where not exists (select from tenant where tenant.organization_id = listed.id)
-                        order by place";
+        let unknown = sqlx::query_scalar(
+            "select id from unnest($1::text[]) with ordinality as listed (id, place)
+              where not exists (select from tenant where tenant.organization_id = listed.id)
+              order by place",
+        );
         let ids: Vec<&str> = organizations.iter().map(|organization| organization.as_str()).collect();
-        Ok(sqlx::query_scalar(unknown).bind(ids).fetch_all(&self.pool).await?)
+        Ok(unknown.bind(ids).fetch_all(&self.pool).await?)
     }
 }

@@ -92,9 +92,10 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn in_conflict_sample(&self) -> Result<i64, Error> {
-        let count =
-            "select count(*) from (select 1 from tenant_sync where contested_at is not null limit $1) as counted";
-        Ok(sqlx::query_scalar(count).bind(COUNTED).fetch_one(&self.pool).await?)
+        let count = sqlx::query_scalar(
+            "select count(*) from (select 1 from tenant_sync where contested_at is not null limit $1) as counted",
+        );
+        Ok(count.bind(COUNTED).fetch_one(&self.pool).await?)
     }
 
     /// Counts the connections of each pool, by what it is for.

@@ -103,10 +103,10 @@ async fn a_shutdown_hands_back_what_somebody_writes_of_at_that_moment() {
 const LONG_GRACE: Duration = Duration::from_secs(600);
 
 /// A worker whose claim of the only run waits for a lock, and who has been told to stop. Returns once that lock is gone.
-async fn stopped_while_it_claims(service: &Service, google: &Google) -> Worker {
+async fn stopped_while_it_claims(service: &Service, google: &Google, grace: Duration) -> Worker {
     let mut lock = service.pool.begin().await.expect("begun");
     sqlx::raw_sql("lock table run in share mode").execute(&mut *lock).await.expect("locked");
-    let worker = Worker::start(service, google, Settings { grace: LONG_GRACE, ..settings() });
+    let worker = Worker::start(service, google, Settings { grace, ..settings() });
     service
         .database_says(
             "select exists (select from pg_stat_activity where datname = current_database()
@@ -129,10 +129,22 @@ async fn a_shutdown_does_not_lose_the_claim_that_is_under_way() {
     let service = service_for(&["a"]).await;
     let google = Google::start("cafe", &[]).await;
     let run = service.accepted("a").await;
-    stopped_while_it_claims(&service, &google).await.stop().await;
+    stopped_while_it_claims(&service, &google, LONG_GRACE).await.stop().await;
 
     let run = service.get(&run).await;
     assert_eq!((run.state, run.attempt, run.handed_back_attempts), free_for_others(), "at once");
+}
+
+/// The look that claims is cut short, and what the database answers to it after that is nobody's.
+#[tokio::test]
+async fn a_shutdown_without_any_grace_does_not_lose_it_either() {
+    let service = service_for(&["a"]).await;
+    let google = Google::start("cafe", &[]).await;
+    let run = service.accepted("a").await;
+    stopped_while_it_claims(&service, &google, Duration::ZERO).await.stop().await;
+
+    let run = service.get(&run).await;
+    assert_eq!((run.state, run.attempt, run.handed_back_attempts), free_for_others());
 }
 
 /// Makes the next `failures` hand-backs fail, as a database does that has no connection to spare, or restarts.
@@ -157,7 +169,7 @@ async fn a_shutdown_hands_back_again_what_the_database_refused_to_take_back() {
     let google = Google::start("cafe", &[]).await;
     let run = service.accepted("a").await;
     hand_backs_fail(&service, 2).await;
-    stopped_while_it_claims(&service, &google).await.stop().await;
+    stopped_while_it_claims(&service, &google, LONG_GRACE).await.stop().await;
 
     let run = service.get(&run).await;
     assert_eq!((run.state, run.attempt, run.handed_back_attempts), free_for_others(), "and not when its lease expires");
