@@ -30,7 +30,7 @@ pub(crate) async fn flags(client: &Client, output: &mut Output, command: args::F
             return Ok(output.show(&evaluation, text)?);
         }
         args::Flags::Get { flag } => client.get_flag(flag).send().await?,
-        args::Flags::Update { flag, fields } => update(client, output, flag, fields).await?,
+        args::Flags::Update { flag, fields } => update(client, output, flag, *fields).await?,
     };
     Ok(output.show(&flag, |output| details(output, &flag))?)
 }

@@ -18,7 +18,7 @@ pub(crate) enum Flags {
         /// Its name
         flag: String,
         #[command(flatten)]
-        fields: FlagFields,
+        fields: Box<FlagFields>,
     },
     /// Say whether a flag is on for a tenant, and why
     Evaluate {
