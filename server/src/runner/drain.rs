@@ -11,8 +11,8 @@ use super::{
 use crate::{store::Held, wake::Hint};
 
 /// How long a claim that the database has not answered is waited for, and the last hand-back repeated, once the grace period has ended.
-/// Short, because a supervisor kills what stays longer; longer than a connection takes to be replaced.
-const LAST_TIMEOUT: Duration = Duration::from_secs(3);
+/// Short, because a supervisor kills what stays longer; longer than one wait for a connection (3 s), so that it is tried once more.
+const LAST_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Runner {
     /// Hands back what got no place here.

@@ -84,6 +84,8 @@ async fn a_shutdown_hands_back_what_somebody_writes_of_at_that_moment() {
     let run = service.accepted("a").await;
     google.holds(1).await;
     let mut heartbeat = service.pool.begin().await.expect("begun");
+    // Connected before the lock: a row that is locked for more than 5 s is left to its lease.
+    service.database_says("select true").await;
     sqlx::raw_sql("select from run for update").execute(&mut *heartbeat).await.expect("locked");
     worker.stop.cancel();
     service
