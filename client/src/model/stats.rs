@@ -17,11 +17,11 @@ pub struct SyncStats {
     pub start_time: Option<DateTime<Utc>>,
     /// The window's end.
     pub end_time: Option<DateTime<Utc>>,
-    /// Every run: the sum of the next six.
+    /// Every run: the sum of the next six counts.
     pub total_runs: i64,
     /// Real runs that succeeded.
     pub successful_runs: i64,
-    /// Real runs that failed.
+    /// Real runs that failed, those that a guard stopped among them.
     pub failed_runs: i64,
     /// Real runs that were skipped.
     pub skipped_runs: i64,
@@ -31,7 +31,7 @@ pub struct SyncStats {
     pub live_runs: i64,
     /// Dry runs, whatever their state.
     pub dry_runs: i64,
-    /// 100 × successful / (successful + failed), to one decimal. `None`: nothing to divide.
+    /// 100 × successful / (successful + failed - guard stopped), to one decimal. `None`: nothing to divide.
     pub success_rate_percent: Option<f64>,
     /// Runs that ended, dry ones too, and found differences.
     pub out_of_sync_runs: i64,
@@ -48,6 +48,8 @@ pub struct SyncStats {
     pub series: Vec<SyncStatsPoint>,
     /// Tenants that are out of sync now, as far as runs have looked: of the tenant, the organization, or all that the caller may see.
     pub tenants_out_of_sync: i64,
+    /// Real runs that a guard stopped before they wrote (reason `GUARD`), of the [`SyncStats::failed_runs`]. Not in the success rate.
+    pub guard_stopped_runs: i64,
 }
 
 /// How often real runs failed for a reason.
@@ -122,6 +124,7 @@ impl SyncStats {
             duration_p95: wire.duration_p95.and_then(|duration| duration.try_into().ok()),
             series: wire.series.into_iter().map(SyncStatsPoint::from_wire).collect(),
             tenants_out_of_sync: wire.tenants_out_of_sync,
+            guard_stopped_runs: wire.guard_stopped_runs,
         }
     }
 }

@@ -109,6 +109,13 @@ impl UpdateFlag {
         self
     }
 
+    /// Accepts tenants and organizations in the lists that do not exist (yet). Without it, the server rejects those that are added and
+    /// that no tenant has.
+    pub fn allow_unknown(mut self, allow: bool) -> Self {
+        self.message.allow_unknown = allow;
+        self
+    }
+
     /// Why, at most 500 characters; kept with the change.
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
         self.message.reason = reason.into();

@@ -142,7 +142,7 @@ fn flag_request(message: proto::UpdateFlagRequest) -> Result<FlagRequest, Error>
     let reason = v.take("reason", request::reason(&message.reason));
     let (name, reason) = violations.finish_with(name.zip(reason))?;
     let flag = known(&flag.name, Ok(name))?;
-    Ok(FlagRequest { flag, edit, expected_revision, reason })
+    Ok(FlagRequest { flag, edit, expected_revision, allow_unknown: message.allow_unknown, reason })
 }
 
 fn state(number: i32) -> Result<FlagState, String> {

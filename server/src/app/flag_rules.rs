@@ -7,7 +7,7 @@ use crate::{
     domain::{
         Caller, Flag, FlagChange, FlagSetting, FlagState, OrganizationId, Percent, Rollout, TenantId, TenantScope, Why,
     },
-    error::Error,
+    error::{Error, Violations},
     store::FlagUpdate,
     wake::Hint,
 };
@@ -64,6 +64,8 @@ pub struct FlagRequest {
     pub edit: RolloutEdit,
     /// The revision that the caller decided on, 0 for a flag that nobody has set; `None`: whatever it is now.
     pub expected_revision: Option<i64>,
+    /// Whether tenants and organizations may be listed that do not exist.
+    pub allow_unknown: bool,
     /// Why, for the record.
     pub reason: String,
 }
@@ -104,10 +106,11 @@ impl App {
     /// changes nothing is none.
     ///
     /// # Errors
-    /// [`Error::PermissionDenied`], [`Error::FlagChanged`] when the flag is not what the caller decided on, or the database's.
+    /// [`Error::PermissionDenied`], [`Error::FlagChanged`] when the flag is not what the caller decided on, [`Error::Invalid`] of a tenant or
+    /// organization that is added to a list and does not exist, or the database's.
     pub async fn update_flag(&self, caller: &Caller, request: &FlagRequest) -> Result<ShownFlag, Error> {
         unlimited(caller, "changing a flag")?;
-        let FlagRequest { flag, edit, expected_revision, reason } = request;
+        let FlagRequest { flag, edit, expected_revision, allow_unknown, reason } = request;
         let (before, after) = loop {
             let before = self.store.flag(*flag).await?;
             let rollout = edit.apply(self.rollout(before.as_ref()));
@@ -118,6 +121,9 @@ impl App {
             let revision = before.as_ref().map_or(0, |before| before.revision);
             if expected_revision.is_some_and(|expected| expected != revision) {
                 return Err(Error::FlagChanged { flag: *flag, revision });
+            }
+            if !allow_unknown {
+                self.require_listed_exist(before.as_ref().map(|before| &before.rollout), &rollout).await?;
             }
             let update =
                 FlagUpdate { flag: *flag, before: before.as_ref(), after: &rollout, caller: &caller.subject, reason };
@@ -137,6 +143,36 @@ impl App {
             tracing::warn!(%error, "cannot read a changed flag yet");
         }
         Ok(self.shown(caller, *flag, Some(after)))
+    }
+
+    /// Rejects tenants and organizations that are new in the lists of `after` and do not exist. What is listed already may have been
+    /// deleted since: it does no harm, and must not be in the way of a switch-off.
+    async fn require_listed_exist(&self, before: Option<&Rollout>, after: &Rollout) -> Result<(), Error> {
+        let mut violations = Violations::default();
+        let none = Rollout::all(false);
+        let before = before.unwrap_or(&none);
+        for (field, before, after) in [
+            ("flag.tenants", &before.tenants, &after.tenants),
+            ("flag.excluded_tenants", &before.excluded_tenants, &after.excluded_tenants),
+        ] {
+            let added: Vec<&TenantId> = after.difference(before).collect();
+            for id in self.store.unknown_tenants(&added).await? {
+                violations.add(field, format_args!("tenants/{id} does not exist; correct the name, or set allow_unknown (mirrorctl: --allow-unknown)"));
+            }
+        }
+        for (field, before, after) in [
+            ("flag.organizations", &before.organizations, &after.organizations),
+            ("flag.excluded_organizations", &before.excluded_organizations, &after.excluded_organizations),
+        ] {
+            let added: Vec<&OrganizationId> = after.difference(before).collect();
+            for id in self.store.unknown_organizations(&added).await? {
+                violations.add(
+                    field,
+                    format_args!("no tenant belongs to organizations/{id}; correct the name, or set allow_unknown (mirrorctl: --allow-unknown)"),
+                );
+            }
+        }
+        violations.finish()
     }
 
     /// Says what a flag comes to for a tenant on this server, as it decides about calls and runs right now.

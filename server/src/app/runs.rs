@@ -91,19 +91,22 @@ impl App {
     /// Lists runs, newest first, without plans and written changes.
     ///
     /// # Errors
-    /// [`Error::NotFound`] of a tenant out of scope, [`Error::InvalidPageToken`], or the database's.
+    /// [`Error::NotFound`] of a tenant that is out of scope, or neither exists nor has runs; [`Error::InvalidPageToken`], or the database's.
     pub async fn sync_logs(&self, caller: &Caller, wanted: LogFilter, page: PageRequest) -> Result<Page<Run>, Error> {
         let LogFilter { tenant, only, .. } = self.of_tenant(caller, wanted.tenant.clone())?;
         let filter = LogFilter { tenant, only, ..wanted };
         let before = page.after.as_deref().map(RunId::try_parse).transpose().map_err(|_| Error::InvalidPageToken)?;
         let found = self.store.logs(&filter, before, page.limit()).await?;
+        if let (Some(tenant), true) = (&filter.tenant, found.runs.is_empty()) {
+            self.require_known(tenant).await?;
+        }
         Ok(page.page_or_rest(found.runs, found.rest.map(|id| id.to_string()), |run| run.id.to_string()))
     }
 
     /// Counts the runs that ended in the last `window`, and those that are live.
     ///
     /// # Errors
-    /// [`Error::NotFound`] of a tenant out of scope, or the database's.
+    /// [`Error::NotFound`] of a tenant that is out of scope, or neither exists nor has runs; or the database's.
     pub async fn sync_stats(
         &self,
         caller: &Caller,
@@ -112,7 +115,17 @@ impl App {
         window: Duration,
     ) -> Result<SyncStats, Error> {
         let filter = LogFilter { organization, ..self.of_tenant(caller, tenant)? };
-        self.store.stats(None, &filter, window).await
+        let stats = self.store.stats(None, &filter, window).await?;
+        if let (Some(tenant), 0) = (&filter.tenant, stats.total) {
+            self.require_known(tenant).await?;
+        }
+        Ok(stats)
+    }
+
+    /// Rejects a tenant that neither exists nor has runs. Asked only where nothing was found, so that finding something costs no more.
+    async fn require_known(&self, tenant: &TenantId) -> Result<(), Error> {
+        let is_known = self.store.is_known_tenant(tenant).await?;
+        is_known.then_some(()).ok_or_else(|| Error::NotFound(Resource::Tenant, tenant.resource_name()))
     }
 
     fn of_tenant(&self, caller: &Caller, tenant: Option<TenantId>) -> Result<LogFilter, Error> {

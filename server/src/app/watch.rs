@@ -41,6 +41,8 @@ impl App {
             }
             Watched::Tenant(tenant) => {
                 visible(caller, tenant)?;
+                // A stream that will never have a message is not what a caller wants who misspelt a name.
+                self.store.tenant(tenant).await?;
                 let tenants = vec![tenant.clone()];
                 (Interest::Tenants(tenants.clone()), LiveFilter { tenants: Some(tenants), ..LiveFilter::default() })
             }

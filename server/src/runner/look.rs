@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::task::JoinError;
+
 use super::{
     BREATH, Next, POLL, Runner, Tools,
     attempt::Attempt,
@@ -84,11 +86,12 @@ impl Runner {
         if room.runs <= 0 {
             return Ok(0);
         }
-        let mut claim = std::pin::pin!(claim(self.tools.clone(), self.claims.clone(), now, room));
+        self.claiming.spawn(claim(self.tools.clone(), self.claims.clone(), now, room));
         let claimed = loop {
             let next = self.ready.next_is_bulk();
             tokio::select! {
-                claimed = &mut claim => break claimed?,
+                // Cancel-safe: what is not taken out here is there for the drain.
+                claimed = self.claiming.join_next() => break claimed.unwrap_or(Ok(Ok(Vec::new()))).map_err(broken_off)??,
                 () = self.places.freed(next.unwrap_or_default()), if next.is_some() && !self.stop.is_cancelled() => self.start(now),
             }
         };
@@ -153,6 +156,10 @@ impl Runner {
         self.promotion = now + next;
         Ok(if promoted.runs > 0 { Duration::ZERO } else { next })
     }
+}
+
+fn broken_off(error: JoinError) -> Error {
+    Error::Internal(format!("a claim broke off: {error}").into())
 }
 
 /// Claims runs.

@@ -32,7 +32,14 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(crate) use self::batches::CHUNK;
-use self::{attempt::Names, circuit::Circuit, claims::Claims, look::PROMOTED, places::Places, ready::Ready};
+use self::{
+    attempt::Names,
+    circuit::Circuit,
+    claims::Claims,
+    look::PROMOTED,
+    places::Places,
+    ready::{Ready, Waiting},
+};
 use crate::{
     app::{Accounts, Flags},
     domain::{Backoff, GuardLimits},
@@ -94,6 +101,8 @@ pub struct Runner {
     claims: Claims,
     places: Places,
     ready: Ready,
+    /// The claim that a look waits for: at most one. A task of its own, so that a look that is cut short does not lose what it brings.
+    claiming: JoinSet<Result<Vec<Waiting>, Error>>,
     attempts: JoinSet<()>,
     /// When runs that wait for their time are looked at next.
     promotion: Instant,
@@ -121,6 +130,7 @@ impl Runner {
             claims: Claims::default(),
             places: Places::new(settings.concurrency),
             ready: Ready::default(),
+            claiming: JoinSet::new(),
             attempts: JoinSet::new(),
             promotion: Instant::now(),
             stop: CancellationToken::new(),
@@ -142,7 +152,7 @@ impl Runner {
         let mut hints = self.tools.wake.subscribe(Topic::Work);
         let grace = self.tools.settings.grace;
         while !stop.is_cancelled() {
-            // A stop does not cut a look short: what it has claimed would lie idle until its lease expires. A database that hangs does.
+            // A stop does not cut a look short; a database that hangs does. What its claim still brings is handed back by the drain.
             let is_late = async {
                 stop.cancelled().await;
                 sleep(grace).await;

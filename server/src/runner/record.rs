@@ -7,7 +7,7 @@ use tracing::Span;
 
 use super::attempt::Stop;
 use crate::{
-    domain::{Cause, ChangeCounts, Failure, Run, RunResult},
+    domain::{Cause, ChangeCounts, Failure, FailureReason, Run, RunResult},
     spans,
     store::Progress,
 };
@@ -52,6 +52,11 @@ pub(super) fn finished(run: &Run, result: &RunResult, progress: &Progress, cause
     let written = ChangeCounts::of(&progress.written);
     let duration_ms = millis(duration);
     match result {
+        // The guard did its job. Nothing is broken, and a person decides.
+        RunResult::Failed(failure) if failure.reason == FailureReason::Guard => tracing::warn!(
+            run_id = %run.id, tenant = %run.tenant, strategy = %run.kind.strategy, dry_run = run.kind.dry_run,
+            attempt = run.attempt, reason = %failure.reason, error = %failure.message, duration_ms, "run stopped by a guard"
+        ),
         RunResult::Failed(failure) => tracing::error!(
             run_id = %run.id, tenant = %run.tenant, strategy = %run.kind.strategy, dry_run = run.kind.dry_run,
             attempt = run.attempt, reason = %failure.reason, error = %failure.message, duration_ms, "a run failed"

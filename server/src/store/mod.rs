@@ -32,6 +32,7 @@ mod hot;
 mod import_categories;
 mod import_tenants;
 mod join;
+mod known;
 mod line;
 mod live;
 mod log_query;

@@ -87,6 +87,17 @@ impl Store {
         Ok(self.hot.fetch_one(statement).await?)
     }
 
+    /// Counts the tenants that a person has to decide about, by the index of these; at most 10,000 are counted.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn in_conflict_sample(&self) -> Result<i64, Error> {
+        let count = sqlx::query_scalar(
+            "select count(*) from (select 1 from tenant_sync where contested_at is not null limit $1) as counted",
+        );
+        Ok(count.bind(COUNTED).fetch_one(&self.pool).await?)
+    }
+
     /// Counts the connections of each pool, by what it is for.
     #[must_use]
     pub fn connections(&self) -> [(&'static str, Connections); 3] {

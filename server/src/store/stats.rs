@@ -11,7 +11,7 @@ use super::{
     window::{Grid, Scope},
 };
 use crate::{
-    domain::{Run, RunState, TenantId},
+    domain::{FailureReason, Run, RunState, TenantId},
     error::Error,
 };
 
@@ -46,6 +46,15 @@ pub struct SyncStats {
     pub series: Vec<(DateTime<Utc>, Counts)>,
     /// The tenants that are out of sync now, as far as runs have looked.
     pub tenants_out_of_sync: i64,
+}
+
+impl SyncStats {
+    /// The real runs that a guard stopped, which are among those that failed: counted by their reason.
+    #[must_use]
+    pub fn guard_stopped(&self) -> i64 {
+        let of_guards = |(reason, runs): &(String, i64)| (reason == FailureReason::Guard.as_str()).then_some(*runs);
+        self.failures.iter().find_map(of_guards).unwrap_or_default()
+    }
 }
 
 /// Counts of runs that ended.

@@ -46,7 +46,11 @@ const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'
 /// Every metric of the service. What is not here is not exported, and a test holds the two together.
 pub const METRICS: &[Metric] = &[
     counter("category_mirror_success_total", &[], "real runs that succeeded"),
-    counter("category_mirror_fail_total", &["reason"], "real runs that failed, by reason"),
+    counter(
+        "category_mirror_fail_total",
+        &["reason"],
+        "real runs that failed, by reason; reason GUARD is a run that a guard stopped before it wrote, and no alert counts it",
+    ),
     counter(
         "gbp_sync_out_of_sync_detected",
         &["operation", "cause"],
@@ -119,6 +123,11 @@ pub const METRICS: &[Metric] = &[
         "category_mirror_tenants_out_of_sync",
         &["cause"],
         "tenants that were out of sync when a run last looked, by cause; sampled, and the same from every server",
+    ),
+    gauge(
+        "category_mirror_in_conflict_tenants",
+        &[],
+        "Tenants whose value is changed back again and again, so that a person has to decide; sampled, and the same from every server. Alert CategoryMirrorTenantsInConflict.",
     ),
     gauge("category_mirror_streams", &[], "open streams of runs"),
     counter(

@@ -23,7 +23,7 @@ pub async fn sample(store: Store) {
     loop {
         ticks.tick().await;
         connections(&store);
-        for looked in [queue(&store).await, out_of_sync(&store).await] {
+        for looked in [queue(&store).await, in_conflict(&store).await, out_of_sync(&store).await] {
             if let Err(error) = looked {
                 // Health tells that the database is away.
                 tracing::debug!(%error, "cannot look at the database for the metrics");
@@ -48,6 +48,11 @@ async fn queue(store: &Store) -> Result<(), Error> {
     for (kind, since) in [("interactive", queue.interactive_since), ("bulk", queue.bulk_since)] {
         gauge!("category_mirror_queue_age_seconds", "kind" => kind).set(age(queue.at, since));
     }
+    Ok(())
+}
+
+async fn in_conflict(store: &Store) -> Result<(), Error> {
+    gauge!("category_mirror_in_conflict_tenants").set(number(store.in_conflict_sample().await?));
     Ok(())
 }
 

@@ -85,7 +85,8 @@ async fn start() -> Embedded {
         let folder = format!("category-mirror-tests-{}-{slot}", nix::unistd::geteuid());
         let mut options = Options::new(std::env::temp_dir().join(folder));
         options.durability = Durability::Volatile;
-        options.max_connections = 200;
+        // Up to 40 for each of as many tests as there are processors.
+        options.max_connections = 800;
         match Embedded::start(options).await {
             Ok(server) => {
                 make_template(&server).await;

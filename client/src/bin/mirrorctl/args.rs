@@ -17,7 +17,7 @@ use humantime::parse_duration;
 pub(crate) use batches::{Batches, Start};
 pub(crate) use categories::Categories;
 pub(crate) use credentials::Credentials;
-pub(crate) use flags::{FlagFields, Flags};
+pub(crate) use flags::{FlagFields, FlagLists, Flags};
 pub(crate) use plan::{Format, Overrides, Plan};
 pub(crate) use runs::{Logs, Run, Trigger};
 pub(crate) use taxonomy::Taxonomy;

@@ -4,7 +4,7 @@ use std::io;
 
 use category_mirror_client::{Client, Flag, FlagChange, Printable};
 
-use crate::{args, exit::Exit, output::Output};
+use crate::{args, exit::Exit, flag_lists, output::Output};
 
 pub(crate) async fn flags(client: &Client, output: &mut Output, command: args::Flags) -> Result<(), Exit> {
     let flag = match command {
@@ -30,43 +30,27 @@ pub(crate) async fn flags(client: &Client, output: &mut Output, command: args::F
             return Ok(output.show(&evaluation, text)?);
         }
         args::Flags::Get { flag } => client.get_flag(flag).send().await?,
-        args::Flags::Update { flag, fields } => update(client, flag, fields).await?,
+        args::Flags::Update { flag, fields } => update(client, output, flag, *fields).await?,
     };
     Ok(output.show(&flag, |output| details(output, &flag))?)
 }
 
-async fn update(client: &Client, flag: String, fields: args::FlagFields) -> Result<Flag, Exit> {
-    let mut request = client.update_flag(flag);
+async fn update(client: &Client, output: &mut Output, flag: String, fields: args::FlagFields) -> Result<Flag, Exit> {
+    let mut request = client.update_flag(&flag);
     if let Some(state) = fields.state {
         request = request.state(state.into());
     }
     if let Some(percent) = fields.percent {
         request = request.percent(percent);
     }
-    if let Some(tenants) = fields.tenants {
-        request = request.tenants(listed(&tenants));
-    }
-    if let Some(organizations) = fields.organizations {
-        request = request.organizations(listed(&organizations));
-    }
-    if let Some(tenants) = fields.excluded_tenants {
-        request = request.excluded_tenants(listed(&tenants));
-    }
-    if let Some(organizations) = fields.excluded_organizations {
-        request = request.excluded_organizations(listed(&organizations));
-    }
     if let Some(revision) = fields.expected_revision {
         request = request.expected_revision(revision);
     }
+    request = flag_lists::edited(client, output, &flag, &fields.lists, fields.expected_revision, request).await?;
     if let Some(reason) = fields.reason {
         request = request.reason(reason);
     }
     Ok(request.send().await?)
-}
-
-/// The parts between commas; an empty text is an empty list.
-fn listed(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|part| !part.is_empty())
 }
 
 async fn changes(client: &Client, output: &mut Output, flag: Option<String>, limit: usize) -> Result<(), Exit> {

@@ -6,6 +6,7 @@ mod categories;
 mod connect;
 mod credentials;
 mod exit;
+mod flag_lists;
 mod flags;
 mod import;
 mod output;

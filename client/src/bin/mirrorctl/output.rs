@@ -47,6 +47,11 @@ impl Output {
         value.map_or(Ok(()), |value| self.line(format_args!("{name:<14}{value}")))
     }
 
+    /// A line for people beside what was asked for; programs get none.
+    pub(crate) fn note(&mut self, name: &str, value: impl Display) -> io::Result<()> {
+        if self.json { Ok(()) } else { self.field(name, Some(value)) }
+    }
+
     /// Lines of changes, each in the colour of its sign.
     pub(crate) fn changes(&mut self, lines: impl Display) -> io::Result<()> {
         for line in lines.to_string().lines() {

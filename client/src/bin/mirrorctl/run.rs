@@ -2,7 +2,10 @@
 
 use std::io;
 
-use category_mirror_client::{Client, Items, Mirrored, Printable, Run, RunState, WatchRuns};
+use category_mirror_client::{
+    Client, GbpView, GuardOutcome, GuardVerdict, Items, Mirrored, Printable, Run, RunState, WatchRuns,
+};
+use chrono::{DateTime, Utc};
 
 use crate::{
     args::{self, Trigger},
@@ -76,14 +79,21 @@ pub(crate) async fn watch_many(output: &mut Output, request: WatchRuns) -> Resul
     Ok(())
 }
 
+/// When a run became what it is: its end, or what its newest attempt came to. Runs of lists have no attempts.
+fn change_time(run: &Run) -> Option<DateTime<Utc>> {
+    let attempt = run.attempts.last().and_then(|attempt| attempt.end_time.or(attempt.start_time));
+    run.end_time.or(attempt).or(run.start_time).or(run.create_time)
+}
+
 /// One line for a run.
 pub(crate) fn summary(output: &mut Output, run: &Run) -> io::Result<()> {
-    let time = run.end_time.or(run.start_time).or(run.create_time);
-    let time = time.map(|time| time.format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default();
+    let time = change_time(run).map(|time| time.format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default();
     let kind = if run.dry_run { " dry run" } else { "" };
     let reason = run.reason.as_deref().unwrap_or_default();
+    let next =
+        run.next_attempt_time.map(|time| format!("next attempt {}", time.format("%H:%M:%S"))).unwrap_or_default();
     let line = format!(
-        "{time:19}  {}  attempt {}/{}  {}  {}{kind}  {}  {}",
+        "{time:19}  {}  attempt {}/{}  {}  {}{kind}  {}  {}  {next}",
         output.state(run, 9),
         run.attempt,
         run.max_attempts,
@@ -146,7 +156,40 @@ fn outcome(output: &mut Output, run: &Run) -> io::Result<()> {
             .field("unresolved", Some(format_args!("a write to {location}: it is not known whether it took effect")))?;
     }
     output.field("reason", run.reason.as_deref().map(Printable))?;
-    let Some(error) = &run.error else { return Ok(()) };
-    output.field("error", Some(format_args!("{} (attempt {})", Printable(&error.message), error.attempt)))?;
-    output.field("google", error.upstream_details_json.as_deref().map(Printable))
+    let hint = override_command(run);
+    if let Some(error) = &run.error {
+        // What the server says to do names fields of its protocol: the command line below says the same.
+        let message =
+            if hint.is_some() { error.message.split("; ").next().unwrap_or_default() } else { &error.message };
+        output.field("error", Some(format_args!("{} (attempt {})", Printable(message), error.attempt)))?;
+        output.field("google", error.upstream_details_json.as_deref().map(Printable))?;
+    }
+    output.field("to override", hint.as_deref().map(Printable))
+}
+
+/// The command line that does what guards stop in the plan of this run. It names each guard beyond its limit, those too that were lifted
+/// for this run: another request is without them.
+pub(crate) fn override_command(run: &Run) -> Option<String> {
+    let guards = &run.plan.as_ref()?.guard_verdicts;
+    if !guards.iter().any(GuardVerdict::stops) {
+        return None;
+    }
+    let id = |name: &str| name.rsplit('/').next().unwrap_or(name).to_owned();
+    let mut command = match &run.revert_of {
+        Some(reverted) => format!("mirrorctl run revert {}", id(reverted)),
+        None => format!("mirrorctl trigger {} {}", id(&run.tenant), run.strategy),
+    };
+    if run.revert_of.is_none() {
+        let seen = if run.dry_run { Some(run.name.as_str()) } else { run.applied_plan.as_deref() };
+        command += &seen.map(|plan| format!(" --plan {}", id(plan))).unwrap_or_default();
+        command += &run
+            .view
+            .filter(|view| *view != GbpView::Merchant)
+            .map(|view| format!(" --view {view}"))
+            .unwrap_or_default();
+    }
+    for guard in guards.iter().filter(|guard| guard.outcome != GuardOutcome::Passed) {
+        command += &format!(" --override {}", guard.rule);
+    }
+    Some(command + " --reason 'WHY'")
 }

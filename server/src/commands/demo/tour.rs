@@ -120,7 +120,7 @@ fn show(screen: &Screen, stats: &SyncStats) {
     for line in [
         format!("  runs          {} ({} of them dry)", stats.total_runs, stats.dry_runs),
         format!("  successful    {}", stats.successful_runs),
-        format!("  failed        {}", stats.failed_runs),
+        format!("  failed        {} ({} stopped by a guard)", stats.failed_runs, stats.guard_stopped_runs),
         format!("  success rate  {rate}"),
         format!("  out of sync   {} runs found differences", stats.out_of_sync_runs),
     ] {

@@ -132,7 +132,8 @@ pub fn judge<C: Category>(
     ]
 }
 
-/// The failure of a run whose plan a guard stops: it names the first rule for programs, and all of them for people.
+/// The failure of a run whose plan a guard stops: it names the first rule for programs, all of them for people, and every override that a
+/// request needs for this plan.
 ///
 /// # Errors
 /// `GUARD`, when one of them does.
@@ -141,16 +142,20 @@ pub fn enforce(verdicts: &[GuardVerdict]) -> Result<(), Failure> {
     let Some(first) = stopped.first() else { return Ok(()) };
     let all: Vec<String> = stopped.iter().map(ToString::to_string).collect();
     let rules: Vec<&str> = stopped.iter().map(|verdict| verdict.rule.as_str()).collect();
+    // A request replaces the overrides of the one before: without those given already, their guards would stop the next run.
+    let beyond = verdicts.iter().filter(|verdict| verdict.outcome != GuardOutcome::Passed);
+    let needed: Vec<&str> = beyond.map(|verdict| verdict.rule.as_str()).collect();
     let message = format!(
-        "stopped before writing, by {}; to do it all the same, ask for one run with override_guards {} and a reason",
+        "stopped before writing, by {}; to do it all the same, request one run with override_guards {} and a reason",
         all.join(", "),
-        rules.join(", ")
+        needed.join(", ")
     );
     Err(Failure::permanent(FailureReason::Guard, message)
         .with("rule", first.rule)
         .with("value", first.value)
         .with("limit", first.limit)
-        .with("rules", rules.join(",")))
+        .with("rules", rules.join(","))
+        .with("override_guards", needed.join(",")))
 }
 
 #[cfg(test)]

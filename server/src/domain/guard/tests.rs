@@ -60,7 +60,11 @@ fn an_override_lifts_its_own_rule_and_no_other() {
     let failure = enforce(&verdicts).expect_err("others stop it");
     assert_eq!((failure.reason, failure.metadata["rule"].as_str()), (FailureReason::Guard, "removed_share"));
     assert_eq!(failure.metadata["rules"], "removed_share,first_run_removals");
-    assert!(failure.message.contains("override_guards removed_share, first_run_removals"), "{}", failure.message);
+    assert!(failure.message.contains("by removed_share 100 % (limit 50 %), first_run_removals 3 (limit 0)"));
+    // Another request without the override that is there already would be stopped by its guard.
+    let needed = "override_guards primary_change, removed_share, first_run_removals and a reason";
+    assert!(failure.message.contains(needed), "{}", failure.message);
+    assert_eq!(failure.metadata["override_guards"], "primary_change,removed_share,first_run_removals");
 
     now.overridden.extend([GuardRule::RemovedShare, GuardRule::FirstRunRemovals]);
     enforce(&judge(Some(&set(&["a", "b", "c"])), &set(&["d"]), &now)).expect("all that stopped it is lifted");

@@ -1,5 +1,6 @@
 //! A value that is changed back again and again is a person's to decide about.
 
+use category_mirror::store::Store;
 use category_mirror_client::{GbpView, Run, RunState, Strategy, SyncCause, SyncDecision};
 
 use super::{slugs, synced};
@@ -51,6 +52,8 @@ async fn more_than_three_flips_in_seven_days_keep_every_real_run_away() {
         assert_eq!(service.google.writes().await, written);
         let listed = service.client.list_tenant_syncs().contested_only().send().collect().await.expect("listed");
         assert_eq!(listed.len(), 1);
+        let sampled = Store::new(service.pool.clone()).in_conflict_sample().await.expect("counted");
+        assert_eq!(sampled, 1, "what the metrics say, and with them the alert");
     }
 }
 

@@ -20,7 +20,8 @@ async fn who_changed_what_when_and_why_is_kept() {
     assert_eq!((before.revision, before.update_time), (0, None));
     let other = service.client_with(&service.token(Role::Admin, "other", None));
 
-    let pilot = client.update_flag(MIRRORING).state(FlagState::Partial).tenants(["b", "a", "b"]).reason("pilot, #12");
+    let pilot = client.update_flag(MIRRORING).state(FlagState::Partial).tenants(["b", "a", "b"]).allow_unknown(true);
+    let pilot = pilot.reason("pilot, #12");
     let first = pilot.send().await.expect("changed");
     assert_eq!(first.tenants, ["tenants/a", "tenants/b"], "a list is a set");
     let second = other.update_flag(MIRRORING).percent(12.5).send().await.expect("changed");
@@ -51,8 +52,9 @@ async fn of_two_who_decided_on_the_same_revision_one_decides_again() {
     let service = service::start_with(idle()).await;
     let client = &service.client;
     for revision in 0..4 {
-        let update =
-            |tenant: String| client.update_flag(MIRRORING).tenants([tenant]).expected_revision(revision).send();
+        let update = |tenant: String| {
+            client.update_flag(MIRRORING).tenants([tenant]).allow_unknown(true).expected_revision(revision).send()
+        };
         let (one, other) = tokio::join!(update(format!("one-{revision}")), update(format!("other-{revision}")));
         let (changed, refused) = match (one, other) {
             (Ok(changed), Err(refused)) | (Err(refused), Ok(changed)) => (changed, refused),
@@ -69,7 +71,7 @@ async fn of_two_who_decided_on_the_same_revision_one_decides_again() {
 #[tokio::test]
 async fn changes_of_different_fields_at_once_are_all_kept() {
     let service = service::start_with(idle()).await;
-    let update = || service.client.update_flag(MIRRORING);
+    let update = || service.client.update_flag(MIRRORING).allow_unknown(true);
     let done = tokio::join!(
         update().state(FlagState::Partial).send(),
         update().percent(50.0).send(),
@@ -93,7 +95,8 @@ async fn a_caller_sees_and_changes_what_the_token_allows() {
     service.with_store(&[], "bar", &[]).await;
     service.tenant("mine", "78").await;
     let pilot = service.client.update_flag(MIRRORING).state(FlagState::Partial).tenants(["mine", "store"]);
-    pilot.organizations(["chain"]).excluded_tenants(["rival"]).send().await.expect("changed");
+    let pilot = pilot.organizations(["chain"]).excluded_tenants(["rival"]).allow_unknown(true);
+    pilot.send().await.expect("changed");
     let before = contents(&service.pool).await;
 
     let viewer = service.client_with(&service.token(Role::Viewer, "me", None));
@@ -136,6 +139,7 @@ async fn what_is_wrong_with_a_change_is_named_all_at_once() {
         update_mask: mask(&["state", "percent", "tenants", "organizations", "revision"]),
         expected_revision: Some(-1),
         reason: "because\n".to_owned(),
+        allow_unknown: false,
     };
     let refused = refusal(wire.flags.update_flag(request).await);
     let fields = ["update_mask", "flag.state", "flag.percent", "flag.tenants[1]", "flag.organizations"];
@@ -188,4 +192,39 @@ async fn what_is_wrong_with_a_change_is_named_all_at_once() {
     let refused = refusal(wire.flags.evaluate_flag(v1::EvaluateFlagRequest::default()).await);
     assert_eq!(refused.fields, ["name", "tenant"]);
     assert_eq!(contents(&service.pool).await, before);
+}
+
+/// A misspelt name would be in a pilot, or excluded, without effect and without a sign of it.
+#[tokio::test]
+async fn a_name_that_nobody_has_is_listed_only_where_it_is_meant() {
+    let service = service::start_with(idle()).await;
+    service.with_store(&[], "bar", &[]).await;
+    service.client.update_tenant("store").organization("organizations/chain").send().await.expect("updated");
+    let before = contents(&service.pool).await;
+    let update = || service.client.update_flag(MIRRORING);
+
+    let lists = update().tenants(["store", "stroe"]).organizations(["chian", "chain"]);
+    let lists = lists.excluded_tenants(["gone"]).excluded_organizations(["chain", "far"]);
+    let refused = lists.clone().send().await.expect_err("misspelt");
+    let violations: Vec<_> =
+        refused.field_violations().iter().map(|v| (v.field.as_str(), v.description.as_str())).collect();
+    assert_eq!(
+        violations.iter().map(|(field, _)| *field).collect::<Vec<_>>(),
+        ["flag.tenants", "flag.excluded_tenants", "flag.organizations", "flag.excluded_organizations"]
+    );
+    for ((_, description), name) in
+        violations.iter().zip(["tenants/stroe", "tenants/gone", "organizations/chian", "organizations/far"])
+    {
+        assert!(description.contains(name) && description.contains("allow_unknown"), "{description}");
+    }
+    assert_eq!(contents(&service.pool).await, before);
+
+    lists.allow_unknown(true).send().await.expect("they are to come");
+    // What is listed already is in the way of nothing: a list that grows, another field, the kill switch.
+    update().tenants(["stroe", "store"]).state(FlagState::Off).send().await.expect("as before");
+    update().percent(5.0).send().await.expect("another field");
+    let refused = update().tenants(["stroe", "store", "new"]).send().await.expect_err("one more");
+    assert_eq!(refused.field_violations().len(), 1, "{refused:?}");
+    assert!(refused.field_violations()[0].description.contains("tenants/new"), "{refused:?}");
+    update().tenants(["store"]).send().await.expect("a name is removed");
 }

@@ -2,7 +2,7 @@
 
 use category_mirror::domain::GuardLimits;
 use category_mirror_client::{GuardOutcome, Run, RunState, Strategy};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{guarded, guarded_by, reason};
 use crate::service::Service;
@@ -127,4 +127,49 @@ async fn the_limits_are_settings() {
     let service = guarded_by(GuardLimits { first_run_removals: 1, ..GuardLimits::default() }).await;
     service.with_store(&["cafe", "bakery"], "cafe", &["bar"]).await;
     assert_eq!(service.mirror("store", false).await.state, RunState::Succeeded);
+}
+
+/// The hint is what will work: without the override that was there, its guard would stop the next run.
+#[tokio::test]
+async fn what_a_stopped_run_asks_for_is_enough_and_names_what_was_lifted_already() {
+    let service = guarded().await;
+    service.with_store(&["cafe"], "bar", &["deli", "bakery"]).await;
+    let request = || service.client.mirror("store", Strategy::PlatformToGbp);
+
+    let run = service.end_of(request().override_guards(["primary_change"], "ticket 7")).await;
+    assert_eq!((run.state, reason(&run)), (RunState::Failed, "GUARD"));
+    let error = run.error.expect("an error");
+    assert_eq!(error.metadata["rules"], "removed_share,first_run_removals");
+    let needed = &error.metadata["override_guards"];
+    assert!(error.message.contains(&needed.replace(',', ", ")), "{}", error.message);
+
+    let run = service.end_of(request().override_guards(needed.split(','), "ticket 7")).await;
+    assert_eq!(run.state, RunState::Succeeded, "{:?}", run.error);
+}
+
+#[tokio::test]
+async fn what_a_guard_stopped_is_told_apart_from_what_failed() {
+    let service = guarded().await;
+    service.with_store(&["cafe"], "bar", &["deli"]).await;
+    let stats = async || service.client.get_sync_stats().send().await.expect("counted");
+    assert_eq!(service.mirror("store", false).await.state, RunState::Failed);
+    let stopped = stats().await;
+    let counts = (stopped.total_runs, stopped.failed_runs, stopped.guard_stopped_runs);
+    assert_eq!((counts, stopped.success_rate_percent), ((1, 1, 1), None), "neither a success nor a failure");
+
+    let request = service.client.mirror("store", Strategy::PlatformToGbp);
+    let all = ["primary_change", "removed_share", "first_run_removals"];
+    assert_eq!(service.end_of(request.override_guards(all, "ticket 7")).await.state, RunState::Succeeded);
+    let counted = stats().await;
+    assert_eq!((counted.guard_stopped_runs, counted.success_rate_percent), (1, Some(100.0)));
+
+    service.google.fault(json!({"method": "locations.get", "status": 404})).await;
+    assert_eq!(service.mirror("store", false).await.state, RunState::Failed);
+    for (scope, stats) in [
+        ("all", stats().await),
+        ("tenant", service.client.get_sync_stats().tenant("store").send().await.expect("counted")),
+    ] {
+        let counts = (stats.total_runs, stats.successful_runs, stats.failed_runs, stats.guard_stopped_runs);
+        assert_eq!((counts, stats.success_rate_percent), ((3, 1, 2, 1), Some(50.0)), "{scope}");
+    }
 }

@@ -128,3 +128,33 @@ fn the_alert_rules_and_the_board_use_metrics_that_there_are() {
         assert!(names.len() > 5, "{file}: {names:?}");
     }
 }
+
+/// Whoever is woken by an alert finds what to do, and which deployment it is.
+#[test]
+fn every_alert_names_its_deployment_and_has_a_section_in_the_runbook() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |file: &str| fs::read_to_string(root.join(file)).expect(file);
+    let (rules, tests) = (read("deploy/prometheus/alerts.yaml"), read("deploy/prometheus/alerts_test.yaml"));
+    let runbook = read("docs/operations.md");
+    let alerts: Vec<(&str, &str)> =
+        rules.split("- alert: ").skip(1).map(|rule| rule.split_once('\n').expect("more than its name")).collect();
+    for kept in
+        ["CategoryMirrorSuccessRateLow", "CategoryMirrorOutOfSync", "CategoryMirrorFailures", "CategoryMirrorRunSlow"]
+    {
+        assert!(alerts.iter().any(|(name, _)| *name == kept), "{kept}");
+    }
+    for (name, rule) in &alerts {
+        let url = format!("runbook_url: docs/operations.md#{}\n", name.to_lowercase());
+        assert!(rule.contains(&url), "{name}: {url}");
+        assert!(rule.contains("by (job") || rule.contains("up{job=~"), "{name} mixes deployments");
+        assert!(tests.contains(&format!("alertname: {name}\n")), "{name} has no test");
+        let section =
+            runbook.split(&format!("\n### {name}\n")).nth(1).unwrap_or_else(|| panic!("{name} has no section"));
+        let section = section.split("\n### ").next().unwrap_or_default();
+        for part in ["**Symptom.**", "**First command.**", "**Usual causes.**", "**What to do.**"] {
+            assert!(section.contains(part), "{name}: {part}");
+        }
+    }
+    let sections = runbook.lines().filter_map(|line| line.strip_prefix("### CategoryMirror"));
+    assert_eq!(sections.count(), alerts.len(), "a section for each alert, and none for an alert that is gone");
+}

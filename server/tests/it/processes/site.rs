@@ -79,7 +79,9 @@ impl Site {
             .env("LISTEN_ADDR", "127.0.0.1:0")
             .env("ADMIN_LISTEN_ADDR", "127.0.0.1:0")
             .env("LOG_FORMAT", "json")
-            .env("RUNNER_LEASE", "1s")
+            // Tests wait for the leases of servers that were killed. Shorter ones would be lost by a server that a busy machine stops for a
+            // moment, and an attempt more be handed back than the test has made.
+            .env("RUNNER_LEASE", "6s")
             .env("RUNNER_COOLDOWN", "0s")
             // The first run of `store` takes something away.
             .env("GUARD_FIRST_RUN_REMOVALS", "1");

@@ -1,7 +1,7 @@
 //! D19, D26: whose run it was, and who asked for it, whatever became of the tenant.
 
 use category_mirror::domain::Role;
-use category_mirror_client::{RunState, Strategy};
+use category_mirror_client::{Code, RunState, Strategy};
 
 use crate::service;
 
@@ -54,4 +54,35 @@ async fn d26_the_last_run_is_the_tenants_own_and_of_the_strategy() {
     }
     let first = last("store", Strategy::PlatformToGbp).await.expect("its own").0;
     assert!(first.starts_with("tenants/store/runs/"), "as before: {first}");
+}
+
+/// A name that was misspelt is told, and nothing else: neither a tenant without runs, nor the runs of one that is gone.
+#[tokio::test]
+async fn what_is_asked_of_a_tenant_that_never_was_is_not_found() {
+    let service = service::start().await;
+    service.with_store(&["cafe"], "bar", &[]).await;
+    let asked = async |tenant: &str| {
+        let client = &service.client;
+        let logs = client.list_sync_logs().tenant(tenant).send().collect().await.map(|runs| runs.len());
+        let stats = client.get_sync_stats().tenant(tenant).send().await.map(|stats| stats.total_runs);
+        let old =
+            client.get_sync_stats().tenant(tenant).window(std::time::Duration::from_secs(86_400 * 30)).send().await;
+        (logs, stats, old.map(|stats| stats.total_runs))
+    };
+    let (logs, stats, old) = asked("stroe").await;
+    for error in [logs.expect_err("no such tenant"), stats.expect_err("none"), old.expect_err("none")] {
+        assert_eq!((error.code(), error.reason()), (Code::NotFound, Some("TENANT_NOT_FOUND")), "{error}");
+        assert!(error.message().contains("tenants/stroe"), "{error}");
+    }
+    let counts = async |tenant: &str| {
+        let (logs, stats, old) = asked(tenant).await;
+        (logs.expect("listed"), stats.expect("counted"), old.expect("counted"))
+    };
+    assert_eq!(counts("store").await, (0, 0, 0), "it has no runs yet");
+    service.mirror("store", false).await;
+    service.client.delete_tenant("store").send().await.expect("deleted");
+    assert_eq!(counts("store").await, (1, 1, 1));
+    // Filters that leave nothing, of a tenant of which there is only history.
+    let failed = service.client.list_sync_logs().tenant("store").state(RunState::Failed).send().collect().await;
+    assert_eq!(failed.expect("listed"), []);
 }

@@ -6,7 +6,7 @@ use axum::http::Method;
 use category_mirror::runner::Settings;
 use category_mirror_client::RunState;
 
-use super::{Worker, google::Google, service_for, settings};
+use super::{Service, Worker, google::Google, service_for, settings};
 
 #[tokio::test]
 async fn two_workers_share_what_a_third_process_accepts() {
@@ -84,6 +84,8 @@ async fn a_shutdown_hands_back_what_somebody_writes_of_at_that_moment() {
     let run = service.accepted("a").await;
     google.holds(1).await;
     let mut heartbeat = service.pool.begin().await.expect("begun");
+    // Connected before the lock: a row that is locked for more than 5 s is left to its lease.
+    service.database_says("select true").await;
     sqlx::raw_sql("select from run for update").execute(&mut *heartbeat).await.expect("locked");
     worker.stop.cancel();
     service
@@ -99,32 +101,95 @@ async fn a_shutdown_hands_back_what_somebody_writes_of_at_that_moment() {
     assert_eq!((run.state, run.attempt, run.handed_back_attempts), (RunState::Queued, 0, 1));
 }
 
-#[tokio::test]
-async fn a_shutdown_does_not_lose_the_claim_that_is_under_way() {
-    let service = service_for(&["a"]).await;
-    let google = Google::start("cafe", &[]).await;
-    let run = service.accepted("a").await;
+/// The grace period of a test that is about what a shutdown does within it, however slow the machine is.
+const LONG_GRACE: Duration = Duration::from_secs(600);
+
+/// A worker whose claim of the only run waits for a lock, and who has been told to stop. Returns once that lock is gone.
+async fn stopped_while_it_claims(service: &Service, google: &Google, grace: Duration) -> Worker {
     let mut lock = service.pool.begin().await.expect("begun");
     sqlx::raw_sql("lock table run in share mode").execute(&mut *lock).await.expect("locked");
-    let worker = Worker::start(&service, &google, settings());
+    let worker = Worker::start(service, google, Settings { grace, ..settings() });
     service
         .database_says(
             "select exists (select from pg_stat_activity where datname = current_database()
                              and wait_event_type = 'Lock' and query like 'with interactive%')",
         )
         .await;
+    // It is claimed after the stop, because the database answers after it.
     worker.stop.cancel();
-    // The worker hears of its stop before the database answers.
-    tokio::task::yield_now().await;
     lock.rollback().await.expect("unlocked");
+    worker
+}
+
+/// The attempt of a run that was handed back before it began.
+fn free_for_others() -> (RunState, i32, i32) {
+    (RunState::Queued, 0, 1)
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_lose_the_claim_that_is_under_way() {
+    let service = service_for(&["a"]).await;
+    let google = Google::start("cafe", &[]).await;
+    let run = service.accepted("a").await;
+    stopped_while_it_claims(&service, &google, LONG_GRACE).await.stop().await;
+
+    let run = service.get(&run).await;
+    assert_eq!((run.state, run.attempt, run.handed_back_attempts), free_for_others(), "at once");
+}
+
+/// The look that claims is cut short, and what the database answers to it after that is nobody's.
+#[tokio::test]
+async fn a_shutdown_without_any_grace_does_not_lose_it_either() {
+    let service = service_for(&["a"]).await;
+    let google = Google::start("cafe", &[]).await;
+    let run = service.accepted("a").await;
+    stopped_while_it_claims(&service, &google, Duration::ZERO).await.stop().await;
+
+    let run = service.get(&run).await;
+    assert_eq!((run.state, run.attempt, run.handed_back_attempts), free_for_others());
+}
+
+/// Makes the next `failures` hand-backs fail, as a database does that has no connection to spare, or restarts.
+async fn hand_backs_fail(service: &Service, failures: u32) {
+    let broken = format!(
+        "create sequence failures;
+         create function fails() returns trigger language plpgsql as
+             $$ begin
+                 if new.state = 'queued' and nextval('failures') <= {failures} then
+                     raise exception 'away' using errcode = '57P01';
+                 end if;
+                 return new;
+             end $$;
+         create trigger fails before update on run for each row execute function fails()"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(broken)).execute(&service.pool).await.expect("made");
+}
+
+#[tokio::test]
+async fn a_shutdown_hands_back_again_what_the_database_refused_to_take_back() {
+    let service = service_for(&["a"]).await;
+    let google = Google::start("cafe", &[]).await;
+    let run = service.accepted("a").await;
+    hand_backs_fail(&service, 2).await;
+    stopped_while_it_claims(&service, &google, LONG_GRACE).await.stop().await;
+
+    let run = service.get(&run).await;
+    assert_eq!((run.state, run.attempt, run.handed_back_attempts), free_for_others(), "and not when its lease expires");
+}
+
+#[tokio::test]
+async fn a_shutdown_hands_back_again_what_outlasted_the_grace_period() {
+    let service = service_for(&["a"]).await;
+    let google = Google::start("cafe", &[]).await;
+    google.close();
+    let worker = Worker::start(&service, &google, Settings { grace: Duration::ZERO, ..settings() });
+    let run = service.accepted("a").await;
+    google.holds(1).await;
+    hand_backs_fail(&service, 1).await;
     worker.stop().await;
 
     let run = service.get(&run).await;
-    assert_eq!(
-        (run.state, run.attempt, run.handed_back_attempts),
-        (RunState::Queued, 0, 1),
-        "free for others, at once"
-    );
+    assert_eq!((run.state, run.attempt, run.handed_back_attempts), free_for_others());
 }
 
 #[tokio::test]
@@ -132,15 +197,19 @@ async fn d11_the_runs_of_a_worker_that_died_are_taken_over() {
     let service = service_for(&["a"]).await;
     let google = Google::start("cafe", &[]).await;
     google.close();
-    let short = Settings { lease: Duration::from_millis(600), ..settings() };
-    let worker = Worker::start(&service, &google, short);
+    let worker = Worker::start(&service, &google, settings());
     let run = service.accepted("a").await;
     google.holds(1).await;
     worker.kill().await;
     google.holds(0).await;
     google.open();
+    // No test waits for a lease, and none may lose one because the machine is slow.
+    sqlx::raw_sql("update run set lease_until = now() - interval '1 second' where state = 'running'")
+        .execute(&service.pool)
+        .await
+        .expect("expired");
 
-    let heir = Worker::start(&service, &google, short);
+    let heir = Worker::start(&service, &google, settings());
     let run = service.ended(&run.name).await;
     assert_eq!((run.state, run.attempt, run.handed_back_attempts), (RunState::Succeeded, 1, 1));
     assert_eq!(google.count(&Method::PATCH), 1);
@@ -152,14 +221,17 @@ async fn a_worker_that_lost_its_run_writes_nothing() {
     let service = service_for(&["a"]).await;
     let google = Google::start("cafe", &[]).await;
     google.close();
-    let worker = Worker::start(&service, &google, Settings { lease: Duration::from_millis(600), ..settings() });
+    // Three heartbeats a lease: one tells the worker soon, and a machine that stops for seconds does not lose the lease by itself.
+    let worker = Worker::start(&service, &google, Settings { lease: Duration::from_secs(6), ..settings() });
     let run = service.accepted("a").await;
     google.holds(1).await;
-    // Somebody else holds it now, for good.
-    sqlx::raw_sql("update run set attempt = attempt + 1, lease_until = 'infinity'")
-        .execute(&service.pool)
-        .await
-        .expect("taken");
+    // Another server holds it now, for good.
+    let taken: i32 = sqlx::query_scalar(
+        "update run set attempt = attempt + 1, lease_until = 'infinity' where state = 'running' returning attempt - handed_back",
+    )
+    .fetch_one(&service.pool)
+    .await
+    .expect("taken");
     // Its heartbeat tells the worker, who hangs up.
     google.holds(0).await;
     google.open();
@@ -167,5 +239,5 @@ async fn a_worker_that_lost_its_run_writes_nothing() {
 
     assert_eq!(google.count(&Method::PATCH), 0);
     let run = service.get(&run).await;
-    assert_eq!((run.state, run.attempt), (RunState::Running, 2));
+    assert_eq!((run.state, run.attempt), (RunState::Running, taken));
 }

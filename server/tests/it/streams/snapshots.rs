@@ -102,6 +102,17 @@ async fn a_limited_caller_hears_of_its_tenants_only() {
     }
 }
 
+/// Or it would be silent for ever.
+#[tokio::test]
+async fn a_watch_of_a_tenant_that_does_not_exist_is_refused() {
+    let stage = quiet(&["a"]).await;
+    let error = stage.service.client.watch_tenant("aa").send().next().await.expect("an answer").expect_err("none");
+    assert_eq!((error.code(), error.reason()), (Code::NotFound, Some("TENANT_NOT_FOUND")), "{error}");
+    let mut stream = stage.service.client.watch_tenant("a").send();
+    let run = stage.accepted("a").await;
+    assert_eq!(some(&mut stream).await.name, run);
+}
+
 #[tokio::test]
 async fn a_stream_ends_with_its_token() {
     let stage = quiet(&["a"]).await;

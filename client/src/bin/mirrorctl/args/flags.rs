@@ -12,12 +12,13 @@ pub(crate) enum Flags {
         /// Its name, such as FF_CATEGORY_MIRRORING
         flag: String,
     },
-    /// Change what is given, and nothing else; a list is replaced as a whole, and an empty one takes it away
+    /// Change the given fields, and nothing else. Lists grow by --add-… and shrink by --remove-…; --tenants and its like replace a list as a
+    /// whole, which needs --replace when that removes names
     Update {
         /// Its name
         flag: String,
         #[command(flatten)]
-        fields: FlagFields,
+        fields: Box<FlagFields>,
     },
     /// Say whether a flag is on for a tenant, and why
     Evaluate {
@@ -65,22 +66,78 @@ pub(crate) struct FlagFields {
     /// How many of the tenants that are not listed, 0 to 100
     #[arg(long)]
     pub(crate) percent: Option<f64>,
-    /// The tenants in the pilot, with commas between them
-    #[arg(long)]
-    pub(crate) tenants: Option<String>,
-    /// The organizations in the pilot, with commas between them
-    #[arg(long)]
-    pub(crate) organizations: Option<String>,
-    /// The tenants it is never on for, with commas between them
-    #[arg(long)]
-    pub(crate) excluded_tenants: Option<String>,
-    /// The organizations it is never on for, with commas between them
-    #[arg(long)]
-    pub(crate) excluded_organizations: Option<String>,
+    #[command(flatten)]
+    pub(crate) lists: FlagLists,
     /// Refuse when it is not this revision any more
     #[arg(long)]
     pub(crate) expected_revision: Option<i64>,
     /// Why, for the record
     #[arg(long)]
     pub(crate) reason: Option<String>,
+}
+
+/// Changes of a flag's lists: names with commas between them, or the option several times.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Lists")]
+pub(crate) struct FlagLists {
+    /// Tenants to add to the pilot
+    #[arg(long, value_delimiter = ',', conflicts_with = "tenants")]
+    pub(crate) add_tenants: Vec<String>,
+    /// Tenants to remove from the pilot
+    #[arg(long, value_delimiter = ',', conflicts_with = "tenants")]
+    pub(crate) remove_tenants: Vec<String>,
+    /// Organizations to add to the pilot
+    #[arg(long, value_delimiter = ',', conflicts_with = "organizations")]
+    pub(crate) add_organizations: Vec<String>,
+    /// Organizations to remove from the pilot
+    #[arg(long, value_delimiter = ',', conflicts_with = "organizations")]
+    pub(crate) remove_organizations: Vec<String>,
+    /// Tenants to add to those that the flag is never on for
+    #[arg(long, value_delimiter = ',', conflicts_with = "excluded_tenants")]
+    pub(crate) add_excluded_tenants: Vec<String>,
+    /// Tenants to remove from those that the flag is never on for
+    #[arg(long, value_delimiter = ',', conflicts_with = "excluded_tenants")]
+    pub(crate) remove_excluded_tenants: Vec<String>,
+    /// Organizations to add to those that the flag is never on for
+    #[arg(long, value_delimiter = ',', conflicts_with = "excluded_organizations")]
+    pub(crate) add_excluded_organizations: Vec<String>,
+    /// Organizations to remove from those that the flag is never on for
+    #[arg(long, value_delimiter = ',', conflicts_with = "excluded_organizations")]
+    pub(crate) remove_excluded_organizations: Vec<String>,
+    /// All tenants of the pilot: replaces the list; empty for none
+    #[arg(long)]
+    pub(crate) tenants: Option<String>,
+    /// All organizations of the pilot: replaces the list; empty for none
+    #[arg(long)]
+    pub(crate) organizations: Option<String>,
+    /// All tenants that the flag is never on for: replaces the list; empty for none
+    #[arg(long)]
+    pub(crate) excluded_tenants: Option<String>,
+    /// All organizations that the flag is never on for: replaces the list; empty for none
+    #[arg(long)]
+    pub(crate) excluded_organizations: Option<String>,
+    /// Confirm that replacing a list removes names from it
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Accept names of tenants and organizations that do not exist (yet)
+    #[arg(long)]
+    pub(crate) allow_unknown: bool,
+}
+
+impl FlagLists {
+    /// Whether any list is to change.
+    pub(crate) fn is_given(&self) -> bool {
+        let edits = [
+            &self.add_tenants,
+            &self.remove_tenants,
+            &self.add_organizations,
+            &self.remove_organizations,
+            &self.add_excluded_tenants,
+            &self.remove_excluded_tenants,
+            &self.add_excluded_organizations,
+            &self.remove_excluded_organizations,
+        ];
+        let replacements = [&self.tenants, &self.organizations, &self.excluded_tenants, &self.excluded_organizations];
+        edits.iter().any(|names| !names.is_empty()) || replacements.iter().any(|list| list.is_some())
+    }
 }

@@ -1,5 +1,8 @@
 //! The tool, as a process of its own.
 
+mod flags;
+mod runs;
+
 use std::process::{Output, Stdio};
 
 use category_mirror_proto::v1::{self, run::State};
@@ -94,32 +97,6 @@ async fn an_update_sends_what_was_given() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let asked = fake.methods.update_tenant.asked();
     assert_eq!(asked[0].message.update_mask.as_ref().expect("a mask").paths, ["organization", "region_code"]);
-}
-
-#[tokio::test]
-async fn a_flag_is_switched_off_in_one_line_and_its_lists_are_given_with_commas() {
-    let fake = Fake::start().await;
-    let update = &fake.methods.update_flag;
-    for _ in 0..2 {
-        let flag = v1::Flag { name: "flags/FF_X".into(), ..Default::default() };
-        update.will(Ok(v1::UpdateFlagResponse { flag: Some(flag) }));
-    }
-    for arguments in [
-        &["flags", "update", "FF_X", "--state", "off", "--reason", "too many complaints"][..],
-        &["flags", "update", "FF_X", "--percent", "12.5", "--tenants", "a, b,c", "--organizations", ""],
-    ] {
-        let output = mirrorctl(&fake, arguments).await;
-        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    }
-    let asked = update.asked();
-    let paths = |n: usize| asked[n].message.update_mask.as_ref().expect("a mask").paths.clone();
-    assert_eq!(
-        (paths(0), paths(1)),
-        (vec!["state".to_owned()], vec!["percent".into(), "tenants".into(), "organizations".into()])
-    );
-    assert_eq!(asked[0].message.reason, "too many complaints");
-    let flag = asked[1].message.flag.as_ref().expect("a flag");
-    assert_eq!((flag.tenants.join(" "), flag.organizations.len()), ("tenants/a tenants/b tenants/c".to_owned(), 0));
 }
 
 #[tokio::test]
