@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use sqlx::{PgPool, Postgres, postgres::PgArguments, query::QueryScalar, types::Json};
 use tokio::sync::Mutex;
 
-use crate::{journal, platform};
+use crate::{journal, platform, settings};
 
 /// Recovery takes a moment, on a slow disk more.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -40,6 +40,7 @@ impl Database {
         migrations::migrate(&pool).await.expect("migrated");
         journal::begin(&pool).await.expect("a journal");
         platform::begin(&pool).await.expect("a journal");
+        settings::begin(&pool).await.expect("a journal");
         let store = Store::new(pool.clone());
         Self { embedded, pool, store, trouble: Mutex::new(()) }
     }

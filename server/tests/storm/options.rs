@@ -1,6 +1,6 @@
 //! The command line: the storm's own arguments, and those that cargo passes to every test program.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use clap::Parser;
 
@@ -63,6 +63,21 @@ pub(crate) struct Options {
     /// How many in a hundred of Google's answers are faulty
     #[arg(long, default_value_t = 20, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=90))]
     pub(crate) faults: u8,
+    /// How far the clocks of two servers in three are off, one fast and one slow; `0s` lets all agree
+    #[arg(long, default_value = "10m", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) skew: Duration,
+    /// Whether troubled tenants have episodes beside the other runs
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub(crate) troubles: bool,
+    /// Whether the kill switch is off now and then
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub(crate) switches: bool,
+    /// Whether every table gets another column when half of the runs are ordered
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub(crate) migration: bool,
+    /// Run one storm after the other, each in a process of its own, and print one line for each, such as `1..20` for the seeds 1 to 20
+    #[arg(long, value_name = "FIRST..LAST", value_parser = seeds, conflicts_with = "seed")]
+    pub(crate) seeds: Option<RangeInclusive<u64>>,
     #[command(flatten)]
     cargo: CargoOptions,
 }
@@ -104,6 +119,8 @@ struct CargoOptions {
 pub(crate) enum Wanted {
     /// A storm.
     Storm(Box<Options>),
+    /// One for each of these seeds.
+    Seeds(Box<Options>, RangeInclusive<u64>),
     /// A list of the tests.
     List,
     /// Other tests.
@@ -117,7 +134,37 @@ impl Options {
         if !options.cargo.includes_storm() {
             return Wanted::Nothing;
         }
-        if options.cargo.list { Wanted::List } else { Wanted::Storm(Box::new(options)) }
+        match options.seeds.clone() {
+            _ if options.cargo.list => Wanted::List,
+            Some(seeds) => Wanted::Seeds(Box::new(options), seeds),
+            None => Wanted::Storm(Box::new(options)),
+        }
+    }
+
+    /// The arguments of one storm of several, without its seed.
+    pub(crate) fn of_one(&self) -> Vec<String> {
+        let switch = |name: &str, is_on: bool| [format!("--{name}"), is_on.to_string()];
+        let time = |name: &str, time: Duration| [format!("--{name}"), humantime::format_duration(time).to_string()];
+        let number = |name: &str, number: &dyn ToString| [format!("--{name}"), number.to_string()];
+        let length = self.duration.map_or_else(|| number("runs", &self.runs), |duration| time("duration", duration));
+        let all = [
+            length,
+            number("replicas", &self.replicas),
+            number("tenants", &self.tenants()),
+            number("rate", &self.rate),
+            time("beat", self.beat),
+            number("faults", &self.faults),
+            time("skew", self.skew),
+            switch("troubles", self.troubles),
+            switch("switches", self.switches),
+            switch("migration", self.migration),
+        ];
+        all.into_iter().flatten().collect()
+    }
+
+    /// How many runs are ordered before the schema changes; of a storm that goes on for a while, so many that it comes soon.
+    pub(crate) fn half(&self) -> u64 {
+        if self.duration.is_some() { 60 } else { (self.runs / 2).max(1) }
     }
 
     /// How many tenants there are.
@@ -134,6 +181,14 @@ impl CargoOptions {
             && (self.filters.is_empty() || self.filters.iter().any(is_meant))
             && !self.skip.iter().any(is_meant)
     }
+}
+
+fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
+    let (first, last) = text.split_once("..").ok_or("must be two numbers, such as 1..20")?;
+    let number =
+        |text: &str| text.trim_start_matches('=').parse::<u64>().map_err(|_| format!("{text:?} is not a number"));
+    let (first, last) = (number(first)?, number(last)?);
+    if first <= last { Ok(first..=last) } else { Err(format!("{first} is greater than {last}")) }
 }
 
 fn rate(text: &str) -> Result<f64, String> {

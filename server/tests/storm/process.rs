@@ -25,7 +25,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use crate::{fleet::SECRET, record::Record};
+use crate::{fleet::SECRET, record::Record, skew::Leftovers};
 
 /// A start waits for the database, which may be away.
 const START_PATIENCE: Duration = Duration::from_secs(30);
@@ -42,6 +42,8 @@ pub(crate) struct Process {
     pub(crate) client: Client,
     address: SocketAddr,
     child: Child,
+    // Dropped after the child, which is killed then.
+    _leftovers: Option<Leftovers>,
 }
 
 impl Process {
@@ -56,13 +58,14 @@ impl Process {
         let mut command = tokio::process::Command::from(command);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("started");
+        let leftovers = child.id().map(Leftovers::of);
         let (serving, address) = oneshot::channel();
         let file = File::create(log).expect("a log file");
         tokio::spawn(read(child.stderr.take().expect("piped"), file, serving, name.clone(), record.clone()));
         let address = tokio::time::timeout(START_PATIENCE, address).await.ok()?.ok()?;
         let client = Client::builder(format!("http://{address}")).token(token.to_owned()).timeout(CALL_PATIENCE);
         let client = client.connect_timeout(CALL_PATIENCE / 2).retry(RetryPolicy::never()).build().expect("a client");
-        Some(Self { name, client, address, child })
+        Some(Self { name, client, address, child, _leftovers: leftovers })
     }
 
     /// A client that waits as long as it takes.

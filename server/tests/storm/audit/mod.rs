@@ -3,14 +3,19 @@
 
 mod batches;
 mod cancels;
+mod clocks;
 mod forgery;
+mod joins;
 mod life;
 mod looks;
 mod mirror;
+mod places;
 mod platform;
 mod promises;
 mod reverts;
 mod sums;
+mod switches;
+mod truth;
 mod writes;
 
 use crate::evidence::Evidence;
@@ -41,6 +46,11 @@ pub(crate) fn judge(evidence: &Evidence) -> Verdict {
     findings.extend(looks::check(evidence, &writes));
     findings.extend(reverts::check(evidence, &writes));
     findings.extend(sums::check(evidence));
+    findings.extend(truth::check(evidence, &writes));
+    findings.extend(places::check(evidence, &writes));
+    findings.extend(switches::check(evidence, &writes));
+    findings.extend(joins::check(evidence));
+    findings.extend(clocks::check(evidence));
     let late = writes.iter().filter_map(|write| write.late.clone()).collect();
     Verdict { findings, late, forgeries: 0 }
 }

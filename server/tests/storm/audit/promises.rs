@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::{
     evidence::{Evidence, Row},
     record::AcceptedBatch,
+    settings::was_off,
     witness,
 };
 
@@ -59,7 +60,7 @@ pub(super) fn check(evidence: &Evidence) -> Vec<String> {
         }
         if row.ended_at.is_none() {
             findings.push(format!("promise: run {} of {} has not ended: {}", row.id, row.tenant, row.state));
-        } else if !is_good_end(row, batch.copied()) {
+        } else if !is_good_end(evidence, row, batch.copied()) {
             let reason = row.reason.as_deref().unwrap_or("no reason");
             findings.push(format!("promise: run {} of {} ended {}: {reason}", row.id, row.tenant, row.state));
         }
@@ -73,15 +74,32 @@ pub(super) fn check(evidence: &Evidence) -> Vec<String> {
 }
 
 /// Whether a run may end like this. Whether a cancelled one was to be is another question.
-fn is_good_end(row: &Row, batch: Option<&AcceptedBatch>) -> bool {
+fn is_good_end(evidence: &Evidence, row: &Row, batch: Option<&AcceptedBatch>) -> bool {
     let is_ordered = |what: &str| row.orders.as_ref().is_some_and(|orders| orders[what].is_string());
     match (row.state.as_str(), row.reason.as_deref()) {
         ("succeeded" | "cancelled", _) => true,
         ("skipped", Some("JOINED")) => batch.is_some(),
+        ("skipped", Some("FEATURE_DISABLED")) => was_switched_off(evidence, row),
         // Whether it was is another question, too.
         ("skipped", Some("PLAN_STALE")) => is_ordered("plan"),
         ("failed", Some("NOT_REVERTIBLE")) => is_ordered("reverts"),
         ("failed", Some("GUARD")) => batch.is_some_and(|batch| batch.is_guarded),
+        // What trouble may lead to; what the run tells of it is looked at elsewhere.
+        ("failed" | "skipped", Some(reason)) => {
+            !matches!(reason, "INTERNAL" | "ATTEMPTS_EXHAUSTED") && had_trouble(evidence, row)
+        }
         _ => false,
     }
+}
+
+/// Whether the kill switch was off for a run's tenant while it was live.
+fn was_switched_off(evidence: &Evidence, row: &Row) -> bool {
+    row.ended_at.is_some_and(|end| was_off(&evidence.switches, &row.tenant, row.created_at, end))
+}
+
+/// Whether there was trouble for a run's tenant while it was live.
+fn had_trouble(evidence: &Evidence, row: &Row) -> bool {
+    let Some(end) = row.ended_at else { return false };
+    let mut troubles = evidence.notes.troubles.iter().filter(|trouble| trouble.tenants.contains(&row.tenant));
+    troubles.any(|trouble| trouble.from <= end && row.created_at <= trouble.to)
 }
