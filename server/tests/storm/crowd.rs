@@ -6,7 +6,10 @@ use std::{
 };
 
 use category_mirror_client::Client;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval},
+};
 
 use crate::{
     callers::Caller,
@@ -76,7 +79,7 @@ impl Crowd {
         let switching = options
             .switches
             .then(|| Switching::begin(stage, self.addresses().into_iter().map(|address| address.tenant).collect()));
-        let mut migrating = None;
+        let mut migrating: Option<JoinHandle<()>> = None;
         let mut dice = fastrand::Rng::with_seed(options.seed.wrapping_add(1));
         let mut chaos = Chaos::new(stage.clone());
         let mut orders = interval(Duration::from_secs_f64(1.0 / options.rate));
@@ -114,7 +117,9 @@ impl Crowd {
                         migrating = Some(tokio::spawn(async move { migration::add_columns(&stage).await }));
                     }
                 },
-                _ = beats.tick() => chaos.strike(),
+                _ = beats.tick() => if migrating.as_ref().is_none_or(JoinHandle::is_finished) {
+                    chaos.strike();
+                },
                 _ = progress.tick() => tell(ordered, stage),
             }
         }

@@ -15,6 +15,7 @@ use axum::{
     http::{HeaderName, Method, StatusCode, header},
     response::Response,
 };
+use chrono::Utc;
 use futures::future::BoxFuture;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -24,6 +25,8 @@ use tokio::{
     sync::oneshot,
     task::JoinSet,
 };
+
+use crate::record::{Hold, Record};
 
 /// Larger than any call of the service.
 const MAX_BODY: usize = 1024 * 1024;
@@ -71,6 +74,7 @@ pub(crate) struct Planned {
 pub(crate) struct Gate {
     plans: Arc<Mutex<HashMap<String, Arc<Plan>>>>,
     google: Arc<str>,
+    record: Arc<Record>,
     http: reqwest::Client,
 }
 
@@ -103,11 +107,11 @@ impl Step {
 
 impl Gate {
     /// Opens a gate to Google. Gives its base URL, too. It ends with the program.
-    pub(crate) async fn open(google: &str) -> (Self, String) {
+    pub(crate) async fn open(google: &str, record: &Arc<Record>) -> (Self, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let gate = Self { plans: Arc::default(), google: google.into(), http };
+        let gate = Self { plans: Arc::default(), google: google.into(), record: record.clone(), http };
         let open = gate.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -138,7 +142,12 @@ impl Gate {
         let body = to_bytes(body, MAX_BODY).await.map_err(io::Error::other)?;
         let (plan, step) = self.step(&parts.method, &parts.uri).unzip();
         let Some((plan, step)) = plan.zip(step) else { return self.pass_on(&parts, body).await };
-        plan.run(step.before).await;
+        if step.before.is_some() {
+            let from = Utc::now();
+            plan.run(step.before).await;
+            let location = parts.uri.path().rsplit('/').next().unwrap_or_default().to_owned();
+            self.record.notes().holds.push(Hold { location, from, to: Utc::now() });
+        }
         let answer = match step.refusal {
             Some(status) => Ok(refusal(status)),
             // Nothing more is known of a lost call than that it was made, so its answer has to have come.

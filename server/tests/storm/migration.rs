@@ -13,8 +13,15 @@ const TABLES: &str = "
      where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition and relname !~ '^_'
      order by relname";
 
-/// Adds the column to every table, one after the other, until each has it, while nothing waits for a lock for long.
+/// For so long nothing strikes before, so that the servers know the old schema.
+const EVE: Duration = Duration::from_secs(2);
+/// For so long nothing strikes afterwards: servers that were killed would have forgotten what they knew of the old schema.
+const AFTERMATH: Duration = Duration::from_secs(4);
+
+/// Adds the column to every table, one after the other, until each has it, while nothing waits for a lock for long. Ends when that had its
+/// time to show.
 pub(crate) async fn add_columns(stage: &Stage) {
+    sleep(EVE).await;
     let pool = &stage.database.pool;
     let tables: Vec<String> = loop {
         match sqlx::query_scalar(TABLES).fetch_all(pool).await {
@@ -40,6 +47,7 @@ pub(crate) async fn add_columns(stage: &Stage) {
         }
         stage.record.count("columns added");
     }
+    sleep(AFTERMATH).await;
 }
 
 /// The column's name. Whoever compares whole rows of before and after leaves it out.

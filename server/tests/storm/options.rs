@@ -17,23 +17,42 @@ may apply the plan, sometimes after one of the sides was changed; for half of th
 written is taken back. With every 15 runs an organization is mirrored by a batch, beside calls for single tenants of \
 it; some batches are cancelled. Whatever call gets no answer is repeated, and some that get one are too.
 
+With every other run one of the troubled tenants has an episode: the owner edits between the service's read and its write, or between the \
+write and its answer; the write is refused, or its answer is lost, and then the location is forbidden or not found, the source's \
+primary category loses its mapping, the platform wants something else, the tenant loses its location, the run is cancelled, the \
+plan is stale, or the kill switch is off; a caller joins a run that has read its source already; two tenants swap their locations under live runs, \
+or one moves to a spare location and back. All calls to Google pass through a gate, which does these things at exactly that call. \
+Of three servers one has a fast clock and one a slow one. The kill switch is off now and then, for all or for some. When half of the \
+runs are ordered, every table gets another column, and for some seconds nothing else strikes.
+
 When all has calmed down, each tenant gets one more run. Then an auditor compares what callers were promised, a journal of every change \
 of the run table, and the emulator's record of every write. A dry run must have written nothing and planned what the sides were, and its plan must have been \
 carried out as it was, or be stale because a side had moved. What was taken back must have led to what was there before, or have been left alone because it had changed. Where \
 Google wins, the platform must have what Google had, and Google must \
-have got nothing. Then it forges that evidence in many ways, and must find each forgery. \
+have got nothing.
+
+What a run says that it wrote must be its own writes that took effect, all of them and nothing of the owner's, or the run must have failed \
+and say that a write of it is unresolved. No run that has written may be skipped or cancelled, lose its plan, or remove more in all of its writes \
+than a guard lets pass. No write may reach a location that is not the tenant's then, or be sent when the kill switch is off for more than \
+2 s. A joined run must do what was wanted when it was joined. Ids, times and the last run must follow the database's clock. Writes that \
+came late are excepted where nobody can know of them.
+
+Then the auditor forges that evidence in many ways, and must find each forgery. \
 Findings end the program with code 1, and leave its folder with all logs for you.
 
 The last line on stdout is one JSON object. `late_writes` in it counts writes that reached Google after their lease had ended, and of \
 which nobody can tell from outside whether they were begun before: their process was stopped between its look at the lease and the wire.
 
 The same seed makes the same decisions: what strikes when, what each tenant wants. How far each process has come by then is the \
-machine's business, so a finding need not come back at once: run the seed again, or longer.
+machine's business, so a finding need not come back at once: run the seed again, or longer. What does not need a blow comes back \
+more surely without any: see the last example.
 
 Examples:
   cargo test -p category-mirror-server --test storm
   cargo test -p category-mirror-server --test storm -- --seed 7 --runs 1000
-  cargo test -p category-mirror-server --test storm -- --seed 9 --duration 1h";
+  cargo test -p category-mirror-server --test storm -- --seed 9 --duration 1h
+  cargo test -p category-mirror-server --test storm -- --seeds 1..20 --runs 300
+  cargo test -p category-mirror-server --test storm -- --faults 0 --beat 1h --skew 0s --switches false";
 
 /// Tries to lose, double or garble runs, and checks whether it succeeded.
 #[derive(Debug, Clone, Parser)]

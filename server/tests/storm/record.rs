@@ -78,6 +78,17 @@ pub(crate) struct Cancel<S> {
     pub(crate) answer: S,
 }
 
+/// A call that the storm held back while something else happened.
+#[derive(Debug, Clone)]
+pub(crate) struct Hold {
+    /// The location's id.
+    pub(crate) location: String,
+    /// When it had come.
+    pub(crate) from: DateTime<Utc>,
+    /// When it was passed on.
+    pub(crate) to: DateTime<Utc>,
+}
+
 /// An edit of a location by its owner.
 #[derive(Debug, Clone)]
 pub(crate) struct Edit {
@@ -108,6 +119,8 @@ pub(crate) struct Notes {
     pub(crate) batch_cancels: Vec<Cancel<BatchState>>,
     /// In the order of their making.
     pub(crate) edits: Vec<Edit>,
+    /// In the order of their ends.
+    pub(crate) holds: Vec<Hold>,
     /// In the order of their ends.
     pub(crate) troubles: Vec<Trouble>,
     /// What must not happen and did, in words.

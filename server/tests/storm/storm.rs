@@ -26,7 +26,7 @@ pub(crate) async fn rage(options: Options) -> ExitCode {
     let record = Arc::new(Record::default());
     let database = Arc::new(Database::start(folder.path().join("data")).await);
     let google = Google::start().await;
-    let (gate, endpoint) = Gate::open(&google.endpoint).await;
+    let (gate, endpoint) = Gate::open(&google.endpoint, &record).await;
     let skew = Skew::by(options.skew);
     let fleet = Fleet::start(options.replicas, skew, folder.path(), &endpoint, &database, &record).await;
     let ended = witness::watch(database.clone(), record.clone());

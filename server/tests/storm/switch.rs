@@ -11,8 +11,8 @@ use crate::stage::Stage;
 
 /// Its flag.
 pub(crate) const FLAG: &str = "FF_TENANT_GBP_CATEGORY_SYNC";
-/// How long it is off each time: longer than the 2 s within which it has to be obeyed, so that what comes later is seen.
-const OFF: Duration = Duration::from_millis(3500);
+/// How long it is off each time: so much longer than the 2 s within which it has to be obeyed that what comes later is seen.
+const OFF: Duration = Duration::from_millis(4500);
 /// Every so manieth tenant is excluded when it is off for some.
 const SHARE: usize = 3;
 
@@ -41,13 +41,13 @@ impl Switching {
         let task = tokio::spawn(async move {
             let mut dice = fastrand::Rng::with_seed(stage.seed.wrapping_add(2));
             for turn in 0_u32.. {
-                let wait = Duration::from_millis(dice.u64(2500..6500));
+                let wait = Duration::from_millis(dice.u64(4000..9000));
                 let number = tenants.len() / SHARE;
-                let some = dice.choose_multiple(tenants.iter().cloned(), number);
+                let some = dice.choose_multiple(&tenants, number).into_iter().cloned().collect();
                 if ended.run_until_cancelled(sleep(wait)).await.is_none() {
                     return;
                 }
-                if turn.is_multiple_of(2) { stage.off_for(some).await } else { stage.off_for_all().await }
+                if turn % 3 == 1 { stage.off_for_all(&ended).await } else { stage.off_for(some, &ended).await }
             }
         });
         Self { end, task }
@@ -78,17 +78,17 @@ impl Stage {
         .await;
     }
 
-    async fn off_for_all(&self) {
+    async fn off_for_all(&self, end: &CancellationToken) {
         self.record.count("switches off for all");
         self.set_switch(|wanted| wanted.is_off = true).await;
-        sleep(OFF).await;
+        end.run_until_cancelled(sleep(OFF)).await;
         self.set_switch(|wanted| wanted.is_off = false).await;
     }
 
-    async fn off_for(&self, tenants: Vec<String>) {
+    async fn off_for(&self, tenants: Vec<String>, end: &CancellationToken) {
         self.record.count("switches off for some");
         self.set_switch(|wanted| wanted.excluded.extend(tenants.iter().cloned())).await;
-        sleep(OFF).await;
+        end.run_until_cancelled(sleep(OFF)).await;
         self.set_switch(|wanted| {
             for tenant in &tenants {
                 let place = wanted.excluded.iter().position(|excluded| excluded == tenant);

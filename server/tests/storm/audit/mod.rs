@@ -35,9 +35,9 @@ pub(crate) struct Verdict {
 
 /// Judges the evidence.
 pub(crate) fn judge(evidence: &Evidence) -> Verdict {
-    let mut findings = promises::check(evidence);
-    findings.extend(life::check(evidence));
     let (writes, wrong) = writes::attribute(evidence);
+    let mut findings = promises::check(evidence, &writes);
+    findings.extend(life::check(evidence));
     findings.extend(wrong);
     findings.extend(mirror::check(evidence, &writes));
     findings.extend(cancels::check(evidence, &writes));

@@ -3,8 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use category_mirror_client::RunState;
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::writes::Write;
 use crate::{
     evidence::{Evidence, Row},
     record::AcceptedBatch,
@@ -13,7 +15,7 @@ use crate::{
 };
 
 /// Compares the callers' answers with the table and with what the service says of each run now.
-pub(super) fn check(evidence: &Evidence) -> Vec<String> {
+pub(super) fn check(evidence: &Evidence, writes: &[Write<'_>]) -> Vec<String> {
     let mut findings = Vec::new();
     let rows: HashMap<_, _> = evidence.rows.iter().map(|row| (row.id, row)).collect();
     let batches: HashMap<Uuid, &AcceptedBatch> =
@@ -60,7 +62,7 @@ pub(super) fn check(evidence: &Evidence) -> Vec<String> {
         }
         if row.ended_at.is_none() {
             findings.push(format!("promise: run {} of {} has not ended: {}", row.id, row.tenant, row.state));
-        } else if !is_good_end(evidence, row, batch.copied()) {
+        } else if !is_good_end(evidence, row, batch.copied()) && !was_overtaken(row, writes) {
             let reason = row.reason.as_deref().unwrap_or("no reason");
             findings.push(format!("promise: run {} of {} ended {}: {reason}", row.id, row.tenant, row.state));
         }
@@ -90,6 +92,14 @@ fn is_good_end(evidence: &Evidence, row: &Row, batch: Option<&AcceptedBatch>) ->
         }
         _ => false,
     }
+}
+
+/// Whether a run met what another one had written late, between its own write and the look at what became of that.
+fn was_overtaken(row: &Row, writes: &[Write<'_>]) -> bool {
+    let is_late = |write: &&Write<'_>| !write.is_certain && write.tenant == row.tenant;
+    let is_between = |at: DateTime<Utc>| row.created_at <= at && row.ended_at.is_some_and(|end| at <= end);
+    let mut late = writes.iter().filter(is_late).filter_map(|write| write.patch.took_effect);
+    row.state == "failed" && late.any(is_between)
 }
 
 /// Whether the kill switch was off for a run's tenant while it was live.

@@ -84,12 +84,13 @@ fn announced(evidence: &Evidence, writes: &[Write<'_>]) -> HashMap<Uuid, Vec<Ann
 /// What is wrong with what a run tells of its writes.
 fn told(row: &Row, announced: &[Announced]) -> Option<String> {
     let told = places_of(&row.written);
+    // Of a form that the storm does not know, it may be any.
     let open = row.intent.as_ref().map(|intent| Set::from_row(&intent["after"]));
     // Whether a write has to be told of; `None`: it may be.
     let choices: Vec<(Option<bool>, Places)> = announced
         .iter()
         .map(|write| {
-            let is_open = open.as_ref().is_some_and(|goal| goal.as_ref() == Some(&write.goal));
+            let is_open = open.as_ref().is_some_and(|goal| goal.as_ref().is_none_or(|goal| *goal == write.goal));
             let must = match write.kind {
                 Effect::Certain if is_open => None,
                 Effect::Certain => Some(true),

@@ -41,7 +41,7 @@ pub(super) const FORGERIES: [Forgery; 9] = [
     }),
     ("and the kill switch was off since", |evidence| {
         let first = evidence.patches.iter().map(|patch| patch.received).min()?;
-        evidence.switches = vec![Switched::off(first - TimeDelta::seconds(3))];
+        evidence.switches = vec![Switched::off(first - TimeDelta::seconds(10))];
         Some(())
     }),
     ("before it was joined", |evidence| {
@@ -75,7 +75,9 @@ pub(super) const FORGERIES: [Forgery; 9] = [
         first.at -= TimeDelta::minutes(10);
         Some(())
     }),
-    ("clock: the last run of", |evidence| evidence.last_runs.values_mut().next()?.take().map(drop)),
+    ("tenants have another last run than the service says", |evidence| {
+        evidence.last_runs.values_mut().next()?.take().map(drop)
+    }),
 ];
 
 /// Whether a request for a run that makes a location equal to the platform led to one that ended like this.
