@@ -124,6 +124,12 @@ impl Fleet {
         })
     }
 
+    /// Whether so many servers are up that one may be struck and another one still serves.
+    pub(crate) fn can_spare_one(&self) -> bool {
+        let up = self.places.iter().filter(|place| place.process.try_lock().is_ok()).count();
+        up >= self.places.len().min(2)
+    }
+
     /// Cuts the connections of one server, whoever has it in hand.
     pub(crate) fn proxy(&self, index: usize) -> Arc<Proxy> {
         self.places[index % self.places.len()].proxy.clone()

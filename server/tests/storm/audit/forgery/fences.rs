@@ -76,7 +76,8 @@ pub(super) const FORGERIES: [Forgery; 9] = [
         Some(())
     }),
     ("tenants have another last run than the service says", |evidence| {
-        evidence.last_runs.values_mut().next()?.take().map(drop)
+        evidence.last_runs.clear();
+        Some(())
     }),
 ];
 
