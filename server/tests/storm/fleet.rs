@@ -29,8 +29,8 @@ const SETTINGS: [(&str, &str); 19] = [
     ("ADMIN_LISTEN_ADDR", "127.0.0.1:0"),
     ("LOG_FORMAT", "json"),
     ("DATABASE_CONNECTIONS", "8"),
-    // Longer than a stop, so that an answer that came meanwhile is still heard.
-    ("GBP_TIMEOUT", "5s"),
+    // The most that a lease of two seconds allows: a request that leaves has to be over before the lease is.
+    ("GBP_TIMEOUT", "1s"),
     ("RUNNER_LEASE", "2s"),
     ("RUNNER_COOLDOWN", "0s"),
     ("RUNNER_CONCURRENCY", "8"),
