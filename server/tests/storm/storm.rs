@@ -55,7 +55,7 @@ pub(crate) async fn rage(options: Options) -> ExitCode {
         stage.restore(&addresses).await;
         mirror_once_more(&stage, &addresses).await;
     };
-    if !while_runs_end(rest, &ended).await {
+    if !while_runs_end(Box::pin(rest), &ended).await {
         record.surprise(format!("no run has ended for {} s, though all is well again", PATIENCE.as_secs()));
     }
 

@@ -105,7 +105,7 @@ impl Stage {
         let state = if wanted.is_off { FlagState::Off } else { FlagState::On };
         let excluded: BTreeSet<&str> = wanted.excluded.iter().map(String::as_str).collect();
         self.answer("a change of the kill switch", |client| {
-            client.update_flag(FLAG).state(state.clone()).excluded_tenants(excluded.iter().copied()).send()
+            client.update_flag(FLAG).state(state).excluded_tenants(excluded.iter().copied()).send()
         })
         .await;
     }

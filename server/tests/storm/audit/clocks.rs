@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use category_mirror_client::Strategy;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
@@ -43,7 +42,7 @@ pub(super) fn check(evidence: &Evidence) -> Vec<String> {
     let mut wrong = Vec::new();
     for tenant in &evidence.tenants {
         let address = &tenant.address;
-        let is_its = |row: &&Row| row.tenant == address.tenant && row.strategy == strategy(address.strategy.clone());
+        let is_its = |row: &&Row| row.tenant == address.tenant && row.strategy == address.strategy.to_string();
         let rows = evidence.rows.iter().filter(is_its).filter_map(|row| Some((accepted.get(&row.id)?.0, row.id)));
         let last = rows.max().map(|(_, id)| id);
         let told = evidence.last_runs.get(&address.tenant).and_then(Option::as_deref).map(witness::id);
@@ -57,10 +56,6 @@ pub(super) fn check(evidence: &Evidence) -> Vec<String> {
         findings.push(format!("clock: {} tenants have another last run than the service says: {first}", wrong.len()));
     }
     findings
-}
-
-fn strategy(strategy: Strategy) -> String {
-    strategy.to_string()
 }
 
 /// When an id was made.
