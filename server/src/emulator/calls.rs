@@ -106,6 +106,7 @@ impl Calls {
     }
 }
 
-fn shown(time: DateTime<Utc>) -> String {
+/// A time as the control interface shows it: RFC 3339 with microseconds.
+pub(super) fn shown(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }

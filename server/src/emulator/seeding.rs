@@ -4,9 +4,11 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use chrono::Utc;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::calls::shown;
 use super::condition::{Condition, ConditionChange, MetadataChange, OpenInfoChange};
 use super::control::{Refused, Reply, bad, parse};
 use super::location::Location;
@@ -156,5 +158,8 @@ pub(super) async fn edit(State(world): State<Shared>, Path(target): Path<String>
         None => return Err(Refused(StatusCode::CONFLICT, format!("{} has nothing in review", id.resource_name()))),
     }
     let location = world.locations.get(&id).ok_or_else(|| unknown(&id))?;
-    Ok(Json(location.report(&id, &world.taxonomy)))
+    let mut report = location.report(&id, &world.taxonomy);
+    // Read under the lock that every write takes, so edits and writes can be put in one order.
+    report["time"] = json!(shown(Utc::now()));
+    Ok(Json(report))
 }

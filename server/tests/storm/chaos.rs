@@ -66,6 +66,10 @@ impl Chaos {
         // Every decision is made here, in the same order whatever the machine does.
         let (victim, other, share) = (self.dice.usize(..1000), self.dice.usize(..1000), self.dice.f64());
         let card = self.pack.pop().expect("just filled");
+        // On a slow machine a start takes longer than a beat: blows that leave nobody to serve would fall on nobody.
+        if !self.stage.fleet.can_spare_one() {
+            return self.stage.record.count("missed");
+        }
         self.kill(victim);
         let stage = self.stage.clone();
         match card {
@@ -167,9 +171,9 @@ async fn strike_database(stage: &Stage, what: &'static str, share: f64) {
         _ if share < 0.5 => Signal::SIGKILL,
         _ => Signal::SIGQUIT,
     };
-    if stage.database.strike(signal).await {
-        stage.record.count(what);
-    } else {
-        stage.record.surprise(format!("postgresql did not come back after {signal}"));
+    match stage.database.strike(signal).await {
+        Some(true) => stage.record.count(what),
+        Some(false) => stage.record.surprise(format!("postgresql did not come back after {signal}")),
+        None => stage.record.count("missed"),
     }
 }

@@ -6,11 +6,24 @@ use std::{
 };
 
 use category_mirror_client::Client;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval},
+};
 
 use crate::{
-    callers::Caller, careful::Careful, chaos::Chaos, franchises::Franchise, options::Options, report, shop::Address,
-    stage::Stage, storm::PATIENCE,
+    callers::Caller,
+    careful::Careful,
+    chaos::Chaos,
+    franchises::Franchise,
+    migration,
+    options::Options,
+    report,
+    shop::Address,
+    stage::Stage,
+    storm::PATIENCE,
+    switch::Switching,
+    troubles::{Spot, Troubled},
 };
 
 /// Runs that may be ordered and not yet ended: on a slow machine the storm goes on for longer instead of leaving them to the calm.
@@ -19,6 +32,8 @@ const BACKLOG: u64 = 90;
 const BATCH_EVERY: u64 = 15;
 /// With every so many runs a careful caller looks, and perhaps applies what it has seen.
 const LOOK_EVERY: u64 = 4;
+/// With every so many runs one of the troubled tenants has an episode.
+const TROUBLE_EVERY: u64 = 2;
 /// Between two lines about how it goes.
 const PROGRESS: Duration = Duration::from_secs(10);
 
@@ -27,6 +42,7 @@ pub(crate) struct Crowd {
     callers: Vec<Caller>,
     franchises: Vec<Franchise>,
     careful: Vec<Careful>,
+    troubled: Vec<Troubled>,
 }
 
 impl Crowd {
@@ -37,21 +53,33 @@ impl Crowd {
             callers.push(Caller::add(stage, client, number).await);
         }
         let franchises = Franchise::add_all(stage, client).await;
-        Self { callers, franchises, careful: Careful::add_all(stage, client).await }
+        let careful = Careful::add_all(stage, client).await;
+        Self { callers, franchises, careful, troubled: Troubled::add_all(stage, client).await }
     }
 
     /// Where all tenants are.
     pub(crate) fn addresses(&self) -> Vec<Address> {
         let alone = self.callers.iter().map(|caller| &caller.address);
         let all = alone.chain(self.franchises.iter().flat_map(|franchise| &franchise.addresses));
-        all.chain(self.careful.iter().map(|careful| &careful.address)).cloned().collect()
+        let all = all.chain(self.careful.iter().map(|careful| &careful.address));
+        all.chain(self.troubled.iter().flat_map(|troubled| &troubled.addresses)).cloned().collect()
     }
 
-    /// Orders runs evenly, for tenants by chance, and batches and looks in turn, while blow after blow falls. Ends when all are ordered
-    /// and the last blow is over.
+    /// The locations that no tenant has in the beginning.
+    pub(crate) fn spare(&self) -> Vec<Spot> {
+        self.troubled.iter().flat_map(|troubled| troubled.spare.iter().cloned()).collect()
+    }
+
+    /// Orders runs evenly, for tenants by chance, and batches, looks and trouble in turn, while blow after blow falls. Ends when all are
+    /// ordered and the last blow is over.
     pub(crate) async fn order(&self, options: &Options, stage: &Arc<Stage>) {
         let ended = &stage.ended;
         let (mut franchises, mut careful) = (self.franchises.iter().cycle(), self.careful.iter().cycle());
+        let mut troubled = self.troubled.iter().cycle();
+        let switching = options
+            .switches
+            .then(|| Switching::begin(stage, self.addresses().into_iter().map(|address| address.tenant).collect()));
+        let mut migrating: Option<JoinHandle<()>> = None;
         let mut dice = fastrand::Rng::with_seed(options.seed.wrapping_add(1));
         let mut chaos = Chaos::new(stage.clone());
         let mut orders = interval(Duration::from_secs_f64(1.0 / options.rate));
@@ -80,13 +108,28 @@ impl Crowd {
                     if ordered % LOOK_EVERY == 0 {
                         careful.next().expect("without end").orders.order();
                     }
+                    if options.troubles && ordered % TROUBLE_EVERY == 0 {
+                        troubled.next().expect("without end").orders.order();
+                    }
                     ordered += 1;
+                    if options.migration && ordered == options.half() {
+                        let stage = stage.clone();
+                        migrating = Some(tokio::spawn(async move { migration::add_columns(&stage).await }));
+                    }
                 },
-                _ = beats.tick() => chaos.strike(),
+                _ = beats.tick() => if migrating.as_ref().is_none_or(JoinHandle::is_finished) {
+                    chaos.strike();
+                },
                 _ = progress.tick() => tell(ordered, stage),
             }
         }
         chaos.calm().await;
+        if let Some(switching) = switching {
+            switching.end().await;
+        }
+        if let Some(migrating) = migrating {
+            migrating.await.expect("a migration does not panic");
+        }
         if goes_on(ordered) {
             eprintln!("storm: nothing ends any more while it rages; {ordered} runs were ordered so far");
         }
@@ -102,6 +145,9 @@ impl Crowd {
         }
         for careful in self.careful {
             careful.orders.finish().await;
+        }
+        for troubled in self.troubled {
+            troubled.orders.finish().await;
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The storm's own PostgreSQL, which is durable: what it loses when it is killed is lost for good.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use category_mirror::{
     postgres::{Embedded, Options},
@@ -14,7 +17,7 @@ use serde::de::DeserializeOwned;
 use sqlx::{PgPool, Postgres, postgres::PgArguments, query::QueryScalar, types::Json};
 use tokio::sync::Mutex;
 
-use crate::{journal, platform};
+use crate::{journal, platform, settings};
 
 /// Recovery takes a moment, on a slow disk more.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -26,9 +29,12 @@ pub(crate) struct Database {
     pub(crate) pool: PgPool,
     /// The same for the service's own statements.
     pub(crate) store: Store,
-    /// One trouble at a time.
-    trouble: Mutex<()>,
+    /// When the last trouble was over. One at a time.
+    trouble: Mutex<Option<Instant>>,
 }
+
+/// It is left alone for so long after each trouble: where a recovery takes long, nothing else would happen any more.
+const REST: Duration = Duration::from_millis(1500);
 
 impl Database {
     /// Starts one in a new folder, with the newest schema and the journal.
@@ -40,8 +46,9 @@ impl Database {
         migrations::migrate(&pool).await.expect("migrated");
         journal::begin(&pool).await.expect("a journal");
         platform::begin(&pool).await.expect("a journal");
+        settings::begin(&pool).await.expect("a journal");
         let store = Store::new(pool.clone());
-        Self { embedded, pool, store, trouble: Mutex::new(()) }
+        Self { embedded, pool, store, trouble: Mutex::default() }
     }
 
     /// PostgreSQL's socket.
@@ -57,9 +64,19 @@ impl Database {
         format!("postgres://{user}@{proxy}/{database}?sslmode=disable&options[storm.process]={process}")
     }
 
-    /// Sends the postmaster a signal that ends it, and waits until its successor answers. False when it does not.
-    pub(crate) async fn strike(&self, signal: Signal) -> bool {
-        let _one_at_a_time = self.trouble.lock().await;
+    /// Sends the postmaster a signal that ends it, and waits until its successor answers. False when it does not; `None` where the last
+    /// trouble is not over for long enough.
+    pub(crate) async fn strike(&self, signal: Signal) -> Option<bool> {
+        let mut over = self.trouble.try_lock().ok()?;
+        if over.is_some_and(|over| over.elapsed() < REST) {
+            return None;
+        }
+        let answers = self.end_and_wait(signal).await;
+        *over = Some(Instant::now());
+        Some(answers)
+    }
+
+    async fn end_and_wait(&self, signal: Signal) -> bool {
         let mut pid = self.embedded.watch_pid();
         let old = *pid.borrow_and_update();
         let Ok(postmaster) = i32::try_from(old) else { return false };

@@ -11,13 +11,16 @@ use uuid::Uuid;
 
 use crate::{
     database,
+    fleet::REMOVALS,
     google::Patch,
     journal::{self, Entry},
     platform::{self, Turn},
     record::Notes,
     set::Set,
+    settings::{self, Binding, Switched},
     shop::Address,
     stage::Stage,
+    troubles::Spot,
     witness::Seen,
 };
 
@@ -43,9 +46,12 @@ pub(crate) struct Row {
     pub(crate) handed_back: i32,
     pub(crate) found_differences: bool,
     pub(crate) written: Value,
+    /// A write of which it is not known whether it took effect.
+    pub(crate) intent: Option<Value>,
     pub(crate) created: i64,
     pub(crate) updated: i64,
     pub(crate) deleted: i64,
+    pub(crate) created_at: DateTime<Utc>,
     pub(crate) ended_at: Option<DateTime<Utc>>,
     /// Of the whole row.
     pub(crate) fingerprint: String,
@@ -65,7 +71,7 @@ pub(crate) struct BatchRow {
 #[derive(Debug, Clone)]
 pub(crate) struct Tenant {
     pub(crate) address: Address,
-    /// What it has in the end.
+    /// What the location that it has in the end has then.
     pub(crate) shown: Option<Set>,
     /// What it should have.
     pub(crate) desired: Option<Set>,
@@ -98,13 +104,23 @@ pub(crate) struct Evidence {
     pub(crate) seen: Seen,
     /// Both sides of the mirror.
     pub(crate) tenants: Vec<Tenant>,
+    /// Every location there is.
+    pub(crate) spots: Vec<Spot>,
+    /// The history of the tenants' locations.
+    pub(crate) bindings: Vec<Binding>,
+    /// The history of the kill switch.
+    pub(crate) switches: Vec<Switched>,
+    /// What the service calls the last run of each tenant, by the strategy of its runs; `None`: it knows none.
+    pub(crate) last_runs: HashMap<String, Option<String>>,
+    /// How many categories a run's writes may remove in total.
+    pub(crate) removals: usize,
     /// What the rollups say, and what a full count of the history does: how often, by words for what, when and of whom.
     pub(crate) sums: [BTreeMap<String, i64>; 2],
 }
 
 impl Evidence {
     /// Gathers it.
-    pub(crate) async fn gather(stage: &Stage, addresses: &[Address]) -> Self {
+    pub(crate) async fn gather(stage: &Stage, addresses: &[Address], spare: &[Spot]) -> Self {
         let client = stage.fleet.patient_client().await;
         let notes = stage.record.notes().clone();
         let mut answers = HashMap::new();
@@ -118,23 +134,32 @@ impl Evidence {
             let answer = client.get_batch(&accepted.name).send().await.map_err(|error| error.to_string());
             batch_answers.insert(accepted.name.clone(), answer);
         }
-        let mut tenants = Vec::new();
+        let pool = &stage.database.pool;
+        let bindings = settings::bindings(pool).await.expect("the journal of locations");
+        let (mut tenants, mut spots, mut last_runs) = (Vec::new(), Vec::new(), HashMap::new());
+        for spot in spare {
+            spots.push(Spot { shown: stage.google.shown(&spot.location).await, ..spot.clone() });
+        }
         for address in addresses {
             let categories =
                 client.get_tenant_categories(&address.tenant).send().await.expect("the tenant's categories");
             let primary = categories.primary.iter();
             let names: Vec<String> = primary.chain(&categories.additional).map(|slug| name(slug)).collect();
-            tenants.push(Tenant {
-                address: address.clone(),
-                shown: stage.google.shown(&address.location).await,
-                desired: Set::from_names(&names),
-            });
+            let (tenant, initial) = (&address.tenant, address.initial.clone());
+            let shown = stage.google.shown(&address.location).await;
+            spots.push(Spot { location: address.location.clone(), initial, shown: shown.clone() });
+            // A tenant that has another location in the end than in the beginning is mirrored to that one.
+            let shown = match settings::location_at(&bindings, tenant, Utc::now()) {
+                Some(location) if location != address.location => stage.google.shown(location).await,
+                _ => shown,
+            };
+            tenants.push(Tenant { address: address.clone(), shown, desired: Set::from_names(&names) });
+            let last = client.get_last_run(tenant, address.strategy).send().await;
+            last_runs.insert(tenant.clone(), last.ok().map(|run| run.name));
         }
-        let pool = &stage.database.pool;
         let rows =
             "select to_jsonb(run) || jsonb_build_object('fingerprint', md5(run::text)) from every_run run order by id";
-        let batches =
-            "select to_jsonb(batch) || jsonb_build_object('fingerprint', md5(batch::text)) from batch order by id";
+        let batches = "select to_jsonb(batch) || jsonb_build_object('fingerprint', md5((to_jsonb(batch) - 'storm_extra')::text)) from batch order by id";
         let to_do = sqlx::query_scalar("select count(*) from batch_work");
         Self {
             notes,
@@ -149,6 +174,11 @@ impl Evidence {
             patches: stage.google.patches(&stage.fleet.tokens()).await,
             seen: stage.ended.all(),
             tenants,
+            spots,
+            bindings,
+            switches: settings::switches(pool).await.expect("the journal of the kill switch"),
+            last_runs,
+            removals: REMOVALS,
             sums: [
                 sums(include_str!("../data/rollups_kept.sql"), pool).await.expect("the rollups"),
                 sums(include_str!("../data/rollups_counted.sql"), pool).await.expect("a count"),

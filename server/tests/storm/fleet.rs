@@ -14,20 +14,23 @@ use category_mirror::{
 use category_mirror_client::Client;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::{database::Database, process::Process, proxy::Proxy, record::Record};
+use crate::{database::Database, process::Process, proxy::Proxy, record::Record, skew::Skew};
 
 /// Short, so that a storm holds many of them.
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
 
 pub(crate) const SECRET: &str = "only-for-storms-0123456789abcdef";
 
-const SETTINGS: [(&str, &str); 20] = [
+/// A run's own writes may remove so many categories in total: one write never removes more, two can.
+pub(crate) const REMOVALS: usize = 6;
+
+const SETTINGS: [(&str, &str); 19] = [
     ("LISTEN_ADDR", "127.0.0.1:0"),
     ("ADMIN_LISTEN_ADDR", "127.0.0.1:0"),
     ("LOG_FORMAT", "json"),
     ("DATABASE_CONNECTIONS", "8"),
-    // Longer than a stop, so that an answer that came meanwhile is still heard.
-    ("GBP_TIMEOUT", "5s"),
+    // The most that a lease of two seconds allows: a request that leaves has to be over before the lease is.
+    ("GBP_TIMEOUT", "1s"),
     ("RUNNER_LEASE", "2s"),
     ("RUNNER_COOLDOWN", "0s"),
     ("RUNNER_CONCURRENCY", "8"),
@@ -39,12 +42,11 @@ const SETTINGS: [(&str, &str); 20] = [
     ("RUNNER_GRACE", "3s"),
     // Its edits are wild on purpose.
     ("GUARD_PRIMARY_CHANGES", "1"),
-    ("GUARD_REMOVALS", "100"),
+    ("GUARD_REMOVALS", "6"),
     ("GUARD_REMOVED_PERCENT", "100"),
     ("GUARD_FIRST_RUN_REMOVALS", "100"),
     ("FF_CATEGORY_MIRRORING", "on"),
     ("FF_TENANT_PLATFORM_CATEGORY", "on"),
-    ("FF_TENANT_GBP_CATEGORY_SYNC", "on"),
 ];
 
 /// All servers.
@@ -60,11 +62,13 @@ struct Site {
     token: String,
     database: Arc<Database>,
     record: Arc<Record>,
+    skew: Option<Skew>,
     next: AtomicU32,
 }
 
 /// One server's place.
 struct Place {
+    index: usize,
     proxy: Arc<Proxy>,
     process: Arc<tokio::sync::Mutex<Option<Process>>>,
     /// How its callers reach it, also while it is stopped or gone: they do not know.
@@ -78,12 +82,14 @@ pub(crate) struct InHand {
     process: OwnedMutexGuard<Option<Process>>,
     client: Arc<Mutex<Option<Client>>>,
     site: Arc<Site>,
+    index: usize,
 }
 
 impl Fleet {
-    /// Starts `replicas` servers.
+    /// Starts `replicas` servers, whose clocks may disagree.
     pub(crate) async fn start(
         replicas: u16,
+        skew: Option<Skew>,
         folder: &Path,
         endpoint: &str,
         database: &Arc<Database>,
@@ -96,12 +102,13 @@ impl Fleet {
             endpoint: endpoint.to_owned(),
             database: database.clone(),
             record: record.clone(),
+            skew,
             next: AtomicU32::new(1),
         };
         let mut fleet = Self { places: Vec::new(), site: Arc::new(site) };
         for index in 0..usize::from(replicas) {
             let proxy = Arc::new(Proxy::start(database.socket()).await);
-            fleet.places.push(Place { proxy, process: Arc::default(), client: Arc::default() });
+            fleet.places.push(Place { index, proxy, process: Arc::default(), client: Arc::default() });
             fleet.in_hand(index).expect("nobody else has it").start().await;
         }
         fleet
@@ -113,8 +120,14 @@ impl Fleet {
         places.into_iter().find_map(|place| {
             let process = place.process.clone().try_lock_owned().ok()?;
             let (proxy, client) = (place.proxy.clone(), place.client.clone());
-            Some(InHand { proxy, process, client, site: self.site.clone() })
+            Some(InHand { proxy, process, client, site: self.site.clone(), index: place.index })
         })
+    }
+
+    /// Whether so many servers are up that one may be struck and another one still serves.
+    pub(crate) fn can_spare_one(&self) -> bool {
+        let up = self.places.iter().filter(|place| place.process.try_lock().is_ok()).count();
+        up >= self.places.len().min(2)
     }
 
     /// Cuts the connections of one server, whoever has it in hand.
@@ -203,6 +216,9 @@ impl InHand {
                 .env("AUTH_HS256_SECRET_FILE", site.folder.join("secret"))
                 .env("GBP_ENDPOINT", &site.endpoint)
                 .env("GBP_ACCESS_TOKEN", access_token(&name));
+            if let Some(skew) = &site.skew {
+                skew.set(self.index, &mut command);
+            }
             let log = site.folder.join(format!("{name}.log"));
             if let Some(process) = Process::start(command, name, &site.token, &log, &site.record).await {
                 *self.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(process.client.clone());

@@ -68,10 +68,11 @@ impl Google {
         self.control(self.http.put(self.url(&format!("locations/{location}"))).json(&body)).await;
     }
 
-    /// An edit by the location's owner.
-    pub(crate) async fn edit(&self, location: &str, set: &Set) {
+    /// An edit by the location's owner. Gives when it took effect.
+    pub(crate) async fn edit(&self, location: &str, set: &Set) -> DateTime<Utc> {
         let body = json!({ "by": "owner", "categories": set.to_google() });
-        self.control(self.http.post(self.url(&format!("locations/{location}:edit"))).json(&body)).await;
+        let report = self.control(self.http.post(self.url(&format!("locations/{location}:edit"))).json(&body)).await;
+        report["time"].as_str().and_then(|time| time.parse().ok()).expect("a time")
     }
 
     /// What a location has.

@@ -12,8 +12,10 @@ mod database;
 mod evidence;
 mod fleet;
 mod franchises;
+mod gate;
 mod google;
 mod journal;
+mod migration;
 mod options;
 mod orders;
 mod platform;
@@ -21,10 +23,15 @@ mod process;
 mod proxy;
 mod record;
 mod report;
+mod seeds;
 mod set;
+mod settings;
 mod shop;
+mod skew;
 mod stage;
 mod storm;
+mod switch;
+mod troubles;
 mod witness;
 
 use std::process::ExitCode;
@@ -37,6 +44,7 @@ fn main() -> ExitCode {
             let runtime = tokio::runtime::Runtime::new().expect("a runtime");
             runtime.block_on(storm::rage(*options))
         }
+        Wanted::Seeds(options, seeds) => seeds::rage(&options, seeds),
         Wanted::List => {
             println!("storm: test");
             ExitCode::SUCCESS

@@ -25,10 +25,12 @@ use tokio::{
     sync::oneshot,
 };
 
-use crate::{fleet::SECRET, record::Record};
+use crate::{fleet::SECRET, record::Record, skew::Leftovers};
 
 /// A start waits for the database, which may be away.
 const START_PATIENCE: Duration = Duration::from_secs(30);
+/// The exit code of a server that was given a setting it refuses: no other start would end otherwise.
+const WRONG_SETTING: i32 = 64;
 /// Longer than any grace period here.
 const END_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a caller waits for an answer before it asks elsewhere.
@@ -42,6 +44,8 @@ pub(crate) struct Process {
     pub(crate) client: Client,
     address: SocketAddr,
     child: Child,
+    // Dropped after the child, which is killed then.
+    _leftovers: Option<Leftovers>,
 }
 
 impl Process {
@@ -56,13 +60,19 @@ impl Process {
         let mut command = tokio::process::Command::from(command);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("started");
+        let leftovers = child.id().map(Leftovers::of);
         let (serving, address) = oneshot::channel();
         let file = File::create(log).expect("a log file");
         tokio::spawn(read(child.stderr.take().expect("piped"), file, serving, name.clone(), record.clone()));
-        let address = tokio::time::timeout(START_PATIENCE, address).await.ok()?.ok()?;
+        let Ok(Ok(address)) = tokio::time::timeout(START_PATIENCE, address).await else {
+            let ended = child.try_wait().expect("our child");
+            let is_refused = ended.and_then(|status| status.code()) == Some(WRONG_SETTING);
+            assert!(!is_refused, "{name} refuses its settings, as its log {} says", log.display());
+            return None;
+        };
         let client = Client::builder(format!("http://{address}")).token(token.to_owned()).timeout(CALL_PATIENCE);
         let client = client.connect_timeout(CALL_PATIENCE / 2).retry(RetryPolicy::never()).build().expect("a client");
-        Some(Self { name, client, address, child })
+        Some(Self { name, client, address, child, _leftovers: leftovers })
     }
 
     /// A client that waits as long as it takes.

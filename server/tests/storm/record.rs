@@ -8,7 +8,10 @@ use std::{
 use category_mirror_client::{BatchState, RunState};
 use chrono::{DateTime, Utc};
 
-use crate::ask::{Ask, Sides};
+use crate::{
+    ask::{Ask, Sides},
+    troubles::Trouble,
+};
 
 /// A process that was stopped and continued.
 #[derive(Debug, Clone)]
@@ -32,6 +35,8 @@ pub(crate) struct Accepted {
     pub(crate) name: String,
     /// The id of the request that was answered with it.
     pub(crate) request_id: String,
+    /// When the request was about to be sent for the first time.
+    pub(crate) at: DateTime<Utc>,
     /// Whether it was live already, for somebody else.
     pub(crate) joined: bool,
     /// What was asked for.
@@ -73,12 +78,23 @@ pub(crate) struct Cancel<S> {
     pub(crate) answer: S,
 }
 
+/// A call that the storm held back while something else happened.
+#[derive(Debug, Clone)]
+pub(crate) struct Hold {
+    /// The location's id.
+    pub(crate) location: String,
+    /// When it had come.
+    pub(crate) from: DateTime<Utc>,
+    /// When it was passed on.
+    pub(crate) to: DateTime<Utc>,
+}
+
 /// An edit of a location by its owner.
 #[derive(Debug, Clone)]
 pub(crate) struct Edit {
-    /// The tenant's id.
-    pub(crate) tenant: String,
-    /// When it had been made.
+    /// The location's id.
+    pub(crate) location: String,
+    /// When it took effect, by the clock that orders writes, too.
     pub(crate) at: DateTime<Utc>,
     /// What the location has since.
     pub(crate) set: crate::set::Set,
@@ -103,6 +119,10 @@ pub(crate) struct Notes {
     pub(crate) batch_cancels: Vec<Cancel<BatchState>>,
     /// In the order of their making.
     pub(crate) edits: Vec<Edit>,
+    /// In the order of their ends.
+    pub(crate) holds: Vec<Hold>,
+    /// In the order of their ends.
+    pub(crate) troubles: Vec<Trouble>,
     /// What must not happen and did, in words.
     pub(crate) surprises: Vec<String>,
 }

@@ -49,6 +49,19 @@ pub(crate) fn print(
         "google_won": evidence.rows.iter().filter(|row| row.strategy == Strategy::GbpToPlatform.to_string()).count(),
         "platform_written": evidence.platform.iter().filter(|turn| turn.process.is_some()).count(),
     });
+    let mut troubles: BTreeMap<&str, u64> = BTreeMap::new();
+    for trouble in &evidence.notes.troubles {
+        *troubles.entry(trouble.kind).or_default() += 1;
+    }
+    let trouble = json!({
+        "episodes": troubles,
+        "unresolved_writes": evidence.rows.iter().filter(|row| row.intent.is_some()).count(),
+        "switched_off": with_reason("FEATURE_DISABLED"),
+        "switches_off": count("switches off for all") + count("switches off for some"),
+        "changes_of_location": count("changes of location"),
+        "changes_of_location_refused": count("changes of location refused"),
+        "columns_added": count("columns added"),
+    });
     let summary = json!({
         "seed": options.seed,
         "replicas": options.replicas,
@@ -80,6 +93,7 @@ pub(crate) fn print(
         "calls_repeated": count("calls repeated"),
         "requests_sent_twice": count("requests sent twice"),
         "errors_logged": count("errors logged"),
+        "trouble": trouble,
         "faults": faults,
         "handed_back": handed_back,
         "retries": sum(|row| (row.attempt - row.handed_back - 1).max(0)),

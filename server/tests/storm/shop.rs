@@ -9,7 +9,7 @@ use chrono::Utc;
 use crate::{
     ask::Sides,
     record::Edit,
-    set::{CATEGORIES, Set},
+    set::{CATEGORIES, Set, UNMAPPABLE},
     stage::{Stage, pause},
 };
 
@@ -38,7 +38,7 @@ pub(crate) struct Shop {
 
 /// Adds the platform's categories.
 pub(crate) async fn add_categories(client: &Client) {
-    for name in CATEGORIES {
+    for name in CATEGORIES.into_iter().chain([UNMAPPABLE]) {
         let category = client.create_platform_category(slug(name)).display_name(name);
         category.gbp_category(format!("gcid:{name}")).send().await.expect("created");
     }
@@ -76,10 +76,8 @@ impl Shop {
         }
         if (4..9).contains(&what) {
             let set = self.desired.other(dice);
-            self.let_a_week_pass().await;
-            self.stage.google.edit(&self.address.location, &set).await;
-            let edit = Edit { tenant: self.address.tenant.clone(), at: Utc::now(), set };
-            self.stage.record.notes().edits.push(edit);
+            self.stage.let_a_week_pass(&self.address.tenant).await;
+            self.stage.owner_edits(&self.address.location, &set).await;
         }
     }
 
@@ -107,23 +105,46 @@ impl Shop {
         Sides { at, platform: self.desired.clone(), google }
     }
 
+    async fn set_desired(&self) {
+        self.stage.platform_wants(&self.address.tenant, &self.desired).await;
+    }
+}
+
+impl Stage {
     /// The owner edits more often than anybody can before a person has to decide, and here is none.
-    async fn let_a_week_pass(&self) {
-        let forget = || {
-            sqlx::query("update tenant_sync set flips = '{}' where tenant_id = $1")
-                .bind(&self.address.tenant)
-                .execute(&self.stage.database.pool)
-        };
-        while forget().await.is_err() {
+    pub(crate) async fn let_a_week_pass(&self, tenant: &str) {
+        self.until_done("update tenant_sync set flips = '{}' where tenant_id = $1", tenant).await;
+    }
+
+    /// Edits a location as its owner does.
+    pub(crate) async fn owner_edits(&self, location: &str, set: &Set) {
+        let at = self.google.edit(location, set).await;
+        self.record.notes().edits.push(Edit { location: location.to_owned(), at, set: set.clone() });
+    }
+
+    /// Gives a tenant categories on the platform. Past the servers: one that was stopped would carry an old call out when it goes on, and
+    /// nobody could say what is desired.
+    pub(crate) async fn platform_wants(&self, tenant: &str, set: &Set) {
+        let tenant = TenantId::parse(tenant).expect("an id");
+        let slugs: Vec<Slug> = set.slugs().iter().map(|slug| Slug::parse(slug).expect("a slug")).collect();
+        while self.database.store.set_tenant_categories(None, &tenant, &slugs).await.is_err() {
             pause().await;
         }
     }
 
-    /// Past the servers: one that was stopped would carry an old call out when it goes on, and nobody could say what is desired.
-    async fn set_desired(&self) {
-        let tenant = TenantId::parse(&self.address.tenant).expect("an id");
-        let slugs: Vec<Slug> = self.desired.slugs().iter().map(|slug| Slug::parse(slug).expect("a slug")).collect();
-        while self.stage.database.store.set_tenant_categories(None, &tenant, &slugs).await.is_err() {
+    /// Maps a platform category to the GBP category of its name, or to none. Past the servers, as [`Stage::platform_wants`].
+    pub(crate) async fn map_category(&self, name: &str, is_mapped: bool) {
+        let sql = if is_mapped {
+            "update platform_category set gcid = 'gcid:' || replace(slug, '-', '_') where slug = $1"
+        } else {
+            "update platform_category set gcid = null where slug = $1"
+        };
+        self.until_done(sql, &slug(name)).await;
+    }
+
+    /// Carries a statement about one thing out, also while the database is away.
+    async fn until_done(&self, sql: &'static str, what: &str) {
+        while sqlx::query(sql).bind(what).execute(&self.database.pool).await.is_err() {
             pause().await;
         }
     }

@@ -6,15 +6,18 @@ use std::{
 };
 
 use category_mirror_client::{Batch, Client, Code, Error, Mirrored, RunState, Strategy};
+use chrono::{DateTime, Utc};
 use tokio::time::{sleep, timeout};
 
 use crate::{
     ask::{Ask, Sides},
     database::{Database, until_some},
     fleet::Fleet,
+    gate::Gate,
     google::Google,
     journal,
     record::{Accepted, Cancel, Record, Refusal},
+    switch::Switch,
     witness::{self, Ended},
 };
 
@@ -25,6 +28,10 @@ const AIM: Duration = Duration::from_secs(3);
 pub(crate) struct Stage {
     pub(crate) fleet: Fleet,
     pub(crate) google: Google,
+    /// Between the servers and Google.
+    pub(crate) gate: Gate,
+    /// The kill switch.
+    pub(crate) switch: Switch,
     pub(crate) database: Arc<Database>,
     pub(crate) record: Arc<Record>,
     pub(crate) ended: Ended,
@@ -64,16 +71,17 @@ impl Stage {
     pub(crate) async fn mirror(&self, tenant: &str, request_id: &str, twice: bool) -> Mirrored {
         let ask = || {
             let send = |client: Client| Ask::MIRROR.send(&client, tenant, request_id);
-            self.answer_unless(request_id, Some("RUN_IN_PROGRESS"), send)
+            self.answer_unless(request_id, &["RUN_IN_PROGRESS"], send)
         };
-        let first = loop {
+        let (at, first) = loop {
+            let at = Utc::now();
             match ask().await {
-                Some(first) => break first,
+                Some(first) => break (at, first),
                 None => self.record.count("live runs waited for"),
             }
             pause().await;
         };
-        self.accepted(&Ask::MIRROR, tenant, request_id, None, &first);
+        self.accepted(&Ask::MIRROR, tenant, request_id, at, None, &first);
         if twice {
             let second = ask().await.map_or_else(|| "a refusal".to_owned(), |second| second.run.name);
             self.repeated(request_id, &first.run.name, &second);
@@ -92,12 +100,39 @@ impl Stage {
         twice: bool,
     ) -> Mirrored {
         let ask = || self.answer(request_id, |client| what.send(&client, tenant, request_id));
+        let at = Utc::now();
         let first = ask().await;
-        self.accepted(what, tenant, request_id, sides, &first);
+        self.accepted(what, tenant, request_id, at, sides, &first);
         if twice {
             self.repeated(request_id, &first.run.name, &ask().await.run.name);
         }
         first
+    }
+
+    /// Asks for a run that makes the location equal to the platform beside a live one. `None`: that was refused, as another one is live.
+    pub(crate) async fn mirror_beside(&self, tenant: &str, request_id: &str) -> Option<Mirrored> {
+        let at = Utc::now();
+        let send = |client: Client| Ask::MIRROR.send(&client, tenant, request_id);
+        let answer = self.answer_unless(request_id, &["RUN_IN_PROGRESS"], send).await?;
+        self.accepted(&Ask::MIRROR, tenant, request_id, at, None, &answer);
+        Some(answer)
+    }
+
+    /// Gives a tenant another location, or none, until that is answered. False: it was refused, as a run is live or another tenant has
+    /// the location.
+    pub(crate) async fn bind(&self, tenant: &str, location: Option<&str>) -> bool {
+        let send = |client: Client| {
+            let update = client.update_tenant(tenant);
+            match location {
+                Some(location) => update.location("1", location),
+                None => update.clear_location(),
+            }
+            .send()
+        };
+        let what = format!("the change of the location of {tenant}");
+        let is_changed = self.answer_unless(&what, &["RUN_IN_PROGRESS", "LOCATION_TAKEN"], send).await.is_some();
+        self.record.count(if is_changed { "changes of location" } else { "changes of location refused" });
+        is_changed
     }
 
     /// Asks for a run to be taken back, as [`Stage::ask`] does. `None`: that was refused.
@@ -112,14 +147,15 @@ impl Stage {
     ) -> Option<Mirrored> {
         let ask = || {
             let send = |client: Client| what.send(&client, tenant, request_id);
-            self.answer_unless(request_id, Some("NOT_REVERTIBLE"), send)
+            self.answer_unless(request_id, &["NOT_REVERTIBLE"], send)
         };
+        let at = Utc::now();
         let Some(first) = ask().await else {
             let (run, request_id) = (run.to_owned(), request_id.to_owned());
             self.record.notes().refusals.push(Refusal { run, request_id, sides });
             return None;
         };
-        self.accepted(what, tenant, request_id, Some(sides), &first);
+        self.accepted(what, tenant, request_id, at, Some(sides), &first);
         if twice {
             let second = ask().await.map_or_else(|| "a refusal".to_owned(), |second| second.run.name);
             self.repeated(request_id, &first.run.name, &second);
@@ -136,11 +172,20 @@ impl Stage {
     }
 
     /// Notes what the service has promised.
-    fn accepted(&self, what: &Ask, tenant: &str, request_id: &str, sides: Option<Sides>, answer: &Mirrored) {
+    fn accepted(
+        &self,
+        what: &Ask,
+        tenant: &str,
+        request_id: &str,
+        at: DateTime<Utc>,
+        sides: Option<Sides>,
+        answer: &Mirrored,
+    ) {
         self.record.notes().accepted.push(Accepted {
             tenant: tenant.to_owned(),
             name: answer.run.name.clone(),
             request_id: request_id.to_owned(),
+            at,
             joined: answer.joined,
             ask: what.clone(),
             sides,
@@ -215,24 +260,29 @@ impl Stage {
     }
 
     /// Asks any server, and another one until there is an answer.
-    async fn answer<T, F>(&self, what: &str, ask: impl Fn(Client) -> F) -> T
+    pub(crate) async fn answer<T, F>(&self, what: &str, ask: impl Fn(Client) -> F) -> T
     where
         F: Future<Output = Result<T, Error>>,
     {
-        self.answer_unless(what, None, ask).await.expect("no refusal is an answer")
+        self.answer_unless(what, &[], ask).await.expect("no refusal is an answer")
     }
 
-    /// The same, where a refusal with this reason is an answer, too.
-    async fn answer_unless<T, F>(&self, what: &str, reason: Option<&str>, ask: impl Fn(Client) -> F) -> Option<T>
+    /// The same, where a refusal with one of these reasons is an answer, too.
+    async fn answer_unless<T, F>(&self, what: &str, reasons: &[&str], ask: impl Fn(Client) -> F) -> Option<T>
     where
         F: Future<Output = Result<T, Error>>,
     {
+        let mut is_noted = false;
         loop {
             match ask(self.fleet.client()).await {
                 Ok(answer) => return Some(answer),
-                Err(error) if reason.is_some() && error.reason() == reason => return None,
+                Err(error) if error.reason().is_some_and(|reason| reasons.contains(&reason)) => return None,
                 Err(error) if may_work_elsewhere(&error) => self.record.count("calls repeated"),
-                Err(error) => self.record.surprise(format!("{what} was refused: {error}")),
+                Err(_) if is_noted => self.record.count("calls repeated"),
+                Err(error) => {
+                    is_noted = true;
+                    self.record.surprise(format!("{what} was refused: {error}"));
+                }
             }
             pause().await;
         }

@@ -11,9 +11,9 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    audit, callers::mirror_once_more, crowd::Crowd, database::Database, evidence::Evidence, fleet::Fleet,
-    google::Google, options::Options, record::Record, report, shop::add_categories, stage::Stage, witness,
-    witness::Ended,
+    audit, callers::mirror_once_more, crowd::Crowd, database::Database, evidence::Evidence, fleet::Fleet, gate::Gate,
+    google::Google, options::Options, record::Record, report, shop::add_categories, skew::Skew, stage::Stage,
+    switch::Switch, witness, witness::Ended,
 };
 
 /// Without a single run ending for so long, none will end.
@@ -26,11 +26,15 @@ pub(crate) async fn rage(options: Options) -> ExitCode {
     let record = Arc::new(Record::default());
     let database = Arc::new(Database::start(folder.path().join("data")).await);
     let google = Google::start().await;
-    let fleet = Fleet::start(options.replicas, folder.path(), &google.endpoint, &database, &record).await;
+    let (gate, endpoint) = Gate::open(&google.endpoint, &record).await;
+    let skew = Skew::by(options.skew);
+    let fleet = Fleet::start(options.replicas, skew, folder.path(), &endpoint, &database, &record).await;
     let ended = witness::watch(database.clone(), record.clone());
     let stage = Arc::new(Stage {
         fleet,
         google,
+        gate,
+        switch: Switch::default(),
         database: database.clone(),
         record: record.clone(),
         ended: ended.clone(),
@@ -39,26 +43,33 @@ pub(crate) async fn rage(options: Options) -> ExitCode {
     });
     let client = stage.fleet.patient_client().await;
     add_categories(&client).await;
+    stage.switch_on().await;
     let crowd = Crowd::gather(&stage, &client, options.tenants()).await;
-    let addresses = crowd.addresses();
+    let (addresses, spare) = (crowd.addresses(), crowd.spare());
 
     stage.google.sicken(options.faults, options.seed).await;
     crowd.order(&options, &stage).await;
     let faults = stage.google.heal().await;
     let rest = async {
         crowd.settle().await;
+        stage.restore(&addresses).await;
         mirror_once_more(&stage, &addresses).await;
     };
-    if !while_runs_end(rest, &ended).await {
+    if !while_runs_end(Box::pin(rest), &ended).await {
         record.surprise(format!("no run has ended for {} s, though all is well again", PATIENCE.as_secs()));
     }
 
-    let evidence = Evidence::gather(&stage, &addresses).await;
+    let evidence = Evidence::gather(&stage, &addresses, &spare).await;
     stage.fleet.end().await;
     let mut verdict = audit::judge(&evidence);
     verdict.findings.extend(record.notes().surprises.iter().cloned());
+    let (forgeries, missed) = audit::forge(&evidence);
+    verdict.forgeries = forgeries;
     if verdict.findings.is_empty() {
-        (verdict.forgeries, verdict.findings) = audit::forge(&evidence);
+        verdict.findings = missed;
+    } else {
+        // What is wrong anyhow may hide a forgery.
+        missed.iter().for_each(|missed| eprintln!("storm: {missed}"));
     }
     report::print(&options, &evidence, &verdict, &faults, began.elapsed());
     drop(stage);

@@ -29,7 +29,7 @@ const LOOK: &str = "
 
 /// Batches that ended a moment ago.
 const LOOK_AT_BATCHES: &str = "
-    select jsonb_build_object('id', id, 'fingerprint', md5(batch::text))
+    select jsonb_build_object('id', id, 'fingerprint', md5((to_jsonb(batch) - 'storm_extra')::text))
       from batch
      where ended_at > now() - interval '30 seconds'";
 

@@ -54,13 +54,16 @@ async fn the_views_differ_until_someone_settles_it() {
     assert_eq!(names(&answer["location"]["categories"]).0, "categories/gcid:supermarket");
     assert_eq!(metadata().await.1["metadata"]["hasGoogleUpdated"], json!(true));
 
-    google.control(Method::POST, "/locations/2001:edit", edit("owner", "bakery")).await;
+    let edited = google.control(Method::POST, "/locations/2001:edit", edit("owner", "bakery")).await;
     let (_, answer) = updated().await;
     assert_eq!((answer.get("diffMask"), answer.get("pendingMask")), (None, None), "{answer}");
 
     google.control(Method::PUT, "/review", json!({ "enabled": true })).await;
     let body = json!({ "categories": set("deli", &[]) });
     google.patch("/v1/locations/2001?updateMask=categories", body).await;
+    let written = google.control(Method::GET, "/calls", json!({})).await["writes"][0]["time"].clone();
+    let is_before = edited["time"].as_str().zip(written.as_str()).is_some_and(|(edited, written)| edited < written);
+    assert!(is_before, "edits and writes are in one order: {} and {written}", edited["time"]);
     assert_eq!(updated().await.1["pendingMask"], json!("categories"));
     assert_eq!(metadata().await.1["metadata"]["hasPendingEdits"], json!(true));
     assert_eq!(metadata().await.1["metadata"].get("hasGoogleUpdated"), None);

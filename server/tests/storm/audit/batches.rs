@@ -179,12 +179,14 @@ fn counts(batch: &Batch, runs: &[&Row]) -> Vec<String> {
 
 /// A run that was not carried out beside a live one names that: another one of the same tenant, which was carried out.
 fn joins(rows: &HashMap<Uuid, &Row>, runs: &[&Row]) -> Vec<String> {
+    // Whoever was not carried out because of the kill switch did not join anything.
+    let is_join = |run: &Row| run.state == "skipped" && run.reason.as_deref() != Some("FEATURE_DISABLED");
     let names_another = |run: &Row| {
         let named = run.error.as_ref().and_then(|error| error["metadata"]["run"].as_str()).map(witness::id);
         let other = named.and_then(|id| rows.get(&id));
-        other.is_some_and(|other| other.tenant == run.tenant && other.batch != run.batch && other.state != "skipped")
+        other.is_some_and(|other| other.tenant == run.tenant && other.batch != run.batch && !is_join(other))
     };
-    let skipped = runs.iter().filter(|run| run.state == "skipped" && !names_another(run));
+    let skipped = runs.iter().filter(|run| is_join(run) && !names_another(run));
     skipped.map(|run| format!("has a run of {} that joined nothing: {}", run.tenant, run.id)).collect()
 }
 

@@ -1,16 +1,20 @@
 //! An auditor that finds nothing may be blind: so the evidence of a clean storm is forged, one lie at a time, and each must be found.
 
+use std::collections::HashSet;
+
 use category_mirror_client::RunState;
 use chrono::TimeDelta;
 use uuid::Uuid;
 
 mod batches;
 mod cancels;
+mod fences;
 mod life;
 mod looks;
 mod mirror;
 mod platform;
 mod reverts;
+mod truth;
 
 use super::judge;
 use crate::{evidence::Evidence, fleet::LEASE, journal::Entry, record::Stop};
@@ -31,8 +35,8 @@ const FORGERIES: [Forgery; 21] = [
         Some(())
     }),
     ("made two runs", |evidence| {
-        let twin = crate::evidence::Row { id: Uuid::nil(), ..evidence.rows.first()?.clone() };
-        evidence.rows.push(twin);
+        let asked = evidence.rows.iter().find(|row| row.request_id.is_some())?.clone();
+        evidence.rows.push(crate::evidence::Row { id: Uuid::nil(), ..asked });
         Some(())
     }),
     ("nobody was told", |evidence| evidence.notes.accepted.pop().map(drop)),
@@ -96,19 +100,23 @@ const FORGERIES: [Forgery; 21] = [
 /// Tells each lie, and gives how many were found, and in words those that were not.
 pub(crate) fn forge(evidence: &Evidence) -> (usize, Vec<String>) {
     let (mut found, mut missed) = (0, Vec::new());
+    let before = judge(evidence).findings;
     let all = FORGERIES.iter().chain(&life::FORGERIES).chain(&mirror::FORGERIES);
     let all = all
         .chain(&cancels::FORGERIES)
         .chain(&batches::FORGERIES)
         .chain(&looks::FORGERIES)
         .chain(&platform::FORGERIES)
-        .chain(&reverts::FORGERIES);
+        .chain(&reverts::FORGERIES)
+        .chain(&truth::FORGERIES)
+        .chain(&fences::FORGERIES);
     for (words, forgery) in all {
         let mut forged = evidence.clone();
         if forgery(&mut forged).is_none() {
             continue;
         }
-        if judge(&forged).findings.iter().any(|finding| finding.contains(*words)) {
+        // Also where something is wrong anyhow, each lie has to lead to a finding of its own.
+        if judge(&forged).findings.iter().any(|finding| finding.contains(*words) && !before.contains(finding)) {
             found += 1;
         } else {
             missed.push(format!("auditor: it does not notice when evidence is forged: {words}"));
@@ -169,6 +177,12 @@ fn announcement(evidence: &Evidence, patch: usize) -> Option<Entry> {
     };
     let mut announced = evidence.journal.iter().filter(is_its).filter(|entry| entry.begins_to_write().is_some());
     announced.rfind(|entry| entry.at <= patch.received).cloned()
+}
+
+/// The tenants for which nobody makes trouble: their runs may end as they should only.
+fn calm(evidence: &Evidence) -> HashSet<String> {
+    let calm = evidence.tenants.iter().map(|tenant| &tenant.address).filter(|address| !address.is_troubled());
+    calm.map(|address| address.tenant.clone()).collect()
 }
 
 fn is_end(entry: &Entry) -> bool {

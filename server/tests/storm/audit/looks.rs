@@ -110,7 +110,7 @@ fn dry_runs(evidence: &Evidence, writes: &[Write<'_>], looks: &Looks<'_>) -> Vec
 
 /// What is wrong with a plan that was made while the sides were these.
 fn plan(row: &Row, accepted: &Accepted, sides: &Sides) -> Option<String> {
-    if row.state == "cancelled" {
+    if row.state == "cancelled" || is_switched_off(row) {
         return None;
     }
     let (source, target) = sides.way(accepted.ask.strategy);
@@ -131,7 +131,9 @@ fn application(row: &Row, accepted: &Accepted, sides: &Sides, planned: &Sides) -
     match row.state.as_str() {
         "succeeded" if has_moved => Some("applied a plan that was stale".to_owned()),
         "succeeded" => wrong_way(row, accepted, sides),
-        "skipped" if !has_moved => Some("called a plan stale of which nothing had moved".to_owned()),
+        "skipped" if !has_moved && !is_switched_off(row) => {
+            Some("called a plan stale of which nothing had moved".to_owned())
+        }
         _ if row.written != json!([]) => Some(format!("is {}, and tells of a write", row.state)),
         _ => None,
     }
@@ -142,6 +144,11 @@ fn wrong_way(row: &Row, accepted: &Accepted, sides: &Sides) -> Option<String> {
     let (source, target) = sides.way(accepted.ask.strategy);
     let after = target.changed_by(&row.written);
     (after.as_ref() != Some(source)).then(|| format!("was to lead from {target} to {source}, and wrote otherwise"))
+}
+
+/// Whether a run was not carried out because of the kill switch. Whether that was off is another question.
+fn is_switched_off(row: &Row) -> bool {
+    row.reason.as_deref() == Some("FEATURE_DISABLED")
 }
 
 /// A run in words.

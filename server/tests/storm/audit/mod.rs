@@ -3,14 +3,19 @@
 
 mod batches;
 mod cancels;
+mod clocks;
 mod forgery;
+mod joins;
 mod life;
 mod looks;
 mod mirror;
+mod places;
 mod platform;
 mod promises;
 mod reverts;
 mod sums;
+mod switches;
+mod truth;
 mod writes;
 
 use crate::evidence::Evidence;
@@ -30,9 +35,9 @@ pub(crate) struct Verdict {
 
 /// Judges the evidence.
 pub(crate) fn judge(evidence: &Evidence) -> Verdict {
-    let mut findings = promises::check(evidence);
-    findings.extend(life::check(evidence));
     let (writes, wrong) = writes::attribute(evidence);
+    let mut findings = promises::check(evidence, &writes);
+    findings.extend(life::check(evidence));
     findings.extend(wrong);
     findings.extend(mirror::check(evidence, &writes));
     findings.extend(cancels::check(evidence, &writes));
@@ -41,6 +46,11 @@ pub(crate) fn judge(evidence: &Evidence) -> Verdict {
     findings.extend(looks::check(evidence, &writes));
     findings.extend(reverts::check(evidence, &writes));
     findings.extend(sums::check(evidence));
+    findings.extend(truth::check(evidence, &writes));
+    findings.extend(places::check(evidence, &writes));
+    findings.extend(switches::check(evidence, &writes));
+    findings.extend(joins::check(evidence));
+    findings.extend(clocks::check(evidence));
     let late = writes.iter().filter_map(|write| write.late.clone()).collect();
     Verdict { findings, late, forgeries: 0 }
 }

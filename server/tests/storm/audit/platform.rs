@@ -96,7 +96,9 @@ fn elsewhere(evidence: &Evidence, writes: &[Write<'_>]) -> Vec<String> {
     for write in writes.iter().filter(|write| adopting.contains(&write.run)) {
         findings.push(format!("platform: run {} wrote to Google, which wins", write.run));
     }
-    let is_adopter = |tenant: &&Tenant| tenant.address.strategy == Strategy::GbpToPlatform;
+    // Where locations move, another tenant may have it, of another strategy.
+    let is_adopter =
+        |tenant: &&Tenant| tenant.address.strategy == Strategy::GbpToPlatform && !tenant.address.is_troubled();
     for tenant in evidence.tenants.iter().filter(is_adopter) {
         let location = &tenant.address.location;
         for patch in evidence.patches.iter().filter(|patch| patch.location == *location) {

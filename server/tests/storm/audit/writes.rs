@@ -6,7 +6,7 @@
 //! write without one. Where it still had it then, and the write came late all the same, the process may have been stopped between the
 //! look and the wire: nobody can tell, so that is counted and not judged. A write that is late without any stop is a finding.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -16,6 +16,7 @@ use crate::{
     fleet::LEASE,
     google::Patch,
     journal::{Entry, Side},
+    settings::Binding,
 };
 
 /// A patch with the run that it belongs to.
@@ -24,19 +25,28 @@ pub(super) struct Write<'a> {
     pub(super) patch: &'a Patch,
     /// The run.
     pub(super) run: Uuid,
+    /// Whose run it is.
+    pub(super) tenant: &'a str,
     /// The run as the patch was announced.
     pub(super) announced: &'a Side,
     /// In words, where it came late.
     pub(super) late: Option<String>,
+    /// Whether it came in time, and took effect before anybody else could take the run over: then the run has to tell of it.
+    pub(super) is_certain: bool,
 }
 
 /// Finds the announcement of every patch. Gives also what is wrong, in words.
 pub(super) fn attribute(evidence: &Evidence) -> (Vec<Write<'_>>, Vec<String>) {
-    let tenants: HashMap<&str, &str> = evidence
-        .tenants
-        .iter()
-        .map(|tenant| (tenant.address.location.as_str(), tenant.address.tenant.as_str()))
-        .collect();
+    // Whoever had a location at any time may write to it with or without right.
+    let mut tenants: HashMap<&str, BTreeSet<&str>> = HashMap::new();
+    for tenant in &evidence.tenants {
+        tenants.entry(&tenant.address.location).or_default().insert(&tenant.address.tenant);
+    }
+    for Binding { tenant, location, .. } in &evidence.bindings {
+        if let Some(location) = location {
+            tenants.entry(location).or_default().insert(tenant);
+        }
+    }
     let mut announcements: HashMap<(&str, &str), Vec<(&Entry, &Side)>> = HashMap::new();
     let mut histories: HashMap<Uuid, Vec<&Entry>> = HashMap::new();
     for entry in &evidence.journal {
@@ -50,9 +60,12 @@ pub(super) fn attribute(evidence: &Evidence) -> (Vec<Write<'_>>, Vec<String>) {
     for patch in &evidence.patches {
         let whom = patch.process.as_deref().unwrap_or("nobody of ours");
         let what = format!("{whom} sent a write to locations/{}, which came at {}", patch.location, patch.received);
-        let tenant = tenants.get(patch.location.as_str()).copied().unwrap_or_default();
-        let mut announced = announcements.get(&(whom, tenant)).into_iter().flatten();
-        let Some((entry, side)) = announced.rfind(|(entry, _)| entry.at <= patch.received) else {
+        let owners = tenants.get(patch.location.as_str()).into_iter().flatten();
+        let announced = owners.filter_map(|tenant| announcements.get(&(whom, tenant))).flatten();
+        let announced = announced.filter(|(entry, _)| entry.at <= patch.received);
+        // The last one, or that of this very set, where several tenants had the location.
+        let last = announced.max_by_key(|(entry, side)| (side.goal() == patch.set, entry.at));
+        let Some((entry, side)) = last else {
             findings.push(format!("write: {what}, and had announced none"));
             continue;
         };
@@ -63,18 +76,21 @@ pub(super) fn attribute(evidence: &Evidence) -> (Vec<Write<'_>>, Vec<String>) {
             findings.push(format!("write: {what}, a second time in attempt {} of {}", side.attempt, entry.run));
         }
         let history = &histories[&entry.run];
-        let late = lateness(evidence, history, entry, side, patch);
-        match late {
-            Lateness::InTime => writes.push(Write { patch, run: entry.run, announced: side, late: None }),
+        let mut write =
+            Write { patch, run: entry.run, tenant: &entry.tenant, announced: side, late: None, is_certain: false };
+        match lateness(evidence, history, entry, side, patch) {
+            Lateness::InTime => {}
             Lateness::NobodyKnows => {
-                let words = format!("{what}, {}", since(entry.at, patch.received));
-                writes.push(Write { patch, run: entry.run, announced: side, late: Some(words) });
+                write.late = Some(format!("{what}, {}", since(entry.at, patch.received)));
             }
             Lateness::Begun(how) => {
                 findings.push(format!("write: {what}: {how} (attempt {} of {})", side.attempt, entry.run));
-                writes.push(Write { patch, run: entry.run, announced: side, late: Some(what) });
+                write.late = Some(what);
             }
         }
+        write.is_certain =
+            write.late.is_none() && patch.took_effect.is_some_and(|at| is_open(history, side.attempt, at));
+        writes.push(write);
     }
     (writes, findings)
 }
@@ -137,6 +153,12 @@ fn let_go(history: &[&Entry], announced: &Entry, side: &Side) -> Option<DateTime
 fn is_held(history: &[&Entry], attempt: i32, time: DateTime<Utc>) -> bool {
     let last = history.iter().rev().find(|entry| entry.at <= time);
     last.and_then(|entry| entry.after.as_ref()).is_some_and(|side| side.is_held(attempt, time))
+}
+
+/// Whether an attempt has the run at `time`, or has ended it by itself, and no other could have taken it over by then.
+fn is_open(history: &[&Entry], attempt: i32, time: DateTime<Utc>) -> bool {
+    let last = history.iter().rev().find(|entry| entry.at <= time).and_then(|entry| entry.after.as_ref());
+    last.is_some_and(|side| side.attempt == attempt && (side.state != "running" || side.is_held(attempt, time)))
 }
 
 fn since(from: DateTime<Utc>, to: DateTime<Utc>) -> String {

@@ -89,7 +89,7 @@ pub(super) const FORGERIES: [Forgery; 23] = [
         Some(())
     }),
     ("that joined nothing", |evidence| {
-        let joined = evidence.rows.iter_mut().find(|row| row.batch.is_some() && row.state == "skipped")?;
+        let joined = evidence.rows.iter_mut().find(|row| row.reason.as_deref() == Some("JOINED"))?;
         joined.error = None;
         Some(())
     }),

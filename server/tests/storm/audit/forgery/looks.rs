@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Forgery;
+use super::{Forgery, calm};
 use crate::{
     ask::Deed,
     evidence::{Evidence, Row},
@@ -62,9 +62,13 @@ pub(super) const FORGERIES: [Forgery; 14] = [
         rows.map(|row| row.state = "skipped".to_owned()).last()
     }),
     ("ended skipped: PLAN_STALE", |evidence| {
-        let is_plain = |row: &&mut Row| row.orders.as_ref().is_none_or(|orders| orders["plan"] == Value::Null);
+        let calm = calm(evidence);
+        let is_plain = |row: &&mut Row| {
+            calm.contains(&row.tenant) && row.orders.as_ref().is_none_or(|orders| orders["plan"] == Value::Null)
+        };
         let row = evidence.rows.iter_mut().find(is_plain)?;
         (row.state, row.reason) = ("skipped".to_owned(), Some("PLAN_STALE".to_owned()));
+
         Some(())
     }),
     ("applies a plan that nobody asked for", |evidence| {
@@ -100,7 +104,8 @@ fn dry_runs(evidence: &mut Evidence) -> impl Iterator<Item = &mut Row> {
 fn asked(evidence: &Evidence, is_one: fn(&Deed) -> bool, state: &str) -> Vec<uuid::Uuid> {
     let asked = evidence.notes.accepted.iter().filter(|accepted| is_one(&accepted.ask.deed));
     let ids: Vec<_> = asked.map(|accepted| witness::id(&accepted.name)).collect();
-    let rows = evidence.rows.iter().filter(|row| row.state == state && ids.contains(&row.id));
+    let is_by_switch = |row: &Row| row.reason.as_deref() == Some("FEATURE_DISABLED");
+    let rows = evidence.rows.iter().filter(|row| row.state == state && ids.contains(&row.id) && !is_by_switch(row));
     rows.map(|row| row.id).collect()
 }
 

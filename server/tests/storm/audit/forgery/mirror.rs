@@ -4,7 +4,7 @@ use category_mirror_client::Strategy;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Forgery;
+use super::{Forgery, calm};
 use crate::evidence::{Evidence, Row};
 
 pub(super) const FORGERIES: [Forgery; 5] = [
@@ -28,7 +28,12 @@ pub(super) const FORGERIES: [Forgery; 5] = [
         Some(())
     }),
     ("that Google knows nothing of", |evidence| {
-        let wrote = |row: &&Row| row.written != json!([]) && row.strategy == Strategy::PlatformToGbp.to_string();
+        let calm = calm(evidence);
+        let wrote = |row: &&Row| {
+            calm.contains(&row.tenant)
+                && row.written != json!([])
+                && row.strategy == Strategy::PlatformToGbp.to_string()
+        };
         let told = evidence.rows.iter().find(wrote)?;
         let twin = Row { id: Uuid::nil(), ..told.clone() };
         evidence.rows.push(twin);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Forgery;
+use super::{Forgery, calm};
 use crate::{
     ask::Deed,
     evidence::{Evidence, Row},
@@ -48,7 +48,10 @@ pub(super) const FORGERIES: [Forgery; 8] = [
         reverts(evidence).map(drop)
     }),
     ("ended failed: NOT_REVERTIBLE", |evidence| {
-        let is_no_revert = |row: &&mut Row| row.orders.as_ref().is_none_or(|orders| orders["reverts"] == Value::Null);
+        let calm = calm(evidence);
+        let is_no_revert = |row: &&mut Row| {
+            calm.contains(&row.tenant) && row.orders.as_ref().is_none_or(|orders| orders["reverts"] == Value::Null)
+        };
         let row = evidence.rows.iter_mut().find(is_no_revert)?;
         (row.state, row.reason) = ("failed".to_owned(), Some("NOT_REVERTIBLE".to_owned()));
         Some(())
