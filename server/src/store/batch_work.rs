@@ -116,7 +116,8 @@ async fn claim(connection: &mut PgConnection, chunk: Chunk) -> Result<Option<Exp
     .await?;
     let Some((id, cursor, created_until)) = claimed else { return Ok(None) };
     let row = sqlx::query(
-        "select organization_id, only_tenants, admission, strategy, dry_run, max_attempts, caller, created_at, cancel_requested_at
+        "select organization_id, only_tenants, admission, strategy, dry_run, max_attempts, caller, created_at,
+                cancel_requested_at, overrides, reason
            from batch
           where id = $1",
     )

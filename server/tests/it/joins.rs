@@ -59,7 +59,6 @@ async fn a_run_that_writes_what_has_changed_since_is_named_and_not_joined() {
 
 /// The other half is the runner's: an attempt that read its source before it was joined plans anew.
 #[tokio::test]
-#[ignore = "needs the runner to compare the time of its read with run.joined_at"]
 async fn what_was_changed_before_the_press_is_what_the_joined_run_writes() {
     let service = service::start_with(idle()).await;
     service.with_store(&["cafe"], "bar", &[]).await;
