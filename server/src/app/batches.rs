@@ -7,7 +7,7 @@ use crate::{
         let_through_by,
     },
     error::{Error, Resource},
-    store::{BatchTarget, NewBatch},
+    store::{BatchTarget, ID_BY_DATABASE, NewBatch},
     wake::Hint,
 };
 
@@ -40,7 +40,7 @@ impl App {
         let BatchRequest { organization, kind, confirmed, overrides, run_overrides, reason, request_id } = request;
         let only = caller.scope.tenants().map(<[_]>::to_vec);
         let new = NewBatch {
-            id: self.store.new_id(None).await?,
+            id: ID_BY_DATABASE,
             target: BatchTarget { organization, only },
             kind,
             admission: self.flags.now().await?.admission(Flag::CategoryMirroring),

@@ -4,7 +4,8 @@ use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use super::{
-    BatchTarget, Now, Store,
+    BatchTarget, ID_BY_DATABASE, Now, Store,
+    accept::new_id,
     batch::{BatchRow, batch_columns},
     batch_target::{Population, population},
     batch_tenants::{Admitted, write_tenants},
@@ -21,7 +22,7 @@ const ACCEPT_MAX_TRIES: usize = 5;
 /// A batch to accept.
 #[derive(Debug, Clone)]
 pub struct NewBatch {
-    /// Its id.
+    /// Its id; usually [`ID_BY_DATABASE`].
     pub id: BatchId,
     /// Whose tenants.
     pub target: BatchTarget,
@@ -128,6 +129,9 @@ impl Store {
 
     async fn accept_batch_once(&self, now: Now, new: &NewBatch) -> Result<Result<(Batch, bool), Error>, sqlx::Error> {
         let mut transaction = self.pool.begin_with("begin isolation level repeatable read").await?;
+        // In this transaction, whose time is that of all that it makes.
+        let id = if new.id == ID_BY_DATABASE { new_id(&mut transaction, now).await? } else { new.id };
+        let new = &NewBatch { id, ..new.clone() };
         if let Some((request, id)) = new.request().zip(new.request_id.as_ref()) {
             match claim_request(&mut transaction, now, new, request).await? {
                 Claim::New => {}

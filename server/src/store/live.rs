@@ -2,10 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use uuid::Uuid;
-
 use super::{
-    Now, Store, accept,
+    Now, Store,
     row::{RunRow, run_columns},
 };
 use crate::{
@@ -59,14 +57,6 @@ impl Store {
     pub async fn time(&self, now: Now) -> Result<DateTime<Utc>, Error> {
         let (time,) = sqlx::query_as("select coalesce($1, now())").bind(now).fetch_one(&self.pool).await?;
         Ok(time)
-    }
-
-    /// Makes an id of that time, for what is accepted now.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn new_id(&self, now: Now) -> Result<Uuid, Error> {
-        Ok(accept::new_id(&mut *self.pool.acquire().await?, now).await?)
     }
 
     /// Gets id and revision of every run that may have changed since: it ended after `ended_after`, is younger than `new_after` and

@@ -133,7 +133,15 @@ impl Attempt {
         self.tell_circuit(&outcome, began);
         let outcome = self.tell_accounts(outcome).await;
         drop(place);
-        let recorded = match outcome {
+        // Boxed as well: an attempt that goes on waits in it for one commit, and one that ends holds its plan several times.
+        if Box::pin(self.record(outcome)).await {
+            self.tools.wake.hint(Hint::Changed([self.run.id].into()));
+        }
+    }
+
+    /// Records what became of the attempt. Returns whether anything was recorded.
+    async fn record(&mut self, outcome: Result<RunResult, Stop>) -> bool {
+        match outcome {
             Ok(result) => self.finish(result).await,
             Err(Stop::Skipped(skip)) => self.finish(RunResult::Skipped(skip)).await,
             Err(Stop::Cancelled) => self.finish(RunResult::Cancelled).await,
@@ -142,9 +150,6 @@ impl Attempt {
             Err(Stop::Interrupted(error)) => self.fail(defect(&self.run, &error)).await,
             Err(Stop::Lost) => self.is_lost(),
             Err(Stop::Anew(why)) => self.begin_anew(why).await,
-        };
-        if recorded {
-            self.tools.wake.hint(Hint::Changed([self.run.id].into()));
         }
     }
 

@@ -126,7 +126,7 @@ async fn the_next_run_finds_what_became_of_an_unknown_write() {
     let service = service_for(&["a"]).await;
     let google = Google::start("cafe", &[]).await;
     google.script(Method::PATCH, [Answer::status(502)]);
-    google.script(Method::GET, [200, 503, 403].map(Answer::status));
+    google.script(Method::GET, [Answer::status(200), Answer::status(503), Answer::error(403, "NO")]);
     let unknown = accepted(&service, Strategy::PlatformToGbp).await;
     let unknown = ended(&service, &google, &unknown).await;
     assert_eq!((unknown.state, unknown.reason.as_deref()), (RunState::Failed, Some("PERMISSION_DENIED")));

@@ -73,7 +73,7 @@ struct Rest {
     categories: Value,
     scripts: HashMap<Method, VecDeque<Answer>>,
     /// The answer to everything that no script answers.
-    usual: u16,
+    usual: Answer,
     /// The answers of single locations, whatever the others meet.
     of_locations: HashMap<String, Answer>,
     calls: Vec<Method>,
@@ -93,7 +93,7 @@ impl Google {
         let rest = Rest {
             categories: categories(primary, additional),
             scripts: HashMap::new(),
-            usual: 200,
+            usual: Answer::status(200),
             of_locations: HashMap::new(),
             calls: Vec::new(),
             writes: Vec::new(),
@@ -130,7 +130,8 @@ impl Google {
 
     /// Answers every call in this way from now on.
     pub(super) fn answers(&self, status: u16) {
-        self.rest().usual = status;
+        // In Google's own form: what is not comes from something in front of it.
+        self.rest().usual = if status >= 400 { Answer::error(status, "NO") } else { Answer::status(status) };
     }
 
     /// Answers every call about one location in this way from now on.
@@ -237,7 +238,7 @@ impl Google {
         let mut rest = self.rest();
         let scripted = rest.scripts.get_mut(method).and_then(VecDeque::pop_front);
         let of_location = || rest.of_locations.get(path.trim_start_matches("/v1/")).cloned();
-        let answer = scripted.or_else(of_location).unwrap_or(Answer::status(rest.usual));
+        let answer = scripted.or_else(of_location).unwrap_or_else(|| rest.usual.clone());
         if *method == Method::PATCH && answer.applies {
             let update: Value = serde_json::from_slice(body).expect("JSON");
             rest.categories = update["categories"].clone();
