@@ -6,12 +6,18 @@ use category_mirror::{
     domain::{Flag, Role, Rollout},
     store::{FlagUpdate, Store},
 };
-use category_mirror_client::{Client, Strategy};
+use category_mirror_client::Client;
+use category_mirror_proto::v1::{MirrorCategoriesRequest, Strategy, mirror_categories_request::Target};
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
+use tonic::Request;
+use tonic_types::StatusExt;
 
 use super::{MIRRORING, idle, until};
-use crate::service::{self, Service};
+use crate::{
+    service::{self, Service},
+    wire::Wire,
+};
 
 /// Calls of every cheap method, again and again.
 async fn call(client: Client, stop: CancellationToken) {
@@ -48,14 +54,18 @@ async fn stuck(service: &Service) -> i64 {
 async fn callers_who_hold_every_connection_do_not_delay_a_switch_off() {
     let service = service::start_with(idle()).await;
     service.with_store(&["cafe"], "bar", &[]).await;
-    let hurried = Client::builder(format!("http://{}", service.address))
-        .token(service.token(Role::Admin, "hurried", None))
-        .timeout(Duration::from_millis(250))
-        .build()
-        .expect("a client");
+    let hurried = Wire::with_token(&service, &service.token(Role::Admin, "hurried", None)).mirror;
+    // Without a request id, which the published client always sends: whether one was answered before is looked up where callers look up
+    // everything.
     let refused = async || {
-        let mirrored = hurried.mirror("store", Strategy::PlatformToGbp).send().await;
-        mirrored.is_err_and(|error| error.reason() == Some("FEATURE_DISABLED"))
+        let mut request = Request::new(MirrorCategoriesRequest {
+            target: Some(Target::Tenant("tenants/store".to_owned())),
+            strategy: Strategy::PlatformToGbp.into(),
+            ..MirrorCategoriesRequest::default()
+        });
+        request.set_timeout(Duration::from_millis(250));
+        let refused = hurried.clone().mirror_categories(request).await.err();
+        refused.and_then(|status| status.get_details_error_info()).is_some_and(|info| info.reason == "FEATURE_DISABLED")
     };
     assert!(!refused().await, "on by default");
 
