@@ -32,7 +32,8 @@ const JOURNAL: &str = "
         select case when run is not null then jsonb_build_object(
             'state', run -> 'state', 'attempt', run -> 'attempt', 'handed_back', run -> 'handed_back', 'revision', run -> 'revision',
             'lease_until', run -> 'lease_until', 'cancel_requested', run -> 'cancel_requested', 'intent', run -> 'intent',
-            'written', run -> 'written', 'let_through', coalesce(run -> 'let_through', 'false')) end
+            'written', run -> 'written', 'let_through', coalesce(run -> 'let_through', 'false'),
+            'joined_at', run -> 'joined_at', 'bulk', coalesce(run -> 'bulk', 'false')) end
     $$;
     create function storm.note() returns trigger language plpgsql as $$
     declare
@@ -67,7 +68,7 @@ const JOURNAL: &str = "
 ";
 
 /// A run on one side of a change.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Side {
     pub(crate) state: String,
     pub(crate) attempt: i32,
@@ -80,6 +81,10 @@ pub(crate) struct Side {
     pub(crate) written: Value,
     /// Whether it has one of its batch's places.
     pub(crate) let_through: bool,
+    /// When a request last joined it, while it is live.
+    pub(crate) joined_at: Option<DateTime<Utc>>,
+    /// Whether it waits behind the runs that a caller waits for.
+    pub(crate) bulk: bool,
 }
 
 /// One change of one run.
@@ -141,6 +146,14 @@ impl Entry {
         let asks = after.cancel_requested && after.revision == before.revision + 1;
         let was = (&before.state, before.attempt, before.handed_back, before.lease_until, &before.intent);
         asks && was == (&after.state, after.attempt, after.handed_back, after.lease_until, &after.intent)
+    }
+
+    /// Whether a request joined the run, which took it out of the bulk perhaps, and nothing else has changed: any process may, whoever
+    /// holds it.
+    pub(crate) fn marks_as_joined(&self) -> bool {
+        let (Some(before), Some(after)) = (&self.before, &self.after) else { return false };
+        let is_joined = after.joined_at > before.joined_at || (before.bulk && !after.bulk);
+        is_joined && Side { joined_at: after.joined_at, bulk: after.bulk, ..before.clone() } == *after
     }
 }
 

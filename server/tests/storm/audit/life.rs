@@ -60,7 +60,7 @@ fn problem(entry: &Entry, holder: Option<&Option<String>>) -> Option<String> {
     if before.cancel_requested && !after.cancel_requested {
         return Some(format!("it was to be cancelled, and is not any more {step}"));
     }
-    if entry.marks_as_cancelled() {
+    if entry.marks_as_cancelled() || entry.marks_as_joined() {
         return None;
     }
     if after.state == "cancelled" && !after.cancel_requested {
