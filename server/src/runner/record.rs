@@ -1,8 +1,7 @@
 //! What the logs and metrics say of an attempt's end: one line a failure, bounded labels, no tenant among them.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use chrono::Utc;
 use tracing::Span;
 
 use super::attempt::Stop;
@@ -21,9 +20,11 @@ pub(super) fn will_retry(run: &Run, failure: &Failure, delay: Duration) {
     );
 }
 
-/// A run ended. `cause` is why it found differences, if it did.
-pub(super) fn finished(run: &Run, result: &RunResult, progress: &Progress, cause: Cause) {
-    let duration = run.started_at.and_then(|started| (Utc::now() - started).to_std().ok()).unwrap_or_default();
+/// A run ended whose last attempt was claimed at `claimed`. `cause` is why it found differences, if it did.
+pub(super) fn finished(run: &Run, result: &RunResult, progress: &Progress, cause: Cause, claimed: Instant) {
+    // Up to the last claim by the database's clock, and since then by this process's: two clocks are never compared.
+    let earlier = run.attempted_at.zip(run.started_at).and_then(|(last, first)| (last - first).to_std().ok());
+    let duration = earlier.unwrap_or_default() + claimed.elapsed();
     let found = ChangeCounts::of(progress.plan.as_ref().map(|plan| plan.changes.as_slice()).unwrap_or_default());
     // Whoever takes a run back knows of the differences.
     if found != ChangeCounts::default() && run.orders.reverts.is_none() {

@@ -38,7 +38,7 @@ impl Attempt {
         for _ in 0..MAX_SOURCE_CHECKS {
             match self.record_end(&result, found.as_ref(), location.as_ref()).await {
                 Recorded::Ended => {
-                    record::finished(&self.run, &result, &self.progress, self.standing.cause());
+                    record::finished(&self.run, &result, &self.progress, self.standing.cause(), self.claimed_at);
                     return true;
                 }
                 Recorded::Superseded => {}

@@ -73,6 +73,8 @@ pub(super) struct Attempt {
     pub(super) run: Run,
     pub(super) claim: Claim,
     pub(super) now: Now,
+    /// When the run was claimed, by this process's clock.
+    pub(super) claimed_at: Instant,
     /// What is known so far, over all attempts; it is recorded however the attempt ends.
     pub(super) progress: Progress,
     /// The platform's side, where it was read with that of others; within: the tenant is gone.
@@ -89,7 +91,7 @@ pub(super) struct Attempt {
 
 impl Attempt {
     pub(super) fn new(tools: Arc<Tools>, waiting: Waiting, now: Now) -> Self {
-        let Waiting { claimed, claim, source, since: _ } = waiting;
+        let Waiting { claimed, claim, source, since } = waiting;
         let Claimed { mut run, observation, fence: _, bulk: _, traceparent } = claimed;
         let progress = Progress {
             plan: run.plan.take(),
@@ -105,6 +107,7 @@ impl Attempt {
             claim,
             now,
             progress,
+            claimed_at: since,
             source,
             read: None,
             standing: Standing::after(observation),
