@@ -134,6 +134,34 @@ async fn what_has_ended_moves_to_the_history_and_back() {
     assert_eq!(rows("run").await, before);
 }
 
+/// Ended runs as an earlier version could leave them: some that wrote and were skipped or cancelled all the same, and some whose write is
+/// unsettled and that did not fail.
+const ENDED_BEFORE: &str = "
+    select run_history_day('2025-10-24');
+    insert into run_history (id, tenant_id, strategy, dry_run, state, revision, attempt, handed_back, max_attempts, cancel_requested, plan,
+                             intent, attempts, written, created, updated, deleted, skipped, reason, error, caller, created_at, ended_at)
+    select run_id_floor('2025-10-24Z'::timestamptz + number * interval '1 minute'), 'a', 'platform_to_gbp', false, state, 3, 1, 0, 5,
+           state = 'cancelled', null, intent::jsonb, '[]', written::jsonb, 0, 0, 0, 0, reason, error::jsonb, 'x', now(), now()
+      from (values (1, 'skipped', null, '[1]', 'FEATURE_DISABLED', '{}'),
+                   (2, 'cancelled', null, '[1]', null, null),
+                   (3, 'cancelled', '{\"before\": []}', '[]', null, null),
+                   (4, 'skipped', '{\"before\": []}', '[]', 'PLAN_STALE', '{}'),
+                   (5, 'failed', '{\"before\": []}', '[1]', 'X', '{}'),
+                   (6, 'succeeded', null, '[1]', null, null)) as ended (number, state, intent, written, reason, error)";
+
+#[tokio::test]
+async fn what_ended_under_looser_rules_keeps_no_server_from_the_newest_schema() {
+    let database = database::create().await;
+    let pool = database.pool();
+    migrations::undo(&pool, 15).await.expect("undone");
+    sqlx::raw_sql(ENDED_BEFORE).execute(&pool).await.expect("ended");
+    migrations::migrate(&pool).await.expect("migrated");
+    let ended: i64 = sqlx::query_scalar("select count(*) from run_history").fetch_one(&pool).await.expect("read");
+    assert_eq!(ended, 6);
+    migrations::undo(&pool, 15).await.expect("undone");
+    migrations::migrate(&pool).await.expect("migrated again");
+}
+
 /// Everything that a migration can make: relations, types, functions, constraints, triggers.
 async fn schema(pool: &sqlx::PgPool) -> Vec<String> {
     sqlx::query_scalar(
