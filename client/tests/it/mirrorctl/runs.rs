@@ -93,7 +93,11 @@ async fn what_guards_stop_comes_with_the_command_line_that_overrides_all_of_them
             "mirrorctl run revert 1",
         ),
         (
-            v1::Run { strategy, decision: v1::tenant_sync_decision::Decision::PushAgain.into(), ..run("5", 2, State::Failed) },
+            v1::Run {
+                strategy,
+                decision: v1::tenant_sync_decision::Decision::PushAgain.into(),
+                ..run("5", 2, State::Failed)
+            },
             "mirrorctl tenants decide t push_again",
         ),
     ] {
