@@ -5,10 +5,11 @@ alter table run
     -- What an attempt had observed of both sides when it set out to write, so that a later attempt can record what it would have recorded.
     add column observation jsonb;
 
--- A run that wrote has neither been skipped nor cancelled, and one that does not know what became of its write has failed.
+-- A run that wrote has neither been skipped nor cancelled, and one that does not know what became of its write has failed. Earlier versions
+-- did not keep to that, and what they recorded stays as it is: so rows that are there are not checked, nor read.
 alter table run_history
-    add constraint run_history_written_has_effect check (written = '[]' or state in ('succeeded', 'failed')),
-    add constraint run_history_unknown_write_failed check (intent is null or state = 'failed');
+    add constraint run_history_written_has_effect check (written = '[]' or state in ('succeeded', 'failed')) not valid,
+    add constraint run_history_unknown_write_failed check (intent is null or state = 'failed') not valid;
 
 -- The location that the run succeeded for. A tenant that moves, or is deleted and created again, has had no success at its new place.
 alter table last_success add column gbp_location text;

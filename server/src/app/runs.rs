@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use super::{App, Page, PageRequest, filter, visible};
 use crate::{
-    domain::{Caller, OrganizationId, Run, RunId, Strategy, TenantId},
+    domain::{BatchId, Caller, OrganizationId, Run, RunId, Strategy, TenantId},
     error::{Error, Resource},
     store::{LogFilter, SyncStats},
     wake::Hint,
@@ -91,7 +91,8 @@ impl App {
     /// Lists runs, newest first, without plans and written changes.
     ///
     /// # Errors
-    /// [`Error::NotFound`] of a tenant that is out of scope, or neither exists nor has runs; [`Error::InvalidPageToken`], or the database's.
+    /// [`Error::NotFound`] of a tenant that is out of scope, or neither exists nor has runs, and of a batch that the caller sees nothing of;
+    /// [`Error::InvalidPageToken`], or the database's.
     pub async fn sync_logs(&self, caller: &Caller, wanted: LogFilter, page: PageRequest) -> Result<Page<Run>, Error> {
         let LogFilter { tenant, only, .. } = self.of_tenant(caller, wanted.tenant.clone())?;
         let filter = LogFilter { tenant, only, ..wanted };
@@ -99,6 +100,9 @@ impl App {
         let found = self.store.logs(&filter, before, page.limit()).await?;
         if let (Some(tenant), true) = (&filter.tenant, found.runs.is_empty()) {
             self.require_known(tenant).await?;
+        }
+        if let (Some(batch), true) = (filter.batch, found.runs.is_empty()) {
+            self.require_known_batch(caller, batch).await?;
         }
         Ok(page.page_or_rest(found.runs, found.rest.map(|id| id.to_string()), |run| run.id.to_string()))
     }
@@ -126,6 +130,14 @@ impl App {
     async fn require_known(&self, tenant: &TenantId) -> Result<(), Error> {
         let is_known = self.store.is_known_tenant(tenant).await?;
         is_known.then_some(()).ok_or_else(|| Error::NotFound(Resource::Tenant, tenant.resource_name()))
+    }
+
+    /// Rejects a batch that the caller may not see and of which there is no run that they may. Asked only where nothing was found.
+    async fn require_known_batch(&self, caller: &Caller, batch: BatchId) -> Result<(), Error> {
+        let Err(unseen) = self.batch(caller, batch).await else { return Ok(()) };
+        let any = LogFilter { batch: Some(batch), ..filter(caller) };
+        let is_known = !self.store.logs(&any, None, 1).await?.runs.is_empty();
+        is_known.then_some(()).ok_or(unseen)
     }
 
     fn of_tenant(&self, caller: &Caller, tenant: Option<TenantId>) -> Result<LogFilter, Error> {

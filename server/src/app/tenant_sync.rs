@@ -146,7 +146,8 @@ impl App {
         }
         let decision =
             NewDecision { tenant: &id, decision, caller: &caller.subject, reason: &reason, request, run: new.as_ref() };
-        let (sync, accepted) = self.store.decide(None, &decision).await?;
+        let decided = self.store.decide(None, &decision).await;
+        let (sync, accepted) = decided.inspect_err(|error| self.look_again(error.reason() == "RUN_IN_PROGRESS"))?;
         tracing::info!(
             tenant = %id, decision = %decision.decision, caller = %caller.subject, reason, cause = %before.cause,
             "decided about a tenant"

@@ -185,7 +185,7 @@ impl App {
 impl App {
     /// Has workers look at the queue again after a request has met a live run: a claim passes over a run while a request has it locked, and
     /// what was bulk may be no longer.
-    fn look_again(&self, has_met_a_run: bool) {
+    pub(super) fn look_again(&self, has_met_a_run: bool) {
         if has_met_a_run {
             self.wake.hint(Hint::Queued);
         }

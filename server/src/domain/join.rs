@@ -43,7 +43,7 @@ pub struct LiveRun {
 pub struct LiveBatch {
     /// Its id.
     pub id: BatchId,
-    /// Whether one of its guards may still stop the run.
+    /// Whether it may still stop the run: by a guard, for want of a confirmed override, or because the tenant has left its organization.
     pub is_guarded: bool,
     /// Whether it was cancelled, so that the run will be, too.
     pub is_cancelled: bool,

@@ -58,6 +58,13 @@ impl Orders {
         self.reverts.is_some() || self.decision.is_some()
     }
 
+    /// Whether it rests on what a person has seen of one location, and nothing else holds it to that: a decision, or guards that are lifted.
+    /// A plan and a revert know their location themselves.
+    #[must_use]
+    pub fn is_about_a_location(&self) -> bool {
+        self.decision.is_some() || !self.override_guards.is_empty()
+    }
+
     /// The checks that such a run does not obey, by name.
     #[must_use]
     pub fn overridden_checks(&self, strategy: Strategy) -> Vec<&'static str> {

@@ -61,8 +61,8 @@ pub enum Error {
     NobodyToMirror(String),
     /// The caller overrides guards for another number of runs than a dry batch has shown.
     #[error(
-        "{dry_batch} says that the overridden guards let {expected} runs through, and {confirmed} were confirmed; confirm {expected}, or make \
-         another dry batch"
+        "{dry_batch} says that the overridden guards let {expected} runs through, and {confirmed} were confirmed; {}, or make another dry batch",
+        if *expected > 0 { format!("confirm {expected}") } else { "override other guards of runs, or none".to_owned() }
     )]
     OverrideMismatch {
         /// The last dry batch of the same target and strategy.

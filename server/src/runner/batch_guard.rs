@@ -28,7 +28,10 @@ pub(super) async fn pass<C>(attempt: &Attempt, changes: &[Change<C>]) -> Result<
         return Err(beyond_confirmed(&batch, &overridden).into());
     }
     let is_full = |verdict: &&BatchVerdict| verdict.limit.is_some_and(|limit| verdict.let_through >= limit);
-    let Some(&BatchVerdict { rule, limit: Some(limit), .. }) = batch.verdicts.iter().find(is_full) else {
+    // The primary one first: an attempt before may have taken the other place already.
+    let mut full =
+        batch.verdicts.iter().filter(|verdict| primary || verdict.rule != BatchRule::Primary).filter(is_full);
+    let Some(&BatchVerdict { rule, limit: Some(limit), .. }) = full.next_back() else {
         return Err(Error::Internal("a batch with room refused a run".into()).into());
     };
     let kind = if rule == BatchRule::Primary { "another primary category" } else { "a change" };

@@ -18,17 +18,21 @@ pub enum BatchPlace {
 
 impl Store {
     /// Takes a place for a run of a batch, one for another primary category where `primary` says so, and one of those that were confirmed for
-    /// guards of runs where the run's guards are `overridden`: all or none. A run takes places once, however many attempts it needs, and keeps
-    /// them whatever becomes of the write: there are never more writes than places. A run that a single request has joined needs no place: it
-    /// would be made without the batch. Nor does the batch's target concern it.
+    /// guards of runs where the run's guards are `overridden`: all or none. A run takes each of these once, however many attempts it needs, and
+    /// keeps it whatever becomes of the write: there are never more writes of a kind than places. An attempt that would do something else than the
+    /// one before takes what that one did not need. A run that a single request has joined needs no place: it would be made without the batch.
+    /// Nor does the batch's target concern it.
     ///
     /// # Errors
     /// The database's.
     pub async fn take_place(&self, now: Now, held: Held, primary: bool, overridden: bool) -> Result<BatchPlace, Error> {
         let row: Option<(bool, bool)> = sqlx::query_as(
             "with holder as materialized (
-                 -- The run, while this attempt holds it, and whether it may write whatever becomes of its batch.
-                 select run.id, run.batch_id, run.let_through or not run.bulk as is_free
+                 -- The run, while this attempt holds it, the places that it lacks, and whether it may write whatever becomes of its batch.
+                 select run.id, run.batch_id, not run.let_through as lacks_place,
+                        $4 and not run.let_through_primary as lacks_primary, $5 and not run.let_through_overriding as lacks_override,
+                        not run.bulk
+                        or run.let_through and (run.let_through_primary or not $4) and (run.let_through_overriding or not $5) as is_free
                    from run
                   where run.id = $2 and run.attempt = $3 and run.state = 'running' and run.lease_until > coalesce($1, now())
                     for update
@@ -39,20 +43,23 @@ impl Store {
                    join batch on batch.id = holder.batch_id and batch.organization_id is not null
                    join run on run.id = holder.id
                    join tenant on tenant.id = run.tenant_id
-                  where not holder.is_free and tenant.organization_id is distinct from batch.organization_id
+                  where not holder.is_free and holder.lacks_place and tenant.organization_id is distinct from batch.organization_id
              ), place as (
-                 -- The batch, where it has a place left.
+                 -- The batch, where it has the places left.
                  update batch
-                    set changing = changing + 1, changing_primary = changing_primary + $4::integer,
-                        overriding = overriding + $5::integer
+                    set changing = changing + holder.lacks_place::integer,
+                        changing_primary = changing_primary + holder.lacks_primary::integer,
+                        overriding = overriding + holder.lacks_override::integer
                    from holder
                   where batch.id = holder.batch_id and not holder.is_free and not exists (select 1 from stray)
-                    and (change_limit is null or changing < change_limit)
-                    and (not $4 or primary_limit is null or changing_primary < primary_limit)
-                    and (not $5 or overriding < override_limit)
+                    and (not holder.lacks_place or change_limit is null or changing < change_limit)
+                    and (not holder.lacks_primary or primary_limit is null or changing_primary < primary_limit)
+                    and (not holder.lacks_override or overriding < override_limit)
                  returning 1
              ), let_through as (
-                 update run set let_through = true
+                 update run
+                    set let_through = true, let_through_primary = let_through_primary or $4,
+                        let_through_overriding = let_through_overriding or $5
                   where id in (select id from holder) and exists (select 1 from place)
              )
              select holder.is_free or exists (select 1 from place), exists (select 1 from stray) from holder",

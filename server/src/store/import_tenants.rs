@@ -125,7 +125,7 @@ async fn refused(connection: &mut PgConnection, wanted: &[NewTenant]) -> Result<
             .fetch_all(&mut *connection)
             .await?;
     let known: BTreeSet<String> = known.into_iter().collect();
-    let writing = unsettled_moves(connection, wanted).await?;
+    let writing = refused_moves(connection, wanted).await?;
     let mut all = Vec::new();
     for (index, NewTenant { tenant, categories }) in wanted.iter().enumerate() {
         let mut refused = Vec::new();
@@ -149,9 +149,9 @@ async fn refused(connection: &mut PgConnection, wanted: &[NewTenant]) -> Result<
     Ok(all)
 }
 
-/// The tenants that would move while a live run of theirs has an unsettled write, with the run; see [`Store::update_tenant`]. The tenants
-/// are locked already.
-async fn unsettled_moves(
+/// The tenants that would move while a live run of theirs has an unsettled write, or was asked for with their location in view, with the run;
+/// see [`Store::update_tenant`]. The tenants are locked already.
+async fn refused_moves(
     connection: &mut PgConnection,
     wanted: &[NewTenant],
 ) -> Result<HashMap<String, RunId>, sqlx::Error> {
@@ -160,7 +160,7 @@ async fn unsettled_moves(
         "select tenant.id, run.id
            from unnest($1::text[], $2::text[], $3::text[]) as wanted (id, gbp_account, gbp_location)
            join tenant on tenant.id = wanted.id
-           join run on run.tenant_id = tenant.id and run.intent is not null
+           join run on run.tenant_id = tenant.id and (run.intent is not null or run.orders ?| array['decision', 'override_guards'])
           where tenant.gbp_account is distinct from coalesce(wanted.gbp_account, tenant.gbp_account)
              or tenant.gbp_location is distinct from coalesce(wanted.gbp_location, tenant.gbp_location)",
     )

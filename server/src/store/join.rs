@@ -41,7 +41,9 @@ pub(super) async fn lock_live(connection: &mut PgConnection, tenants: &[&str]) -
                 run.intent is not null or run.written <> '[]' as has_begun_to_write,
                 case when run.intent is not null or run.written <> '[]' then run.plan end as plan,
                 case when run.bulk then run.batch_id end as batch_id,
-                not run.dry_run and not run.let_through and num_nonnulls(batch.change_limit, batch.primary_limit) > 0 as is_guarded,
+                -- A limit, or an organization that the tenant may leave.
+                not run.dry_run and num_nonnulls(batch.change_limit, batch.primary_limit, batch.override_limit, batch.organization_id) > 0
+                    as is_guarded,
                 batch.cancel_requested_at is not null as is_cancelled
            from run
            left join batch on batch.id = run.batch_id

@@ -129,12 +129,13 @@ impl Store {
     }
 
     /// Changes a tenant. One with an unsettled write keeps its location and account: the write may still reach the location, which must
-    /// not be another tenant's by then, and only that location tells what became of it. A live run that has not begun to write is fenced by
+    /// not be another tenant's by then, and only that location tells what became of it. So does one with a live run that executes a decision, or
+    /// lifts guards: what a person has seen of one location is not to be done to another. Any other live run that has not begun to write is fenced by
     /// [`Store::begin_write`] instead, and begins anew.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::LocationTaken`], [`Error::RunInProgress`] for another location or account while a write of a live run
-    /// is unsettled, or the database's. Nothing is changed then.
+    /// [`Error::NotFound`], [`Error::LocationTaken`], [`Error::RunInProgress`] for another location or account while there is such a run, or the
+    /// database's. Nothing is changed then.
     pub async fn update_tenant(&self, now: Now, tenant: &TenantId, change: &TenantChange) -> Result<Tenant, Error> {
         let mut transaction = self.pool.begin().await?;
         if let Some(place) = &change.place {
@@ -166,7 +167,8 @@ impl Store {
     }
 }
 
-/// Locks a tenant, and refuses to move it while a live run has an unsettled write at the location that it has.
+/// Locks a tenant, and refuses to move it while a live run has an unsettled write at the location that it has, or was asked for by somebody
+/// who had seen that location.
 async fn refuse_move(
     connection: &mut PgConnection,
     tenant: &TenantId,
@@ -184,7 +186,7 @@ async fn refuse_move(
     .ok_or_else(|| not_found(tenant))?;
     // In a statement of its own, which sees every write that began before the lock was there; later ones wait for it.
     let live = if stays { None } else { live_run(connection, tenant).await? };
-    match live.filter(|live| live.intent.is_some()) {
+    match live.filter(|live| live.intent.is_some() || live.orders.is_about_a_location()) {
         Some(writing) => Err(in_progress(&writing)),
         None => Ok(()),
     }

@@ -1,7 +1,7 @@
 //! How tenants' two sides stand: what runs have found, and what people have decided.
 
 use chrono::{DateTime, Utc};
-use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
+use sqlx::{FromRow, PgConnection, Row, postgres::PgRow, types::Json};
 
 use super::{
     Accepted, LogFilter, NewRun, Now, Store,
@@ -206,39 +206,62 @@ impl Store {
     /// # Errors
     /// Those of [`Store::accept`], [`Error::RunInProgress`] while any run of the tenant is live, because that goes by what was before.
     pub async fn decide(&self, now: Now, decision: &NewDecision<'_>) -> Result<(TenantSync, Option<Accepted>), Error> {
-        let tenant = decision.tenant;
         let mut transaction = self.pool.begin().await?;
-        let location: Option<Option<String>> =
-            sqlx::query_scalar("select gbp_location from tenant where id = $1 for no key update")
-                .bind(tenant.as_str())
-                .fetch_optional(&mut *transaction)
-                .await?;
-        if location.ok_or_else(|| not_found(tenant))?.is_none() {
-            return Err(Error::NoLocation(tenant.clone()));
-        }
-        let mut accepted = None;
-        if let Some(new) = decision.run {
-            let run = accept_within(&mut transaction, now, new).await?;
-            if run.joined {
-                return Err(in_progress(&run.run));
+        match decide_within(&mut transaction, now, decision).await {
+            Ok((Some(sync), accepted)) => {
+                transaction.commit().await?;
+                Ok((sync, accepted))
             }
-            accepted = Some(run);
-        } else {
-            if let Some((request, id)) = &decision.request
-                && request.is_answered_without_run(&mut transaction, now, id).await?
-            {
-                let known = self.tenant_sync(tenant).await?;
-                return Ok((known.ok_or_else(|| Error::Internal("a decision left no row".into()))?, None));
+            Ok((None, accepted)) => {
+                transaction.rollback().await?;
+                let known = self.tenant_sync(decision.tenant).await?;
+                Ok((known.ok_or_else(|| Error::Internal("a decision left no row".into()))?, accepted))
             }
-            if let Some(live) = live_run(&mut transaction, tenant).await? {
-                return Err(in_progress(&live));
+            Err(refusal) => {
+                // Not by the drop, which leaves the live run locked for a while: a claim would pass over it.
+                let _ = transaction.rollback().await;
+                Err(refusal)
             }
         }
-        if accepted.as_ref().is_some_and(|accepted| !accepted.created) {
-            let known = self.tenant_sync(tenant).await?;
-            return Ok((known.ok_or_else(|| Error::Internal("a decision left no row".into()))?, accepted));
+    }
+}
+
+/// Decides within a transaction. Gives what is known of the tenant then: `None` where the request was answered before.
+async fn decide_within(
+    connection: &mut PgConnection,
+    now: Now,
+    decision: &NewDecision<'_>,
+) -> Result<(Option<TenantSync>, Option<Accepted>), Error> {
+    let tenant = decision.tenant;
+    let location: Option<Option<String>> =
+        sqlx::query_scalar("select gbp_location from tenant where id = $1 for no key update")
+            .bind(tenant.as_str())
+            .fetch_optional(&mut *connection)
+            .await?;
+    if location.ok_or_else(|| not_found(tenant))?.is_none() {
+        return Err(Error::NoLocation(tenant.clone()));
+    }
+    let mut accepted = None;
+    if let Some(new) = decision.run {
+        let run = accept_within(connection, now, new).await?;
+        if run.joined {
+            return Err(in_progress(&run.run));
         }
-        let row = sqlx::query_as::<_, SyncRow>(concat!(
+        accepted = Some(run);
+    } else {
+        if let Some((request, id)) = &decision.request
+            && request.is_answered_without_run(connection, now, id).await?
+        {
+            return Ok((None, None));
+        }
+        if let Some(live) = live_run(connection, tenant).await? {
+            return Err(in_progress(&live));
+        }
+    }
+    if accepted.as_ref().is_some_and(|accepted| !accepted.created) {
+        return Ok((None, accepted));
+    }
+    let row = sqlx::query_as::<_, SyncRow>(concat!(
             "insert into tenant_sync as known (tenant_id, organization_id, gbp_location, cause, since_at, settled,
                                                decision, decided_by, decided_at, decision_reason, decision_run_id, decision_state)
              select id, organization_id, gbp_location, 'never_synced', coalesce($1, now()), false,
@@ -263,11 +286,9 @@ impl Store {
         .bind(decision.caller)
         .bind(decision.reason)
         .bind(accepted.as_ref().map(|accepted| accepted.run.id))
-        .fetch_one(&mut *transaction)
+        .fetch_one(&mut *connection)
         .await?;
-        transaction.commit().await?;
-        Ok((row.0, accepted))
-    }
+    Ok((Some(row.0), accepted))
 }
 
 fn texts(causes: &[Cause]) -> Vec<&'static str> {

@@ -134,6 +134,84 @@ async fn what_has_ended_moves_to_the_history_and_back() {
     assert_eq!(rows("run").await, before);
 }
 
+/// Ended runs as an earlier version could leave them: some that wrote and were skipped or cancelled all the same, and some whose write is
+/// unsettled and that did not fail.
+const ENDED_BEFORE: &str = "
+    select run_history_day('2025-10-24');
+    insert into run_history (id, tenant_id, strategy, dry_run, state, revision, attempt, handed_back, max_attempts, cancel_requested, plan,
+                             intent, attempts, written, created, updated, deleted, skipped, reason, error, caller, created_at, ended_at)
+    select run_id_floor('2025-10-24Z'::timestamptz + number * interval '1 minute'), 'a', 'platform_to_gbp', false, state, 3, 1, 0, 5,
+           state = 'cancelled', null, intent::jsonb, '[]', written::jsonb, 0, 0, 0, 0, reason, error::jsonb, 'x', now(), now()
+      from (values (1, 'skipped', null, '[1]', 'FEATURE_DISABLED', '{}'),
+                   (2, 'cancelled', null, '[1]', null, null),
+                   (3, 'cancelled', '{\"before\": []}', '[]', null, null),
+                   (4, 'skipped', '{\"before\": []}', '[]', 'PLAN_STALE', '{}'),
+                   (5, 'failed', '{\"before\": []}', '[1]', 'X', '{}'),
+                   (6, 'succeeded', null, '[1]', null, null)) as ended (number, state, intent, written, reason, error)";
+
+#[tokio::test]
+async fn what_ended_under_looser_rules_keeps_no_server_from_the_newest_schema() {
+    let database = database::create().await;
+    let pool = database.pool();
+    migrations::undo(&pool, 15).await.expect("undone");
+    sqlx::raw_sql(ENDED_BEFORE).execute(&pool).await.expect("ended");
+    migrations::migrate(&pool).await.expect("migrated");
+    let ended: i64 = sqlx::query_scalar("select count(*) from run_history").fetch_one(&pool).await.expect("read");
+    assert_eq!(ended, 6);
+    migrations::undo(&pool, 15).await.expect("undone");
+    migrations::migrate(&pool).await.expect("migrated again");
+}
+
+/// What a database has in the middle of its work: of each table and column that the migrations after the 15th have made, something.
+const AT_WORK: &str = "
+    insert into tenant (id, organization_id, display_name, gbp_account, gbp_location, region_code, language_code, created_at, updated_at)
+    select id, 'chain', id, '1', 'at-' || id, 'US', 'en', now(), now() from unnest(array['a', 'b', 'c']) as id;
+    insert into batch (id, organization_id, strategy, dry_run, admission, tenants, without_location, not_admitted, max_attempts, overrides,
+                       caller, reason, created_at, made, failed, override_limit, overriding, stopped, failure_reasons)
+    values ('019a0000-0000-7000-8000-00000000000b', 'chain', 'platform_to_gbp', false, '{}', 3, 0, 0, 5, '{removals}',
+            'x', 'seen', now(), 2, 1, 4, 2, '{\"removals\": 1}', '{\"GUARD\": 1}');
+    insert into batch_work (batch_id, cursor, turn_at, tenants_created_until)
+    values ('019a0000-0000-7000-8000-00000000000b', 'b', now(), now());
+    insert into batch_tenant_page (batch_id, last_tenant_id, tenant_ids) values ('019a0000-0000-7000-8000-00000000000b', 'c', '{a,b,c}');
+    insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, attempt, lease_until, caller, created_at, orders, joined_at,
+                     observation, batch_id, let_through, intent, bulk)
+    values (run_id_at(now(), 1), 'a', 'platform_to_gbp', false, 'running', 5, 1, now(), 'x', now(),
+            '{\"decision\": \"push_again\"}', now(), '{}', null, false, '{}', false),
+           (run_id_at(now(), 2), 'b', 'platform_to_gbp', false, 'running', 5, 1, now(), 'x', now(),
+            '{\"override_guards\": [\"removals\"], \"reason\": \"seen\"}', null, null, '019a0000-0000-7000-8000-00000000000b', true, null, true);
+    insert into tenant_sync (tenant_id, gbp_location, cause, since_at, settled, decision, decided_by, decided_at, decision_reason,
+                             decision_run_id, decision_state, digest, unresolved, contested_at)
+    values ('a', 'at-a', 'never_synced', now(), false, 'push_again', 'x', now(), 'why', run_id_at(now(), 1), 'pending', null, null, now()),
+           ('b', 'at-b', 'location_closed', now(), false, 'ignore', 'x', now(), 'why', null, 'executed', 'd', '{}', null),
+           ('c', 'at-c', 'no_voice_of_merchant', now(), false, null, null, null, null, null, null, 'd', null, null);
+    insert into last_success (tenant_id, strategy, ended_at, gbp_location) values ('a', 'platform_to_gbp', now(), 'at-a');
+    update tenant_rollup_until set day = current_date, counted_to = run_id_floor(now())";
+
+#[tokio::test]
+async fn a_database_at_work_goes_down_to_the_schema_before_joins_and_up_again() {
+    let database = database::create().await;
+    let pool = database.pool();
+    let counts = async || -> Vec<i64> {
+        let all = "select unnest(array[(select count(*) from run), (select count(*) from tenant_sync), (select count(*) from batch_work),
+                                       (select count(*) from last_success), (select made - over from batch)])";
+        sqlx::query_scalar(all).fetch_all(&pool).await.expect("counted")
+    };
+    sqlx::raw_sql(AT_WORK).execute(&pool).await.expect("at work");
+    let before = counts().await;
+    for target in [20, 19, 18, 17, 16, 15] {
+        migrations::undo(&pool, target).await.unwrap_or_else(|error| panic!("down to {target}: {error}"));
+        assert_eq!(counts().await, before, "{target}");
+        migrations::migrate(&pool).await.unwrap_or_else(|error| panic!("up from {target}: {error}"));
+        assert_eq!(counts().await, before, "{target}");
+    }
+    // As what was never counted: a decision of before took effect at once.
+    let states: Vec<Option<String>> = sqlx::query_scalar("select decision_state from tenant_sync order by tenant_id")
+        .fetch_all(&pool)
+        .await
+        .expect("read");
+    assert_eq!(states, [Some("executed".to_owned()), Some("executed".to_owned()), None]);
+}
+
 /// Everything that a migration can make: relations, types, functions, constraints, triggers.
 async fn schema(pool: &sqlx::PgPool) -> Vec<String> {
     sqlx::query_scalar(

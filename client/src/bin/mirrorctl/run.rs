@@ -175,11 +175,13 @@ pub(crate) fn override_command(run: &Run) -> Option<String> {
         return None;
     }
     let id = |name: &str| name.rsplit('/').next().unwrap_or(name).to_owned();
-    let mut command = match &run.revert_of {
-        Some(reverted) => format!("mirrorctl run revert {}", id(reverted)),
-        None => format!("mirrorctl trigger {} {}", id(&run.tenant), run.strategy),
+    let mut command = match (&run.revert_of, run.decision) {
+        (Some(reverted), _) => format!("mirrorctl run revert {}", id(reverted)),
+        // A run that executes no decision would be skipped: the tenant stays in conflict, or is cooling down.
+        (None, Some(decision)) => format!("mirrorctl tenants decide {} {decision}", id(&run.tenant)),
+        (None, None) => format!("mirrorctl trigger {} {}", id(&run.tenant), run.strategy),
     };
-    if run.revert_of.is_none() {
+    if run.revert_of.is_none() && run.decision.is_none() {
         let seen = if run.dry_run { Some(run.name.as_str()) } else { run.applied_plan.as_deref() };
         command += &seen.map(|plan| format!(" --plan {}", id(plan))).unwrap_or_default();
         command += &run

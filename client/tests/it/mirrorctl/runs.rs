@@ -92,6 +92,14 @@ async fn what_guards_stop_comes_with_the_command_line_that_overrides_all_of_them
             v1::Run { strategy, revert_of: "tenants/t/runs/1".into(), ..run("4", 2, State::Failed) },
             "mirrorctl run revert 1",
         ),
+        (
+            v1::Run {
+                strategy,
+                decision: v1::tenant_sync_decision::Decision::PushAgain.into(),
+                ..run("5", 2, State::Failed)
+            },
+            "mirrorctl tenants decide t push_again",
+        ),
     ] {
         fake.methods.get_run.will(Ok(v1::GetRunResponse { run: Some(stopped(orders)) }));
         let output = mirrorctl(&fake, &["run", "get", "1"]).await;

@@ -87,6 +87,11 @@ async fn guards_of_runs_are_overridden_for_the_runs_that_the_dry_batch_has_shown
         let refused = overriding(&service, guards, wrong).send().await.expect_err("another number");
         assert_eq!(refused.reason(), Some("CONFIRMATION_MISMATCH"));
         assert_eq!((refused.metadata()["expected"].as_str(), &refused.metadata()["batch"]), (expected, &dry.name));
+        assert_eq!(
+            refused.to_string().contains(&format!("confirm {expected},")),
+            expected != "0",
+            "0 is no number to confirm: {refused}"
+        );
     }
 
     let some = ended(&service, overriding(&service, &["first_run_removals"], 3)).await;

@@ -1,12 +1,12 @@
 //! Whose tenants a batch touches, and for whom it exists.
 
 use category_mirror::domain::Role;
-use category_mirror_client::{Error, FlagState};
+use category_mirror_client::{Client, Error, FlagState};
 use category_mirror_proto::v1::{self as proto, mirror_categories_request::Target};
 
 use super::{WINS, chain};
 use crate::{
-    flags::{MIRRORING, switch},
+    flags::{MIRRORING, switch, until},
     replica::idle,
     service::{self, Service},
     wire::{Wire, contents, refusal},
@@ -132,4 +132,34 @@ async fn for_a_token_of_some_tenants_only_those_exist() {
     assert_eq!(viewer.get_batch(&whole.name).send().await.expect("read").name, whole.name);
     let error = viewer.cancel_batch(&whole.name).send().await.expect_err("a viewer");
     assert_eq!(error.reason(), Some("PERMISSION_DENIED"));
+}
+
+#[tokio::test]
+async fn logs_of_a_batch_that_nobody_or_somebody_else_knows_are_an_error_and_not_an_empty_list() {
+    let service = service::start_with(idle()).await;
+    chain(&service, "chain", 2).await;
+    chain(&service, "other", 1).await;
+    let batch = service.client.mirror_organization("chain", WINS).dry_run(true).send().await.expect("accepted");
+    let viewer = |tenant: &str| service.client_with(&service.token(Role::Viewer, "limited", Some(&[tenant])));
+    until("its runs are made", async || {
+        service.client.get_batch(&batch.name).send().await.expect("the batch").queued_count == 2
+    })
+    .await;
+    let listed = async |client: &Client, batch: &str, reason: &str| {
+        let request = client.list_sync_logs().batch(batch);
+        let request = if reason.is_empty() { request } else { request.reason(reason) };
+        request.send().collect().await.map(|runs| runs.len())
+    };
+    let unknown = "batches/0190163d-8694-739b-aea5-966c26f8ad91";
+    for (client, batch) in
+        [(&service.client, unknown), (&viewer("other-000"), unknown), (&viewer("other-000"), &batch.name)]
+    {
+        let error = listed(client, batch, "").await.expect_err("nothing is known of it");
+        assert_eq!(self::reason(&error), ("NOT_FOUND", Some("BATCH_NOT_FOUND")), "{error}");
+        assert!(error.to_string().contains(batch), "{error}");
+    }
+    for (client, runs) in [(&service.client, 2), (&viewer("chain-001"), 1)] {
+        assert_eq!(listed(client, &batch.name, "").await.expect("known"), runs);
+        assert_eq!(listed(client, &batch.name, "GUARD").await.expect("known"), 0, "none of its runs has that");
+    }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use category_mirror::{
     domain::{
-        Admission, Batch, BatchCounts, BatchId, BatchState, Flag, GuardRule, Orders, OrganizationId, RunKind,
-        RunOverrides, RunResult, Skip, SkipReason, Strategy, TenantId,
+        Admission, Batch, BatchCounts, BatchId, BatchRule, BatchState, Flag, GuardRule, Orders, OrganizationId,
+        RunKind, RunOverrides, RunResult, Skip, SkipReason, Strategy, TenantId,
     },
     store::{BatchPlace, BatchTarget, Chunk, NewBatch, Progress, Room, Worked},
 };
@@ -314,7 +314,7 @@ async fn as_many_runs_get_through_to_a_write_as_the_guard_allows_however_many_as
     let (winner, loser) = (taken.iter().position(|t| *t), taken.iter().position(|t| !*t));
     let (winner, loser) = (held(&claimed[winner.expect("one")]), held(&claimed[loser.expect("one")]));
     let place = async |held, primary| store.take_place(at(3), held, primary, false).await.expect("asked");
-    assert_eq!(place(winner, true).await, BatchPlace::Taken, "a later attempt counts no more");
+    assert_eq!(place(winner, false).await, BatchPlace::Taken, "a later attempt counts no more");
     assert_eq!(place(loser, false).await, BatchPlace::Refused);
     let elsewhere = category_mirror::store::Held { fence: loser.fence + 1, ..loser };
     assert_eq!(place(elsewhere, false).await, BatchPlace::Lost);
@@ -323,6 +323,7 @@ async fn as_many_runs_get_through_to_a_write_as_the_guard_allows_however_many_as
     assert_eq!(place(loser, true).await, BatchPlace::Taken, "one of 20");
     let next = claimed.iter().map(held).zip(&taken).find(|(held, taken)| !**taken && *held != loser);
     assert_eq!(place(next.expect("one").0, true).await, BatchPlace::Refused, "two of 20");
+    assert_eq!(place(winner, true).await, BatchPlace::Refused, "nor does a later attempt that would now change one");
     let verdicts = store.get_batch(batch).await.verdicts;
     assert_eq!(verdicts.iter().map(|verdict| verdict.let_through).collect::<Vec<_>>(), [5, 1]);
 }
@@ -353,4 +354,54 @@ async fn overridden_guards_take_places_of_their_own() {
     let batch = store.get_batch(batch).await;
     assert_eq!((batch.override_limit, batch.overriding, batch.verdicts[0].let_through), (Some(1), 1, 2));
     assert_eq!(batch.overrides, ["removals"]);
+}
+
+/// A batch of everybody whose own guards are overridden, and a guard of its runs for one of them.
+fn overriding_batch(tenants: i64) -> NewBatch {
+    NewBatch {
+        overrides: vec![BatchRule::Tenants, BatchRule::Primary],
+        run_overrides: RunOverrides { guards: [GuardRule::Removals].into(), limit: Some(1) },
+        reason: "seen".to_owned(),
+        ..new_batch(EVERYBODY, tenants)
+    }
+}
+
+#[tokio::test]
+async fn what_a_batch_may_refuse_for_want_of_a_confirmed_override_is_not_joined_by_another_batch() {
+    let store = store_with(&["a", "b"]).await;
+    store.prepare_history(None).await.expect("what is skipped has a day");
+    let (first, _) = store.accept_batch(at(0), &overriding_batch(2)).await.expect("accepted");
+    store.work_off(9).await;
+    let (second, _) = store.accept_batch(at(0), &overriding_batch(2)).await.expect("accepted");
+    store.work_off(9).await;
+    let reasons: Vec<Option<String>> = store.runs_of(second.id).await.into_values().map(|(_, reason)| reason).collect();
+    let claimed = store.claim(at(2), 9, LEASE).await.expect("claimed");
+    let mut places = Vec::new();
+    for run in &claimed {
+        assert_eq!(run.run.batch, Some(first.id));
+        places.push(store.take_place(at(3), held(run), false, true).await.expect("asked"));
+    }
+    assert_eq!(places, [BatchPlace::Taken, BatchPlace::Refused], "one of them is stopped by its batch");
+    assert_eq!(reasons, [Some("RUN_IN_PROGRESS".to_owned()), Some("RUN_IN_PROGRESS".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_later_attempt_takes_the_places_that_the_first_one_did_not_need() {
+    let store = store_with(&["a"]).await;
+    let new = NewBatch { overrides: vec![], ..overriding_batch(1) };
+    let (batch, _) = store.accept_batch(at(0), &new).await.expect("accepted");
+    store.work_off(9).await;
+    store.execute("update batch set change_limit = 1, primary_limit = 0").await;
+    let run = store.claim_one(2).await;
+    let place =
+        async |primary, overridden| store.take_place(at(3), held(&run), primary, overridden).await.expect("asked");
+    assert_eq!(place(false, false).await, BatchPlace::Taken);
+    // Its write was refused for now, and what is at Google has changed: the next attempt would do something else.
+    assert_eq!(place(true, false).await, BatchPlace::Refused, "no other primary category is allowed");
+    assert_eq!(place(false, true).await, BatchPlace::Taken);
+    assert_eq!(place(false, false).await, BatchPlace::Taken, "it has its places");
+    assert_eq!(place(false, true).await, BatchPlace::Taken, "it has its places");
+    let batch = store.get_batch(batch.id).await;
+    let let_through: Vec<i64> = batch.verdicts.iter().map(|verdict| verdict.let_through).collect();
+    assert_eq!((let_through, batch.overriding), (vec![1, 0], 1));
 }

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use category_mirror::{
-    domain::{AccountId, LocationId, RunResult, Tenant, WriteIntent},
+    domain::{AccountId, Decision, GuardRule, LocationId, Orders, RunResult, Tenant, WriteIntent},
     error::Error,
-    store::{BeginWrite, Claimed, NewTenant, Progress, Refused, TenantChange},
+    store::{BeginWrite, Claimed, NewRun, NewTenant, Progress, Refused, TenantChange},
 };
 
-use super::{LEASE, REAL, TestStore, about_to_write, at, held, id, store_with, tenant, time};
+use super::{LEASE, REAL, TestStore, about_to_write, at, held, id, new_run, store_with, tenant, time};
 
 /// What an attempt knows that is about to write to the location that the tenant had when it read.
 fn bound(to: &Tenant) -> Progress {
@@ -74,6 +74,33 @@ async fn a_tenant_with_an_unsettled_write_keeps_its_location() {
     assert_eq!(store.tenant(&id("a")).await.expect("there").location, before.location);
     assert!(store.finish(at(4), held(&claimed), 1, &RunResult::Succeeded, &Progress::default()).await.expect("ended"));
     store.update_tenant(at(5), &id("a"), &move_to(Some("elsewhere"))).await.expect("nothing is unsettled any more");
+}
+
+/// The person who asked for it has seen one location: what they allowed there is not done to another.
+#[tokio::test]
+async fn a_tenant_keeps_its_location_while_a_run_executes_a_decision_or_lifts_guards() {
+    let reason = Some("seen".to_owned());
+    let lifting = Orders { override_guards: [GuardRule::PrimaryChange].into(), reason, ..Orders::default() };
+    let deciding = Orders { decision: Some(Decision::PushAgain), ..Orders::default() };
+    for (orders, is_kept) in [(Orders::default(), false), (lifting, true), (deciding, true)] {
+        let store = store_with(&["a"]).await;
+        let case = format!("{orders:?}");
+        let run = store.accept(at(0), &NewRun { orders, ..new_run("a", REAL) }).await.expect("accepted").run;
+        let moved = Tenant { location: Some(LocationId::parse("elsewhere").expect("an id")), ..tenant("a") };
+        let imported = store.import_tenants(at(1), &[NewTenant { tenant: moved, categories: None }], true).await;
+        let refused = imported.expect("rehearsed").refused;
+        for location in [Some("elsewhere"), None] {
+            let change = store.update_tenant(at(1), &id("a"), &move_to(location)).await;
+            match change {
+                Ok(_) => assert!(!is_kept, "{case}"),
+                Err(error) => assert_eq!((is_kept, &error.metadata()["run"]), (true, &run.resource_name()), "{case}"),
+            }
+        }
+        let expected = if is_kept { vec![(0, vec![Refused::RunInProgress(run.id)])] } else { vec![] };
+        assert_eq!(refused, expected, "{case}");
+        store.cancel(at(2), run.id).await.expect("cancelled");
+        store.update_tenant(at(3), &id("a"), &move_to(Some("afterwards"))).await.expect("nothing holds it any more");
+    }
 }
 
 /// Two statements that meet: whichever comes first, the write does not reach a location that the tenant has lost.

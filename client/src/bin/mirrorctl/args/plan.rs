@@ -5,8 +5,8 @@ use clap::{Args, Subcommand, ValueEnum};
 /// Guards to lift.
 #[derive(Debug, Args)]
 pub(crate) struct Overrides {
-    /// Lift this guard for this one run, such as primary_change; may be given several times
-    #[arg(long = "override", value_name = "GUARD", requires = "reason")]
+    /// Guards to lift for this one run, with commas: primary_change, removals, removed_share, first_run_removals
+    #[arg(long = "override", value_name = "GUARD", value_delimiter = ',', requires = "reason")]
     pub(crate) guards: Vec<String>,
     /// Why it is lifted; kept with the run
     #[arg(long, requires = "guards")]

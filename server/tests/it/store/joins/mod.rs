@@ -5,9 +5,9 @@ mod placing;
 
 use cases::{Asked, Met, Origin, expected, lives, requests};
 use category_mirror::{
-    domain::{RunId, RunResult},
+    domain::{Decision, Orders, RunId, RunResult},
     error::Error,
-    store::{BatchPlace, BatchTarget, NewBatch, NewRun, Progress},
+    store::{BatchPlace, BatchTarget, NewBatch, NewDecision, NewRun, Progress},
 };
 use serde_json::Value;
 use sqlx::{Row, postgres::PgRow};
@@ -207,5 +207,29 @@ async fn of_many_at_once_each_joins_a_run_that_does_it_or_starts_one() {
     for answer in answers.into_iter().flatten() {
         assert_ne!(answer.joined, answer.created);
         assert!(!answer.run.state.is_terminal(), "nobody joins what has ended");
+    }
+}
+
+#[tokio::test]
+async fn a_decision_that_is_refused_leaves_the_live_run_to_whoever_claims_next() {
+    let store = store_with(&["a"]).await;
+    let tenant = id("a");
+    let orders = Orders { decision: Some(Decision::PushAgain), ..Orders::default() };
+    for second in 1..20 {
+        let new = NewRun { orders: orders.clone(), ..new_run("a", false) };
+        let run = store.accept(at(second), &new).await.expect("accepted").run;
+        let again = NewDecision {
+            tenant: &tenant,
+            decision: Decision::PushAgain,
+            caller: "tester",
+            reason: "why",
+            request: None,
+            run: Some(&new),
+        };
+        let error = store.decide(at(second), &again).await.expect_err("the run is live");
+        assert_eq!((error.reason(), &error.metadata()["run"]), ("RUN_IN_PROGRESS", &run.resource_name()));
+        let claimed = store.claim_one(second).await;
+        let ended = store.finish(at(second), held(&claimed), 1, &RunResult::Succeeded, &Progress::default()).await;
+        assert!(ended.expect("answered"));
     }
 }

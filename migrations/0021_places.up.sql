@@ -1,0 +1,11 @@
+-- Which places of its batch a run has taken. An attempt that would do something else than the one before takes what that one did not need, so
+-- that no batch changes more primary categories, or overrides guards for more runs, than was confirmed.
+
+alter table run
+    -- Its batch has let it through to another primary category.
+    add column let_through_primary boolean not null default false,
+    -- Its batch has let it through although a guard of runs would have stopped it.
+    add column let_through_overriding boolean not null default false;
+
+-- What these were let through to is not known: they have the places of every kind, as they had.
+update run set let_through_primary = true, let_through_overriding = true where let_through;
