@@ -120,13 +120,36 @@ async fn a_run_writes_once_however_many_attempts_it_takes() {
     assert_eq!(google.writes().len(), 1, "what has changed since is for the next run, and its guards");
 }
 
+/// A run ends with the write that an earlier attempt of it has made. Whoever asks for something else meanwhile is told which run to wait for,
+/// and not that this run does it.
+#[tokio::test]
+async fn nobody_joins_a_run_that_may_have_written_something_else() {
+    let service = service_for(&["a"]).await;
+    let google = Google::start("cafe", &[]).await;
+    google.script(Method::PATCH, [Answer::status(502)]);
+    google.script(Method::GET, [Answer::status(200), Answer::status(503)]);
+    let first = accepted(&service, Strategy::PlatformToGbp).await;
+    attempt(&service, &google).await;
+    let same = service.client.mirror("a", Strategy::PlatformToGbp).send().await.expect("it is what that run does");
+    assert_eq!((same.joined, &same.run.name), (true, &first.name));
+
+    service.set("a", &["cafe"]).await;
+    let other = service.client.mirror("a", Strategy::PlatformToGbp).send().await.expect_err("it is not");
+    assert_eq!((other.reason(), other.metadata()["why"].as_str()), (Some("RUN_IN_PROGRESS"), "SOURCE_CHANGED"));
+    let first = ended(&service, &google, &first).await;
+    assert_eq!((first.state, first.counts.created), (RunState::Succeeded, 1), "it ends with what it wrote");
+    let next = accepted(&service, Strategy::PlatformToGbp).await;
+    let next = ended(&service, &google, &next).await;
+    assert_eq!((next.state, google.has()), (RunState::Succeeded, categories("cafe", &[])));
+}
+
 /// The write of a run that never learnt of it is that run's, once another run has seen it.
 #[tokio::test]
 async fn the_next_run_finds_what_became_of_an_unknown_write() {
     let service = service_for(&["a"]).await;
     let google = Google::start("cafe", &[]).await;
     google.script(Method::PATCH, [Answer::status(502)]);
-    google.script(Method::GET, [200, 503, 403].map(Answer::status));
+    google.script(Method::GET, [Answer::status(200), Answer::status(503), Answer::error(403, "NO")]);
     let unknown = accepted(&service, Strategy::PlatformToGbp).await;
     let unknown = ended(&service, &google, &unknown).await;
     assert_eq!((unknown.state, unknown.reason.as_deref()), (RunState::Failed, Some("PERMISSION_DENIED")));
