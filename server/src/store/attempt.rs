@@ -145,7 +145,8 @@ impl Store {
     }
 
     /// Returns a run to the queue for an attempt that begins anew, because this one may not go on with what it has read. It is not
-    /// counted. Gives whether the run was still held.
+    /// counted. Whoever has joined the run so far has done so before that attempt reads, also where the clock has been set back since: else
+    /// attempt would follow attempt until it has caught up. Gives whether the run was still held.
     ///
     /// # Errors
     /// The database's.
@@ -154,6 +155,7 @@ impl Store {
             "update run
                 set state = 'queued', lease_until = null, due_at = null, handed_back = handed_back + 1, revision = revision + 1,
                     attempts = attempts_with(attempts, attempt, attempted_at, coalesce($1, now()), 'handed_back', null),
+                    joined_at = least(joined_at, coalesce($1, now())),
                     plan = coalesce($4, plan), written = $5, intent = $6, observation = coalesce($7, observation)
               where id = $2 and attempt = $3 and state = 'running'",
         )

@@ -98,7 +98,9 @@ impl Attempt {
             self.progress.read_at = None;
             return self.finish(RunResult::Failed(failure.exhausted(self.run.attempt))).await;
         }
-        if self.claim.cancelled.is_cancelled() && self.progress.intent.is_none() {
+        // What has written, or may have, is not cancelled.
+        let wrote = self.progress.intent.is_some() || !self.progress.written.is_empty();
+        if self.claim.cancelled.is_cancelled() && !wrote {
             return self.finish(RunResult::Cancelled).await;
         }
         let attempt = u32::try_from(self.run.attempt).unwrap_or(1);
