@@ -113,7 +113,7 @@ async fn a_run_that_begins_anew_has_been_joined_before_that_also_by_a_clock_that
     let read_at = |seconds| Progress { read_at: Some(time(seconds)), ..bound(&tenant("a")) };
     assert_eq!(begin(&store, &claimed, &read_at(3)).await, BeginWrite::Superseded);
     let planned = Progress { intent: None, ..read_at(3) };
-    assert!(store.requeue(at(4), held(&claimed), &planned).await.expect("requeued"));
+    assert!(store.requeue(at(4), held(&claimed), Duration::ZERO, &planned).await.expect("requeued"));
     let next = store.claim_one(5).await;
     assert_eq!(begin(&store, &next, &read_at(6)).await, BeginWrite::Go);
 }
