@@ -198,3 +198,24 @@ async fn a_run_whose_tenant_is_moved_writes_nothing_to_the_old_place() {
         assert_eq!(google.patched(), expected);
     }
 }
+
+/// What an attempt planned for the old place is not what the run found at the new one.
+#[tokio::test]
+async fn a_run_whose_tenant_is_moved_tells_of_the_new_place_alone() {
+    let service = service_for(&["a"]).await;
+    let google = Google::start("cafe", &[]).await;
+    google.close();
+    let run = accepted(&service, Strategy::PlatformToGbp).await;
+    let (mut first, stop) = runner(&service, &google);
+    let task = tokio::spawn(async move { first.tick(None).await });
+    google.holds(1).await;
+    service.client.update_tenant("a").location("1", "new").send().await.expect("nothing is written yet");
+    google.open();
+    task.await.expect("ended").expect("carried out");
+    stop.cancel();
+
+    google.edit(categories("cafe", &["bakery"]));
+    let run = ended(&service, &google, &run).await;
+    let found = run.plan.as_ref().expect("a plan").changes.len();
+    assert_eq!((run.state, found, google.count(&Method::PATCH)), (RunState::Succeeded, 0, 0), "it is in sync");
+}
