@@ -31,9 +31,10 @@ pub struct LiveRun {
     pub cancel_requested: bool,
     /// Whether it has written, or has set out to write and it is not known whether it did.
     pub has_begun_to_write: bool,
-    /// The newest plan that is recorded of it, where the running attempt made that plan: an attempt records its plan when it begins to
-    /// write.
-    pub plan_of_attempt: Option<RecordedPlan>,
+    /// The plan that it has written by, or has set out to: an attempt records it when it begins to write.
+    pub plan: Option<RecordedPlan>,
+    /// Whether the attempt that is under way made that plan, rather than an earlier one.
+    pub is_plan_of_attempt: bool,
     /// The batch that it belongs to and that can still stop it.
     pub batch: Option<LiveBatch>,
 }
@@ -56,6 +57,9 @@ pub enum Join {
     Anew,
     /// It joins if the tenant's categories and their mappings are still these: the attempt writes by them, or has just written.
     IfUnchanged(Vec<Counterpart>),
+    /// The same of what an earlier attempt has written by, or has set out to: if it took effect, the run ends with it. Otherwise the run is
+    /// planned anew, by an attempt that reads the source after this.
+    AnewIfUnchanged(Vec<Counterpart>),
     /// It joins: the attempt does what is asked for, and that rests on nothing that changes.
     AsItIs,
     /// It cannot join.
@@ -124,12 +128,20 @@ impl LiveRun {
         if !self.has_begun_to_write {
             return Join::Anew;
         }
-        let plan = self.plan_of_attempt.as_ref().filter(|_| self.state == RunState::Running);
-        match plan {
-            Some(plan) => self.join_write(plan),
-            // An earlier attempt wrote. The next one, or this one once it is refused its write, reads both sides anew.
-            None if self.has_one_write() => Join::Refused(JoinRefusal::AlreadyWritten),
-            None => Join::Anew,
+        match &self.plan {
+            Some(plan) if self.is_plan_of_attempt && self.state == RunState::Running => self.join_write(plan),
+            plan => self.join_earlier_write(plan.as_ref()),
+        }
+    }
+
+    /// Decides for a run of which an earlier attempt has written by `plan`, or may have. A run writes once: an attempt that finds that write
+    /// done ends the run with it, and plans no more.
+    fn join_earlier_write(&self, plan: Option<&RecordedPlan>) -> Join {
+        match (self.kind.strategy, plan) {
+            _ if self.has_one_write() => Join::Refused(JoinRefusal::AlreadyWritten),
+            (Strategy::PlatformToGbp, Some(plan)) => Join::AnewIfUnchanged(plan.source.clone()),
+            // Only Google knows whether its side has changed since.
+            _ => Join::Refused(JoinRefusal::SourceChanged),
         }
     }
 

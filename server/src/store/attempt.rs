@@ -144,16 +144,19 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Returns a run to the queue for an attempt that begins anew, because this one may not go on with what it has read. It is not
-    /// counted. Gives whether the run was still held.
+    /// Returns a run to the queue for an attempt that begins anew after `pause`, because this one may not go on with what it has read. It is
+    /// not counted. Whoever has joined the run so far has done so before that attempt reads, also where the clock has been set back since: else
+    /// attempt would follow attempt until it has caught up. Gives whether the run was still held.
     ///
     /// # Errors
     /// The database's.
-    pub async fn requeue(&self, now: Now, held: Held, progress: &Progress) -> Result<bool, Error> {
+    pub async fn requeue(&self, now: Now, held: Held, pause: Duration, progress: &Progress) -> Result<bool, Error> {
         let done = sqlx::query(
             "update run
-                set state = 'queued', lease_until = null, due_at = null, handed_back = handed_back + 1, revision = revision + 1,
+                set state = 'queued', lease_until = null, handed_back = handed_back + 1, revision = revision + 1,
+                    due_at = case when $8 > interval '0' then coalesce($1, now()) + $8 end,
                     attempts = attempts_with(attempts, attempt, attempted_at, coalesce($1, now()), 'handed_back', null),
+                    joined_at = least(joined_at, coalesce($1, now())),
                     plan = coalesce($4, plan), written = $5, intent = $6, observation = coalesce($7, observation)
               where id = $2 and attempt = $3 and state = 'running'",
         )
@@ -164,6 +167,7 @@ impl Store {
         .bind(Json(&progress.written))
         .bind(progress.intent.as_ref().map(Json))
         .bind(progress.observation.as_ref().map(Json))
+        .bind(interval(pause))
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected() == 1)

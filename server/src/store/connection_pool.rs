@@ -1,4 +1,4 @@
-//! A pool whose statements survive a change of the schema.
+//! A pool whose statements survive a change of the schema, and whose connections are in no transaction that was given up.
 //!
 //! PostgreSQL refuses a prepared statement whose result columns have changed since it was prepared, on that connection, for as long as the
 //! connection keeps it. Statements of the store name their columns, so a column more changes no result; a column of another type does.
@@ -16,8 +16,9 @@ use futures::{
     stream::{self, BoxStream},
 };
 use sqlx::{
-    Connection, Database, Either, Execute, Executor, PgConnection, PgPool, Postgres, SqlStr,
+    Connection, Database, Either, Execute, Executor, PgConnection, PgPool, Postgres, SqlStr, Transaction,
     error::BoxDynError,
+    pool::MaybePoolConnection,
     postgres::{PgArguments, PgDatabaseError, PgQueryResult, PgRow, PgStatement, PgTypeInfo},
 };
 
@@ -35,6 +36,26 @@ pub(super) struct ConnectionPool(PgPool);
 impl ConnectionPool {
     pub(super) fn new(pool: PgPool) -> Self {
         Self(pool)
+    }
+
+    /// Begins a transaction.
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        self.begin_with("begin").await
+    }
+
+    /// Begins a transaction with this statement.
+    ///
+    /// In a task of its own, so that it has its answer although its caller may be given up meanwhile, as at a deadline: what nobody takes is
+    /// then rolled back. sqlx rolls nothing back whose beginning it has no answer to, and the connection would be in that transaction when
+    /// it is used next: statements that are transactions of their own would be answered there, and never be committed.
+    pub(super) async fn begin_with(
+        &self,
+        statement: &'static str,
+    ) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        let connection = MaybePoolConnection::PoolConnection(self.0.acquire().await?);
+        let begun = tokio::spawn(Transaction::begin(connection, Some(SqlStr::from_static(statement))));
+        // It ends without an answer only with the program.
+        begun.await.unwrap_or(Err(sqlx::Error::PoolClosed))
     }
 }
 

@@ -98,9 +98,21 @@ impl LockedRun {
             Join::Anew => Joining::Anew,
             Join::AsItIs => Joining::AsItIs,
             Join::Refused(why) => Joining::Refused(why),
-            Join::IfUnchanged(source) if is_unchanged(connection, self, &source).await? => Joining::AsItIs,
-            Join::IfUnchanged(_) => Joining::Refused(JoinRefusal::SourceChanged),
+            Join::IfUnchanged(source) if is_unchanged(connection, &self.tenant, &source, self.attempted_at).await? => {
+                Joining::AsItIs
+            }
+            Join::AnewIfUnchanged(source)
+                if is_unchanged(connection, &self.tenant, &source, self.read_at()).await? =>
+            {
+                Joining::Anew
+            }
+            Join::IfUnchanged(_) | Join::AnewIfUnchanged(_) => Joining::Refused(JoinRefusal::SourceChanged),
         })
+    }
+
+    /// When the source was read that the run has written by, or has set out to.
+    fn read_at(&self) -> Option<DateTime<Utc>> {
+        self.live.plan.as_ref().map(|plan| plan.observed_at)
     }
 }
 
@@ -138,12 +150,13 @@ async fn take_out_of_bulk(connection: &mut PgConnection, run: RunId) -> Result<(
     Ok(())
 }
 
-/// Whether the tenant's categories and their mappings are `source` still, and the tenant itself is what the attempt has read. The times of
+/// Whether a tenant's categories and their mappings are `source` still, and the tenant itself is what it was at `time`. The times of
 /// changes would not do for the categories: a change that was committed late bears an early one.
 async fn is_unchanged(
     connection: &mut PgConnection,
-    run: &LockedRun,
+    tenant: &TenantId,
     source: &[Counterpart],
+    time: Option<DateTime<Utc>>,
 ) -> Result<bool, sqlx::Error> {
     let rows = sqlx::query(
         "select category.slug, category.display_name, chosen.position,
@@ -154,8 +167,8 @@ async fn is_unchanged(
            left join regional_mapping own on own.slug = category.slug and own.region_code = tenant.region_code
           where tenant.id = $1 and tenant.updated_at <= $2",
     )
-    .bind(run.tenant.as_str())
-    .bind(run.attempted_at)
+    .bind(tenant.as_str())
+    .bind(time)
     .fetch_all(connection)
     .await?;
     let now = rows.iter().map(counterpart).collect::<Result<Vec<_>, _>>()?;
@@ -203,7 +216,8 @@ impl FromRow<'_, PgRow> for LockedRun {
                 cancel_requested: row.try_get("cancel_requested")?,
                 has_begun_to_write: row.try_get("has_begun_to_write")?,
                 // An attempt reads its source after it was claimed, and a plan bears the time of that read.
-                plan_of_attempt: plan.filter(|plan| attempted_at.is_some_and(|at| plan.observed_at >= at)),
+                is_plan_of_attempt: plan.as_ref().zip(attempted_at).is_some_and(|(plan, at)| plan.observed_at >= at),
+                plan,
                 batch,
             },
             attempted_at,

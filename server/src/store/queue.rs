@@ -171,6 +171,9 @@ impl Store {
     /// Hands claims back at once, for another worker, to the places in line that they had: the attempts are not counted. One that is being
     /// written of at this moment is looked at again soon: a heartbeat leaves it as it was, and what ends it makes this needless.
     ///
+    /// A run whose write may be on its way waits for the end of its lease, which that write was sent within: an attempt that looked before
+    /// might find nothing written, end the run, and be wrong a moment later.
+    ///
     /// # Errors
     /// The database's.
     pub async fn hand_back(&self, held: &[Held]) -> Result<Vec<RunId>, Error> {
@@ -205,7 +208,8 @@ impl Store {
                     for update of run skip locked
              ), handed_back as (
                  update run
-                    set state = 'queued', handed_back = handed_back + 1, revision = revision + 1, lease_until = null, due_at = null,
+                    set state = 'queued', handed_back = handed_back + 1, revision = revision + 1, lease_until = null,
+                        due_at = case when intent is not null then lease_until end,
                         attempts = attempts_with(attempts, attempt, attempted_at, now(), 'handed_back', null)
                   where id = any (array(select id from free))
                  returning id

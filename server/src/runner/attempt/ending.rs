@@ -74,14 +74,20 @@ impl Attempt {
         recorded.await.unwrap_or(Recorded::Nothing)
     }
 
-    /// Returns the run to the queue, where the next attempt begins anew.
+    /// Returns the run to the queue, where the next attempt begins anew: at once the first time, and then after a pause, as whoever keeps
+    /// asking for the run would otherwise have it ask Google without one.
     pub(super) async fn begin_anew(&self, why: &'static str) -> bool {
         tracing::info!(run_id = %self.run.id, why, "attempt begins anew; it is not counted");
-        let store = &self.tools.store;
-        let requeued = self
-            .persist(|| async { Ok(store.requeue(self.now, self.claim.held, &self.progress).await?.then_some(())) });
+        let Tools { store, settings, wake, .. } = &*self.tools;
+        let pause = match u32::try_from(self.run.handed_back) {
+            Ok(before @ 1..) => settings.backoff.after(before, fastrand::f64(), None),
+            _ => Duration::ZERO,
+        };
+        let requeued = self.persist(|| async {
+            Ok(store.requeue(self.now, self.claim.held, pause, &self.progress).await?.then_some(()))
+        });
         let requeued = requeued.await.is_some();
-        self.tools.wake.hint(Hint::Queued);
+        wake.hint(if pause.is_zero() { Hint::Queued } else { Hint::Waiting(pause) });
         requeued
     }
 
@@ -98,7 +104,9 @@ impl Attempt {
             self.progress.read_at = None;
             return self.finish(RunResult::Failed(failure.exhausted(self.run.attempt))).await;
         }
-        if self.claim.cancelled.is_cancelled() && self.progress.intent.is_none() {
+        // What has written, or may have, is not cancelled.
+        let wrote = self.progress.intent.is_some() || !self.progress.written.is_empty();
+        if self.claim.cancelled.is_cancelled() && !wrote {
             return self.finish(RunResult::Cancelled).await;
         }
         let attempt = u32::try_from(self.run.attempt).unwrap_or(1);

@@ -188,10 +188,11 @@ impl Attempt {
         }
     }
 
-    /// Notes the plan of this attempt. The plan is the run's, over all attempts: where an earlier attempt of a real run found differences,
-    /// a later one that finds none does not hide that they were there.
+    /// Notes the plan of this attempt. The plan is the run's, over all attempts: where an earlier attempt of a real run found differences
+    /// at the same location, a later one that finds none does not hide that they were there.
     pub(super) fn planned(&mut self, plan: RecordedPlan) {
-        let found_before = self.progress.plan.as_ref().is_some_and(|earlier| !earlier.is_empty());
+        let is_here = |earlier: &RecordedPlan| earlier.location.is_none() || earlier.location == plan.location;
+        let found_before = self.progress.plan.as_ref().is_some_and(|earlier| !earlier.is_empty() && is_here(earlier));
         if self.run.kind.dry_run || !plan.is_empty() || !found_before {
             self.progress.plan = Some(plan);
         }

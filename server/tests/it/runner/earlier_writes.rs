@@ -120,6 +120,29 @@ async fn a_run_writes_once_however_many_attempts_it_takes() {
     assert_eq!(google.writes().len(), 1, "what has changed since is for the next run, and its guards");
 }
 
+/// A run ends with the write that an earlier attempt of it has made. Whoever asks for something else meanwhile is told which run to wait for,
+/// and not that this run does it.
+#[tokio::test]
+async fn nobody_joins_a_run_that_may_have_written_something_else() {
+    let service = service_for(&["a"]).await;
+    let google = Google::start("cafe", &[]).await;
+    google.script(Method::PATCH, [Answer::status(502)]);
+    google.script(Method::GET, [Answer::status(200), Answer::status(503)]);
+    let first = accepted(&service, Strategy::PlatformToGbp).await;
+    attempt(&service, &google).await;
+    let same = service.client.mirror("a", Strategy::PlatformToGbp).send().await.expect("it is what that run does");
+    assert_eq!((same.joined, &same.run.name), (true, &first.name));
+
+    service.set("a", &["cafe"]).await;
+    let other = service.client.mirror("a", Strategy::PlatformToGbp).send().await.expect_err("it is not");
+    assert_eq!((other.reason(), other.metadata()["why"].as_str()), (Some("RUN_IN_PROGRESS"), "SOURCE_CHANGED"));
+    let first = ended(&service, &google, &first).await;
+    assert_eq!((first.state, first.counts.created), (RunState::Succeeded, 1), "it ends with what it wrote");
+    let next = accepted(&service, Strategy::PlatformToGbp).await;
+    let next = ended(&service, &google, &next).await;
+    assert_eq!((next.state, google.has()), (RunState::Succeeded, categories("cafe", &[])));
+}
+
 /// The write of a run that never learnt of it is that run's, once another run has seen it.
 #[tokio::test]
 async fn the_next_run_finds_what_became_of_an_unknown_write() {
@@ -174,4 +197,25 @@ async fn a_run_whose_tenant_is_moved_writes_nothing_to_the_old_place() {
         let expected: &[&str] = if moved_to.is_some() { &["/v1/locations/new"] } else { &[] };
         assert_eq!(google.patched(), expected);
     }
+}
+
+/// What an attempt planned for the old place is not what the run found at the new one.
+#[tokio::test]
+async fn a_run_whose_tenant_is_moved_tells_of_the_new_place_alone() {
+    let service = service_for(&["a"]).await;
+    let google = Google::start("cafe", &[]).await;
+    google.close();
+    let run = accepted(&service, Strategy::PlatformToGbp).await;
+    let (mut first, stop) = runner(&service, &google);
+    let task = tokio::spawn(async move { first.tick(None).await });
+    google.holds(1).await;
+    service.client.update_tenant("a").location("1", "new").send().await.expect("nothing is written yet");
+    google.open();
+    task.await.expect("ended").expect("carried out");
+    stop.cancel();
+
+    google.edit(categories("cafe", &["bakery"]));
+    let run = ended(&service, &google, &run).await;
+    let found = run.plan.as_ref().expect("a plan").changes.len();
+    assert_eq!((run.state, found, google.count(&Method::PATCH)), (RunState::Succeeded, 0, 0), "it is in sync");
 }

@@ -10,13 +10,14 @@ use category_mirror::{
     store::{NewRun, Store},
     wake::Wake,
 };
-use category_mirror_client::{Run, RunState};
+use category_mirror_client::{Run, RunState, Strategy};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Worker,
     google::{Answer, Google},
+    outcomes::runner,
     service_for, settings,
 };
 use crate::service::{Setup, categories};
@@ -246,4 +247,36 @@ async fn old_request_ids_are_forgotten_by_themselves() {
     let worker = Worker::start(&service, &Google::start("cafe", &[]).await, settings());
     service.database_says("select array_agg(joined) = '{true}' from mirror_request").await;
     worker.stop().await;
+}
+
+/// Each press has the attempt begin anew, and an attempt asks Google.
+#[tokio::test]
+async fn whoever_keeps_asking_for_a_run_does_not_have_it_ask_google_without_a_pause() {
+    let service = service_for(&["a"]).await;
+    let google = Google::start("cafe", &[]).await;
+    let press = || service.client.mirror("a", Strategy::GbpToPlatform).send();
+    press().await.expect("accepted");
+    for waits in [false, true, true] {
+        google.close();
+        let (mut runner, stop) = runner(&service, &google);
+        let task = tokio::spawn(async move { runner.tick(None).await });
+        google.holds(1).await;
+        assert!(press().await.expect("accepted").joined);
+        google.open();
+        task.await.expect("ended").expect("carried out");
+        stop.cancel();
+        let is_waiting: bool = sqlx::query_scalar("select due_at > now() from run where state = 'queued'")
+            .fetch_optional(&service.pool)
+            .await
+            .expect("asked")
+            .flatten()
+            .unwrap_or_default();
+        assert_eq!(is_waiting, waits);
+        sqlx::raw_sql("update run set due_at = null").execute(&service.pool).await.expect("due");
+    }
+    let (mut runner, stop) = runner(&service, &google);
+    runner.tick(None).await.expect("carried out");
+    stop.cancel();
+    let run = service.client.get_last_run("a", Strategy::GbpToPlatform).send().await.expect("its run");
+    assert_eq!((run.state, run.attempt, run.handed_back_attempts), (RunState::Succeeded, 1, 3));
 }

@@ -120,6 +120,31 @@ async fn a_move_that_is_not_committed_yet_is_waited_for() {
     assert_eq!(begun.await.expect("ended").expect("answered"), BeginWrite::Moved);
 }
 
+/// A shutdown cuts a request off that is on its way to Google, and may take effect all the same.
+#[tokio::test]
+async fn a_run_that_is_handed_back_while_it_writes_is_looked_at_when_that_request_is_over() {
+    let store = store_with(&["a"]).await;
+    let claimed = store.claimed(0, "a", REAL).await;
+    assert_eq!(begin(&store, &claimed, &bound(&tenant("a"))).await, BeginWrite::Go);
+    assert_eq!(store.hand_back(&[held(&claimed)]).await.expect("handed back"), [claimed.run.id]);
+    let claim = async |seconds| store.claim(at(seconds), 1, LEASE).await.expect("claimed").len();
+    assert_eq!((claim(31).await, claim(32).await), (0, 1), "the lease began at 2, with the write");
+}
+
+/// Otherwise it would begin anew, without a pause, until the clock has caught up.
+#[tokio::test]
+async fn a_run_that_begins_anew_has_been_joined_before_that_also_by_a_clock_that_is_set_back() {
+    let store = store_with(&["a"]).await;
+    let claimed = store.claimed(0, "a", REAL).await;
+    assert!(store.accept(at(600), &new_run("a", REAL)).await.expect("joined").joined);
+    let read_at = |seconds| Progress { read_at: Some(time(seconds)), ..bound(&tenant("a")) };
+    assert_eq!(begin(&store, &claimed, &read_at(3)).await, BeginWrite::Superseded);
+    let planned = Progress { intent: None, ..read_at(3) };
+    assert!(store.requeue(at(4), held(&claimed), Duration::ZERO, &planned).await.expect("requeued"));
+    let next = store.claim_one(5).await;
+    assert_eq!(begin(&store, &next, &read_at(6)).await, BeginWrite::Go);
+}
+
 #[tokio::test]
 async fn a_request_that_joined_after_the_source_was_read_is_not_passed_over() {
     let store = store_with(&["a"]).await;

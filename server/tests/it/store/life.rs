@@ -92,7 +92,9 @@ impl World {
             Step::Accept { tenant, dry_run, in_a_group } => self.accept(*tenant, *dry_run, *in_a_group, store).await,
             Step::Cancel { tenant } => {
                 let Some((id, run)) = self.live(*tenant) else { return };
-                run.due = None;
+                if !run.cancel_requested {
+                    run.due = None;
+                }
                 run.cancel_requested = true;
                 if run.state == "queued" && !run.intent {
                     run.end("cancelled", now)
@@ -123,7 +125,8 @@ impl World {
                 for claim in &held {
                     if let Some(run) = self.held(*claim) {
                         run.handed_back += 1;
-                        run.queue(None);
+                        // What it writes may be on its way.
+                        run.queue(run.lease.filter(|_| run.intent));
                         expected.push(claim.id);
                     }
                 }

@@ -6,6 +6,7 @@ mod batch_set;
 mod batches;
 mod constraints;
 mod fence;
+mod given_up;
 mod history;
 mod hot;
 mod housekeeping;

@@ -82,7 +82,11 @@ pub(super) fn expected(live: &Live, asked: &Asked) -> Met {
     match (live.stage, live.kind.strategy) {
         (Stage::Queued | Stage::Delayed | Stage::Running, _) => Met::Joined { anew: true, promoted },
         (Stage::QueuedBegun | Stage::RunningBegun, _) if has_one_write => Met::Refused("ALREADY_WRITTEN"),
-        (Stage::QueuedBegun | Stage::RunningBegun, _) => Met::Joined { anew: true, promoted },
+        // If that write took effect, the run ends with it.
+        (Stage::QueuedBegun | Stage::RunningBegun, Strategy::PlatformToGbp) => match live.moved {
+            Moved::Nothing => Met::Joined { anew: true, promoted },
+            _ => Met::Refused("SOURCE_CHANGED"),
+        },
         (Stage::Writing | Stage::Written, Strategy::PlatformToGbp) if live.orders.reverts.is_some() => {
             Met::Joined { anew: false, promoted }
         }
@@ -94,7 +98,7 @@ pub(super) fn expected(live: &Live, asked: &Asked) -> Met {
             Met::Refused("ALREADY_WRITTEN")
         }
         // Only Google knows whether its side has changed.
-        (Stage::Writing | Stage::Written, Strategy::GbpToPlatform) => Met::Refused("SOURCE_CHANGED"),
+        (_, Strategy::GbpToPlatform) => Met::Refused("SOURCE_CHANGED"),
     }
 }
 
@@ -105,7 +109,7 @@ pub(super) fn lives() -> Vec<Live> {
         for dry_run in [false, true] {
             for (orders, origin) in orders(strategy, dry_run).into_iter().flat_map(origins) {
                 for stage in stages(strategy, dry_run) {
-                    let is_writing = matches!(stage, Stage::Writing | Stage::Written);
+                    let has_begun = !matches!(stage, Stage::Queued | Stage::Delayed | Stage::Running);
                     let live = Live {
                         kind: RunKind { strategy, dry_run },
                         orders: orders.clone(),
@@ -115,7 +119,7 @@ pub(super) fn lives() -> Vec<Live> {
                         moved: Moved::Nothing,
                     };
                     lives.push(Live { is_cancelled: true, ..live.clone() });
-                    if is_writing && strategy == Strategy::PlatformToGbp {
+                    if has_begun && strategy == Strategy::PlatformToGbp {
                         let all = [Moved::Categories, Moved::Mapping, Moved::RegionalMapping, Moved::Region];
                         lives.extend(all.map(|moved| Live { moved, ..live.clone() }));
                     }
