@@ -22,6 +22,14 @@ async fn set_database_clock(service: &Service, ahead: &str) {
          alter database {name} set search_path = clock, public, pg_catalog"
     );
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&service.pool).await.expect("set");
+    // Only new connections have it, and this service expands batches as well.
+    let cut = "select pg_terminate_backend(pid, 10000) from pg_stat_activity
+                where datname = current_database() and pid <> pg_backend_pid()";
+    sqlx::raw_sql(cut).execute(&service.pool).await.expect("cut");
+    // The test's own dead connections fail once each, and are dropped.
+    for _ in 0..30 {
+        let _ = sqlx::query("select 1").execute(&service.pool).await;
+    }
 }
 
 /// Everything that a caller can have accepted: a run, a batch, and what executes a decision.
