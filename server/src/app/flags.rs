@@ -29,7 +29,7 @@ const _: () = assert!(POLL.as_millis() + PATIENCE.as_millis() < SWITCH_OFF.as_mi
 /// The flags of a process. Cheap to clone.
 ///
 /// One task reads them, over a connection that no call uses. Whoever wants to know the flags gets what was read last, as long as that is
-/// younger than the promised [`SWITCH_OFF`]; otherwise the next read, or an error: flags that cannot be read are neither on nor off, so
+/// younger than the promised two seconds; otherwise the next read, or an error: flags that cannot be read are neither on nor off, so
 /// nothing that they guard may begin.
 #[derive(Debug, Clone)]
 pub struct Flags(Arc<Inner>);
