@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::PgPool;
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming};
@@ -15,7 +14,7 @@ use crate::{
     domain::ProcessFlags,
     gbp,
     runner::{Runner, Settings},
-    store::{Acceptor, Store},
+    store::{Acceptor, Pools, Store},
     vault::Vault,
     wake::{Hint, Topic, Wake},
     web,
@@ -41,7 +40,7 @@ const MAX_LOCAL_RESETS: usize = 256;
 /// What the service is made of.
 pub struct Config {
     /// The database, migrated.
-    pub pool: PgPool,
+    pub pool: Pools,
     /// Google, in the name of whoever has no credentials of their own.
     pub gbp: gbp::Client,
     /// The keys of accounts' own credentials.

@@ -1,33 +1,26 @@
 //! The database of a command: one that runs somewhere, or one of our own.
 
-use std::time::Duration;
-
-use sqlx::{ConnectOptions, Connection, PgPool, postgres::PgConnectOptions};
+use sqlx::postgres::PgConnectOptions;
 
 use super::CommandError;
 use crate::{
     config::{ConfigError, DatabaseArgs},
     postgres::{Embedded, Error, Options},
-    store::{self, migrations},
+    store::{self, Pools, Route, Unfit, migrations},
 };
-
-/// How long a database may take to answer at the start.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A migrated database, and the PostgreSQL behind it where that is ours.
 pub(super) struct Database {
-    pub(super) pool: PgPool,
+    pub(super) pools: Pools,
     embedded: Option<Embedded>,
 }
 
 impl Database {
-    /// Starts PostgreSQL where none is named, and brings the schema up to date; `dev` has a folder of its own.
+    /// Starts PostgreSQL where none is named, checks what it is like, and brings the schema up to date; `dev` has a folder of its own.
     pub(super) async fn open(args: &DatabaseArgs, dev: bool) -> Result<Self, CommandError> {
+        args.check()?;
         let (options, embedded) = match &args.database_url {
-            Some(url) => {
-                reach(&url.0).await?;
-                (url.0.clone(), None)
-            }
+            Some(url) => (url.0.clone(), None),
             None => {
                 let mut options = Options::new(args.data_dir(dev)?);
                 options.bin_dir.clone_from(&args.pg_bin_dir);
@@ -35,32 +28,43 @@ impl Database {
                 (embedded.connect_options(), Some(embedded))
             }
         };
-        let database = Self { pool: store::connect(options, args.database_connections), embedded };
-        match migrations::migrate(&database.pool).await {
-            Ok(()) => Ok(database),
+        // Boxed: it holds several connections as they are made, which would be in the future of the server for its life.
+        match Box::pin(migrated(&options, args)).await {
+            Ok(route) => Ok(Self { pools: route.connect(args.database_connections), embedded }),
             Err(error) => {
-                database.close().await;
-                Err(CommandError::failed("DATABASE_URL: cannot bring the database up to date", error))
+                stop(embedded).await;
+                Err(error)
             }
         }
     }
 
     /// Closes the connections, and stops a PostgreSQL of our own.
     pub(super) async fn close(self) {
-        self.pool.close().await;
-        if let Some(embedded) = self.embedded {
-            embedded.stop().await;
-        }
+        self.pools.close().await;
+        stop(self.embedded).await;
     }
 }
 
-/// Connects once: a pool, which tries again and again, would only say that it waited in vain.
-async fn reach(options: &PgConnectOptions) -> Result<(), CommandError> {
-    let failed = |error: &dyn std::fmt::Display| CommandError::failed("DATABASE_URL: cannot connect", error);
-    match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
-        Ok(Ok(connection)) => connection.close().await.map_err(|error| failed(&error)),
-        Ok(Err(error)) => Err(failed(&error)),
-        Err(_) => Err(failed(&"no answer")),
+async fn stop(embedded: Option<Embedded>) {
+    if let Some(embedded) = embedded {
+        embedded.stop().await;
+    }
+}
+
+/// The way to a database that is fit, and up to date.
+async fn migrated(options: &PgConnectOptions, args: &DatabaseArgs) -> Result<Route, CommandError> {
+    let direct = args.database_direct_url.as_ref().map(|url| &url.0);
+    let route = store::check(options, direct, args.database_schema.as_deref()).await.map_err(unfit)?;
+    let migrated = migrations::migrate_along(&route).await;
+    migrated.map_err(|error| CommandError::failed("DATABASE_URL: cannot bring the database up to date", error))?;
+    Ok(route)
+}
+
+/// Tells wrong settings from a database that is not as it must be.
+fn unfit(error: Unfit) -> CommandError {
+    match error {
+        Unfit::TransactionPooler | Unfit::NotDirect | Unfit::TwoDatabases => ConfigError(error.to_string()).into(),
+        Unfit::Unreachable { .. } | Unfit::Database { .. } => CommandError::Failed(error.to_string()),
     }
 }
 

@@ -94,9 +94,9 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
     match cli.command {
         Command::Demo(args) => demo::run(args).await,
         Command::Serve(args) => serve::run(*args, exporter, shutdown_signal()).await,
-        Command::Migrate(args) => migrate::run(args).await,
+        Command::Migrate(args) => migrate::run(*args).await,
         Command::Bench(args) => bench::run(args).await,
-        Command::Token(args) => token::run(args).await,
+        Command::Token(args) => token::run(*args).await,
         Command::GbpEmulator(args) => crate::emulator::run(args, shutdown_signal())
             .await
             .map_err(|error| CommandError::failed("the emulator cannot listen", error)),

@@ -27,6 +27,7 @@ pub(super) async fn run(
 ) -> Result<(), CommandError> {
     // Everything that can be wrong with the settings, before anything is started.
     require_settings(&args)?;
+    args.database.check()?;
     let runner = args.runner.settings()?;
     let timeout = args.gbp.timeout(runner.lease)?;
     let tls = args.listen.tls()?;
@@ -44,7 +45,7 @@ pub(super) async fn run(
     let database = Database::open(&args.database, args.dev).await?;
 
     let config = Config {
-        pool: database.pool.clone(),
+        pool: database.pools.clone(),
         gbp,
         vault,
         verifier,

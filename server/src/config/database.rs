@@ -14,6 +14,13 @@ pub struct DatabaseArgs {
     /// A PostgreSQL 15 or newer, such as `postgres://user:password@host/database`
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<DatabaseUrl>,
+    /// The same database past a pooler in transaction mode (PgBouncer, Supavisor), which DATABASE_URL then leads through: for LISTEN, locks
+    /// and migrations
+    #[arg(long, env = "DATABASE_DIRECT_URL", value_name = "URL", hide_env_values = true)]
+    pub database_direct_url: Option<DatabaseUrl>,
+    /// Schema of the tables, which exists already [default: public]
+    #[arg(long, env = "DATABASE_SCHEMA", value_name = "NAME", value_parser = schema)]
+    pub database_schema: Option<String>,
     /// Without DATABASE_URL: the folder of an embedded PostgreSQL, which the server runs from this machine's binaries; a new one, an empty
     /// one, or one that an earlier start made
     #[arg(long, env = "DATA_DIR", value_name = "DIR")]
@@ -21,7 +28,8 @@ pub struct DatabaseArgs {
     /// Folder of PostgreSQL's binaries for the embedded one; else the newest that is installed
     #[arg(long, env = "PG_BIN_DIR", value_name = "DIR")]
     pub pg_bin_dir: Option<PathBuf>,
-    /// Connections that calls and runs share; seven more accept runs and listen for wake-ups
+    /// Connections that calls and runs share; twelve more accept runs, count, and listen for wake-ups, and two more where there is a
+    /// DATABASE_DIRECT_URL, four of all of them past the pooler
     #[arg(long, env = "DATABASE_CONNECTIONS", value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub database_connections: u32,
 }
@@ -48,7 +56,29 @@ impl FromStr for DatabaseUrl {
     }
 }
 
+/// A name that PostgreSQL neither folds nor cuts.
+fn schema(name: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+    if name.is_empty() || name.len() > 63 || !name.chars().all(is_plain) || name.starts_with("pg_") {
+        return Err("must be 1 to 63 lowercase letters, digits, _ and -, and not begin with pg_".to_owned());
+    }
+    Ok(name.to_owned())
+}
+
 impl DatabaseArgs {
+    /// Checks what no setting shows alone.
+    ///
+    /// # Errors
+    /// When a direct URL leads past nothing.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.database_direct_url.is_some() && self.database_url.is_none() {
+            return Err(ConfigError(
+                "DATABASE_DIRECT_URL is set without DATABASE_URL, the URL of the pooler".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
     /// The folder of the embedded PostgreSQL and the development key; `dev` has a place of its own where none is named.
     ///
     /// # Errors

@@ -89,12 +89,12 @@ pub enum Command {
     /// Bring the database up to date, and exit
     ///
     /// `serve` does the same when it starts. This is for those who migrate in a step of its own. Doing it twice does no harm.
-    Migrate(DatabaseArgs),
+    Migrate(Box<DatabaseArgs>),
     /// Sign a token and print it, alone, on stdout
     ///
     /// With the secret or private key whose counterpart the server believes, or with `--dev`, the development key of this machine.
     #[command(after_long_help = TOKEN_EXAMPLES)]
-    Token(TokenArgs),
+    Token(Box<TokenArgs>),
     /// Measure, beside PostgreSQL's own `pgbench`; prints one JSON object a line
     Bench(BenchArgs),
     /// Run the emulator of Google's API alone, with its control interface under /_control/

@@ -6,7 +6,7 @@
 
 use std::{
     ops::Deref,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -16,10 +16,15 @@ use futures::{
     stream::{self, BoxStream},
 };
 use sqlx::{
-    Connection, Database, Either, Execute, Executor, PgConnection, PgPool, Postgres, SqlStr, Transaction,
+    Connection, Database, Either, Execute, Executor, PgConnection, PgPool, Postgres, SqlStr,
     error::BoxDynError,
     pool::MaybePoolConnection,
     postgres::{PgArguments, PgDatabaseError, PgQueryResult, PgRow, PgStatement, PgTypeInfo},
+};
+
+use super::{
+    session::{Session, explicit},
+    transaction::Transaction,
 };
 
 /// What a statement gives, as sqlx has it.
@@ -31,15 +36,29 @@ static OUTGROWN_AT: Mutex<Option<Instant>> = Mutex::new(None);
 /// A pool whose statements are sent again when the schema has outgrown their plan. A statement within a transaction is not, because the
 /// error has ended the transaction; its connection, and every older one, is closed instead of being used again.
 #[derive(Debug, Clone)]
-pub(super) struct ConnectionPool(PgPool);
+pub(super) struct ConnectionPool {
+    pool: PgPool,
+    /// The settings of each transaction, where a pooler hands it to a session that has others; see [`super::transaction`].
+    pooled: Option<Arc<Session>>,
+}
 
 impl ConnectionPool {
     pub(super) fn new(pool: PgPool) -> Self {
-        Self(pool)
+        Self { pool, pooled: None }
+    }
+
+    /// A pool of connections to a pooler in transaction mode.
+    pub(super) fn through_pooler(pool: PgPool, session: Session) -> Self {
+        Self { pool, pooled: Some(Arc::new(session)) }
+    }
+
+    /// Whether a pooler in transaction mode is between.
+    pub(super) fn is_pooled(&self) -> bool {
+        self.pooled.is_some()
     }
 
     /// Begins a transaction.
-    pub(super) async fn begin(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    pub(super) async fn begin(&self) -> Result<Transaction, sqlx::Error> {
         self.begin_with("begin").await
     }
 
@@ -48,14 +67,35 @@ impl ConnectionPool {
     /// In a task of its own, so that it has its answer although its caller may be given up meanwhile, as at a deadline: what nobody takes is
     /// then rolled back. sqlx rolls nothing back whose beginning it has no answer to, and the connection would be in that transaction when
     /// it is used next: statements that are transactions of their own would be answered there, and never be committed.
-    pub(super) async fn begin_with(
-        &self,
-        statement: &'static str,
-    ) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        let connection = MaybePoolConnection::PoolConnection(self.0.acquire().await?);
-        let begun = tokio::spawn(Transaction::begin(connection, Some(SqlStr::from_static(statement))));
+    pub(super) async fn begin_with(&self, statement: &'static str) -> Result<Transaction, sqlx::Error> {
+        let statement = explicit(statement);
+        let begin = match &self.pooled {
+            Some(session) => session.begin(statement),
+            None => SqlStr::from_static(statement),
+        };
+        let connection = MaybePoolConnection::PoolConnection(self.pool.acquire().await?);
+        let begun = tokio::spawn(sqlx::Transaction::begin(connection, Some(begin)));
         // It ends without an answer only with the program.
-        begun.await.unwrap_or(Err(sqlx::Error::PoolClosed))
+        let begun = begun.await.unwrap_or(Err(sqlx::Error::PoolClosed))?;
+        Ok(Transaction::new(begun, !self.is_pooled()))
+    }
+
+    /// What a statement that is a transaction of its own gives.
+    async fn steps(&self, statement: &Repeatable) -> Result<Vec<Step>, sqlx::Error> {
+        if !self.is_pooled() {
+            return steps(&mut *self.pool.acquire().await?, statement).await;
+        }
+        match self.in_transaction(statement).await {
+            Err(error) if is_outgrown(&error) => self.in_transaction(statement).await,
+            done => done,
+        }
+    }
+
+    async fn in_transaction(&self, statement: &Repeatable) -> Result<Vec<Step>, sqlx::Error> {
+        let mut transaction = self.begin().await?;
+        let steps = transaction.fetch_many(statement.clone()).try_collect().await?;
+        transaction.commit().await?;
+        Ok(steps)
     }
 }
 
@@ -63,7 +103,7 @@ impl Deref for ConnectionPool {
     type Target = PgPool;
 
     fn deref(&self) -> &PgPool {
-        &self.0
+        &self.pool
     }
 }
 
@@ -75,8 +115,8 @@ impl<'p> Executor<'p> for &'_ ConnectionPool {
         'p: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let (pool, statement) = (self.0.clone(), Repeatable::of(query));
-        let steps = async move { steps(&mut *pool.acquire().await?, &statement?).await };
+        let (pool, statement) = (self.clone(), Repeatable::of(query));
+        let steps = async move { pool.steps(&statement?).await };
         // What is refused is refused before its first row, so nothing is sent twice. No list of the store is too long to be collected.
         Box::pin(stream::once(steps).map_ok(|steps| stream::iter(steps.into_iter().map(Ok))).try_flatten())
     }
@@ -86,8 +126,8 @@ impl<'p> Executor<'p> for &'_ ConnectionPool {
         'p: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let (pool, statement) = (self.0.clone(), Repeatable::of(query));
-        Box::pin(async move { Ok(rows(&mut *pool.acquire().await?, &statement?).await?.into_iter().next()) })
+        let (pool, statement) = (self.clone(), Repeatable::of(query));
+        Box::pin(async move { Ok(pool.steps(&statement?).await?.into_iter().find_map(Either::right)) })
     }
 
     fn prepare_with<'e>(
@@ -98,7 +138,7 @@ impl<'p> Executor<'p> for &'_ ConnectionPool {
     where
         'p: 'e,
     {
-        let pool = self.0.clone();
+        let pool = self.pool.clone();
         Box::pin(async move { pool.acquire().await?.prepare_with(sql, parameters).await })
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use sqlx::{
-    FromRow, PgConnection, PgPool, Postgres,
+    FromRow, PgConnection, Postgres,
     pool::PoolConnection,
     postgres::{PgArguments, PgRow},
     query::QueryAs,
@@ -18,9 +18,10 @@ use tokio::{
 };
 
 use super::{
-    connection_pool::{Repeatable, rows},
+    connection_pool::{ConnectionPool, Repeatable, rows},
     error::is_cut,
     pool,
+    route::Route,
 };
 
 /// How long a connection is kept. Then it goes back to the pool, which looks whether it is alive, and not too old.
@@ -30,7 +31,7 @@ const KEPT: Duration = Duration::from_secs(60);
 /// alive, which is a round trip, and with it a third of what a lone statement takes. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Hot {
-    pool: PgPool,
+    pool: ConnectionPool,
     kept: Arc<Shelf>,
     /// One a connection: who has one waits for none but those that are on their way back.
     places: Arc<Semaphore>,
@@ -56,8 +57,8 @@ struct Kept {
 }
 
 impl Hot {
-    pub(super) fn new(pool: &PgPool) -> Self {
-        let pool = pool::hot(pool);
+    pub(super) fn new(route: &Route) -> Self {
+        let pool = pool::hot(route);
         let places = pool.options().get_max_connections() as usize;
         Self { pool, kept: Arc::default(), places: Arc::new(Semaphore::new(places)) }
     }
@@ -70,6 +71,10 @@ impl Hot {
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
+        // A connection to a pooler keeps no plan, so that nothing is gained by keeping it.
+        if self.pool.is_pooled() {
+            return statement.fetch_all(&self.pool).await;
+        }
         let statement = Repeatable::of(statement)?;
         let (mut kept, _place) =
             timeout(pool::ACQUIRE_TIMEOUT, self.take()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;

@@ -8,6 +8,8 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, PgPool, SqlSafeStr};
 use tokio::time::sleep;
 
+use super::route::Route;
+
 /// How long a migration waits for a table that is in use, and everybody who comes after it for the migration.
 const LOCK_TIMEOUT: &str = "set lock_timeout = '3s'";
 /// How often that is tried, and after which pause again.
@@ -23,16 +25,50 @@ pub fn latest() -> i64 {
     MIGRATIONS.last().map_or(0, |(version, ..)| *version)
 }
 
-/// Brings the database up to date.
+/// Why the schema is not one that this server can work with.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    /// The database cannot be reached, or a migration failed and is rolled back.
+    #[error(transparent)]
+    Failed(#[from] MigrateError),
+    /// A newer server has made the schema one that this server does not know.
+    #[error(
+        "the schema is at version {version}, which works with servers of version {oldest} and newer; this server is of version {own}: upgrade it"
+    )]
+    TooNew {
+        /// The schema's version.
+        version: i64,
+        /// The oldest server that works with it.
+        oldest: i64,
+        /// This server's newest version.
+        own: i64,
+    },
+}
+
+impl From<sqlx::Error> for MigrationError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Brings the database of a pool up to date, which is reached directly and has its tables in the default schema.
 ///
 /// # Errors
-/// When the database cannot be reached, is newer than this server, or a migration fails (and is then rolled back).
-pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
+/// As [`migrate_along`].
+pub async fn migrate(pool: &PgPool) -> Result<(), MigrationError> {
+    migrate_along(&Route::direct(PgConnectOptions::clone(&pool.connect_options()))).await
+}
+
+/// Brings the database up to date. One that is newer is left as it is, if it says that this server can work with it: while a version is
+/// rolled out, servers of the one before start and start again.
+///
+/// # Errors
+/// When the database cannot be reached, is too new for this server, or a migration fails (and is then rolled back).
+pub async fn migrate_along(route: &Route) -> Result<(), MigrationError> {
     // Another server's migration may take longer than any statement of a server may, and so may this one's own. While a table is locked
     // that is used, everybody waits: that is kept short instead.
-    let options = PgConnectOptions::clone(&pool.connect_options())
-        .options([("statement_timeout", "0"), ("idle_in_transaction_session_timeout", "0")]);
-    let mut connection = PgConnection::connect_with(&options).await?;
+    let patient = [("statement_timeout", "0"), ("idle_in_transaction_session_timeout", "0")];
+    let mut connection = route.open(&patient).await?;
     connection.lock().await?;
     let migrated = migrate_locked(&mut connection).await;
     // Ends the lock as well.
@@ -40,10 +76,17 @@ pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     migrated
 }
 
-async fn migrate_locked(connection: &mut PgConnection) -> Result<(), MigrateError> {
+async fn migrate_locked(connection: &mut PgConnection) -> Result<(), MigrationError> {
     sqlx::raw_sql(LOCK_TIMEOUT).execute(&mut *connection).await?;
     let mut migrator = migrator();
     migrator.set_locking(false);
+    if let Some((version, oldest)) = newer(connection).await? {
+        if oldest > latest() {
+            return Err(MigrationError::TooNew { version, oldest, own: latest() });
+        }
+        tracing::info!(version, own = latest(), "the schema is newer than this server, and works with it");
+        migrator.set_ignore_missing(true);
+    }
     let mut tries = 1;
     loop {
         match migrator.run_direct(None, connection, false).await {
@@ -53,9 +96,20 @@ async fn migrate_locked(connection: &mut PgConnection) -> Result<(), MigrateErro
                 tries += 1;
                 sleep(PAUSE).await;
             }
-            migrated => return migrated,
+            migrated => return Ok(migrated?),
         }
     }
+}
+
+/// The version of a schema that is newer than this server, and of the oldest server that works with it.
+async fn newer(connection: &mut PgConnection) -> Result<Option<(i64, i64)>, sqlx::Error> {
+    let has = "select to_regclass('_sqlx_migrations') is not null and to_regclass('schema_compatibility') is not null";
+    if !sqlx::query_scalar(has).fetch_one(&mut *connection).await? {
+        return Ok(None);
+    }
+    let newer = "select max(version), (select oldest_server from schema_compatibility)
+                   from _sqlx_migrations where success having max(version) > $1";
+    sqlx::query_as(newer).bind(latest()).fetch_optional(connection).await
 }
 
 /// Whether a lock was waited for in vain.

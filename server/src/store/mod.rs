@@ -45,11 +45,14 @@ mod pool;
 mod probe;
 mod queue;
 mod request_key;
+mod requirements;
 mod retention;
 mod rollup;
+mod route;
 mod row;
 mod runs;
 mod sample;
+mod session;
 mod source;
 mod stats;
 mod tally;
@@ -58,6 +61,7 @@ mod tenant;
 mod tenant_categories;
 mod tenant_stats;
 mod tenant_sync;
+mod transaction;
 mod window;
 
 pub use accept::{Accepted, ID_BY_DATABASE, NewRun};
@@ -85,8 +89,11 @@ pub use platform_write::PlatformWritten;
 pub use pool::connect;
 pub use queue::{Claimed, Heard, Held, Rescued, Room};
 pub use request_key::{FirstAnswer, RequestKey, arguments};
+pub use requirements::{Unfit, check};
 pub use retention::{Retention, Shortened};
+pub use route::{Pools, Route};
 pub use sample::{Connections, QueueSample};
+pub use session::{DEFAULT_SCHEMA, Session};
 pub use source::Source;
 pub use stats::{Counts, SyncStats};
 pub use taxonomy::NewTaxonomy;
@@ -98,7 +105,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use connection_pool::ConnectionPool;
 use hot::Hot;
-use sqlx::{PgPool, postgres::types::PgInterval};
+use sqlx::postgres::types::PgInterval;
 
 /// The time of a statement; `None` is the database's clock.
 pub type Now = Option<DateTime<Utc>>;
@@ -113,15 +120,18 @@ pub struct Store {
     apart: ConnectionPool,
     /// For what may read of every day of the history; see [`pool::planned`].
     planned: ConnectionPool,
+    /// For changes of the schema, which cannot run in a transaction.
+    definitions: ConnectionPool,
 }
 
 impl Store {
-    /// A store over a pool whose database is migrated.
+    /// A store over pools whose database is migrated.
     #[must_use]
-    pub fn new(pool: PgPool) -> Self {
-        let (hot, apart, planned) = (Hot::new(&pool), pool::apart(&pool), pool::planned(&pool));
-        let [pool, apart, planned] = [pool, apart, planned].map(ConnectionPool::new);
-        Self { pool, hot, apart, planned }
+    pub fn new(pools: impl Into<Pools>) -> Self {
+        let pools = pools.into();
+        let (route, pool) = (pools.route(), pools.main().clone());
+        let (hot, apart, planned) = (Hot::new(route), pool::apart(route), pool::planned(route));
+        Self { pool, hot, apart, planned, definitions: pools.for_definitions() }
     }
 
     /// Closes every connection.
@@ -129,6 +139,7 @@ impl Store {
         self.hot.close().await;
         self.apart.close().await;
         self.planned.close().await;
+        self.definitions.close().await;
         self.pool.close().await;
     }
 

@@ -1,6 +1,6 @@
 //! The connections.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::{
     Connection, PgPool,
@@ -8,7 +8,11 @@ use sqlx::{
 };
 use tokio::time::timeout;
 
-use super::connection_pool::is_current;
+use super::{
+    connection_pool::{ConnectionPool, is_current},
+    route::Route,
+    session::Session,
+};
 
 /// How long a call waits for a connection before it answers that the database is unavailable.
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -19,20 +23,11 @@ const ABANDONED_TIMEOUT: Duration = Duration::from_millis(500);
 /// About as many as there are statements of the hot path under way at once; one more waits for another.
 const HOT_CONNECTIONS: u32 = 6;
 
-/// Makes a pool. Nothing is connected yet, so a server can start before its database.
+/// Makes a pool of connections that are sessions, for tables in the default schema. Nothing is connected yet, so a server can start before
+/// its database.
 #[must_use]
 pub fn connect(options: PgConnectOptions, max_connections: u32) -> PgPool {
-    let options = options
-        .application_name("category-mirror")
-        // A server that hangs must not hang its callers: no statement here takes long.
-        .options([("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "30s")])
-        // A statement whose connection was given up, see below, ends instead of taking effect when nobody expects it any longer.
-        .options([("client_connection_check_interval", "1s")])
-        // No statement here runs as long as its compilation would, whatever the planner takes it for.
-        .options([("jit", "off")])
-        // Below are notices such as "relation already exists, skipping", which nobody needs in a log.
-        .options([("client_min_messages", "warning")]);
-    settings(max_connections).connect_lazy_with(options)
+    Route::direct(options).session_pool(&[], settings(max_connections))
 }
 
 /// What goes over every day takes some milliseconds of a processor: more at once would not be sooner done.
@@ -42,19 +37,16 @@ const PLANNED_CONNECTIONS: u32 = 4;
 /// carrying it out, so each is planned once, for any values. A plan that is made while tables are empty, and knows of no batch how long it
 /// is, must neither read a table whole nor compare each row of a batch with each row of another: what is to be looked up by an index says
 /// so, with `lateral`, and has no other way.
-pub(super) fn hot(pool: &PgPool) -> PgPool {
-    let options = PgConnectOptions::clone(&pool.connect_options()).options([
-        ("plan_cache_mode", "force_generic_plan"),
-        ("enable_seqscan", "off"),
-        ("enable_nestloop", "off"),
-    ]);
+pub(super) fn hot(route: &Route) -> ConnectionPool {
+    let session = [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("enable_nestloop", "off")];
     // They are kept between statements (`hot.rs`): what is acquired here was idle for long, or is new.
-    settings(HOT_CONNECTIONS).test_before_acquire(true).connect_lazy_with(options)
+    route.pool(&session, settings(HOT_CONNECTIONS).test_before_acquire(true))
 }
 
-/// One connection for what must not wait behind calls, and which no call uses: a kill switch is thrown when a server is overrun.
-pub(super) fn apart(pool: &PgPool) -> PgPool {
-    settings(1).connect_lazy_with(PgConnectOptions::clone(&pool.connect_options()))
+/// One connection for what must not wait behind calls, and which no call uses: a kill switch is thrown when a server is overrun. Past a
+/// pooler, too, whose connections others may have taken.
+pub(super) fn apart(route: &Route) -> ConnectionPool {
+    ConnectionPool::new(route.session_pool(&[], settings(1)))
 }
 
 /// Connections for statements over every day of the history: planning one for each of its partitions again and again takes ten times as
@@ -63,14 +55,22 @@ pub(super) fn apart(pool: &PgPool) -> PgPool {
 /// Rows come in the order of an index, and are never sorted: a list that orders by the columns of the one index that is right for it, see
 /// `logs.rs`, leaves the planner no other, whatever it takes the sizes and the values for. Otherwise it may take the walk over all ids,
 /// which have the order already, for the cheaper one, as it did at 3,000,000 runs over 90 days.
-pub(super) fn planned(pool: &PgPool) -> PgPool {
-    let options = PgConnectOptions::clone(&pool.connect_options())
-        .options([("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")])
-        .options([("enable_sort", "off"), ("enable_incremental_sort", "off")]);
-    settings(PLANNED_CONNECTIONS).connect_lazy_with(options)
+pub(super) fn planned(route: &Route) -> ConnectionPool {
+    let planned = [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
+    let sorted = [("enable_sort", "off"), ("enable_incremental_sort", "off")];
+    route.pool(&[planned, sorted].concat(), settings(PLANNED_CONNECTIONS))
 }
 
-fn settings(max_connections: u32) -> PgPoolOptions {
+/// Sets the settings of each new session before anybody uses it.
+pub(super) fn with_session(options: PgPoolOptions, session: Session) -> PgPoolOptions {
+    let session = Arc::new(session);
+    options.after_connect(move |connection, _| {
+        let session = session.clone();
+        Box::pin(async move { session.set(connection).await })
+    })
+}
+
+pub(super) fn settings(max_connections: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)

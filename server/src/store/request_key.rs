@@ -1,10 +1,9 @@
 //! Request ids: for 24 hours each stands for the first answer to a request, and for no other one.
 
 use aws_lc_rs::digest;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Now, Store};
+use super::{Now, Store, transaction::OpenTransaction};
 use crate::{
     domain::{Orders, Run, RunKind, TenantId},
     error::Error,
@@ -42,7 +41,7 @@ impl RequestKey {
     /// that does the same.
     pub(super) async fn claim(
         self,
-        connection: &mut PgConnection,
+        connection: &mut OpenTransaction,
         now: Now,
         answer: Uuid,
     ) -> Result<bool, sqlx::Error> {
@@ -71,7 +70,7 @@ impl RequestKey {
     /// [`Error::RequestIdReused`] when it was answered with other arguments, or the database's.
     pub(super) async fn is_answered_without_run(
         self,
-        connection: &mut PgConnection,
+        connection: &mut OpenTransaction,
         now: Now,
         request_id: &str,
     ) -> Result<bool, Error> {

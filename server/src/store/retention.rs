@@ -154,6 +154,7 @@ impl Store {
 
     /// Changes the schema, outside of a transaction. The names are those that the catalogue gave.
     async fn define(&self, statement: String) -> Result<(), sqlx::Error> {
-        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&self.pool).await.map(drop)
+        let connection = &mut *self.definitions.acquire().await?;
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.map(drop)
     }
 }

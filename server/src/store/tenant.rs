@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use sqlx::{FromRow, PgConnection, Row, postgres::PgRow};
+use sqlx::{FromRow, Row, postgres::PgRow};
 
 use super::{
     Now, Store,
     accept::{in_progress, live_run},
     error::OnConstraint,
     row::{id, optional_id},
+    transaction::OpenTransaction,
 };
 use crate::{
     domain::{AccountId, LocationId, OrganizationId, Tenant, TenantId},
@@ -158,7 +159,7 @@ impl Store {
             .fetch_optional(&mut *transaction)
             .await?
             .ok_or_else(|| not_found(tenant))?;
-        if let Some(live) = live_run(&mut transaction, tenant).await? {
+        if let Some(live) = live_run(&mut *transaction, tenant).await? {
             return Err(in_progress(&live));
         }
         sqlx::query("delete from tenant where id = $1").bind(tenant.as_str()).execute(&mut *transaction).await?;
@@ -170,7 +171,7 @@ impl Store {
 /// Locks a tenant, and refuses to move it while a live run has an unsettled write at the location that it has, or was asked for by somebody
 /// who had seen that location.
 async fn refuse_move(
-    connection: &mut PgConnection,
+    connection: &mut OpenTransaction,
     tenant: &TenantId,
     place: Option<&(AccountId, LocationId)>,
 ) -> Result<(), Error> {
@@ -185,7 +186,7 @@ async fn refuse_move(
     .await?
     .ok_or_else(|| not_found(tenant))?;
     // In a statement of its own, which sees every write that began before the lock was there; later ones wait for it.
-    let live = if stays { None } else { live_run(connection, tenant).await? };
+    let live = if stays { None } else { live_run(&mut *connection, tenant).await? };
     match live.filter(|live| live.intent.is_some() || live.orders.is_about_a_location()) {
         Some(writing) => Err(in_progress(&writing)),
         None => Ok(()),
@@ -193,7 +194,7 @@ async fn refuse_move(
 }
 
 async fn change_tenant(
-    connection: &mut PgConnection,
+    connection: &mut OpenTransaction,
     now: Now,
     tenant: &TenantId,
     change: &TenantChange,

@@ -1,7 +1,7 @@
 //! How tenants' two sides stand: what runs have found, and what people have decided.
 
 use chrono::{DateTime, Utc};
-use sqlx::{FromRow, PgConnection, Row, postgres::PgRow, types::Json};
+use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
 use super::{
     Accepted, LogFilter, NewRun, Now, Store,
@@ -9,6 +9,7 @@ use super::{
     request_key::RequestKey,
     row::{id, optional_id, text},
     tenant::not_found,
+    transaction::OpenTransaction,
 };
 use crate::{
     domain::{
@@ -228,7 +229,7 @@ impl Store {
 
 /// Decides within a transaction. Gives what is known of the tenant then: `None` where the request was answered before.
 async fn decide_within(
-    connection: &mut PgConnection,
+    connection: &mut OpenTransaction,
     now: Now,
     decision: &NewDecision<'_>,
 ) -> Result<(Option<TenantSync>, Option<Accepted>), Error> {
@@ -254,7 +255,7 @@ async fn decide_within(
         {
             return Ok((None, None));
         }
-        if let Some(live) = live_run(connection, tenant).await? {
+        if let Some(live) = live_run(&mut *connection, tenant).await? {
             return Err(in_progress(&live));
         }
     }

@@ -12,7 +12,6 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -22,6 +21,7 @@ use self::{
     hint::{BACKLOG, Ways},
     others::{MAX_PART, listen, send},
 };
+use crate::store::Pools;
 
 /// The process's end of the wake-ups. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -35,15 +35,15 @@ pub struct Wake {
 impl Wake {
     /// Starts the tasks that send and listen; they end with `stop`.
     #[must_use]
-    pub fn start(pool: PgPool, stop: CancellationToken) -> Self {
+    pub fn start(pools: impl Into<Pools>, stop: CancellationToken) -> Self {
+        let pools = pools.into();
         let (outgoing, collected) = mpsc::channel(BACKLOG);
         let incoming = Ways::new();
         let origin = Uuid::now_v7();
         // Its connection is its own for life, and not one of those that calls and runs share.
-        let one = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
-        let listening = one.connect_lazy_with((*pool.connect_options()).clone());
+        let (listening, sending) = (pools.for_listening(), pools.for_notifying());
         let overflowed = Arc::new(AtomicBool::new(false));
-        tokio::spawn(stop.clone().run_until_cancelled_owned(send(pool, origin, collected, overflowed.clone())));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(send(sending, origin, collected, overflowed.clone())));
         tokio::spawn(stop.run_until_cancelled_owned(listen(listening, origin, incoming.clone())));
         Self { outgoing, incoming, overflowed }
     }

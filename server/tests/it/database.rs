@@ -1,19 +1,23 @@
 //! A database for each test, made from a migrated template in one volatile PostgreSQL for the whole binary.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Once};
 
 use category_mirror::config::{LogArgs, LogFormat};
 use category_mirror::postgres::{Durability, Embedded, Error, Options};
-use category_mirror::store::{self, migrations};
+use category_mirror::store::{self, Pools, Route, migrations};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool};
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
+use crate::pooler::{self, PgBouncer};
+
 /// Outlives the runtimes of the tests, and with it the server's keeper. The server ends with the process.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 static SERVER: OnceCell<Embedded> = OnceCell::const_new();
+static POOLER: OnceCell<PgBouncer> = OnceCell::const_new();
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
 /// A migrated database that one test has for itself.
@@ -25,15 +29,51 @@ pub(crate) struct TestDatabase {
 /// Makes one. Takes about 50 ms.
 pub(crate) async fn create() -> TestDatabase {
     log_if_asked();
+    create_from("template migrated").await
+}
+
+/// Makes one that is not migrated, as `create database` does with these options.
+pub(crate) async fn create_from(options: &str) -> TestDatabase {
     let server = server().await;
+    if pooler::is_wanted() {
+        pooler().await;
+    }
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let mut admin = connect(server, "postgres").await;
-    execute(&mut admin, format!("create database {name} template migrated")).await;
+    execute(&mut admin, format!("create database {name} {options}")).await;
     admin.close().await.expect("closed");
     TestDatabase { options: server.connect_options().database(&name), name }
 }
 
+/// The pooler before the PostgreSQL of all tests.
+async fn pooler() -> &'static PgBouncer {
+    let server = server().await;
+    let start = || async {
+        // By a thread that lives as long as the process.
+        RUNTIME.spawn(async { PgBouncer::start(server, &folder_of(server)).await }).await.expect("started")
+    };
+    POOLER.get_or_init(start).await
+}
+
+/// A pooler with these settings before the PostgreSQL of all tests, for one test.
+pub(crate) async fn own_pooler(settings: &'static str) -> PgBouncer {
+    let server = server().await;
+    let start = async move { PgBouncer::start_with(server, &folder_of(server), settings).await };
+    RUNTIME.spawn(start).await.expect("started")
+}
+
+fn folder_of(server: &Embedded) -> PathBuf {
+    let options = server.connect_options();
+    let sockets = options.get_socket().expect("a socket");
+    sockets.parent().expect("a folder").to_owned()
+}
+
 impl TestDatabase {
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// How to connect to it.
     pub(crate) fn options(&self) -> PgConnectOptions {
         self.options.clone()
@@ -42,6 +82,40 @@ impl TestDatabase {
     /// The same as a `DATABASE_URL`, for a process of its own.
     pub(crate) fn url(&self) -> String {
         self.options.to_url_lossy().into()
+    }
+
+    /// The pools of a server: through a pooler where the tests are to go through one.
+    pub(crate) fn pools(&self, connections: u32) -> Pools {
+        match self.pooler() {
+            Some(pooler) => Route::direct(self.options()).through(pooler).connect(connections),
+            None => store::connect(self.options(), connections).into(),
+        }
+    }
+
+    /// How to connect through the pooler, where the tests are to go through one.
+    fn pooler(&self) -> Option<PgConnectOptions> {
+        let is_wanted = pooler::is_wanted();
+        is_wanted.then(|| POOLER.get().expect("started with the first database").options(&self.options))
+    }
+
+    /// The settings of a server's way to it.
+    pub(crate) fn settings(&self) -> Vec<(&'static str, String)> {
+        match self.pooler() {
+            Some(pooler) => {
+                vec![("DATABASE_URL", pooler.to_url_lossy().into()), ("DATABASE_DIRECT_URL", self.url())]
+            }
+            None => vec![("DATABASE_URL", self.url())],
+        }
+    }
+
+    /// The pools of a server behind a pooler in transaction mode.
+    pub(crate) async fn pooled(&self, connections: u32) -> Pools {
+        Route::direct(self.options()).through(pooler().await.options(&self.options)).connect(connections)
+    }
+
+    /// The `DATABASE_URL` that leads through the pooler.
+    pub(crate) async fn pooled_url(&self) -> String {
+        pooler().await.options(&self.options).to_url_lossy().into()
     }
 
     /// A pool of a few connections, as a server has them.

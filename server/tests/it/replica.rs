@@ -10,7 +10,6 @@ use category_mirror::{
     domain::{AuthorizedUser, Role},
     gbp::{self, Credentials, Endpoint},
     serve::{Config, Listeners, serve},
-    store,
     vault::Vault,
 };
 use category_mirror_client::Client;
@@ -82,7 +81,7 @@ async fn replica_with(service: &Service, setup: Setup, gbp: gbp::Config, vault: 
     let listeners = Listeners { grpc: bind().await, admin: bind().await };
     let address = listeners.grpc.local_addr().expect("an address");
     let config = Config {
-        pool: store::connect(service.database().options(), 10),
+        pool: service.database().pools(10),
         gbp: gbp::Client::new(gbp).expect("a client"),
         vault,
         verifier: Verifier::development(&service.key_folder()).expect("a key"),

@@ -10,8 +10,7 @@ use category_mirror::{
     gbp::{self, Credentials, Endpoint},
     runner::Settings,
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
-    store,
-    store::Retention,
+    store::{Pools, Retention},
     vault::Vault,
 };
 use category_mirror_client::{Client, Run, Strategy};
@@ -88,12 +87,24 @@ pub(crate) async fn start() -> Service {
 /// Starts a service.
 pub(crate) async fn start_with(setup: Setup) -> Service {
     let database = database::create().await;
+    let pools = database.pools(10);
+    start_on(database, pools, setup).await
+}
+
+/// Starts a service behind a pooler in transaction mode.
+pub(crate) async fn start_pooled() -> Service {
+    let database = database::create().await;
+    let pools = database.pooled(10).await;
+    start_on(database, pools, Setup::default()).await
+}
+
+async fn start_on(database: TestDatabase, pools: Pools, setup: Setup) -> Service {
     let google = Google::start().await;
     let key = tempfile::tempdir().expect("a folder for the key");
     let listeners = Listeners { grpc: bind().await, admin: bind().await };
     let (address, admin) = (local(&listeners.grpc), local(&listeners.admin));
     let config = Config {
-        pool: store::connect(database.options(), 10),
+        pool: pools,
         gbp: google.client(Duration::from_secs(10)),
         vault: Vault::development(key.path()).expect("a key"),
         verifier: Verifier::development(key.path()).expect("a key"),

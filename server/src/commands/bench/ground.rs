@@ -82,7 +82,7 @@ impl Ground {
         let address = listeners.grpc.local_addr().map_err(|error| CommandError::failed("cannot listen", error))?;
         let (verifier, token) = self.key()?;
         let config = Config {
-            pool: store::connect(self.scratch.postgres.connect_options(), DATABASE_CONNECTIONS),
+            pool: store::connect(self.scratch.postgres.connect_options(), DATABASE_CONNECTIONS).into(),
             gbp: google,
             vault: Vault::default(),
             verifier,

@@ -48,7 +48,7 @@ impl Stage {
         };
         let (grpc, admin) = (address(&listeners.grpc)?, address(&listeners.admin)?);
         let config = Config {
-            pool: scratch.pool.clone(),
+            pool: scratch.pool.clone().into(),
             gbp: google(&emulator.endpoint)?,
             vault: Vault::default(),
             verifier,

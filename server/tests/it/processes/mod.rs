@@ -11,9 +11,11 @@ mod kill;
 mod logging;
 mod metrics;
 mod rollups;
-mod server;
+pub(crate) mod server;
 mod settings;
-mod site;
+pub(crate) mod site;
 mod tls;
 #[cfg(feature = "otel")]
 mod traces;
+
+pub(crate) use settings::{refused, refused_for_its_database};

@@ -9,16 +9,29 @@ const EXIT_CONFIGURATION: i32 = 64;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The one line that it ended with.
-pub(super) async fn refused(command: Command) -> String {
-    let mut command = tokio::process::Command::from(command);
-    let output = tokio::time::timeout(PATIENCE, command.kill_on_drop(true).output()).await;
-    let output = output.unwrap_or_else(|_| panic!("it serves: {command:?}")).expect("ran");
-    let text = String::from_utf8(output.stderr.clone()).expect("text");
-    assert_eq!(output.status.code(), Some(EXIT_CONFIGURATION), "{text}");
-    assert!(output.stdout.is_empty(), "nothing is printed but the error: {output:?}");
+pub(crate) async fn refused(command: Command) -> String {
+    let (code, text) = ended(command).await;
+    assert_eq!(code, Some(EXIT_CONFIGURATION), "{text}");
     let lines: Vec<&str> = text.lines().collect();
     assert!(matches!(lines[..], [line] if line.starts_with("error: ")), "one line, and not {lines:#?}");
     text
+}
+
+/// The one line that it ended with because the database is not as it must be; what it logged before counts as none.
+pub(crate) async fn refused_for_its_database(command: Command) -> String {
+    let (code, text) = ended(command).await;
+    assert_eq!(code, Some(1), "{text}");
+    let lines: Vec<&str> = text.lines().filter(|line| !line.contains("\"level\":\"INFO\"")).collect();
+    assert!(matches!(lines[..], [line] if line.starts_with("error: ")), "one line, and not {lines:#?}");
+    lines.concat()
+}
+
+async fn ended(command: Command) -> (Option<i32>, String) {
+    let mut command = tokio::process::Command::from(command);
+    let output = tokio::time::timeout(PATIENCE, command.kill_on_drop(true).output()).await;
+    let output = output.unwrap_or_else(|_| panic!("it serves: {command:?}")).expect("ran");
+    assert!(output.stdout.is_empty(), "nothing is printed but the error: {output:?}");
+    (output.status.code(), String::from_utf8(output.stderr).expect("text"))
 }
 
 #[tokio::test]
@@ -74,6 +87,9 @@ async fn a_wrong_value_is_named_with_its_variable() {
         ("GUARD_REMOVED_PERCENT", "101"),
         ("GUARD_FIRST_RUN_REMOVALS", "none"),
         ("DATABASE_CONNECTIONS", "1"),
+        ("DATABASE_SCHEMA", "Shops"),
+        ("DATABASE_SCHEMA", "pg_catalog"),
+        ("DATABASE_SCHEMA", ""),
         ("GBP_ENDPOINT", "ftp://x"),
         ("GBP_ENDPOINT", ""),
         ("GBP_CREDENTIALS_FILE", missing),
@@ -138,6 +154,7 @@ async fn a_secret_is_not_repeated() {
         ("DATABASE_URL", "mysql://user:hunter2@host/database"),
         ("DATABASE_URL", "postgres://user:hunter2@host:port/database"),
         ("DATABASE_URL", "postgres://user:hunter2@host/database?sslmode=hunter2"),
+        ("DATABASE_DIRECT_URL", "postgres://user:hunter2@host:port/database"),
         ("GBP_ACCESS_TOKEN", "hunter2\nhunter2"),
         ("GBP_ENDPOINT", "https://user:hunter2@google.example"),
         ("GBP_TOKEN_URL", "https://user:hunter2@google.example"),

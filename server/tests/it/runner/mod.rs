@@ -13,7 +13,7 @@ use std::time::Duration;
 use category_mirror::{
     app::Flags,
     runner::{Runner, Settings},
-    store::{self, Store},
+    store::Store,
     wake::{Topic, Wake},
 };
 use category_mirror_client::{Run, Strategy};
@@ -53,7 +53,7 @@ fn settings() -> Settings {
 impl Worker {
     fn start(service: &Service, google: &Google, settings: Settings) -> Self {
         let stop = CancellationToken::new();
-        let pool = store::connect(service.database().options(), 5);
+        let pool = service.database().pools(5);
         let wake = Wake::start(pool.clone(), stop.clone());
         let store = Store::new(pool);
         let flags = Flags::new(store.clone(), Setup::default().flags);

@@ -2,12 +2,7 @@
 //! answer be lost, whatever happens before the next attempt, and whatever kind of run it is.
 
 use axum::http::Method;
-use category_mirror::{
-    app::Flags,
-    runner::Runner,
-    store::{self, Store},
-    wake::Wake,
-};
+use category_mirror::{app::Flags, runner::Runner, store::Store, wake::Wake};
 use category_mirror_client::{FlagState, Run, RunState, Strategy};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -117,7 +112,7 @@ fn set((primary, additional): (&str, &[&str])) -> Value {
 /// A runner of a process of its own, that the test drives.
 pub(super) fn runner(service: &Service, google: &Google) -> (Runner, CancellationToken) {
     let stop = CancellationToken::new();
-    let pool = store::connect(service.database().options(), 5);
+    let pool = service.database().pools(5);
     let wake = Wake::start(pool.clone(), stop.clone());
     let store = Store::new(pool);
     let flags = Flags::new(store.clone(), Setup::default().flags);
