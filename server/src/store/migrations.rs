@@ -103,13 +103,21 @@ async fn migrate_locked(connection: &mut PgConnection) -> Result<(), MigrationEr
 
 /// The version of a schema that is newer than this server, and of the oldest server that works with it.
 async fn newer(connection: &mut PgConnection) -> Result<Option<(i64, i64)>, sqlx::Error> {
-    let has = "select to_regclass('_sqlx_migrations') is not null and to_regclass('schema_compatibility') is not null";
-    if !sqlx::query_scalar(has).fetch_one(&mut *connection).await? {
+    if !sqlx::query_scalar(
+        "select to_regclass('_sqlx_migrations') is not null and to_regclass('schema_compatibility') is not null",
+    )
+    .fetch_one(&mut *connection)
+    .await?
+    {
         return Ok(None);
     }
-    let newer = "select max(version), (select oldest_server from schema_compatibility)
-                   from _sqlx_migrations where success having max(version) > $1";
-    sqlx::query_as(newer).bind(latest()).fetch_optional(connection).await
+    sqlx::query_as(
+        "select max(version), (select oldest_server from schema_compatibility)
+                   from _sqlx_migrations where success having max(version) > $1",
+    )
+    .bind(latest())
+    .fetch_optional(connection)
+    .await
 }
 
 /// Whether a lock was waited for in vain.

@@ -1,15 +1,11 @@
 //! What the service needs of its database, found out once, at the start, and said in one line with the remedy.
 
-mod facts;
-mod sessions;
-
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::time::timeout;
 
-use self::facts::Facts;
-use super::route::Route;
+use super::{facts::Facts, route::Route, sessions};
 
 /// How long a database may take to answer at the start.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use sqlx::{PgConnection, types::Json};
 
-use super::super::session::{DEFAULT_SCHEMA, Session};
+use super::session::{DEFAULT_SCHEMA, Session};
 
 /// PostgreSQL 15, the oldest that the tests run on.
 const OLDEST: u32 = 150_000;
@@ -41,7 +41,17 @@ pub(super) struct Facts {
     may_create_extension: bool,
 }
 
-const READ: &str = "
+impl Facts {
+    pub(super) async fn read(connection: &mut PgConnection, schema: Option<&str>) -> Result<Self, sqlx::Error> {
+        let (version, is_named) = (connection.server_version_num().unwrap_or(OLDEST), schema.is_some());
+        let schema = schema.unwrap_or(DEFAULT_SCHEMA).to_owned();
+        if version < OLDEST {
+            // What else is asked may be more than it knows.
+            let version_text = format!("{}.{}", version / 10_000, version % 10_000);
+            return Ok(Self { version, version_text, ..Self::default() });
+        }
+        let Json(facts): Json<Self> = sqlx::query_scalar(
+            "
     with schema as (
         select oid, nspowner from pg_namespace where nspname = $1
     ), history as (
@@ -72,18 +82,11 @@ const READ: &str = "
            (select nspname::text from extension) as extension_schema,
            coalesce((select has_schema_privilege(oid, 'usage') from extension), true) as may_use_extension_schema,
            exists (select from pg_available_extensions where name = 'pg_trgm') as is_extension_available,
-           has_database_privilege(current_database(), 'create') as may_create_extension) fact";
-
-impl Facts {
-    pub(super) async fn read(connection: &mut PgConnection, schema: Option<&str>) -> Result<Self, sqlx::Error> {
-        let (version, is_named) = (connection.server_version_num().unwrap_or(OLDEST), schema.is_some());
-        let schema = schema.unwrap_or(DEFAULT_SCHEMA).to_owned();
-        if version < OLDEST {
-            // What else is asked may be more than it knows.
-            let version_text = format!("{}.{}", version / 10_000, version % 10_000);
-            return Ok(Self { version, version_text, ..Self::default() });
-        }
-        let Json(facts): Json<Self> = sqlx::query_scalar(READ).bind(&schema).fetch_one(connection).await?;
+           has_database_privilege(current_database(), 'create') as may_create_extension) fact",
+        )
+        .bind(&schema)
+        .fetch_one(connection)
+        .await?;
         Ok(Self { version, schema, is_named, ..facts })
     }
 
