@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Attempt, MAX_SOURCE_CHECKS, SUPERSEDED};
+use super::{Attempt, SUPERSEDED};
 use crate::{
     domain::{Failure, FailureReason, LocationId, Retry, RunError, RunResult},
     error::Error,
@@ -35,23 +35,15 @@ impl Attempt {
         };
         let found = self.found(&result).await;
         let location = self.read.as_ref().and_then(|source| source.tenant.location.clone());
-        for _ in 0..MAX_SOURCE_CHECKS {
-            match self.record_end(&result, found.as_ref(), location.as_ref()).await {
-                Recorded::Ended => {
-                    record::finished(&self.run, &result, &self.progress, self.standing.cause(), self.claimed_at);
-                    return true;
-                }
-                Recorded::Superseded => {}
-                Recorded::Nothing => return false,
+        match self.record_end(&result, found.as_ref(), location.as_ref()).await {
+            Recorded::Ended => {
+                record::finished(&self.run, &result, &self.progress, self.standing.cause(), self.claimed_at);
+                true
             }
-            let Some(source) = self.read.clone() else { break };
-            match self.is_source_current(&source).await {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) => return self.hand_back(&error).await,
-            }
+            // It was promised what it asked for as things were when it joined, and the other side was read before that.
+            Recorded::Superseded => self.begin_anew(SUPERSEDED).await,
+            Recorded::Nothing => false,
         }
-        self.begin_anew(SUPERSEDED).await
     }
 
     async fn record_end(&self, result: &RunResult, found: Option<&Found>, location: Option<&LocationId>) -> Recorded {

@@ -199,11 +199,8 @@ impl Attempt {
     }
 
     /// Whether the source is still what the attempt goes by, although a request has joined the run since: then what the request asks for
-    /// is what the attempt is about to do. What Google wins with cannot be asked again here, so such an attempt begins anew.
+    /// is what the attempt is about to write, however the other side has changed.
     pub(super) async fn is_source_current(&mut self, source: &Source) -> Result<bool, Error> {
-        if self.run.kind.strategy == Strategy::GbpToPlatform {
-            return Ok(false);
-        }
         let Some(now) = self.tools.store.sources(self.now, &[&self.run]).await?.remove(&self.run.id) else {
             return Ok(false);
         };
