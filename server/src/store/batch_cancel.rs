@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use super::{
     Chunk, Now, Store, Worked,
     batch_work::{Expansion, is_expanded},
-    cancel::as_cancelled,
+    cancel::{as_cancelled, awaits_its_write},
     ending::{carried, into_history},
     rollup::{counted, counted_columns},
 };
@@ -56,7 +56,10 @@ pub(super) async fn cancel(
                 for update skip locked
          ), marked as (
              update run
-                set cancel_requested = true, due_at = null, revision = revision + 1
+                set cancel_requested = true, revision = revision + 1,
+                    due_at = case when ",
+        awaits_its_write!(),
+        " then due_at end
               where id = any (array(select id from chosen where not is_over))
              returning id, state
          ), ended as (

@@ -131,6 +131,33 @@ async fn a_run_that_is_handed_back_while_it_writes_is_looked_at_when_that_reques
     assert_eq!((claim(31).await, claim(32).await), (0, 1), "the lease began at 2, with the write");
 }
 
+/// Whoever looks earlier may find nothing, and say so, and the request arrives afterwards.
+#[tokio::test]
+async fn nor_does_a_cancellation_let_it_be_looked_at_earlier() {
+    for is_batch in [false, true] {
+        let store = store_with(&["a"]).await;
+        let batch = if is_batch { Some(store.batch_of(super::batches::EVERYBODY, 1).await) } else { None };
+        let claimed = match batch {
+            Some(_) => {
+                store.work_off(99).await;
+                store.claim(at(2), 1, LEASE).await.expect("claimed").remove(0)
+            }
+            None => store.claimed(0, "a", REAL).await,
+        };
+        assert_eq!(begin(&store, &claimed, &bound(&tenant("a"))).await, BeginWrite::Go);
+        store.hand_back(&[held(&claimed)]).await.expect("handed back");
+        match batch {
+            Some(batch) => {
+                assert!(store.cancel_batch(at(3), batch).await.expect("cancelled"));
+                assert!(store.work(super::batches::chunk(99)).await.expect("told").is_done);
+            }
+            None => drop(store.cancel(at(3), claimed.run.id).await.expect("marked").expect("live")),
+        }
+        let claim = async |seconds| store.claim(at(seconds), 1, LEASE).await.expect("claimed").len();
+        assert_eq!((claim(31).await, claim(32).await), (0, 1), "of a batch: {is_batch}");
+    }
+}
+
 /// Otherwise it would begin anew, without a pause, until the clock has caught up.
 #[tokio::test]
 async fn a_run_that_begins_anew_has_been_joined_before_that_also_by_a_clock_that_is_set_back() {
