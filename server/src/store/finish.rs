@@ -128,6 +128,13 @@ impl Store {
                                         then greatest(last.ended_at, excluded.ended_at)
                                         else excluded.ended_at end,
                         gbp_location = excluded.gbp_location
+             ), found as (
+                 select run, location, cause, digest, settled, wanted, google, baseline, written, unresolved, resolved, flipped_at,
+                        contested
+                   from jsonb_to_recordset($16) as found (run uuid, location text, cause text, digest text, settled boolean,
+                                                                 wanted jsonb, google jsonb, baseline jsonb, written jsonb,
+                                                                 unresolved jsonb, resolved jsonb, flipped_at timestamptz,
+                                                                 contested boolean)
              ), recorded as (",
             recorded!(),
             ")

@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use super::{
     Now, Store,
     ending::{carried, into_history},
+    found::recorded,
     interval,
     rollup::{counted, counted_columns},
     row::{RunRow, run_columns},
@@ -278,6 +279,15 @@ impl Store {
             "
              ), counted as (",
             counted!(),
+            "), found as (
+                 select id as run, end_intent ->> 'location' as location, 'unknown' as cause, null as digest, false as settled,
+                        null::jsonb as wanted, null::jsonb as google, null::jsonb as baseline, null::jsonb as written,
+                        jsonb_build_object('set', end_intent -> 'after') as unresolved, null::jsonb as resolved,
+                        null::timestamptz as flipped_at, false as contested
+                   from ended
+                  where end_intent ->> 'location' is not null
+             ), recorded as (",
+            recorded!(),
             ")
              select id, false from queued
               union all

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use category_mirror::{
-    domain::{AccountId, Decision, GuardRule, LocationId, Orders, RunResult, Tenant, WriteIntent},
+    domain::{AccountId, Cause, Decision, GuardRule, LocationId, Orders, RunResult, Tenant, WriteIntent},
     error::Error,
     store::{BeginWrite, Claimed, NewRun, NewTenant, Progress, Refused, TenantChange},
 };
@@ -156,6 +156,25 @@ async fn nor_does_a_cancellation_let_it_be_looked_at_earlier() {
         let claim = async |seconds| store.claim(at(seconds), 1, LEASE).await.expect("claimed").len();
         assert_eq!((claim(31).await, claim(32).await), (0, 1), "of a batch: {is_batch}");
     }
+}
+
+/// Nobody lived to tell whether it took effect, so the next run looks whether what is there is ours.
+#[tokio::test]
+async fn what_a_run_may_have_written_that_was_given_up_is_known_to_the_next_one() {
+    let store = store_with(&["a", "b"]).await;
+    let (writing, reading) = (store.claimed(0, "a", REAL).await, store.claimed(0, "b", REAL).await);
+    let progress = bound(&tenant("a"));
+    assert_eq!(begin(&store, &writing, &progress).await, BeginWrite::Go);
+    let rescued = store.rescue(at(100), 10, 0).await.expect("rescued");
+    assert!(rescued.len() == 2 && rescued.iter().all(|run| run.given_up), "{rescued:?}");
+
+    let sync = store.tenant_sync(&id("a")).await.expect("read").expect("there");
+    let left = sync.unresolved.expect("a write whose outcome is unknown");
+    assert_eq!(Some(left.what.set), progress.intent.map(|intent| intent.after));
+    assert_eq!((left.by.run, left.by.at), (writing.run.id, time(100)));
+    assert_eq!((sync.cause, sync.failed.map(|by| by.run)), (Cause::Unknown, Some(writing.run.id)));
+
+    assert_eq!(store.tenant_sync(&id("b")).await.expect("read"), None, "{} had nothing under way", reading.run.id);
 }
 
 /// Otherwise it would begin anew, without a pause, until the clock has caught up.
