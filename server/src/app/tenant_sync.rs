@@ -10,7 +10,7 @@ use super::{
 use crate::{
     domain::{
         Caller, Cause, Decision, Facts, Flag, Gcid, GuardRule, Look, Orders, RegionCode, Run, RunKind, Standing,
-        Strategy, Tenant, TenantId, TenantSync, TraceParent, View, Wanted, Wish, named_as_observed,
+        Strategy, Tenant, TenantId, TenantSync, TraceContext, View, Wanted, Wish, named_as_observed,
     },
     error::Error,
     store::{NewDecision, SyncFilter},
@@ -31,7 +31,7 @@ pub struct DecideRequest {
     /// Makes the call safe to repeat, where it starts a run.
     pub request_id: Option<String>,
     /// The trace that it belongs to.
-    pub traceparent: Option<TraceParent>,
+    pub traceparent: Option<TraceContext>,
 }
 
 impl App {

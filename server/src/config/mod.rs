@@ -9,6 +9,7 @@ mod flags;
 mod gbp;
 mod limits;
 mod listen;
+mod log_fields;
 mod logging;
 mod otlp;
 mod runner;
