@@ -13,7 +13,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use super::{ConfigError, log_fields::TextFields};
+use super::{ConfigError, log_fields::TextFields, log_json::JsonLines};
 use crate::spans::{self, Exporter};
 
 /// Libraries through which secrets pass, in headers, bodies, handshakes and values, and what they may log at most, whatever RUST_LOG says.
@@ -83,7 +83,7 @@ impl LogArgs {
         let lines = fmt::layer().with_writer(io::stderr).with_ansi(colour).log_internal_errors(false);
         let lines = match self.log_format {
             LogFormat::Text => lines.fmt_fields(TextFields).boxed(),
-            LogFormat::Json => lines.json().flatten_event(true).boxed(),
+            LogFormat::Json => lines.json().flatten_event(true).with_writer(JsonLines).boxed(),
         };
         let Some(exporter) = exporter else {
             return Ok(Box::new(registry().with(lines).with(filter).with(filter_fn(is_for_the_log))));

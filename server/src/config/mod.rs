@@ -10,6 +10,7 @@ mod gbp;
 mod limits;
 mod listen;
 mod log_fields;
+mod log_json;
 mod logging;
 mod otlp;
 mod runner;

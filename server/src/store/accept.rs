@@ -266,7 +266,7 @@ fn cannot_join(run: &Run, why: JoinRefusal) -> Error {
     }
 }
 
-fn kind(run: &Run) -> String {
+pub(super) fn kind(run: &Run) -> String {
     let dry = if run.kind.dry_run { ", dry run" } else { "" };
     let orders = if run.orders.is_empty() { "" } else { ", with orders of its own" };
     format!("{}{dry}{orders}", run.kind.strategy)
