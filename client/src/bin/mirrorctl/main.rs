@@ -41,8 +41,12 @@ async fn main() -> ExitCode {
 
 /// Shows a help text, or what is wrong with the command line. clap itself would ignore that it cannot be written.
 fn explain(said: &clap::Error) -> Result<(), Exit> {
-    said.print()?;
-    if said.exit_code() == 0 { Ok(Output::new(false).end()?) } else { Err(Exit::CommandLine) }
+    let printed = said.print();
+    // What is wrong with the command line is wrong whether it can be written or not.
+    if said.exit_code() != 0 {
+        return Err(Exit::CommandLine);
+    }
+    Ok(printed.and_then(|()| Output::new(false).end())?)
 }
 
 async fn execute(args: Args) -> Result<(), Exit> {

@@ -7,8 +7,6 @@ use crate::fake::Fake;
 
 /// A command with arguments.
 pub(super) struct Command {
-    /// Such as `["run", "get"]`.
-    pub(super) way: Vec<String>,
     /// All arguments, the way first.
     pub(super) arguments: Vec<String>,
     /// Whether it prints something when all goes well.
@@ -113,7 +111,7 @@ pub(super) async fn all(fake: &Fake, folder: &Path) -> Vec<Command> {
         let file = file.to_str().expect("UTF-8");
         let rest = rest.split_whitespace().map(|word| word.replace("FILE", file));
         let arguments = way.iter().cloned().chain(rest).collect();
-        commands.push(Command { way: way.clone(), arguments, prints: !SILENT.contains(&name.as_str()) });
+        commands.push(Command { arguments, prints: !SILENT.contains(&name.as_str()) });
     }
     assert!(commands.len() > 40, "{}", commands.len());
     commands

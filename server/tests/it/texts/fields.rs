@@ -47,7 +47,12 @@ async fn refused_for(service: &Service, token: &str, field: &TextField, text: &s
         Ok(answer) if field.method.ends_with("/ImportPlatformCategories") => {
             v1::ImportPlatformCategoriesResponse::decode(&answer.get_ref()[..]).expect("an answer").failures
         }
-        _ => return refusal(answer).fields,
+        _ => {
+            let refused = refusal(answer);
+            // The one field whose error has a reason of its own.
+            let is_token = refused.reason == "INVALID_PAGE_TOKEN";
+            return if is_token { vec!["page_token".to_owned()] } else { refused.fields };
+        }
     };
     failures.into_iter().flat_map(|failure| failure.violations).map(|violation| violation.field).collect()
 }
@@ -55,11 +60,12 @@ async fn refused_for(service: &Service, token: &str, field: &TextField, text: &s
 /// Whether a violation's path, such as `platform_category.regional_gbp_categories[US]`, is that of a field.
 fn is_of(violation: &str, field: &TextField) -> bool {
     let named = violation.split('[').next().unwrap_or_default();
-    // Items of an import are named without their list, and of a map or a mask the whole.
-    field.path == named
-        || field.path.ends_with(&format!(".{named}"))
-        || field.path.starts_with(&format!("{named}."))
-        || field.path.contains(&format!(".{named}."))
+    // Items of an import are named without their list, or as one of it; of a map or a mask the whole is named.
+    let path = field.path.replace("platform_categories.", "platform_category.");
+    path == named
+        || path.ends_with(&format!(".{named}"))
+        || path.starts_with(&format!("{named}."))
+        || path.contains(&format!(".{named}."))
 }
 
 #[tokio::test]

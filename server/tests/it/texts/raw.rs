@@ -8,7 +8,10 @@ use prost::{
     bytes::{Buf, BufMut},
     encoding::{WireType, encode_key, encode_varint},
 };
-use prost_types::{DescriptorProto, FileDescriptorSet, field_descriptor_proto::Type};
+use prost_types::{
+    DescriptorProto, FieldDescriptorProto, FileDescriptorSet,
+    field_descriptor_proto::{Label, Type},
+};
 use tonic::{
     Status,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
@@ -21,18 +24,25 @@ pub(super) struct TextField {
     pub(super) method: String,
     /// The names from the request to the field, such as `tenant.display_name`.
     pub(super) path: String,
-    tags: Vec<u32>,
+    /// From the request on: the tag, and those of the messages that its message has one of.
+    steps: Vec<(u32, Vec<u32>)>,
 }
 
 impl TextField {
-    /// A request that has `text` in this field and nothing else.
+    /// A request that has `text` in this field and nothing else; its messages are there, and empty.
     pub(super) fn request(&self, text: &str) -> Vec<u8> {
-        self.tags.iter().rev().fold(text.as_bytes().to_vec(), |inner, tag| {
+        let field = |tag: u32, inner: &[u8]| {
             let mut outer = Vec::new();
-            encode_key(*tag, WireType::LengthDelimited, &mut outer);
+            encode_key(tag, WireType::LengthDelimited, &mut outer);
             encode_varint(inner.len() as u64, &mut outer);
-            outer.extend_from_slice(&inner);
+            outer.extend_from_slice(inner);
             outer
+        };
+        self.steps.iter().rev().fold(text.as_bytes().to_vec(), |inner, (tag, messages)| {
+            let mut message: Vec<u8> = messages.iter().flat_map(|tag| field(*tag, &[])).collect();
+            // What comes later of the same message is merged into it.
+            message.extend(field(*tag, &inner));
+            message
         })
     }
 }
@@ -70,17 +80,20 @@ fn collect(
     messages: &HashMap<String, &DescriptorProto>,
     method: &str,
     message: &str,
-    way: &mut Vec<(String, u32)>,
+    way: &mut Vec<(String, (u32, Vec<u32>))>,
     fields: &mut Vec<TextField>,
 ) {
-    for field in &messages[message].field {
-        let tag = u32::try_from(field.number()).expect("a tag");
-        way.push((field.name().to_owned(), tag));
+    let tag = |field: &FieldDescriptorProto| u32::try_from(field.number()).expect("a tag");
+    let of_message = &messages[message].field;
+    let single = of_message.iter().filter(|it| it.r#type() == Type::Message && it.label() != Label::Repeated);
+    let single: Vec<u32> = single.map(tag).collect();
+    for field in of_message {
+        way.push((field.name().to_owned(), (tag(field), single.clone())));
         match field.r#type() {
             Type::String => {
                 let names: Vec<&str> = way.iter().map(|(name, _)| name.as_str()).collect();
-                let tags = way.iter().map(|(_, tag)| *tag).collect();
-                fields.push(TextField { method: method.to_owned(), path: names.join("."), tags });
+                let (path, steps) = (names.join("."), way.iter().map(|(_, step)| step.clone()).collect());
+                fields.push(TextField { method: method.to_owned(), path, steps });
             }
             Type::Message => collect(messages, method, field.type_name(), way, fields),
             _ => {}
