@@ -57,6 +57,13 @@ async fn refused_for(service: &Service, token: &str, field: &TextField, text: &s
     failures.into_iter().flat_map(|failure| failure.violations).map(|violation| violation.field).collect()
 }
 
+/// Refused before the field is read, whatever it holds: a token, because it belongs to the filters; a half of a location, because the other
+/// half is missing.
+fn is_moot(field: &TextField, named: &[String]) -> bool {
+    let is_half = field.path.starts_with("tenant.gbp_") && named.iter().any(|violation| violation == "update_mask");
+    !named.is_empty() && (field.path == "page_token" || is_half)
+}
+
 /// Whether a violation's path, such as `platform_category.regional_gbp_categories[US]`, is that of a field.
 fn is_of(violation: &str, field: &TextField) -> bool {
     let named = violation.split('[').next().unwrap_or_default();
@@ -81,7 +88,7 @@ async fn no_text_field_takes_what_is_hidden() {
             // Valid in a name, a slug and an id but for the one character.
             let text = format!("a{character}b");
             let named = refused_for(&service, &token, field, &text).await;
-            if !named.iter().any(|violation| is_of(violation, field)) {
+            if !is_moot(field, &named) && !named.iter().any(|violation| is_of(violation, field)) {
                 taken.push(format!("{} {} U+{:04X}: {named:?}", field.method, field.path, u32::from(character)));
             }
         }
