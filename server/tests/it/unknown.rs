@@ -13,7 +13,7 @@ async fn of_organization(client: &Client, organization: &str) -> Vec<(&'static s
     let mut watch = client.watch_organization(organization).send();
     // A stream of what there is says nothing while nothing happens: only what it cannot be opened for is asked here.
     let opened =
-        if organization == "known" { None } else { Some(watch.next().await.expect("an end").err().expect("an error")) };
+        if organization == "known" { None } else { Some(watch.next().await.expect("an end").expect_err("an error")) };
     let mirrored = client.mirror_organization(organization, Strategy::PlatformToGbp).dry_run(true).send().await;
     vec![
         ("watch", opened),
