@@ -14,6 +14,7 @@ use category_mirror_proto::v1::{
     stream_run_updates_response::Update, tenant_service_server as tenant,
 };
 use futures::{StreamExt, stream, stream::BoxStream};
+use prost::Message;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
@@ -74,6 +75,16 @@ macro_rules! services {
         pub(crate) struct Methods {
             $($(pub(crate) $method: Method<v1::$request, v1::$response>,)+)+
             pub(crate) stream_run_updates: Method<v1::StreamRunUpdatesRequest, Updates>,
+        }
+
+        impl Methods {
+            /// The next answer of each method, whose stream is left alone: what `make` makes of the name of its message.
+            pub(crate) fn all_will(&self, make: impl Fn(&str) -> Vec<u8>) {
+                $($(
+                    let bytes = make(stringify!($response));
+                    self.$method.will(Ok(v1::$response::decode(&bytes[..]).expect("a message")));
+                )+)+
+            }
         }
 
         $(

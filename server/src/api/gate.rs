@@ -90,7 +90,7 @@ where
             return Box::pin(inner.call(request));
         }
         let rules = self.rules.clone();
-        let span = spans::call(request.uri().path(), request::traceparent(request.headers()).as_ref());
+        let span = spans::call(request.uri(), request::trace(request.headers()).as_ref());
         // Counted from here, before anything is awaited: the transport's own timer, whose error says less, begins after this.
         let begun = Instant::now();
         let asked = deadline::asked(request.headers());

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     app::{App, MirrorRequest, Overrides, RevertRequest, RunName},
-    domain::{GuardRule, RunKind, Strategy, TenantId, TraceParent, View},
+    domain::{GuardRule, RunKind, Strategy, TenantId, TraceContext, View},
     error::{Error, Violations},
 };
 
@@ -42,7 +42,7 @@ impl CategoryMirrorService for Mirror {
         &self,
         request: Request<proto::MirrorCategoriesRequest>,
     ) -> Result<Response<proto::MirrorCategoriesResponse>, Status> {
-        let traceparent = request::traceparent(request.metadata().as_ref());
+        let traceparent = request::trace(request.metadata().as_ref());
         let (caller, message) = request::open(request).map_err(status)?;
         if let Some(wanted) = batch_request(&message).map_err(status)? {
             // In a place of its own: it is large, and each call for a single tenant would carry it along.
@@ -63,7 +63,7 @@ impl CategoryMirrorService for Mirror {
         &self,
         request: Request<proto::RevertRunRequest>,
     ) -> Result<Response<proto::RevertRunResponse>, Status> {
-        let traceparent = request::traceparent(request.metadata().as_ref());
+        let traceparent = request::trace(request.metadata().as_ref());
         let (caller, message) = request::open(request).map_err(status)?;
         let wanted = revert_request(message, traceparent).map_err(status)?;
         let mirrored = self.app.revert_run(&caller, wanted).await.map_err(status)?;
@@ -153,7 +153,7 @@ impl CategoryMirrorService for Mirror {
 
 fn mirror_request(
     message: proto::MirrorCategoriesRequest,
-    traceparent: Option<TraceParent>,
+    traceparent: Option<TraceContext>,
 ) -> Result<MirrorRequest, Error> {
     let mut violations = Violations::default();
     let strategy = request::required_strategy(&mut violations, message.strategy);
@@ -182,7 +182,7 @@ fn mirror_request(
     Ok(MirrorRequest { tenant, kind, plan, view, overrides, request_id, traceparent })
 }
 
-fn revert_request(message: proto::RevertRunRequest, traceparent: Option<TraceParent>) -> Result<RevertRequest, Error> {
+fn revert_request(message: proto::RevertRunRequest, traceparent: Option<TraceContext>) -> Result<RevertRequest, Error> {
     let mut violations = Violations::default();
     let run = request::required(&mut violations, "name", &message.name, RunName::parse);
     let request_id = request::request_id(&mut violations, message.request_id);

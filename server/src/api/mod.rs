@@ -11,6 +11,7 @@ mod gate;
 mod import;
 mod limits;
 mod logs;
+mod measured;
 mod mirror;
 mod open_streams;
 mod overrides;
@@ -45,8 +46,8 @@ use tower::{
 };
 
 use self::{
-    batches::Batches, categories::Categories, credentials::Credentials, flags::Flags, gate::GateLayer, mirror::Mirror,
-    open_streams::OpenStreams, tenants::Tenants,
+    batches::Batches, categories::Categories, credentials::Credentials, flags::Flags, gate::GateLayer,
+    measured::MeasuredLayer, mirror::Mirror, open_streams::OpenStreams, tenants::Tenants,
 };
 use crate::{app::App, auth::Verifier};
 
@@ -56,7 +57,8 @@ const MAX_REQUEST: usize = 1024 * 1024;
 const MAX_IMPORT: usize = 4 * 1024 * 1024;
 
 /// The layers that every call passes before it meets a service.
-pub type Door = Stack<GateLayer, Stack<MapRequestLayer<fn(Request<Body>) -> Request<Body>>, Identity>>;
+pub type Door =
+    Stack<GateLayer, Stack<MapRequestLayer<fn(Request<Body>) -> Request<Body>>, Stack<MeasuredLayer, Identity>>>;
 /// What the health service knows. The empty name stands for the server as a whole.
 const HEALTH_SERVICES: [&str; 7] = [
     "",
@@ -113,7 +115,7 @@ pub fn router(
 #[must_use]
 pub fn door(server: Server, verifier: Arc<Verifier>, limits: &Limits, drain: CancellationToken) -> Server<Door> {
     let rest = MapRequestLayer::new(unread::read_rest as fn(_) -> _);
-    server.layer(rest).layer(GateLayer::new(verifier, limits, drain))
+    server.layer(MeasuredLayer).layer(rest).layer(GateLayer::new(verifier, limits, drain))
 }
 
 /// Tells the health service whether each of ours is able to serve.

@@ -61,6 +61,7 @@ fn code(error: &Error) -> Code {
         | Error::OverrideMismatch { .. }
         | Error::NoDryBatch
         | Error::RunInProgress { .. }
+        | Error::UnsettledWrite { .. }
         | Error::CannotJoin { .. }
         | Error::NotRevertible { .. }
         | Error::CategoryInUse { .. }

@@ -31,7 +31,7 @@ impl App {
     /// Lists tenants by id.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::NotFound`] of an organization that the caller sees nothing of, or the database's.
     pub async fn tenants(
         &self,
         caller: &Caller,
@@ -40,6 +40,9 @@ impl App {
     ) -> Result<Page<Tenant>, Error> {
         let after = page.after.as_deref().unwrap_or_default();
         let tenants = self.store.tenants(organization, caller.scope.tenants(), after, page.limit()).await?;
+        if let (Some(organization), true) = (organization, tenants.is_empty()) {
+            self.require_known_organization(caller, organization).await?;
+        }
         Ok(page.page(tenants, |tenant| tenant.id.to_string()))
     }
 

@@ -10,7 +10,11 @@ mod serve;
 mod signals;
 mod token;
 
-use std::process::ExitCode;
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use self::signals::shutdown_signal;
 use crate::config::{self, Cli, Command, ConfigError};
@@ -58,19 +62,37 @@ impl CommandError {
 pub fn parse() -> Result<Cli, ExitCode> {
     use clap::{Parser, error::ErrorKind};
     Cli::try_parse().map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let _ = error.print();
-            ExitCode::SUCCESS
-        }
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match error.print().and_then(|()| io::stdout().flush()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                complain(unwritten(&error));
+                ExitCode::FAILURE
+            }
+        },
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = error.print();
             ExitCode::from(EXIT_CONFIGURATION)
         }
         _ => {
-            eprintln!("error: {}", config::explain(&error));
+            complain(config::explain(&error));
             ExitCode::from(EXIT_CONFIGURATION)
         }
     })
+}
+
+/// Says on standard error why a command ended. Where that cannot be written either, the exit code is all that is left.
+pub fn complain(error: impl Display) {
+    let _ = writeln!(io::stderr(), "error: {error}");
+}
+
+/// Prints a line of what a command was asked for. `println!` would panic where nobody reads on or the disk is full.
+fn print(line: impl Display) -> Result<(), CommandError> {
+    // Flushed by its end.
+    writeln!(io::stdout(), "{line}").map_err(|error| unwritten(&error))
+}
+
+fn unwritten(error: &io::Error) -> CommandError {
+    CommandError::failed("cannot write the output", error)
 }
 
 /// Carries a command out.

@@ -1,6 +1,6 @@
 //! `category-mirror token`
 
-use super::CommandError;
+use super::{CommandError, print};
 use crate::{
     auth::{Grant, Signer},
     config::{ConfigError, TokenArgs, development_folder},
@@ -27,6 +27,5 @@ pub(super) async fn run(args: TokenArgs) -> Result<(), CommandError> {
         tenants: Some(tenants).filter(|tenants| !tenants.is_empty()),
         ttl: args.ttl,
     };
-    println!("{}", signer.sign(&grant, chrono::Utc::now()).map_err(configuration)?);
-    Ok(())
+    print(signer.sign(&grant, chrono::Utc::now()).map_err(configuration)?)
 }

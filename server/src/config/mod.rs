@@ -9,6 +9,8 @@ mod flags;
 mod gbp;
 mod limits;
 mod listen;
+mod log_fields;
+mod log_json;
 mod logging;
 mod otlp;
 mod runner;

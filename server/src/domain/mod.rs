@@ -33,7 +33,9 @@ mod target;
 mod taxonomy;
 mod tenant;
 mod tenant_sync;
+pub mod text;
 mod trace;
+mod trace_state;
 mod verdict;
 mod write_intent;
 
@@ -78,6 +80,7 @@ pub use taxonomy::{
 };
 pub use tenant::{AccountId, InvalidId, LocationId, OrganizationId, Tenant, TenantId};
 pub use tenant_sync::{By, Left, TenantSync, Wish, WrittenSet};
-pub use trace::TraceParent;
+pub use trace::{TraceContext, TraceParent};
+pub use trace_state::TraceState;
 pub use verdict::{VerdictSource, Why, evaluate};
 pub use write_intent::{WriteIntent, WriteOutcome, visible_changes};

@@ -95,6 +95,25 @@ pub enum Error {
         /// Its strategy, and whether it is dry.
         kind: String,
     },
+    /// A live run of the tenant has a write at the present location of which nobody knows yet whether it took effect.
+    #[error(
+        "{run} ({kind}) has a write at the present location whose outcome is not known yet, and the tenant keeps its location until a read of it \
+         has settled that; {}",
+        if *waits_for_credentials {
+            "Google rejects the credentials that it is read with, so the run waits for up to 24 hours: set new ones with SetCredentials, or accept \
+             the present ones again at Google, and retry"
+        } else {
+            "retry when the run has ended"
+        }
+    )]
+    UnsettledWrite {
+        /// The live run's name.
+        run: String,
+        /// Its strategy, and whether it is dry.
+        kind: String,
+        /// Whether the location cannot be read because of its credentials.
+        waits_for_credentials: bool,
+    },
     /// A run of the tenant is live that does not do what is asked for as things are now.
     #[error(
         "{run} is live ({kind}), and a request cannot join it: {why}; wait for its end, or cancel it, and ask again"
@@ -236,7 +255,7 @@ impl Error {
             Self::NoLocation(_) | Self::NobodyToMirror(_) => "NO_LOCATION",
             Self::ConfirmationMismatch { .. } | Self::OverrideMismatch { .. } => "CONFIRMATION_MISMATCH",
             Self::NoDryBatch => "DRY_BATCH_REQUIRED",
-            Self::RunInProgress { .. } | Self::CannotJoin { .. } => "RUN_IN_PROGRESS",
+            Self::RunInProgress { .. } | Self::UnsettledWrite { .. } | Self::CannotJoin { .. } => "RUN_IN_PROGRESS",
             Self::NotRevertible { .. } => "NOT_REVERTIBLE",
             Self::CategoryInUse { .. } => "CATEGORY_IN_USE",
             Self::FeatureDisabled { .. } => "FEATURE_DISABLED",
@@ -277,7 +296,9 @@ impl Error {
                 ("expected", expected.to_string()),
                 ("confirmed", confirmed.to_string()),
             ],
-            Self::RunInProgress { run, kind } => vec![("run", run.clone()), ("kind", kind.clone())],
+            Self::RunInProgress { run, kind } | Self::UnsettledWrite { run, kind, .. } => {
+                vec![("run", run.clone()), ("kind", kind.clone())]
+            }
             Self::CannotJoin { run, kind, why } => {
                 vec![("run", run.clone()), ("kind", kind.clone()), ("why", why.as_str().to_owned())]
             }

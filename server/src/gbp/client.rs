@@ -18,7 +18,7 @@ use super::{
     rejection::is_rejected,
     token::{Bearer, TokenSource},
 };
-use crate::domain::{AuthorizedUser, Failure, LocationId, TraceParent, WritesGbp};
+use crate::domain::{AuthorizedUser, Failure, LocationId, TraceContext, WritesGbp};
 
 /// What a [`Client`] needs to know.
 #[derive(Debug, Clone)]
@@ -50,7 +50,7 @@ pub enum ConfigError {
 pub struct Client {
     inner: Inner,
     /// The trace that its calls belong to.
-    trace: Option<TraceParent>,
+    trace: Option<TraceContext>,
     /// What its calls are counted against.
     quota: Arc<Quota>,
 }
@@ -136,7 +136,7 @@ impl Client {
 
     /// The same, for work that belongs to a trace: each call tells Google which.
     #[must_use]
-    pub fn traced(&self, trace: Option<TraceParent>) -> Self {
+    pub fn traced(&self, trace: Option<TraceContext>) -> Self {
         Self { trace, ..self.clone() }
     }
 

@@ -11,7 +11,7 @@ use super::{
     tenant::not_found,
 };
 use crate::{
-    domain::{JoinRefusal, Joiner, Orders, Run, RunId, RunKind, TenantId, TraceParent},
+    domain::{JoinRefusal, Joiner, Orders, Run, RunId, RunKind, TenantId, TraceContext},
     error::Error,
 };
 
@@ -40,7 +40,7 @@ pub struct NewRun {
     /// How many attempts there may be.
     pub max_attempts: i32,
     /// The trace that the request belongs to.
-    pub traceparent: Option<TraceParent>,
+    pub traceparent: Option<TraceContext>,
 }
 
 /// The answer to a request for a run.
@@ -196,7 +196,7 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
         check_tenant(connection, &new.tenant).await?;
         let inserted = sqlx::query_as::<_, RunRow>(concat!(
             "insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, lane, turn,
-                              caller, request_id, created_at, orders, traceparent)
+                              caller, request_id, created_at, orders, traceparent, tracestate)
              select $1, tenant.id, tenant.organization_id, $3, $4, 'queued', $5, tenant.organization_id,
                     1 + greatest((select turn from run
                                    where state = 'queued' and due_at is null and not bulk
@@ -207,7 +207,7 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
                                    order by turn desc
                                    limit 1),
                                  0),
-                    $6, $7, coalesce($8, now()), $9, $10
+                    $6, $7, coalesce($8, now()), $9, $10, $11
                from tenant
               where tenant.id = $2
              on conflict (tenant_id) do nothing
@@ -224,7 +224,8 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
         .bind(&new.request_id)
         .bind(now)
         .bind(new.orders())
-        .bind(new.traceparent.as_ref().map(TraceParent::as_str))
+        .bind(new.traceparent.as_ref().map(TraceContext::traceparent))
+        .bind(new.traceparent.as_ref().and_then(TraceContext::tracestate))
         .fetch_optional(&mut *connection)
         .await?;
         if let Some(row) = inserted {
@@ -265,7 +266,7 @@ fn cannot_join(run: &Run, why: JoinRefusal) -> Error {
     }
 }
 
-fn kind(run: &Run) -> String {
+pub(super) fn kind(run: &Run) -> String {
     let dry = if run.kind.dry_run { ", dry run" } else { "" };
     let orders = if run.orders.is_empty() { "" } else { ", with orders of its own" };
     format!("{}{dry}{orders}", run.kind.strategy)

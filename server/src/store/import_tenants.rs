@@ -195,7 +195,7 @@ async fn upsert(
                 region_code = excluded.region_code,
                 language_code = excluded.language_code,
                 updated_at = excluded.updated_at
-          where (present.display_name, present.region_code, present.language_code)
+          where (normalize(present.display_name), present.region_code, present.language_code)
                   <> (excluded.display_name, excluded.region_code, excluded.language_code)
              or present.organization_id is distinct from coalesce(excluded.organization_id, present.organization_id)
              or present.gbp_account is distinct from coalesce(excluded.gbp_account, present.gbp_account)

@@ -65,7 +65,7 @@ pub use acceptor::Acceptor;
 pub use affected::{Affected, AffectedMapping, Effect};
 pub use attempt::{BeginWrite, Progress};
 pub use batch_accept::NewBatch;
-pub use batch_place::BatchPlace;
+pub use batch_place::{BatchPlace, FullGuard};
 pub use batch_target::BatchTarget;
 pub use batch_work::{Chunk, Worked};
 pub use bench::{checkpoint, clear_up, everybody, fill, is_busy, queue, succeeded, sweep};

@@ -6,7 +6,7 @@ use super::{Held, Now, Progress, Store, platform_category::CategoryRow};
 use crate::{
     domain::{
         AccountId, Category, Complete, Gcid, LocationId, Plan, PlanSource, PlatformCategory, PlatformSide, Tenant,
-        TenantCategory, TenantId, WritesPlatform, candidate_slugs,
+        TenantCategory, TenantId, WritesPlatform, candidate_slugs, text::is_same_name,
     },
     error::Error,
 };
@@ -169,7 +169,7 @@ async fn import(
     let is_as_planned = |wanted: &TenantCategory, known: &PlatformCategory| {
         known.gcid == wanted.gcid
             && known.imported == wanted.imported
-            && (wanted.imported.is_none() || known.display_name == wanted.display_name)
+            && (wanted.imported.is_none() || is_same_name(&known.display_name, &wanted.display_name))
     };
     let is_known = |wanted: &&TenantCategory| {
         known.iter().any(|CategoryRow(known)| known.slug == wanted.slug && (goes_back || is_as_planned(wanted, known)))
@@ -210,7 +210,7 @@ async fn follow_names(
              on own.slug = wanted.slug and own.region_code = (select region_code from tenant where id = $2)
           where known.slug = wanted.slug
             and known.imported_locale = wanted.locale
-            and known.display_name <> wanted.display_name
+            and normalize(known.display_name) <> normalize(wanted.display_name)
             and case when own.slug is null then known.gcid else own.gcid end = wanted.gcid",
     )
     .bind(now)

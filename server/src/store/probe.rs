@@ -39,11 +39,11 @@ impl Store {
                   where id = (select id from next)
                  returning ",
             run_columns!(),
-            ", due_at, bulk, observation, traceparent
+            ", due_at, bulk, observation, traceparent, tracestate
              )
              select ",
             run_columns!(),
-            ", due_at, bulk, observation, traceparent from claimed"
+            ", due_at, bulk, observation, traceparent, tracestate from claimed"
         ))
         .bind(now)
         .bind(probed)

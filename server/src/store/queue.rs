@@ -14,7 +14,7 @@ use super::{
     row::{RunRow, run_columns},
 };
 use crate::{
-    domain::{Failure, FailureReason, Observation, Run, RunError, RunId, TraceParent},
+    domain::{Failure, FailureReason, Observation, Run, RunError, RunId, TraceContext},
     error::Error,
 };
 
@@ -34,7 +34,7 @@ pub struct Claimed {
     /// What an earlier attempt observed before it wrote, or failed.
     pub observation: Option<Observation>,
     /// The trace that it belongs to.
-    pub traceparent: Option<TraceParent>,
+    pub traceparent: Option<TraceContext>,
 }
 
 /// How many runs to claim.
@@ -113,11 +113,11 @@ impl Store {
                   where id = any (array(select id from interactive union all select id from bulk))
                  returning ",
             run_columns!(),
-            ", due_at, bulk, turn, observation, traceparent
+            ", due_at, bulk, turn, observation, traceparent, tracestate
              )
              select ",
             run_columns!(),
-            ", due_at, bulk, observation, traceparent
+            ", due_at, bulk, observation, traceparent, tracestate
                from claimed
               order by bulk, turn, id",
         ))
@@ -320,6 +320,7 @@ impl FromRow<'_, PgRow> for ClaimedRow {
 
 impl FromRow<'_, PgRow> for Claimed {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let tracestate = row.try_get::<Option<&str>, _>("tracestate")?;
         Ok(Self {
             run: RunRow::from_row(row)?.0,
             fence: row.try_get("attempt")?,
@@ -328,7 +329,9 @@ impl FromRow<'_, PgRow> for Claimed {
             observation: row
                 .try_get::<Option<serde_json::Value>, _>("observation")?
                 .and_then(|json| serde_json::from_value(json).ok()),
-            traceparent: row.try_get::<Option<&str>, _>("traceparent")?.and_then(TraceParent::parse),
+            traceparent: row
+                .try_get::<Option<&str>, _>("traceparent")?
+                .and_then(|parent| TraceContext::parse(parent, [tracestate].into_iter())),
         })
     }
 }

@@ -6,12 +6,12 @@ use sqlx::{FromRow, PgConnection, Row, postgres::PgRow};
 
 use super::{
     Now, Store,
-    accept::{in_progress, live_run},
+    accept::{in_progress, kind, live_run},
     error::OnConstraint,
     row::{id, optional_id},
 };
 use crate::{
-    domain::{AccountId, LocationId, OrganizationId, Tenant, TenantId},
+    domain::{AccountId, FailureReason, LocationId, OrganizationId, Run, Tenant, TenantId},
     error::{Error, Resource},
 };
 
@@ -187,9 +187,17 @@ async fn refuse_move(
     // In a statement of its own, which sees every write that began before the lock was there; later ones wait for it.
     let live = if stays { None } else { live_run(connection, tenant).await? };
     match live.filter(|live| live.intent.is_some() || live.orders.is_about_a_location()) {
-        Some(writing) => Err(in_progress(&writing)),
+        Some(writing) if writing.intent.is_some() => Err(unsettled(&writing)),
+        Some(seen) => Err(in_progress(&seen)),
         None => Ok(()),
     }
+}
+
+/// The error of a move from a location where a write is unsettled.
+fn unsettled(run: &Run) -> Error {
+    let rejected = FailureReason::CredentialsRejected.as_str();
+    let waits_for_credentials = run.error.as_ref().is_some_and(|error| error.reason == rejected);
+    Error::UnsettledWrite { run: run.resource_name(), kind: kind(run), waits_for_credentials }
 }
 
 async fn change_tenant(

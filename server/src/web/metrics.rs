@@ -110,6 +110,16 @@ pub const METRICS: &[Metric] = &[
         "credentials that Google refuses: 1 for the server's own, and how many of the accounts'",
     ),
     counter(
+        "category_mirror_calls_total",
+        &["rpc", "code"],
+        "Calls, by full name of the gRPC method and by gRPC code; methods that the server does not have are _OTHER, and a call that its caller no longer waits for is CANCELLED.",
+    ),
+    histogram(
+        "category_mirror_call_duration_seconds",
+        &["rpc"],
+        "Calls, from their headers to the end of the answer, by full name of the gRPC method; streams last as long as their callers watch.",
+    ),
+    counter(
         "category_mirror_rate_limited_total",
         &[],
         "calls and streams that were refused because there were too many",
@@ -140,10 +150,38 @@ pub const METRICS: &[Metric] = &[
         &["pool", "state"],
         "connections to PostgreSQL, by what they are for (calls, hot, apart) and whether they are used or idle; sampled",
     ),
+    gauge(
+        "category_mirror_build_info",
+        &["version", "commit"],
+        "1, by version of the server and by commit that it was built from; the commit is unknown where the build was not told it.",
+    ),
+    counter(
+        "process_cpu_seconds_total",
+        &[],
+        "User and system CPU time of the process in seconds; absent outside of Linux.",
+    ),
+    gauge("process_open_fds", &[], "Open file descriptors of the process; absent outside of Linux."),
+    gauge(
+        "process_max_fds",
+        &[],
+        "Most file descriptors that the process may open; absent outside of Linux, and without a limit.",
+    ),
+    gauge("process_resident_memory_bytes", &[], "Resident memory of the process in bytes; absent outside of Linux."),
+    gauge("process_virtual_memory_bytes", &[], "Virtual memory of the process in bytes; absent outside of Linux."),
+    gauge("process_start_time_seconds", &[], "Start of the process in seconds since 1970; absent outside of Linux."),
 ];
+
+/// What these names begin with is read from the system when somebody asks, and is not in the recorder.
+const PROCESS: &str = "process_";
 
 /// Upper bounds of buckets, in seconds: around 10 s, where a run is too long, and the 10 s that a request to Google may take.
 const BUCKETS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// The commit that this program was built from, where the build was told.
+const COMMIT: &str = match option_env!("CATEGORY_MIRROR_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
 
 /// The recorder of this process, installed at the first call.
 pub fn recorder() -> PrometheusHandle {
@@ -163,7 +201,7 @@ fn install() -> PrometheusHandle {
     if metrics::set_global_recorder(recorder).is_err() {
         tracing::warn!("another metrics recorder is installed, /metrics will be empty");
     }
-    for Metric { name, kind, labels: _, help } in METRICS {
+    for Metric { name, kind, labels: _, help } in METRICS.iter().filter(|metric| !metric.name.starts_with(PROCESS)) {
         let (name, help) = (SharedString::const_str(name), SharedString::const_str(help));
         match kind {
             Kind::Counter => describe_counter!(name, help),
@@ -198,6 +236,8 @@ fn begin() {
     for name in ["category_mirror_last_duration_ms", "category_mirror_gbp_circuit_open", "category_mirror_streams"] {
         metrics::gauge!(name).set(0.0);
     }
+    let build = [("version", env!("CARGO_PKG_VERSION")), ("commit", COMMIT)];
+    metrics::gauge!("category_mirror_build_info", &build).set(1.0);
     for whose in ["server", "account"] {
         metrics::gauge!("gbp_credentials_rejected", "credentials" => whose).set(0.0);
     }

@@ -4,7 +4,7 @@ use std::{env, path::Path, path::PathBuf};
 
 use category_mirror_client::{Client, TokenFuture, TokenProvider};
 
-use crate::{args::Connection, exit::Exit};
+use crate::{args::Connection, exit::Exit, import::without_mark};
 
 pub(crate) fn client(connection: &Connection) -> Result<Client, Exit> {
     let mut builder = Client::builder(&connection.endpoint).timeout(connection.timeout);
@@ -34,7 +34,7 @@ impl TokenProvider for TokenFile {
         Box::pin(async {
             let text = tokio::fs::read_to_string(&self.0).await;
             let text = text.map_err(|error| unreadable("--token-file", &self.0, &error))?;
-            Ok(text.trim().to_owned())
+            Ok(without_mark(&text).trim().to_owned())
         })
     }
 }

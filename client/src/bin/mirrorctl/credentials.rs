@@ -9,7 +9,7 @@ use std::{
 use category_mirror_client::{Client, Credentials, CredentialsOutcome, Printable};
 use serde_json::{Map, Value};
 
-use crate::{args, exit::Exit, output::Output};
+use crate::{args, exit::Exit, import::without_mark, output::Output};
 
 /// Bytes of a credentials file that are read; a real one has some hundred.
 const MAX_FILE: u64 = 64 * 1024;
@@ -66,7 +66,7 @@ fn read(file: &Path) -> Result<[String; 3], Exit> {
     };
     read.map_err(|error| wrong(error.to_string()))?;
     let fields: Map<String, Value> =
-        serde_json::from_str(&text).map_err(|_| wrong("is not a JSON object".to_owned()))?;
+        serde_json::from_str(without_mark(&text)).map_err(|_| wrong("is not a JSON object".to_owned()))?;
     if fields.get("type").and_then(Value::as_str).is_some_and(|kind| kind != "authorized_user") {
         return Err(wrong("the field `type` must be `authorized_user`".to_owned()));
     }

@@ -16,7 +16,7 @@ mod process;
 mod reads;
 mod streams;
 
-use super::CommandError;
+use super::{CommandError, print};
 use crate::config::{BenchArgs, Figures};
 
 /// Measures, and prints.
@@ -48,8 +48,8 @@ pub(super) async fn run(args: BenchArgs) -> Result<(), CommandError> {
 }
 
 /// Prints one figure.
-fn report(figure: &serde_json::Value) {
-    println!("{figure}");
+fn report(figure: &serde_json::Value) -> Result<(), CommandError> {
+    print(figure)
 }
 
 fn rounded(value: f64) -> f64 {

@@ -27,5 +27,5 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), CommandError> {
         interrupted.await;
     }
     stage.close().await;
-    played
+    played.and(screen.end())
 }

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     domain::{
         AccountId, Failure, FailureReason, Flag, RecordedPlan, Retry, Run, RunResult, Skip, SkipReason, Strategy,
-        Tenant, TraceParent,
+        Tenant, TraceContext,
     },
     error::Error,
     spans,
@@ -84,7 +84,7 @@ pub(super) struct Attempt {
     /// How the two sides stand.
     pub(super) standing: Standing,
     /// The trace that the run was asked for in.
-    pub(super) traceparent: Option<TraceParent>,
+    pub(super) traceparent: Option<TraceContext>,
     /// In whose name Google is asked, once it is: the account, and its own credentials where it has any.
     pub(super) name: Option<(AccountId, Option<CredentialsMark>)>,
 }
@@ -121,7 +121,7 @@ impl Attempt {
         let traced = spans::attempt(&self.run, self.traceparent.as_ref());
         let trace = spans::traceparent(&traced).or_else(|| self.traceparent.clone());
         // Each line that is logged meanwhile is this run's.
-        let trace_id = trace.as_ref().map(TraceParent::trace_id);
+        let trace_id = trace.as_ref().map(TraceContext::trace_id);
         let logged = tracing::info_span!("attempt", run_id = %self.run.id, attempt = self.run.attempt, trace_id);
         self.carry_out_in_spans(place, &traced).instrument(logged).instrument(traced.clone()).await;
     }

@@ -10,6 +10,8 @@ mod flags;
 mod kill;
 mod logging;
 mod metrics;
+mod output;
+mod probes;
 mod rollups;
 mod server;
 mod settings;
