@@ -81,6 +81,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), tonic::transport::Error> {
     let Config { pool, gbp, vault, verifier, flags, runner, max_attempts, stream_heartbeat, limits, tls } = config;
+    let limits = Limits { connections: pool.options().get_max_connections(), ..limits };
     // Two stops: the drain, and the end of what serves until everything else has ended.
     let drain = CancellationToken::new();
     let end = CancellationToken::new();
@@ -98,7 +99,8 @@ pub async fn serve(
     let taxonomy = TaxonomySource { reader: gbp.taxonomy(), backoff: runner.backoff };
     let quota = gbp.quota();
     let accounts = Accounts::new(store.clone(), gbp, vault);
-    let runs = RunLimits { max_attempts, max_additional: runner.max_additional };
+    let runs =
+        RunLimits { max_attempts, max_additional: runner.max_additional, max_live_batches: limits.batches_per_subject };
     let app = App::new(store.clone(), acceptor, wake.clone(), flags.clone(), accounts.clone(), runs, taxonomy);
     let feeding = app.feed().clone().keep_fed(wake.subscribe(Topic::Changes), stream_heartbeat);
     tokio::spawn(end.clone().run_until_cancelled_owned(feeding));

@@ -16,6 +16,7 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 
 use super::{
+    bulkhead::{AdmissionBody, Bulkhead, Cost, PermitSlot, cost},
     deadline::{self, Deadline},
     limits::Limits,
     rate::RateLimit,
@@ -44,12 +45,14 @@ pub struct GateLayer {
     verifier: Arc<Verifier>,
     rate: Arc<RateLimit>,
     call_timeout: Duration,
+    bulkhead: Arc<Bulkhead>,
     drain: CancellationToken,
 }
 
 impl GateLayer {
     pub(super) fn new(verifier: Arc<Verifier>, limits: &Limits, drain: CancellationToken) -> Self {
-        Self { verifier, rate: Arc::new(RateLimit::new(limits)), call_timeout: limits.call_timeout, drain }
+        let (rate, bulkhead) = (Arc::new(RateLimit::new(limits)), Arc::new(Bulkhead::new(limits.connections)));
+        Self { verifier, rate, call_timeout: limits.call_timeout, bulkhead, drain }
     }
 }
 
@@ -68,11 +71,10 @@ pub struct Gate<S> {
     rules: GateLayer,
 }
 
-impl<S, B> Service<Request<B>> for Gate<S>
+impl<S> Service<Request<Body>> for Gate<S>
 where
-    S: Service<Request<B>, Response = Response<Body>> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
     S::Future: Send,
-    B: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = S::Error;
@@ -82,7 +84,7 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         // The service that is ready goes with the call; its clone waits for the next one.
         let inner = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, inner);
@@ -102,8 +104,9 @@ where
             let work = async {
                 match rules.admit(request.uri().path(), request.headers()).await {
                     Ok(caller) => {
-                        request.extensions_mut().insert(caller);
-                        inner.call(request).await
+                        // Held until the call is answered, or its stream open.
+                        let permit = PermitSlot::default();
+                        inner.call(rules.admitted(request, caller, &permit)).await
                     }
                     Err(error) => Ok(status(error).into_http()),
                 }
@@ -115,6 +118,19 @@ where
 }
 
 impl GateLayer {
+    /// Returns the request of a caller with a body that ends when the bulkhead has admitted the call.
+    fn admitted(&self, mut request: Request<Body>, caller: Caller, permit: &PermitSlot) -> Request<Body> {
+        let (bulkhead, path) = (self.bulkhead.clone(), request.uri().path().to_owned());
+        let (cost, subject) = (cost(&path), caller.subject.clone());
+        request.extensions_mut().insert(caller);
+        if cost == Cost::Shared {
+            // What it costs depends on its message.
+            request.extensions_mut().insert(bulkhead.clone());
+        }
+        let admission = async move { bulkhead.admit(&path, cost, &subject).await };
+        request.map(|body| AdmissionBody::wrap(body, permit.clone(), admission))
+    }
+
     async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Caller, Error> {
         if self.drain.is_cancelled() {
             return Err(Error::Draining);

@@ -13,6 +13,10 @@ pub struct Limits {
     pub streams_per_subject: usize,
     /// Streams that may be open in total.
     pub max_streams: usize,
+    /// Batches that one subject may have that have not ended.
+    pub batches_per_subject: usize,
+    /// Connections to the database that calls share: callers and methods have shares of them.
+    pub connections: u32,
     /// The longest that a call may take, and that the opening of a stream may.
     pub call_timeout: Duration,
 }
@@ -24,6 +28,8 @@ impl Default for Limits {
             burst: 4000,
             streams_per_subject: 1000,
             max_streams: 20_000,
+            batches_per_subject: 1000,
+            connections: 20,
             call_timeout: Duration::from_secs(30),
         }
     }

@@ -1,6 +1,6 @@
 //! `CategoryMirrorService`.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use category_mirror_proto::v1::{
     self as proto, category_mirror_service_server::CategoryMirrorService, mirror_categories_request::Target,
@@ -10,8 +10,14 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::{
-    batch_request::batch_request, convert, logs, open_streams::OpenStreams, overrides::overrides, request,
-    status::status, updates,
+    batch_request::batch_request,
+    bulkhead::{Bulkhead, Compartment, Cost},
+    convert, logs,
+    open_streams::OpenStreams,
+    overrides::overrides,
+    request,
+    status::status,
+    updates,
 };
 use crate::{
     app::{App, MirrorRequest, Overrides, RevertRequest, RunName},
@@ -43,9 +49,13 @@ impl CategoryMirrorService for Mirror {
         request: Request<proto::MirrorCategoriesRequest>,
     ) -> Result<Response<proto::MirrorCategoriesResponse>, Status> {
         let traceparent = request::trace(request.metadata().as_ref());
+        let bulkhead = request.extensions().get::<Arc<Bulkhead>>().cloned();
         let (caller, message) = request::open(request).map_err(status)?;
         if let Some(wanted) = batch_request(&message).map_err(status)? {
-            // In a place of its own: it is large, and each call for a single tenant would carry it along.
+            let bulkhead = bulkhead.ok_or_else(|| status(Error::Internal("a call passed without the gate".into())))?;
+            let expensive = Cost::Expensive(Compartment::Batch);
+            let _permit = bulkhead.admit("", expensive, &caller.subject).await.map_err(status)?;
+            // Boxed: it is large, and each call for a single tenant would carry it along.
             let batch = Box::pin(self.app.mirror_many(&caller, wanted)).await.map_err(status)?;
             let batch = Some(convert::batch(batch));
             return Ok(Response::new(proto::MirrorCategoriesResponse { batch, ..Default::default() }));

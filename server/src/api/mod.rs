@@ -2,6 +2,7 @@
 
 mod batch_request;
 mod batches;
+mod bulkhead;
 mod categories;
 mod convert;
 mod credentials;

@@ -2,11 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    App, Page, PageRequest,
-    first_answers::{Asked, visible_run},
-    visible,
-};
+use super::{App, Page, PageRequest, first_answers::Asked, visible};
 use crate::{
     domain::{
         Caller, Cause, Decision, Facts, Flag, Gcid, GuardRule, Look, Orders, RegionCode, Run, RunKind, Standing,
@@ -110,9 +106,8 @@ impl App {
         match self.decide_now(caller, request, asked.clone()).await {
             Err(error) => {
                 visible(caller, &tenant)?;
-                let first = self.first_answer_or(asked, error).await?;
-                let run = first.run.map(|run| visible_run(caller, run)).transpose()?;
-                Ok((self.tenant_sync(caller, &tenant).await?, run))
+                let first = self.first_answer_or(caller, asked, error).await?;
+                Ok((self.tenant_sync(caller, &tenant).await?, first.run))
             }
             decided => decided,
         }

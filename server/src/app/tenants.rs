@@ -49,7 +49,7 @@ impl App {
     /// Changes a tenant.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::LocationTaken`], or the database's.
+    /// [`Error::NotFound`], [`Error::PermissionDenied`] for its organization, account or location, [`Error::LocationTaken`], or the database's.
     pub async fn update_tenant(
         &self,
         caller: &Caller,
@@ -57,15 +57,23 @@ impl App {
         change: &TenantChange,
     ) -> Result<Tenant, Error> {
         visible(caller, tenant)?;
+        // Whatever the new value is: what comes of it would tell of other tenants' locations.
+        if change.place.is_some() {
+            unlimited(caller, "changing a tenant's gbp_account or gbp_location")?;
+        }
+        if change.organization.is_some() {
+            unlimited(caller, "changing a tenant's organization")?;
+        }
         self.store.update_tenant(None, tenant, change).await
     }
 
     /// Deletes a tenant; its runs stay.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::RunInProgress`], or the database's.
+    /// [`Error::NotFound`], [`Error::PermissionDenied`], [`Error::RunInProgress`], or the database's.
     pub async fn delete_tenant(&self, caller: &Caller, tenant: &TenantId) -> Result<(), Error> {
         visible(caller, tenant)?;
+        unlimited(caller, "deleting a tenant")?;
         self.store.delete_tenant(tenant).await
     }
 

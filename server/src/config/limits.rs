@@ -23,6 +23,9 @@ pub struct LimitArgs {
     /// Streams that may be open in total
     #[arg(long, env = "MAX_STREAMS", value_name = "N", default_value_t = Limits::default().max_streams, value_parser = streams)]
     pub max_streams: usize,
+    /// Batches that one subject may have that have not ended; more fail with RESOURCE_EXHAUSTED
+    #[arg(long, env = "BATCHES_PER_SUBJECT", value_name = "N", default_value_t = Limits::default().batches_per_subject, value_parser = streams)]
+    pub batches_per_subject: usize,
     /// The longest that a call may take; callers can ask for less (grpc-timeout), and streams are exempt
     #[arg(long, env = "CALL_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = positive_duration)]
     pub call_timeout: Duration,
@@ -45,6 +48,9 @@ impl LimitArgs {
             burst: self.rate_limit_burst.unwrap_or(self.rate_limit.saturating_mul(2)),
             streams_per_subject: self.streams_per_subject,
             max_streams: self.max_streams,
+            batches_per_subject: self.batches_per_subject,
+            // As many as the pool has that the service is started with.
+            connections: Limits::default().connections,
             call_timeout: self.call_timeout,
         }
     }

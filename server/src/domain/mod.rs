@@ -6,6 +6,7 @@ mod batch;
 mod batch_guard;
 mod caller;
 mod category;
+mod category_index;
 mod category_set;
 mod change;
 mod complete;
@@ -36,6 +37,7 @@ mod tenant_sync;
 pub mod text;
 mod trace;
 mod trace_state;
+mod trigram;
 mod verdict;
 mod write_intent;
 
@@ -47,6 +49,7 @@ pub use batch::{
 pub use batch_guard::{BatchRule, changes_primary};
 pub use caller::{Caller, Role, TenantScope};
 pub use category::{Category, EitherCategory, GbpCategory, OtherSide, TenantCategory};
+pub use category_index::{CategoryIndex, CategoryMatch};
 pub use category_set::{CategorySet, InvalidSet};
 pub use change::{Change, ChangeCounts, Place, Placed, RecordedChange, apply, diff, placed, undo};
 pub use complete::Complete;

@@ -1,5 +1,7 @@
 //! Accepting batches: one small row each, the set of the tenants that it touches, and the request id as for a run.
 
+use std::time::Duration;
+
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
@@ -9,6 +11,7 @@ use super::{
     batch::{BatchRow, batch_columns},
     batch_target::{Population, population},
     batch_tenants::{Admitted, write_tenants},
+    batch_work::TURNS_PER_CALLER,
     request_key::RequestKey,
 };
 use crate::{
@@ -18,6 +21,8 @@ use crate::{
 
 /// How often a transaction is tried again that met another one with the same request id.
 const ACCEPT_MAX_TRIES: usize = 5;
+/// When to come back with a batch too many: batches take minutes.
+const FULL_WAIT: Duration = Duration::from_secs(60);
 
 /// A batch to accept.
 #[derive(Debug, Clone)]
@@ -44,6 +49,8 @@ pub struct NewBatch {
     pub request_id: Option<String>,
     /// How many attempts each of its runs may have.
     pub max_attempts: i32,
+    /// How many batches its caller may have that have not ended, this one included.
+    pub max_live: usize,
 }
 
 /// The tenants of a batch that is being accepted.
@@ -144,6 +151,9 @@ impl Store {
                 }
             }
         }
+        if let Err(refusal) = check_share(&mut transaction, new).await? {
+            return Ok(Err(refusal));
+        }
         let counted = match count(&mut transaction, now, new).await? {
             Ok(counted) => counted,
             Err(refusal) => return Ok(Err(refusal)),
@@ -152,6 +162,19 @@ impl Store {
         transaction.commit().await?;
         Ok(Ok((batch, true)))
     }
+}
+
+/// Refuses a batch of a caller who has as many as they may. Of several requests at once, each may be taken that would be the last.
+async fn check_share(connection: &mut PgConnection, new: &NewBatch) -> Result<Result<(), Error>, sqlx::Error> {
+    let live: i64 = sqlx::query_scalar("select count(*) from batch where caller = $1 and ended_at is null")
+        .bind(&new.caller)
+        .fetch_one(connection)
+        .await?;
+    if usize::try_from(live).is_ok_and(|live| live < new.max_live) {
+        return Ok(Ok(()));
+    }
+    let problem = "too many batches of one caller that have not ended (BATCHES_PER_SUBJECT)";
+    Ok(Err(Error::RateLimited { problem, limit: new.max_live, wait: FULL_WAIT }))
 }
 
 /// Counts the tenants that the batch touches and writes them down.
@@ -194,7 +217,12 @@ async fn insert(connection: &mut PgConnection, new: &NewBatch, counted: &Counted
         batch_columns!(),
         "
          ), to_do as (
-             insert into batch_work (batch_id, turn_at, tenants_created_until) select id, created_at, $18 from accepted
+             -- In the round that is under way, or a later one where its caller has many.
+             insert into batch_work (batch_id, turn_at, tenants_created_until, caller, turn)
+             select id, created_at, $18, caller,
+                    coalesce((select turn from batch_work order by turn limit 1), 0)
+                    + (select count(*) from batch_work own where own.caller = accepted.caller and not own.cancelling) / $20
+               from accepted
          )
          select ",
         batch_columns!(),
@@ -219,6 +247,7 @@ async fn insert(connection: &mut PgConnection, new: &NewBatch, counted: &Counted
     .bind(population.at)
     .bind(population.created_until)
     .bind(new.run_overrides.limit)
+    .bind(TURNS_PER_CALLER)
     .fetch_one(connection)
     .await?;
     Ok(row.0)

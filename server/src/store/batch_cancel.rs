@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 
 use super::{
     Chunk, Now, Store, Worked,
-    batch_work::{Expansion, is_expanded},
+    batch_work::{Expansion, TURNS_PER_CALLER, end_turn, is_expanded},
     cancel::{as_cancelled, awaits_its_write},
     ending::{carried, into_history},
     rollup::{counted, counted_columns},
@@ -24,15 +24,31 @@ impl Store {
             "with cancelled as (
                  update batch set cancel_requested_at = coalesce(cancel_requested_at, $2, now())
                   where id = $1 and ended_at is null
-                 returning id
+                 returning id, caller
+             ), place as materialized (
+                 -- The first of its round, and in turn with the caller's other batches that are being cancelled, but not with those that are
+                 -- being made: a caller who has many of these is stopped as soon as any other.
+                 select id, caller, coalesce((select turn from batch_work order by turn limit 1), 0)
+                                    + (select count(*) from batch_work own where own.caller = cancelled.caller and own.cancelling) / $3
+                                    as turn
+                   from cancelled
+             ), moved as (
+                 -- Not while a chunk of it is being made, which a caller is not to wait for: the end of its turn finds the cancellation.
+                 update batch_work
+                    set turn_at = '-infinity', cancelling = true, turn = least(batch_work.turn, place.turn)
+                   from place
+                  where batch_id = any (array(select batch_id from batch_work
+                                               where batch_id = $1 and not cancelling
+                                                 for update skip locked))
              ), to_do as (
-                 insert into batch_work (batch_id, turn_at) select id, '-infinity' from cancelled
+                 insert into batch_work (batch_id, turn_at, caller, cancelling, turn) select id, '-infinity', caller, true, turn from place
                  on conflict (batch_id) do nothing
              )
              select exists (select 1 from cancelled)",
         )
         .bind(batch)
         .bind(now)
+        .bind(TURNS_PER_CALLER)
         .fetch_one(&self.pool)
         .await?;
         Ok(done)
@@ -96,11 +112,7 @@ pub(super) async fn cancel(
     .await?;
     let is_done = !is_left && is_expanded(connection, now, expansion.id, true).await?;
     if !is_done {
-        sqlx::query("update batch_work set turn_at = coalesce($2, now()) where batch_id = $1")
-            .bind(expansion.id)
-            .bind(now)
-            .execute(connection)
-            .await?;
+        end_turn(connection, now, expansion.id, chunk).await?;
     }
     Ok(Worked { batch: expansion.id, changed, cancelling, is_done })
 }

@@ -8,7 +8,7 @@ use sqlx::{PgConnection, types::Json};
 use super::{
     BatchTarget, Chunk, Now, Worked,
     batch_tenants::{Member, next_members, write_tenants},
-    batch_work::{Expansion, is_expanded},
+    batch_work::{Expansion, TURNS_PER_CALLER, end_turn, is_expanded},
     join::{Met, join, lock_live},
     rollup::{counted, counted_columns},
 };
@@ -61,15 +61,14 @@ pub(super) async fn expand(
     let is_done = is_last && is_expanded(connection, now, expansion.id, false).await?;
     if !is_done {
         sqlx::query(
-            "update batch_work set cursor = coalesce($2, cursor), turn_at = coalesce($3, now()), tenants_created_until = $4
-              where batch_id = $1",
+            "update batch_work set cursor = coalesce($2, cursor), tenants_created_until = $3 where batch_id = $1",
         )
         .bind(expansion.id)
         .bind(last)
-        .bind(now)
         .bind(created_until)
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
+        end_turn(connection, now, expansion.id, chunk).await?;
     }
     Ok(Worked { batch: expansion.id, changed, cancelling: Vec::new(), is_done })
 }
@@ -125,6 +124,9 @@ async fn new_ids(connection: &mut PgConnection, now: Now, count: i64) -> Result<
 }
 
 /// Queues runs, at the end of their batch's lane. Gives those that met no live run.
+///
+/// Batches take turns, and each round has one run of each, for up to [`TURNS_PER_CALLER`] live batches of one caller. If there are more, the
+/// runs of each are so many rounds apart that together they have no more turns, and the younger batches begin later.
 async fn queue(
     connection: &mut PgConnection,
     now: Now,
@@ -134,21 +136,27 @@ async fn queue(
     let rows: Vec<(RunId,)> = sqlx::query_as(
         "with to_make as materialized (
              select id, tenant_id, organization_id from unnest($3::uuid[], $4::text[], $5::text[]) as to_make (id, tenant_id, organization_id)
+         ), share as materialized (
+             select greatest((count(*) + $11 - 1) / $11, 1) as stride, count(*) filter (where id < $2) / $11 as delay
+               from batch
+              where caller = $9 and ended_at is null
          ), line as materialized (
-             select greatest((select turn from run
-                               where state = 'queued' and due_at is null and bulk
-                               order by turn, id
-                               limit 1),
-                             (select turn from run
-                               where state = 'queued' and due_at is null and lane = $2::uuid::text and bulk
-                               order by turn desc
-                               limit 1),
-                             0) as turn
+             -- The turn of the first of the runs.
+             select greatest(1 + share.delay + coalesce((select turn from run
+                                                          where state = 'queued' and due_at is null and bulk
+                                                          order by turn, id
+                                                          limit 1), 0),
+                             share.stride + (select turn from run
+                                              where state = 'queued' and due_at is null and lane = $2::uuid::text and bulk
+                                              order by turn desc
+                                              limit 1)) as turn,
+                    share.stride
+               from share
          )
          insert into run (id, tenant_id, organization_id, batch_id, strategy, dry_run, state, max_attempts, bulk, lane, turn,
                           caller, created_at, orders)
          select to_make.id, tenant_id, organization_id, $2, $6, $7, 'queued', $8, true, $2::uuid::text,
-                line.turn + row_number() over (order by tenant_id), $9, coalesce($1, now()), $10
+                line.turn + (row_number() over (order by tenant_id) - 1) * line.stride, $9, coalesce($1, now()), $10
            from to_make, line
           order by tenant_id
          on conflict (tenant_id) do nothing
@@ -164,6 +172,7 @@ async fn queue(
     .bind(expansion.max_attempts)
     .bind(&expansion.caller)
     .bind((!expansion.orders.is_empty()).then_some(Json(&expansion.orders)))
+    .bind(TURNS_PER_CALLER)
     .fetch_all(connection)
     .await?;
     Ok(rows.into_iter().map(|(id,)| id).collect())

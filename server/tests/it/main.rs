@@ -16,6 +16,7 @@ mod gbp;
 mod idempotency;
 mod joins;
 mod limits;
+mod methods;
 mod migrations;
 mod mirroring;
 mod plans;

@@ -49,6 +49,7 @@ async fn a_wrong_value_is_named_with_its_variable() {
         ("RATE_LIMIT", "-1"),
         ("RATE_LIMIT_BURST", "0"),
         ("STREAMS_PER_SUBJECT", "0"),
+        ("BATCHES_PER_SUBJECT", "0"),
         ("MAX_STREAMS", "10000000"),
         ("CALL_TIMEOUT", "0s"),
         ("CALL_TIMEOUT", "1000y"),

@@ -31,6 +31,7 @@ pub(super) fn new_batch(target: BatchTarget, tenants: i64) -> NewBatch {
         caller: "tester".to_owned(),
         request_id: None,
         max_attempts: 5,
+        max_live: 1000,
     }
 }
 
