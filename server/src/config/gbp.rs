@@ -4,8 +4,15 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::{ConfigError, duration::positive_duration};
-use crate::gbp::{Client, Config, Credentials, Endpoint, USUAL_QUOTA};
+use super::{
+    ConfigError,
+    duration::positive_duration,
+    secrets::{from_file, secret},
+};
+use crate::{
+    domain::{Secret, public_url},
+    gbp::{Client, Config, Credentials, Endpoint, USUAL_QUOTA},
+};
 
 /// How long a request to Google may take unless the settings say otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -18,16 +25,19 @@ const EMULATOR: &str = "emulator";
 #[command(next_help_heading = "Google Business Profile")]
 pub struct GbpArgs {
     /// `https://mybusinessbusinessinformation.googleapis.com`, another `http(s)://` address, or `emulator` for the built-in one
-    #[arg(long, env = "GBP_ENDPOINT", value_name = "URL")]
+    #[arg(long, env = "GBP_ENDPOINT", value_name = "URL", hide_env_values = true)]
     pub gbp_endpoint: Option<String>,
     /// Google's `authorized_user` JSON: client id, client secret and refresh token, as `gcloud auth application-default login` writes it
     #[arg(long, env = "GBP_CREDENTIALS_FILE", value_name = "FILE")]
     pub gbp_credentials_file: Option<PathBuf>,
     /// A fixed access token instead, for the emulator and tests
-    #[arg(long, env = "GBP_ACCESS_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    pub gbp_access_token: Option<String>,
+    #[arg(long, env = "GBP_ACCESS_TOKEN", value_name = "TOKEN", hide_env_values = true, value_parser = secret)]
+    pub gbp_access_token: Option<Secret>,
+    /// A file that holds it
+    #[arg(long, env = "GBP_ACCESS_TOKEN_FILE", value_name = "FILE")]
+    pub gbp_access_token_file: Option<PathBuf>,
     /// Where access tokens are renewed; else Google's, or the emulator's
-    #[arg(long, env = "GBP_TOKEN_URL", value_name = "URL")]
+    #[arg(long, env = "GBP_TOKEN_URL", value_name = "URL", hide_env_values = true)]
     pub gbp_token_url: Option<String>,
     /// How long a request to Google may take; at most half of RUNNER_LEASE [default: 10s, or a third of RUNNER_LEASE where that is shorter]
     #[arg(long, env = "GBP_TIMEOUT", value_name = "DURATION", value_parser = positive_duration)]
@@ -83,9 +93,7 @@ impl GbpArgs {
     /// An address or credentials that cannot be used, naming the setting and never a secret.
     pub fn client(&self, endpoint: &str, is_emulator: bool, timeout: Duration) -> Result<Client, ConfigError> {
         let address = |name: &str, url: &str| {
-            // What stands before an @ may be a password.
-            let shown = url.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, host)| format!("…@{host}"));
-            Endpoint::parse(url).map_err(|error| ConfigError(format!("{name}={shown}: {error}")))
+            Endpoint::parse(url).map_err(|error| ConfigError(format!("{name}={}: {error}", public_url(url))))
         };
         let of_emulator = is_emulator.then(|| format!("{}/token", endpoint.trim_end_matches('/')));
         let token_url = self.gbp_token_url.as_ref().or(of_emulator.as_ref());
@@ -101,22 +109,38 @@ impl GbpArgs {
     }
 
     fn credentials(&self, is_emulator: bool) -> Result<Credentials, ConfigError> {
-        match (&self.gbp_credentials_file, &self.gbp_access_token) {
+        match (&self.gbp_credentials_file, self.access_token()?) {
             (Some(_), Some(_)) => {
                 Err(ConfigError("GBP_CREDENTIALS_FILE and GBP_ACCESS_TOKEN exclude each other".to_owned()))
             }
             (Some(file), None) => {
                 Credentials::from_file(file).map_err(|error| ConfigError(format!("GBP_CREDENTIALS_FILE: {error}")))
             }
-            (None, Some(token)) => Credentials::access_token(token.clone())
-                .map_err(|error| ConfigError(format!("GBP_ACCESS_TOKEN: {error}"))),
+            (None, Some(credentials)) => Ok(credentials),
             // The emulator takes any token; this one says in its log where it came from.
             (None, None) if is_emulator => {
-                Credentials::access_token("category-mirror".to_owned()).map_err(|error| ConfigError(error.to_string()))
+                Credentials::access_token("category-mirror").map_err(|error| ConfigError(error.to_string()))
             }
-            (None, None) => {
-                Err(ConfigError("GBP_CREDENTIALS_FILE or GBP_ACCESS_TOKEN is required with GBP_ENDPOINT".to_owned()))
+            (None, None) => Err(ConfigError(
+                "GBP_CREDENTIALS_FILE, GBP_ACCESS_TOKEN or GBP_ACCESS_TOKEN_FILE is required with GBP_ENDPOINT"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    fn access_token(&self) -> Result<Option<Credentials>, ConfigError> {
+        match (&self.gbp_access_token, &self.gbp_access_token_file) {
+            (Some(_), Some(_)) => {
+                Err(ConfigError("GBP_ACCESS_TOKEN and GBP_ACCESS_TOKEN_FILE exclude each other".to_owned()))
             }
+            (Some(token), None) => {
+                let credentials = Credentials::access_token(token.clone());
+                credentials.map(Some).map_err(|error| ConfigError(format!("GBP_ACCESS_TOKEN: {error}")))
+            }
+            (None, Some(file)) => {
+                from_file("GBP_ACCESS_TOKEN_FILE", file, |text| Credentials::access_token(text)).map(Some)
+            }
+            (None, None) => Ok(None),
         }
     }
 }

@@ -7,8 +7,6 @@
 mod tests;
 
 use std::{
-    fs,
-    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -18,10 +16,12 @@ use aws_lc_rs::{
     digest,
 };
 use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     data_dir::{KEY_BYTES, SecretFileError, secret_file},
     domain::{AccountId, AuthorizedUser, Sealed},
+    key_files::{self, KeyFileError},
 };
 
 /// The development key's file.
@@ -40,7 +40,7 @@ pub enum VaultError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: KeyFileError,
     },
     /// A line is no key.
     #[error("{path:?}, line {line}: must be a key of 64 hexadecimal digits, as `openssl rand -hex 32` prints it")]
@@ -95,12 +95,19 @@ struct Key {
     key: RandomizedNonceKey,
 }
 
-/// What is sealed.
+/// What is sealed. Wiped from memory when it is dropped.
 #[derive(Serialize, Deserialize)]
 struct Content {
     client_id: String,
     client_secret: String,
     refresh_token: String,
+}
+
+impl Drop for Content {
+    fn drop(&mut self) {
+        self.client_secret.zeroize();
+        self.refresh_token.zeroize();
+    }
 }
 
 impl Vault {
@@ -110,13 +117,13 @@ impl Vault {
     /// [`VaultError`] names the file and the line, and never what is there.
     pub fn from_file(path: &Path) -> Result<Self, VaultError> {
         let owned = || path.to_owned();
-        let mut text = String::new();
-        let file = fs::File::open(path).map_err(|source| VaultError::Unreadable { path: owned(), source })?;
-        let read = file.take(MAX_FILE + 1).read_to_string(&mut text);
-        read.map_err(|source| VaultError::Unreadable { path: owned(), source })?;
-        if text.len() as u64 > MAX_FILE {
+        let unreadable = |source| VaultError::Unreadable { path: owned(), source };
+        let contents = key_files::read(path).map_err(unreadable)?;
+        if contents.len() as u64 > MAX_FILE {
             return Err(VaultError::TooLong { path: owned() });
         }
+        let no_text = |_| unreadable(std::io::Error::other("is not UTF-8").into());
+        let text = std::str::from_utf8(&contents).map_err(no_text)?;
         let mut keys: Vec<Key> = Vec::new();
         for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line.trim())) {
             if line.is_empty() || line.starts_with('#') {
@@ -162,7 +169,10 @@ impl Vault {
             client_secret: user.client_secret.reveal().to_owned(),
             refresh_token: user.refresh_token.reveal().to_owned(),
         };
-        let mut text = serde_json::to_vec(&content).expect("texts have a JSON form");
+        // Room for all of it, with escapes: a vector that grows leaves copies of the secrets behind. It is encrypted where it is.
+        let room = 2 * (content.client_id.len() + content.client_secret.len() + content.refresh_token.len()) + 256;
+        let mut text = Vec::with_capacity(room);
+        serde_json::to_writer(&mut text, &content).expect("texts have a JSON form");
         // It fails for texts of many gigabytes only.
         let nonce = key.key.seal_in_place_append_tag(associated(account, &key.id), &mut text).ok()?;
         let bytes = [nonce.as_ref(), &text[..]].concat();
@@ -177,12 +187,17 @@ impl Vault {
         let key = self.0.iter().find(|key| key.id == sealed.key_id).ok_or(Unopened::UnknownKey)?;
         let (nonce, text) = sealed.bytes.split_at_checked(NONCE_LEN).ok_or(Unopened::Tampered)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Unopened::Tampered)?;
-        let mut text = text.to_vec();
+        let mut text = Zeroizing::new(text.to_vec());
         let text = key.key.open_in_place(nonce, associated(account, &key.id), &mut text);
         // The parser's error may repeat the text.
         let content = serde_json::from_slice(text.map_err(|_| Unopened::Tampered)?);
-        let Content { client_id, client_secret, refresh_token } = content.map_err(|_| Unopened::Tampered)?;
-        Ok(AuthorizedUser { client_id, client_secret: client_secret.into(), refresh_token: refresh_token.into() })
+        let mut content: Content = content.map_err(|_| Unopened::Tampered)?;
+        let mut take = |secret: fn(&mut Content) -> &mut String| std::mem::take(secret(&mut content));
+        Ok(AuthorizedUser {
+            client_id: take(|content| &mut content.client_id),
+            client_secret: take(|content| &mut content.client_secret).into(),
+            refresh_token: take(|content| &mut content.refresh_token).into(),
+        })
     }
 }
 
@@ -194,7 +209,7 @@ fn associated(account: &AccountId, key_id: &str) -> Aad<String> {
 impl Key {
     fn new(secret: &[u8]) -> Option<Self> {
         let key = RandomizedNonceKey::new(&AES_256_GCM, secret).ok()?;
-        let digest = digest::digest(&digest::SHA256, &[b"category-mirror key id", secret].concat());
+        let digest = digest::digest(&digest::SHA256, &Zeroizing::new([b"category-mirror key id", secret].concat()));
         let id = digest.as_ref()[..ID_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
         Some(Self { id, key })
     }
@@ -206,9 +221,13 @@ impl std::fmt::Debug for Vault {
     }
 }
 
-fn bytes_of(hex: &str) -> Option<Vec<u8>> {
+fn bytes_of(hex: &str) -> Option<Zeroizing<Vec<u8>>> {
     if hex.len() != 2 * KEY_BYTES || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
-    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).ok()).collect()
+    let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_BYTES));
+    for at in (0..hex.len()).step_by(2) {
+        bytes.push(u8::from_str_radix(&hex[at..at + 2], 16).ok()?);
+    }
+    Some(bytes)
 }

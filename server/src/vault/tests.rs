@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use std::fs;
+
 use super::*;
 
 fn vault(lines: &[&str]) -> Result<Vault, String> {

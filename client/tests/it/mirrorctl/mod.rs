@@ -1,5 +1,6 @@
 //! The tool, as a process of its own.
 
+mod connecting;
 mod flags;
 mod runs;
 

@@ -50,7 +50,11 @@ impl Provider {
     }
 
     async fn verifier(&self, min_pause: Duration, max_age: Duration) -> Verifier {
-        Verifier::remote(Remote::connect(&self.url(), Pace { min_pause, max_age }).await.expect("fetched"))
+        self.paced(Pace { min_pause, max_age, max_staleness: Duration::MAX }).await
+    }
+
+    async fn paced(&self, pace: Pace) -> Verifier {
+        Verifier::remote(Remote::connect(&self.url(), pace).await.expect("fetched"))
     }
 
     fn publish(&self, status: StatusCode, body: String) {
@@ -108,6 +112,17 @@ async fn keys_that_must_not_verify_are_left_out() {
         changed("key_ops", json!(["sign"])),
         changed("kty", json!("EC")),
         changed("n", json!("AQAB")),
+        // Zeros before it do not make a number longer.
+        changed("n", json!(format!("{}AQAB", "A".repeat(400)))),
+        // With the exponent 1 every message is its own signature.
+        changed("e", json!("AQ")),
+        changed("e", json!("AAAB")),
+        changed("e", json!("AA")),
+        changed("e", json!("Ag")),
+        changed("e", json!("")),
+        off_curve(),
+        json!({ "kty": "EC", "crv": "P-256", "kid": "k", "x": coordinate(&[0; 32]), "y": coordinate(&[0; 32]) }),
+        json!({ "kty": "EC", "crv": "P-256", "kid": "k", "x": coordinate(&[0xff; 32]), "y": coordinate(&[0xff; 32]) }),
         json!({ "kty": "EC", "crv": "P-384", "kid": "k", "x": "AA", "y": "AA" }),
         json!({ "kty": "EC", "crv": "P-256", "kid": "k", "x": "AA", "y": "AA" }),
         json!({ "kty": "OKP", "crv": "Ed25519", "kid": "k", "x": "AA" }),
@@ -132,6 +147,146 @@ async fn keys_that_must_not_verify_are_left_out() {
         let args = AuthArgs { auth_jwks_file: files.write("keys.json", text), ..AuthArgs::default() };
         let error = Verifier::from_args(&args).await.expect_err("no set").to_string();
         assert!(error.contains("is not a JSON Web Key Set"), "{text}: {error}");
+    }
+}
+
+fn coordinate(bytes: &[u8]) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// A point that has another's x.
+fn off_curve() -> Value {
+    let [mut one, other] = [Pair::generate(Algorithm::ES256).jwk("k"), Pair::generate(Algorithm::ES256).jwk("k")];
+    one["x"] = other["x"].clone();
+    one
+}
+
+/// Every encoding of the eight points of small order, with either sign of x.
+fn small_order() -> Vec<[u8; 32]> {
+    let order_8: [u8; 32] = [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf,
+        0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+    ];
+    // The other two are p less than these: the lowest byte is taken from 0xed, all others from 0xff, the highest from 0x7f.
+    let mut negated = order_8.map(|byte| 0xff - byte);
+    (negated[0], negated[31]) = (0xed - order_8[0], 0x7f - order_8[31]);
+    let number = |low: u8, rest: u8, high: u8| {
+        let mut bytes = [rest; 32];
+        (bytes[0], bytes[31]) = (low, high);
+        bytes
+    };
+    let canonical = [number(0, 0, 0), number(1, 0, 0), order_8, negated, number(0xec, 0xff, 0x7f)];
+    let others = [number(0xed, 0xff, 0x7f), number(0xee, 0xff, 0x7f)];
+    let with_sign = |mut bytes: [u8; 32]| {
+        bytes[31] |= 0x80;
+        [
+            {
+                let mut plain = bytes;
+                plain[31] &= 0x7f;
+                plain
+            },
+            bytes,
+        ]
+    };
+    canonical.into_iter().chain(others).flat_map(with_sign).collect()
+}
+
+#[tokio::test]
+async fn keys_for_which_anybody_can_sign_are_refused_in_sets_and_in_files() {
+    for point in small_order() {
+        let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "kid": "k", "x": coordinate(&point) });
+        let error = from_file(&[jwk]).await.expect_err("no key is left");
+        assert!(error.ends_with("holds no key that can verify a token"), "{point:x?}: {error}");
+        let header: &[u8] = &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+        let error = from_public_key(&[header, &point].concat()).await.expect_err("refused");
+        assert!(error.starts_with("AUTH_PUBLIC_KEY_FILE") && error.contains("small order"), "{point:x?}: {error}");
+    }
+    // A point that is on the curve, and one that is not.
+    let bytes =
+        |jwk: &Value, name: &str| BASE64_URL_SAFE_NO_PAD.decode(jwk[name].as_str().expect("text")).expect("base64");
+    for (jwk, is_on_curve) in [(Pair::generate(Algorithm::ES256).jwk("k"), true), (off_curve(), false)] {
+        let header: &[u8] = &[
+            0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
+            0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
+        ];
+        let file = from_public_key(&[header, &bytes(&jwk, "x"), &bytes(&jwk, "y")].concat()).await;
+        assert_eq!(file.is_ok(), is_on_curve, "{file:?}");
+    }
+}
+
+async fn from_public_key(der: &[u8]) -> Result<Verifier, String> {
+    let files = Files::new();
+    let args = AuthArgs { auth_public_key_file: files.write("key.pem", pem("PUBLIC KEY", der)), ..AuthArgs::default() };
+    Verifier::from_args(&args).await.map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn an_empty_set_is_a_set_and_so_is_one_of_other_keys() {
+    let pair = Pair::generate(Algorithm::ES256);
+    let token = pair.sign(Some("k"), &claims());
+    let symmetric = json!({ "kty": "oct", "kid": "k", "k": BASE64_URL_SAFE_NO_PAD.encode(SECRET) });
+    for published in [vec![], vec![symmetric]] {
+        let provider = Provider::start(&[pair.jwk("k")]).await;
+        let verifier = provider.verifier(Duration::ZERO, Duration::MAX).await;
+        assert!(verifier.verify(&token, now()).await.is_ok());
+        provider.publish(StatusCode::OK, json!({ "keys": published }).to_string());
+        // Whoever shows an unknown key makes us ask.
+        assert_eq!(verifier.verify(&pair.sign(Some("x"), &claims()), now()).await, Err(Rejected::UnknownKey));
+        assert_eq!(verifier.verify(&token, now()).await, Err(Rejected::UnknownKey), "withdrawn");
+        // The first set may be empty, too: its provider is there.
+        let verifier = provider.verifier(Duration::ZERO, Duration::MAX).await;
+        assert!(verifier.is_ready());
+        assert_eq!(verifier.verify(&token, now()).await, Err(Rejected::UnknownKey));
+    }
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_fetched_for_too_long_are_good_no_longer() {
+    let pair = Pair::generate(Algorithm::ES256);
+    let (token, set) = (pair.sign(Some("k"), &claims()), json!({ "keys": [pair.jwk("k")] }).to_string());
+    let provider = Provider::start(&[pair.jwk("k")]).await;
+    let pace = Pace { min_pause: Duration::ZERO, max_age: Duration::MAX, max_staleness: Duration::from_millis(500) };
+    let verifier = provider.paced(pace).await;
+    let becomes = async |wanted: Result<(), Rejected>| {
+        let reached = async {
+            while verifier.verify(&token, now()).await.map(drop) != wanted {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), reached).await.unwrap_or_else(|_| panic!("never {wanted:?}"));
+    };
+    for (status, body) in [
+        (StatusCode::BAD_GATEWAY, "down".to_owned()),
+        (StatusCode::OK, "<html>".into()),
+        (StatusCode::NOT_FOUND, set.clone()),
+    ] {
+        provider.publish(status, body);
+        becomes(Err(Rejected::KeysUnavailable)).await;
+        // Nobody is told that the token is bad, nor that it is good.
+        assert!(verifier.is_ready(), "it was there once");
+        provider.publish(StatusCode::OK, set.clone());
+        becomes(Ok(())).await;
+    }
+}
+
+#[tokio::test]
+async fn a_provider_in_trouble_is_no_wrong_setting() {
+    let pair = Pair::generate(Algorithm::ES256);
+    let token = pair.sign(Some("k"), &claims());
+    let provider = Provider::start(&[pair.jwk("k")]).await;
+    for status in [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS] {
+        provider.publish(status, String::new());
+        let verifier = provider.verifier(Duration::from_secs(3600), Duration::MAX).await;
+        assert!(!verifier.is_ready());
+        assert_eq!(verifier.verify(&token, now()).await, Err(Rejected::KeysUnavailable));
+        provider.publish(StatusCode::OK, json!({ "keys": [pair.jwk("k")] }).to_string());
+        let ready = async {
+            while !verifier.is_ready() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), ready).await.expect("fetched in the background");
+        assert!(verifier.verify(&token, now()).await.is_ok());
     }
 }
 
@@ -211,7 +366,7 @@ async fn a_url_that_cannot_be_trusted_is_refused() {
     provider.publish(StatusCode::OK, " ".repeat((1 << 20) + 1));
     for (status, problem) in [(StatusCode::OK, "more than"), (StatusCode::NOT_FOUND, "answered 404")] {
         provider.publish(status, " ".repeat((1 << 20) + 1));
-        let args = AuthArgs { auth_jwks_url: Some(provider.url()), ..AuthArgs::default() };
+        let args = AuthArgs { auth_jwks_url: Some(provider.url().into()), ..AuthArgs::default() };
         let error = Verifier::from_args(&args).await.expect_err("refused").to_string();
         assert!(error.contains(problem), "{error}");
     }
