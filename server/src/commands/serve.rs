@@ -50,7 +50,7 @@ pub(super) async fn run(
     let (tls, tls_files) = args.listen.tls()?.unzip();
     let (verifier, verifier_file) = verifier(&args).await?;
     let development = if args.dev { Some(args.database.data_dir(true)?) } else { None };
-    let vault = args.credentials.vault(development.as_deref())?;
+    let (vault, vault_file) = args.credentials.vault(development.as_deref())?;
     let listeners = Listeners {
         grpc: bind("LISTEN_ADDR", args.listen.listen_addr).await?,
         admin: bind("ADMIN_LISTEN_ADDR", args.listen.admin_listen_addr).await?,
@@ -64,7 +64,7 @@ pub(super) async fn run(
     }
     let (gbp, emulator) = google(&args, timeout).await?;
     let database = Database::open(&args.database, args.dev).await?;
-    let files = tls_files.into_iter().chain(verifier_file).collect();
+    let files = tls_files.into_iter().chain(verifier_file).chain(vault_file).collect();
     let _watching = AbortOnDrop(tokio::spawn(keep_current(files, reloads)).abort_handle());
 
     let config = Config {

@@ -7,6 +7,7 @@
 mod tests;
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -21,7 +22,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::{
     data_dir::{KEY_BYTES, SecretFileError, secret_file},
     domain::{AccountId, AuthorizedUser, Sealed},
-    key_files::{self, KeyFileError},
+    key_files::{self, Current, KeyFileError, Watched},
 };
 
 /// The development key's file.
@@ -87,8 +88,14 @@ pub enum Unopened {
 }
 
 /// The keys of a process, the newest first. Without any it seals nothing and opens nothing. Cheap to clone.
-#[derive(Clone, Default)]
-pub struct Vault(Arc<[Key]>);
+#[derive(Clone)]
+pub struct Vault(Arc<Current<Vec<Key>>>);
+
+impl Default for Vault {
+    fn default() -> Self {
+        Self(Arc::new(Current::new(Vec::new())))
+    }
+}
 
 struct Key {
     id: String,
@@ -116,27 +123,24 @@ impl Vault {
     /// # Errors
     /// [`VaultError`] names the file and the line, and never what is there.
     pub fn from_file(path: &Path) -> Result<Self, VaultError> {
-        let owned = || path.to_owned();
-        let unreadable = |source| VaultError::Unreadable { path: owned(), source };
-        let contents = key_files::read(path).map_err(unreadable)?;
-        if contents.len() as u64 > MAX_FILE {
-            return Err(VaultError::TooLong { path: owned() });
-        }
-        let no_text = |_| unreadable(std::io::Error::other("is not UTF-8").into());
-        let text = std::str::from_utf8(&contents).map_err(no_text)?;
-        let mut keys: Vec<Key> = Vec::new();
-        for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line.trim())) {
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let key = bytes_of(line).and_then(|bytes| Key::new(&bytes));
-            let key = key.ok_or_else(|| VaultError::NoKey { path: owned(), line: number })?;
-            if keys.iter().any(|known| known.id == key.id) {
-                return Err(VaultError::Twice { path: owned(), line: number });
-            }
-            keys.push(key);
-        }
-        if keys.is_empty() { Err(VaultError::Empty { path: owned() }) } else { Ok(Self(keys.into())) }
+        Self::load("", path).map(|(vault, _)| vault)
+    }
+
+    /// The same, with what reads the file again when it changes; `setting` is how logs name it.
+    ///
+    /// # Errors
+    /// [`VaultError`] names the file and the line, and never what is there.
+    pub fn load(setting: &'static str, path: &Path) -> Result<(Self, Watched), VaultError> {
+        let contents = key_files::read(path);
+        let contents = contents.map_err(|source| VaultError::Unreadable { path: path.to_owned(), source })?;
+        let keys = Arc::new(Current::new(keys(path, &contents)?));
+        let (replaced, file) = (Arc::clone(&keys), path.to_owned());
+        let watched = Watched::new(setting, vec![path.to_owned()], &[contents], move |contents| {
+            let [contents] = contents else { return Err("is not one file".to_owned()) };
+            replaced.set(self::keys(&file, contents).map_err(|error| error.to_string())?);
+            Ok(())
+        });
+        Ok((Self(keys), watched))
     }
 
     /// The development key of a folder, made where there is none.
@@ -145,25 +149,26 @@ impl Vault {
     /// When the folder or the file cannot be used.
     pub fn development(data_dir: &Path) -> Result<Self, VaultError> {
         let secret = secret_file(data_dir, DEVELOPMENT_FILE)?;
-        Ok(Self(Key::new(&secret).into_iter().collect()))
+        Ok(Self(Arc::new(Current::new(Key::new(&secret).into_iter().collect()))))
     }
 
     /// The id of the key that seals; `None`: there is none.
     #[must_use]
-    pub fn key_id(&self) -> Option<&str> {
-        self.0.first().map(|key| key.id.as_str())
+    pub fn key_id(&self) -> Option<String> {
+        self.0.get().first().map(|key| key.id.clone())
     }
 
     /// Whether something that this key sealed can be opened.
     #[must_use]
     pub fn has(&self, key_id: &str) -> bool {
-        self.0.iter().any(|key| key.id == key_id)
+        self.0.get().iter().any(|key| key.id == key_id)
     }
 
     /// Seals an account's credentials with the newest key; `None`: there is no key.
     #[must_use]
     pub fn seal(&self, account: &AccountId, user: &AuthorizedUser) -> Option<Sealed> {
-        let key = self.0.first()?;
+        let keys = self.0.get();
+        let key = keys.first()?;
         let content = Content {
             client_id: user.client_id.clone(),
             client_secret: user.client_secret.reveal().to_owned(),
@@ -184,7 +189,8 @@ impl Vault {
     /// # Errors
     /// [`Unopened`]: a key is missing, or it is not what was sealed.
     pub fn open(&self, account: &AccountId, sealed: &Sealed) -> Result<AuthorizedUser, Unopened> {
-        let key = self.0.iter().find(|key| key.id == sealed.key_id).ok_or(Unopened::UnknownKey)?;
+        let keys = self.0.get();
+        let key = keys.iter().find(|key| key.id == sealed.key_id).ok_or(Unopened::UnknownKey)?;
         let (nonce, text) = sealed.bytes.split_at_checked(NONCE_LEN).ok_or(Unopened::Tampered)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Unopened::Tampered)?;
         let mut text = Zeroizing::new(text.to_vec());
@@ -199,6 +205,29 @@ impl Vault {
             refresh_token: take(|content| &mut content.refresh_token).into(),
         })
     }
+}
+
+/// The keys of a file.
+fn keys(path: &Path, contents: &[u8]) -> Result<Vec<Key>, VaultError> {
+    let owned = || path.to_owned();
+    if contents.len() as u64 > MAX_FILE {
+        return Err(VaultError::TooLong { path: owned() });
+    }
+    let no_text = |_| VaultError::Unreadable { path: owned(), source: io::Error::other("is not UTF-8").into() };
+    let text = std::str::from_utf8(contents).map_err(no_text)?;
+    let mut keys: Vec<Key> = Vec::new();
+    for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line.trim())) {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let key = bytes_of(line).and_then(|bytes| Key::new(&bytes));
+        let key = key.ok_or_else(|| VaultError::NoKey { path: owned(), line: number })?;
+        if keys.iter().any(|known| known.id == key.id) {
+            return Err(VaultError::Twice { path: owned(), line: number });
+        }
+        keys.push(key);
+    }
+    if keys.is_empty() { Err(VaultError::Empty { path: owned() }) } else { Ok(keys) }
 }
 
 /// What has to be the same when it is opened. No id holds a line end.
@@ -217,7 +246,7 @@ impl Key {
 
 impl std::fmt::Debug for Vault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.0.iter().map(|key| &key.id)).finish()
+        f.debug_set().entries(self.0.get().iter().map(|key| &key.id)).finish()
     }
 }
 

@@ -188,3 +188,28 @@ async fn provide(address: SocketAddr, keys: String) {
     let router = Router::new().route("/keys", get(move || async move { keys }));
     tokio::spawn(async move { axum::serve(listener, router).await });
 }
+
+/// The change of keys that `--help` describes, without a restart.
+#[tokio::test]
+async fn keys_of_credentials_change_under_a_running_server() {
+    const OLD: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+    const NEW: &str = "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100";
+    let site = Site::new().await;
+    let file = site.path("credentials.keys");
+    fs::write(&file, OLD).expect("written");
+    let server = site.serve(&[("CREDENTIALS_KEY_FILE", file.to_str().expect("text"))]).await;
+    let client = site.client(&server);
+    let first = client.set_credentials("accounts/1", "client", "hush-1", "hush-2").send().await.expect("set");
+    replace(&file, "no key, hush-3");
+    let line = server.logged("a changed key file cannot be used; the key of before stays in use").await;
+    assert!(line["setting"] == "CREDENTIALS_KEY_FILE" && !line.to_string().contains("hush"), "{line}");
+    replace(&file, format!("{NEW}\n{OLD}\n"));
+    server.signal(Signal::SIGHUP);
+    until("the new key", || async {
+        client.reencrypt_credentials().send().await.is_ok_and(|done| done.reencrypted == 1)
+    })
+    .await;
+    let second = client.get_credentials("accounts/1").send().await.expect("there");
+    assert_ne!(first.key_id, second.key_id);
+    server.stop().await;
+}
