@@ -91,8 +91,11 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         _ => "info",
     };
     cli.log.start(default, exporter.as_ref())?;
-    // Later where settings can still be wrong: that is one line.
     let secret_arguments = cli.secret_arguments;
+    // `serve` warns once its settings are known to be right: if one is wrong, that is all it says.
+    if !matches!(cli.command, Command::Serve(_)) {
+        config::warn_of_arguments(&secret_arguments);
+    }
     match cli.command {
         Command::Demo(args) => demo::run(args).await,
         Command::Serve(args) => serve::run(*args, &secret_arguments, exporter).await,

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     auth::Verifier,
-    config::{ConfigError, GbpChoice, ServeArgs},
+    config::{ConfigError, GbpChoice, ServeArgs, warn_of_arguments},
     gbp,
     key_files::{Watched, keep_current},
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
@@ -56,15 +56,13 @@ pub(super) async fn run(
         admin: bind("ADMIN_LISTEN_ADDR", args.listen.admin_listen_addr).await?,
     };
     args.warn_of_exposed_files();
-    for setting in secret_arguments {
-        tracing::warn!(setting, "a secret is among the arguments, which every user of this machine can read");
-    }
+    warn_of_arguments(secret_arguments);
     if args.dev {
         tracing::warn!("--dev: what is not configured is made for trying out; do not serve real stores with it");
     }
-    let (gbp, emulator) = google(&args, timeout).await?;
+    let (gbp, gbp_file, emulator) = google(&args, timeout).await?;
     let database = Database::open(&args.database, args.dev).await?;
-    let files = tls_files.into_iter().chain(verifier_file).chain(vault_file).collect();
+    let files = tls_files.into_iter().chain(verifier_file).chain(vault_file).chain(gbp_file).collect();
     let _watching = AbortOnDrop(tokio::spawn(keep_current(files, reloads)).abort_handle());
 
     let config = Config {
@@ -142,13 +140,20 @@ async fn bind(name: &str, address: std::net::SocketAddr) -> Result<TcpListener, 
     TcpListener::bind(address).await.map_err(|error| ConfigError(format!("{name}={address}: {error}")))
 }
 
-async fn google(args: &ServeArgs, timeout: Duration) -> Result<(gbp::Client, Option<RunningEmulator>), CommandError> {
+async fn google(
+    args: &ServeArgs,
+    timeout: Duration,
+) -> Result<(gbp::Client, Option<Watched>, Option<RunningEmulator>), CommandError> {
     match args.gbp.choice(args.dev)? {
-        GbpChoice::Endpoint(endpoint) => Ok((args.gbp.client(&endpoint, false, timeout)?, None)),
+        GbpChoice::Endpoint(endpoint) => {
+            let (client, file) = args.gbp.client(&endpoint, false, timeout)?;
+            Ok((client, file, None))
+        }
         GbpChoice::Emulator => {
             let emulator = RunningEmulator::start(args.gbp.gbp_emulator_listen_addr).await?;
             tracing::warn!(endpoint = emulator.endpoint, "using the built-in emulator, not Google");
-            Ok((args.gbp.client(&emulator.endpoint, true, timeout)?, Some(emulator)))
+            let (client, file) = args.gbp.client(&emulator.endpoint, true, timeout)?;
+            Ok((client, file, Some(emulator)))
         }
     }
 }

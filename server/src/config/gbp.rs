@@ -1,17 +1,22 @@
 //! Which Google.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 
 use super::{
     ConfigError,
     duration::positive_duration,
-    secrets::{from_file, secret},
+    secrets::{secret, text_of},
 };
 use crate::{
     domain::{Secret, public_url},
     gbp::{Client, Config, Credentials, Endpoint, USUAL_QUOTA},
+    key_files::{self, Contents, Watched},
 };
 
 /// How long a request to Google may take unless the settings say otherwise.
@@ -87,11 +92,17 @@ impl GbpArgs {
         Ok(timeout)
     }
 
-    /// A client for `endpoint`, whose requests take up to `timeout`; `is_emulator` lets the token be missing.
+    /// A client for `endpoint`, whose requests take up to `timeout`, and what reads its credentials' file again when that changes;
+    /// `is_emulator` lets the token be missing.
     ///
     /// # Errors
     /// An address or credentials that cannot be used, naming the setting and never a secret.
-    pub fn client(&self, endpoint: &str, is_emulator: bool, timeout: Duration) -> Result<Client, ConfigError> {
+    pub fn client(
+        &self,
+        endpoint: &str,
+        is_emulator: bool,
+        timeout: Duration,
+    ) -> Result<(Client, Option<Watched>), ConfigError> {
         let address = |name: &str, url: &str| {
             Endpoint::parse(url).map_err(|error| ConfigError(format!("{name}={}: {error}", public_url(url))))
         };
@@ -102,45 +113,72 @@ impl GbpArgs {
         if endpoint.is_exposed() {
             tracing::warn!("GBP_ENDPOINT is plain http: whoever is on the way can read the access token");
         }
-        let credentials = self.credentials(is_emulator)?;
+        let (credentials, file) = self.credentials(is_emulator)?;
         let config = Config { endpoint, token_url, credentials, timeout };
         let client = Client::new(config).map_err(|error| ConfigError(format!("GBP_ENDPOINT: {error}")))?;
-        Ok(client.with_quota(self.gbp_requests_per_minute))
+        let client = client.with_quota(self.gbp_requests_per_minute);
+        let watched = file.map(|file| file.watched(client.clone()));
+        Ok((client, watched))
     }
 
-    fn credentials(&self, is_emulator: bool) -> Result<Credentials, ConfigError> {
-        match (&self.gbp_credentials_file, self.access_token()?) {
-            (Some(_), Some(_)) => {
-                Err(ConfigError("GBP_CREDENTIALS_FILE and GBP_ACCESS_TOKEN exclude each other".to_owned()))
-            }
-            (Some(file), None) => {
-                Credentials::from_file(file).map_err(|error| ConfigError(format!("GBP_CREDENTIALS_FILE: {error}")))
-            }
-            (None, Some(credentials)) => Ok(credentials),
+    fn credentials(&self, is_emulator: bool) -> Result<(Credentials, Option<CredentialsSource>), ConfigError> {
+        let exclusive = |one: &str, other: &str| Err(ConfigError(format!("{one} and {other} exclude each other")));
+        let token = |setting: &str, token: Secret| {
+            Credentials::access_token(token).map_err(|error| ConfigError(format!("{setting}: {error}")))
+        };
+        match (&self.gbp_credentials_file, &self.gbp_access_token, &self.gbp_access_token_file) {
+            (Some(_), Some(_), _) => exclusive("GBP_CREDENTIALS_FILE", "GBP_ACCESS_TOKEN"),
+            (Some(_), _, Some(_)) => exclusive("GBP_CREDENTIALS_FILE", "GBP_ACCESS_TOKEN_FILE"),
+            (_, Some(_), Some(_)) => exclusive("GBP_ACCESS_TOKEN", "GBP_ACCESS_TOKEN_FILE"),
+            (Some(path), None, None) => CredentialsSource::read("GBP_CREDENTIALS_FILE", path, authorized_user),
+            (None, None, Some(path)) => CredentialsSource::read("GBP_ACCESS_TOKEN_FILE", path, access_token),
+            (None, Some(text), None) => Ok((token("GBP_ACCESS_TOKEN", text.clone())?, None)),
             // The emulator takes any token; this one says in its log where it came from.
-            (None, None) if is_emulator => {
-                Credentials::access_token("category-mirror").map_err(|error| ConfigError(error.to_string()))
-            }
-            (None, None) => Err(ConfigError(
+            (None, None, None) if is_emulator => Ok((token("GBP_ACCESS_TOKEN", "category-mirror".into())?, None)),
+            (None, None, None) => Err(ConfigError(
                 "GBP_CREDENTIALS_FILE, GBP_ACCESS_TOKEN or GBP_ACCESS_TOKEN_FILE is required with GBP_ENDPOINT"
                     .to_owned(),
             )),
         }
     }
+}
 
-    fn access_token(&self) -> Result<Option<Credentials>, ConfigError> {
-        match (&self.gbp_access_token, &self.gbp_access_token_file) {
-            (Some(_), Some(_)) => {
-                Err(ConfigError("GBP_ACCESS_TOKEN and GBP_ACCESS_TOKEN_FILE exclude each other".to_owned()))
-            }
-            (Some(token), None) => {
-                let credentials = Credentials::access_token(token.clone());
-                credentials.map(Some).map_err(|error| ConfigError(format!("GBP_ACCESS_TOKEN: {error}")))
-            }
-            (None, Some(file)) => {
-                from_file("GBP_ACCESS_TOKEN_FILE", file, |text| Credentials::access_token(text)).map(Some)
-            }
-            (None, None) => Ok(None),
-        }
+/// Turns what a file holds into credentials.
+type Parse = fn(&Path, &[u8]) -> Result<Credentials, String>;
+
+fn authorized_user(path: &Path, contents: &[u8]) -> Result<Credentials, String> {
+    Credentials::from_contents(path, contents).map_err(|error| error.to_string())
+}
+
+fn access_token(path: &Path, contents: &[u8]) -> Result<Credentials, String> {
+    let credentials = text_of(contents)
+        .map_err(ToOwned::to_owned)
+        .and_then(|text| Credentials::access_token(text).map_err(|error| error.to_string()));
+    credentials.map_err(|error| format!("`{}`: {error}", path.display()))
+}
+
+/// The file that the server's own credentials come from.
+struct CredentialsSource {
+    setting: &'static str,
+    path: PathBuf,
+    contents: Contents,
+    parse: Parse,
+}
+
+impl CredentialsSource {
+    fn read(setting: &'static str, path: &Path, parse: Parse) -> Result<(Credentials, Option<Self>), ConfigError> {
+        let contents = key_files::read(path)
+            .map_err(|error| ConfigError(format!("{setting}: `{}` cannot be read: {error}", path.display())))?;
+        let credentials = parse(path, &contents).map_err(|error| ConfigError(format!("{setting}: {error}")))?;
+        Ok((credentials, Some(Self { setting, path: path.to_owned(), contents, parse })))
+    }
+
+    /// Watches the file for a client that has its credentials.
+    fn watched(self, client: Client) -> Watched {
+        let Self { setting, path, contents, parse } = self;
+        Watched::new(setting, vec![path.clone()], &[contents], move |contents| {
+            let [contents] = contents else { return Err("is not one file".to_owned()) };
+            client.replace_credentials(parse(&path, contents)?).map_err(|error| error.to_string())
+        })
     }
 }

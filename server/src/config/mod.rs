@@ -27,7 +27,7 @@ pub use listen::ListenArgs;
 pub use logging::{LogArgs, LogFormat};
 pub use otlp::OtlpArgs;
 pub use runner::RunnerArgs;
-pub use secrets::warn_of_exposed_keys;
+pub use secrets::{warn_of_arguments, warn_of_exposed_keys};
 
 use crate::auth::AuthArgs;
 

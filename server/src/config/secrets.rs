@@ -32,11 +32,16 @@ pub(super) fn from_file<T, E: Display>(
 ) -> Result<T, ConfigError> {
     let wrong = |problem: &dyn Display| ConfigError(format!("{setting}={}: {problem}", path.display()));
     let contents = key_files::read(path).map_err(|error| wrong(&error))?;
-    let text = std::str::from_utf8(&contents).map_err(|_| wrong(&"is not UTF-8"))?.trim();
-    if text.is_empty() {
-        return Err(wrong(&"is empty"));
+    parse(text_of(&contents).map_err(|error| wrong(&error))?).map_err(|error| wrong(&error))
+}
+
+/// The text in a file, without the blanks around it.
+pub(super) fn text_of(contents: &[u8]) -> Result<&str, &'static str> {
+    match std::str::from_utf8(contents).map(str::trim) {
+        Ok("") => Err("is empty"),
+        Ok(text) => Ok(text),
+        Err(_) => Err("is not UTF-8"),
     }
-    parse(text).map_err(|error| wrong(&error))
 }
 
 /// The secrets that were given as arguments, by the names of their variables.
@@ -47,6 +52,13 @@ pub(super) fn among_arguments(matches: &ArgMatches) -> Vec<&'static str> {
         is_known && command.value_source(id) == Some(ValueSource::CommandLine)
     };
     SECRETS.into_iter().filter(|(id, _)| is_argument(id)).map(|(_, name)| name).collect()
+}
+
+/// Warns of secrets that were given as arguments.
+pub fn warn_of_arguments(settings: &[&str]) {
+    for setting in settings {
+        tracing::warn!(setting, "a secret is among the arguments, which every user of this machine can read");
+    }
 }
 
 impl ServeArgs {

@@ -18,7 +18,10 @@ use super::{
     rejection::is_rejected,
     token::{Bearer, TokenSource},
 };
-use crate::domain::{AuthorizedUser, Failure, LocationId, TraceParent, WritesGbp};
+use crate::{
+    domain::{AuthorizedUser, Failure, LocationId, TraceParent, WritesGbp},
+    key_files::Current,
+};
 
 /// What a [`Client`] needs to know.
 #[derive(Debug, Clone)]
@@ -58,7 +61,7 @@ pub struct Client {
 #[derive(Clone)]
 enum Inner {
     /// Google, or what stands for it, behind HTTP.
-    Http { site: Arc<Site>, tokens: Arc<TokenSource> },
+    Http { site: Arc<Site>, tokens: Arc<Current<TokenSource>> },
     /// What stands for Google in a benchmark of everything else.
     InProcess(InProcess),
 }
@@ -84,12 +87,20 @@ impl Client {
         let api = exchange::http_client(&endpoint, timeout)?;
         let renewal = exchange::http_client(&token_url, timeout)?;
         let site = Arc::new(Site { api, endpoint, renewal, token_url, timeout });
-        let tokens = match credentials {
-            Credentials::AccessToken(token) => TokenSource::fixed(&token)?,
-            Credentials::AuthorizedUser(user) => site.tokens_of(user),
-        };
-        let inner = Inner::Http { site, tokens: Arc::new(tokens) };
+        let tokens = site.tokens(credentials)?;
+        let inner = Inner::Http { site, tokens: Arc::new(Current::new(tokens)) };
         Ok(Self { inner, trace: None, quota: Arc::new(Quota::new(USUAL_QUOTA)) })
+    }
+
+    /// Calls in the name of other credentials from now on, in every clone. Calls under way go on as they began.
+    ///
+    /// # Errors
+    /// [`ConfigError`]; then nothing has changed.
+    pub fn replace_credentials(&self, credentials: Credentials) -> Result<(), ConfigError> {
+        if let Inner::Http { site, tokens } = &self.inner {
+            tokens.set(site.tokens(credentials)?);
+        }
+        Ok(())
     }
 
     /// The same, with so many requests a minute that Google lets it make instead of [`USUAL_QUOTA`].
@@ -109,7 +120,7 @@ impl Client {
     pub fn with_credentials(&self, user: AuthorizedUser) -> Self {
         match &self.inner {
             Inner::Http { site, .. } => {
-                let tokens = Arc::new(site.tokens_of(user));
+                let tokens = Arc::new(Current::new(site.tokens_of(user)));
                 let quota = Arc::new(Quota::new(USUAL_QUOTA));
                 Self { inner: Inner::Http { site: site.clone(), tokens }, trace: self.trace.clone(), quota }
             }
@@ -123,7 +134,7 @@ impl Client {
     /// `CREDENTIALS_REJECTED` where Google refuses them; anything else says nothing about them.
     pub async fn renew(&self) -> Result<(), Failure> {
         match &self.inner {
-            Inner::Http { tokens, .. } => tokens.renew().await,
+            Inner::Http { tokens, .. } => tokens.get().renew().await,
             Inner::InProcess(_) => Ok(()),
         }
     }
@@ -172,7 +183,7 @@ impl Client {
     /// when the call's deadline leaves no time for a request, before the first or before the second one.
     pub(super) async fn call(&self, call: &Call<'_>) -> Result<Answer, WriteFailure> {
         let (site, tokens) = match &self.inner {
-            Inner::Http { site, tokens } => (site, tokens),
+            Inner::Http { site, tokens } => (site, tokens.get()),
             Inner::InProcess(google) => return Ok(google.answer(&call.target).await),
         };
         // Without a token nothing is sent.
@@ -189,7 +200,7 @@ impl Client {
         if !is_rejected(call, &answer) {
             return Ok(answer);
         }
-        Err(WriteFailure::Refused(self.rejection(site, tokens, call, &answer, &bearer).await))
+        Err(WriteFailure::Refused(self.rejection(site, &tokens, call, &answer, &bearer).await))
     }
 
     pub(super) async fn send(&self, site: &Site, call: &Call<'_>, bearer: &Bearer) -> Result<Answer, WriteFailure> {
@@ -212,6 +223,13 @@ impl Client {
 }
 
 impl Site {
+    fn tokens(&self, credentials: Credentials) -> Result<TokenSource, ConfigError> {
+        match credentials {
+            Credentials::AccessToken(token) => TokenSource::fixed(&token),
+            Credentials::AuthorizedUser(user) => Ok(self.tokens_of(user)),
+        }
+    }
+
     fn tokens_of(&self, user: AuthorizedUser) -> TokenSource {
         TokenSource::renewed(user, self.renewal.clone(), self.token_url.clone())
     }

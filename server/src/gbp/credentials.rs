@@ -83,12 +83,20 @@ impl Credentials {
     pub fn from_file(path: &Path) -> Result<Self, CredentialsError> {
         let owned = || path.to_owned();
         let unreadable = |source| CredentialsError::Unreadable { path: owned(), source };
-        let content = key_files::read(path).map_err(unreadable)?;
+        Self::from_contents(path, &key_files::read(path).map_err(unreadable)?)
+    }
+
+    /// The same, of what was read from `path`.
+    ///
+    /// # Errors
+    /// [`CredentialsError`] names the file, and the field that is wrong.
+    pub fn from_contents(path: &Path, content: &[u8]) -> Result<Self, CredentialsError> {
+        let owned = || path.to_owned();
         if content.len() as u64 > MAX_FILE {
             return Err(CredentialsError::TooLong { path: owned() });
         }
         let mut fields: Map<String, Value> =
-            serde_json::from_slice(&content).map_err(|_| CredentialsError::NotJson { path: owned() })?;
+            serde_json::from_slice(content).map_err(|_| CredentialsError::NotJson { path: owned() })?;
         let user = authorized_user(&fields, path);
         for value in fields.values_mut() {
             if let Value::String(text) = value {

@@ -3,7 +3,9 @@
 use std::{
     fs,
     net::{SocketAddr, TcpListener},
+    os::fd::AsRawFd,
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
@@ -14,7 +16,7 @@ use category_mirror::{
 };
 use category_mirror_client::{Client, Code, RetryPolicy};
 use jsonwebtoken::{Algorithm, EncodingKey, jwk::Jwk};
-use nix::sys::signal::Signal;
+use nix::{pty::openpty, sys::signal::Signal};
 use serde_json::{Value, json};
 use tonic_health::pb::health_check_response::ServingStatus::{NotServing, Serving};
 
@@ -212,4 +214,29 @@ async fn keys_of_credentials_change_under_a_running_server() {
     let second = client.get_credentials("accounts/1").send().await.expect("there");
     assert_ne!(first.key_id, second.key_id);
     server.stop().await;
+}
+
+/// Whoever closes the terminal that a server was started from could not stop it any longer.
+#[tokio::test]
+async fn the_end_of_its_terminal_drains_a_server_and_sighup_beside_that_does_not() {
+    let site = Site::new().await;
+    let terminal = openpty(None, None).expect("a terminal");
+    // No process inherits the clones, so that the terminal ends with this one.
+    let (master, slave) = (terminal.master.try_clone().expect("open"), terminal.slave.try_clone().expect("open"));
+    let name = fs::read_link(format!("/proc/self/fd/{}", slave.as_raw_fd())).expect("a name");
+    drop((terminal.master, terminal.slave));
+    let serve = site.program(&["serve"]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec setsid --ctty \"$0\" serve <\"$TERMINAL\""]).arg(serve.get_program()).env_clear();
+    command.envs(serve.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERMINAL", name);
+    let server = Server::start(command).await;
+    drop(slave);
+    server.signal(Signal::SIGHUP);
+    server.logged("SIGHUP: reading key files again").await;
+    assert_eq!(asked(&server, &site.token()).await, Ok(()));
+
+    drop(master);
+    server.logged("draining").await;
+    let (status, log) = server.ended().await;
+    assert_eq!(status.code(), Some(0), "{log:#?}");
 }

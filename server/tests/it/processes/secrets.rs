@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-use category_mirror_client::Client;
+use category_mirror_client::{Client, RunState, Strategy};
 use serde_json::json;
 
 use super::{
@@ -34,6 +34,15 @@ async fn what_is_secret_can_come_from_a_file() {
     site.load(&client).await;
     let run = site.trigger(&client).await;
     site.assert_mirrored_once(&ended(&client, &run).await).await;
+
+    // Google takes another token now, and the server shows it as soon as it is in the file.
+    site.google.tokens(json!({"allow_access": ["ya29.only-for-tests-2"]})).await;
+    fs::write(&token, "ya29.only-for-tests-2").expect("written");
+    until("the other token", || async {
+        let run = client.mirror("store", Strategy::PlatformToGbp).dry_run(true).send().await.expect("accepted").run;
+        ended(&client, &run.name).await.state == RunState::Succeeded
+    })
+    .await;
     server.stop().await;
 }
 
@@ -51,9 +60,9 @@ async fn a_secret_that_is_given_twice_or_not_at_all_is_refused_by_name() {
         ("DATABASE_URL", "DATABASE_URL_FILE", &blank, "DATABASE_URL_FILE=/"),
         ("DATABASE_URL", "DATABASE_URL_FILE", &garbage, "DATABASE_URL_FILE=/"),
         ("DATABASE_URL", "DATABASE_URL_FILE", &missing, "DATABASE_URL_FILE=/"),
-        ("GBP_ACCESS_TOKEN", "GBP_ACCESS_TOKEN_FILE", &blank, "GBP_ACCESS_TOKEN_FILE=/"),
-        ("GBP_ACCESS_TOKEN", "GBP_ACCESS_TOKEN_FILE", &garbage, "GBP_ACCESS_TOKEN_FILE=/"),
-        ("GBP_ACCESS_TOKEN", "GBP_ACCESS_TOKEN_FILE", &missing, "GBP_ACCESS_TOKEN_FILE=/"),
+        ("GBP_ACCESS_TOKEN", "GBP_ACCESS_TOKEN_FILE", &blank, "GBP_ACCESS_TOKEN_FILE: `/"),
+        ("GBP_ACCESS_TOKEN", "GBP_ACCESS_TOKEN_FILE", &garbage, "GBP_ACCESS_TOKEN_FILE: `/"),
+        ("GBP_ACCESS_TOKEN", "GBP_ACCESS_TOKEN_FILE", &missing, "GBP_ACCESS_TOKEN_FILE: `/"),
     ] {
         let mut command = site.program(&["serve"]);
         command.env(name, path);
