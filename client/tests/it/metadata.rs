@@ -39,8 +39,10 @@ async fn lists_and_watches_carry_it_with_every_call_that_they_make() {
     fake.methods.list_sync_logs.will(Ok(page("more"))).will(Ok(page("")));
     let list = fake.client().list_sync_logs().traceparent(TRACE).metadata("x-tag", "list");
     list.send().collect().await.expect("both pages");
-    let asked = fake.methods.list_sync_logs.asked();
-    let sent: Vec<Sent> = asked.iter().map(|asked| (asked.traceparent.clone(), asked.tag.clone())).collect();
+    let sent: Vec<Sent> = {
+        let asked = fake.methods.list_sync_logs.asked();
+        asked.iter().map(|asked| (asked.traceparent.clone(), asked.tag.clone())).collect()
+    };
     assert_eq!(sent, [both(TRACE, "list"), both(TRACE, "list")]);
 
     // The server ends the stream early, so that the run is read, and the stream opened again.

@@ -55,12 +55,13 @@ pub(super) async fn run(
         grpc: bind("LISTEN_ADDR", args.listen.listen_addr).await?,
         admin: bind("ADMIN_LISTEN_ADDR", args.listen.admin_listen_addr).await?,
     };
-    args.warn_of_exposed_files();
-    warn_of_arguments(secret_arguments);
     if args.dev {
         tracing::warn!("--dev: what is not configured is made for trying out; do not serve real stores with it");
     }
     let (gbp, gbp_file, emulator) = google(&args, timeout).await?;
+    // Not before: if a setting is wrong, that is the one line.
+    args.warn_of_exposed_files();
+    warn_of_arguments(secret_arguments);
     let database = Database::open(&args.database, args.dev).await?;
     let files = tls_files.into_iter().chain(verifier_file).chain(vault_file).chain(gbp_file).collect();
     let _watching = AbortOnDrop(tokio::spawn(keep_current(files, reloads)).abort_handle());

@@ -29,7 +29,7 @@ fn check(request: &Request) -> Result<(), &'static str> {
     if !is_local {
         return Err("the control interface answers this machine only");
     }
-    let host = host(request.uri(), request.headers()).filter(|host| is_this_machine(host));
+    let host = host(request.uri(), request.headers()).filter(is_this_machine);
     let Some(host) = host else {
         return Err("the control interface answers only where Host is localhost or a loopback address");
     };

@@ -28,6 +28,8 @@ type Fingerprint = [u8; digest::SHA256_OUTPUT_LEN];
 pub struct Watched {
     settings: &'static str,
     paths: Vec<PathBuf>,
+    /// Whether they are files. A pipe, which was read to its end, has nothing more to give.
+    is_regular: bool,
     apply: Apply,
     in_use: Fingerprint,
     last_seen: State,
@@ -51,7 +53,17 @@ impl Watched {
         apply: impl FnMut(&[Contents]) -> Result<(), String> + Send + 'static,
     ) -> Self {
         let in_use = fingerprint(contents);
-        Self { settings, paths, apply: Box::new(apply), in_use, last_seen: State::Contents(in_use), reported: None }
+        // One that is missing at this moment is being replaced.
+        let is_regular = paths.iter().all(|path| path.metadata().map_or(true, |metadata| metadata.is_file()));
+        Self {
+            settings,
+            paths,
+            is_regular,
+            apply: Box::new(apply),
+            in_use,
+            last_seen: State::Contents(in_use),
+            reported: None,
+        }
     }
 
     /// Polls the files once. `now` does not wait for a second poll to see the same, and reports what is bad again.
@@ -105,8 +117,7 @@ impl Watched {
 
 /// Keeps what was read from key files current, until it is dropped. Each message of `reload` reads all of them at once.
 pub async fn keep_current(mut files: Vec<Watched>, mut reload: mpsc::Receiver<()>) {
-    // Pipes cannot be read again.
-    files.retain(|watched| watched.paths.iter().all(|path| path.is_file()));
+    files.retain(|watched| watched.is_regular);
     let mut polls = interval(POLL_INTERVAL);
     polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
