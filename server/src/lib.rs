@@ -8,12 +8,16 @@ pub mod error;
 
 pub mod spans;
 
+// Files with keys in them, which everything below may have.
+pub mod key_files;
+
 // The outside: the machine, PostgreSQL, Google, tokens, keys. None of them knows another.
 pub mod auth;
 pub mod data_dir;
 pub mod gbp;
 pub mod postgres;
 pub mod store;
+pub mod tls;
 pub mod vault;
 pub mod wake;
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use sqlx::PgPool;
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming};
+use tonic::transport::{Server, server::TcpIncoming};
 use tonic_health::server::HealthReporter;
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     gbp,
     runner::{Runner, Settings},
     store::{Acceptor, Store},
+    tls::{Tls, handshakes},
     vault::Vault,
     wake::{Hint, Topic, Wake},
     web,
@@ -58,8 +59,8 @@ pub struct Config {
     pub stream_heartbeat: Duration,
     /// How much is let in.
     pub limits: Limits,
-    /// Certificate chain and key, PEM.
-    pub tls: Option<Identity>,
+    /// How connections are encrypted; `None`: they are not.
+    pub tls: Option<Tls>,
 }
 
 /// Where the service listens: bound by the caller, so that tests own the ports.
@@ -74,7 +75,7 @@ pub struct Listeners {
 /// Serves until `shutdown`, then drains: new calls are refused, streams end, runs finish within the grace period or are handed back.
 ///
 /// # Errors
-/// A certificate that does not fit its key, or a listener that breaks.
+/// A listener that breaks.
 pub async fn serve(
     config: Config,
     listeners: Listeners,
@@ -106,23 +107,31 @@ pub async fn serve(
     tokio::spawn(end.clone().run_until_cancelled_owned(feeding));
     tokio::spawn(end.clone().run_until_cancelled_owned(web::sample(store.clone())));
 
-    let mut server = transport(&limits);
-    if let Some(identity) = tls {
-        server = server.tls_config(ServerTlsConfig::new().identity(identity))?;
-    }
+    let server = transport(&limits);
+    let verifier = Arc::new(verifier);
     let (reporter, health) = tonic_health::server::health_reporter();
     let (serving, is_serving) = watch::channel(false);
     // Until the database was asked, nobody knows.
     api::set_health(&reporter, false).await;
-    tokio::spawn(end.clone().run_until_cancelled_owned(watch_health(app.clone(), reporter, serving, drain.clone())));
+    tokio::spawn(end.clone().run_until_cancelled_owned(watch_health(
+        app.clone(),
+        Arc::clone(&verifier),
+        reporter,
+        serving,
+        drain.clone(),
+    )));
 
     let admin = axum::serve(listeners.admin, web::router(is_serving, quota))
         .with_graceful_shutdown(end.clone().cancelled_owned());
     let admin = tokio::spawn(admin.into_future());
     let runner_task = tokio::spawn(Runner::new(store.clone(), accounts, wake, flags, runner).run(drain.clone()));
     let incoming = TcpIncoming::from(listeners.grpc).with_nodelay(Some(true));
-    let router = api::router(app, Arc::new(verifier), health, stream_heartbeat, &limits, drain.clone(), server);
-    let mut grpc = tokio::spawn(router.serve_with_incoming_shutdown(incoming, drain.clone().cancelled_owned()));
+    let router = api::router(app, verifier, health, stream_heartbeat, &limits, drain.clone(), server);
+    let stop = drain.clone().cancelled_owned();
+    let mut grpc = match tls {
+        Some(tls) => tokio::spawn(router.serve_with_incoming_shutdown(handshakes(incoming, tls), stop)),
+        None => tokio::spawn(router.serve_with_incoming_shutdown(incoming, stop)),
+    };
 
     let served = tokio::select! {
         () = shutdown => {
@@ -172,12 +181,19 @@ pub(crate) fn transport(limits: &Limits) -> Server {
         .http2_max_local_error_reset_streams(Some(MAX_LOCAL_RESETS))
 }
 
-/// Keeps health true: serving means that the database answers, and that the server is not draining.
-async fn watch_health(app: App, reporter: HealthReporter, serving: watch::Sender<bool>, drain: CancellationToken) {
+/// Keeps health true: serving means that the database answers, that there are keys to verify tokens with, and that the server is not
+/// draining.
+async fn watch_health(
+    app: App,
+    verifier: Arc<Verifier>,
+    reporter: HealthReporter,
+    serving: watch::Sender<bool>,
+    drain: CancellationToken,
+) {
     let mut interval = tokio::time::interval(HEALTH_INTERVAL);
     loop {
         let is_draining = drain.is_cancelled();
-        let is_up = !is_draining && app.ping().await.is_ok();
+        let is_up = !is_draining && verifier.is_ready() && app.ping().await.is_ok();
         if serving.send_replace(is_up) != is_up {
             tracing::info!(serving = is_up, "health changed");
         }

@@ -28,6 +28,8 @@ pub(crate) struct Asked<Q> {
     pub(crate) message: Q,
     pub(crate) authorization: Option<String>,
     pub(crate) timeout: Option<String>,
+    pub(crate) traceparent: Option<String>,
+    pub(crate) tag: Option<String>,
 }
 
 /// One method of the fake.
@@ -56,7 +58,8 @@ impl<Q, R> Method<Q, R> {
     fn answer(&self, request: Request<Q>) -> Result<R, Status> {
         let header = |name| Some(request.metadata().get(name)?.to_str().expect("ASCII").to_owned());
         let (authorization, timeout) = (header("authorization"), header("grpc-timeout"));
-        self.asked().push(Asked { message: request.into_inner(), authorization, timeout });
+        let (traceparent, tag) = (header("traceparent"), header("x-tag"));
+        self.asked().push(Asked { message: request.into_inner(), authorization, timeout, traceparent, tag });
         lock(&self.answers).pop_front().unwrap_or_else(|| Err(Status::internal("the test has no answer for this")))
     }
 }

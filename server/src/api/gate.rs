@@ -25,7 +25,7 @@ use super::{
     traced::traced,
 };
 use crate::{
-    auth::Verifier,
+    auth::{Rejected, Verifier},
     domain::{Caller, Role},
     error::Error,
     spans,
@@ -137,7 +137,10 @@ impl GateLayer {
         }
         let token = bearer(headers)?;
         let caller = self.verifier.verify(token, chrono::Utc::now()).await;
-        let caller = caller.map_err(|rejected| Error::Unauthenticated(rejected.to_string()))?;
+        let caller = caller.map_err(|rejected| match rejected {
+            Rejected::KeysUnavailable => Error::KeysUnavailable,
+            rejected => Error::Unauthenticated(rejected.to_string()),
+        })?;
         // What is refused from here on counts as a call, too.
         self.rate.take(&caller.subject)?;
         let required = required_role(path);

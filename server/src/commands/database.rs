@@ -23,10 +23,10 @@ pub(super) struct Database {
 impl Database {
     /// Starts PostgreSQL where none is named, and brings the schema up to date; `dev` has a folder of its own.
     pub(super) async fn open(args: &DatabaseArgs, dev: bool) -> Result<Self, CommandError> {
-        let (options, embedded) = match &args.database_url {
+        let (options, embedded) = match args.url()? {
             Some(url) => {
                 reach(&url.0).await?;
-                (url.0.clone(), None)
+                (url.0, None)
             }
             None => {
                 let mut options = Options::new(args.data_dir(dev)?);

@@ -3,7 +3,7 @@
 use super::{CommandError, print};
 use crate::{
     auth::{Grant, Signer},
-    config::{ConfigError, TokenArgs, development_folder},
+    config::{ConfigError, TokenArgs, development_folder, warn_of_exposed_keys},
     domain::{Role, TenantId},
 };
 
@@ -27,5 +27,6 @@ pub(super) async fn run(args: TokenArgs) -> Result<(), CommandError> {
         tenants: Some(tenants).filter(|tenants| !tenants.is_empty()),
         ttl: args.ttl,
     };
+    warn_of_exposed_keys(&args.auth);
     print(signer.sign(&grant, chrono::Utc::now()).map_err(configuration)?)
 }

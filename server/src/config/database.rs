@@ -5,7 +5,7 @@ use std::{env, path::PathBuf, str::FromStr};
 use clap::Args;
 use sqlx::postgres::PgConnectOptions;
 
-use super::ConfigError;
+use super::{ConfigError, secrets::from_file};
 
 /// The database: one that runs somewhere, or one that this server runs itself.
 #[derive(Debug, Args)]
@@ -14,6 +14,9 @@ pub struct DatabaseArgs {
     /// A PostgreSQL 15 or newer, such as `postgres://user:password@host/database`
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<DatabaseUrl>,
+    /// A file that holds DATABASE_URL, so that its password is neither in the environment nor among the arguments
+    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE")]
+    pub database_url_file: Option<PathBuf>,
     /// Without DATABASE_URL: the folder of an embedded PostgreSQL, which the server runs from this machine's binaries; a new one, an empty
     /// one, or one that an earlier start made
     #[arg(long, env = "DATA_DIR", value_name = "DIR")]
@@ -49,6 +52,25 @@ impl FromStr for DatabaseUrl {
 }
 
 impl DatabaseArgs {
+    /// Which database runs somewhere; `None`: an embedded one.
+    ///
+    /// # Errors
+    /// Two of them, or a file that holds none. What is in the file is not repeated.
+    pub fn url(&self) -> Result<Option<DatabaseUrl>, ConfigError> {
+        match (&self.database_url, &self.database_url_file) {
+            (Some(_), Some(_)) => Err(ConfigError("DATABASE_URL and DATABASE_URL_FILE exclude each other".to_owned())),
+            (Some(url), None) => Ok(Some(url.clone())),
+            (None, Some(file)) => from_file("DATABASE_URL_FILE", file, DatabaseUrl::from_str).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Whether a database that runs somewhere is named.
+    #[must_use]
+    pub fn has_url(&self) -> bool {
+        self.database_url.is_some() || self.database_url_file.is_some()
+    }
+
     /// The folder of the embedded PostgreSQL and the development key; `dev` has a place of its own where none is named.
     ///
     /// # Errors

@@ -74,7 +74,7 @@ pub use plan::{Moved, Objection, Plan, PlanSource, RecordedPlan, named_as_observ
 pub use platform_category::{MAX_ADDITIONAL, PlatformCategory, Slug, TenantCategories};
 pub use revert::{NotRevertible, WayBack};
 pub use run::{Attempt, AttemptResult, Run, RunError, RunId, RunKind, RunResult, RunState, Skip, SkipReason, Strategy};
-pub use secret::Secret;
+pub use secret::{Secret, public_url};
 pub use standing::{CatalogEntry, RegionalMapping, Standing, Standings, mappings};
 pub use target::{WritesGbp, WritesPlatform};
 pub use taxonomy::{

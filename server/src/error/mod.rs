@@ -196,6 +196,9 @@ pub enum Error {
     /// No identity, or none that can be believed.
     #[error("{0}")]
     Unauthenticated(String),
+    /// The token cannot be verified: no key set of the identity provider is known, or none that is fresh enough.
+    #[error("tokens cannot be verified now, because the identity provider's keys cannot be fetched; try again")]
+    KeysUnavailable,
     /// The caller may not.
     #[error("{0}")]
     PermissionDenied(String),
@@ -268,6 +271,7 @@ impl Error {
             Self::NoCredentialsKey => "CREDENTIALS_KEY_MISSING",
             Self::CredentialsUnreadable { .. } => "CREDENTIALS_UNREADABLE",
             Self::Unauthenticated(_) => "UNAUTHENTICATED",
+            Self::KeysUnavailable => "KEYS_UNAVAILABLE",
             Self::PermissionDenied(_) => "PERMISSION_DENIED",
             Self::RateLimited { .. } => "RATE_LIMITED",
             Self::DeadlineExceeded(_) => "DEADLINE_EXCEEDED",

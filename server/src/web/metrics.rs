@@ -141,6 +141,26 @@ pub const METRICS: &[Metric] = &[
     ),
     gauge("category_mirror_streams", &[], "open streams of runs"),
     counter(
+        "category_mirror_key_reloads_total",
+        &["result"],
+        "Changed files of keys and certificates, by result: loaded, or rejected, in which case the key of before stays in use.",
+    ),
+    gauge(
+        "category_mirror_key_files_rejected",
+        &[],
+        "Settings whose changed key file cannot be used, so that the key of before is still in use. Alert CategoryMirrorKeyFileRejected.",
+    ),
+    gauge(
+        "category_mirror_jwks_fetch_timestamp_seconds",
+        &[],
+        "When the key set of AUTH_JWKS_URL was last fetched, in seconds since 1970; 0 where it never was, or none is configured. Alert CategoryMirrorKeySetStale.",
+    ),
+    counter(
+        "category_mirror_jwks_fetch_failures_total",
+        &[],
+        "Times that the key set of AUTH_JWKS_URL could not be fetched.",
+    ),
+    counter(
         "category_mirror_spans_lost_total",
         &[],
         "finished spans that were not exported, because the collector did not take them or too many were waiting",
@@ -220,6 +240,7 @@ fn begin() {
         "category_mirror_rescued_total",
         "category_mirror_rate_limited_total",
         "category_mirror_spans_lost_total",
+        "category_mirror_jwks_fetch_failures_total",
     ] {
         metrics::counter!(name).absolute(0);
     }
@@ -233,7 +254,16 @@ fn begin() {
     for flag in Flag::ALL {
         metrics::counter!("category_mirror_feature_disabled_total", "flag" => flag.as_str()).absolute(0);
     }
-    for name in ["category_mirror_last_duration_ms", "category_mirror_gbp_circuit_open", "category_mirror_streams"] {
+    for result in ["loaded", "rejected"] {
+        metrics::counter!("category_mirror_key_reloads_total", "result" => result).absolute(0);
+    }
+    for name in [
+        "category_mirror_last_duration_ms",
+        "category_mirror_gbp_circuit_open",
+        "category_mirror_streams",
+        "category_mirror_key_files_rejected",
+        "category_mirror_jwks_fetch_timestamp_seconds",
+    ] {
         metrics::gauge!(name).set(0.0);
     }
     let build = [("version", env!("CARGO_PKG_VERSION")), ("commit", COMMIT)];

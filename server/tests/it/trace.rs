@@ -1,5 +1,6 @@
 //! The caller's trace, from the call through the queue to Google.
 
+use category_mirror_client::Strategy;
 use category_mirror_proto::v1::{self, mirror_categories_request::Target};
 use tonic::Request;
 
@@ -74,6 +75,17 @@ async fn the_callers_trace_goes_on_at_google_whatever_server_carries_the_run_out
         assert!(!header.contains("00f067aa0ba902b7"), "a span of ours asks, and not the caller's: {header}");
     }
     elsewhere.stop().await;
+}
+
+#[tokio::test]
+async fn a_trace_of_the_published_client_is_kept_with_the_run() {
+    let service = service::start_with(idle()).await;
+    service.with_store(&["cafe", "bakery"], "cafe", &["bar"]).await;
+    let request = service.client.mirror("store", Strategy::PlatformToGbp).metadata("x-request-id", "7");
+    request.traceparent(format!("00-{TRACE}-00f067aa0ba902b7-01")).send().await.expect("accepted");
+    let kept: Option<String> =
+        sqlx::query_scalar("select traceparent from run").fetch_one(&service.pool).await.expect("read");
+    assert!(kept.as_ref().is_some_and(|kept| kept.starts_with(&format!("00-{TRACE}-"))), "{kept:?}");
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod output;
 mod plan;
 mod report;
 mod run;
+mod secret_file;
 mod taxonomy;
 mod tenant_sync;
 mod tenants;

@@ -1,6 +1,7 @@
 //! The tool, as a process of its own.
 
 mod commands;
+mod connecting;
 mod flags;
 mod hostile;
 mod output;

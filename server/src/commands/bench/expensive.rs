@@ -148,7 +148,7 @@ pub(super) async fn run(ground: &Ground, callers: usize, sizes: Sizes, window: D
                 "list_tenants_p99_ms": rounded(percentile_ms(&beside, 99)),
                 "list_tenants_max_ms": rounded(percentile_ms(&beside, 100)),
                 "health_not_serving": health.await.map_err(failed)?,
-            }));
+            }))?;
         }
     }
     service.stop().await;

@@ -56,7 +56,9 @@ impl Site {
     /// With a `DATA_DIR`, where each server starts a PostgreSQL of its own.
     pub(super) async fn embedded() -> Self {
         let folder = folder();
-        fs::write(folder.path().join("secret"), SECRET).expect("written");
+        let secret = folder.path().join("secret");
+        fs::write(&secret, SECRET).expect("written");
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("a mode");
         Self { google: Google::start().await, database: None, folder }
     }
 
