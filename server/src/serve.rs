@@ -23,7 +23,7 @@ use crate::{
 
 /// A stream's usual heartbeat: below the 30 s and more after which proxies cut what is quiet.
 pub const STREAM_HEARTBEAT: Duration = Duration::from_secs(15);
-/// How often the database is asked whether it is there.
+/// How often the database is asked whether it takes writes.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the last calls on the admin port may take: nothing there is slow, and nobody may hold up the stop.
 const ADMIN_GRACE: Duration = Duration::from_secs(1);
@@ -170,12 +170,14 @@ pub(crate) fn transport(limits: &Limits) -> Server {
         .http2_max_local_error_reset_streams(Some(MAX_LOCAL_RESETS))
 }
 
-/// Keeps health true: serving means that the database answers, and that the server is not draining.
+/// Keeps health true: serving means that the database takes writes, and that the server is not draining. Its pings watch over every
+/// connection of the store.
 async fn watch_health(app: App, reporter: HealthReporter, serving: watch::Sender<bool>, drain: CancellationToken) {
     let mut interval = tokio::time::interval(HEALTH_INTERVAL);
     loop {
         let is_draining = drain.is_cancelled();
-        let is_up = !is_draining && app.ping().await.is_ok();
+        // A drain waits for no database that is silent.
+        let is_up = !is_draining && drain.run_until_cancelled(app.ping()).await.is_some_and(|pinged| pinged.is_ok());
         if serving.send_replace(is_up) != is_up {
             tracing::info!(serving = is_up, "health changed");
         }

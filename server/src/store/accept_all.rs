@@ -178,7 +178,7 @@ impl Store {
         .bind(requests.iter().map(|request| request.map(|request| request.fingerprint)).collect::<Vec<_>>())
         .bind(column(wanted, NewRun::orders))
         .bind(column(wanted, |new| new.traceparent.as_ref().map(TraceParent::as_str)));
-        self.hot.fetch_all(statement).await
+        statement.fetch_all(&self.hot).await
     }
 }
 

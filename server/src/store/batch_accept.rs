@@ -1,6 +1,6 @@
 //! Accepting batches: one small row each, the set of the tenants that it touches, and the request id as for a run.
 
-use sqlx::{PgConnection, types::Json};
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{
@@ -9,6 +9,7 @@ use super::{
     batch::{BatchRow, batch_columns},
     batch_target::{Population, population},
     batch_tenants::{Admitted, write_tenants},
+    connections::Connection,
     request_key::RequestKey,
 };
 use crate::{
@@ -155,7 +156,7 @@ impl Store {
 }
 
 /// Counts the tenants that the batch touches and writes them down.
-async fn count(connection: &mut PgConnection, now: Now, new: &NewBatch) -> Result<Result<Counted, Error>, sqlx::Error> {
+async fn count(connection: &mut Connection, now: Now, new: &NewBatch) -> Result<Result<Counted, Error>, sqlx::Error> {
     let population = population(connection, now, &new.target).await?;
     let name = new.target.resource_name();
     if population.tenants == 0 && new.target.organization.is_some() {
@@ -179,7 +180,7 @@ async fn count(connection: &mut PgConnection, now: Now, new: &NewBatch) -> Resul
     })
 }
 
-async fn insert(connection: &mut PgConnection, new: &NewBatch, counted: &Counted) -> Result<Batch, sqlx::Error> {
+async fn insert(connection: &mut Connection, new: &NewBatch, counted: &Counted) -> Result<Batch, sqlx::Error> {
     let Counted { population, tenants } = counted;
     let limit = |rule: BatchRule| rule.limit(*tenants).filter(|_| !new.overrides.contains(&rule));
     let batch_rules = new.overrides.iter().map(|rule| rule.as_str());
@@ -237,7 +238,7 @@ enum Claim {
 /// Records the batch as the answer to its request id, unless that was answered. A second call waits here for the first one's commit, and then
 /// begins anew.
 async fn claim_request(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     now: Now,
     new: &NewBatch,
     request: RequestKey,

@@ -124,7 +124,7 @@ impl Store {
         .bind(room.runs)
         .bind(room.bulk)
         .bind(interval(lease));
-        let claimed = self.hot.fetch_all(statement).await?;
+        let claimed = statement.fetch_all(&self.hot).await?;
         Ok(claimed.into_iter().filter_map(|ClaimedRow(claimed)| claimed).collect())
     }
 
@@ -163,7 +163,7 @@ impl Store {
         .bind(ids)
         .bind(fences)
         .bind(interval(lease))
-        .fetch_all(&self.pool)
+        .fetch_all(&self.leases)
         .await?;
         Ok(rows.into_iter().map(|(id, cancel_requested, renewed)| Heard { id, cancel_requested, renewed }).collect())
     }
