@@ -184,11 +184,17 @@ async fn watch_health(app: App, reporter: HealthReporter, serving: watch::Sender
         api::set_health(&reporter, is_up).await;
         if is_draining {
             // Whoever watches has been told; a watch that stayed open would hold the drain up.
-            return api::end_health_watches(reporter).await;
+            api::end_health_watches(reporter).await;
+            break;
         }
         tokio::select! {
             _ = interval.tick() => {}
             () = drain.cancelled() => {}
         }
+    }
+    // The drain has statements to make, and must not wait for a database that falls silent now.
+    loop {
+        interval.tick().await;
+        let _ = app.ping().await;
     }
 }

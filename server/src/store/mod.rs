@@ -57,6 +57,7 @@ mod tenant;
 mod tenant_categories;
 mod tenant_stats;
 mod tenant_sync;
+mod unanswered;
 mod window;
 
 pub use accept::{Accepted, ID_BY_DATABASE, NewRun};
@@ -99,6 +100,8 @@ pub(crate) use connections::ConnectionPool;
 use connections::{Epochs, Hosts, Watchdog};
 use sqlx::{PgConnection, PgPool, postgres::PgConnectOptions, postgres::types::PgInterval};
 
+use unanswered::UnansweredClaims;
+
 /// The time of a statement; `None` is the database's clock.
 pub type Now = Option<DateTime<Utc>>;
 
@@ -115,6 +118,7 @@ pub struct Store {
     /// For the renewal of leases, which must not wait behind what is done under them.
     leases: ConnectionPool,
     watchdog: Watchdog,
+    unanswered: UnansweredClaims,
 }
 
 impl Store {
@@ -132,12 +136,13 @@ impl Store {
             planned: connections(pool::planned(&options)),
             leases: connections(pool::apart(&options)),
             watchdog: Watchdog::new(Hosts::of(&options), epochs.clone()),
+            unanswered: UnansweredClaims::default(),
         }
     }
 
     /// Closes every connection.
     pub async fn close(&self) {
-        let Self { pool, hot, apart, planned, leases, watchdog } = self;
+        let Self { pool, hot, apart, planned, leases, watchdog, unanswered: _ } = self;
         tokio::join!(pool.close(), hot.close(), apart.close(), planned.close(), leases.close(), watchdog.close());
     }
 

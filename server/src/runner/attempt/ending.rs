@@ -130,10 +130,16 @@ impl Attempt {
 
     pub(super) async fn hand_back(&self, error: &Error) -> bool {
         tracing::warn!(run_id = %self.run.id, error = %cause(error), "interrupted an attempt; it does not count");
-        let store = &self.tools.store;
-        let held = [self.claim.held];
-        let handed_back =
-            self.persist(|_| async move { Ok((!store.hand_back(&held).await?.is_empty()).then_some(())) });
+        let (store, held, progress) = (&self.tools.store, self.claim.held, &self.progress);
+        let handed_back = self.persist(|_| async move {
+            // An intent that was recorded, and not sent, would have the next attempt wait for the end of this one's lease.
+            let is_done = if self.may_have_begun && progress.intent.is_none() {
+                store.requeue(self.now, held, Duration::ZERO, progress).await?
+            } else {
+                !store.hand_back(&[held]).await?.is_empty()
+            };
+            Ok(is_done.then_some(()))
+        });
         let handed_back = handed_back.await.is_some();
         self.tools.wake.hint(Hint::Queued);
         handed_back

@@ -6,13 +6,17 @@ mod commands;
 mod database_restarts;
 mod demo;
 mod draining;
+mod failover;
 mod flags;
 mod kill;
 mod logging;
 mod metrics;
+mod name;
+mod pair;
 mod rollups;
 mod server;
 mod settings;
+mod silence;
 mod site;
 mod tls;
 #[cfg(feature = "otel")]
