@@ -161,7 +161,7 @@ impl Store {
 /// # Errors
 /// The last server's, or that none takes writes.
 pub async fn connect_to_writable(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
-    Hosts::of(options).connect().await
+    Ok(Hosts::of(options).connect().await?.0)
 }
 
 /// Finds the server that takes writes, of those that the options name, and gives the options for it alone.

@@ -38,7 +38,7 @@ pub(super) struct PendingClaim {
 impl UnansweredClaims {
     /// Begins a claim.
     pub(super) fn begin(&self, lease: Duration) -> PendingClaim {
-        let (id, lease_until) = (Uuid::new_v4(), Instant::now() + lease);
+        let (id, lease_until) = (Uuid::now_v7(), Instant::now() + lease);
         PendingClaim { id, lease_until, claims: self.clone(), is_answered: false }
     }
 

@@ -47,6 +47,8 @@ pub(in crate::store) struct Epochs(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     current: Epoch,
+    /// The server that the last connection was opened to.
+    server: Option<String>,
     /// Which connections count as old.
     opened_before: Instant,
     /// When one of the old ones had its last answer.
@@ -55,7 +57,7 @@ struct State {
 
 impl Default for Epochs {
     fn default() -> Self {
-        let state = State { current: Epoch::default(), opened_before: Instant::now(), answered_at: None };
+        let state = State { current: Epoch::default(), server: None, opened_before: Instant::now(), answered_at: None };
         Self(Arc::new(Mutex::new(state)))
     }
 }
@@ -79,11 +81,23 @@ impl Epochs {
 
     /// Begins a new epoch, and ends every statement under way with an error.
     pub(super) fn cut(&self) {
+        self.state().cut();
+    }
+
+    /// The epoch of a connection that was begun in epoch `began`, and leads to this server. Where that is another one than before, a new
+    /// epoch begins with it: whatever is still said to the old one is said to a server that may take no writes, or whose writes are lost.
+    /// `None`: an epoch has begun since, and the connection may lead to the server of the one before.
+    pub(super) fn enter(&self, began: &Epoch, server: &str) -> Option<Epoch> {
         let mut state = self.state();
-        let next = Epoch { number: state.current.number + 1, cut: CancellationToken::new() };
-        let ended = std::mem::replace(&mut state.current, next);
-        drop(state);
-        ended.cut.cancel();
+        if state.current.number != began.number {
+            return None;
+        }
+        if state.server.as_deref().is_some_and(|before| before != server) {
+            tracing::warn!("another database server answers; connections to the one before are closed");
+            state.cut();
+        }
+        state.server = Some(server.to_owned());
+        Some(state.current.clone())
     }
 
     /// Notes an answer of a connection that was opened at `opened_at`.
@@ -110,9 +124,30 @@ impl Epochs {
     }
 }
 
+impl State {
+    fn cut(&mut self) {
+        let next = Epoch { number: self.current.number + 1, cut: CancellationToken::new() };
+        // Whoever waits is woken, and goes on in a task of its own.
+        std::mem::replace(&mut self.current, next).cut.cancel();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_server_begins_an_epoch_and_connections_to_it_stay() {
+        let epochs = Epochs::default();
+        let began = epochs.current();
+        let first = epochs.enter(&began, "one").expect("the first");
+        assert!(epochs.is_current(&first));
+        let second = epochs.enter(&began, "two").expect("another");
+        assert!(epochs.is_current(&second) && first.cut.is_cancelled());
+        assert!(epochs.enter(&began, "one").is_none(), "late: it leads to the server before");
+        let third = epochs.enter(&second, "two").expect("the same");
+        assert!(epochs.is_current(&second) && epochs.is_current(&third) && !second.cut.is_cancelled());
+    }
 
     #[tokio::test]
     async fn a_cut_ends_what_is_under_way_in_every_epoch_before_it() {

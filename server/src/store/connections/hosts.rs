@@ -16,8 +16,10 @@ use tokio::time::timeout;
 /// connection.
 const HOST_TIMEOUT: Duration = Duration::from_millis(1200);
 
-/// Whether writes are refused: by a standby, or by a setting of the server, the database or the role.
-const IS_READ_ONLY: &str = "select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean";
+/// Whether writes are refused: by a standby, or by a setting of the server, the database or the role. And which server this is: one that
+/// was started anew, or another one, has another time of its start.
+pub(super) const WHO_ARE_YOU: &str =
+    "select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean, pg_postmaster_start_time()::text";
 
 /// The servers of `DATABASE_URL`, in its order. They are kept in the host of the connection options, `a:5432,b:5433`, because sqlx knows
 /// one host only. Cheap to clone.
@@ -42,11 +44,11 @@ impl Hosts {
     }
 
     /// Connects to a server that takes writes, as libpq does with `target_session_attrs=read-write`: tries the one that did so last, and
-    /// then the others.
+    /// then the others. Gives which server it is, too.
     ///
     /// # Errors
     /// The last server's; a server that refuses writes is [`io::ErrorKind::ReadOnlyFilesystem`].
-    pub(in crate::store) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+    pub(in crate::store) async fn connect(&self) -> Result<(PgConnection, String), sqlx::Error> {
         Ok(self.connect_to_any().await?.0)
     }
 
@@ -58,7 +60,7 @@ impl Hosts {
         Ok(self.connect_to_any().await?.1.clone())
     }
 
-    async fn connect_to_any(&self) -> Result<(PgConnection, &PgConnectOptions), sqlx::Error> {
+    async fn connect_to_any(&self) -> Result<((PgConnection, String), &PgConnectOptions), sqlx::Error> {
         let (count, first) = (self.hosts.len(), self.last.load(Ordering::Relaxed));
         let mut failure = sqlx::Error::PoolTimedOut;
         for index in (first..first + count).map(|index| index % count) {
@@ -91,10 +93,10 @@ fn split(entry: &str, default_port: u16) -> (&str, u16) {
     (host.trim_start_matches('[').trim_end_matches(']'), port)
 }
 
-async fn connect_to(host: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+async fn connect_to(host: &PgConnectOptions) -> Result<(PgConnection, String), sqlx::Error> {
     let mut connection = host.connect().await?;
-    let row = sqlx::raw_sql(IS_READ_ONLY).fetch_one(&mut connection).await?;
-    if row.try_get::<bool, _>(0)? { Err(read_only()) } else { Ok(connection) }
+    let row = sqlx::raw_sql(WHO_ARE_YOU).fetch_one(&mut connection).await?;
+    if row.try_get::<bool, _>(0)? { Err(read_only()) } else { Ok((connection, row.try_get(1)?)) }
 }
 
 /// The error of a server that takes no writes.

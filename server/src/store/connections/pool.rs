@@ -171,11 +171,12 @@ impl Inner {
             let epoch = self.epochs.current();
             let connecting = timeout_at(deadline, epoch.bounded(self.hosts.connect()));
             match connecting.await.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
-                Ok(raw) if self.epochs.is_current(&epoch) => {
-                    return Ok(Opened { raw, at: Instant::now(), epoch, _counted: self.open.token() });
+                Ok((raw, server)) => {
+                    if let Some(epoch) = self.epochs.enter(&epoch, &server) {
+                        return Ok(Opened { raw, at: Instant::now(), epoch, _counted: self.open.token() });
+                    }
+                    // The server may have changed while it was connected to.
                 }
-                // The server may have changed while it was connected to.
-                Ok(_) => {}
                 Err(error) if may_pass(&error) && Instant::now() + pause < deadline => {}
                 Err(error) => return Err(error),
             }

@@ -1,16 +1,13 @@
 //! The watchdog: finds out whether there is a server that takes writes, and ends what waits for one that is gone.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use sqlx::Row;
 use tokio::time::{Instant, timeout};
 
 use super::{
     epoch::{Epochs, no_answer},
-    hosts::{Hosts, read_only},
+    hosts::{Hosts, WHO_ARE_YOU, read_only},
     pool::{ConnectionPool, PoolLimits},
 };
 use crate::store::error::is_of_server;
@@ -22,23 +19,17 @@ const PING_TIMEOUT: Duration = Duration::from_secs(3);
 const LIMITS: PoolLimits =
     PoolLimits { connections: 1, acquire_timeout: Duration::from_secs(2), max_age: Duration::from_secs(5) };
 
-/// Whether writes are refused, and which server this is: one that was started anew, or another one, has another time of its start.
-const PING: &str =
-    "select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean, pg_postmaster_start_time()::text";
-
 /// The watchdog of a store's connections. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(in crate::store) struct Watchdog {
     connections: ConnectionPool,
     epochs: Epochs,
-    /// The server that answered the last ping.
-    server: Arc<Mutex<Option<String>>>,
 }
 
 impl Watchdog {
     /// A watchdog for the connections of these epochs.
     pub(in crate::store) fn new(hosts: Hosts, epochs: Epochs) -> Self {
-        Self { connections: ConnectionPool::new(hosts, epochs.clone(), LIMITS), epochs, server: Arc::default() }
+        Self { connections: ConnectionPool::new(hosts, epochs.clone(), LIMITS), epochs }
     }
 
     /// Asks whether there is a server that takes writes. Where it is silent, or another than before, statements under way on other
@@ -50,15 +41,14 @@ impl Watchdog {
         let began_at = Instant::now();
         let pinged = timeout(PING_TIMEOUT, self.look_twice()).await.unwrap_or_else(|_| Err(no_answer()));
         match &pinged {
-            Ok(server) => self.note(server),
             // Unless an older connection was answered in the meantime: then only the ping's own way is blocked, or this process is slow.
             Err(error) if is_gone(error) && !self.epochs.has_answered_since(began_at) => {
                 tracing::warn!(%error, "no database server answers; statements under way are given up");
                 self.epochs.cut();
             }
-            Err(_) => {}
+            _ => {}
         }
-        pinged.map(drop)
+        pinged
     }
 
     /// Closes its connection.
@@ -67,32 +57,23 @@ impl Watchdog {
     }
 
     /// A connection that broke since the last ping says nothing of the server as it is now.
-    async fn look_twice(&self) -> Result<String, sqlx::Error> {
+    async fn look_twice(&self) -> Result<(), sqlx::Error> {
         match self.look().await {
             Err(error) if is_of_server(&error) => self.look().await,
             looked => looked,
         }
     }
 
-    async fn look(&self) -> Result<String, sqlx::Error> {
+    async fn look(&self) -> Result<(), sqlx::Error> {
         let mut connection = self.connections.acquire().await?;
         self.epochs.watch_opened_before(connection.opened_at());
-        let row = sqlx::query(PING).fetch_one(&mut connection).await?;
+        let row = sqlx::query(WHO_ARE_YOU).fetch_one(&mut connection).await?;
         if row.try_get::<bool, _>(0)? {
             let current = self.epochs.current();
             self.epochs.retire(&current);
             return Err(read_only());
         }
-        row.try_get(1)
-    }
-
-    /// Notes which server it is that answers.
-    fn note(&self, server: &str) {
-        let before = self.server.lock().unwrap_or_else(PoisonError::into_inner).replace(server.to_owned());
-        if before.is_some_and(|before| before != server) {
-            tracing::warn!("another database server answers; connections to the one before are closed");
-            self.epochs.cut();
-        }
+        Ok(())
     }
 }
 
