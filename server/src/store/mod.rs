@@ -119,6 +119,8 @@ pub struct Store {
     leases: ConnectionPool,
     watchdog: Watchdog,
     unanswered: UnansweredClaims,
+    /// What the settings are from. It is closed with the others, because its maker may have used it.
+    given: PgPool,
 }
 
 impl Store {
@@ -137,13 +139,15 @@ impl Store {
             leases: connections(pool::apart(&options)),
             watchdog: Watchdog::new(Hosts::of(&options), epochs.clone()),
             unanswered: UnansweredClaims::default(),
+            given: pool,
         }
     }
 
     /// Closes every connection.
     pub async fn close(&self) {
-        let Self { pool, hot, apart, planned, leases, watchdog, unanswered: _ } = self;
+        let Self { pool, hot, apart, planned, leases, watchdog, unanswered: _, given } = self;
         tokio::join!(pool.close(), hot.close(), apart.close(), planned.close(), leases.close(), watchdog.close());
+        given.close().await;
     }
 
     /// Checks that the database takes writes. Called again and again it is the watchdog of every connection: statements that wait for a
