@@ -98,7 +98,8 @@ impl ConnectionPool {
         let place = place.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
         let opened = match self.0.take_idle() {
             Some(idle) => idle,
-            None => self.0.open(deadline).await?,
+            // Boxed: opening is rare, and every statement's future would hold its 14 kB.
+            None => Box::pin(self.0.open(deadline)).await?,
         };
         Ok(Connection::new(opened, self.clone(), place))
     }
