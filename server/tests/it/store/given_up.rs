@@ -49,7 +49,7 @@ async fn claimed_unheard(store: &TestStore, run: RunId) -> bool {
     sqlx::query("lock table run in access exclusive mode").execute(&mut *locked).await.expect("locked");
     let active = async |waits: &'static str| {
         let claims = "select count(*) from pg_stat_activity
-                       where datname = current_database() and state = 'active' and wait_event_type like $1
+                       where datname = current_database() and state = 'active' and coalesce(wait_event_type, '') like $1
                          and query like '%claim_id%' and pid <> pg_backend_pid()";
         sqlx::query_scalar::<_, i64>(claims).bind(waits).fetch_one(&store.pool).await.expect("counted")
     };
@@ -73,6 +73,8 @@ async fn claimed_unheard(store: &TestStore, run: RunId) -> bool {
 #[tokio::test]
 async fn a_claim_without_an_answer_leaves_no_run_to_its_lease() {
     let store = store_with(&["a"]).await;
+    // Prepares the statement, so that the next one is sent whole before the database waits for a lock.
+    assert!(store.store.claim(at(0), Room::of(1), LEASE).await.expect("claimed").is_empty());
     let run = store.accepted(0, "a").await;
     while !claimed_unheard(&store, run.id).await {}
     let returned = loop {
