@@ -24,7 +24,7 @@ use crate::{
 
 /// A stream's usual heartbeat: below the 30 s and more after which proxies cut what is quiet.
 pub const STREAM_HEARTBEAT: Duration = Duration::from_secs(15);
-/// How often the database is asked whether it is there.
+/// How often the database is asked whether it takes writes.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the last calls on the admin port may take: nothing there is slow, and nobody may hold up the stop.
 const ADMIN_GRACE: Duration = Duration::from_secs(1);
@@ -181,8 +181,8 @@ pub(crate) fn transport(limits: &Limits) -> Server {
         .http2_max_local_error_reset_streams(Some(MAX_LOCAL_RESETS))
 }
 
-/// Keeps health true: serving means that the database answers, that there are keys to verify tokens with, and that the server is not
-/// draining.
+/// Keeps health true: serving means that the database takes writes, that there are keys to verify tokens with, and that the server is not
+/// draining. Its pings watch over every connection of the store.
 async fn watch_health(
     app: App,
     verifier: Arc<Verifier>,
@@ -193,18 +193,26 @@ async fn watch_health(
     let mut interval = tokio::time::interval(HEALTH_INTERVAL);
     loop {
         let is_draining = drain.is_cancelled();
-        let is_up = !is_draining && verifier.is_ready() && app.ping().await.is_ok();
+        // A drain waits for no database that is silent. The database is asked whether there are keys or not.
+        let pinged = if is_draining { None } else { drain.run_until_cancelled(app.ping()).await };
+        let is_up = pinged.is_some_and(|pinged| pinged.is_ok()) && verifier.is_ready();
         if serving.send_replace(is_up) != is_up {
             tracing::info!(serving = is_up, "health changed");
         }
         api::set_health(&reporter, is_up).await;
         if is_draining {
             // Whoever watches has been told; a watch that stayed open would hold the drain up.
-            return api::end_health_watches(reporter).await;
+            api::end_health_watches(reporter).await;
+            break;
         }
         tokio::select! {
             _ = interval.tick() => {}
             () = drain.cancelled() => {}
         }
+    }
+    // The drain has statements to make, and must not wait for a database that falls silent now.
+    loop {
+        interval.tick().await;
+        let _ = app.ping().await;
     }
 }

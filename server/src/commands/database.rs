@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::{ConnectOptions, Connection, PgPool, postgres::PgConnectOptions};
+use sqlx::{Connection, PgPool, postgres::PgConnectOptions};
 
 use super::CommandError;
 use crate::{
@@ -57,7 +57,7 @@ impl Database {
 /// Connects once: a pool, which tries again and again, would only say that it waited in vain.
 async fn reach(options: &PgConnectOptions) -> Result<(), CommandError> {
     let failed = |error: &dyn std::fmt::Display| CommandError::failed("DATABASE_URL: cannot connect", error);
-    match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
+    match tokio::time::timeout(CONNECT_TIMEOUT, store::connect_to_writable(options)).await {
         Ok(Ok(connection)) => connection.close().await.map_err(|error| failed(&error)),
         Ok(Err(error)) => Err(failed(&error)),
         Err(_) => Err(failed(&"no answer")),

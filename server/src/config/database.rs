@@ -5,13 +5,14 @@ use std::{env, path::PathBuf, str::FromStr};
 use clap::Args;
 use sqlx::postgres::PgConnectOptions;
 
-use super::{ConfigError, secrets::from_file};
+use super::{ConfigError, database_hosts::split_hosts, secrets::from_file};
 
 /// The database: one that runs somewhere, or one that this server runs itself.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Database")]
 pub struct DatabaseArgs {
-    /// A PostgreSQL 15 or newer, such as `postgres://user:password@host/database`
+    /// A PostgreSQL 15 or newer, such as `postgres://user:password@host/database`; of several hosts (`one:5432,two:5432`) the one that
+    /// takes writes
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<DatabaseUrl>,
     /// A file that holds DATABASE_URL, so that its password is neither in the environment nor among the arguments
@@ -24,7 +25,7 @@ pub struct DatabaseArgs {
     /// Folder of PostgreSQL's binaries for the embedded one; else the newest that is installed
     #[arg(long, env = "PG_BIN_DIR", value_name = "DIR")]
     pub pg_bin_dir: Option<PathBuf>,
-    /// Connections that calls and runs share; seven more accept runs and listen for wake-ups
+    /// Connections that calls and runs share; 15 more accept runs, read the history, renew leases and listen for wake-ups
     #[arg(long, env = "DATABASE_CONNECTIONS", value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub database_connections: u32,
 }
@@ -47,7 +48,9 @@ impl FromStr for DatabaseUrl {
             return Err("must begin with postgres:// or postgresql://".to_owned());
         }
         // The parser's own words may quote the URL, and with it a password.
-        PgConnectOptions::from_str(url).map(Self).map_err(|_| "is not a valid connection URL".to_owned())
+        let (url, hosts) = split_hosts(url)?;
+        let options = PgConnectOptions::from_str(&url).map_err(|_| "is not a valid connection URL".to_owned())?;
+        Ok(Self(hosts.iter().fold(options, |options, hosts| options.host(hosts))))
     }
 }
 

@@ -3,6 +3,7 @@
 mod bench;
 mod credentials;
 mod database;
+mod database_hosts;
 mod duration;
 mod explain;
 mod flags;

@@ -1,10 +1,11 @@
 //! Accepting runs: after the commit a run is durable, and so is the answer to its request id.
 
-use sqlx::{PgConnection, types::Json};
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{
     Now, Store,
+    connections::Connection,
     join::{Met, join, lock_live},
     request_key::{NO_RUN, RequestKey, arguments},
     row::{RunRow, run_columns},
@@ -99,12 +100,12 @@ impl Store {
 }
 
 /// Makes an id of the time that the other statements go by.
-pub(super) async fn new_id(connection: &mut PgConnection, now: Now) -> Result<Uuid, sqlx::Error> {
+pub(super) async fn new_id(connection: &mut Connection, now: Now) -> Result<Uuid, sqlx::Error> {
     sqlx::query_scalar("select run_id_at(coalesce($1, now()), 0)").bind(now).fetch_one(connection).await
 }
 
 /// The same within somebody's transaction.
-pub(super) async fn accept_within(connection: &mut PgConnection, now: Now, new: &NewRun) -> Result<Accepted, Error> {
+pub(super) async fn accept_within(connection: &mut Connection, now: Now, new: &NewRun) -> Result<Accepted, Error> {
     let with_id;
     let new = if new.id == ID_BY_DATABASE {
         with_id = NewRun { id: new_id(connection, now).await?, ..new.clone() };
@@ -133,7 +134,7 @@ pub(super) async fn accept_within(connection: &mut PgConnection, now: Now, new: 
 /// Makes the request id ours, or gives the first answer to it. A second call with the same id waits here for the first one's commit.
 /// An id whose run never came to be, because its batch lost a race, was never answered: it is free.
 async fn claim_request(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     now: Now,
     new: &NewRun,
     request: RequestKey,
@@ -181,7 +182,7 @@ pub(super) fn reused(new: &NewRun) -> Error {
 
 /// Checks that the tenant is there. It is not locked: each accepted run would write to the tenant's row for it, and a run whose tenant is
 /// deleted at this moment ends as one whose tenant is deleted in the next, with a reason.
-async fn check_tenant(connection: &mut PgConnection, tenant: &TenantId) -> Result<(), Error> {
+async fn check_tenant(connection: &mut Connection, tenant: &TenantId) -> Result<(), Error> {
     let (has_location,): (bool,) = sqlx::query_as("select gbp_location is not null from tenant where id = $1")
         .bind(tenant.as_str())
         .fetch_optional(connection)
@@ -190,7 +191,7 @@ async fn check_tenant(connection: &mut PgConnection, tenant: &TenantId) -> Resul
     if has_location { Ok(()) } else { Err(Error::NoLocation(tenant.clone())) }
 }
 
-async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -> Result<Accepted, Error> {
+async fn insert_or_join(connection: &mut Connection, now: Now, new: &NewRun) -> Result<Accepted, Error> {
     // A live run can end between the conflict and the look at it: then the place is free, and we try again.
     loop {
         check_tenant(connection, &new.tenant).await?;
@@ -244,7 +245,7 @@ async fn insert_or_join(connection: &mut PgConnection, now: Now, new: &NewRun) -
 }
 
 /// The tenant's live run.
-pub(super) async fn live_run(connection: &mut PgConnection, tenant: &TenantId) -> Result<Option<Run>, Error> {
+pub(super) async fn live_run(connection: &mut Connection, tenant: &TenantId) -> Result<Option<Run>, Error> {
     let row = sqlx::query_as::<_, RunRow>(concat!("select ", run_columns!(), ", due_at from run where tenant_id = $1"))
         .bind(tenant.as_str())
         .fetch_optional(connection)

@@ -179,7 +179,7 @@ impl Store {
         .bind(column(wanted, NewRun::orders))
         .bind(column(wanted, |new| new.traceparent.as_ref().map(TraceContext::traceparent)))
         .bind(column(wanted, |new| new.traceparent.as_ref().and_then(TraceContext::tracestate)));
-        self.hot.fetch_all(statement).await
+        statement.fetch_all(&self.hot).await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::{PgConnection, types::Json};
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{
@@ -12,6 +12,7 @@ use super::{
     batch_target::{Population, population},
     batch_tenants::{Admitted, write_tenants},
     batch_work::TURNS_PER_CALLER,
+    connections::Connection,
     request_key::RequestKey,
 };
 use crate::{
@@ -165,7 +166,7 @@ impl Store {
 }
 
 /// Refuses a batch of a caller who has as many as they may. Of several requests at once, each may be taken that would be the last.
-async fn check_share(connection: &mut PgConnection, new: &NewBatch) -> Result<Result<(), Error>, sqlx::Error> {
+async fn check_share(connection: &mut Connection, new: &NewBatch) -> Result<Result<(), Error>, sqlx::Error> {
     let live: i64 = sqlx::query_scalar("select count(*) from batch where caller = $1 and ended_at is null")
         .bind(&new.caller)
         .fetch_one(connection)
@@ -178,7 +179,7 @@ async fn check_share(connection: &mut PgConnection, new: &NewBatch) -> Result<Re
 }
 
 /// Counts the tenants that the batch touches and writes them down.
-async fn count(connection: &mut PgConnection, now: Now, new: &NewBatch) -> Result<Result<Counted, Error>, sqlx::Error> {
+async fn count(connection: &mut Connection, now: Now, new: &NewBatch) -> Result<Result<Counted, Error>, sqlx::Error> {
     let population = population(connection, now, &new.target).await?;
     let name = new.target.resource_name();
     if population.tenants == 0 && new.target.organization.is_some() {
@@ -202,7 +203,7 @@ async fn count(connection: &mut PgConnection, now: Now, new: &NewBatch) -> Resul
     })
 }
 
-async fn insert(connection: &mut PgConnection, new: &NewBatch, counted: &Counted) -> Result<Batch, sqlx::Error> {
+async fn insert(connection: &mut Connection, new: &NewBatch, counted: &Counted) -> Result<Batch, sqlx::Error> {
     let Counted { population, tenants } = counted;
     let limit = |rule: BatchRule| rule.limit(*tenants).filter(|_| !new.overrides.contains(&rule));
     let batch_rules = new.overrides.iter().map(|rule| rule.as_str());
@@ -266,7 +267,7 @@ enum Claim {
 /// Records the batch as the answer to its request id, unless that was answered. A second call waits here for the first one's commit, and then
 /// begins anew.
 async fn claim_request(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     now: Now,
     new: &NewBatch,
     request: RequestKey,

@@ -1,11 +1,10 @@
 //! Cancelling batches.
 
-use sqlx::PgConnection;
-
 use super::{
     Chunk, Now, Store, Worked,
     batch_work::{Expansion, TURNS_PER_CALLER, end_turn, is_expanded},
     cancel::{as_cancelled, awaits_its_write},
+    connections::Connection,
     ending::{carried, into_history},
     rollup::{counted, counted_columns},
 };
@@ -58,7 +57,7 @@ impl Store {
 /// Cancels runs as [`Store::cancel`] does. Whoever has one locked is left in peace until the next chunk. Runs that another request has joined
 /// are left alone, because that was promised that they do what it asks for.
 pub(super) async fn cancel(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     now: Now,
     expansion: &Expansion,
     chunk: Chunk,

@@ -6,12 +6,13 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, Row, postgres::PgRow, types::Json};
+use sqlx::{Row, postgres::PgRow, types::Json};
 
 use super::{
     BatchTarget, Now, Store,
     batch_cancel::cancel,
     batch_tenants::delete_tenants,
+    connections::Connection,
     expand::expand,
     row::{decode, optional_id, text},
 };
@@ -105,7 +106,7 @@ impl Store {
 }
 
 /// Two statements: the second one sees what whoever had the lock before has done.
-async fn claim(connection: &mut PgConnection, chunk: Chunk) -> Result<Option<Expansion>, sqlx::Error> {
+async fn claim(connection: &mut Connection, chunk: Chunk) -> Result<Option<Expansion>, sqlx::Error> {
     let claimed: Option<(BatchId, String, Option<DateTime<Utc>>)> = sqlx::query_as(
         "select batch_work.batch_id, batch_work.cursor, batch_work.tenants_created_until
            from batch_work
@@ -152,7 +153,7 @@ async fn claim(connection: &mut PgConnection, chunk: Chunk) -> Result<Option<Exp
 /// Ends a batch's turn: the next one is in the next round of those batches that have something to do now, or later where its caller has
 /// many. One that had to wait for its runs does not make up for the rounds that it missed.
 pub(super) async fn end_turn(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     now: Now,
     batch: BatchId,
     chunk: Chunk,
@@ -205,7 +206,7 @@ fn orders(row: &PgRow) -> Result<Orders, sqlx::Error> {
 /// Notes that nothing is left to do. Not where the batch was cancelled meanwhile: then there is. One that was cancelled when all its runs
 /// were made may be over already, by the end of the last.
 pub(super) async fn is_expanded(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     now: Now,
     batch: BatchId,
     is_cancelled: bool,

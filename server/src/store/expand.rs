@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, types::Json};
+use sqlx::types::Json;
 
 use super::{
     BatchTarget, Chunk, Now, Worked,
     batch_tenants::{Member, next_members, write_tenants},
     batch_work::{Expansion, TURNS_PER_CALLER, end_turn, is_expanded},
+    connections::Connection,
     join::{Met, join, lock_live},
     rollup::{counted, counted_columns},
 };
@@ -25,7 +26,7 @@ struct Wanted {
 
 /// Makes the runs of some more tenants.
 pub(super) async fn expand(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     now: Now,
     expansion: &Expansion,
     chunk: Chunk,
@@ -75,7 +76,7 @@ pub(super) async fn expand(
 
 /// Writes the tenants of a batch down that a server of an earlier version accepted: those that it would take now. Returns the time after
 /// which none of the batch's tenants was created.
-async fn tenants_written(connection: &mut PgConnection, expansion: &Expansion) -> Result<DateTime<Utc>, sqlx::Error> {
+async fn tenants_written(connection: &mut Connection, expansion: &Expansion) -> Result<DateTime<Utc>, sqlx::Error> {
     if let Some(created_until) = expansion.created_until {
         return Ok(created_until);
     }
@@ -93,7 +94,7 @@ fn has_left(target: &BatchTarget, tenant: &TenantId, now: Option<&OrganizationId
 
 /// Queues the runs that nothing is against. Returns the others, with why they are not queued.
 async fn queue_or_join(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     now: Now,
     expansion: &Expansion,
     wanted: Vec<Wanted>,
@@ -115,7 +116,7 @@ async fn queue_or_join(
 }
 
 /// Makes ids of the database's time, one after the other.
-async fn new_ids(connection: &mut PgConnection, now: Now, count: i64) -> Result<Vec<RunId>, sqlx::Error> {
+async fn new_ids(connection: &mut Connection, now: Now, count: i64) -> Result<Vec<RunId>, sqlx::Error> {
     sqlx::query_scalar("select run_id_at(coalesce($1, now()), nth) from generate_series(1, $2) nth order by nth")
         .bind(now)
         .bind(count)
@@ -128,7 +129,7 @@ async fn new_ids(connection: &mut PgConnection, now: Now, count: i64) -> Result<
 /// Batches take turns, and each round has one run of each, for up to [`TURNS_PER_CALLER`] live batches of one caller. If there are more, the
 /// runs of each are so many rounds apart that together they have no more turns, and the younger batches begin later.
 async fn queue(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     now: Now,
     expansion: &Expansion,
     runs: &[Wanted],
@@ -180,7 +181,7 @@ async fn queue(
 
 /// Joins the live runs of these tenants, where that is possible. Returns what is said of each tenant that has one.
 async fn join_live(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     now: Now,
     expansion: &Expansion,
     runs: &[Wanted],
@@ -209,7 +210,7 @@ fn beside(name: String, joined: Result<(), JoinRefusal>) -> Skip {
 
 /// Records runs that are over as soon as they are made: they were never live.
 async fn record_skipped(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     now: Now,
     expansion: &Expansion,
     runs: &[Wanted],

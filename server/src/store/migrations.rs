@@ -32,7 +32,7 @@ pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     // that is used, everybody waits: that is kept short instead.
     let options = PgConnectOptions::clone(&pool.connect_options())
         .options([("statement_timeout", "0"), ("idle_in_transaction_session_timeout", "0")]);
-    let mut connection = PgConnection::connect_with(&options).await?;
+    let mut connection = super::connect_to_writable(&options).await?;
     connection.lock().await?;
     let migrated = migrate_locked(&mut connection).await;
     // Ends the lock as well.

@@ -20,7 +20,7 @@ mod bench_catalog;
 mod bench_history;
 mod cancel;
 mod category_search;
-mod connection_pool;
+mod connections;
 mod credentials;
 mod ending;
 mod error;
@@ -29,7 +29,6 @@ mod finish;
 mod flag;
 mod found;
 mod group;
-mod hot;
 mod import_categories;
 mod import_tenants;
 mod join;
@@ -59,6 +58,7 @@ mod tenant;
 mod tenant_categories;
 mod tenant_stats;
 mod tenant_sync;
+mod unanswered;
 mod window;
 
 pub use accept::{Accepted, ID_BY_DATABASE, NewRun};
@@ -98,9 +98,11 @@ pub use tenant_sync::{NewDecision, SyncFilter};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use connection_pool::ConnectionPool;
-use hot::Hot;
-use sqlx::{PgPool, postgres::types::PgInterval};
+pub(crate) use connections::ConnectionPool;
+use connections::{Epochs, Hosts, Watchdog};
+use sqlx::{PgConnection, PgPool, postgres::PgConnectOptions, postgres::types::PgInterval};
+
+use unanswered::UnansweredClaims;
 
 /// The time of a statement; `None` is the database's clock.
 pub type Now = Option<DateTime<Utc>>;
@@ -110,38 +112,75 @@ pub type Now = Option<DateTime<Utc>>;
 pub struct Store {
     pool: ConnectionPool,
     /// For the statements that every run goes through.
-    hot: Hot,
+    hot: ConnectionPool,
     /// For the safety controls, and for nothing that a call asks for; see [`pool::apart`].
     apart: ConnectionPool,
     /// For what may read of every day of the history; see [`pool::planned`].
     planned: ConnectionPool,
+    /// For the renewal of leases, which must not wait behind what is done under them.
+    leases: ConnectionPool,
+    watchdog: Watchdog,
+    unanswered: UnansweredClaims,
+    /// What the settings are from. It is closed with the others, because its maker may have used it.
+    given: PgPool,
 }
 
 impl Store {
-    /// A store over a pool whose database is migrated.
+    /// A store over a database that is migrated, with the pool's settings and connections of its own.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        let (hot, apart, planned) = (Hot::new(&pool), pool::apart(&pool), pool::planned(&pool));
-        let [pool, apart, planned] = [pool, apart, planned].map(ConnectionPool::new);
-        Self { pool, hot, apart, planned }
+        let options = pool.connect_options();
+        let epochs = Epochs::default();
+        let connections =
+            |(options, limits): (PgConnectOptions, _)| ConnectionPool::new(Hosts::of(&options), epochs.clone(), limits);
+        Self {
+            pool: connections((PgConnectOptions::clone(&options), pool::limits(pool.options().get_max_connections()))),
+            hot: connections(pool::hot(&options)),
+            apart: connections(pool::apart(&options)),
+            planned: connections(pool::planned(&options)),
+            leases: connections(pool::apart(&options)),
+            watchdog: Watchdog::new(Hosts::of(&options), epochs.clone()),
+            unanswered: UnansweredClaims::default(),
+            given: pool,
+        }
     }
 
     /// Closes every connection.
     pub async fn close(&self) {
-        self.hot.close().await;
-        self.apart.close().await;
-        self.planned.close().await;
-        self.pool.close().await;
+        let Self { pool, hot, apart, planned, leases, watchdog, unanswered: _, given } = self;
+        tokio::join!(pool.close(), hot.close(), apart.close(), planned.close(), leases.close(), watchdog.close());
+        given.close().await;
     }
 
-    /// Asks the database for nothing.
+    /// Checks that the database takes writes. Called again and again it is the watchdog of every connection: statements that wait for a
+    /// server that is silent, or is not the one that answers now, end with an error.
     ///
     /// # Errors
-    /// [`crate::error::Error::DatabaseUnavailable`] when it does not answer.
+    /// [`crate::error::Error::DatabaseUnavailable`] when it does not.
     pub async fn ping(&self) -> Result<(), crate::error::Error> {
-        sqlx::query("select 1").execute(&self.pool).await?;
-        Ok(())
+        Ok(self.watchdog.ping().await?)
     }
+}
+
+/// Connects to the server that takes writes, of those that the options name.
+///
+/// # Errors
+/// The last server's, or that none takes writes.
+pub async fn connect_to_writable(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    Ok(Hosts::of(options).connect().await?.0)
+}
+
+/// Finds the server that takes writes, of those that the options name, and gives the options for it alone.
+///
+/// # Errors
+/// As [`connect_to_writable`].
+pub async fn writable_host(options: &PgConnectOptions) -> Result<PgConnectOptions, sqlx::Error> {
+    Hosts::of(options).writable().await
+}
+
+/// A single connection for what nobody waits for, opened when it is needed.
+pub(crate) fn single_connection(options: &PgConnectOptions) -> ConnectionPool {
+    ConnectionPool::new(Hosts::of(options), Epochs::default(), pool::limits(1))
 }
 
 /// A duration as PostgreSQL counts it: to the microsecond, what is below it cut off.

@@ -1,8 +1,8 @@
 //! What `gbp_to_platform` reads and writes of the platform.
 
-use sqlx::{FromRow, PgConnection, Row, types::Json};
+use sqlx::{FromRow, Row, types::Json};
 
-use super::{Held, Now, Progress, Store, platform_category::CategoryRow};
+use super::{Held, Now, Progress, Store, connections::Connection, platform_category::CategoryRow};
 use crate::{
     domain::{
         AccountId, Category, Complete, Gcid, LocationId, Plan, PlanSource, PlatformCategory, PlatformSide, Tenant,
@@ -131,7 +131,7 @@ impl Store {
 /// Adds the categories that the platform does not have yet, names anew those that Google has renamed, and holds all of the plan until the
 /// commit. Returns whether each of them is what the plan takes it for, in the tenant's region.
 async fn import(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     now: Now,
     tenant: &TenantId,
     plan: &Plan<TenantCategory>,
@@ -177,7 +177,7 @@ async fn import(
     Ok(desired.iter().all(is_known))
 }
 
-async fn add_missing(connection: &mut PgConnection, now: Now, imported: &[&TenantCategory]) -> Result<(), sqlx::Error> {
+async fn add_missing(connection: &mut Connection, now: Now, imported: &[&TenantCategory]) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into platform_category (slug, display_name, gcid, imported_locale, created_at, updated_at)
          select slug, display_name, gcid, locale, coalesce($1, now()), coalesce($1, now())
@@ -197,7 +197,7 @@ async fn add_missing(connection: &mut PgConnection, now: Now, imported: &[&Tenan
 
 /// Gives imported categories Google's name of what they map to in the tenant's region. What is the platform's own by now is left alone.
 async fn follow_names(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     now: Now,
     tenant: &TenantId,
     imported: &[&TenantCategory],
@@ -229,7 +229,7 @@ fn slugs<'a>(categories: &[&'a TenantCategory]) -> Vec<&'a str> {
 }
 
 /// What the tenant has, the primary one first.
-async fn chosen(connection: &mut PgConnection, tenant: &TenantId) -> Result<Vec<PlatformCategory>, Error> {
+async fn chosen(connection: &mut Connection, tenant: &TenantId) -> Result<Vec<PlatformCategory>, Error> {
     let rows = sqlx::query_as::<_, CategoryRow>(
         "select category.slug, category.display_name, category.imported_locale, category.created_at, category.updated_at,
                 case when own.slug is null then category.gcid else own.gcid end as gcid
@@ -264,7 +264,7 @@ fn in_order<'a>(plan: &'a Plan<TenantCategory>, before: &[PlatformCategory]) -> 
 }
 
 /// Makes `slugs` the tenant's categories. Rows that are right already are not touched.
-async fn replace(connection: &mut PgConnection, tenant: &TenantId, slugs: &[&str]) -> Result<(), Error> {
+async fn replace(connection: &mut Connection, tenant: &TenantId, slugs: &[&str]) -> Result<(), Error> {
     sqlx::query(
         "delete from tenant_category chosen
           where tenant_id = $1

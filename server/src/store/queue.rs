@@ -89,6 +89,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn claim(&self, now: Now, room: Room, lease: Duration) -> Result<Vec<Claimed>, Error> {
+        let claim = self.unanswered.begin(lease);
         let statement = sqlx::query_as(concat!(
             "with interactive as materialized (
                  select id from run
@@ -109,7 +110,8 @@ impl Store {
                         revision = revision + 1,
                         lease_until = coalesce($1, now()) + $4,
                         started_at = coalesce(started_at, $1, now()),
-                        attempted_at = coalesce($1, now())
+                        attempted_at = coalesce($1, now()),
+                        claim_id = $5
                   where id = any (array(select id from interactive union all select id from bulk))
                  returning ",
             run_columns!(),
@@ -124,8 +126,10 @@ impl Store {
         .bind(now)
         .bind(room.runs)
         .bind(room.bulk)
-        .bind(interval(lease));
-        let claimed = self.hot.fetch_all(statement).await?;
+        .bind(interval(lease))
+        .bind(claim.id());
+        let claimed = statement.fetch_all(&self.hot).await?;
+        claim.answered();
         Ok(claimed.into_iter().filter_map(|ClaimedRow(claimed)| claimed).collect())
     }
 
@@ -164,7 +168,7 @@ impl Store {
         .bind(ids)
         .bind(fences)
         .bind(interval(lease))
-        .fetch_all(&self.pool)
+        .fetch_all(&self.leases)
         .await?;
         Ok(rows.into_iter().map(|(id, cancel_requested, renewed)| Heard { id, cancel_requested, renewed }).collect())
     }

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use sqlx::{FromRow, PgConnection, Row, postgres::PgRow};
+use sqlx::{FromRow, Row, postgres::PgRow};
 
 use super::{
     Now, Store,
     accept::{in_progress, kind, live_run},
+    connections::Connection,
     error::OnConstraint,
     row::{id, optional_id},
 };
@@ -170,7 +171,7 @@ impl Store {
 /// Locks a tenant, and refuses to move it while a live run has an unsettled write at the location that it has, or was asked for by somebody
 /// who had seen that location.
 async fn refuse_move(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     tenant: &TenantId,
     place: Option<&(AccountId, LocationId)>,
 ) -> Result<(), Error> {
@@ -201,7 +202,7 @@ fn unsettled(run: &Run) -> Error {
 }
 
 async fn change_tenant(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     now: Now,
     tenant: &TenantId,
     change: &TenantChange,

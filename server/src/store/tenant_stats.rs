@@ -4,10 +4,11 @@
 //! same counts itself; see `tenant_rollup_day` in the migrations.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
-use sqlx::{PgConnection, Row, types::Json};
+use sqlx::{Row, types::Json};
 
 use super::{
     LogFilter, Now, Store,
+    connections::Connection,
     logs::first_id,
     part::Part,
     row::RunRow,
@@ -134,7 +135,7 @@ impl Store {
 
 /// Gets those of a few ended runs that are kept still, newest first. Each is named by itself, so that only the days that they are of are
 /// looked at.
-async fn listed(connection: &mut PgConnection, mut runs: Vec<RunId>) -> Result<Vec<Run>, sqlx::Error> {
+async fn listed(connection: &mut Connection, mut runs: Vec<RunId>) -> Result<Vec<Run>, sqlx::Error> {
     runs.resize(RECENT_FAILURES, RunId::nil());
     let mut query = sqlx::query_as::<_, RunRow>(concat!(
         "select ",

@@ -1,11 +1,12 @@
 //! How tenants' two sides stand: what runs have found, and what people have decided.
 
 use chrono::{DateTime, Utc};
-use sqlx::{FromRow, PgConnection, Row, postgres::PgRow, types::Json};
+use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
 use super::{
     Accepted, LogFilter, NewRun, Now, Store,
     accept::{accept_within, in_progress, live_run},
+    connections::Connection,
     request_key::RequestKey,
     row::{id, optional_id, text},
     tenant::not_found,
@@ -228,7 +229,7 @@ impl Store {
 
 /// Decides within a transaction. Gives what is known of the tenant then: `None` where the request was answered before.
 async fn decide_within(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     now: Now,
     decision: &NewDecision<'_>,
 ) -> Result<(Option<TenantSync>, Option<Accepted>), Error> {

@@ -12,7 +12,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -22,6 +22,7 @@ use self::{
     hint::{BACKLOG, Ways},
     others::{MAX_PART, listen, send},
 };
+use crate::store::single_connection;
 
 /// The process's end of the wake-ups. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -39,12 +40,12 @@ impl Wake {
         let (outgoing, collected) = mpsc::channel(BACKLOG);
         let incoming = Ways::new();
         let origin = Uuid::now_v7();
-        // Its connection is its own for life, and not one of those that calls and runs share.
-        let one = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
-        let listening = one.connect_lazy_with((*pool.connect_options()).clone());
+        // Connections of their own, and none of those that calls and runs share.
+        let options = PgConnectOptions::clone(&pool.connect_options());
+        let sending = single_connection(&options);
         let overflowed = Arc::new(AtomicBool::new(false));
-        tokio::spawn(stop.clone().run_until_cancelled_owned(send(pool, origin, collected, overflowed.clone())));
-        tokio::spawn(stop.run_until_cancelled_owned(listen(listening, origin, incoming.clone())));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(send(sending, origin, collected, overflowed.clone())));
+        tokio::spawn(stop.run_until_cancelled_owned(listen(options, origin, incoming.clone())));
         Self { outgoing, incoming, overflowed }
     }
 

@@ -85,6 +85,8 @@ pub(super) struct Attempt {
     pub(super) standing: Standing,
     /// The trace that the run was asked for in.
     pub(super) traceparent: Option<TraceContext>,
+    /// Whether the database may have recorded an intent whose request was not sent, because it did not say so.
+    pub(super) may_have_begun: bool,
     /// In whose name Google is asked, once it is: the account, and its own credentials where it has any.
     pub(super) name: Option<(AccountId, Option<CredentialsMark>)>,
 }
@@ -112,6 +114,7 @@ impl Attempt {
             read: None,
             standing: Standing::after(observation),
             traceparent,
+            may_have_begun: false,
             name: None,
         }
     }

@@ -15,8 +15,9 @@ pub(super) struct Found {
 /// The statements of the store and the wake-ups.
 pub(super) fn all() -> Vec<Found> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files: Vec<_> =
-        fs::read_dir(sources.join("store")).expect("a folder").map(|f| f.expect("a file").path()).collect();
+    // Its folder `connections` knows no table, and has no statement of this kind.
+    let entries = fs::read_dir(sources.join("store")).expect("a folder").map(|f| f.expect("a file").path());
+    let mut files: Vec<_> = entries.filter(|entry| entry.is_file()).collect();
     files.push(sources.join("wake/others.rs"));
     files.sort();
     let texts: Vec<(String, String)> = files
