@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::connections::ConnectionLimits;
+
 /// The limits of one process.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -15,6 +17,10 @@ pub struct Limits {
     pub max_streams: usize,
     /// The longest that a call may take, and that the opening of a stream may.
     pub call_timeout: Duration,
+    /// Bytes that all requests together may hold while they are read and answered. One caller or connection gets a third of them.
+    pub request_memory: usize,
+    /// The limits of connections.
+    pub connections: ConnectionLimits,
 }
 
 impl Default for Limits {
@@ -25,6 +31,8 @@ impl Default for Limits {
             streams_per_subject: 1000,
             max_streams: 20_000,
             call_timeout: Duration::from_secs(30),
+            request_memory: 96 * 1024 * 1024,
+            connections: ConnectionLimits::default(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use clap::Args;
@@ -11,7 +12,6 @@ use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
-use tonic::transport::Identity;
 
 use super::ConfigError;
 
@@ -38,7 +38,7 @@ impl ListenArgs {
     ///
     /// # Errors
     /// One without the other, a file that cannot be read or is no PEM, or a key of another certificate.
-    pub fn tls(&self) -> Result<Option<Identity>, ConfigError> {
+    pub fn tls(&self) -> Result<Option<Arc<ServerConfig>>, ConfigError> {
         match (&self.tls_cert, &self.tls_key) {
             (None, None) => Ok(None),
             (Some(cert), Some(key)) => identity(cert, key).map(Some),
@@ -48,8 +48,8 @@ impl ListenArgs {
     }
 }
 
-/// Checked here, because the server itself would not say which of the two is wrong, nor in what.
-fn identity(cert: &Path, key: &Path) -> Result<Identity, ConfigError> {
+/// Each fault names the setting and the file.
+fn identity(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, ConfigError> {
     let wrong = |name: &str, path: &Path, problem: &dyn std::fmt::Display| {
         ConfigError(format!("{name}={}: {problem}", path.display()))
     };
@@ -63,9 +63,11 @@ fn identity(cert: &Path, key: &Path) -> Result<Identity, ConfigError> {
     }
     let private = PrivateKeyDer::from_pem_slice(&key_pem)
         .map_err(|_| wrong("TLS_KEY", key, &"holds no private key in PEM form"))?;
-    ServerConfig::builder()
+    let mut config = ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(chain, private)
         .map_err(|error| ConfigError(format!("TLS_CERT={} with TLS_KEY={}: {error}", cert.display(), key.display())))?;
-    Ok(Identity::from_pem(cert_pem, key_pem))
+    // gRPC is HTTP/2, and a client may insist on hearing so.
+    config.alpn_protocols.push(b"h2".to_vec());
+    Ok(Arc::new(config))
 }

@@ -1,0 +1,340 @@
+//! Which connections there are, and which ones may be added.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::{IpAddr, Ipv6Addr},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use metrics::gauge;
+
+use super::{
+    ConnectionLimits,
+    connection::Connection,
+    refusals::{RefusalReason, Refusals},
+};
+
+/// Unsent bytes of all connections of a port, at which the connection with the most of them is closed.
+const MAX_UNSENT_BYTES: usize = 64 * 1024 * 1024;
+
+/// A port of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Port {
+    /// gRPC.
+    Grpc,
+    /// Health and metrics.
+    Admin,
+}
+
+impl Port {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Grpc, Self::Admin];
+
+    /// Returns its name in metrics and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// The connections of one port. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    port: Port,
+    limits: ConnectionLimits,
+    /// Bytes that the requests of one connection may hold.
+    request_limit: usize,
+    state: Mutex<State>,
+    unsent: AtomicUsize,
+    refusals: Refusals,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    next_id: u64,
+    open: HashMap<u64, Arc<Connection>>,
+    /// Of each address that has any.
+    addresses: HashMap<IpAddr, Address>,
+    /// Connections without a valid token so far, oldest first: the ones that a newcomer may displace.
+    unproven: BTreeMap<u64, IpAddr>,
+}
+
+#[derive(Debug, Default)]
+struct Address {
+    open: usize,
+    unproven: BTreeMap<u64, ()>,
+}
+
+impl Connections {
+    /// Creates the empty set of one port. The requests of each connection may hold `request_limit` bytes.
+    #[must_use]
+    pub fn new(port: Port, limits: ConnectionLimits, request_limit: usize) -> Self {
+        let (state, unsent, refusals) = (Mutex::default(), AtomicUsize::new(0), Refusals::new(port));
+        Self { shared: Arc::new(Shared { port, limits, request_limit, state, unsent, refusals }) }
+    }
+
+    pub(super) fn limits(&self) -> &ConnectionLimits {
+        &self.shared.limits
+    }
+
+    /// Admits a connection from `address`. Where there is no place left, the oldest connection without a valid token makes room, so that
+    /// connections that never speak keep nobody out.
+    ///
+    /// # Errors
+    /// The reason, if every connection in question has proven itself. It is counted.
+    pub fn admit(&self, address: IpAddr) -> Result<Permit, RefusalReason> {
+        let network = network(address);
+        let admitted = self.shared.try_admit(network, self);
+        match &admitted {
+            Ok(permit) => {
+                gauge!("category_mirror_connections", "port" => self.shared.port.as_str()).increment(1.0);
+                tracing::trace!(id = permit.connection.id, "connection accepted");
+            }
+            Err(reason) => self.shared.refusals.add(*reason, Some(address)),
+        }
+        admitted
+    }
+
+    /// Counts a connection that was closed, or not accepted, for `reason`.
+    pub(super) fn refused(&self, reason: RefusalReason, address: Option<IpAddr>) {
+        self.shared.refusals.add(reason, address);
+    }
+
+    /// Closes the oldest connection without a valid token, to free its descriptor.
+    pub(super) fn displace_one(&self) {
+        let oldest = self.shared.state().unproven.first_key_value().map(|(id, _)| *id);
+        if let Some(id) = oldest {
+            self.shared.displace(id);
+        }
+    }
+
+    pub(super) fn proven(&self, connection: &Connection) {
+        let mut state = self.shared.state();
+        state.unproven.remove(&connection.id);
+        if let Some(address) = state.addresses.get_mut(&connection.address) {
+            address.unproven.remove(&connection.id);
+        }
+    }
+
+    pub(super) fn add_unsent(&self, bytes: usize) {
+        if self.shared.unsent.fetch_add(bytes, Ordering::Relaxed) + bytes <= MAX_UNSENT_BYTES {
+            return;
+        }
+        let state = self.shared.state();
+        // One that is closing already frees its bytes in a moment; closing a second one for the same bytes would be one too many.
+        let most = state.open.values().max_by_key(|connection| connection.unsent());
+        if let Some(most) = most.filter(|most| !most.cut.is_cancelled()) {
+            tracing::warn!(address = %most.address, limit_bytes = MAX_UNSENT_BYTES, "connection closed, too many answers are not read");
+            most.cut();
+        }
+    }
+
+    pub(super) fn remove_unsent(&self, bytes: usize) {
+        self.shared.unsent.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    fn try_admit(&self, address: IpAddr, connections: &Connections) -> Result<Permit, RefusalReason> {
+        loop {
+            let mut state = self.state();
+            let here = state.addresses.get(&address);
+            let oldest = if here.is_some_and(|here| here.open >= self.limits.max_per_address) {
+                here.and_then(|here| here.unproven.first_key_value())
+                    .map(|(id, ())| *id)
+                    .ok_or(RefusalReason::Address)?
+            } else if state.open.len() >= self.limits.max_connections {
+                state.unproven.first_key_value().map(|(id, _)| *id).ok_or(RefusalReason::Total)?
+            } else {
+                return Ok(self.add(&mut state, address, connections));
+            };
+            drop(state);
+            self.displace(oldest);
+        }
+    }
+
+    fn add(&self, state: &mut State, address: IpAddr, connections: &Connections) -> Permit {
+        state.next_id += 1;
+        let id = state.next_id;
+        let connection = Arc::new(Connection::new(id, address, connections.clone(), self.request_limit));
+        state.open.insert(id, connection.clone());
+        state.unproven.insert(id, address);
+        let here = state.addresses.entry(address).or_default();
+        here.open += 1;
+        here.unproven.insert(id, ());
+        Permit { connection, connections: connections.clone() }
+    }
+
+    fn displace(&self, id: u64) {
+        let Some(connection) = self.remove(id) else { return };
+        connection.cut();
+        self.refusals.add(RefusalReason::Displaced, Some(connection.address));
+    }
+
+    /// Removes a connection from the books. The second removal, by its permit, finds nothing.
+    fn remove(&self, id: u64) -> Option<Arc<Connection>> {
+        let mut state = self.state();
+        let connection = state.open.remove(&id)?;
+        state.unproven.remove(&id);
+        if let Some(here) = state.addresses.get_mut(&connection.address) {
+            here.open -= 1;
+            here.unproven.remove(&id);
+            if here.open == 0 {
+                state.addresses.remove(&connection.address);
+            }
+        }
+        gauge!("category_mirror_connections", "port" => self.port.as_str()).decrement(1.0);
+        Some(connection)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to keep one connection open. Dropped, its place is free.
+#[derive(Debug)]
+pub struct Permit {
+    pub(super) connection: Arc<Connection>,
+    connections: Connections,
+}
+
+impl Permit {
+    /// Returns the connection.
+    #[must_use]
+    pub fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.connections.shared.remove(self.connection.id);
+    }
+}
+
+/// Returns what counts as one address: an IPv4 address, also where it is mapped, or the /64 network of an IPv6 address.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connections(max_connections: usize, max_per_address: usize) -> Connections {
+        let limits = ConnectionLimits { max_connections, max_per_address, ..ConnectionLimits::default() };
+        Connections::new(Port::Grpc, limits, 1000)
+    }
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
+    }
+
+    #[test]
+    fn a_newcomer_displaces_the_oldest_connection_without_a_token_and_no_other() {
+        let connections = connections(3, 3);
+        let proven = connections.admit(address(1)).expect("room");
+        proven.connection().prove();
+        let (second, third) =
+            (connections.admit(address(2)).expect("room"), connections.admit(address(3)).expect("room"));
+
+        let fourth = connections.admit(address(4)).expect("the second makes room");
+        let is_cut = [&proven, &second, &third, &fourth].map(|permit| permit.connection().cut.is_cancelled());
+        assert_eq!(is_cut, [false, true, false, false]);
+
+        third.connection().prove();
+        fourth.connection().prove();
+        assert_eq!(connections.admit(address(5)).expect_err("all have proven themselves"), RefusalReason::Total);
+        // The displaced one has no place to free any more.
+        drop(second);
+        assert_eq!(connections.admit(address(5)).expect_err("still none"), RefusalReason::Total);
+        drop(third);
+        connections.admit(address(5)).expect("a place is free");
+    }
+
+    #[test]
+    fn one_address_displaces_its_own_and_leaves_room_for_others() {
+        let connections = connections(10, 2);
+        let mine = [connections.admit(address(1)).expect("room"), connections.admit(address(1)).expect("room")];
+        let other = connections.admit(address(2)).expect("room");
+        mine[1].connection().prove();
+
+        let third = connections.admit(address(1)).expect("the first makes room");
+        assert!(mine[0].connection().cut.is_cancelled() && !other.connection().cut.is_cancelled());
+        third.connection().prove();
+        assert_eq!(connections.admit(address(1)).expect_err("both are proven"), RefusalReason::Address);
+        connections.admit(address(2)).expect("room for others");
+    }
+
+    #[test]
+    fn nothing_is_left_of_connections_that_are_gone() {
+        let connections = connections(3, 2);
+        for n in 0..100 {
+            let permit = connections.admit(address(n % 7)).expect("room");
+            if n % 2 == 0 {
+                permit.connection().prove();
+            }
+        }
+        let state = connections.shared.state();
+        assert!(state.open.is_empty() && state.addresses.is_empty() && state.unproven.is_empty());
+    }
+
+    #[test]
+    fn an_ipv6_network_and_a_mapped_ipv4_address_count_as_one() {
+        let parse = |text: &str| text.parse::<IpAddr>().expect("an address");
+        assert_eq!(network(parse("2001:db8::1")), network(parse("2001:db8::ffff:1")));
+        assert_ne!(network(parse("2001:db8:0:1::1")), network(parse("2001:db8::1")));
+        assert_eq!(network(parse("::ffff:192.0.2.1")), address(1));
+    }
+
+    #[test]
+    fn streams_pause_at_their_bound_and_whoever_reads_nothing_is_cut() {
+        const MIB: usize = 1024 * 1024;
+        let connections = connections(10, 10);
+        let permits: Vec<Permit> = (0..5).map(|n| connections.admit(address(n)).expect("room")).collect();
+        let (one, other) = (permits[0].connection(), permits[1].connection());
+
+        let unsent = one.unsent_bytes(4 * MIB);
+        assert!(!one.has_room_for_streams() && other.has_room_for_streams());
+        let more = one.unsent_bytes(12 * MIB);
+        assert!(!one.cut.is_cancelled(), "at the bound");
+        let last = one.unsent_bytes(1);
+        assert!(one.cut.is_cancelled() && !other.cut.is_cancelled());
+        drop((unsent, more, last));
+        assert!(one.has_room_for_streams());
+
+        let held: Vec<UnsentBytesOf> = permits[1..]
+            .iter()
+            .zip([14, 15, 16, 14])
+            .map(|(permit, mib)| permit.connection().unsent_bytes(mib * MIB))
+            .collect();
+        assert!(
+            permits[1..].iter().all(|permit| !permit.connection().cut.is_cancelled()),
+            "59 MiB are within the bound"
+        );
+        let sixth = connections.admit(address(6)).expect("room");
+        let _over = sixth.connection().unsent_bytes(6 * MIB);
+        let is_cut: Vec<bool> = permits[1..].iter().map(|permit| permit.connection().cut.is_cancelled()).collect();
+        assert_eq!(is_cut, [false, false, true, false], "the one with the most");
+        drop(held);
+        assert_eq!(connections.shared.unsent.load(Ordering::Relaxed), 6 * MIB);
+    }
+
+    type UnsentBytesOf = super::super::UnsentBytes;
+}
