@@ -106,7 +106,7 @@ impl Connection {
     #[must_use]
     pub fn unsent_bytes(self: &Arc<Self>, bytes: usize) -> UnsentBytes {
         let unsent = UnsentBytes { connection: self.clone(), bytes };
-        if self.unsent.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_UNSENT_BYTES {
+        if self.unsent.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_UNSENT_BYTES && !self.cut.is_cancelled() {
             tracing::warn!(address = %self.address, limit_bytes = MAX_UNSENT_BYTES, "connection closed, its answers are not read");
             self.cut();
         }

@@ -51,8 +51,8 @@ impl ConnectionLimits {
 
     /// The limits of the admin port, which serves a scraper, a probe and a person.
     pub(crate) fn admin(self) -> Self {
-        const MAX_CONNECTIONS: usize = 256;
-        const MAX_PER_ADDRESS: usize = 128;
+        const MAX_CONNECTIONS: usize = 64;
+        const MAX_PER_ADDRESS: usize = 32;
         Self { max_connections: MAX_CONNECTIONS, max_per_address: MAX_PER_ADDRESS, ..self }
     }
 }

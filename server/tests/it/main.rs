@@ -11,6 +11,7 @@ mod database;
 mod drift;
 mod emulator;
 mod flags;
+mod floods;
 mod gbp;
 mod idempotency;
 mod joins;

@@ -11,9 +11,9 @@ mod kill;
 mod logging;
 mod metrics;
 mod rollups;
-mod server;
+pub(crate) mod server;
 mod settings;
-mod site;
+pub(crate) mod site;
 mod tls;
 #[cfg(feature = "otel")]
 mod traces;
