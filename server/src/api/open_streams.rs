@@ -143,6 +143,7 @@ mod tests {
         let more = [streams.admit("me").expect("a place"), streams.admit("me").expect("a place")];
         assert_eq!(limit(streams.admit_watch()), 8);
         drop((others, more));
-        assert_eq!((streams.open().total, streams.open().watches), (0, 0));
+        let open = streams.open();
+        assert_eq!((open.total, open.watches), (0, 0));
     }
 }

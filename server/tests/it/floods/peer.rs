@@ -107,12 +107,6 @@ impl Peer {
         Ok(stream)
     }
 
-    /// Begins the headers of a call, and does not end them.
-    pub(super) async fn half_a_call(&self, path: &str) -> io::Result<()> {
-        let stream = self.next();
-        self.write(&frame(HEADERS, 0, stream, &headers(path, None)[..8])).await
-    }
-
     fn next(&self) -> u32 {
         let mut next = self.next_stream.lock().expect("sound");
         *next += 2;
