@@ -4,13 +4,14 @@
 //! message is collected first, its bytes are reserved as they arrive, and its items are counted before they are decoded.
 
 use std::{
+    collections::VecDeque,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
 };
 
 use hyper::body::{Bytes, Frame, SizeHint};
-use tokio_util::bytes::BytesMut;
+use tokio_util::bytes::{Buf, BufMut, BytesMut};
 use tonic::{Status, body::Body};
 
 use super::{memory::Reservation, schema, status::status};
@@ -18,6 +19,9 @@ use crate::error::Error;
 
 /// What precedes each message: a flag for compression, and the length.
 const HEADER: usize = 5;
+/// Pieces in which a message is collected. They grow, so that a few bytes do not take the place of many.
+const MIN_PIECE: usize = 256;
+const MAX_PIECE: usize = 64 * 1024;
 /// What a message takes beside its items: the decoder's copy of it, whose place the decoded texts take.
 const COPIES: usize = 1;
 
@@ -43,13 +47,13 @@ pub(super) struct RequestBody {
     /// What was reserved before the first message.
     base: usize,
     /// The begin of a message that is not complete.
-    collected: BytesMut,
+    collected: Collected,
 }
 
 impl RequestBody {
     /// Wraps the body of a call for which `base` bytes are reserved.
     pub(super) fn new(body: Body, limits: RequestLimits, reservation: SharedReservation, base: usize) -> Self {
-        Self { body, limits, reservation, base, collected: BytesMut::new() }
+        Self { body, limits, reservation, base, collected: Collected::default() }
     }
 
     fn reserve(&self, bytes: usize) -> Result<(), Error> {
@@ -64,14 +68,14 @@ impl RequestBody {
         if self.collected.is_empty() && self.announced(&arrived)? == Some(arrived.len()) {
             return self.complete(arrived).map(Some);
         }
-        self.collected.extend_from_slice(&arrived);
+        self.collected.put(&arrived);
         self.next_collected()
     }
 
     fn next_collected(&mut self) -> Result<Option<Bytes>, Error> {
-        match self.announced(&self.collected)? {
-            Some(length) if length <= self.collected.len() => {
-                let message = self.collected.split_to(length).freeze();
+        match self.announced(&self.collected.head())? {
+            Some(length) if length <= self.collected.length => {
+                let message = self.collected.take(length);
                 self.complete(message).map(Some)
             }
             _ => Ok(None),
@@ -103,6 +107,57 @@ impl RequestBody {
     }
 }
 
+/// Bytes in pieces, so that what is kept is hardly more than what has arrived: one place for all would double as it grows.
+#[derive(Debug, Default)]
+struct Collected {
+    pieces: VecDeque<BytesMut>,
+    length: usize,
+}
+
+impl Collected {
+    fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The first bytes, as many as a header has.
+    fn head(&self) -> Vec<u8> {
+        self.pieces.iter().flatten().copied().take(HEADER).collect()
+    }
+
+    fn put(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let room = self.pieces.back().map_or(0, |last| last.capacity() - last.len());
+            if room == 0 {
+                self.pieces
+                    .push_back(BytesMut::with_capacity(self.length.max(bytes.len()).clamp(MIN_PIECE, MAX_PIECE)));
+                continue;
+            }
+            let (part, rest) = bytes.split_at(room.min(bytes.len()));
+            if let Some(last) = self.pieces.back_mut() {
+                last.put_slice(part);
+            }
+            self.length += part.len();
+            bytes = rest;
+        }
+    }
+
+    /// Takes the first bytes off, of those that there are.
+    fn take(&mut self, length: usize) -> Bytes {
+        let mut taken = BytesMut::with_capacity(length);
+        while taken.len() < length {
+            let Some(first) = self.pieces.front_mut() else { break };
+            let part = first.len().min(length - taken.len());
+            taken.put_slice(&first[..part]);
+            first.advance(part);
+            if first.is_empty() {
+                self.pieces.pop_front();
+            }
+        }
+        self.length -= taken.len();
+        taken.freeze()
+    }
+}
+
 impl hyper::body::Body for RequestBody {
     type Data = Bytes;
     type Error = Status;
@@ -119,7 +174,7 @@ impl hyper::body::Body for RequestBody {
                 Some(Ok(frame)) => frame,
                 // A message that breaks off never reaches the decoder, which would reserve what is missing, too.
                 None if !self.collected.is_empty() => {
-                    self.collected = BytesMut::new();
+                    self.collected = Collected::default();
                     let broken = Error::invalid("message", "breaks off before its end");
                     return Poll::Ready(Some(Err(status(broken))));
                 }
@@ -185,7 +240,7 @@ mod tests {
         let whole = message(LIMIT);
         let mut announced = body(&memory, vec![whole[..HEADER].to_vec()], false);
         assert!(announced.frame().now_or_never().is_none());
-        assert_eq!((used(&announced), announced.collected.capacity() < 100), (HEADER, true));
+        assert_eq!((used(&announced), announced.collected.pieces[0].capacity()), (HEADER, MIN_PIECE));
         for size in [1, 3, HEADER, HEADER + 1, 999, 2000] {
             let mut cut = body(&memory, whole.chunks(size).map(<[u8]>::to_vec).collect(), false);
             let frame = cut.frame().now_or_never().flatten().expect("complete").expect("sound");

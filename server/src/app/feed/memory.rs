@@ -9,10 +9,15 @@ use std::sync::{
 
 use crate::domain::Run;
 
-/// Runs that all watches together may have read ahead, 16 MB.
+/// Runs that all watches together may have read ahead as they like, 16 MB.
 const MAX_AHEAD: usize = 4096;
 /// A watch takes this part of what is free at most, so that the first ones to stop reading leave some for others.
 const AHEAD_SHARE: usize = 16;
+/// What a watch may read ahead in any case, up to 64 MB together: fewer at once would cost a statement for each of a few runs.
+const FEW_AHEAD: usize = 16;
+const MAX_FEW_AHEAD: usize = 4 * MAX_AHEAD;
+/// What a watch may read ahead where even that is used up.
+const LEAST_AHEAD: usize = 2;
 /// Snapshots of published runs that wait in mailboxes, 16 MB. One that waits in many is one.
 const MAX_SNAPSHOTS: usize = 4096;
 /// Changes that wait in all mailboxes together, 30 MB.
@@ -27,12 +32,13 @@ pub(super) struct ReadAhead {
 }
 
 impl ReadAhead {
-    /// Takes room for up to `wanted` runs, and for one in any case.
+    /// Takes room for up to `wanted` runs, and for a few in any case.
     pub(super) fn take(&self, wanted: usize) -> Ahead {
         let mut count = 0;
         let _ = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
             let free = MAX_AHEAD.saturating_sub(taken);
-            count = wanted.min(free / AHEAD_SHARE).max(1);
+            let least = if taken < MAX_FEW_AHEAD { FEW_AHEAD } else { LEAST_AHEAD };
+            count = wanted.min((free / AHEAD_SHARE).max(least));
             Some(taken + count)
         });
         Ahead { of: self.clone(), count }
@@ -142,11 +148,11 @@ mod tests {
     #[test]
     fn watches_that_stop_reading_hold_a_bounded_number_of_runs_and_others_go_on() {
         let ahead = ReadAhead::default();
-        let held: Vec<Ahead> = (0..1000).map(|_| ahead.take(100)).collect();
-        assert_eq!(held[0].count, 100, "the usual");
+        let held: Vec<Ahead> = (0..3000).map(|_| ahead.take(100)).collect();
+        assert_eq!((held[0].count, held[500].count), (100, FEW_AHEAD));
         let all: usize = held.iter().map(|ahead| ahead.count).sum();
-        assert!((MAX_AHEAD..=MAX_AHEAD + 1000).contains(&all), "{all}");
-        assert_eq!(ahead.take(100).count, 1, "one goes always");
+        assert!((MAX_FEW_AHEAD..=MAX_FEW_AHEAD + 3000 * LEAST_AHEAD).contains(&all), "{all}");
+        assert_eq!((ahead.take(100).count, ahead.take(1).count), (LEAST_AHEAD, 1), "some go always");
         drop(held);
         let mut room = ahead.take(200);
         assert_eq!(room.count, 200);
