@@ -34,7 +34,7 @@ const FIRST_WINDOW: i64 = 65_535;
 const MAX_FRAME: usize = 16_384;
 
 /// What the server has sent so far.
-#[derive(Debug, Default, Clone)]
+#[derive(Default, Clone)]
 pub(super) struct Seen {
     /// Bytes of answers.
     pub(super) data: usize,
@@ -158,7 +158,10 @@ impl Peer {
         let waited = tokio::time::timeout(std::time::Duration::from_secs(60), seen.wait_for(is_so)).await;
         match waited {
             Ok(Ok(_)) => {}
-            _ => panic!("{what}: {:?}", Seen { stream_windows: HashMap::new(), ..self.seen() }),
+            _ => {
+                let seen = self.seen();
+                panic!("{what}: {} ended, goaway {}, closed {}", seen.ended(), seen.goaway, seen.closed);
+            }
         }
     }
 }
