@@ -18,6 +18,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Waits for the next connection that is admitted. Cancel-safe.
 pub(super) async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream, Permit) {
     loop {
+        connections.displaced_are_closed().await;
         match listener.accept().await {
             Ok((stream, peer)) => {
                 if let Ok(permit) = admit(&stream, peer, connections) {

@@ -10,6 +10,7 @@ use std::{
 };
 
 use metrics::gauge;
+use tokio::sync::Notify;
 
 use super::{
     ConnectionLimits,
@@ -19,6 +20,9 @@ use super::{
 
 /// Unsent bytes of all connections of a port, at which the connection with the most of them is closed.
 const MAX_UNSENT_BYTES: usize = 64 * 1024 * 1024;
+
+/// Displaced connections whose descriptors may be open still, before no further connection is accepted.
+pub(super) const MAX_CLOSING: usize = 64;
 
 /// A port of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +61,10 @@ struct Shared {
     request_limit: usize,
     state: Mutex<State>,
     unsent: AtomicUsize,
+    /// Displaced connections that are not closed yet.
+    closing: AtomicUsize,
+    /// Notified when one of them is.
+    closed: Notify,
     refusals: Refusals,
 }
 
@@ -80,8 +88,17 @@ impl Connections {
     /// Creates the empty set of one port. The requests of each connection may hold `request_limit` bytes.
     #[must_use]
     pub fn new(port: Port, limits: ConnectionLimits, request_limit: usize) -> Self {
-        let (state, unsent, refusals) = (Mutex::default(), AtomicUsize::new(0), Refusals::new(port));
-        Self { shared: Arc::new(Shared { port, limits, request_limit, state, unsent, refusals }) }
+        let shared = Shared {
+            port,
+            limits,
+            request_limit,
+            state: Mutex::default(),
+            unsent: AtomicUsize::new(0),
+            closing: AtomicUsize::new(0),
+            closed: Notify::new(),
+            refusals: Refusals::new(port),
+        };
+        Self { shared: Arc::new(shared) }
     }
 
     pub(super) fn limits(&self) -> &ConnectionLimits {
@@ -116,6 +133,14 @@ impl Connections {
         let oldest = self.shared.state().unproven.first_key_value().map(|(id, _)| *id);
         if let Some(id) = oldest {
             self.shared.displace(id);
+        }
+    }
+
+    /// Waits while too many displaced connections still hold their descriptors. Cancel-safe; for one accept loop.
+    pub(super) async fn displaced_are_closed(&self) {
+        while self.shared.closing.load(Ordering::Relaxed) >= MAX_CLOSING {
+            // One that closes in between has left its notification.
+            self.shared.closed.notified().await;
         }
     }
 
@@ -177,9 +202,16 @@ impl Shared {
     }
 
     fn displace(&self, id: u64) {
-        let Some(connection) = self.remove(id) else { return };
+        // Before the removal, after which its permit may find that it was displaced.
+        self.closing.fetch_add(1, Ordering::Relaxed);
+        let Some(connection) = self.remove(id) else { return self.has_closed() };
         connection.cut();
         self.refusals.add(RefusalReason::Displaced, Some(connection.address));
+    }
+
+    fn has_closed(&self) {
+        self.closing.fetch_sub(1, Ordering::Relaxed);
+        self.closed.notify_one();
     }
 
     /// Removes a connection from the books. The second removal, by its permit, finds nothing.
@@ -221,7 +253,10 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.connections.shared.remove(self.connection.id);
+        let shared = &self.connections.shared;
+        if shared.remove(self.connection.id).is_none() {
+            shared.has_closed();
+        }
     }
 }
 

@@ -60,6 +60,24 @@ fn nothing_is_left_of_connections_that_are_gone() {
     assert!(state.open.is_empty() && state.addresses.is_empty() && state.unproven.is_empty());
 }
 
+#[tokio::test]
+async fn displaced_connections_are_waited_for_where_many_are_not_closed_yet() {
+    use futures::FutureExt;
+
+    let connections = connections(1, 1);
+    let mut permits: Vec<Permit> =
+        (0..=MAX_CLOSING).map(|_| connections.admit(address(1)).expect("the one before makes room")).collect();
+    let mut wait = Box::pin(connections.displaced_are_closed());
+    assert!((&mut wait).now_or_never().is_none());
+    // The last one was not displaced.
+    drop(permits.pop());
+    assert!((&mut wait).now_or_never().is_none());
+    drop(permits.pop());
+    wait.await;
+    drop(permits);
+    assert_eq!(connections.shared.closing.load(Ordering::Relaxed), 0);
+}
+
 #[test]
 fn an_ipv6_network_and_a_mapped_ipv4_address_count_as_one() {
     let parse = |text: &str| text.parse::<IpAddr>().expect("an address");

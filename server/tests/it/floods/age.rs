@@ -35,9 +35,8 @@ async fn a_caller_goes_on_over_one_connection_after_the_other_and_a_stream_is_re
             }
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(60), async { tokio::join!(watching, calling) })
-        .await
-        .expect("all ends arrive");
+    let both = Box::pin(async { tokio::join!(watching, calling) });
+    tokio::time::timeout(std::time::Duration::from_secs(60), both).await.expect("all ends arrive");
 }
 
 #[tokio::test(flavor = "multi_thread")]

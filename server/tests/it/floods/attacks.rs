@@ -45,6 +45,8 @@ pub(super) struct Flood {
 
 /// All of them.
 pub(super) const FLOODS: &[Flood] = &[
+    // What the figures of the others are to be compared with.
+    Flood { name: "none", settings: &[], runs: 0, attack: |_| pending().boxed() },
     Flood { name: "announced", settings: &[], runs: 0, attack: |target| announced(target).boxed() },
     Flood { name: "silent", settings: &[("DESCRIPTORS", "1024")], runs: 0, attack: |target| silent(target).boxed() },
     Flood { name: "watches", settings: &[], runs: 0, attack: |target| watches(target).boxed() },
@@ -84,7 +86,7 @@ async fn announced(target: Target) {
                     return;
                 }
             }
-            sleep(Duration::from_secs(1)).await;
+            sleep(Duration::from_secs(3)).await;
         })
     };
     join_all((0..16).map(one)).await;
@@ -144,6 +146,8 @@ async fn watches(target: Target) {
                 if watch(&peer).await.is_err() {
                     return;
                 }
+                // What they hold is the point, not how fast a machine opens them.
+                sleep(Duration::from_millis(20)).await;
             }
             sleep(Duration::from_secs(5)).await;
         })
@@ -215,9 +219,11 @@ async fn unread_streams(target: Target) {
 pub(super) async fn open_streams(target: &Target, window: u32, count: usize) -> Option<Peer> {
     let everything = StreamRunUpdatesRequest { name: "tenants/-".to_owned(), ..Default::default() }.encode_to_vec();
     let peer = Peer::connect(target.grpc, address(1), window).await.ok()?;
-    for _ in 0..count {
+    for n in 1..=count {
         let stream = peer.call(STREAM, Some(&target.viewer)).await.ok()?;
         peer.send(stream, &message(&everything), true).await.ok()?;
+        // One after the other: what the streams hold is the point, not how they are opened.
+        peer.sees("an open stream", |seen| seen.answered() == n || seen.closed).await;
     }
     Some(peer)
 }

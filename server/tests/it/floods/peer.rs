@@ -40,6 +40,8 @@ pub(super) struct Seen {
     pub(super) data: usize,
     /// Streams whose answer has ended, in any way; some with an answer and a reset.
     ended_streams: HashSet<u32>,
+    /// Streams whose answer has begun.
+    answered_streams: HashSet<u32>,
     /// Whether the server asked for no further calls.
     pub(super) goaway: bool,
     /// Whether the connection is gone.
@@ -54,6 +56,11 @@ impl Seen {
     /// How many calls have ended.
     pub(super) fn ended(&self) -> usize {
         self.ended_streams.len()
+    }
+
+    /// How many answers have begun.
+    pub(super) fn answered(&self) -> usize {
+        self.answered_streams.len()
     }
 }
 
@@ -196,6 +203,9 @@ fn note(seen: &mut Seen, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
             }
         }
         _ => {}
+    }
+    if kind == HEADERS {
+        seen.answered_streams.insert(stream);
     }
     if kind == RST_STREAM || (matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0) {
         seen.ended_streams.insert(stream);

@@ -21,6 +21,7 @@ pub(super) struct Target {
 /// A server with everything around it.
 pub(super) struct Stage {
     site: Site,
+    has_tenants: bool,
     pub(super) server: Server,
 }
 
@@ -40,7 +41,7 @@ impl Stage {
         let mut command = site.limited_server(std::env::var_os("FLOOD_SERVER"), descriptors);
         command.envs(settings);
         let server = Server::start(command).await;
-        Self { site, server }
+        Self { site, has_tenants: runs > 0, server }
     }
 
     pub(super) fn target(&self) -> Target {
@@ -62,6 +63,11 @@ impl Stage {
     pub(super) fn client_that_retries(&self) -> Client {
         let client = Client::builder(format!("http://{}", self.server.address)).token(self.site.token());
         client.build().expect("a client")
+    }
+
+    /// Whether it was filled with tenants and their categories.
+    pub(super) fn has_tenants(&self) -> bool {
+        self.has_tenants
     }
 
     pub(super) fn site(&self) -> &Site {

@@ -49,7 +49,12 @@ pub(super) struct Watcher {
 impl Watcher {
     pub(super) async fn start(stage: &Stage) -> Self {
         let client = stage.client();
-        stage.site().load(&client).await;
+        if stage.has_tenants() {
+            // A location that none of them has.
+            stage.site().load_tenant(&client, "7000077").await;
+        } else {
+            stage.site().load(&client).await;
+        }
         let run = stage.site().trigger(&client).await;
         let mut snapshots = client.watch_run(&run).send();
         while snapshots.next().await.transpose().expect("a snapshot").is_some() {}

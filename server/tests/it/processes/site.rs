@@ -157,10 +157,15 @@ impl Site {
             let category = client.create_platform_category(slug).display_name(slug);
             category.gbp_category(format!("gcid:{slug}")).send().await.expect("created");
         }
-        let tenant = client.create_tenant("store").display_name("Store").location("1", "77");
+        self.load_tenant(client, "77").await;
+    }
+
+    /// The same at another location, where the categories are there.
+    pub(crate) async fn load_tenant(&self, client: &Client, location: &str) {
+        let tenant = client.create_tenant("store").display_name("Store").location("1", location);
         tenant.region_code("US").language_code("en").send().await.expect("created");
         client.set_tenant_categories("store", "cafe").additional(["bakery"]).send().await.expect("set");
-        self.google.put("77", "cafe", &["bar"]).await;
+        self.google.put(location, "cafe", &["bar"]).await;
     }
 
     /// Asks for a real run of `store`, and gives its name.
