@@ -173,13 +173,17 @@ impl Watch {
 
     /// Looks whether a batch is over. What of it was not told yet is looked for once more, because nobody will tell of it afterwards.
     async fn look_at(&mut self, batch: BatchId) -> Result<(), Error> {
-        let is_over = self.feed.store.batch(batch).await?.is_none_or(|batch| batch.ended_at.is_some());
+        let store = self.feed.store.clone();
+        let is_over =
+            apart(async move { store.batch(batch).await }).await?.is_none_or(|batch| batch.ended_at.is_some());
         let horizon = if is_over { self.feed.board().horizon() } else { None };
         if let Some(horizon) = horizon {
-            let found = self.feed.store.ended_of_batch(batch, horizon.ended_after).await?;
+            let store = self.feed.store.clone();
+            let found = apart(async move { store.ended_of_batch(batch, horizon.ended_after).await }).await?;
             let news = self.feed.board().news(&found);
             for ids in news.chunks(READ) {
-                let runs = self.feed.store.runs(&LogFilter::default(), ids).await?;
+                let (store, ids) = (self.feed.store.clone(), ids.to_vec());
+                let runs = apart(async move { store.runs(&LogFilter::default(), &ids).await }).await?;
                 self.feed.publish(runs);
             }
             self.is_last = true;
@@ -225,7 +229,8 @@ impl Watch {
     async fn read(&mut self) -> Result<(), Error> {
         let count = self.read_ahead(self.unread.len());
         let ids: Vec<RunId> = self.unread[..count].iter().map(|(id, _)| *id).collect();
-        let runs = self.feed.store.runs(&LogFilter::default(), &ids).await?;
+        let store = self.feed.store.clone();
+        let runs = apart(async move { store.runs(&LogFilter::default(), &ids).await }).await?;
         // After the read, which may be cancelled.
         let read: Vec<(RunId, i64)> = self.unread.drain(..count).collect();
         let (mut board, now) = (self.feed.board(), Instant::now());
@@ -246,7 +251,8 @@ impl Watch {
         let count = self.read_ahead(PAGE);
         let Some(page) = &mut self.page else { return Ok(()) };
         let limit = i64::try_from(count).unwrap_or(i64::MAX);
-        let runs = self.feed.store.live_runs(&page.filter, page.after, limit).await?;
+        let (store, filter, after) = (self.feed.store.clone(), page.filter.clone(), page.after);
+        let runs = apart(async move { store.live_runs(&filter, after, limit).await }).await?;
         let next = runs.last().filter(|_| runs.len() == count).map(|last| last.id);
         let (mut board, now) = (self.feed.board(), Instant::now());
         for run in runs.into_iter().map(Arc::new) {
@@ -273,6 +279,12 @@ impl Watch {
         }
         self.scope.allows(&run.tenant)
     }
+}
+
+/// Reads in a task of its own. A stream whose client does not read is not polled, also while a statement of it is under way: the statement
+/// would keep its connection of the pool for as long, and a few such streams would take the database from everyone.
+async fn apart<T: Send + 'static>(read: impl Future<Output = Result<T, Error>> + Send + 'static) -> Result<T, Error> {
+    tokio::spawn(read).await.unwrap_or_else(|panicked| Err(Error::Internal(panicked.into())))
 }
 
 impl Drop for Watch {
