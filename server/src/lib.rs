@@ -24,6 +24,9 @@ pub mod wake;
 // What stands for Google where there is none.
 pub mod emulator;
 
+// Connections of callers, before anything is called over them.
+pub mod connections;
+
 // The use cases.
 pub mod app;
 

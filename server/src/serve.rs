@@ -3,20 +3,20 @@
 use std::{sync::Arc, time::Duration};
 
 use sqlx::PgPool;
-use tokio::{net::TcpListener, sync::watch, time::timeout};
+use tokio::{net::TcpListener, sync::watch, task::JoinError, time::timeout};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Server, server::TcpIncoming};
 use tonic_health::server::HealthReporter;
 
 use crate::{
     api::{self, Limits},
     app::{Accounts, App, Flags, RunLimits, TaxonomySource},
     auth::Verifier,
+    connections::{self, Connections, Http2, Parties, Port},
     domain::ProcessFlags,
     gbp,
     runner::{Runner, Settings},
     store::{Acceptor, Store},
-    tls::{Tls, handshakes},
+    tls::Tls,
     vault::Vault,
     wake::{Hint, Topic, Wake},
     web,
@@ -38,6 +38,13 @@ const MAX_HEADERS: u32 = 16 * 1024;
 const MAX_RESETS: usize = 64;
 /// Calls that were refused because they broke the protocol, before the connection is given up.
 const MAX_LOCAL_RESETS: usize = 256;
+
+/// Bytes that one connection may send before the server reads them. Whoever sends without being read holds no more than this.
+const CONNECTION_WINDOW: u32 = 256 * 1024;
+/// The same of one request.
+const STREAM_WINDOW: u32 = 128 * 1024;
+/// Bytes of one answer that wait in the transport: two frames of the largest size beyond what is on its way.
+const MAX_SEND_BUFFER: usize = 64 * 1024;
 
 /// What the service is made of.
 pub struct Config {
@@ -75,14 +82,14 @@ pub struct Listeners {
 /// Serves until `shutdown`, then drains: new calls are refused, streams end, runs finish within the grace period or are handed back.
 ///
 /// # Errors
-/// A listener that breaks.
+/// A task of the listener that panicked.
 pub async fn serve(
     config: Config,
     listeners: Listeners,
     shutdown: impl Future<Output = ()> + Send,
-) -> Result<(), tonic::transport::Error> {
+) -> Result<(), JoinError> {
     let Config { pool, gbp, vault, verifier, flags, runner, max_attempts, stream_heartbeat, limits, tls } = config;
-    let limits = Limits { connections: pool.options().get_max_connections(), ..limits };
+    let limits = Limits { database_connections: pool.options().get_max_connections(), ..limits };
     // Two stops: the drain, and the end of what serves until everything else has ended.
     let drain = CancellationToken::new();
     let end = CancellationToken::new();
@@ -107,7 +114,6 @@ pub async fn serve(
     tokio::spawn(end.clone().run_until_cancelled_owned(feeding));
     tokio::spawn(end.clone().run_until_cancelled_owned(web::sample(store.clone())));
 
-    let server = transport(&limits);
     let verifier = Arc::new(verifier);
     let (reporter, health) = tonic_health::server::health_reporter();
     let (serving, is_serving) = watch::channel(false);
@@ -121,17 +127,19 @@ pub async fn serve(
         drain.clone(),
     )));
 
-    let admin = axum::serve(listeners.admin, web::router(is_serving, quota))
-        .with_graceful_shutdown(end.clone().cancelled_owned());
-    let admin = tokio::spawn(admin.into_future());
+    // The requests of the admin port have no bodies.
+    let admin_connections = Connections::new(Port::Admin, limits.connections.admin(), 0);
+    let admin = web::router(is_serving, quota);
+    let mut admin = tokio::spawn(connections::serve_admin(listeners.admin, admin_connections, admin, end.clone()));
     let runner_task = tokio::spawn(Runner::new(store.clone(), accounts, wake, flags, runner).run(drain.clone()));
-    let incoming = TcpIncoming::from(listeners.grpc).with_nodelay(Some(true));
-    let router = api::router(app, verifier, health, stream_heartbeat, &limits, drain.clone(), server);
-    let stop = drain.clone().cancelled_owned();
-    let mut grpc = match tls {
-        Some(tls) => tokio::spawn(router.serve_with_incoming_shutdown(handshakes(incoming, tls), stop)),
-        None => tokio::spawn(router.serve_with_incoming_shutdown(incoming, stop)),
+    let parties = Parties {
+        service: api::router(app, verifier, health, stream_heartbeat, &limits, drain.clone()),
+        tls,
+        http2: http2(&limits),
+        connections: grpc_connections(&limits),
+        drain: drain.clone(),
     };
+    let mut grpc = tokio::spawn(connections::serve_grpc(listeners.grpc, parties));
 
     let served = tokio::select! {
         () = shutdown => {
@@ -156,29 +164,36 @@ pub async fn serve(
         tracing::error!("the runner did not end well");
     }
     end.cancel();
-    if timeout(ADMIN_GRACE, admin).await.is_err() {
+    if timeout(ADMIN_GRACE, &mut admin).await.is_err() {
         tracing::warn!("cut off calls on the admin port");
+        admin.abort();
     }
     store.close().await;
     tracing::info!("stopped");
-    match served {
-        Ok(Ok(served)) => served,
-        Ok(Err(broken)) => std::panic::resume_unwind(broken.into_panic()),
-        Err(_cut_off) => Ok(()),
+    // A listener that was cut off has ended, too.
+    served.unwrap_or(Ok(()))
+}
+
+/// The bounds of HTTP/2, which hold before anything of ours is asked.
+pub(crate) fn http2(limits: &Limits) -> Http2 {
+    // A subject's streams do not leave their own calls waiting on the same connection.
+    let streams = u32::try_from(limits.streams_per_subject).unwrap_or(u32::MAX).saturating_add(CALLS_PER_CONNECTION);
+    Http2 {
+        keepalive_interval: KEEPALIVE.0,
+        keepalive_timeout: KEEPALIVE.1,
+        max_concurrent_streams: streams,
+        max_header_list_size: MAX_HEADERS,
+        max_pending_accept_reset_streams: MAX_RESETS,
+        max_local_error_reset_streams: MAX_LOCAL_RESETS,
+        connection_window: CONNECTION_WINDOW,
+        stream_window: STREAM_WINDOW,
+        max_send_buffer: MAX_SEND_BUFFER,
     }
 }
 
-/// The connections' own bounds, which hold before anything of ours is asked.
-pub(crate) fn transport(limits: &Limits) -> Server {
-    // A subject's streams do not leave their own calls waiting on the same connection.
-    let streams = u32::try_from(limits.streams_per_subject).unwrap_or(u32::MAX).saturating_add(CALLS_PER_CONNECTION);
-    Server::builder()
-        .http2_keepalive_interval(Some(KEEPALIVE.0))
-        .http2_keepalive_timeout(Some(KEEPALIVE.1))
-        .max_concurrent_streams(streams)
-        .http2_max_header_list_size(MAX_HEADERS)
-        .http2_max_pending_accept_reset_streams(Some(MAX_RESETS))
-        .http2_max_local_error_reset_streams(Some(MAX_LOCAL_RESETS))
+/// The connections of the gRPC port, of which there are none yet.
+pub(crate) fn grpc_connections(limits: &Limits) -> Connections {
+    Connections::new(Port::Grpc, limits.connections, api::connection_memory(limits))
 }
 
 /// Keeps health true: serving means that the database takes writes, that there are keys to verify tokens with, and that the server is not
@@ -198,8 +213,9 @@ async fn watch_health(
         let is_up = pinged.is_some_and(|pinged| pinged.is_ok()) && verifier.is_ready();
         if serving.send_replace(is_up) != is_up {
             tracing::info!(serving = is_up, "health changed");
+            // On a change only: each time, every watcher is told.
+            api::set_health(&reporter, is_up).await;
         }
-        api::set_health(&reporter, is_up).await;
         if is_draining {
             // Whoever watches has been told; a watch that stayed open would hold the drain up.
             api::end_health_watches(reporter).await;

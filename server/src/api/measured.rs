@@ -19,7 +19,7 @@ const CANCELLED: i32 = 1;
 
 /// Puts the measurement before a service.
 #[derive(Debug, Clone, Copy)]
-pub struct MeasuredLayer;
+pub(super) struct MeasuredLayer;
 
 impl<S> Layer<S> for MeasuredLayer {
     type Service = Measured<S>;

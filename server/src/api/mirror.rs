@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     app::{App, MirrorRequest, Overrides, RevertRequest, RunName},
+    connections::Connection,
     domain::{GuardRule, RunKind, Strategy, TenantId, TraceContext, View},
     error::{Error, Violations},
 };
@@ -145,6 +146,8 @@ impl CategoryMirrorService for Mirror {
         request: Request<proto::StreamRunUpdatesRequest>,
     ) -> Result<Response<Self::StreamRunUpdatesStream>, Status> {
         let deadline = request.extensions().get().copied();
+        let connection = request.extensions().get::<Arc<Connection>>();
+        let expired = connection.map(|connection| connection.expired().clone()).unwrap_or_default();
         let (caller, message) = request::open(request).map_err(status)?;
         let mut violations = Violations::default();
         let watched = request::required(&mut violations, "name", &message.name, updates::parse);
@@ -155,7 +158,7 @@ impl CategoryMirrorService for Mirror {
         let _place = self.streams.admit(&caller.subject).map_err(status)?;
         let watch = self.app.watch(&caller, &watched, message.after_revision).await.map_err(status)?;
         let (heartbeat, drain, expires_at) = (self.heartbeat, self.drain.clone(), caller.expires_at);
-        let bounds = updates::Bounds { heartbeat, deadline, expires_at, drain, _place };
+        let bounds = updates::Bounds { heartbeat, deadline, expires_at, drain, expired, _place };
         let updates = updates::stream(watch, bounds);
         Ok(Response::new(updates.map(|update| update.map_err(status)).boxed()))
     }

@@ -75,9 +75,11 @@ fn code(error: &Error) -> Code {
         Error::PermissionDenied(_) => Code::PermissionDenied,
         Error::RateLimited { .. } => Code::ResourceExhausted,
         Error::DeadlineExceeded(_) => Code::DeadlineExceeded,
-        Error::DatabaseUnavailable(_) | Error::Draining | Error::KeysUnavailable | Error::Google(_) => {
-            Code::Unavailable
-        }
+        Error::DatabaseUnavailable(_)
+        | Error::Draining
+        | Error::KeysUnavailable
+        | Error::ConnectionExpired
+        | Error::Google(_) => Code::Unavailable,
         Error::Internal(_) => Code::Internal,
     }
 }

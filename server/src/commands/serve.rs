@@ -14,9 +14,10 @@ use super::{
     signals::{Hangup, shutdown_signal},
 };
 use crate::{
+    api::Limits,
     auth::Verifier,
     config::{ConfigError, GbpChoice, ServeArgs, warn_of_arguments},
-    gbp,
+    connections, gbp,
     key_files::{Watched, keep_current},
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
     spans::Exporter,
@@ -48,6 +49,7 @@ pub(super) async fn run(
     let runner = args.runner.settings()?;
     let timeout = args.gbp.timeout(runner.lease)?;
     let (tls, tls_files) = args.listen.tls()?.unzip();
+    let limits = within_descriptors(args.limits.limits(), connections::raise_descriptor_limit());
     let (verifier, verifier_file) = verifier(&args).await?;
     let development = if args.dev { Some(args.database.data_dir(true)?) } else { None };
     let (vault, vault_file) = args.credentials.vault(development.as_deref())?;
@@ -75,7 +77,7 @@ pub(super) async fn run(
         runner,
         max_attempts: args.runner.runner_attempts,
         stream_heartbeat: STREAM_HEARTBEAT,
-        limits: args.limits.limits(),
+        limits,
         tls,
     };
     let addresses = (listeners.grpc.local_addr(), listeners.admin.local_addr());
@@ -97,6 +99,24 @@ pub(super) async fn run(
         exporter.end(left.max(LAST_SPANS)).await;
     }
     served.map_err(|error| CommandError::failed("cannot serve", error))
+}
+
+/// Lowers the number of connections to what the process can open beside everything else it needs.
+fn within_descriptors(mut limits: Limits, descriptors: u64) -> Limits {
+    let left = usize::try_from(descriptors.saturating_sub(connections::reserved_descriptors())).unwrap_or(usize::MAX);
+    let connections = &mut limits.connections.max_connections;
+    if *connections > left {
+        // Half of a number of descriptors that is too small for both: the other half is the server's own.
+        let lowered = left.max(usize::try_from(descriptors / 2).unwrap_or(usize::MAX)).clamp(1, *connections);
+        tracing::warn!(
+            descriptors,
+            wanted = *connections,
+            max_connections = lowered,
+            "fewer connections than MAX_CONNECTIONS: the process may open too few files"
+        );
+        *connections = lowered;
+    }
+    limits
 }
 
 /// Names everything that is missing at once.

@@ -218,6 +218,9 @@ pub enum Error {
     /// The server is shutting down; another one will answer.
     #[error("the server is shutting down; connect again")]
     Draining,
+    /// The connection is as old as it gets. Only streams live long enough to meet this.
+    #[error("the connection has reached its maximum age; connect again, and open the stream again")]
+    ConnectionExpired,
     /// PostgreSQL is not reachable now.
     #[error("the database is not available now; try again")]
     DatabaseUnavailable(#[source] Cause),
@@ -276,6 +279,7 @@ impl Error {
             Self::RateLimited { .. } => "RATE_LIMITED",
             Self::DeadlineExceeded(_) => "DEADLINE_EXCEEDED",
             Self::Draining => "DRAINING",
+            Self::ConnectionExpired => "CONNECTION_EXPIRED",
             Self::DatabaseUnavailable(_) => "DATABASE_UNAVAILABLE",
             Self::Internal(_) => "INTERNAL",
         }

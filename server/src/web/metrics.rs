@@ -5,7 +5,10 @@ use std::sync::OnceLock;
 use metrics::{SharedString, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::domain::{Cause, FailureReason, Flag, Strategy};
+use crate::{
+    connections::{Port, RefusalReason},
+    domain::{Cause, FailureReason, Flag, Strategy},
+};
 
 /// How a metric counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,7 +142,17 @@ pub const METRICS: &[Metric] = &[
         &[],
         "Tenants whose value is changed back again and again, so that a person has to decide; sampled, and the same from every server. Alert CategoryMirrorTenantsInConflict.",
     ),
-    gauge("category_mirror_streams", &[], "open streams of runs"),
+    gauge("category_mirror_streams", &[], "open streams of runs, and watches of health"),
+    gauge(
+        "category_mirror_connections",
+        &["port"],
+        "Open connections of callers to this process, by port: grpc, or admin.",
+    ),
+    counter(
+        "category_mirror_refused_connections_total",
+        &["port", "reason"],
+        "Connections that were refused, or closed before their time, by port and reason: total and address (too many), displaced (no valid token when a newer one needed the place), timeout (a step took too long), descriptors (the process had none left).",
+    ),
     counter(
         "category_mirror_key_reloads_total",
         &["result"],
@@ -256,6 +269,13 @@ fn begin() {
     }
     for result in ["loaded", "rejected"] {
         metrics::counter!("category_mirror_key_reloads_total", "result" => result).absolute(0);
+    }
+    for port in Port::ALL {
+        metrics::gauge!("category_mirror_connections", "port" => port.as_str()).set(0.0);
+        for reason in RefusalReason::ALL {
+            let labels = [("port", port.as_str()), ("reason", reason.as_str())];
+            metrics::counter!("category_mirror_refused_connections_total", &labels).absolute(0);
+        }
     }
     for name in [
         "category_mirror_last_duration_ms",

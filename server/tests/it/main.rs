@@ -12,6 +12,7 @@ mod deploy;
 mod drift;
 mod emulator;
 mod flags;
+mod floods;
 mod gbp;
 mod idempotency;
 mod joins;

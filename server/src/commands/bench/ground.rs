@@ -48,7 +48,7 @@ pub(super) struct Service {
     /// Clients, one connection each.
     pub(super) clients: Arc<[Client]>,
     stop: CancellationToken,
-    task: JoinHandle<Result<(), tonic::transport::Error>>,
+    task: JoinHandle<Result<(), tokio::task::JoinError>>,
 }
 
 impl Ground {

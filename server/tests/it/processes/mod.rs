@@ -19,10 +19,10 @@ mod pair;
 mod probes;
 mod rollups;
 mod secrets;
-mod server;
+pub(crate) mod server;
 mod settings;
 mod silence;
-mod site;
+pub(crate) mod site;
 mod tls;
 #[cfg(feature = "otel")]
 mod traces;

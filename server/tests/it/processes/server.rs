@@ -26,18 +26,18 @@ use tonic_health::pb::{
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running server. Dropped, it is killed.
-pub(super) struct Server {
+pub(crate) struct Server {
     /// The gRPC address.
-    pub(super) address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// The address of health and metrics.
-    pub(super) admin: SocketAddr,
+    pub(crate) admin: SocketAddr,
     child: Child,
     log: watch::Receiver<Vec<String>>,
 }
 
 impl Server {
     /// Starts a process that logs JSON, and waits until it serves.
-    pub(super) async fn start(mut command: Command) -> Self {
+    pub(crate) async fn start(mut command: Command) -> Self {
         // Where somebody wants to look for secrets in all that is logged, it is logged, and shown.
         let filter = std::env::var("RUST_LOG").ok();
         let is_shown = filter.is_some();
@@ -66,37 +66,37 @@ impl Server {
     }
 
     /// The process.
-    pub(super) fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         let pid = self.child.id().expect("not reaped yet");
         Pid::from_raw(pid.try_into().expect("a pid"))
     }
 
     /// Sends a signal.
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(self.pid(), signal).expect("sent");
     }
 
     /// `kill -9`.
-    pub(super) async fn kill(mut self) {
+    pub(crate) async fn kill(mut self) {
         self.child.kill().await.expect("killed");
     }
 
     /// Stops it as a supervisor would, and expects a good end.
-    pub(super) async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.signal(Signal::SIGTERM);
         let (status, log) = self.ended().await;
         assert_eq!(status.code(), Some(0), "{log:#?}");
     }
 
     /// Waits for its end. Gives all that it logged too.
-    pub(super) async fn ended(mut self) -> (ExitStatus, Vec<String>) {
+    pub(crate) async fn ended(mut self) -> (ExitStatus, Vec<String>) {
         let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends").expect("reaped");
         while self.log.changed().await.is_ok() {}
         (status, self.log.borrow().clone())
     }
 
     /// Waits for a line of the log with this message, and gives it.
-    pub(super) async fn logged(&self, message: &str) -> Value {
+    pub(crate) async fn logged(&self, message: &str) -> Value {
         let mut log = self.log.clone();
         match tokio::time::timeout(PATIENCE, log.wait_for(|log| find(log, message).is_some())).await {
             Ok(Ok(log)) => find(&log, message).expect("just found"),
@@ -105,7 +105,7 @@ impl Server {
     }
 
     /// Whether a line of the log has this message.
-    pub(super) fn has_logged(&self, message: &str) -> bool {
+    pub(crate) fn has_logged(&self, message: &str) -> bool {
         find(&self.log.borrow(), message).is_some()
     }
 
@@ -117,19 +117,19 @@ impl Server {
     }
 
     /// Opens a connection, and watches the health of the server as a whole.
-    pub(super) async fn health(&self) -> Health {
+    pub(crate) async fn health(&self) -> Health {
         let channel = self.connect().await;
         let watched = HealthClient::new(channel).watch(HealthCheckRequest { service: String::new() }).await;
         Health(watched.expect("watching").into_inner())
     }
 
     /// A connection.
-    pub(super) async fn connect(&self) -> Channel {
+    pub(crate) async fn connect(&self) -> Channel {
         Channel::from_shared(format!("http://{}", self.address)).expect("a URL").connect().await.expect("connected")
     }
 
     /// What `/healthz` answers.
-    pub(super) async fn healthz(&self) -> u16 {
+    pub(crate) async fn healthz(&self) -> u16 {
         reqwest::get(format!("http://{}/healthz", self.admin)).await.expect("an answer").status().as_u16()
     }
 }
@@ -140,17 +140,17 @@ fn find(log: &[String], message: &str) -> Option<Value> {
 }
 
 /// A health watch.
-pub(super) struct Health(tonic::Streaming<HealthCheckResponse>);
+pub(crate) struct Health(tonic::Streaming<HealthCheckResponse>);
 
 impl Health {
     /// Waits until the server says this of itself.
-    pub(super) async fn becomes(&mut self, status: ServingStatus) {
+    pub(crate) async fn becomes(&mut self, status: ServingStatus) {
         let told = async { while self.next().await.expect("not the end") != status {} };
         tokio::time::timeout(PATIENCE, told).await.unwrap_or_else(|_| panic!("health is never {status:?}"));
     }
 
     /// What the server says next; `None` when it ended the stream in good order.
-    pub(super) async fn next(&mut self) -> Option<ServingStatus> {
+    pub(crate) async fn next(&mut self) -> Option<ServingStatus> {
         self.0.message().await.expect("no error").map(|answer| answer.status())
     }
 }

@@ -15,16 +15,22 @@ use crate::{
 };
 
 /// The secret that tokens are signed with.
-pub(super) const SECRET: &str = "only-for-tests-0123456789abcdef0";
+pub(crate) const SECRET: &str = "only-for-tests-0123456789abcdef0";
 /// The access token that the server shows to Google.
-pub(super) const ACCESS_TOKEN: &str = "ya29.only-for-tests";
+pub(crate) const ACCESS_TOKEN: &str = "ya29.only-for-tests";
 /// Longer than any test takes.
-pub(super) const FOR_EVER_MS: u64 = 600_000;
+pub(crate) const FOR_EVER_MS: u64 = 600_000;
 
 /// The program with nothing of our environment but the way to PostgreSQL's binaries.
-pub(super) fn program(arguments: &[&str]) -> Command {
+pub(crate) fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_category-mirror"));
-    command.args(arguments).env_clear();
+    command.args(arguments);
+    bare(command)
+}
+
+/// A command with nothing of our environment but the way to PostgreSQL's binaries.
+fn bare(mut command: Command) -> Command {
+    command.env_clear();
     for name in ["PATH", "PG_BIN_DIR"] {
         if let Some(value) = env::var_os(name) {
             command.env(name, value);
@@ -34,27 +40,27 @@ pub(super) fn program(arguments: &[&str]) -> Command {
 }
 
 /// A folder that PostgreSQL's user can reach, also where we are root.
-pub(super) fn folder() -> TempDir {
+pub(crate) fn folder() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a mode");
     folder
 }
 
 /// Everything that a server needs, and that stays when it dies.
-pub(super) struct Site {
-    pub(super) google: Google,
+pub(crate) struct Site {
+    pub(crate) google: Google,
     database: Option<TestDatabase>,
     folder: TempDir,
 }
 
 impl Site {
     /// With a database in the PostgreSQL of all tests, which is quick.
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self { database: Some(database::create().await), ..Self::embedded().await }
     }
 
     /// With a `DATA_DIR`, where each server starts a PostgreSQL of its own.
-    pub(super) async fn embedded() -> Self {
+    pub(crate) async fn embedded() -> Self {
         let folder = folder();
         let secret = folder.path().join("secret");
         fs::write(&secret, SECRET).expect("written");
@@ -63,13 +69,25 @@ impl Site {
     }
 
     /// A path in the folder.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// The program with the settings of this site.
-    pub(super) fn program(&self, arguments: &[&str]) -> Command {
-        let mut command = program(arguments);
+    pub(crate) fn program(&self, arguments: &[&str]) -> Command {
+        self.with_settings(program(arguments))
+    }
+
+    /// `serve` of another build of the program, if one is given, and with so many descriptors.
+    pub(crate) fn limited_server(&self, program: Option<std::ffi::OsString>, descriptors: Option<&str>) -> Command {
+        let mut command = Command::new("sh");
+        let limit = descriptors.map(|descriptors| format!("ulimit -n {descriptors} && ")).unwrap_or_default();
+        command.args(["-c", &format!("{limit}exec \"$0\" serve")]);
+        command.arg(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_category-mirror").into()));
+        self.with_settings(bare(command))
+    }
+
+    fn with_settings(&self, mut command: Command) -> Command {
         match &self.database {
             Some(database) => command.env("DATABASE_URL", database.url()),
             None => command.env("DATA_DIR", self.path("data")),
@@ -94,7 +112,7 @@ impl Site {
     }
 
     /// Starts a server, with settings beside those of the site; an empty one takes the site's away.
-    pub(super) async fn serve(&self, settings: &[(&str, &str)]) -> Server {
+    pub(crate) async fn serve(&self, settings: &[(&str, &str)]) -> Server {
         let mut command = self.program(&["serve"]);
         for (name, value) in settings {
             if value.is_empty() {
@@ -107,54 +125,63 @@ impl Site {
     }
 
     /// Connections to the database.
-    pub(super) fn pool(&self) -> sqlx::PgPool {
+    pub(crate) fn pool(&self) -> sqlx::PgPool {
         self.database.as_ref().expect("a database by URL").pool()
     }
 
     /// The URL of the database with a password, which nobody asks for where the operating system vouches for the user.
-    pub(super) fn url_with_password(&self, password: &str) -> String {
+    pub(crate) fn url_with_password(&self, password: &str) -> String {
         let database = self.database.as_ref().expect("a database by URL");
         database.options().password(password).to_url_lossy().into()
     }
 
     /// An administrator's token.
-    pub(super) fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
+        self.token_of(Role::Admin, "tester")
+    }
+
+    /// The token of another caller.
+    pub(crate) fn token_of(&self, role: Role, subject: &str) -> String {
         let args = AuthArgs { auth_hs256_secret_file: Some(self.path("secret")), ..AuthArgs::default() };
-        let grant =
-            Grant { subject: "tester".to_owned(), role: Role::Admin, tenants: None, ttl: Duration::from_secs(600) };
+        let grant = Grant { subject: subject.to_owned(), role, tenants: None, ttl: Duration::from_secs(600) };
         Signer::from_args(&args).expect("a key").sign(&grant, chrono::Utc::now()).expect("a token")
     }
 
     /// A client of a server. It tries each call once, so that tests see every refusal.
-    pub(super) fn client(&self, server: &Server) -> Client {
+    pub(crate) fn client(&self, server: &Server) -> Client {
         let client = Client::builder(format!("http://{}", server.address)).token(self.token());
         client.retry(RetryPolicy::never()).build().expect("a client")
     }
 
     /// Adds tenant `store` at `locations/77`, which has `cafe` and `bakery` here, and `cafe` and `bar` at Google.
-    pub(super) async fn load(&self, client: &Client) {
+    pub(crate) async fn load(&self, client: &Client) {
         for slug in ["cafe", "bakery"] {
             let category = client.create_platform_category(slug).display_name(slug);
             category.gbp_category(format!("gcid:{slug}")).send().await.expect("created");
         }
-        let tenant = client.create_tenant("store").display_name("Store").location("1", "77");
+        self.load_tenant(client, "77").await;
+    }
+
+    /// The same at another location, where the categories are there.
+    pub(crate) async fn load_tenant(&self, client: &Client, location: &str) {
+        let tenant = client.create_tenant("store").display_name("Store").location("1", location);
         tenant.region_code("US").language_code("en").send().await.expect("created");
         client.set_tenant_categories("store", "cafe").additional(["bakery"]).send().await.expect("set");
-        self.google.put("77", "cafe", &["bar"]).await;
+        self.google.put(location, "cafe", &["bar"]).await;
     }
 
     /// Asks for a real run of `store`, and gives its name.
-    pub(super) async fn trigger(&self, client: &Client) -> String {
+    pub(crate) async fn trigger(&self, client: &Client) -> String {
         client.mirror("store", Strategy::PlatformToGbp).send().await.expect("accepted").run.name
     }
 
     /// Waits until Google was asked so often, whether it has answered or not.
-    pub(super) async fn asked(&self, method: &str, times: u64) {
+    pub(crate) async fn asked(&self, method: &str, times: u64) {
         until(method, || async { self.google.count(method).await >= times }).await;
     }
 
     /// Checks that a run did its work with exactly one write, however many attempts it took.
-    pub(super) async fn assert_mirrored_once(&self, run: &Run) {
+    pub(crate) async fn assert_mirrored_once(&self, run: &Run) {
         assert_eq!(run.state, RunState::Succeeded, "{run:?}");
         assert_eq!(self.google.writes().await.len(), 1);
         assert_eq!(self.google.merchant("77").await, ["cafe", "bakery"]);
@@ -164,7 +191,7 @@ impl Site {
 }
 
 /// Waits for a run's end.
-pub(super) async fn ended(client: &Client, run: &str) -> Run {
+pub(crate) async fn ended(client: &Client, run: &str) -> Run {
     let mut snapshots = client.watch_run(run).send();
     let mut last = None;
     while let Some(run) = snapshots.next().await {
@@ -174,7 +201,7 @@ pub(super) async fn ended(client: &Client, run: &str) -> Run {
 }
 
 /// Looks again and again until it is so: for what tells nobody when it happens.
-pub(super) async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
     let look = async {
         let mut again = tokio::time::interval(Duration::from_millis(10));
         while !is_so().await {

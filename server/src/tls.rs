@@ -1,7 +1,5 @@
 //! TLS of the gRPC port: certificate, key and the authority of callers' certificates, which are replaced while the server runs.
 
-mod incoming;
-
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -16,8 +14,6 @@ use rustls::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::key_files::{Contents, Current, Watched, read};
-
-pub use incoming::handshakes;
 
 /// HTTP/2, the only protocol that gRPC speaks.
 const ALPN: &[u8] = b"h2";
