@@ -2,14 +2,17 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+use zeroize::Zeroizing;
 
-use crate::{Client, Error, RetryPolicy, TokenProvider, endpoint};
+use crate::{Client, Error, RetryPolicy, TokenProvider, endpoint, metadata::Metadata};
 
 /// Longer timeouts have no form in gRPC's header, and are a mistake of units.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 const PEM_BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+/// How the PEM of a private key ends its first line, whatever kind it is.
+const PEM_KEY: &[u8] = b"PRIVATE KEY-----";
 
 /// Sets a [`Client`] up. Nothing is sent before the client's first call.
 #[must_use = "a builder does nothing until it is built"]
@@ -18,8 +21,16 @@ pub struct ClientBuilder {
     token: Option<Arc<dyn TokenProvider>>,
     allow_plaintext_token: bool,
     ca_certificate: Option<Vec<u8>>,
+    client_certificate: Option<ClientCertificate>,
     connect_timeout: Duration,
     settings: Settings,
+    metadata: Metadata,
+}
+
+/// What shows a server who connects: a certificate chain and its private key, PEM.
+struct ClientCertificate {
+    chain: Vec<u8>,
+    key: Zeroizing<Vec<u8>>,
 }
 
 /// What every call looks up.
@@ -38,6 +49,7 @@ impl ClientBuilder {
             token: None,
             allow_plaintext_token: false,
             ca_certificate: None,
+            client_certificate: None,
             connect_timeout: Duration::from_secs(5),
             settings: Settings {
                 timeout: Duration::from_secs(10),
@@ -45,6 +57,7 @@ impl ClientBuilder {
                 retry: RetryPolicy::CALLS,
                 reconnect: RetryPolicy::STREAMS,
             },
+            metadata: Metadata::default(),
         }
     }
 
@@ -64,6 +77,28 @@ impl ClientBuilder {
     /// Trusts this certificate authority (PEM) for `https://`, instead of those of the operating system.
     pub fn ca_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.ca_certificate = Some(pem.into());
+        self
+    }
+
+    /// Shows this certificate chain with its private key (both PEM) to a server of `https://` that asks for one (its `TLS_CLIENT_CA`).
+    /// The token is needed as well.
+    pub fn client_certificate(mut self, chain_pem: impl Into<Vec<u8>>, key_pem: impl Into<Vec<u8>>) -> Self {
+        self.client_certificate =
+            Some(ClientCertificate { chain: chain_pem.into(), key: Zeroizing::new(key_pem.into()) });
+        self
+    }
+
+    /// Sends this with every request, unless the request sets the same name: letters, digits, `-`, `_` and `.`, and a value of visible
+    /// ASCII and spaces. Names of HTTP's and gRPC's own, and `authorization`, cannot be set.
+    pub fn metadata(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.metadata.set(name.as_ref(), value.as_ref());
+        self
+    }
+
+    /// Makes every request part of this trace, unless the request names one itself; see [W3C Trace
+    /// Context](https://www.w3.org/TR/trace-context/).
+    pub fn traceparent(mut self, traceparent: impl AsRef<str>) -> Self {
+        self.metadata.set_traceparent(traceparent.as_ref());
         self
     }
 
@@ -103,7 +138,8 @@ impl ClientBuilder {
     /// # Errors
     ///
     /// `INVALID_ARGUMENT`, naming the setting, for an endpoint that is no URL, a token that would be readable on its way, a
-    /// certificate that cannot be read, a timeout of nothing or of more than a day.
+    /// certificate that cannot be read or has nothing to be shown to, metadata that cannot be sent, a timeout of nothing or of more than
+    /// a day.
     pub fn build(self) -> Result<Client, Error> {
         let timeouts = [
             ("timeout", self.settings.timeout),
@@ -115,6 +151,7 @@ impl ClientBuilder {
                 return Err(Error::setting(format!("{name} {timeout:?}: must be more than 0, and at most a day")));
             }
         }
+        self.metadata.check()?;
         let endpoint = endpoint::parse(&self.endpoint)?;
         if self.token.is_some() && endpoint::is_exposed(endpoint.uri()) && !self.allow_plaintext_token {
             return Err(Error::setting(format!(
@@ -122,7 +159,7 @@ impl ClientBuilder {
                 self.endpoint
             )));
         }
-        Ok(Client::new(self.transport(endpoint)?, self.token, self.settings))
+        Ok(Client::new(self.transport(endpoint)?, self.token, self.settings, self.metadata))
     }
 
     fn transport(&self, endpoint: Endpoint) -> Result<Endpoint, Error> {
@@ -134,16 +171,30 @@ impl ClientBuilder {
             // A connection that died without a word is noticed while calls are waiting on it.
             .http2_keep_alive_interval(Duration::from_secs(30))
             .keep_alive_timeout(Duration::from_secs(10));
+        if !is_tls && self.client_certificate.is_some() {
+            return Err(Error::setting("client_certificate: only https:// can show it"));
+        }
         if !is_tls {
             return Ok(endpoint);
         }
+        let has = |pem: &[u8], part: &[u8]| pem.windows(part.len()).any(|window| window == part);
         let tls = match &self.ca_certificate {
             // Text without a certificate is read as an authority that has signed nothing, and would show only in the first call.
-            Some(pem) if !pem.windows(PEM_BEGIN.len()).any(|part| part == PEM_BEGIN) => {
+            Some(pem) if !has(pem, PEM_BEGIN) => {
                 return Err(Error::setting("ca_certificate: holds no certificate in PEM form"));
             }
             Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
             None => ClientTlsConfig::new().with_native_roots(),
+        };
+        let tls = match &self.client_certificate {
+            Some(own) if !has(&own.chain, PEM_BEGIN) => {
+                return Err(Error::setting("client_certificate: the chain holds no certificate in PEM form"));
+            }
+            Some(own) if !has(&own.key, PEM_KEY) => {
+                return Err(Error::setting("client_certificate: the key holds no private key in PEM form"));
+            }
+            Some(own) => tls.identity(Identity::from_pem(&own.chain, own.key.as_slice())),
+            None => tls,
         };
         endpoint.tls_config(tls).map_err(|error| {
             let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();

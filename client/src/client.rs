@@ -10,8 +10,9 @@ use tonic::{
     metadata::AsciiMetadataValue,
     transport::{Channel, Endpoint},
 };
+use zeroize::Zeroizing;
 
-use crate::{ClientBuilder, Code, Error, TokenProvider, builder::Settings};
+use crate::{ClientBuilder, Code, Error, TokenProvider, builder::Settings, metadata::Metadata};
 
 /// Larger answers are refused. A page of 1,000 failed runs with Google's details stays far below.
 pub(crate) const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
@@ -22,6 +23,8 @@ pub(crate) const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
+    /// Of each request that is made of this clone: a request has a client of its own.
+    metadata: Metadata,
 }
 
 struct Inner {
@@ -46,8 +49,17 @@ impl Client {
         ClientBuilder::new(endpoint.into())
     }
 
-    pub(crate) fn new(endpoint: Endpoint, token: Option<Arc<dyn TokenProvider>>, settings: Settings) -> Self {
-        Self { inner: Arc::new(Inner { endpoint, channel: OnceLock::new(), token, settings }) }
+    pub(crate) fn new(
+        endpoint: Endpoint,
+        token: Option<Arc<dyn TokenProvider>>,
+        settings: Settings,
+        metadata: Metadata,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { endpoint, channel: OnceLock::new(), token, settings }), metadata }
+    }
+
+    pub(crate) fn metadata_mut(&mut self) -> &mut Metadata {
+        &mut self.metadata
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -62,11 +74,14 @@ impl Client {
     /// The message with the caller's token, which is asked for each time so that it can be renewed.
     pub(crate) async fn request<Q>(&self, message: Q) -> Result<tonic::Request<Q>, Error> {
         let mut request = tonic::Request::new(message);
+        self.metadata.add_to(request.metadata_mut())?;
         if let Some(provider) = &self.inner.token {
             let token = provider.token().await;
+            let token = token.map(Zeroizing::new);
             let token = token
                 .map_err(|error| Error::new(Code::Unauthenticated, format!("the token provider failed: {error}")))?;
-            let mut value = AsciiMetadataValue::try_from(format!("Bearer {token}")).map_err(|_| {
+            let header = Zeroizing::new(format!("Bearer {}", *token));
+            let mut value = AsciiMetadataValue::try_from(header.as_str()).map_err(|_| {
                 Error::new(
                     Code::Unauthenticated,
                     "the token provider gave what cannot be a header: only visible ASCII can",

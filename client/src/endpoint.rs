@@ -15,12 +15,17 @@ pub(crate) fn parse(text: &str) -> Result<Endpoint, Error> {
         return Err(Error::setting("endpoint: must not hold a user or a password"));
     }
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
-        return Err(Error::setting(format!("endpoint {text:?}: must begin with https:// or http://")));
+        return Err(Error::setting(format!("endpoint {:?}: must begin with https:// or http://", shown(text))));
     }
     if uri.host().is_none_or(str::is_empty) || !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-        return Err(Error::setting(format!("endpoint {text:?}: must be scheme, host and port only")));
+        return Err(Error::setting(format!("endpoint {:?}: must be scheme, host and port only", shown(text))));
     }
     Ok(Endpoint::from(uri))
+}
+
+/// Without a query, which may be secret. A URL has no fragment here, and one with a user was refused before.
+fn shown(text: &str) -> String {
+    text.split_once('?').map_or_else(|| text.to_owned(), |(start, _)| format!("{start}?…"))
 }
 
 /// Whether everybody between here and the server can read what is sent.

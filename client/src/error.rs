@@ -184,15 +184,17 @@ impl fmt::Display for Error {
         if let Some(reason) = self.reason() {
             write!(f, " ({})", Printable(reason))?;
         }
-        write!(f, ": {}", Printable(self.message()))?;
-        for (index, violation) in self.field_violations().iter().enumerate() {
-            let lead = if index == 0 { " [" } else { "; " };
+        let message = self.message();
+        write!(f, ": {}", Printable(message))?;
+        // The server's message has them already; another one's may only have their number.
+        let is_said =
+            |violation: &FieldViolation| message.contains(&violation.field) && message.contains(&violation.description);
+        let mut lead = " [";
+        for violation in self.field_violations().iter().filter(|violation| !is_said(violation)) {
             write!(f, "{lead}{}: {}", Printable(&violation.field), Printable(&violation.description))?;
+            lead = "; ";
         }
-        if !self.field_violations().is_empty() {
-            f.write_str("]")?;
-        }
-        Ok(())
+        if lead == "; " { f.write_str("]") } else { Ok(()) }
     }
 }
 

@@ -6,6 +6,7 @@ mod code;
 mod endpoint;
 mod error;
 mod items;
+mod metadata;
 mod model;
 mod names;
 mod printable;

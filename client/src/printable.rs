@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Write};
 
-/// Shows a string without anything that a terminal or a log would obey: control characters, line breaks and marks that
-/// turn the direction of text appear as escapes such as `\u{1b}`.
+/// Shows a string without anything that a terminal or a log would execute, or that a reader would not see: control characters, line breaks,
+/// invisible characters and those that rearrange the text around them appear as escapes such as `\u{1b}`.
 ///
 /// ```
 /// # use category_mirror_client::Printable;
@@ -20,7 +20,7 @@ impl fmt::Display for Printable<'_> {
         for character in self.0.chars() {
             match character {
                 '\n' | '\r' | '\t' => write!(f, "{}", character.escape_default())?,
-                c if c.is_control() || steers_text(c) => write!(f, "{}", c.escape_unicode())?,
+                c if c.is_control() || is_hidden(c) => write!(f, "{}", c.escape_unicode())?,
                 c => f.write_char(c)?,
             }
         }
@@ -28,7 +28,15 @@ impl fmt::Display for Printable<'_> {
     }
 }
 
-/// Invisible characters that reorder or break the text around them.
-fn steers_text(character: char) -> bool {
-    matches!(character, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+/// Characters that a reader does not see, or that rearrange or break the text around them. The server refuses the same ones in names, but names
+/// of before, and Google's, can have them. U+200C and U+200D are part of how words and emoji are written.
+fn is_hidden(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}'
+        | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}'
+    )
 }

@@ -8,17 +8,24 @@ pub mod error;
 
 pub mod spans;
 
+// Files with keys in them, which everything below may have.
+pub mod key_files;
+
 // The outside: the machine, PostgreSQL, Google, tokens, keys. None of them knows another.
 pub mod auth;
 pub mod data_dir;
 pub mod gbp;
 pub mod postgres;
 pub mod store;
+pub mod tls;
 pub mod vault;
 pub mod wake;
 
 // What stands for Google where there is none.
 pub mod emulator;
+
+// Connections of callers, before anything is called over them.
+pub mod connections;
 
 // The use cases.
 pub mod app;

@@ -2,19 +2,20 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, sync::watch, time::timeout};
+use tokio::{net::TcpListener, sync::watch, task::JoinError, time::timeout};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming};
 use tonic_health::server::HealthReporter;
 
 use crate::{
     api::{self, Limits},
     app::{Accounts, App, Flags, RunLimits, TaxonomySource},
     auth::Verifier,
+    connections::{self, Connections, Http2, Parties, Port},
     domain::ProcessFlags,
     gbp,
     runner::{Runner, Settings},
     store::{Acceptor, Pools, Store},
+    tls::Tls,
     vault::Vault,
     wake::{Hint, Topic, Wake},
     web,
@@ -22,7 +23,7 @@ use crate::{
 
 /// A stream's usual heartbeat: below the 30 s and more after which proxies cut what is quiet.
 pub const STREAM_HEARTBEAT: Duration = Duration::from_secs(15);
-/// How often the database is asked whether it is there.
+/// How often the database is asked whether it takes writes.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the last calls on the admin port may take: nothing there is slow, and nobody may hold up the stop.
 const ADMIN_GRACE: Duration = Duration::from_secs(1);
@@ -36,6 +37,13 @@ const MAX_HEADERS: u32 = 16 * 1024;
 const MAX_RESETS: usize = 64;
 /// Calls that were refused because they broke the protocol, before the connection is given up.
 const MAX_LOCAL_RESETS: usize = 256;
+
+/// Bytes that one connection may send before the server reads them. Whoever sends without being read holds no more than this.
+const CONNECTION_WINDOW: u32 = 256 * 1024;
+/// The same of one request.
+const STREAM_WINDOW: u32 = 128 * 1024;
+/// Bytes of one answer that wait in the transport: two frames of the largest size beyond what is on its way.
+const MAX_SEND_BUFFER: usize = 64 * 1024;
 
 /// What the service is made of.
 pub struct Config {
@@ -57,8 +65,8 @@ pub struct Config {
     pub stream_heartbeat: Duration,
     /// How much is let in.
     pub limits: Limits,
-    /// Certificate chain and key, PEM.
-    pub tls: Option<Identity>,
+    /// How connections are encrypted; `None`: they are not.
+    pub tls: Option<Tls>,
 }
 
 /// Where the service listens: bound by the caller, so that tests own the ports.
@@ -73,13 +81,14 @@ pub struct Listeners {
 /// Serves until `shutdown`, then drains: new calls are refused, streams end, runs finish within the grace period or are handed back.
 ///
 /// # Errors
-/// A certificate that does not fit its key, or a listener that breaks.
+/// A task of the listener that panicked.
 pub async fn serve(
     config: Config,
     listeners: Listeners,
     shutdown: impl Future<Output = ()> + Send,
-) -> Result<(), tonic::transport::Error> {
+) -> Result<(), JoinError> {
     let Config { pool, gbp, vault, verifier, flags, runner, max_attempts, stream_heartbeat, limits, tls } = config;
+    let limits = Limits { database_connections: pool.max_connections(), ..limits };
     // Two stops: the drain, and the end of what serves until everything else has ended.
     let drain = CancellationToken::new();
     let end = CancellationToken::new();
@@ -97,29 +106,39 @@ pub async fn serve(
     let taxonomy = TaxonomySource { reader: gbp.taxonomy(), backoff: runner.backoff };
     let quota = gbp.quota();
     let accounts = Accounts::new(store.clone(), gbp, vault);
-    let runs = RunLimits { max_attempts, max_additional: runner.max_additional };
+    let runs =
+        RunLimits { max_attempts, max_additional: runner.max_additional, max_live_batches: limits.batches_per_subject };
     let app = App::new(store.clone(), acceptor, wake.clone(), flags.clone(), accounts.clone(), runs, taxonomy);
     let feeding = app.feed().clone().keep_fed(wake.subscribe(Topic::Changes), stream_heartbeat);
     tokio::spawn(end.clone().run_until_cancelled_owned(feeding));
     tokio::spawn(end.clone().run_until_cancelled_owned(web::sample(store.clone())));
 
-    let mut server = transport(&limits);
-    if let Some(identity) = tls {
-        server = server.tls_config(ServerTlsConfig::new().identity(identity))?;
-    }
+    let verifier = Arc::new(verifier);
     let (reporter, health) = tonic_health::server::health_reporter();
     let (serving, is_serving) = watch::channel(false);
     // Until the database was asked, nobody knows.
     api::set_health(&reporter, false).await;
-    tokio::spawn(end.clone().run_until_cancelled_owned(watch_health(app.clone(), reporter, serving, drain.clone())));
+    tokio::spawn(end.clone().run_until_cancelled_owned(watch_health(
+        app.clone(),
+        Arc::clone(&verifier),
+        reporter,
+        serving,
+        drain.clone(),
+    )));
 
-    let admin = axum::serve(listeners.admin, web::router(is_serving, quota))
-        .with_graceful_shutdown(end.clone().cancelled_owned());
-    let admin = tokio::spawn(admin.into_future());
+    // The requests of the admin port have no bodies.
+    let admin_connections = Connections::new(Port::Admin, limits.connections.admin(), 0);
+    let admin = web::router(is_serving, quota);
+    let mut admin = tokio::spawn(connections::serve_admin(listeners.admin, admin_connections, admin, end.clone()));
     let runner_task = tokio::spawn(Runner::new(store.clone(), accounts, wake, flags, runner).run(drain.clone()));
-    let incoming = TcpIncoming::from(listeners.grpc).with_nodelay(Some(true));
-    let router = api::router(app, Arc::new(verifier), health, stream_heartbeat, &limits, drain.clone(), server);
-    let mut grpc = tokio::spawn(router.serve_with_incoming_shutdown(incoming, drain.clone().cancelled_owned()));
+    let parties = Parties {
+        service: api::router(app, verifier, health, stream_heartbeat, &limits, drain.clone()),
+        tls,
+        http2: http2(&limits),
+        connections: grpc_connections(&limits),
+        drain: drain.clone(),
+    };
+    let mut grpc = tokio::spawn(connections::serve_grpc(listeners.grpc, parties));
 
     let served = tokio::select! {
         () = shutdown => {
@@ -144,48 +163,71 @@ pub async fn serve(
         tracing::error!("the runner did not end well");
     }
     end.cancel();
-    if timeout(ADMIN_GRACE, admin).await.is_err() {
+    if timeout(ADMIN_GRACE, &mut admin).await.is_err() {
         tracing::warn!("cut off calls on the admin port");
+        admin.abort();
     }
     store.close().await;
     tracing::info!("stopped");
-    match served {
-        Ok(Ok(served)) => served,
-        Ok(Err(broken)) => std::panic::resume_unwind(broken.into_panic()),
-        Err(_cut_off) => Ok(()),
+    // A listener that was cut off has ended, too.
+    served.unwrap_or(Ok(()))
+}
+
+/// The bounds of HTTP/2, which hold before anything of ours is asked.
+pub(crate) fn http2(limits: &Limits) -> Http2 {
+    // A subject's streams do not leave their own calls waiting on the same connection.
+    let streams = u32::try_from(limits.streams_per_subject).unwrap_or(u32::MAX).saturating_add(CALLS_PER_CONNECTION);
+    Http2 {
+        keepalive_interval: KEEPALIVE.0,
+        keepalive_timeout: KEEPALIVE.1,
+        max_concurrent_streams: streams,
+        max_header_list_size: MAX_HEADERS,
+        max_pending_accept_reset_streams: MAX_RESETS,
+        max_local_error_reset_streams: MAX_LOCAL_RESETS,
+        connection_window: CONNECTION_WINDOW,
+        stream_window: STREAM_WINDOW,
+        max_send_buffer: MAX_SEND_BUFFER,
     }
 }
 
-/// The connections' own bounds, which hold before anything of ours is asked.
-pub(crate) fn transport(limits: &Limits) -> Server {
-    // A subject's streams do not leave their own calls waiting on the same connection.
-    let streams = u32::try_from(limits.streams_per_subject).unwrap_or(u32::MAX).saturating_add(CALLS_PER_CONNECTION);
-    Server::builder()
-        .http2_keepalive_interval(Some(KEEPALIVE.0))
-        .http2_keepalive_timeout(Some(KEEPALIVE.1))
-        .max_concurrent_streams(streams)
-        .http2_max_header_list_size(MAX_HEADERS)
-        .http2_max_pending_accept_reset_streams(Some(MAX_RESETS))
-        .http2_max_local_error_reset_streams(Some(MAX_LOCAL_RESETS))
+/// The connections of the gRPC port, of which there are none yet.
+pub(crate) fn grpc_connections(limits: &Limits) -> Connections {
+    Connections::new(Port::Grpc, limits.connections, api::connection_memory(limits))
 }
 
-/// Keeps health true: serving means that the database answers, and that the server is not draining.
-async fn watch_health(app: App, reporter: HealthReporter, serving: watch::Sender<bool>, drain: CancellationToken) {
+/// Keeps health true: serving means that the database takes writes, that there are keys to verify tokens with, and that the server is not
+/// draining. Its pings watch over every connection of the store.
+async fn watch_health(
+    app: App,
+    verifier: Arc<Verifier>,
+    reporter: HealthReporter,
+    serving: watch::Sender<bool>,
+    drain: CancellationToken,
+) {
     let mut interval = tokio::time::interval(HEALTH_INTERVAL);
     loop {
         let is_draining = drain.is_cancelled();
-        let is_up = !is_draining && app.ping().await.is_ok();
+        // A drain waits for no database that is silent. The database is asked whether there are keys or not.
+        let pinged = if is_draining { None } else { drain.run_until_cancelled(app.ping()).await };
+        let is_up = pinged.is_some_and(|pinged| pinged.is_ok()) && verifier.is_ready();
         if serving.send_replace(is_up) != is_up {
             tracing::info!(serving = is_up, "health changed");
+            // On a change only: each time, every watcher is told.
+            api::set_health(&reporter, is_up).await;
         }
-        api::set_health(&reporter, is_up).await;
         if is_draining {
             // Whoever watches has been told; a watch that stayed open would hold the drain up.
-            return api::end_health_watches(reporter).await;
+            api::end_health_watches(reporter).await;
+            break;
         }
         tokio::select! {
             _ = interval.tick() => {}
             () = drain.cancelled() => {}
         }
+    }
+    // The drain has statements to make, and must not wait for a database that falls silent now.
+    loop {
+        interval.tick().await;
+        let _ = app.ping().await;
     }
 }

@@ -5,22 +5,52 @@ use std::fmt::{self, Display, Write};
 use super::{GbpCategory, Operation, PlacedCategory, Plan};
 use crate::{Printable, names};
 
-/// Text of others, made safe to stand in a cell of a table: it shows as it is, and formats nothing.
+/// Text of others, made safe to stand in a cell of a table: it shows as it is, formats nothing, and links to nothing.
 struct Cell<T>(T);
 
 impl<T: Display> Display for Cell<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in Printable(&self.0.to_string()).to_string().chars() {
-            match character {
-                // As an entity: each way of escaping it in code differs from one Markdown to the next.
-                '<' => f.write_str("&lt;")?,
-                '&' => f.write_str("&amp;")?,
-                c if "\\`*_{}[]()#+!|~@>".contains(c) => write!(f, "\\{c}")?,
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
+        let text = Printable(&self.0.to_string()).to_string();
+        if links(&text) { in_code(f, &text) } else { escaped(f, &text) }
     }
+}
+
+/// Whether some Markdown could make a link of a part of the text: an address, a domain, a mention, a number of an issue. Renderers find these
+/// in escaped text, too, and in text that is written with entities, because they search what is left of both.
+fn links(text: &str) -> bool {
+    let mut following = text.chars().skip(1).chain([' ']);
+    text.contains("://")
+        || text.chars().any(|character| {
+            let next = following.next().unwrap_or(' ');
+            match character {
+                '@' => true,
+                '#' | '.' => next.is_alphanumeric(),
+                _ => false,
+            }
+        })
+}
+
+/// In a code span, in which nothing is formatted. It ends with as many backticks as it begins with, which are more than stand in the text.
+fn in_code(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    let longest = text.split(|character| character != '`').map(str::len).max().unwrap_or_default();
+    let fence = "`".repeat(longest + 1);
+    // A space at both ends is no part of the text.
+    let pad = if longest > 0 { " " } else { "" };
+    // Tables are divided before code spans are found, and their escape is the only one in them.
+    write!(f, "{fence}{pad}{}{pad}{fence}", text.replace('|', "\\|"))
+}
+
+fn escaped(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    for character in text.chars() {
+        match character {
+            // As an entity: each way of escaping it in code differs from one Markdown to the next.
+            '<' => f.write_str("&lt;")?,
+            '&' => f.write_str("&amp;")?,
+            c if "\\`*_{}[]()#+!|~@>".contains(c) => write!(f, "\\{c}")?,
+            c => f.write_char(c)?,
+        }
+    }
+    Ok(())
 }
 
 impl Plan {

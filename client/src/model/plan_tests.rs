@@ -140,7 +140,7 @@ fn a_plan_is_markdown_for_a_ticket_whatever_names_hold() {
     let markdown = plan.to_markdown();
     let expected = r"| change | before | after |
 |---|---|---|
-| gains |  | additional gcid:bakery (a\|b\\n\# c &lt;script\> \[x\]\(http://y\) \`z\`) |
+| gains |  | additional gcid:bakery (`` a\|b\n# c <script> [x](http://y) `z` ``) |
 | **loses** | additional gcid:wine\_bar (Wine bar) |  |
 
 | guard | value | limit | verdict |
@@ -149,6 +149,28 @@ fn a_plan_is_markdown_for_a_ticket_whatever_names_hold() {
 
 Plan `00ff`";
     assert_eq!(markdown, expected);
+}
+
+/// Renderers link what looks like an address wherever it is not code, also behind escapes and entities.
+#[test]
+fn a_plan_in_markdown_links_to_nothing() {
+    for (name, shown) in [
+        ("www.evil.example", "`www.evil.example`"),
+        ("Visit evil.example", "`Visit evil.example`"),
+        ("https://evil", "`https://evil`"),
+        ("mail a@b.example", "`mail a@b.example`"),
+        ("@everybody", "`@everybody`"),
+        ("fixes #1", "`fixes #1`"),
+        ("``` a@b ```", "```` ``` a@b ``` ````"),
+        ("a@b|c", "`a@b\\|c`"),
+        ("[Caf\u{e9}](x) No. 1 *", "\\[Caf\u{e9}\\]\\(x\\) No. 1 \\*"),
+        ("<b>", "&lt;b\\>"),
+    ] {
+        let create = change(Operation::Create, None, placed("bakery", name, Role::Additional));
+        let markdown = Plan::from_wire(v1::Plan { changes: vec![create], ..Default::default() }).to_markdown();
+        let row = format!("| gains |  | additional gcid:bakery ({shown}) |");
+        assert!(markdown.contains(&row), "{name}: {markdown}");
+    }
 }
 
 #[cfg(feature = "serde")]

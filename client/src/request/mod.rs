@@ -4,6 +4,27 @@
 //! of its request id. Create and delete are not: the second would fail on what the first had done. What the server refused because
 //! there was too much at once had not begun, and is sent again in any case, after the time that the server asks for.
 
+/// What every request can carry beside its message. Its client is its own, so that all calls that it makes carry it.
+macro_rules! carries_metadata {
+    ($name:ident) => {
+        impl $name {
+            /// Sends this with the request: a name of letters, digits, `-`, `_` and `.`, and a value of visible ASCII and spaces. Names of
+            /// HTTP's and gRPC's own, and `authorization`, cannot be set; then sending fails with `INVALID_ARGUMENT`.
+            pub fn metadata(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+                self.client.metadata_mut().set(name.as_ref(), value.as_ref());
+                self
+            }
+
+            /// Makes the request part of this trace, such as `00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01`; see [W3C Trace
+            /// Context](https://www.w3.org/TR/trace-context/). A run keeps it: its attempts and their requests to Google are in that trace.
+            pub fn traceparent(mut self, traceparent: impl AsRef<str>) -> Self {
+                self.client.metadata_mut().set_traceparent(traceparent.as_ref());
+                self
+            }
+        }
+    };
+}
+
 /// A request with one answer: the struct, and how it is sent.
 macro_rules! request {
     ($(#[$doc:meta])* $name:ident($message:ty) -> $answer:ty {
@@ -16,6 +37,8 @@ macro_rules! request {
             client: $crate::Client,
             message: $message,
         }
+
+        carries_metadata!($name);
 
         impl $name {
             /// Sends it.
@@ -48,6 +71,8 @@ macro_rules! list_request {
             client: $crate::Client,
             message: v1::$message,
         }
+
+        carries_metadata!($name);
 
         impl $name {
             /// How many items a page brings, at most 1000: 50 unless told otherwise. The stream has all pages in any case.

@@ -49,6 +49,8 @@ pub struct WatchRun {
     after_revision: i64,
 }
 
+carries_metadata!(WatchRun);
+
 impl WatchRun {
     /// Only what is newer than this revision, to go on after the last one seen.
     pub fn after_revision(mut self, revision: i64) -> Self {
@@ -70,6 +72,8 @@ pub struct WatchRuns {
     name: String,
 }
 
+carries_metadata!(WatchRuns);
+
 impl WatchRuns {
     /// The snapshots.
     pub fn send(self) -> Items<Run> {
@@ -84,6 +88,8 @@ pub struct WatchBatch {
     client: Client,
     name: String,
 }
+
+carries_metadata!(WatchBatch);
 
 impl WatchBatch {
     /// The snapshots.

@@ -34,6 +34,23 @@ async fn all_details_are_read() {
     assert_eq!(fake.methods.mirror_categories.asked().len(), 1, "a wrong request is not repeated");
 }
 
+/// The server's own message lists the violations, so that every client shows them: they are not listed again.
+#[tokio::test]
+async fn a_violation_that_the_message_tells_is_not_told_twice() {
+    let fake = Fake::start().await;
+    let mut details = ErrorDetails::new();
+    details.add_bad_request_violation("tenant", "is required").add_bad_request_violation("strategy", "is required");
+    let message = "the request is invalid: tenant is required; strategy is required";
+    fake.methods.mirror_categories.will(Err(Status::with_error_details(
+        tonic::Code::InvalidArgument,
+        message,
+        details,
+    )));
+    let error = fake.client().mirror("", Strategy::Unknown(0)).send().await.expect_err("refused");
+    assert_eq!(error.to_string(), format!("INVALID_ARGUMENT: {message}"));
+    assert_eq!(error.field_violations().len(), 2, "programs have them");
+}
+
 #[tokio::test]
 async fn reasons_have_names() {
     let fake = Fake::start().await;

@@ -14,6 +14,7 @@ use category_mirror_proto::v1::{
     stream_run_updates_response::Update, tenant_service_server as tenant,
 };
 use futures::{StreamExt, stream, stream::BoxStream};
+use prost::Message;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
@@ -27,6 +28,8 @@ pub(crate) struct Asked<Q> {
     pub(crate) message: Q,
     pub(crate) authorization: Option<String>,
     pub(crate) timeout: Option<String>,
+    pub(crate) traceparent: Option<String>,
+    pub(crate) tag: Option<String>,
 }
 
 /// One method of the fake.
@@ -55,7 +58,8 @@ impl<Q, R> Method<Q, R> {
     fn answer(&self, request: Request<Q>) -> Result<R, Status> {
         let header = |name| Some(request.metadata().get(name)?.to_str().expect("ASCII").to_owned());
         let (authorization, timeout) = (header("authorization"), header("grpc-timeout"));
-        self.asked().push(Asked { message: request.into_inner(), authorization, timeout });
+        let (traceparent, tag) = (header("traceparent"), header("x-tag"));
+        self.asked().push(Asked { message: request.into_inner(), authorization, timeout, traceparent, tag });
         lock(&self.answers).pop_front().unwrap_or_else(|| Err(Status::internal("the test has no answer for this")))
     }
 }
@@ -74,6 +78,16 @@ macro_rules! services {
         pub(crate) struct Methods {
             $($(pub(crate) $method: Method<v1::$request, v1::$response>,)+)+
             pub(crate) stream_run_updates: Method<v1::StreamRunUpdatesRequest, Updates>,
+        }
+
+        impl Methods {
+            /// The next answer of each method, whose stream is left alone: what `make` makes of the name of its message.
+            pub(crate) fn all_will(&self, make: impl Fn(&str) -> Vec<u8>) {
+                $($(
+                    let bytes = make(stringify!($response));
+                    self.$method.will(Ok(v1::$response::decode(&bytes[..]).expect("a message")));
+                )+)+
+            }
         }
 
         $(

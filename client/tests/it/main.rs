@@ -7,6 +7,7 @@ mod fake;
 mod flags;
 mod guard;
 mod lists;
+mod metadata;
 #[cfg(feature = "cli")]
 mod mirrorctl;
 mod surface;

@@ -16,7 +16,7 @@ use crate::{
 /// The longest query, in characters.
 const MAX_QUERY: usize = 200;
 /// How many suggestions an unmapped category gets, and how many at most.
-const MATCHES: (i32, i32) = (3, 10);
+const MATCHES: (u8, u8) = (3, 10);
 
 /// The service over the use cases.
 pub(super) struct Categories {
@@ -154,11 +154,13 @@ impl CategoryService for Categories {
         let Some((locale, query)) = first.map_err(status)? else {
             return Err(status(Error::Internal("a value is missing without a violation".into())));
         };
-        let version = self.app.taxonomy(&locale).await.map_err(status)?.version;
+        let index = self.app.category_index(&locale).await.map_err(status)?;
+        let version = index.version();
         let (place, number) = (locale.to_string(), version.to_string());
-        let filters = ["categories", query.as_str(), place.as_str(), number.as_str()];
+        let filters = ["categories by name", query.as_str(), place.as_str(), number.as_str()];
         let page = PageRequest::new(Violations::default(), message.page_size, &message.page_token, &filters);
-        let page = self.app.search_categories(&locale, query.trim(), page.map_err(status)?).await.map_err(status)?;
+        let query = query.trim().to_owned();
+        let page = self.app.search_categories(index, query, page.map_err(status)?).await.map_err(status)?;
         Ok(Response::new(proto::SearchCategoriesResponse {
             matches: page.items.into_iter().map(convert::category_match).collect(),
             next_page_token: page.next_page_token,
@@ -175,10 +177,14 @@ impl CategoryService for Categories {
         let v = &mut violations;
         let locale = locale(v, &message.region_code, &message.language_code);
         let (usual, most) = MATCHES;
-        if !(0..=most).contains(&message.match_count) {
-            v.add("match_count", format!("must be 0 to {most}, is {}", message.match_count));
-        }
-        let matches = if message.match_count == 0 { usual } else { message.match_count };
+        let matches = match u8::try_from(message.match_count) {
+            Ok(0) => usual,
+            Ok(count) if count <= most => count,
+            _ => {
+                v.add("match_count", format!("must be 0 to {most}, is {}", message.match_count));
+                usual
+            }
+        };
         let (place, number) = (locale.as_ref().map(ToString::to_string).unwrap_or_default(), matches.to_string());
         let filters = ["mapping suggestions", place.as_str(), number.as_str()];
         let page = PageRequest::new(violations, message.page_size, &message.page_token, &filters).map_err(status)?;

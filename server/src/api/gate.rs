@@ -3,7 +3,7 @@
 //! Closed by default: only health and reflection are open, and a method that does not read by its name needs `admin`.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex},
     task::{Context, Poll},
     time::Duration,
 };
@@ -16,23 +16,33 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 
 use super::{
+    answer_body::{AnswerBounds, bounded},
+    bulkhead::{AdmissionBody, Bulkhead, Cost, PermitSlot, cost},
     deadline::{self, Deadline},
     limits::Limits,
+    memory::RequestMemory,
+    open_calls::{self, OpenCalls},
+    open_streams::OpenStreams,
     rate::RateLimit,
     request,
+    request_body::{RequestBody, RequestLimits, SharedReservation},
     status::status,
     traced::traced,
 };
 use crate::{
-    auth::Verifier,
+    auth::{Rejected, Verifier},
+    connections::Connection,
     domain::{Caller, Role},
     error::Error,
     spans,
 };
 
-/// Open to everyone: a load balancer and `grpcurl list` have no token.
-const OPEN: [&str; 3] =
-    ["/grpc.health.v1.Health/", "/grpc.reflection.v1.ServerReflection/", "/grpc.reflection.v1alpha."];
+/// Bytes that a call holds apart from its message: its task, the decoder's first buffer, and what HTTP/2 keeps of it (measured).
+const CALL_BYTES: usize = 16 * 1024;
+/// Bytes of a message to a method that imports: some thousand items.
+const MAX_IMPORT: usize = 4 * 1024 * 1024;
+/// Bytes of any other message: far above what any method needs.
+const MAX_MESSAGE: usize = 1024 * 1024;
 /// Only for administrators, whatever a method's name: also what may be said of credentials is nobody else's business.
 const CLOSED: &str = "/categorymirror.v1.CredentialService/";
 /// Methods whose names begin so change nothing.
@@ -40,16 +50,34 @@ const READS: [&str; 5] = ["Evaluate", "Get", "List", "Search", "Stream"];
 
 /// Puts the gate before a service.
 #[derive(Clone)]
-pub struct GateLayer {
+pub(super) struct GateLayer {
     verifier: Arc<Verifier>,
     rate: Arc<RateLimit>,
-    call_timeout: Duration,
+    pub(super) call_timeout: Duration,
+    bulkhead: Arc<Bulkhead>,
     drain: CancellationToken,
+    memory: RequestMemory,
+    pub(super) open_calls: OpenCalls,
+    pub(super) streams: OpenStreams,
 }
 
 impl GateLayer {
-    pub(super) fn new(verifier: Arc<Verifier>, limits: &Limits, drain: CancellationToken) -> Self {
-        Self { verifier, rate: Arc::new(RateLimit::new(limits)), call_timeout: limits.call_timeout, drain }
+    pub(super) fn new(
+        verifier: Arc<Verifier>,
+        limits: &Limits,
+        streams: OpenStreams,
+        drain: CancellationToken,
+    ) -> Self {
+        Self {
+            verifier,
+            rate: Arc::new(RateLimit::new(limits)),
+            call_timeout: limits.call_timeout,
+            bulkhead: Arc::new(Bulkhead::new(limits.database_connections)),
+            drain,
+            memory: RequestMemory::new(limits.request_memory),
+            open_calls: OpenCalls::default(),
+            streams,
+        }
     }
 }
 
@@ -68,11 +96,10 @@ pub struct Gate<S> {
     rules: GateLayer,
 }
 
-impl<S, B> Service<Request<B>> for Gate<S>
+impl<S> Service<Request<Body>> for Gate<S>
 where
-    S: Service<Request<B>, Response = Response<Body>> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
     S::Future: Send,
-    B: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = S::Error;
@@ -82,15 +109,15 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         // The service that is ready goes with the call; its clone waits for the next one.
         let inner = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, inner);
-        if is_open(request.uri().path()) {
-            return Box::pin(inner.call(request));
-        }
         let rules = self.rules.clone();
-        let span = spans::call(request.uri().path(), request::traceparent(request.headers()).as_ref());
+        if open_calls::is_open(request.uri().path()) {
+            return Box::pin(async move { open_calls::call(&rules, inner, request).await });
+        }
+        let span = spans::call(request.uri(), request::trace(request.headers()).as_ref());
         // Counted from here, before anything is awaited: the transport's own timer, whose error says less, begins after this.
         let begun = Instant::now();
         let asked = deadline::asked(request.headers());
@@ -100,11 +127,11 @@ where
         let limit = asked.map_or(rules.call_timeout, |asked| asked.min(rules.call_timeout));
         Box::pin(async move {
             let work = async {
-                match rules.admit(request.uri().path(), request.headers()).await {
-                    Ok(caller) => {
-                        request.extensions_mut().insert(caller);
-                        inner.call(request).await
-                    }
+                let admitted = rules.admit(request.uri().path(), request.headers()).await;
+                // Held until the call is answered, or its stream open.
+                let permit = PermitSlot::default();
+                match admitted.and_then(|caller| rules.prepare(request, caller, &permit)) {
+                    Ok((request, bounds, _reservation)) => Ok(bounded(inner.call(request).await?, bounds)),
                     Err(error) => Ok(status(error).into_http()),
                 }
             };
@@ -115,13 +142,28 @@ where
 }
 
 impl GateLayer {
+    /// Returns the request of a caller with a body that ends when the bulkhead has admitted the call.
+    fn admitted(&self, mut request: Request<Body>, subject: String, permit: &PermitSlot) -> Request<Body> {
+        let (bulkhead, path) = (self.bulkhead.clone(), request.uri().path().to_owned());
+        let cost = cost(&path);
+        if cost == Cost::Shared {
+            // What it costs depends on its message.
+            request.extensions_mut().insert(bulkhead.clone());
+        }
+        let admission = async move { bulkhead.admit(&path, cost, &subject).await };
+        request.map(|body| AdmissionBody::wrap(body, permit.clone(), admission))
+    }
+
     async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Caller, Error> {
         if self.drain.is_cancelled() {
             return Err(Error::Draining);
         }
         let token = bearer(headers)?;
         let caller = self.verifier.verify(token, chrono::Utc::now()).await;
-        let caller = caller.map_err(|rejected| Error::Unauthenticated(rejected.to_string()))?;
+        let caller = caller.map_err(|rejected| match rejected {
+            Rejected::KeysUnavailable => Error::KeysUnavailable,
+            rejected => Error::Unauthenticated(rejected.to_string()),
+        })?;
         // What is refused from here on counts as a call, too.
         self.rate.take(&caller.subject)?;
         let required = required_role(path);
@@ -131,10 +173,49 @@ impl GateLayer {
         }
         Ok(caller)
     }
+
+    /// Prepares the call of a caller who was admitted: its connection has proven itself, its body is counted, and its answer bounded.
+    fn prepare(
+        &self,
+        mut request: Request<Body>,
+        caller: Caller,
+        permit: &PermitSlot,
+    ) -> Result<(Request<Body>, AnswerBounds, SharedReservation), Error> {
+        let connection = request.extensions().get::<Arc<Connection>>().cloned();
+        if let Some(connection) = &connection {
+            connection.prove();
+        }
+        let path = request.uri().path();
+        let bounds = AnswerBounds { connection, is_stream: is_stream(path), ..AnswerBounds::default() };
+        let is_import = path.rsplit('/').next().is_some_and(|method| method.starts_with("Import"));
+        let max_message = if is_import { MAX_IMPORT } else { MAX_MESSAGE };
+        let limits = RequestLimits { path: path.to_owned(), max_message, is_stream: false };
+        let subject = caller.subject.clone();
+        request.extensions_mut().insert(caller);
+        let (request, reservation) = self.metered(request, Some(&subject), limits)?;
+        Ok((self.admitted(request, subject, permit), bounds, reservation))
+    }
+
+    /// Reserves what a call costs in any case, and has its body count the rest. The reservation is to be held until the answer is there.
+    pub(super) fn metered(
+        &self,
+        request: Request<Body>,
+        caller: Option<&str>,
+        limits: RequestLimits,
+    ) -> Result<(Request<Body>, SharedReservation), Error> {
+        let connection = request.extensions().get::<Arc<Connection>>().cloned();
+        let mut reservation = self.memory.reservation(caller, connection);
+        let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        let base = CALL_BYTES + headers;
+        reservation.grow(base)?;
+        let reservation = Arc::new(Mutex::new(reservation));
+        let held = reservation.clone();
+        Ok((request.map(|body| Body::new(RequestBody::new(body, limits, held, base))), reservation))
+    }
 }
 
-fn is_open(path: &str) -> bool {
-    OPEN.iter().any(|open| path.starts_with(open))
+fn is_stream(path: &str) -> bool {
+    path.rsplit('/').next().is_some_and(|method| method.starts_with("Stream"))
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, Error> {

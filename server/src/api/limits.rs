@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::connections::ConnectionLimits;
+
 /// The limits of one process.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -13,8 +15,16 @@ pub struct Limits {
     pub streams_per_subject: usize,
     /// Streams that may be open in total.
     pub max_streams: usize,
+    /// Batches that one subject may have that have not ended.
+    pub batches_per_subject: usize,
+    /// Connections to the database that calls share: callers and methods have shares of them.
+    pub database_connections: u32,
     /// The longest that a call may take, and that the opening of a stream may.
     pub call_timeout: Duration,
+    /// Bytes that all requests together may hold while they are read and answered. One caller or connection gets a third of them.
+    pub request_memory: usize,
+    /// The limits of connections.
+    pub connections: ConnectionLimits,
 }
 
 impl Default for Limits {
@@ -24,7 +34,11 @@ impl Default for Limits {
             burst: 4000,
             streams_per_subject: 1000,
             max_streams: 20_000,
+            batches_per_subject: 1000,
+            database_connections: 20,
             call_timeout: Duration::from_secs(30),
+            request_memory: 96 * 1024 * 1024,
+            connections: ConnectionLimits::default(),
         }
     }
 }

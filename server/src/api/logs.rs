@@ -6,7 +6,10 @@ use chrono::{DateTime, Utc};
 use super::request;
 use crate::{
     app::PageRequest,
-    domain::{RunState, TenantId, batch_name, parse_batch_name},
+    domain::{
+        RunState, TenantId, batch_name, parse_batch_name,
+        text::{is_direction_mark, is_hidden},
+    },
     error::{Error, Violations},
     store::LogFilter,
 };
@@ -76,8 +79,9 @@ fn states(violations: &mut Violations, numbers: &[i32]) -> Vec<RunState> {
 
 /// A text to compare with. What no run can have is refused: PostgreSQL takes no NUL, and an index no text without end.
 fn text(violations: &mut Violations, field: &str, text: &str, longest: usize) -> Option<String> {
-    if text.len() > longest || text.chars().any(char::is_control) {
-        violations.add(field, format!("must be at most {longest} bytes, without control characters"));
+    if text.len() > longest || text.chars().any(|c| c.is_control() || is_hidden(c) || is_direction_mark(c)) {
+        violations
+            .add(field, format!("must be at most {longest} bytes, without control characters and invisible ones"));
     }
     Some(text.to_owned()).filter(|text| !text.is_empty())
 }

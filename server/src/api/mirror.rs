@@ -1,6 +1,6 @@
 //! `CategoryMirrorService`.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use category_mirror_proto::v1::{
     self as proto, category_mirror_service_server::CategoryMirrorService, mirror_categories_request::Target,
@@ -10,12 +10,19 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::{
-    batch_request::batch_request, convert, logs, open_streams::OpenStreams, overrides::overrides, request,
-    status::status, updates,
+    batch_request::batch_request,
+    bulkhead::{Bulkhead, Compartment, Cost},
+    convert, logs,
+    open_streams::OpenStreams,
+    overrides::overrides,
+    request,
+    status::status,
+    updates,
 };
 use crate::{
     app::{App, MirrorRequest, Overrides, RevertRequest, RunName},
-    domain::{GuardRule, RunKind, Strategy, TenantId, TraceParent, View},
+    connections::Connection,
+    domain::{GuardRule, RunKind, Strategy, TenantId, TraceContext, View},
     error::{Error, Violations},
 };
 
@@ -42,10 +49,14 @@ impl CategoryMirrorService for Mirror {
         &self,
         request: Request<proto::MirrorCategoriesRequest>,
     ) -> Result<Response<proto::MirrorCategoriesResponse>, Status> {
-        let traceparent = request::traceparent(request.metadata().as_ref());
+        let traceparent = request::trace(request.metadata().as_ref());
+        let bulkhead = request.extensions().get::<Arc<Bulkhead>>().cloned();
         let (caller, message) = request::open(request).map_err(status)?;
         if let Some(wanted) = batch_request(&message).map_err(status)? {
-            // In a place of its own: it is large, and each call for a single tenant would carry it along.
+            let bulkhead = bulkhead.ok_or_else(|| status(Error::Internal("a call passed without the gate".into())))?;
+            let expensive = Cost::Expensive(Compartment::Batch);
+            let _permit = bulkhead.admit("", expensive, &caller.subject).await.map_err(status)?;
+            // Boxed: it is large, and each call for a single tenant would carry it along.
             let batch = Box::pin(self.app.mirror_many(&caller, wanted)).await.map_err(status)?;
             let batch = Some(convert::batch(batch));
             return Ok(Response::new(proto::MirrorCategoriesResponse { batch, ..Default::default() }));
@@ -63,7 +74,7 @@ impl CategoryMirrorService for Mirror {
         &self,
         request: Request<proto::RevertRunRequest>,
     ) -> Result<Response<proto::RevertRunResponse>, Status> {
-        let traceparent = request::traceparent(request.metadata().as_ref());
+        let traceparent = request::trace(request.metadata().as_ref());
         let (caller, message) = request::open(request).map_err(status)?;
         let wanted = revert_request(message, traceparent).map_err(status)?;
         let mirrored = self.app.revert_run(&caller, wanted).await.map_err(status)?;
@@ -135,6 +146,8 @@ impl CategoryMirrorService for Mirror {
         request: Request<proto::StreamRunUpdatesRequest>,
     ) -> Result<Response<Self::StreamRunUpdatesStream>, Status> {
         let deadline = request.extensions().get().copied();
+        let connection = request.extensions().get::<Arc<Connection>>();
+        let expired = connection.map(|connection| connection.expired().clone()).unwrap_or_default();
         let (caller, message) = request::open(request).map_err(status)?;
         let mut violations = Violations::default();
         let watched = request::required(&mut violations, "name", &message.name, updates::parse);
@@ -145,7 +158,7 @@ impl CategoryMirrorService for Mirror {
         let _place = self.streams.admit(&caller.subject).map_err(status)?;
         let watch = self.app.watch(&caller, &watched, message.after_revision).await.map_err(status)?;
         let (heartbeat, drain, expires_at) = (self.heartbeat, self.drain.clone(), caller.expires_at);
-        let bounds = updates::Bounds { heartbeat, deadline, expires_at, drain, _place };
+        let bounds = updates::Bounds { heartbeat, deadline, expires_at, drain, expired, _place };
         let updates = updates::stream(watch, bounds);
         Ok(Response::new(updates.map(|update| update.map_err(status)).boxed()))
     }
@@ -153,7 +166,7 @@ impl CategoryMirrorService for Mirror {
 
 fn mirror_request(
     message: proto::MirrorCategoriesRequest,
-    traceparent: Option<TraceParent>,
+    traceparent: Option<TraceContext>,
 ) -> Result<MirrorRequest, Error> {
     let mut violations = Violations::default();
     let strategy = request::required_strategy(&mut violations, message.strategy);
@@ -182,7 +195,7 @@ fn mirror_request(
     Ok(MirrorRequest { tenant, kind, plan, view, overrides, request_id, traceparent })
 }
 
-fn revert_request(message: proto::RevertRunRequest, traceparent: Option<TraceParent>) -> Result<RevertRequest, Error> {
+fn revert_request(message: proto::RevertRunRequest, traceparent: Option<TraceContext>) -> Result<RevertRequest, Error> {
     let mut violations = Violations::default();
     let run = request::required(&mut violations, "name", &message.name, RunName::parse);
     let request_id = request::request_id(&mut violations, message.request_id);

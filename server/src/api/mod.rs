@@ -1,7 +1,9 @@
 //! The gRPC interface: requests become use cases, and their answers messages. Every call passes the gate first.
 
+mod answer_body;
 mod batch_request;
 mod batches;
+mod bulkhead;
 mod categories;
 mod convert;
 mod credentials;
@@ -11,11 +13,16 @@ mod gate;
 mod import;
 mod limits;
 mod logs;
+mod measured;
+mod memory;
 mod mirror;
+mod open_calls;
 mod open_streams;
 mod overrides;
 mod rate;
 mod request;
+mod request_body;
+mod schema;
 mod status;
 mod tenant_sync;
 mod tenants;
@@ -37,26 +44,28 @@ use category_mirror_proto::v1::{
 };
 use http::Request;
 use tokio_util::sync::CancellationToken;
-use tonic::{body::Body, service::Routes, transport::Server};
+use tonic::{body::Body, service::Routes};
 use tonic_health::server::HealthReporter;
 use tower::{
-    layer::util::{Identity, Stack},
-    util::MapRequestLayer,
+    Layer,
+    util::{MapRequest, MapRequestLayer},
 };
 
 use self::{
-    batches::Batches, categories::Categories, credentials::Credentials, flags::Flags, gate::GateLayer, mirror::Mirror,
-    open_streams::OpenStreams, tenants::Tenants,
+    batches::Batches,
+    categories::Categories,
+    credentials::Credentials,
+    flags::Flags,
+    gate::{Gate, GateLayer},
+    measured::{Measured, MeasuredLayer},
+    mirror::Mirror,
+    open_streams::OpenStreams,
+    tenants::Tenants,
 };
 use crate::{app::App, auth::Verifier};
 
-/// The largest request: far above what any of them needs.
-const MAX_REQUEST: usize = 1024 * 1024;
-/// The largest request of a service that imports: some thousand items.
-const MAX_IMPORT: usize = 4 * 1024 * 1024;
-
-/// The layers that every call passes before it meets a service.
-pub type Door = Stack<GateLayer, Stack<MapRequestLayer<fn(Request<Body>) -> Request<Body>>, Identity>>;
+/// Services behind what every call passes before it meets one.
+pub type Door = Measured<MapRequest<Gate<Routes>, fn(Request<Body>) -> Request<Body>>>;
 /// What the health service knows. The empty name stands for the server as a whole.
 const HEALTH_SERVICES: [&str; 7] = [
     "",
@@ -81,39 +90,50 @@ pub fn router(
     heartbeat: Duration,
     limits: &Limits,
     drain: CancellationToken,
-    server: Server,
-) -> tonic::transport::server::Router<Door> {
+) -> Door {
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(category_mirror_proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let sound = "the descriptor sets are part of the program";
-    let mirror =
-        CategoryMirrorServiceServer::new(Mirror::new(app.clone(), heartbeat, OpenStreams::new(limits), drain.clone()));
+    let streams = OpenStreams::new(limits);
+    let mirror = Mirror::new(app.clone(), heartbeat, streams.clone(), drain.clone());
+    let mirror = CategoryMirrorServiceServer::new(mirror);
     let tenants = TenantServiceServer::new(Tenants::new(app.clone()));
     let categories = CategoryServiceServer::new(Categories::new(app.clone()));
     let batches = BatchServiceServer::new(Batches::new(app.clone()));
     let credentials = CredentialServiceServer::new(Credentials::new(app.clone()));
     let flags = FlagServiceServer::new(Flags::new(app));
-    let routes = Routes::new(mirror.max_decoding_message_size(MAX_REQUEST))
-        .add_service(tenants.max_decoding_message_size(MAX_IMPORT))
-        .add_service(categories.max_decoding_message_size(MAX_IMPORT))
-        .add_service(batches.max_decoding_message_size(MAX_REQUEST))
-        .add_service(credentials.max_decoding_message_size(MAX_REQUEST))
-        .add_service(flags.max_decoding_message_size(MAX_REQUEST))
+    // The gate bounds each message before the decoder sees it, by method.
+    let routes = Routes::new(mirror)
+        .add_service(tenants)
+        .add_service(categories)
+        .add_service(batches)
+        .add_service(credentials)
+        .add_service(flags)
         .add_service(health)
         .add_service(reflection().build_v1().expect(sound))
         // Python's reflection client, and tools of a few years ago, know no other.
         .add_service(reflection().build_v1alpha().expect(sound));
-    door(server, verifier, limits, drain).add_routes(routes)
+    behind(GateLayer::new(verifier, limits, streams, drain), routes)
 }
 
-/// What every call passes, before a server has any services.
+/// Puts services behind what every call passes.
 #[must_use]
-pub fn door(server: Server, verifier: Arc<Verifier>, limits: &Limits, drain: CancellationToken) -> Server<Door> {
+pub fn door(routes: Routes, verifier: Arc<Verifier>, limits: &Limits, drain: CancellationToken) -> Door {
+    behind(GateLayer::new(verifier, limits, OpenStreams::new(limits), drain), routes)
+}
+
+/// Returns how many bytes the requests of one connection may hold.
+#[must_use]
+pub fn connection_memory(limits: &Limits) -> usize {
+    memory::share(limits.request_memory)
+}
+
+fn behind(gate: GateLayer, routes: Routes) -> Door {
     let rest = MapRequestLayer::new(unread::read_rest as fn(_) -> _);
-    server.layer(rest).layer(GateLayer::new(verifier, limits, drain))
+    MeasuredLayer.layer(rest.layer(gate.layer(routes.prepare())))
 }
 
 /// Tells the health service whether each of ours is able to serve.

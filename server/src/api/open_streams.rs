@@ -11,6 +11,8 @@ use crate::error::Error;
 
 /// When to come back: streams end when their watchers leave, and nobody knows when that is.
 const FULL_WAIT: Duration = Duration::from_secs(5);
+/// Watches of health take this part of all places at most.
+const WATCH_SHARE: usize = 4;
 
 /// The open streams of the process. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -23,6 +25,8 @@ pub(super) struct OpenStreams {
 #[derive(Debug, Default)]
 struct Open {
     total: usize,
+    /// Of these, watches of health, which need no token.
+    watches: usize,
     /// Only of those who have any.
     subjects: HashMap<String, usize>,
 }
@@ -48,7 +52,27 @@ impl OpenStreams {
         open.total += 1;
         metrics::gauge!("category_mirror_streams").increment(1.0);
         *open.subjects.entry(subject.to_owned()).or_default() += 1;
-        Ok(StreamPlace { streams: self.clone(), subject: subject.to_owned() })
+        Ok(StreamPlace { streams: self.clone(), subject: Some(subject.to_owned()) })
+    }
+
+    /// Takes a place for a watch of health. Watches take a part of all places at most, because nobody vouches for who opens them.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`] when there is none.
+    pub(super) fn admit_watch(&self) -> Result<StreamPlace, Error> {
+        let full = |problem, limit| Err(Error::RateLimited { problem, limit, wait: FULL_WAIT });
+        let limit = (self.total / WATCH_SHARE).max(1);
+        let mut open = self.open();
+        if open.total >= self.total {
+            return full("too many open streams", self.total);
+        }
+        if open.watches >= limit {
+            return full("too many open watches of health", limit);
+        }
+        open.total += 1;
+        open.watches += 1;
+        metrics::gauge!("category_mirror_streams").increment(1.0);
+        Ok(StreamPlace { streams: self.clone(), subject: None })
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -61,7 +85,8 @@ impl OpenStreams {
 #[derive(Debug)]
 pub(super) struct StreamPlace {
     streams: OpenStreams,
-    subject: String,
+    /// `None` of a watch of health.
+    subject: Option<String>,
 }
 
 impl Drop for StreamPlace {
@@ -69,10 +94,14 @@ impl Drop for StreamPlace {
         let mut open = self.streams.open();
         open.total = open.total.saturating_sub(1);
         metrics::gauge!("category_mirror_streams").decrement(1.0);
-        if let Some(count) = open.subjects.get_mut(&self.subject) {
+        let Some(subject) = &self.subject else {
+            open.watches = open.watches.saturating_sub(1);
+            return;
+        };
+        if let Some(count) = open.subjects.get_mut(subject) {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                open.subjects.remove(&self.subject);
+                open.subjects.remove(subject);
             }
         }
     }
@@ -101,5 +130,20 @@ mod tests {
         drop(other);
         assert!(streams.open().subjects.is_empty());
         assert_eq!(streams.open().total, 0);
+    }
+
+    #[test]
+    fn watches_of_health_take_a_part_of_the_places_and_leave_the_others() {
+        let streams = OpenStreams::new(&Limits { streams_per_subject: 8, max_streams: 8, ..Limits::default() });
+        let watches = [streams.admit_watch().expect("the first"), streams.admit_watch().expect("the second")];
+        assert_eq!(limit(streams.admit_watch()), 2);
+        let others: Vec<StreamPlace> = (0..6).map(|_| streams.admit("me").expect("a place")).collect();
+        assert_eq!(limit(streams.admit("me")), 8, "a watch is a stream");
+        drop(watches);
+        let more = [streams.admit("me").expect("a place"), streams.admit("me").expect("a place")];
+        assert_eq!(limit(streams.admit_watch()), 8);
+        drop((others, more));
+        let open = streams.open();
+        assert_eq!((open.total, open.watches), (0, 0));
     }
 }

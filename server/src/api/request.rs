@@ -4,7 +4,7 @@ use http::HeaderMap;
 use tonic::Request;
 
 use crate::{
-    domain::{Caller, OrganizationId, Slug, Strategy, TenantId, TraceParent},
+    domain::{Caller, OrganizationId, Slug, Strategy, TenantId, TraceContext, text},
     error::{Error, Violations},
 };
 use category_mirror_proto::v1 as proto;
@@ -23,9 +23,10 @@ pub(super) fn open<T>(request: Request<T>) -> Result<(Caller, T), Error> {
     Ok((caller, message))
 }
 
-/// The caller's trace. One that is malformed is none: it must not cost the call.
-pub(super) fn traceparent(headers: &HeaderMap) -> Option<TraceParent> {
-    TraceParent::parse(headers.get("traceparent")?.to_str().ok()?)
+/// The caller's trace. One that is malformed is none, and a malformed `tracestate` is left out: neither must cost the call.
+pub(super) fn trace(headers: &HeaderMap) -> Option<TraceContext> {
+    let states = headers.get_all("tracestate").iter().map(|value| value.to_str().ok());
+    TraceContext::parse(headers.get("traceparent")?.to_str().ok()?, states)
 }
 
 /// A required field: an empty text is named as such, rather than as a malformed one.
@@ -106,32 +107,19 @@ pub(super) fn request_id(violations: &mut Violations, id: String) -> Option<Stri
     Some(id).filter(|id| !id.is_empty())
 }
 
-/// A name for people: kept as it is, and free of what would act on a terminal or a log.
-pub(super) fn display_name(text: &str) -> Result<String, String> {
-    if text.trim().is_empty() {
+/// A name for people, in the one form in which names are kept.
+pub(super) fn display_name(given: &str) -> Result<String, String> {
+    if given.is_empty() {
         return Err("is required".to_owned());
     }
-    let name = words(text, MAX_DISPLAY_NAME)?;
-    if let Some(entity) = html_entity(text) {
+    let name = words(given, MAX_DISPLAY_NAME)?;
+    if text::is_blank(&name) {
+        return Err("is required: it has only characters that are not seen".to_owned());
+    }
+    if let Some(entity) = text::html_entity(&name) {
         return Err(format!("holds the HTML entity `{entity}`; send the character that it stands for"));
     }
     Ok(name)
-}
-
-/// The first HTML entity in a text, such as `&amp;`: the text went through an escape too many, and would be compared and shown like that.
-fn html_entity(text: &str) -> Option<&str> {
-    text.match_indices('&').find_map(|(start, _)| {
-        let rest = text.get(start + 1..)?;
-        let name = rest.get(..rest.find(';')?)?;
-        let is_entity = match name.strip_prefix('#') {
-            Some(number) => {
-                let digits = number.strip_prefix(['x', 'X']).unwrap_or(number);
-                (1..=6).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
-            }
-            None => matches!(name, "amp" | "lt" | "gt" | "quot" | "apos" | "nbsp"),
-        };
-        is_entity.then(|| text.get(start..=start + 1 + name.len())).flatten()
-    })
 }
 
 /// A reason for the record. May be empty.
@@ -139,16 +127,14 @@ pub(super) fn reason(text: &str) -> Result<String, String> {
     words(text, MAX_REASON)
 }
 
-/// Words of people: bounded, and free of what would act on a terminal or a log. May be empty.
-pub(super) fn words(text: &str, max: usize) -> Result<String, String> {
-    let length = text.chars().count();
+/// Words of people: bounded, in one form, and without what a terminal or a log would execute or a reader would not see. May be empty.
+pub(super) fn words(given: &str, max: usize) -> Result<String, String> {
+    let words = text::clean(given).map_err(|forbidden| forbidden.to_string())?;
+    let length = words.chars().count();
     if length > max {
         return Err(format!("has {length} characters, at most {max} are allowed"));
     }
-    if text.chars().any(char::is_control) {
-        return Err("must not hold control characters".to_owned());
-    }
-    Ok(text.to_owned())
+    Ok(words)
 }
 
 /// The fields that an update takes: those of the mask, or, without one, those that are not empty.
@@ -188,12 +174,29 @@ mod tests {
     }
 
     #[test]
+    fn names_are_kept_in_one_form_and_without_what_is_not_seen() {
+        assert_eq!(display_name("\u{200e}Cafe\u{301}").as_deref(), Ok("Caf\u{e9}"));
+        assert_eq!(display_name(&"e\u{301}".repeat(200)).map(|name| name.chars().count()), Ok(200));
+        for (bad, why) in
+            [("a\u{202e}b", "U+202E"), ("a\u{ad}b", "U+00AD"), ("\u{200f}", "not seen"), ("\u{200d} ", "not seen")]
+        {
+            let refused = display_name(bad).expect_err(bad);
+            assert!(refused.contains(why), "{refused}");
+        }
+        assert_eq!(reason("").as_deref(), Ok(""));
+        assert!(reason("because\u{2028}").is_err());
+    }
+
+    #[test]
     fn a_name_that_was_escaped_for_html_is_refused_with_the_entity() {
         for (name, entity) in [
             ("Chicken &amp; Mutton Shop", "&amp;"),
             ("Fish & Chips &amp; Peas", "&amp;"),
             ("Caf&#233;", "&#233;"),
             ("Bob&#x27;s", "&#x27;"),
+            ("Caf&eacute;", "&eacute;"),
+            ("Stra&szlig;e", "&szlig;"),
+            ("A&NonBreakingSpace;B", "&NonBreakingSpace;"),
         ] {
             let refused = display_name(name).expect_err(name);
             assert!(refused.contains(&format!("`{entity}`")), "{refused}");

@@ -32,7 +32,7 @@ pub(super) fn status(error: Error) -> Status {
             let violations = violations.iter().map(|v| FieldViolation::new(&v.field, &v.description));
             details.set_bad_request(violations.collect::<Vec<_>>());
         }
-        Error::DatabaseUnavailable(_) | Error::Draining => {
+        Error::DatabaseUnavailable(_) | Error::Draining | Error::KeysUnavailable => {
             details.set_retry_info(Some(RETRY_DELAY));
         }
         Error::Google(Failure { retry, .. }) => match retry {
@@ -61,6 +61,7 @@ fn code(error: &Error) -> Code {
         | Error::OverrideMismatch { .. }
         | Error::NoDryBatch
         | Error::RunInProgress { .. }
+        | Error::UnsettledWrite { .. }
         | Error::CannotJoin { .. }
         | Error::NotRevertible { .. }
         | Error::CategoryInUse { .. }
@@ -74,7 +75,11 @@ fn code(error: &Error) -> Code {
         Error::PermissionDenied(_) => Code::PermissionDenied,
         Error::RateLimited { .. } => Code::ResourceExhausted,
         Error::DeadlineExceeded(_) => Code::DeadlineExceeded,
-        Error::DatabaseUnavailable(_) | Error::Draining | Error::Google(_) => Code::Unavailable,
+        Error::DatabaseUnavailable(_)
+        | Error::Draining
+        | Error::KeysUnavailable
+        | Error::ConnectionExpired
+        | Error::Google(_) => Code::Unavailable,
         Error::Internal(_) => Code::Internal,
     }
 }

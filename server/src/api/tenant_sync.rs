@@ -5,7 +5,7 @@ use category_mirror_proto::v1::{self as proto, tenant_sync::Cause as Wire, tenan
 use super::{overrides::guards, request};
 use crate::{
     app::{DecideRequest, PageRequest},
-    domain::{Cause, Decision, GuardRule, TenantId, TraceParent},
+    domain::{Cause, Decision, GuardRule, TenantId, TraceContext},
     error::{Error, Violations},
     store::SyncFilter,
 };
@@ -76,7 +76,7 @@ fn causes(violations: &mut Violations, numbers: &[i32]) -> Vec<Cause> {
 /// A valid decision.
 pub(super) fn decision(
     message: proto::DecideTenantSyncRequest,
-    traceparent: Option<TraceParent>,
+    traceparent: Option<TraceContext>,
 ) -> Result<DecideRequest, Error> {
     let mut violations = Violations::default();
     let v = &mut violations;

@@ -144,7 +144,7 @@ impl TenantService for Tenants {
         &self,
         request: Request<proto::DecideTenantSyncRequest>,
     ) -> Result<Response<proto::DecideTenantSyncResponse>, Status> {
-        let traceparent = request::traceparent(request.metadata().as_ref());
+        let traceparent = request::trace(request.metadata().as_ref());
         let (caller, message) = request::open(request).map_err(status)?;
         let wanted = tenant_sync::decision(message, traceparent).map_err(status)?;
         let (sync, run) = self.app.decide(&caller, wanted).await.map_err(status)?;

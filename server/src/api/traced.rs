@@ -31,6 +31,7 @@ pub(super) async fn traced<E>(
     }))
 }
 
-fn code(headers: &HeaderMap) -> Option<i32> {
+/// The gRPC code that headers or trailers hold.
+pub(super) fn code(headers: &HeaderMap) -> Option<i32> {
     headers.get("grpc-status")?.to_str().ok()?.parse().ok()
 }

@@ -49,6 +49,8 @@ pub(super) struct Bounds {
     pub(super) expires_at: DateTime<Utc>,
     /// The server's drain.
     pub(super) drain: CancellationToken,
+    /// The end of the connection's time, which comes before the connection is closed.
+    pub(super) expired: CancellationToken,
     /// Its place among the open streams.
     pub(super) _place: StreamPlace,
 }
@@ -75,11 +77,12 @@ impl Updates {
         if self.is_over {
             return None;
         }
-        let Bounds { heartbeat, deadline, expires_at, drain, _place } = &self.bounds;
+        let Bounds { heartbeat, deadline, expires_at, drain, expired, _place } = &self.bounds;
         // In this order: what ends the stream goes before what it brings.
         let next = tokio::select! {
             biased;
             () = drain.cancelled() => Err(Error::Draining),
+            () = expired.cancelled() => Err(Error::ConnectionExpired),
             after = passing(*deadline) => Err(Error::DeadlineExceeded(after)),
             () = expiry(*expires_at) => Err(Error::Unauthenticated("the token has expired".to_owned())),
             run = self.watch.next() => run.map(|run| run.map(snapshot)),

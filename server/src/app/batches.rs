@@ -1,5 +1,7 @@
 //! Asking for a batch of runs, and about one.
 
+use std::collections::BTreeSet;
+
 use super::{App, Page, PageRequest};
 use crate::{
     domain::{
@@ -35,10 +37,13 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] of an organization without tenants, [`Error::NobodyToMirror`], [`Error::FeatureDisabled`],
-    /// [`Error::ConfirmationMismatch`], [`Error::OverrideMismatch`], [`Error::NoDryBatch`], [`Error::RequestIdReused`], or the database's.
+    /// [`Error::ConfirmationMismatch`], [`Error::OverrideMismatch`], [`Error::NoDryBatch`], [`Error::RequestIdReused`],
+    /// [`Error::RateLimited`] for a caller who has too many batches, or the database's.
     pub async fn mirror_many(&self, caller: &Caller, request: BatchRequest) -> Result<Batch, Error> {
         let BatchRequest { organization, kind, confirmed, overrides, run_overrides, reason, request_id } = request;
-        let only = caller.scope.tenants().map(<[_]>::to_vec);
+        // In one order, whatever the token's: the last dry batch is looked for by the same tenants.
+        let only =
+            caller.scope.tenants().map(|tenants| BTreeSet::from_iter(tenants.iter().cloned()).into_iter().collect());
         let new = NewBatch {
             id: ID_BY_DATABASE,
             target: BatchTarget { organization, only },
@@ -51,6 +56,7 @@ impl App {
             caller: caller.subject.clone(),
             request_id,
             max_attempts: self.runs.max_attempts,
+            max_live: self.runs.max_live_batches,
         };
         // Before anything is counted: what was true for the first call may not be for the second.
         let (batch, is_new) = match self.store.first_batch(None, &new).await? {

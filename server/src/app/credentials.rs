@@ -134,7 +134,7 @@ impl App {
         let newest = vault.key_id().ok_or(Error::NoCredentialsKey)?;
         let (mut done, mut after) = (Reencrypted::default(), String::new());
         loop {
-            let rows = self.store.list_credentials(&after, Some(newest), BATCH).await?;
+            let rows = self.store.list_credentials(&after, Some(&newest), BATCH).await?;
             let Some((last, _)) = rows.last() else { break };
             after = last.account.to_string();
             for (known, before) in &rows {

@@ -41,11 +41,18 @@ impl Asked {
 }
 
 impl App {
-    /// Returns the first answer to a request that is refused now, or else the refusal.
-    pub(super) async fn first_answer_or(&self, asked: Option<Asked>, refusal: Error) -> Result<FirstAnswer, Error> {
+    /// Returns the first answer to a request that is refused now, or else the refusal. An answer is a read: one with a run that the caller may
+    /// not see is none, and the refusal, which is in the caller's own words, does not name the run's tenant.
+    pub(super) async fn first_answer_or(
+        &self,
+        caller: &Caller,
+        asked: Option<Asked>,
+        refusal: Error,
+    ) -> Result<FirstAnswer, Error> {
         let Some(asked) = asked.filter(|_| is_about_the_state(&refusal)) else { return Err(refusal) };
         let first = self.store.first_answer(None, asked.key, &asked.request_id).await?;
-        first.ok_or(refusal)
+        let is_visible = |first: &FirstAnswer| first.run.as_ref().is_none_or(|run| caller.scope.allows(&run.tenant));
+        first.filter(is_visible).ok_or(refusal)
     }
 
     /// The same for a request that started a run.
@@ -55,9 +62,9 @@ impl App {
         asked: Option<Asked>,
         refusal: Error,
     ) -> Result<Mirrored, Error> {
-        let FirstAnswer { run, joined } = self.first_answer_or(asked, refusal).await?;
+        let FirstAnswer { run, joined } = self.first_answer_or(caller, asked, refusal).await?;
         let run = run.ok_or_else(|| Error::Internal("a request for a run was answered without one".into()))?;
-        Ok(Mirrored { run: visible_run(caller, run)?, joined })
+        Ok(Mirrored { run, joined })
     }
 }
 

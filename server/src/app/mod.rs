@@ -5,6 +5,7 @@
 mod accounts;
 mod batches;
 mod categories;
+mod category_search;
 mod credentials;
 mod feed;
 mod first_answers;
@@ -22,6 +23,7 @@ mod watch;
 pub use accounts::{Accounts, Learnt};
 pub use batches::BatchRequest;
 pub use categories::ShownCategory;
+pub use category_search::MappingSuggestion;
 pub use credentials::{Reencrypted, ShownCredentials, Verified};
 pub use feed::{Feed, Watch};
 pub use flag_rules::{Evaluation, FlagRequest, RolloutEdit, ShownFlag};
@@ -49,6 +51,8 @@ pub struct RunLimits {
     pub max_attempts: i32,
     /// How many additional categories Google takes.
     pub max_additional: usize,
+    /// How many batches one caller may have that have not ended.
+    pub max_live_batches: usize,
 }
 
 /// What the use cases work on. Cheap to clone.
@@ -62,6 +66,7 @@ pub struct App {
     feed: Feed,
     runs: RunLimits,
     taxonomy: TaxonomySource,
+    category_indexes: category_search::CategoryIndexes,
 }
 
 impl App {
@@ -77,7 +82,8 @@ impl App {
         taxonomy: TaxonomySource,
     ) -> Self {
         let feed = Feed::new(store.clone());
-        Self { store, acceptor, wake, flags, accounts, feed, runs, taxonomy }
+        let category_indexes = category_search::CategoryIndexes::default();
+        Self { store, acceptor, wake, flags, accounts, feed, runs, taxonomy, category_indexes }
     }
 
     /// What streams are fed from; see [`Feed::keep_fed`].

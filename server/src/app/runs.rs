@@ -91,7 +91,8 @@ impl App {
     /// Lists runs, newest first, without plans and written changes.
     ///
     /// # Errors
-    /// [`Error::NotFound`] of a tenant that is out of scope, or neither exists nor has runs, and of a batch that the caller sees nothing of;
+    /// [`Error::NotFound`] of a tenant that is out of scope, or neither exists nor has runs, and of an organization or a batch that the caller
+    /// sees nothing of;
     /// [`Error::InvalidPageToken`], or the database's.
     pub async fn sync_logs(&self, caller: &Caller, wanted: LogFilter, page: PageRequest) -> Result<Page<Run>, Error> {
         let LogFilter { tenant, only, .. } = self.of_tenant(caller, wanted.tenant.clone())?;
@@ -100,6 +101,9 @@ impl App {
         let found = self.store.logs(&filter, before, page.limit()).await?;
         if let (Some(tenant), true) = (&filter.tenant, found.runs.is_empty()) {
             self.require_known(tenant).await?;
+        }
+        if let (Some(organization), true) = (&filter.organization, found.runs.is_empty()) {
+            self.require_known_organization(caller, organization).await?;
         }
         if let (Some(batch), true) = (filter.batch, found.runs.is_empty()) {
             self.require_known_batch(caller, batch).await?;
@@ -110,7 +114,8 @@ impl App {
     /// Counts the runs that ended in the last `window`, and those that are live.
     ///
     /// # Errors
-    /// [`Error::NotFound`] of a tenant that is out of scope, or neither exists nor has runs; or the database's.
+    /// [`Error::NotFound`] of a tenant that is out of scope, or neither exists nor has runs, and of an organization that the caller sees nothing
+    /// of; or the database's.
     pub async fn sync_stats(
         &self,
         caller: &Caller,
@@ -123,6 +128,9 @@ impl App {
         if let (Some(tenant), 0) = (&filter.tenant, stats.total) {
             self.require_known(tenant).await?;
         }
+        if let (Some(organization), 0) = (&filter.organization, stats.total) {
+            self.require_known_organization(caller, organization).await?;
+        }
         Ok(stats)
     }
 
@@ -130,6 +138,16 @@ impl App {
     async fn require_known(&self, tenant: &TenantId) -> Result<(), Error> {
         let is_known = self.store.is_known_tenant(tenant).await?;
         is_known.then_some(()).ok_or_else(|| Error::NotFound(Resource::Tenant, tenant.resource_name()))
+    }
+
+    /// Rejects an organization that has neither tenants nor runs that the caller may see. Asked only where nothing was found.
+    pub(super) async fn require_known_organization(
+        &self,
+        caller: &Caller,
+        organization: &OrganizationId,
+    ) -> Result<(), Error> {
+        let is_known = self.store.is_known_organization(organization, caller.scope.tenants()).await?;
+        is_known.then_some(()).ok_or_else(|| Error::NotFound(Resource::Organization, organization.resource_name()))
     }
 
     /// Rejects a batch that the caller may not see and of which there is no run that they may. Asked only where nothing was found.

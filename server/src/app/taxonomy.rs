@@ -10,7 +10,7 @@ use crate::{
     },
     error::Error,
     gbp::TaxonomyReader,
-    store::{Affected, CategoryMatch, MappingSuggestion, NewTaxonomy},
+    store::{Affected, NewTaxonomy},
 };
 
 /// How often one page is asked for.
@@ -159,38 +159,6 @@ impl App {
     /// [`Error::NoTaxonomy`], or the database's.
     pub async fn taxonomy(&self, locale: &Locale) -> Result<TaxonomyVersion, Error> {
         self.store.taxonomy(locale).await?.ok_or_else(|| Error::NoTaxonomy(locale.clone()))
-    }
-
-    /// Finds categories. The page's filters hold the version of the list, so that positions in it do not move.
-    ///
-    /// # Errors
-    /// [`Error::InvalidPageToken`], or the database's.
-    pub async fn search_categories(
-        &self,
-        locale: &Locale,
-        query: &str,
-        page: PageRequest,
-    ) -> Result<Page<CategoryMatch>, Error> {
-        let offset = page.after.as_deref().map_or(Ok(0), str::parse::<u32>).map_err(|_| Error::InvalidPageToken)?;
-        let found = self.store.search_categories(locale, query, page.limit(), offset.into()).await?;
-        let next = u64::from(offset).saturating_add(page.size.try_into().unwrap_or(u64::MAX));
-        Ok(page.page(found, |_| next.to_string()))
-    }
-
-    /// Lists the platform categories that stand for nothing that Google has, by slug, each with `matches` suggestions.
-    ///
-    /// # Errors
-    /// [`Error::NoTaxonomy`], or the database's.
-    pub async fn mapping_suggestions(
-        &self,
-        locale: &Locale,
-        matches: i64,
-        page: PageRequest,
-    ) -> Result<Page<MappingSuggestion>, Error> {
-        self.taxonomy(locale).await?;
-        let after = page.after.as_deref().unwrap_or_default();
-        let suggestions = self.store.mapping_suggestions(locale, matches, after, page.limit()).await?;
-        Ok(page.page(suggestions, |suggestion| suggestion.slug.to_string()))
     }
 }
 

@@ -2,15 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    App, Page, PageRequest,
-    first_answers::{Asked, visible_run},
-    visible,
-};
+use super::{App, Page, PageRequest, first_answers::Asked, visible};
 use crate::{
     domain::{
         Caller, Cause, Decision, Facts, Flag, Gcid, GuardRule, Look, Orders, RegionCode, Run, RunKind, Standing,
-        Strategy, Tenant, TenantId, TenantSync, TraceParent, View, Wanted, Wish, named_as_observed,
+        Strategy, Tenant, TenantId, TenantSync, TraceContext, View, Wanted, Wish, named_as_observed,
     },
     error::Error,
     store::{NewDecision, SyncFilter},
@@ -31,7 +27,7 @@ pub struct DecideRequest {
     /// Makes the call safe to repeat, where it starts a run.
     pub request_id: Option<String>,
     /// The trace that it belongs to.
-    pub traceparent: Option<TraceParent>,
+    pub traceparent: Option<TraceContext>,
 }
 
 impl App {
@@ -82,7 +78,7 @@ impl App {
     /// Lists how tenants stand that a run has looked at, by tenant, as it found them.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::NotFound`] of an organization that the caller sees nothing of, or the database's.
     pub async fn tenant_syncs(
         &self,
         caller: &Caller,
@@ -92,6 +88,9 @@ impl App {
         let filter = SyncFilter { only: caller.scope.tenants().map(<[_]>::to_vec), ..filter };
         let after = page.after.as_deref().unwrap_or_default();
         let found = self.store.tenant_syncs(&filter, after, page.limit()).await?;
+        if let (Some(organization), true) = (&filter.organization, found.is_empty()) {
+            self.require_known_organization(caller, organization).await?;
+        }
         Ok(page.page(found, |sync| sync.tenant.to_string()))
     }
 
@@ -107,9 +106,8 @@ impl App {
         match self.decide_now(caller, request, asked.clone()).await {
             Err(error) => {
                 visible(caller, &tenant)?;
-                let first = self.first_answer_or(asked, error).await?;
-                let run = first.run.map(|run| visible_run(caller, run)).transpose()?;
-                Ok((self.tenant_sync(caller, &tenant).await?, run))
+                let first = self.first_answer_or(caller, asked, error).await?;
+                Ok((self.tenant_sync(caller, &tenant).await?, first.run))
             }
             decided => decided,
         }

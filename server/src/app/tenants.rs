@@ -31,7 +31,7 @@ impl App {
     /// Lists tenants by id.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::NotFound`] of an organization that the caller sees nothing of, or the database's.
     pub async fn tenants(
         &self,
         caller: &Caller,
@@ -40,13 +40,16 @@ impl App {
     ) -> Result<Page<Tenant>, Error> {
         let after = page.after.as_deref().unwrap_or_default();
         let tenants = self.store.tenants(organization, caller.scope.tenants(), after, page.limit()).await?;
+        if let (Some(organization), true) = (organization, tenants.is_empty()) {
+            self.require_known_organization(caller, organization).await?;
+        }
         Ok(page.page(tenants, |tenant| tenant.id.to_string()))
     }
 
     /// Changes a tenant.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::LocationTaken`], or the database's.
+    /// [`Error::NotFound`], [`Error::PermissionDenied`] for its organization, account or location, [`Error::LocationTaken`], or the database's.
     pub async fn update_tenant(
         &self,
         caller: &Caller,
@@ -54,15 +57,23 @@ impl App {
         change: &TenantChange,
     ) -> Result<Tenant, Error> {
         visible(caller, tenant)?;
+        // Whatever the new value is: what comes of it would tell of other tenants' locations.
+        if change.place.is_some() {
+            unlimited(caller, "changing a tenant's gbp_account or gbp_location")?;
+        }
+        if change.organization.is_some() {
+            unlimited(caller, "changing a tenant's organization")?;
+        }
         self.store.update_tenant(None, tenant, change).await
     }
 
     /// Deletes a tenant; its runs stay.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::RunInProgress`], or the database's.
+    /// [`Error::NotFound`], [`Error::PermissionDenied`], [`Error::RunInProgress`], or the database's.
     pub async fn delete_tenant(&self, caller: &Caller, tenant: &TenantId) -> Result<(), Error> {
         visible(caller, tenant)?;
+        unlimited(caller, "deleting a tenant")?;
         self.store.delete_tenant(tenant).await
     }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Caller, Flag, GuardRule, NotRevertible, Orders, Run, RunKind, RunState, Strategy, TenantId, TraceParent, View,
+        Caller, Flag, GuardRule, NotRevertible, Orders, Run, RunKind, RunState, Strategy, TenantId, TraceContext, View,
         WayBack,
     },
     error::Error,
@@ -45,7 +45,7 @@ pub struct MirrorRequest {
     /// Makes the call safe to repeat.
     pub request_id: Option<String>,
     /// The trace that it belongs to.
-    pub traceparent: Option<TraceParent>,
+    pub traceparent: Option<TraceContext>,
 }
 
 /// A valid request to take a run back.
@@ -60,7 +60,7 @@ pub struct RevertRequest {
     /// Makes the call safe to repeat.
     pub request_id: Option<String>,
     /// The trace that it belongs to.
-    pub traceparent: Option<TraceParent>,
+    pub traceparent: Option<TraceContext>,
 }
 
 /// The accepted run.
@@ -153,7 +153,7 @@ impl App {
         kind: RunKind,
         orders: Orders,
         asked: Option<Asked>,
-        traceparent: Option<TraceParent>,
+        traceparent: Option<TraceContext>,
     ) -> NewRun {
         let (caller, max_attempts) = (caller.subject.clone(), self.runs.max_attempts);
         let (request_id, asked) = asked.map(|asked| (asked.request_id, asked.arguments)).unzip();

@@ -26,7 +26,7 @@ impl App {
     /// Begins a watch: what is live comes first, then each change. Of one run, only what is newer than `after_revision`.
     ///
     /// # Errors
-    /// [`Error::NotFound`] of a run, a tenant or a batch, or the database's.
+    /// [`Error::NotFound`] of a run, a tenant, an organization or a batch, or the database's.
     pub async fn watch(&self, caller: &Caller, watched: &Watched, after_revision: i64) -> Result<Watch, Error> {
         let scope = caller.scope.clone();
         let tenants = scope.tenants().map(<[_]>::to_vec);
@@ -46,10 +46,13 @@ impl App {
                 let tenants = vec![tenant.clone()];
                 (Interest::Tenants(tenants.clone()), LiveFilter { tenants: Some(tenants), ..LiveFilter::default() })
             }
-            Watched::Organization(organization) => (
-                Interest::Organization(organization.clone()),
-                LiveFilter { tenants, organization: Some(organization.clone()), batch: None },
-            ),
+            Watched::Organization(organization) => {
+                self.require_known_organization(caller, organization).await?;
+                (
+                    Interest::Organization(organization.clone()),
+                    LiveFilter { tenants, organization: Some(organization.clone()), batch: None },
+                )
+            }
             Watched::Everything => {
                 let interest = match &scope {
                     TenantScope::All => Interest::Everything,

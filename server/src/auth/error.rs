@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::data_dir::SecretFileError;
+use crate::key_files::KeyFileError;
 
 /// A setting that cannot be used. Names the setting; never holds a secret.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +27,7 @@ pub enum AuthConfigError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: KeyFileError,
     },
     /// The setting's content is not what it must be.
     #[error("{setting} {value:?}: {problem}")]
@@ -43,7 +44,7 @@ pub enum AuthConfigError {
     Development(#[from] SecretFileError),
 }
 
-/// Why a token was refused. The text can be sent to the caller: it tells nothing of the token or of our keys.
+/// Why a token was not accepted. The text can be sent to the caller: it tells nothing of the token or of our keys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
     /// Longer than a token may be; it was not read.
@@ -81,6 +82,9 @@ pub enum Rejected {
     /// `exp` has passed.
     #[error("token has expired")]
     Expired,
+    /// No key set is known, or none that is fresh enough: nothing can be said of the token.
+    #[error("tokens cannot be verified now, because the identity provider's keys cannot be fetched; try again")]
+    KeysUnavailable,
     /// `nbf` has not come yet.
     #[error("token is not valid yet")]
     NotYetValid,

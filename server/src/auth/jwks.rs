@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::Rejected;
 use super::key::Key;
 
-/// At least one key.
+/// Keys by their names; none at all is a set, too.
 #[derive(Debug)]
 pub(super) struct KeySet {
     keys: Vec<(Option<String>, Key)>,
@@ -15,7 +15,7 @@ pub(super) struct KeySet {
 impl KeySet {
     /// Leaves out what cannot verify a token here (keys for encryption, of other kinds, symmetric ones): a provider may publish more than
     /// we use.
-    pub(super) fn parse(json: &[u8]) -> Result<Self, String> {
+    fn parse(json: &[u8]) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct Document {
             keys: Vec<serde_json::Value>,
@@ -36,7 +36,23 @@ impl KeySet {
                 Err(problem) => tracing::warn!(?kid, problem, "key of the key set is not used"),
             }
         }
-        if keys.is_empty() { Err("holds no key that can verify a token".into()) } else { Ok(Self { keys }) }
+        Ok(Self { keys })
+    }
+
+    /// The same, for a set that takes another one's place. Whoever publishes an empty set, or keys of other kinds only, has withdrawn
+    /// those that were there.
+    pub(super) fn parse_next(json: &[u8]) -> Result<Self, String> {
+        let set = Self::parse(json)?;
+        if set.keys.is_empty() {
+            tracing::warn!("the key set holds no key that can verify a token: no token is accepted");
+        }
+        Ok(set)
+    }
+
+    /// The same, for a file that was just configured: one without any usable key is a mistake.
+    pub(super) fn parse_not_empty(json: &[u8]) -> Result<Self, String> {
+        let set = Self::parse(json)?;
+        if set.keys.is_empty() { Err("holds no key that can verify a token".into()) } else { Ok(set) }
     }
 
     /// The key that a token names. Without a name it is the only one.

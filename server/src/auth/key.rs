@@ -1,18 +1,19 @@
 //! A key and the one algorithm that it is for.
 
-use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk};
 use jsonwebtoken::{Algorithm, DecodingKey};
 
-use super::AuthConfigError;
+use super::{AuthConfigError, sound};
+use crate::key_files::{self, Contents, Current, Watched};
 
 /// What HS256 is worth: a shorter secret can be guessed.
 const MIN_SECRET_BYTES: usize = 32;
 
-/// 2048 bits, in base64url.
-const MIN_RSA_MODULUS_CHARS: usize = 342;
+/// How a PEM file begins, and each part of it.
+const PEM_BEGIN: &[u8] = b"-----BEGIN";
 
 /// A verification key.
 #[derive(Debug, Clone)]
@@ -57,12 +58,11 @@ impl Key {
     fn of(decoding: DecodingKey) -> Result<Self, &'static str> {
         let parts = Jwk::from_decoding_key(&decoding, None).map_err(|_| UNSUPPORTED)?;
         let algorithm = match parts.algorithm {
-            AlgorithmParameters::RSA(rsa) if rsa.n.len() < MIN_RSA_MODULUS_CHARS => {
-                return Err("an RSA key needs 2048 bits");
+            AlgorithmParameters::RSA(rsa) => sound::rsa(&rsa).map(|()| Algorithm::RS256)?,
+            AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P256 => {
+                sound::p256(&ec).map(|()| Algorithm::ES256)?
             }
-            AlgorithmParameters::RSA(_) => Algorithm::RS256,
-            AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P256 => Algorithm::ES256,
-            AlgorithmParameters::OctetKeyPair(_) => Algorithm::EdDSA,
+            AlgorithmParameters::OctetKeyPair(okp) => sound::ed25519(&okp).map(|()| Algorithm::EdDSA)?,
             _ => return Err(UNSUPPORTED),
         };
         Ok(Self { algorithm, decoding })
@@ -71,26 +71,78 @@ impl Key {
 
 const UNSUPPORTED: &str = "must be an RSA, P-256 or Ed25519 public key";
 
-/// Reads a setting's file; `problem` judges and turns what it holds.
+/// A setting's file, and what it holds as long as that does not change.
+pub(super) type Loaded<T> = (Arc<Current<T>>, Watched);
+
+/// Reads a setting's file and keeps it current: `first` judges and turns what it holds now, `next` what takes its place.
+pub(super) fn load<T: Send + Sync + 'static>(
+    setting: &'static str,
+    path: &Path,
+    first: fn(&[u8]) -> Result<T, String>,
+    next: fn(&[u8]) -> Result<T, String>,
+) -> Result<Loaded<T>, AuthConfigError> {
+    let contents = read_file(setting, path)?;
+    let current = Arc::new(Current::new(parse(setting, path, &contents, first)?));
+    let replaced = Arc::clone(&current);
+    let watched = Watched::new(setting, vec![path.to_owned()], &[contents], move |contents| {
+        let [contents] = contents else { return Err("is not one file".to_owned()) };
+        replaced.set(next(contents)?);
+        Ok(())
+    });
+    Ok((current, watched))
+}
+
+/// Reads a setting's file once.
 pub(super) fn read<T>(
     setting: &'static str,
     path: &Path,
-    parse: impl FnOnce(&[u8]) -> Result<T, String>,
+    judge: impl FnOnce(&[u8]) -> Result<T, String>,
 ) -> Result<T, AuthConfigError> {
-    let bytes = fs::read(path).map_err(|source| AuthConfigError::File { setting, path: path.to_owned(), source })?;
-    parse(&bytes).map_err(|problem| AuthConfigError::Invalid { setting, value: path.display().to_string(), problem })
+    parse(setting, path, &read_file(setting, path)?, judge)
+}
+
+fn read_file(setting: &'static str, path: &Path) -> Result<Contents, AuthConfigError> {
+    key_files::read(path).map_err(|source| AuthConfigError::File { setting, path: path.to_owned(), source })
+}
+
+fn parse<T>(
+    setting: &'static str,
+    path: &Path,
+    contents: &[u8],
+    judge: impl FnOnce(&[u8]) -> Result<T, String>,
+) -> Result<T, AuthConfigError> {
+    let value = || path.display().to_string();
+    judge(contents).map_err(|problem| AuthConfigError::Invalid { setting, value: value(), problem })
 }
 
 /// The secret in a file, without the newline that editors add.
-pub(super) fn secret(bytes: &[u8]) -> Result<Vec<u8>, String> {
+pub(super) fn secret(bytes: &[u8]) -> Result<Contents, String> {
     let secret = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let secret = secret.strip_suffix(b"\r").unwrap_or(secret);
-    if secret.starts_with(b"-----BEGIN") {
-        // A public key as the secret is what an attacker who confuses algorithms hopes for.
+    // A public key as the secret is what an attacker who confuses algorithms hopes for.
+    if secret.windows(PEM_BEGIN.len()).any(|part| part == PEM_BEGIN) {
         return Err("holds a PEM key, not a secret: use AUTH_PUBLIC_KEY_FILE or AUTH_PRIVATE_KEY_FILE".into());
     }
-    if secret.len() < MIN_SECRET_BYTES {
-        return Err(format!("the secret has {} bytes and needs at least {MIN_SECRET_BYTES}", secret.len()));
+    if serde_json::from_slice::<serde::de::IgnoredAny>(secret).is_ok() && secret.trim_ascii_start().starts_with(b"{") {
+        return Err("holds JSON, not a secret: use AUTH_JWKS_FILE for a key set".into());
     }
-    Ok(secret.to_vec())
+    // What nobody sees protects nothing: blanks, and the zeros that a disk or a wrong length leaves behind.
+    let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
+    let first = secret.iter().position(|byte| !is_blank(byte)).unwrap_or(secret.len());
+    let last = secret.iter().rposition(|byte| !is_blank(byte)).map_or(first, |last| last + 1);
+    let length = last - first;
+    if length < MIN_SECRET_BYTES {
+        return Err(format!("the secret has {length} bytes and needs at least {MIN_SECRET_BYTES}"));
+    }
+    Ok(Contents::new(secret.to_vec()))
+}
+
+/// A key of HS256, from a file that holds its secret.
+pub(super) fn from_secret_file(bytes: &[u8]) -> Result<Key, String> {
+    secret(bytes).map(|secret| Key::from_secret(&secret))
+}
+
+/// A public key, from its PEM file.
+pub(super) fn from_public_file(bytes: &[u8]) -> Result<Key, String> {
+    Key::from_public_pem(bytes).map_err(str::to_owned)
 }

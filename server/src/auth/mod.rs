@@ -11,6 +11,7 @@ mod jwks;
 mod key;
 mod remote;
 mod signer;
+mod sound;
 #[cfg(test)]
 mod tests;
 mod verifier;

@@ -12,7 +12,8 @@ use super::jwks::KeySet;
 use super::key::{self, Key};
 use super::remote::{Pace, Remote};
 use super::{AuthArgs, AuthConfigError, Rejected, development};
-use crate::domain::Caller;
+use crate::domain::{Caller, Secret};
+use crate::key_files::{Current, Watched};
 
 /// Longer than any honest token; a longer one is not even parsed.
 const MAX_TOKEN_BYTES: usize = 8192;
@@ -27,8 +28,8 @@ pub struct Verifier {
 #[derive(Debug, Clone)]
 enum Keys {
     /// For every token, whatever `kid` it names.
-    One(Arc<Key>),
-    Set(Arc<KeySet>),
+    One(Arc<Current<Key>>),
+    Set(Arc<Current<KeySet>>),
     Remote(Arc<Remote>),
 }
 
@@ -38,6 +39,15 @@ impl Verifier {
     /// # Errors
     /// [`AuthConfigError`] names the setting.
     pub async fn from_args(args: &AuthArgs) -> Result<Self, AuthConfigError> {
+        Self::load(args).await.map(|(verifier, _)| verifier)
+    }
+
+    /// The same, with what reads the key's file again when it changes. A URL that cannot be fetched now is fetched later: until then
+    /// [`is_ready`](Self::is_ready) is false.
+    ///
+    /// # Errors
+    /// [`AuthConfigError`] names the setting.
+    pub async fn load(args: &AuthArgs) -> Result<(Self, Option<Watched>), AuthConfigError> {
         let set = [
             ("AUTH_HS256_SECRET_FILE", args.auth_hs256_secret_file.is_some()),
             ("AUTH_PUBLIC_KEY_FILE", args.auth_public_key_file.is_some()),
@@ -49,17 +59,30 @@ impl Verifier {
         if let Some(other) = set.next() {
             return Err(AuthConfigError::TwoKeys(setting, other));
         }
-        let keys = if let Some(path) = &args.auth_hs256_secret_file {
-            Keys::One(Arc::new(Key::from_secret(&key::read(setting, path, key::secret)?)))
+        let (keys, watched) = if let Some(path) = &args.auth_hs256_secret_file {
+            let (key, watched) = key::load(setting, path, key::from_secret_file, key::from_secret_file)?;
+            (Keys::One(key), Some(watched))
         } else if let Some(path) = &args.auth_public_key_file {
-            Keys::One(Arc::new(key::read(setting, path, |pem| Key::from_public_pem(pem).map_err(str::to_owned))?))
+            let (key, watched) = key::load(setting, path, key::from_public_file, key::from_public_file)?;
+            (Keys::One(key), Some(watched))
         } else if let Some(path) = &args.auth_jwks_file {
-            Keys::Set(Arc::new(key::read(setting, path, KeySet::parse)?))
+            let (set, watched) = key::load(setting, path, KeySet::parse_not_empty, KeySet::parse_next)?;
+            (Keys::Set(set), Some(watched))
         } else {
-            Keys::Remote(Remote::connect(args.auth_jwks_url.as_deref().unwrap_or_default(), Pace::default()).await?)
+            let url = args.auth_jwks_url.as_ref().map(Secret::reveal).unwrap_or_default();
+            (Keys::Remote(Remote::connect(url, Pace::of(args.max_staleness())).await?), None)
         };
         let expected = Expected { issuer: args.auth_issuer.clone(), audience: args.auth_audience.clone() };
-        Ok(Self { keys, expected })
+        Ok((Self { keys, expected }, watched))
+    }
+
+    /// Whether there are keys to verify with. A published key set may never have been fetched yet.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        match &self.keys {
+            Keys::One(_) | Keys::Set(_) => true,
+            Keys::Remote(remote) => remote.is_fetched(),
+        }
     }
 
     /// Trusts the development key of this data folder, which is made where there is none.
@@ -68,7 +91,7 @@ impl Verifier {
     /// When the folder or the key cannot be used.
     pub fn development(data_dir: &Path) -> Result<Self, AuthConfigError> {
         let key = Key::from_secret(&development::secret(data_dir)?);
-        Ok(Self { keys: Keys::One(Arc::new(key)), expected: Expected::default() })
+        Ok(Self { keys: Keys::One(Arc::new(Current::new(key))), expected: Expected::default() })
     }
 
     /// Who the token's bearer is. Waits only when the token names a key that a published key set may hold by now.
@@ -85,9 +108,9 @@ impl Verifier {
         }
         let kid = header.kid.as_deref();
         let claims = match &self.keys {
-            Keys::One(key) => claims(token, key),
-            Keys::Set(set) => claims(token, set.find(kid)?),
-            Keys::Remote(remote) => claims(token, remote.keys_for(kid).await.find(kid)?),
+            Keys::One(key) => claims(token, &key.get()),
+            Keys::Set(set) => claims(token, set.get().find(kid)?),
+            Keys::Remote(remote) => claims(token, remote.keys_for(kid).await?.find(kid)?),
         };
         claims?.into_caller(&self.expected, now)
     }

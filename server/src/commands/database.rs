@@ -18,9 +18,9 @@ pub(super) struct Database {
 impl Database {
     /// Starts PostgreSQL where none is named, checks what it is like, and brings the schema up to date; `dev` has a folder of its own.
     pub(super) async fn open(args: &DatabaseArgs, dev: bool) -> Result<Self, CommandError> {
-        args.check()?;
-        let (options, embedded) = match &args.database_url {
-            Some(url) => (url.0.clone(), None),
+        let direct = args.direct_url()?;
+        let (options, embedded) = match args.url()? {
+            Some(url) => (url.0, None),
             None => {
                 let mut options = Options::new(args.data_dir(dev)?);
                 options.bin_dir.clone_from(&args.pg_bin_dir);
@@ -29,7 +29,7 @@ impl Database {
             }
         };
         // Boxed: it holds several connections as they are made, which would be in the future of the server for its life.
-        match Box::pin(migrated(&options, args)).await {
+        match Box::pin(migrated(&options, direct.map(|url| &url.0), args)).await {
             Ok(route) => Ok(Self { pools: route.connect(args.database_connections), embedded }),
             Err(error) => {
                 stop(embedded).await;
@@ -38,9 +38,8 @@ impl Database {
         }
     }
 
-    /// Closes the connections, and stops a PostgreSQL of our own.
+    /// Stops a PostgreSQL of our own.
     pub(super) async fn close(self) {
-        self.pools.close().await;
         stop(self.embedded).await;
     }
 }
@@ -52,8 +51,11 @@ async fn stop(embedded: Option<Embedded>) {
 }
 
 /// The way to a database that is fit, and up to date.
-async fn migrated(options: &PgConnectOptions, args: &DatabaseArgs) -> Result<Route, CommandError> {
-    let direct = args.database_direct_url.as_ref().map(|url| &url.0);
+async fn migrated(
+    options: &PgConnectOptions,
+    direct: Option<&PgConnectOptions>,
+    args: &DatabaseArgs,
+) -> Result<Route, CommandError> {
     let route = store::check(options, direct, args.database_schema.as_deref()).await.map_err(unfit)?;
     let migrated = migrations::migrate_along(&route).await;
     migrated.map_err(|error| CommandError::failed("DATABASE_URL: cannot bring the database up to date", error))?;

@@ -10,9 +10,13 @@ mod serve;
 mod signals;
 mod token;
 
-use std::process::ExitCode;
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    process::ExitCode,
+};
 
-use self::signals::shutdown_signal;
+use self::signals::{Hangup, shutdown_signal};
 use crate::config::{self, Cli, Command, ConfigError};
 
 /// A setting is missing or wrong (`EX_USAGE` of sysexits.h).
@@ -56,21 +60,39 @@ impl CommandError {
 /// # Errors
 /// The exit code, after one line that names the setting: 64 for a wrong command line, 0 for `--help`.
 pub fn parse() -> Result<Cli, ExitCode> {
-    use clap::{Parser, error::ErrorKind};
-    Cli::try_parse().map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let _ = error.print();
-            ExitCode::SUCCESS
-        }
+    use clap::error::ErrorKind;
+    Cli::read().map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match error.print().and_then(|()| io::stdout().flush()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                complain(unwritten(&error));
+                ExitCode::FAILURE
+            }
+        },
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = error.print();
             ExitCode::from(EXIT_CONFIGURATION)
         }
         _ => {
-            eprintln!("error: {}", config::explain(&error));
+            complain(config::explain(&error));
             ExitCode::from(EXIT_CONFIGURATION)
         }
     })
+}
+
+/// Says on standard error why a command ended. Where that cannot be written either, the exit code is all that is left.
+pub fn complain(error: impl Display) {
+    let _ = writeln!(io::stderr(), "error: {error}");
+}
+
+/// Prints a line of what a command was asked for. `println!` would panic where nobody reads on or the disk is full.
+fn print(line: impl Display) -> Result<(), CommandError> {
+    // Flushed by its end.
+    writeln!(io::stdout(), "{line}").map_err(|error| unwritten(&error))
+}
+
+fn unwritten(error: &io::Error) -> CommandError {
+    CommandError::failed("cannot write the output", error)
 }
 
 /// Carries a command out.
@@ -91,13 +113,18 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         _ => "info",
     };
     cli.log.start(default, exporter.as_ref())?;
+    let secret_arguments = cli.secret_arguments;
+    // `serve` warns once its settings are known to be right: if one is wrong, that is all it says.
+    if !matches!(cli.command, Command::Serve(_)) {
+        config::warn_of_arguments(&secret_arguments);
+    }
     match cli.command {
         Command::Demo(args) => demo::run(args).await,
-        Command::Serve(args) => serve::run(*args, exporter, shutdown_signal()).await,
+        Command::Serve(args) => serve::run(*args, &secret_arguments, exporter).await,
         Command::Migrate(args) => migrate::run(*args).await,
         Command::Bench(args) => bench::run(args).await,
         Command::Token(args) => token::run(*args).await,
-        Command::GbpEmulator(args) => crate::emulator::run(args, shutdown_signal())
+        Command::GbpEmulator(args) => crate::emulator::run(args, shutdown_signal(Hangup::Ends))
             .await
             .map_err(|error| CommandError::failed("the emulator cannot listen", error)),
     }

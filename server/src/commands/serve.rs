@@ -5,35 +5,55 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::mpsc, task::AbortHandle};
 
-use super::{CommandError, database::Database, emulator::RunningEmulator};
+use super::{
+    CommandError,
+    database::Database,
+    emulator::RunningEmulator,
+    signals::{Hangup, shutdown_signal},
+};
 use crate::{
+    api::Limits,
     auth::Verifier,
-    config::{ConfigError, GbpChoice, ServeArgs},
-    gbp,
+    config::{ConfigError, GbpChoice, ServeArgs, warn_of_arguments},
+    connections, gbp,
+    key_files::{Watched, keep_current},
     serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
     spans::Exporter,
+    web,
 };
 
 /// How long the last spans may take in any case, however long the drain took.
 const LAST_SPANS: Duration = Duration::from_secs(1);
 
-/// Serves until `shutdown`. `exporter` is ended when all else has.
+/// Serves until a signal ends it. `exporter` is ended when all else has. `secret_arguments` are warned of.
 pub(super) async fn run(
     args: ServeArgs,
+    secret_arguments: &[&str],
     exporter: Option<Exporter>,
-    shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), CommandError> {
+    // From here on SIGHUP does not end the process.
+    let (reload, reloads) = mpsc::channel(1);
+    let shutdown = shutdown_signal(Hangup::Reloads(reload));
+    // Before anything counts: what is counted without a recorder is lost.
+    let _ = web::recorder();
     // Everything that can be wrong with the settings, before anything is started.
     require_settings(&args)?;
-    args.database.check()?;
+    let emulator = match args.gbp.choice(args.dev)? {
+        GbpChoice::Emulator => Some(args.gbp.gbp_emulator_listen_addr),
+        GbpChoice::Endpoint(_) => None,
+    };
+    args.listen.check_exposure(args.dev, emulator)?;
+    args.database.url()?;
+    args.database.direct_url()?;
     let runner = args.runner.settings()?;
     let timeout = args.gbp.timeout(runner.lease)?;
-    let tls = args.listen.tls()?;
-    let verifier = verifier(&args).await?;
+    let (tls, tls_files) = args.listen.tls()?.unzip();
+    let limits = within_descriptors(args.limits.limits(), connections::raise_descriptor_limit());
+    let (verifier, verifier_file) = verifier(&args).await?;
     let development = if args.dev { Some(args.database.data_dir(true)?) } else { None };
-    let vault = args.credentials.vault(development.as_deref())?;
+    let (vault, vault_file) = args.credentials.vault(development.as_deref())?;
     let listeners = Listeners {
         grpc: bind("LISTEN_ADDR", args.listen.listen_addr).await?,
         admin: bind("ADMIN_LISTEN_ADDR", args.listen.admin_listen_addr).await?,
@@ -41,8 +61,13 @@ pub(super) async fn run(
     if args.dev {
         tracing::warn!("--dev: what is not configured is made for trying out; do not serve real stores with it");
     }
-    let (gbp, emulator) = google(&args, timeout).await?;
+    let (gbp, gbp_file, emulator) = google(&args, timeout).await?;
+    // Not before: if a setting is wrong, that is the one line.
+    args.warn_of_exposed_files();
+    warn_of_arguments(secret_arguments);
     let database = Database::open(&args.database, args.dev).await?;
+    let files = tls_files.into_iter().chain(verifier_file).chain(vault_file).chain(gbp_file).collect();
+    let _watching = AbortOnDrop(tokio::spawn(keep_current(files, reloads)).abort_handle());
 
     let config = Config {
         pool: database.pools.clone(),
@@ -53,7 +78,7 @@ pub(super) async fn run(
         runner,
         max_attempts: args.runner.runner_attempts,
         stream_heartbeat: STREAM_HEARTBEAT,
-        limits: args.limits.limits(),
+        limits,
         tls,
     };
     let addresses = (listeners.grpc.local_addr(), listeners.admin.local_addr());
@@ -77,13 +102,31 @@ pub(super) async fn run(
     served.map_err(|error| CommandError::failed("cannot serve", error))
 }
 
+/// Lowers the number of connections to what the process can open beside everything else it needs.
+fn within_descriptors(mut limits: Limits, descriptors: u64) -> Limits {
+    let left = usize::try_from(descriptors.saturating_sub(connections::reserved_descriptors())).unwrap_or(usize::MAX);
+    let connections = &mut limits.connections.max_connections;
+    if *connections > left {
+        // Half of a number of descriptors that is too small for both: the other half is the server's own.
+        let lowered = left.max(usize::try_from(descriptors / 2).unwrap_or(usize::MAX)).clamp(1, *connections);
+        tracing::warn!(
+            descriptors,
+            wanted = *connections,
+            max_connections = lowered,
+            "fewer connections than MAX_CONNECTIONS: the process may open too few files"
+        );
+        *connections = lowered;
+    }
+    limits
+}
+
 /// Names everything that is missing at once.
 fn require_settings(args: &ServeArgs) -> Result<(), ConfigError> {
     if args.dev {
         return Ok(());
     }
     let mut missing = Vec::new();
-    if args.database.database_url.is_none() && args.database.data_dir.is_none() {
+    if !args.database.has_url() && args.database.data_dir.is_none() {
         missing.push("DATABASE_URL or DATA_DIR (which database)");
     }
     if args.gbp.gbp_endpoint.is_none() {
@@ -98,24 +141,41 @@ fn require_settings(args: &ServeArgs) -> Result<(), ConfigError> {
     Err(ConfigError(format!("not configured: {}; to try it out, `serve --dev`", missing.join(", "))))
 }
 
-async fn verifier(args: &ServeArgs) -> Result<Verifier, CommandError> {
+async fn verifier(args: &ServeArgs) -> Result<(Verifier, Option<Watched>), CommandError> {
     if args.auth.has_verification_key() {
-        return Verifier::from_args(&args.auth).await.map_err(|error| ConfigError(error.to_string()).into());
+        return Verifier::load(&args.auth).await.map_err(|error| ConfigError(error.to_string()).into());
     }
-    Verifier::development(&args.database.data_dir(args.dev)?).map_err(|error| ConfigError(error.to_string()).into())
+    let verifier = Verifier::development(&args.database.data_dir(args.dev)?);
+    verifier.map(|verifier| (verifier, None)).map_err(|error| ConfigError(error.to_string()).into())
+}
+
+/// Ends a task with whatever it works for.
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 async fn bind(name: &str, address: std::net::SocketAddr) -> Result<TcpListener, ConfigError> {
     TcpListener::bind(address).await.map_err(|error| ConfigError(format!("{name}={address}: {error}")))
 }
 
-async fn google(args: &ServeArgs, timeout: Duration) -> Result<(gbp::Client, Option<RunningEmulator>), CommandError> {
+async fn google(
+    args: &ServeArgs,
+    timeout: Duration,
+) -> Result<(gbp::Client, Option<Watched>, Option<RunningEmulator>), CommandError> {
     match args.gbp.choice(args.dev)? {
-        GbpChoice::Endpoint(endpoint) => Ok((args.gbp.client(&endpoint, false, timeout)?, None)),
+        GbpChoice::Endpoint(endpoint) => {
+            let (client, file) = args.gbp.client(&endpoint, false, timeout)?;
+            Ok((client, file, None))
+        }
         GbpChoice::Emulator => {
             let emulator = RunningEmulator::start(args.gbp.gbp_emulator_listen_addr).await?;
             tracing::warn!(endpoint = emulator.endpoint, "using the built-in emulator, not Google");
-            Ok((args.gbp.client(&emulator.endpoint, true, timeout)?, Some(emulator)))
+            let (client, file) = args.gbp.client(&emulator.endpoint, true, timeout)?;
+            Ok((client, file, Some(emulator)))
         }
     }
 }

@@ -1,9 +1,9 @@
 //! `category-mirror token`
 
-use super::CommandError;
+use super::{CommandError, print};
 use crate::{
     auth::{Grant, Signer},
-    config::{ConfigError, TokenArgs, development_folder},
+    config::{ConfigError, TokenArgs, development_folder, warn_of_exposed_keys},
     domain::{Role, TenantId},
 };
 
@@ -27,6 +27,6 @@ pub(super) async fn run(args: TokenArgs) -> Result<(), CommandError> {
         tenants: Some(tenants).filter(|tenants| !tenants.is_empty()),
         ttl: args.ttl,
     };
-    println!("{}", signer.sign(&grant, chrono::Utc::now()).map_err(configuration)?);
-    Ok(())
+    warn_of_exposed_keys(&args.auth);
+    print(signer.sign(&grant, chrono::Utc::now()).map_err(configuration)?)
 }

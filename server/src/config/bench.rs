@@ -73,6 +73,26 @@ pub enum Figures {
         #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1_000..=1_000_000))]
         tenants: u64,
     },
+    /// Expensive calls by many callers at once, and what they leave for another caller
+    ///
+    /// The most expensive form of each method that is not a look-up by a key: first by one caller, then by all at once, who have subjects of their own
+    /// or share one. `list_tenants`: another caller's calls in the meantime, and `quiet` the same calls before, beside nothing. `refused`: calls that were told to come back, because too many waited.
+    /// `health_not_serving`: how often `/healthz` said so. The database has 10 lists of 4,000 GBP categories and 90 days of runs, half of them one
+    /// tenant's. Each method takes two windows and a quarter.
+    Expensive {
+        /// How many callers at once
+        #[arg(long, value_name = "N", default_value_t = 24)]
+        callers: usize,
+        /// How many tenants there are
+        #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(5_000..=1_000_000))]
+        tenants: u64,
+        /// How many platform categories there are
+        #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(i32).range(5_000..=100_000))]
+        platform_categories: i32,
+        /// How many ended runs there are
+        #[arg(long, value_name = "N", default_value_t = 300_000, value_parser = clap::value_parser!(i32).range(10_000..=30_000_000))]
+        runs: i32,
+    },
     /// From a switch-off of a feature flag to the last of three servers that refuses what it stops
     ///
     /// `off_everywhere`: from the call of `UpdateFlag` on one server until all three have refused a call, asked again and again, over a window.

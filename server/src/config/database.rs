@@ -5,15 +5,19 @@ use std::{env, path::PathBuf, str::FromStr};
 use clap::Args;
 use sqlx::postgres::PgConnectOptions;
 
-use super::ConfigError;
+use super::{ConfigError, database_hosts::split_hosts, secrets::from_file};
 
 /// The database: one that runs somewhere, or one that this server runs itself.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Database")]
 pub struct DatabaseArgs {
-    /// A PostgreSQL 15 or newer, such as `postgres://user:password@host/database`
+    /// A PostgreSQL 15 or newer, such as `postgres://user:password@host/database`; of several hosts (`one:5432,two:5432`) the one that
+    /// takes writes
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<DatabaseUrl>,
+    /// A file that holds DATABASE_URL, so that its password is neither in the environment nor among the arguments
+    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE")]
+    pub database_url_file: Option<PathBuf>,
     /// The same database past a pooler in transaction mode (PgBouncer, Supavisor), which DATABASE_URL then leads through: for LISTEN, locks
     /// and migrations
     #[arg(long, env = "DATABASE_DIRECT_URL", value_name = "URL", hide_env_values = true)]
@@ -28,8 +32,8 @@ pub struct DatabaseArgs {
     /// Folder of PostgreSQL's binaries for the embedded one; else the newest that is installed
     #[arg(long, env = "PG_BIN_DIR", value_name = "DIR")]
     pub pg_bin_dir: Option<PathBuf>,
-    /// Connections that calls and runs share; twelve more accept runs, count, and listen for wake-ups, and two more where there is a
-    /// DATABASE_DIRECT_URL, four of all of them past the pooler
+    /// Connections that calls and runs share; 15 more accept runs, read the history, renew leases and listen for wake-ups, and two more where
+    /// there is a DATABASE_DIRECT_URL, six of all of them past the pooler
     #[arg(long, env = "DATABASE_CONNECTIONS", value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub database_connections: u32,
 }
@@ -52,7 +56,9 @@ impl FromStr for DatabaseUrl {
             return Err("must begin with postgres:// or postgresql://".to_owned());
         }
         // The parser's own words may quote the URL, and with it a password.
-        PgConnectOptions::from_str(url).map(Self).map_err(|_| "is not a valid connection URL".to_owned())
+        let (url, hosts) = split_hosts(url)?;
+        let options = PgConnectOptions::from_str(&url).map_err(|_| "is not a valid connection URL".to_owned())?;
+        Ok(Self(hosts.iter().fold(options, |options, hosts| options.host(hosts))))
     }
 }
 
@@ -66,17 +72,36 @@ fn schema(name: &str) -> Result<String, String> {
 }
 
 impl DatabaseArgs {
-    /// Checks what no setting shows alone.
+    /// Which database runs somewhere; `None`: an embedded one.
     ///
     /// # Errors
-    /// When a direct URL leads past nothing.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        if self.database_direct_url.is_some() && self.database_url.is_none() {
+    /// Two of them, or a file that holds none. What is in the file is not repeated.
+    pub fn url(&self) -> Result<Option<DatabaseUrl>, ConfigError> {
+        match (&self.database_url, &self.database_url_file) {
+            (Some(_), Some(_)) => Err(ConfigError("DATABASE_URL and DATABASE_URL_FILE exclude each other".to_owned())),
+            (Some(url), None) => Ok(Some(url.clone())),
+            (None, Some(file)) => from_file("DATABASE_URL_FILE", file, DatabaseUrl::from_str).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The same database past a pooler, where there is one.
+    ///
+    /// # Errors
+    /// When it leads past nothing.
+    pub fn direct_url(&self) -> Result<Option<&DatabaseUrl>, ConfigError> {
+        if self.database_direct_url.is_some() && !self.has_url() {
             return Err(ConfigError(
                 "DATABASE_DIRECT_URL is set without DATABASE_URL, the URL of the pooler".to_owned(),
             ));
         }
-        Ok(())
+        Ok(self.database_direct_url.as_ref())
+    }
+
+    /// Whether a database that runs somewhere is named.
+    #[must_use]
+    pub fn has_url(&self) -> bool {
+        self.database_url.is_some() || self.database_url_file.is_some()
     }
 
     /// The folder of the embedded PostgreSQL and the development key; `dev` has a place of its own where none is named.

@@ -1,11 +1,23 @@
 //! Which Google.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 
-use super::{ConfigError, duration::positive_duration};
-use crate::gbp::{Client, Config, Credentials, Endpoint, USUAL_QUOTA};
+use super::{
+    ConfigError,
+    duration::positive_duration,
+    secrets::{secret, text_of},
+};
+use crate::{
+    domain::{Secret, public_url},
+    gbp::{Client, Config, Credentials, Endpoint, USUAL_QUOTA},
+    key_files::{self, Contents, Watched},
+};
 
 /// How long a request to Google may take unless the settings say otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -18,16 +30,19 @@ const EMULATOR: &str = "emulator";
 #[command(next_help_heading = "Google Business Profile")]
 pub struct GbpArgs {
     /// `https://mybusinessbusinessinformation.googleapis.com`, another `http(s)://` address, or `emulator` for the built-in one
-    #[arg(long, env = "GBP_ENDPOINT", value_name = "URL")]
+    #[arg(long, env = "GBP_ENDPOINT", value_name = "URL", hide_env_values = true)]
     pub gbp_endpoint: Option<String>,
     /// Google's `authorized_user` JSON: client id, client secret and refresh token, as `gcloud auth application-default login` writes it
     #[arg(long, env = "GBP_CREDENTIALS_FILE", value_name = "FILE")]
     pub gbp_credentials_file: Option<PathBuf>,
     /// A fixed access token instead, for the emulator and tests
-    #[arg(long, env = "GBP_ACCESS_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    pub gbp_access_token: Option<String>,
+    #[arg(long, env = "GBP_ACCESS_TOKEN", value_name = "TOKEN", hide_env_values = true, value_parser = secret)]
+    pub gbp_access_token: Option<Secret>,
+    /// A file that holds it
+    #[arg(long, env = "GBP_ACCESS_TOKEN_FILE", value_name = "FILE")]
+    pub gbp_access_token_file: Option<PathBuf>,
     /// Where access tokens are renewed; else Google's, or the emulator's
-    #[arg(long, env = "GBP_TOKEN_URL", value_name = "URL")]
+    #[arg(long, env = "GBP_TOKEN_URL", value_name = "URL", hide_env_values = true)]
     pub gbp_token_url: Option<String>,
     /// How long a request to Google may take; at most half of RUNNER_LEASE [default: 10s, or a third of RUNNER_LEASE where that is shorter]
     #[arg(long, env = "GBP_TIMEOUT", value_name = "DURATION", value_parser = positive_duration)]
@@ -77,15 +92,19 @@ impl GbpArgs {
         Ok(timeout)
     }
 
-    /// A client for `endpoint`, whose requests take up to `timeout`; `is_emulator` lets the token be missing.
+    /// A client for `endpoint`, whose requests take up to `timeout`, and what reads its credentials' file again when that changes;
+    /// `is_emulator` lets the token be missing.
     ///
     /// # Errors
     /// An address or credentials that cannot be used, naming the setting and never a secret.
-    pub fn client(&self, endpoint: &str, is_emulator: bool, timeout: Duration) -> Result<Client, ConfigError> {
+    pub fn client(
+        &self,
+        endpoint: &str,
+        is_emulator: bool,
+        timeout: Duration,
+    ) -> Result<(Client, Option<Watched>), ConfigError> {
         let address = |name: &str, url: &str| {
-            // What stands before an @ may be a password.
-            let shown = url.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, host)| format!("…@{host}"));
-            Endpoint::parse(url).map_err(|error| ConfigError(format!("{name}={shown}: {error}")))
+            Endpoint::parse(url).map_err(|error| ConfigError(format!("{name}={}: {error}", public_url(url))))
         };
         let of_emulator = is_emulator.then(|| format!("{}/token", endpoint.trim_end_matches('/')));
         let token_url = self.gbp_token_url.as_ref().or(of_emulator.as_ref());
@@ -94,29 +113,72 @@ impl GbpArgs {
         if endpoint.is_exposed() {
             tracing::warn!("GBP_ENDPOINT is plain http: whoever is on the way can read the access token");
         }
-        let credentials = self.credentials(is_emulator)?;
+        let (credentials, file) = self.credentials(is_emulator)?;
         let config = Config { endpoint, token_url, credentials, timeout };
         let client = Client::new(config).map_err(|error| ConfigError(format!("GBP_ENDPOINT: {error}")))?;
-        Ok(client.with_quota(self.gbp_requests_per_minute))
+        let client = client.with_quota(self.gbp_requests_per_minute);
+        let watched = file.map(|file| file.watched(client.clone()));
+        Ok((client, watched))
     }
 
-    fn credentials(&self, is_emulator: bool) -> Result<Credentials, ConfigError> {
-        match (&self.gbp_credentials_file, &self.gbp_access_token) {
-            (Some(_), Some(_)) => {
-                Err(ConfigError("GBP_CREDENTIALS_FILE and GBP_ACCESS_TOKEN exclude each other".to_owned()))
-            }
-            (Some(file), None) => {
-                Credentials::from_file(file).map_err(|error| ConfigError(format!("GBP_CREDENTIALS_FILE: {error}")))
-            }
-            (None, Some(token)) => Credentials::access_token(token.clone())
-                .map_err(|error| ConfigError(format!("GBP_ACCESS_TOKEN: {error}"))),
+    fn credentials(&self, is_emulator: bool) -> Result<(Credentials, Option<CredentialsSource>), ConfigError> {
+        let exclusive = |one: &str, other: &str| Err(ConfigError(format!("{one} and {other} exclude each other")));
+        let token = |setting: &str, token: Secret| {
+            Credentials::access_token(token).map_err(|error| ConfigError(format!("{setting}: {error}")))
+        };
+        match (&self.gbp_credentials_file, &self.gbp_access_token, &self.gbp_access_token_file) {
+            (Some(_), Some(_), _) => exclusive("GBP_CREDENTIALS_FILE", "GBP_ACCESS_TOKEN"),
+            (Some(_), _, Some(_)) => exclusive("GBP_CREDENTIALS_FILE", "GBP_ACCESS_TOKEN_FILE"),
+            (_, Some(_), Some(_)) => exclusive("GBP_ACCESS_TOKEN", "GBP_ACCESS_TOKEN_FILE"),
+            (Some(path), None, None) => CredentialsSource::read("GBP_CREDENTIALS_FILE", path, authorized_user),
+            (None, None, Some(path)) => CredentialsSource::read("GBP_ACCESS_TOKEN_FILE", path, access_token),
+            (None, Some(text), None) => Ok((token("GBP_ACCESS_TOKEN", text.clone())?, None)),
             // The emulator takes any token; this one says in its log where it came from.
-            (None, None) if is_emulator => {
-                Credentials::access_token("category-mirror".to_owned()).map_err(|error| ConfigError(error.to_string()))
-            }
-            (None, None) => {
-                Err(ConfigError("GBP_CREDENTIALS_FILE or GBP_ACCESS_TOKEN is required with GBP_ENDPOINT".to_owned()))
-            }
+            (None, None, None) if is_emulator => Ok((token("GBP_ACCESS_TOKEN", "category-mirror".into())?, None)),
+            (None, None, None) => Err(ConfigError(
+                "GBP_CREDENTIALS_FILE, GBP_ACCESS_TOKEN or GBP_ACCESS_TOKEN_FILE is required with GBP_ENDPOINT"
+                    .to_owned(),
+            )),
         }
+    }
+}
+
+/// Turns what a file holds into credentials.
+type Parse = fn(&Path, &[u8]) -> Result<Credentials, String>;
+
+fn authorized_user(path: &Path, contents: &[u8]) -> Result<Credentials, String> {
+    Credentials::from_contents(path, contents).map_err(|error| error.to_string())
+}
+
+fn access_token(path: &Path, contents: &[u8]) -> Result<Credentials, String> {
+    let credentials = text_of(contents)
+        .map_err(ToOwned::to_owned)
+        .and_then(|text| Credentials::access_token(text).map_err(|error| error.to_string()));
+    credentials.map_err(|error| format!("`{}`: {error}", path.display()))
+}
+
+/// The file that the server's own credentials come from.
+struct CredentialsSource {
+    setting: &'static str,
+    path: PathBuf,
+    contents: Contents,
+    parse: Parse,
+}
+
+impl CredentialsSource {
+    fn read(setting: &'static str, path: &Path, parse: Parse) -> Result<(Credentials, Option<Self>), ConfigError> {
+        let contents = key_files::read(path)
+            .map_err(|error| ConfigError(format!("{setting}: `{}` cannot be read: {error}", path.display())))?;
+        let credentials = parse(path, &contents).map_err(|error| ConfigError(format!("{setting}: {error}")))?;
+        Ok((credentials, Some(Self { setting, path: path.to_owned(), contents, parse })))
+    }
+
+    /// Watches the file for a client that has its credentials.
+    fn watched(self, client: Client) -> Watched {
+        let Self { setting, path, contents, parse } = self;
+        Watched::new(setting, vec![path.clone()], &[contents], move |contents| {
+            let [contents] = contents else { return Err("is not one file".to_owned()) };
+            client.replace_credentials(parse(&path, contents)?).map_err(|error| error.to_string())
+        })
     }
 }

@@ -13,7 +13,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use super::ConfigError;
+use super::{ConfigError, log_fields::TextFields, log_json::JsonLines};
 use crate::spans::{self, Exporter};
 
 /// Libraries through which secrets pass, in headers, bodies, handshakes and values, and what they may log at most, whatever RUST_LOG says.
@@ -79,10 +79,11 @@ impl LogArgs {
         let filter = self.rust_log.as_deref().filter(|filter| !filter.is_empty()).unwrap_or(default);
         let filter = EnvFilter::try_new(filter).map_err(|error| ConfigError(format!("RUST_LOG={filter}: {error}")))?;
         let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        let lines = fmt::layer().with_writer(io::stderr).with_ansi(colour);
+        // A line that cannot be written is lost. To say so where it could not be written would end the thread that logs it.
+        let lines = fmt::layer().with_writer(io::stderr).with_ansi(colour).log_internal_errors(false);
         let lines = match self.log_format {
-            LogFormat::Text => lines.boxed(),
-            LogFormat::Json => lines.json().flatten_event(true).boxed(),
+            LogFormat::Text => lines.fmt_fields(TextFields).boxed(),
+            LogFormat::Json => lines.json().flatten_event(true).with_writer(JsonLines).boxed(),
         };
         let Some(exporter) = exporter else {
             return Ok(Box::new(registry().with(lines).with(filter).with(filter_fn(is_for_the_log))));

@@ -3,17 +3,21 @@
 mod bench;
 mod credentials;
 mod database;
+mod database_hosts;
 mod duration;
 mod explain;
 mod flags;
 mod gbp;
 mod limits;
 mod listen;
+mod log_fields;
+mod log_json;
 mod logging;
 mod otlp;
 mod runner;
+mod secrets;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use bench::{BenchArgs, Figures, RunSpread};
 pub use credentials::CredentialArgs;
@@ -26,6 +30,7 @@ pub use listen::ListenArgs;
 pub use logging::{LogArgs, LogFormat};
 pub use otlp::OtlpArgs;
 pub use runner::RunnerArgs;
+pub use secrets::{warn_of_arguments, warn_of_exposed_keys};
 
 use crate::auth::AuthArgs;
 
@@ -67,6 +72,21 @@ pub struct Cli {
     /// How to log.
     #[command(flatten)]
     pub log: LogArgs,
+    /// The variables of secrets that were given as arguments.
+    #[arg(skip)]
+    pub secret_arguments: Vec<&'static str>,
+}
+
+impl Cli {
+    /// Reads the command line of this process, and its environment.
+    ///
+    /// # Errors
+    /// clap's, for [`explain`].
+    pub fn read() -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches()?;
+        let cli = Self::from_arg_matches(&matches)?;
+        Ok(Self { secret_arguments: secrets::among_arguments(&matches), ..cli })
+    }
 }
 
 /// The commands.
@@ -81,6 +101,8 @@ pub enum Command {
     ///
     /// It has to be told which database (DATABASE_URL or DATA_DIR), which Google (GBP_ENDPOINT and a credential) and whose tokens to
     /// believe (one of the AUTH_ keys); the rest has defaults. `serve --dev` needs none of it. Brings the database up to date first.
+    ///
+    /// SIGHUP reads the files of keys and certificates again, as a change of them does by itself within seconds.
     ///
     /// SIGTERM or Ctrl-C drains: new calls are refused, and runs under way are finished, or handed to the next server after RUNNER_GRACE.
     /// A second one ends it at once. Nothing is lost either way, also not by kill -9.

@@ -7,9 +7,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
-use super::ConfigError;
+use super::{ConfigError, secrets::secret};
 use crate::{
-    domain::Secret,
+    domain::{Secret, public_url},
     spans::{Exporter, Protocol, Sampling, Settings},
 };
 
@@ -36,7 +36,7 @@ pub struct OtlpArgs {
     #[arg(long, env = "OTEL_SERVICE_NAME", value_name = "NAME")]
     pub otel_service_name: Option<String>,
     /// What else traces say of this process, such as `deployment.environment.name=test`, percent-encoded
-    #[arg(long, env = "OTEL_RESOURCE_ATTRIBUTES", value_name = "LIST")]
+    #[arg(long, env = "OTEL_RESOURCE_ATTRIBUTES", value_name = "LIST", hide_env_values = true)]
     pub otel_resource_attributes: Option<String>,
     /// Which traces are exported: `always_on`, `always_off`, `traceidratio`, or the same behind `parentbased_`, for those that begin here, while of others the caller decides [default: parentbased_always_on]
     #[arg(long, env = "OTEL_TRACES_SAMPLER", value_name = "SAMPLER")]
@@ -44,10 +44,6 @@ pub struct OtlpArgs {
     /// The share of traces that `traceidratio` exports, from 0 to 1 [default: 1]
     #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", value_name = "SHARE")]
     pub otel_traces_sampler_arg: Option<String>,
-}
-
-fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
-    Ok(text.to_owned().into())
 }
 
 fn given(setting: Option<&String>) -> Option<&str> {
@@ -151,9 +147,7 @@ fn wrong(name: &str, value: &str, problem: &str) -> ConfigError {
 
 fn endpoint_of(text: &str) -> Result<Url, ConfigError> {
     let name = "OTEL_EXPORTER_OTLP_ENDPOINT";
-    // What stands before an @ may be a password.
-    let shown = text.rsplit_once('@').map_or_else(|| text.to_owned(), |(_, host)| format!("…@{host}"));
-    let refused = |problem| Err(wrong(name, &shown, problem));
+    let refused = |problem| Err(wrong(name, &public_url(text), problem));
     let Ok(url) = Url::parse(text) else { return refused("must be a URL such as http://localhost:4318") };
     if !matches!(url.scheme(), "http" | "https") {
         return refused("must begin with http:// or https://");

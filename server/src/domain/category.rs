@@ -8,7 +8,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Gcid, PlatformCategory, Slug};
+use super::{
+    Gcid, PlatformCategory, Slug,
+    text::{composed, is_same_name},
+};
 
 /// A member of a category set. Two are equal when they are the same category, whatever they are called.
 pub trait Category: Clone + PartialEq + fmt::Display {
@@ -120,12 +123,12 @@ impl Category for TenantCategory {
 
     /// The name of an imported category is Google's, so that a new one is a change; any other is the platform's to choose.
     fn renames(&self, before: &Self) -> bool {
-        self.imported.is_some() && self.display_name != before.display_name
+        self.imported.is_some() && !is_same_name(&self.display_name, &before.display_name)
     }
 
     fn canonical(&self) -> Value {
         match self.imported {
-            Some(_) => json!([self.slug, self.display_name]),
+            Some(_) => json!([self.slug, composed(&self.display_name)]),
             None => json!(self.slug),
         }
     }

@@ -6,6 +6,7 @@ mod batch;
 mod batch_guard;
 mod caller;
 mod category;
+mod category_index;
 mod category_set;
 mod change;
 mod complete;
@@ -33,7 +34,10 @@ mod target;
 mod taxonomy;
 mod tenant;
 mod tenant_sync;
+pub mod text;
 mod trace;
+mod trace_state;
+mod trigram;
 mod verdict;
 mod write_intent;
 
@@ -45,6 +49,7 @@ pub use batch::{
 pub use batch_guard::{BatchRule, changes_primary};
 pub use caller::{Caller, Role, TenantScope};
 pub use category::{Category, EitherCategory, GbpCategory, OtherSide, TenantCategory};
+pub use category_index::{CategoryIndex, CategoryMatch};
 pub use category_set::{CategorySet, InvalidSet};
 pub use change::{Change, ChangeCounts, Place, Placed, RecordedChange, apply, diff, placed, undo};
 pub use complete::Complete;
@@ -69,7 +74,7 @@ pub use plan::{Moved, Objection, Plan, PlanSource, RecordedPlan, named_as_observ
 pub use platform_category::{MAX_ADDITIONAL, PlatformCategory, Slug, TenantCategories};
 pub use revert::{NotRevertible, WayBack};
 pub use run::{Attempt, AttemptResult, Run, RunError, RunId, RunKind, RunResult, RunState, Skip, SkipReason, Strategy};
-pub use secret::Secret;
+pub use secret::{Secret, public_url};
 pub use standing::{CatalogEntry, RegionalMapping, Standing, Standings, mappings};
 pub use target::{WritesGbp, WritesPlatform};
 pub use taxonomy::{
@@ -78,6 +83,7 @@ pub use taxonomy::{
 };
 pub use tenant::{AccountId, InvalidId, LocationId, OrganizationId, Tenant, TenantId};
 pub use tenant_sync::{By, Left, TenantSync, Wish, WrittenSet};
-pub use trace::TraceParent;
+pub use trace::{TraceContext, TraceParent};
+pub use trace_state::TraceState;
 pub use verdict::{VerdictSource, Why, evaluate};
 pub use write_intent::{WriteIntent, WriteOutcome, visible_changes};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
-use super::{GbpCategory, Gcid, Locale};
+use super::{GbpCategory, Gcid, Locale, text::is_same_name};
 
 /// A list that shrank by more than this many percent is more likely broken than true.
 pub const MAX_SHRINK_PERCENT: i64 = 5;
@@ -63,7 +63,7 @@ impl TaxonomyPages {
     pub fn with(mut self, page: TaxonomyPage) -> Result<Reading, BrokenList> {
         for GbpCategory { gcid, display_name } in page.categories {
             // A list that Google changes between two pages can show a category on both.
-            if self.names.get(&gcid).is_some_and(|name| *name != display_name) {
+            if self.names.get(&gcid).is_some_and(|name| !is_same_name(name, &display_name)) {
                 return Err(BrokenList::Twice(gcid));
             }
             self.names.insert(gcid, display_name);
@@ -107,7 +107,9 @@ impl CompleteTaxonomy {
             let category = GbpCategory::new(gcid.clone(), name);
             match current.get(gcid) {
                 None => diff.added.push(category),
-                Some(before) if before != name => diff.renamed.push(Renamed { category, before: before.clone() }),
+                Some(before) if !is_same_name(before, name) => {
+                    diff.renamed.push(Renamed { category, before: before.clone() })
+                }
                 Some(_) => {}
             }
         }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::TraceState;
+
 /// What does not belong to the first version: a text of this length does.
 const LENGTH: usize = 55;
 
@@ -54,6 +56,47 @@ impl TraceParent {
 impl fmt::Debug for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// A trace with what tracing systems have added to it: how a piece of work is asked for by another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceContext {
+    /// The trace, and the span that asks.
+    pub parent: TraceParent,
+    /// What tracing systems have added.
+    pub state: Option<TraceState>,
+}
+
+impl TraceContext {
+    /// Reads the headers of both names. Without a valid `traceparent` there is no trace, whatever `tracestate` holds.
+    #[must_use]
+    pub fn parse<'a>(traceparent: &str, tracestates: impl Iterator<Item = Option<&'a str>>) -> Option<Self> {
+        Some(Self { parent: TraceParent::parse(traceparent)?, state: TraceState::parse(tracestates) })
+    }
+
+    /// The trace's id.
+    #[must_use]
+    pub fn trace_id(&self) -> &str {
+        self.parent.trace_id()
+    }
+
+    /// The same trace, for work that a span of ours asks for; 0 is no span.
+    #[must_use]
+    pub fn child(&self, span: u64) -> Self {
+        Self { parent: self.parent.child(span), state: self.state.clone() }
+    }
+
+    /// The value of the header `traceparent`.
+    #[must_use]
+    pub fn traceparent(&self) -> &str {
+        self.parent.as_str()
+    }
+
+    /// The value of the header `tracestate`, if there is one.
+    #[must_use]
+    pub fn tracestate(&self) -> Option<&str> {
+        self.state.as_ref().map(TraceState::as_str)
     }
 }
 

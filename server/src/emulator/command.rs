@@ -9,7 +9,7 @@ use super::Emulator;
 /// Runs the built-in Google Business Profile alone, with its control interface under `/_control/`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// Where to listen; port 0 lets the system choose
+    /// Where to listen; port 0 lets the system choose. The control interface answers this machine only
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8765")]
     pub listen: SocketAddr,
     /// Begin with the demo's locations
@@ -26,7 +26,7 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()> + Send + 'static
     if !emulator.local_addr().ip().is_loopback() {
         tracing::warn!(
             address = %emulator.local_addr(),
-            "the emulator can be reached from other machines, and anyone who reaches it can control it"
+            "the emulator can be reached from other machines, without TLS; its control interface answers this one only"
         );
     }
     if args.seed_demo {

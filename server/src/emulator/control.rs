@@ -3,6 +3,7 @@
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
@@ -11,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::google::MAX_BODY;
+use super::local::only_local;
 use super::seeding;
 use super::world::{Shared, World};
 
@@ -33,6 +35,7 @@ pub(super) fn routes(world: Shared) -> Router {
             Refused(StatusCode::METHOD_NOT_ALLOWED, "this control call does not take this method".to_owned())
         })
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn(only_local))
         .with_state(world)
 }
 

@@ -19,6 +19,9 @@
 //! | `POST /_control/taxonomy` | `{retire: […], rename: {…}, add: {…}}` |
 //! | `POST /_control/tokens` | `{revoke_refresh: […], revoke_access: […], expire_access, expires_in, allow_access: […]}` |
 //!
+//! Control calls are answered for programs on this machine only, wherever the emulator listens, and for no page of another site in a
+//! browser on it (403).
+//!
 //! A fault strikes the calls that it matches, for ever unless `times` says otherwise, and answers 503 unless it says otherwise;
 //! with nothing but `delay_ms` the call is answered late, and normally. `categories` are in Google's form or
 //! `{primary, additional}` with gcids.
@@ -40,6 +43,7 @@ mod demo;
 mod edit;
 mod faults;
 mod google;
+mod local;
 mod location;
 mod locations;
 mod mask;

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tower::Service;
 
 use super::answer::HangUp;
+use super::local::Peer;
 use super::world::Shared;
 use super::{control, demo, google};
 
@@ -71,7 +72,7 @@ impl Emulator {
                 () = &mut shutdown => return Ok(()),
                 Some(_) = connections.join_next() => {}
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => drop(connections.spawn(connection(stream, router.clone()))),
+                    Ok((stream, peer)) => drop(connections.spawn(connection(stream, Peer(peer), router.clone()))),
                     Err(error) => {
                         tracing::warn!(%error, "the emulator could not accept a connection");
                         // Most likely too many files are open: some time must pass before another try can succeed.
@@ -84,8 +85,9 @@ impl Emulator {
 }
 
 /// Serves one connection until it ends. An error is a caller that left, or a fault at work.
-async fn connection(stream: TcpStream, router: Router) {
-    let answer = service_fn(move |request: Request<Incoming>| {
+async fn connection(stream: TcpStream, peer: Peer, router: Router) {
+    let answer = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         let mut router = router.clone();
         async move {
             let response: Result<Response, Infallible> = router.call(request).await;

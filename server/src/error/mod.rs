@@ -95,6 +95,25 @@ pub enum Error {
         /// Its strategy, and whether it is dry.
         kind: String,
     },
+    /// A live run of the tenant has a write at the present location of which nobody knows yet whether it took effect.
+    #[error(
+        "{run} ({kind}) has a write at the present location whose outcome is not known yet, and the tenant keeps its location until a read of it \
+         has settled that; {}",
+        if *waits_for_credentials {
+            "Google rejects the credentials that it is read with, so the run waits for up to 24 hours: set new ones with SetCredentials, or accept \
+             the present ones again at Google, and retry"
+        } else {
+            "retry when the run has ended"
+        }
+    )]
+    UnsettledWrite {
+        /// The live run's name.
+        run: String,
+        /// Its strategy, and whether it is dry.
+        kind: String,
+        /// Whether the location cannot be read because of its credentials.
+        waits_for_credentials: bool,
+    },
     /// A run of the tenant is live that does not do what is asked for as things are now.
     #[error(
         "{run} is live ({kind}), and a request cannot join it: {why}; wait for its end, or cancel it, and ask again"
@@ -177,6 +196,9 @@ pub enum Error {
     /// No identity, or none that can be believed.
     #[error("{0}")]
     Unauthenticated(String),
+    /// The token cannot be verified: no key set of the identity provider is known, or none that is fresh enough.
+    #[error("tokens cannot be verified now, because the identity provider's keys cannot be fetched; try again")]
+    KeysUnavailable,
     /// The caller may not.
     #[error("{0}")]
     PermissionDenied(String),
@@ -196,6 +218,9 @@ pub enum Error {
     /// The server is shutting down; another one will answer.
     #[error("the server is shutting down; connect again")]
     Draining,
+    /// The connection is as old as it gets. Only streams live long enough to meet this.
+    #[error("the connection has reached its maximum age; connect again, and open the stream again")]
+    ConnectionExpired,
     /// PostgreSQL is not reachable now.
     #[error("the database is not available now; try again")]
     DatabaseUnavailable(#[source] Cause),
@@ -236,7 +261,7 @@ impl Error {
             Self::NoLocation(_) | Self::NobodyToMirror(_) => "NO_LOCATION",
             Self::ConfirmationMismatch { .. } | Self::OverrideMismatch { .. } => "CONFIRMATION_MISMATCH",
             Self::NoDryBatch => "DRY_BATCH_REQUIRED",
-            Self::RunInProgress { .. } | Self::CannotJoin { .. } => "RUN_IN_PROGRESS",
+            Self::RunInProgress { .. } | Self::UnsettledWrite { .. } | Self::CannotJoin { .. } => "RUN_IN_PROGRESS",
             Self::NotRevertible { .. } => "NOT_REVERTIBLE",
             Self::CategoryInUse { .. } => "CATEGORY_IN_USE",
             Self::FeatureDisabled { .. } => "FEATURE_DISABLED",
@@ -249,10 +274,12 @@ impl Error {
             Self::NoCredentialsKey => "CREDENTIALS_KEY_MISSING",
             Self::CredentialsUnreadable { .. } => "CREDENTIALS_UNREADABLE",
             Self::Unauthenticated(_) => "UNAUTHENTICATED",
+            Self::KeysUnavailable => "KEYS_UNAVAILABLE",
             Self::PermissionDenied(_) => "PERMISSION_DENIED",
             Self::RateLimited { .. } => "RATE_LIMITED",
             Self::DeadlineExceeded(_) => "DEADLINE_EXCEEDED",
             Self::Draining => "DRAINING",
+            Self::ConnectionExpired => "CONNECTION_EXPIRED",
             Self::DatabaseUnavailable(_) => "DATABASE_UNAVAILABLE",
             Self::Internal(_) => "INTERNAL",
         }
@@ -277,7 +304,9 @@ impl Error {
                 ("expected", expected.to_string()),
                 ("confirmed", confirmed.to_string()),
             ],
-            Self::RunInProgress { run, kind } => vec![("run", run.clone()), ("kind", kind.clone())],
+            Self::RunInProgress { run, kind } | Self::UnsettledWrite { run, kind, .. } => {
+                vec![("run", run.clone()), ("kind", kind.clone())]
+            }
             Self::CannotJoin { run, kind, why } => {
                 vec![("run", run.clone()), ("kind", kind.clone()), ("why", why.as_str().to_owned())]
             }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{
     Client, Location, PublicLocation, Side,
     answer::Answer,
-    client::{Call, Deadline, Target},
+    call::{Call, Deadline, Target},
     google_error::GoogleError,
     location::{WireGoogleUpdated, WireLocation},
 };

@@ -1,24 +1,22 @@
 //! The client: one call with its token.
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt, sync::Arc, time::Duration};
 
-use reqwest::{Method, header::AUTHORIZATION};
-use serde_json::Value;
+use reqwest::header::AUTHORIZATION;
 
 use super::{
     Credentials, Endpoint, InProcess, Quota, Reader, TaxonomyReader, USUAL_QUOTA, Validator, WriteFailure, Writer,
     answer::Answer,
-    classify,
+    call::Call,
     counted::{About, counted},
     exchange,
     rejection::is_rejected,
     token::{Bearer, TokenSource},
 };
-use crate::domain::{AuthorizedUser, Failure, LocationId, TraceParent, WritesGbp};
+use crate::{
+    domain::{AuthorizedUser, Failure, TraceContext, WritesGbp},
+    key_files::Current,
+};
 
 /// What a [`Client`] needs to know.
 #[derive(Debug, Clone)]
@@ -50,7 +48,7 @@ pub enum ConfigError {
 pub struct Client {
     inner: Inner,
     /// The trace that its calls belong to.
-    trace: Option<TraceParent>,
+    trace: Option<TraceContext>,
     /// What its calls are counted against.
     quota: Arc<Quota>,
 }
@@ -58,7 +56,7 @@ pub struct Client {
 #[derive(Clone)]
 enum Inner {
     /// Google, or what stands for it, behind HTTP.
-    Http { site: Arc<Site>, tokens: Arc<TokenSource> },
+    Http { site: Arc<Site>, tokens: Arc<Current<TokenSource>> },
     /// What stands for Google in a benchmark of everything else.
     InProcess(InProcess),
 }
@@ -84,12 +82,20 @@ impl Client {
         let api = exchange::http_client(&endpoint, timeout)?;
         let renewal = exchange::http_client(&token_url, timeout)?;
         let site = Arc::new(Site { api, endpoint, renewal, token_url, timeout });
-        let tokens = match credentials {
-            Credentials::AccessToken(token) => TokenSource::fixed(&token)?,
-            Credentials::AuthorizedUser(user) => site.tokens_of(user),
-        };
-        let inner = Inner::Http { site, tokens: Arc::new(tokens) };
+        let tokens = site.tokens(credentials)?;
+        let inner = Inner::Http { site, tokens: Arc::new(Current::new(tokens)) };
         Ok(Self { inner, trace: None, quota: Arc::new(Quota::new(USUAL_QUOTA)) })
+    }
+
+    /// Calls in the name of other credentials from now on, in every clone. Calls under way go on as they began.
+    ///
+    /// # Errors
+    /// [`ConfigError`]; then nothing has changed.
+    pub fn replace_credentials(&self, credentials: Credentials) -> Result<(), ConfigError> {
+        if let Inner::Http { site, tokens } = &self.inner {
+            tokens.set(site.tokens(credentials)?);
+        }
+        Ok(())
     }
 
     /// The same, with so many requests a minute that Google lets it make instead of [`USUAL_QUOTA`].
@@ -109,7 +115,7 @@ impl Client {
     pub fn with_credentials(&self, user: AuthorizedUser) -> Self {
         match &self.inner {
             Inner::Http { site, .. } => {
-                let tokens = Arc::new(site.tokens_of(user));
+                let tokens = Arc::new(Current::new(site.tokens_of(user)));
                 let quota = Arc::new(Quota::new(USUAL_QUOTA));
                 Self { inner: Inner::Http { site: site.clone(), tokens }, trace: self.trace.clone(), quota }
             }
@@ -123,7 +129,7 @@ impl Client {
     /// `CREDENTIALS_REJECTED` where Google refuses them; anything else says nothing about them.
     pub async fn renew(&self) -> Result<(), Failure> {
         match &self.inner {
-            Inner::Http { tokens, .. } => tokens.renew().await,
+            Inner::Http { tokens, .. } => tokens.get().renew().await,
             Inner::InProcess(_) => Ok(()),
         }
     }
@@ -136,7 +142,7 @@ impl Client {
 
     /// The same, for work that belongs to a trace: each call tells Google which.
     #[must_use]
-    pub fn traced(&self, trace: Option<TraceParent>) -> Self {
+    pub fn traced(&self, trace: Option<TraceContext>) -> Self {
         Self { trace, ..self.clone() }
     }
 
@@ -172,7 +178,7 @@ impl Client {
     /// when the call's deadline leaves no time for a request, before the first or before the second one.
     pub(super) async fn call(&self, call: &Call<'_>) -> Result<Answer, WriteFailure> {
         let (site, tokens) = match &self.inner {
-            Inner::Http { site, tokens } => (site, tokens),
+            Inner::Http { site, tokens } => (site, tokens.get()),
             Inner::InProcess(google) => return Ok(google.answer(&call.target).await),
         };
         // Without a token nothing is sent.
@@ -189,7 +195,7 @@ impl Client {
         if !is_rejected(call, &answer) {
             return Ok(answer);
         }
-        Err(WriteFailure::Refused(self.rejection(site, tokens, call, &answer, &bearer).await))
+        Err(WriteFailure::Refused(self.rejection(site, &tokens, call, &answer, &bearer).await))
     }
 
     pub(super) async fn send(&self, site: &Site, call: &Call<'_>, bearer: &Bearer) -> Result<Answer, WriteFailure> {
@@ -212,6 +218,13 @@ impl Client {
 }
 
 impl Site {
+    fn tokens(&self, credentials: Credentials) -> Result<TokenSource, ConfigError> {
+        match credentials {
+            Credentials::AccessToken(token) => TokenSource::fixed(&token),
+            Credentials::AuthorizedUser(user) => Ok(self.tokens_of(user)),
+        }
+    }
+
     fn tokens_of(&self, user: AuthorizedUser) -> TokenSource {
         TokenSource::renewed(user, self.renewal.clone(), self.token_url.clone())
     }
@@ -224,82 +237,5 @@ impl fmt::Debug for Client {
             Inner::InProcess(_) => None,
         };
         f.debug_struct("Client").field("endpoint", &endpoint).finish_non_exhaustive()
-    }
-}
-
-/// What a call is about.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Target<'a> {
-    /// One location.
-    Location(&'a LocationId),
-    /// One location, as the public sees it.
-    GoogleUpdated(&'a LocationId),
-    /// Google's list of categories.
-    Categories,
-    /// Some of Google's categories.
-    SomeCategories,
-}
-
-impl<'a> Target<'a> {
-    /// The location, if it is one.
-    pub(super) fn location(&self) -> Option<&'a LocationId> {
-        match *self {
-            Self::Location(location) | Self::GoogleUpdated(location) => Some(location),
-            Self::Categories | Self::SomeCategories => None,
-        }
-    }
-}
-
-/// One call.
-pub(super) struct Call<'a> {
-    /// Google's name of the method, such as `locations.get`.
-    pub(super) name: &'static str,
-    /// The HTTP method.
-    pub(super) method: Method,
-    /// What it is about.
-    pub(super) target: Target<'a>,
-    /// The parameters.
-    pub(super) query: &'a [(&'a str, &'a str)],
-    /// The body, sent as JSON.
-    pub(super) body: Option<Value>,
-    /// Until when its answer has to be there, asked anew each time. `None`: there is no such time.
-    pub(super) deadline: Option<Deadline<'a>>,
-}
-
-/// Returns until when a write may be in flight; `None`: no longer.
-pub type Deadline<'a> = &'a (dyn Fn() -> Option<Instant> + Sync);
-
-impl Call<'_> {
-    /// Whether a request that is sent now and takes `timeout` has its answer, or none, before the deadline.
-    fn may_be_sent(&self, timeout: Duration) -> bool {
-        self.deadline.is_none_or(|deadline| deadline().is_some_and(|end| Instant::now() + timeout <= end))
-    }
-
-    /// How messages call it.
-    pub(super) fn label(&self) -> String {
-        match self.target {
-            Target::Location(location) | Target::GoogleUpdated(location) => {
-                format!("{} of {}", self.name, location.resource_name())
-            }
-            Target::Categories | Target::SomeCategories => self.name.to_owned(),
-        }
-    }
-
-    /// Where it goes.
-    fn url(&self, endpoint: &Endpoint) -> reqwest::Url {
-        match self.target {
-            Target::Location(location) => endpoint.join(&["v1", "locations", location.as_str()]),
-            Target::GoogleUpdated(location) => {
-                endpoint.join(&["v1", "locations", &format!("{location}:getGoogleUpdated")])
-            }
-            Target::Categories => endpoint.join(&["v1", "categories"]),
-            Target::SomeCategories => endpoint.join(&["v1", "categories:batchGet"]),
-        }
-    }
-
-    /// The failure that an answer means which is no success.
-    pub(super) fn refused(&self, answer: &Answer) -> WriteFailure {
-        let failure = classify::failure(&self.label(), answer);
-        WriteFailure::new(classify::is_certain(answer), failure)
     }
 }

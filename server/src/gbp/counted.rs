@@ -10,12 +10,13 @@ use super::{
     exchange::{Lost, exchange},
 };
 use crate::{
-    domain::{LocationId, TraceParent},
+    domain::{LocationId, TraceContext},
     spans,
 };
 
-/// The header of W3C Trace Context.
+/// The headers of W3C Trace Context.
 const TRACEPARENT: &str = "traceparent";
+const TRACESTATE: &str = "tracestate";
 
 /// What a request is, to whoever looks on.
 pub(super) struct About<'a> {
@@ -24,7 +25,7 @@ pub(super) struct About<'a> {
     /// The location that it is about.
     pub(super) location: Option<&'a LocationId>,
     /// The trace that it belongs to, where no span of ours says so.
-    pub(super) trace: Option<&'a TraceParent>,
+    pub(super) trace: Option<&'a TraceContext>,
 }
 
 /// Does as [`exchange`] does, and tells of it. Google is told the span that asks.
@@ -35,10 +36,20 @@ pub(super) async fn counted(label: &str, about: About<'_>, request: RequestBuild
     let About { method, location, trace } = about;
     let span = spans::request(method, location);
     let trace = spans::traceparent(&span).or_else(|| trace.map(|trace| trace.child(fastrand::u64(1..))));
-    let request = match trace {
-        Some(trace) => request.header(TRACEPARENT, trace.as_str()),
+    let request = match &trace {
+        Some(trace) => request.header(TRACEPARENT, trace.traceparent()),
         None => request,
     };
+    let request = match trace.as_ref().and_then(TraceContext::tracestate) {
+        Some(state) => request.header(TRACESTATE, state),
+        None => request,
+    };
+    // A copy of the request, whose body is shared, tells where it goes.
+    if !span.is_disabled()
+        && let Some(request) = request.try_clone().and_then(|request| request.build().ok())
+    {
+        spans::sent(&span, request.method(), request.url());
+    }
     let began = Instant::now();
     let result = exchange(label, request).instrument(span.clone()).await;
     let duration = began.elapsed();
@@ -48,7 +59,9 @@ pub(super) async fn counted(label: &str, about: About<'_>, request: RequestBuild
     let status = result.as_ref().ok().map(|answer| answer.status.as_u16());
     span.record("class", class).record("http.response.status_code", status);
     if class != "ok" {
-        span.record("otel.status_code", "ERROR");
+        // An answer that says so is its own type of error; that there is none, or none to read, is ours to name.
+        let failed = status.filter(|status| *status >= 400).map(|status| status.to_string());
+        span.record("otel.status_code", "ERROR").record("error.type", failed.as_deref().unwrap_or(class));
     }
     let location = location.map(tracing::field::display);
     tracing::debug!(method, location, status, duration_ms = duration.as_millis(), "called google");

@@ -1,14 +1,15 @@
 //! What proves to Google who we are.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
+use zeroize::Zeroize;
 
 use super::token;
-use crate::domain::{AuthorizedUser, Secret};
+use crate::{
+    domain::{AuthorizedUser, Secret},
+    key_files::{self, KeyFileError},
+};
 
 /// Bytes of a credentials file that are read; the real one has some hundred.
 const MAX_FILE: u64 = 64 * 1024;
@@ -31,7 +32,7 @@ pub enum CredentialsError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        source: KeyFileError,
     },
     /// The file is too long to be a credentials file.
     #[error("`{}` is longer than {MAX_FILE} bytes", path.display())]
@@ -69,8 +70,9 @@ impl Credentials {
     ///
     /// # Errors
     /// [`CredentialsError::AccessToken`] when it cannot be sent: it is empty, too long, or has a space or a line end.
-    pub fn access_token(text: String) -> Result<Self, CredentialsError> {
-        if token::is_token(&text) { Ok(Self::AccessToken(text.into())) } else { Err(CredentialsError::AccessToken) }
+    pub fn access_token(token: impl Into<Secret>) -> Result<Self, CredentialsError> {
+        let token = token.into();
+        if token::is_token(token.reveal()) { Ok(Self::AccessToken(token)) } else { Err(CredentialsError::AccessToken) }
     }
 
     /// Reads the `authorized_user` JSON of Google's tools. A `token_uri` in it is ignored, as Google's tools do:
@@ -81,31 +83,50 @@ impl Credentials {
     pub fn from_file(path: &Path) -> Result<Self, CredentialsError> {
         let owned = || path.to_owned();
         let unreadable = |source| CredentialsError::Unreadable { path: owned(), source };
-        let mut content = Vec::new();
-        let file = fs::File::open(path).map_err(unreadable)?;
-        io::Read::read_to_end(&mut io::Read::take(file, MAX_FILE + 1), &mut content).map_err(unreadable)?;
+        Self::from_contents(path, &key_files::read(path).map_err(unreadable)?)
+    }
+
+    /// The same, of what was read from `path`.
+    ///
+    /// # Errors
+    /// [`CredentialsError`] names the file, and the field that is wrong.
+    pub fn from_contents(path: &Path, content: &[u8]) -> Result<Self, CredentialsError> {
+        let owned = || path.to_owned();
         if content.len() as u64 > MAX_FILE {
             return Err(CredentialsError::TooLong { path: owned() });
         }
-        let fields: Map<String, Value> =
-            serde_json::from_slice(&content).map_err(|_| CredentialsError::NotJson { path: owned() })?;
-        if fields.get("type").and_then(Value::as_str) != Some("authorized_user") {
-            return Err(CredentialsError::Type { path: owned() });
+        let mut fields: Map<String, Value> =
+            serde_json::from_slice(content).map_err(|_| CredentialsError::NotJson { path: owned() })?;
+        let user = authorized_user(&fields, path);
+        for value in fields.values_mut() {
+            if let Value::String(text) = value {
+                text.zeroize();
+            }
         }
-        let text = |field| match fields.get(field).and_then(Value::as_str) {
-            Some(text) if !text.trim().is_empty() => Ok(text.to_owned()),
-            _ => Err(CredentialsError::Field { path: owned(), field }),
-        };
-        Ok(Self::AuthorizedUser(AuthorizedUser {
-            client_id: text("client_id")?,
-            client_secret: text("client_secret")?.into(),
-            refresh_token: text("refresh_token")?.into(),
-        }))
+        user.map(Self::AuthorizedUser)
     }
+}
+
+fn authorized_user(fields: &Map<String, Value>, path: &Path) -> Result<AuthorizedUser, CredentialsError> {
+    let owned = || path.to_owned();
+    if fields.get("type").and_then(Value::as_str) != Some("authorized_user") {
+        return Err(CredentialsError::Type { path: owned() });
+    }
+    let text = |field| match fields.get(field).and_then(Value::as_str) {
+        Some(text) if !text.trim().is_empty() => Ok(text),
+        _ => Err(CredentialsError::Field { path: owned(), field }),
+    };
+    Ok(AuthorizedUser {
+        client_id: text("client_id")?.to_owned(),
+        client_secret: text("client_secret")?.into(),
+        refresh_token: text("refresh_token")?.into(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn read(content: &str) -> Result<Credentials, String> {
@@ -160,9 +181,9 @@ mod tests {
 
     #[test]
     fn a_fixed_token_must_fit_a_header() {
-        assert!(Credentials::access_token("ya29.a-b_c".to_owned()).is_ok());
+        assert!(Credentials::access_token("ya29.a-b_c").is_ok());
         for text in ["", " a", "a\n", "a b", "é", &"a".repeat(token::MAX_TOKEN + 1)] {
-            assert!(Credentials::access_token(text.to_owned()).is_err(), "{text:?}");
+            assert!(Credentials::access_token(text).is_err(), "{text:?}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use reqwest::StatusCode;
 
-use super::{answer::Answer, client::Target};
+use super::{answer::Answer, call::Target};
 use crate::domain::LocationId;
 
 /// Says of each location that it has the categories `gcid:cafe` and `gcid:bakery`, and knows nothing else.

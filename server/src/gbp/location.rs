@@ -161,7 +161,7 @@ impl WireCategory {
         let gcid = Gcid::parse(&self.name).map_err(|why| {
             unreadable(label, format_args!("the answer has the category {}: {why}", quoted(&self.name)))
         })?;
-        Ok(GbpCategory::new(gcid, text::bounded(self.display_name.trim(), MAX_NAME)))
+        Ok(GbpCategory::new(gcid, text::name(&self.display_name, MAX_NAME)))
     }
 }
 

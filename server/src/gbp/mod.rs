@@ -9,6 +9,7 @@
 //! - Answers come from outside: what is read and what is kept is bounded, and an incomplete answer is an error, not an empty one.
 
 mod answer;
+mod call;
 mod capability;
 mod classify;
 mod client;
@@ -28,8 +29,9 @@ mod taxonomy;
 mod text;
 mod token;
 
+pub use call::Deadline;
 pub use capability::{Reader, Validator, WriteFailure, Writer};
-pub use client::{Client, Config, ConfigError, Deadline};
+pub use client::{Client, Config, ConfigError};
 pub use credentials::{Credentials, CredentialsError};
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use in_process::InProcess;

@@ -7,8 +7,9 @@ use reqwest::{Method, StatusCode};
 use super::{
     Client,
     answer::Answer,
+    call::{Call, Target},
     classify,
-    client::{Call, Site, Target},
+    client::Site,
     token::{Bearer, TokenSource},
 };
 use crate::domain::{Failure, FailureReason};

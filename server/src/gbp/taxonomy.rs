@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::{
     Client, WriteFailure,
     answer::unreadable,
-    client::{Call, Target},
+    call::{Call, Target},
     google_error::GoogleError,
     location::WireCategory,
     text,

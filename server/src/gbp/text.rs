@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::domain::text::composed;
+
 /// Characters of a failure's message that are kept.
 pub(super) const MAX_MESSAGE: usize = 1000;
 
@@ -20,6 +22,11 @@ pub(super) fn bounded(text: &str, max: usize) -> String {
         kept.push('…');
     }
     kept
+}
+
+/// A name for people, as it is kept and compared: in normalization form C, without spaces at its ends, and bounded.
+pub(super) fn name(text: &str, max: usize) -> String {
+    bounded(&composed(text.trim()), max)
 }
 
 /// The entries of `details` that fit, whole and in their order, without control characters.

@@ -3,11 +3,11 @@
 use super::attempt::{Attempt, Stop};
 use crate::{
     domain::{
-        Batch, BatchId, BatchRule, BatchVerdict, Change, Failure, FailureReason, GuardOutcome, GuardVerdict, Skip,
-        batch_name, changes_primary,
+        Batch, BatchId, BatchRule, Change, Failure, FailureReason, GuardOutcome, GuardVerdict, Skip, batch_name,
+        changes_primary,
     },
     error::Error,
-    store::BatchPlace,
+    store::{BatchPlace, FullGuard},
 };
 
 /// Lets a run of a batch through to its write, if its tenant still belongs to whom the batch is for, and the batch has a place left for it.
@@ -17,22 +17,21 @@ pub(super) async fn pass<C>(attempt: &Attempt, changes: &[Change<C>]) -> Result<
     let store = &attempt.tools.store;
     let overridden = overridden(attempt);
     let (primary, overrides) = (changes_primary(changes), !overridden.is_empty());
-    match store.take_place(attempt.now, attempt.claim.held, primary, overrides).await? {
+    let full = match store.take_place(attempt.now, attempt.claim.held, primary, overrides).await? {
         BatchPlace::Taken => return Ok(()),
         BatchPlace::Lost => return Err(Stop::Lost),
         BatchPlace::OrganizationChanged => return Err(Stop::Skipped(left_organization(attempt, batch).await?)),
-        BatchPlace::Refused => {}
-    }
+        BatchPlace::Refused(full) => full,
+    };
     let batch = store.batch(batch).await?.ok_or_else(|| Error::Internal("a run's batch is missing".into()))?;
-    if overrides && batch.override_limit.is_none_or(|limit| batch.overriding >= limit) {
-        return Err(beyond_confirmed(&batch, &overridden).into());
-    }
-    let is_full = |verdict: &&BatchVerdict| verdict.limit.is_some_and(|limit| verdict.let_through >= limit);
-    // The primary one first: an attempt before may have taken the other place already.
-    let mut full =
-        batch.verdicts.iter().filter(|verdict| primary || verdict.rule != BatchRule::Primary).filter(is_full);
-    let Some(&BatchVerdict { rule, limit: Some(limit), .. }) = full.next_back() else {
-        return Err(Error::Internal("a batch with room refused a run".into()).into());
+    let rule = match full {
+        FullGuard::Overrides => return Err(beyond_confirmed(&batch, &overridden).into()),
+        FullGuard::Rule(rule) => rule,
+    };
+    // Limits never change; what is let through may have, since the place was refused.
+    let Some(limit) = batch.verdicts.iter().find(|verdict| verdict.rule == rule).and_then(|verdict| verdict.limit)
+    else {
+        return Err(Error::Internal("a batch without a limit refused a run".into()).into());
     };
     let kind = if rule == BatchRule::Primary { "another primary category" } else { "a change" };
     let message = format!(

@@ -47,6 +47,9 @@ impl Runner {
                     hand_back_until(tools, &ready::held(&waiting), late_deadline).await;
                 }
             }
+            if let Err(error) = tools.return_unanswered_claims().await {
+                tracing::warn!(error = %cause(&error), "could not return runs whose claim had no answer");
+            }
         };
         let (all_ended, _late_claims) =
             tokio::join!(timeout_at(deadline, all_ended), timeout_at(late_deadline, late_claims));

@@ -1,8 +1,11 @@
 //! Keeping leases alive, and picking up those of the dead.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Tools, cause, claims::Claims};
@@ -14,6 +17,8 @@ use crate::{
 
 /// Heartbeats in a lease: two may fail.
 const BEATS: u32 = 3;
+/// The wait after a renewal that failed: a lease that is not renewed for long is lost.
+const RENEW_RETRY: Duration = Duration::from_secs(1);
 /// How many expired leases one statement takes over.
 const RESCUE_BATCH: i64 = 500;
 /// How often a run may be handed back before an expired lease ends it: a run that kills its holder must not do so for ever. High,
@@ -31,9 +36,24 @@ pub(super) async fn run(tools: Arc<Tools>, claims: Claims, stop: CancellationTok
             _ = beat.tick() => {}
             () = cancellation(&mut hints, &claims) => continue,
         }
-        if let Err(error) = renew(&tools, &claims).await {
-            tracing::warn!(error = %cause(&error), "cannot renew leases");
-        }
+        // An answer that comes later than the next beat is of no use: a new one is asked for, on another connection.
+        let renewed = timeout(beat.period(), renew(&tools, &claims)).await;
+        let failure = match &renewed {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => cause(error),
+            Err(_late) => "the database did not answer in time".to_owned(),
+        };
+        tracing::warn!(error = failure, "cannot renew leases");
+        beat.reset_after(RENEW_RETRY.min(beat.period()));
+    }
+}
+
+/// Looks for expired leases, three times a lease. Apart from the renewals, which must not wait for it.
+pub(super) async fn rescue_expired(tools: Arc<Tools>) {
+    let mut beat = interval(tools.settings.lease / BEATS);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        beat.tick().await;
         if let Err(error) = rescue(&tools, None).await {
             tracing::warn!(error = %cause(&error), "cannot look for expired leases");
         }

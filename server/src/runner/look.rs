@@ -36,10 +36,12 @@ impl Runner {
             log_end(ended);
             self.ready.ended();
         }
-        let looked = match self.tools.circuit.permits(Instant::now()) {
-            Permit::Go => self.look_for_work().await,
-            Permit::Probe(probe) => self.probe(probe).await,
-            Permit::Wait(wait) => {
+        let returned = self.tools.return_unanswered_claims().await;
+        let looked = match (returned, self.tools.circuit.permits(Instant::now())) {
+            (Err(error), _) => Err(error),
+            (Ok(()), Permit::Go) => self.look_for_work().await,
+            (Ok(()), Permit::Probe(probe)) => self.probe(probe).await,
+            (Ok(()), Permit::Wait(wait)) => {
                 let waiting = self.ready.take_all();
                 self.hand_back(waiting).await;
                 Ok(Next { place: None, time: wait.min(POLL) })
@@ -155,6 +157,19 @@ impl Runner {
         let next = promoted.next.unwrap_or(POLL).clamp(BREATH, POLL);
         self.promotion = now + next;
         Ok(if promoted.runs > 0 { Duration::ZERO } else { next })
+    }
+}
+
+impl Tools {
+    /// Puts back what was claimed here without an answer: nobody else would before its lease expires.
+    pub(super) async fn return_unanswered_claims(&self) -> Result<(), Error> {
+        let returned = self.store.return_unanswered_claims().await?;
+        if !returned.is_empty() {
+            tracing::info!(runs = returned.len(), "returned runs whose claim had no answer");
+            self.wake.hint(Hint::Queued);
+            self.wake.hint(Hint::Changed(returned.into()));
+        }
+        Ok(())
     }
 }
 

@@ -144,6 +144,7 @@ impl Runner {
         self.stop = stop.clone();
         let heartbeat_stop = CancellationToken::new();
         let heartbeat = tokio::spawn(heartbeat::run(self.tools.clone(), self.claims.clone(), heartbeat_stop.clone()));
+        tokio::spawn(heartbeat_stop.clone().run_until_cancelled_owned(heartbeat::rescue_expired(self.tools.clone())));
         // Also when this is dropped in the middle.
         let heartbeat_stop = heartbeat_stop.drop_guard();
         tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping::run(self.tools.clone())));

@@ -167,6 +167,7 @@ async fn begin(attempt: &mut Attempt, source: &Source, intent: &WriteIntent) -> 
         if !matches!(begun, Ok(BeginWrite::Go)) {
             // Nothing is sent, so there is nothing to settle later.
             attempt.progress.intent = None;
+            attempt.may_have_begun = begun.is_err();
         }
         match begun? {
             BeginWrite::Go => {

@@ -6,7 +6,7 @@ use tracing::Span;
 use tracing_subscriber::{Layer, Registry, layer::Identity};
 
 use super::{ExportError, Settings};
-use crate::domain::TraceParent;
+use crate::domain::TraceContext;
 
 /// No exporter. There is none of it.
 #[derive(Debug)]
@@ -32,12 +32,12 @@ impl Exporter {
 }
 
 /// A span goes nowhere, whatever its parent is.
-pub(super) fn continue_in(span: Span, _parent: Option<&TraceParent>) -> Span {
+pub(super) fn continue_in(span: Span, _parent: Option<&TraceContext>) -> Span {
     span
 }
 
 /// Nobody works for a span that goes nowhere.
 #[must_use]
-pub fn traceparent(_span: &Span) -> Option<TraceParent> {
+pub fn traceparent(_span: &Span) -> Option<TraceContext> {
     None
 }

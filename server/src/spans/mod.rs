@@ -10,17 +10,20 @@ mod absent;
 mod context;
 #[cfg(feature = "otel")]
 mod export;
+mod methods;
 #[cfg(feature = "otel")]
 mod queue;
 mod settings;
 
+use http::{Method, Uri};
+use reqwest::Url;
 use tracing::{Span, field, info_span};
 
 #[cfg(not(feature = "otel"))]
 use self::absent::continue_in;
 #[cfg(feature = "otel")]
 use self::context::continue_in;
-use crate::domain::{LocationId, Run, RunKind, TenantId, TraceParent};
+use crate::domain::{LocationId, Run, RunKind, TenantId, TraceContext};
 
 #[cfg(not(feature = "otel"))]
 pub use absent::{Exporter, traceparent};
@@ -28,35 +31,65 @@ pub use absent::{Exporter, traceparent};
 pub use context::traceparent;
 #[cfg(feature = "otel")]
 pub use export::Exporter;
+pub use methods::method;
 pub use settings::{ExportError, Protocol, Sampling, Settings};
 
 /// The target of all spans that are exported.
 pub const TARGET: &str = "category_mirror::spans";
 
-/// Bytes of a method's name. Anybody may call what does not exist.
-const MAX_METHOD: usize = 100;
+/// Bytes of a host's name. Callers write what they like.
+const MAX_HOST: usize = 255;
+/// The names of the gRPC codes, by their numbers.
+const CODES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
 /// The gRPC codes that are the server's fault: unknown, deadline exceeded, unimplemented, internal, unavailable, data loss.
 const FAULTS: [i32; 6] = [2, 4, 12, 13, 14, 15];
 
 /// A call, in its caller's trace if it has one.
 #[must_use]
-pub fn call(path: &str, parent: Option<&TraceParent>) -> Span {
-    let name = Some(path.trim_start_matches('/')).filter(|name| name.len() <= MAX_METHOD).unwrap_or("unknown");
-    let (service, method) = name.rsplit_once('/').unwrap_or((name, ""));
+pub fn call(uri: &Uri, parent: Option<&TraceContext>) -> Span {
+    let name = method(uri.path());
+    let host = uri.host().filter(|host| host.len() <= MAX_HOST);
     let span = info_span!(
         target: TARGET, "call",
         otel.name = name, otel.kind = "server", otel.status_code = field::Empty,
-        rpc.system = "grpc", rpc.service = service, rpc.method = method, rpc.grpc.status_code = field::Empty,
+        rpc.system.name = "grpc", rpc.method = name, rpc.response.status_code = field::Empty, error.type = field::Empty,
+        server.address = host, server.port = host.and(uri.port_u16()),
     );
     continue_in(span, parent)
 }
 
 /// Says how a call ended.
 pub fn answered(call: &Span, code: i32) {
-    call.record("rpc.grpc.status_code", code);
+    let name = code_name(code);
+    call.record("rpc.response.status_code", name);
     if FAULTS.contains(&code) {
-        call.record("otel.status_code", "ERROR");
+        call.record("otel.status_code", "ERROR").record("error.type", name);
     }
+}
+
+/// The name of a gRPC status code, such as `NOT_FOUND`.
+#[must_use]
+pub fn code_name(code: i32) -> &'static str {
+    let name = usize::try_from(code).ok().and_then(|code| CODES.get(code));
+    name.copied().unwrap_or("UNKNOWN")
 }
 
 /// The acceptance of a run: what the run's attempts come after, wherever they are made.
@@ -72,7 +105,7 @@ pub fn acceptance(tenant: &TenantId, kind: RunKind) -> Span {
 
 /// An attempt of a run, in the trace that the run was asked for in.
 #[must_use]
-pub fn attempt(run: &Run, parent: Option<&TraceParent>) -> Span {
+pub fn attempt(run: &Run, parent: Option<&TraceContext>) -> Span {
     let batch_id = run.batch.map(field::display);
     let span = info_span!(
         target: TARGET, "attempt",
@@ -91,8 +124,19 @@ pub fn request(method: &'static str, location: Option<&LocationId>) -> Span {
     info_span!(
         target: TARGET, "google",
         otel.name = method, otel.kind = "client", otel.status_code = field::Empty,
-        rpc.method = method, location, class = field::Empty, http.response.status_code = field::Empty,
+        http.request.method = field::Empty, url.full = field::Empty, server.address = field::Empty, server.port = field::Empty,
+        http.response.status_code = field::Empty, error.type = field::Empty, location, class = field::Empty,
     )
+}
+
+/// Says what a request to Google is, as HTTP has it. Queries stay out: some have page tokens, and nobody looks for these in a trace.
+pub fn sent(request: &Span, method: &Method, url: &Url) {
+    let mut shown = url.clone();
+    shown.set_query(None);
+    // None can be there, as the endpoint is checked.
+    let _ = (shown.set_username(""), shown.set_password(None));
+    request.record("http.request.method", method.as_str()).record("url.full", shown.as_str());
+    request.record("server.address", url.host_str()).record("server.port", url.port_or_known_default());
 }
 
 /// Says that what a span is about failed, and why.

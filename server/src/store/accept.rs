@@ -1,18 +1,18 @@
 //! Accepting runs: after the commit a run is durable, and so is the answer to its request id.
 
-use sqlx::{PgExecutor, types::Json};
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{
     Now, Store,
+    connections::Connection,
     join::{Met, join, lock_live},
     request_key::{NO_RUN, RequestKey, arguments},
     row::{RunRow, run_columns},
     tenant::not_found,
-    transaction::OpenTransaction,
 };
 use crate::{
-    domain::{JoinRefusal, Joiner, Orders, Run, RunId, RunKind, TenantId, TraceParent},
+    domain::{JoinRefusal, Joiner, Orders, Run, RunId, RunKind, TenantId, TraceContext},
     error::Error,
 };
 
@@ -41,7 +41,7 @@ pub struct NewRun {
     /// How many attempts there may be.
     pub max_attempts: i32,
     /// The trace that the request belongs to.
-    pub traceparent: Option<TraceParent>,
+    pub traceparent: Option<TraceContext>,
 }
 
 /// The answer to a request for a run.
@@ -100,12 +100,12 @@ impl Store {
 }
 
 /// Makes an id of the time that the other statements go by.
-pub(super) async fn new_id(connection: &mut OpenTransaction, now: Now) -> Result<Uuid, sqlx::Error> {
+pub(super) async fn new_id(connection: &mut Connection, now: Now) -> Result<Uuid, sqlx::Error> {
     sqlx::query_scalar("select run_id_at(coalesce($1, now()), 0)").bind(now).fetch_one(connection).await
 }
 
 /// The same within somebody's transaction.
-pub(super) async fn accept_within(connection: &mut OpenTransaction, now: Now, new: &NewRun) -> Result<Accepted, Error> {
+pub(super) async fn accept_within(connection: &mut Connection, now: Now, new: &NewRun) -> Result<Accepted, Error> {
     let with_id;
     let new = if new.id == ID_BY_DATABASE {
         with_id = NewRun { id: new_id(connection, now).await?, ..new.clone() };
@@ -134,7 +134,7 @@ pub(super) async fn accept_within(connection: &mut OpenTransaction, now: Now, ne
 /// Makes the request id ours, or gives the first answer to it. A second call with the same id waits here for the first one's commit.
 /// An id whose run never came to be, because its batch lost a race, was never answered: it is free.
 async fn claim_request(
-    connection: &mut OpenTransaction,
+    connection: &mut Connection,
     now: Now,
     new: &NewRun,
     request: RequestKey,
@@ -182,7 +182,7 @@ pub(super) fn reused(new: &NewRun) -> Error {
 
 /// Checks that the tenant is there. It is not locked: each accepted run would write to the tenant's row for it, and a run whose tenant is
 /// deleted at this moment ends as one whose tenant is deleted in the next, with a reason.
-async fn check_tenant(connection: &mut OpenTransaction, tenant: &TenantId) -> Result<(), Error> {
+async fn check_tenant(connection: &mut Connection, tenant: &TenantId) -> Result<(), Error> {
     let (has_location,): (bool,) = sqlx::query_as("select gbp_location is not null from tenant where id = $1")
         .bind(tenant.as_str())
         .fetch_optional(connection)
@@ -191,13 +191,13 @@ async fn check_tenant(connection: &mut OpenTransaction, tenant: &TenantId) -> Re
     if has_location { Ok(()) } else { Err(Error::NoLocation(tenant.clone())) }
 }
 
-async fn insert_or_join(connection: &mut OpenTransaction, now: Now, new: &NewRun) -> Result<Accepted, Error> {
+async fn insert_or_join(connection: &mut Connection, now: Now, new: &NewRun) -> Result<Accepted, Error> {
     // A live run can end between the conflict and the look at it: then the place is free, and we try again.
     loop {
         check_tenant(connection, &new.tenant).await?;
         let inserted = sqlx::query_as::<_, RunRow>(concat!(
             "insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, lane, turn,
-                              caller, request_id, created_at, orders, traceparent)
+                              caller, request_id, created_at, orders, traceparent, tracestate)
              select $1, tenant.id, tenant.organization_id, $3, $4, 'queued', $5, tenant.organization_id,
                     1 + greatest((select turn from run
                                    where state = 'queued' and due_at is null and not bulk
@@ -208,7 +208,7 @@ async fn insert_or_join(connection: &mut OpenTransaction, now: Now, new: &NewRun
                                    order by turn desc
                                    limit 1),
                                  0),
-                    $6, $7, coalesce($8, now()), $9, $10
+                    $6, $7, coalesce($8, now()), $9, $10, $11
                from tenant
               where tenant.id = $2
              on conflict (tenant_id) do nothing
@@ -225,7 +225,8 @@ async fn insert_or_join(connection: &mut OpenTransaction, now: Now, new: &NewRun
         .bind(&new.request_id)
         .bind(now)
         .bind(new.orders())
-        .bind(new.traceparent.as_ref().map(TraceParent::as_str))
+        .bind(new.traceparent.as_ref().map(TraceContext::traceparent))
+        .bind(new.traceparent.as_ref().and_then(TraceContext::tracestate))
         .fetch_optional(&mut *connection)
         .await?;
         if let Some(row) = inserted {
@@ -234,7 +235,7 @@ async fn insert_or_join(connection: &mut OpenTransaction, now: Now, new: &NewRun
         let live = lock_live(connection, &[new.tenant.as_str()]).await?;
         let met = join(connection, now, live, new.joiner()).await?.pop();
         // What is locked is there.
-        if let Some((Met { joined, .. }, run)) = met.zip(live_run(&mut *connection, &new.tenant).await?) {
+        if let Some((Met { joined, .. }, run)) = met.zip(live_run(connection, &new.tenant).await?) {
             return match joined {
                 Ok(()) => Ok(Accepted { run, joined: true, created: false }),
                 Err(why) => Err(cannot_join(&run, why)),
@@ -244,7 +245,7 @@ async fn insert_or_join(connection: &mut OpenTransaction, now: Now, new: &NewRun
 }
 
 /// The tenant's live run.
-pub(super) async fn live_run(connection: impl PgExecutor<'_>, tenant: &TenantId) -> Result<Option<Run>, Error> {
+pub(super) async fn live_run(connection: &mut Connection, tenant: &TenantId) -> Result<Option<Run>, Error> {
     let row = sqlx::query_as::<_, RunRow>(concat!("select ", run_columns!(), ", due_at from run where tenant_id = $1"))
         .bind(tenant.as_str())
         .fetch_optional(connection)
@@ -266,7 +267,7 @@ fn cannot_join(run: &Run, why: JoinRefusal) -> Error {
     }
 }
 
-fn kind(run: &Run) -> String {
+pub(super) fn kind(run: &Run) -> String {
     let dry = if run.kind.dry_run { ", dry run" } else { "" };
     let orders = if run.orders.is_empty() { "" } else { ", with orders of its own" };
     format!("{}{dry}{orders}", run.kind.strategy)

@@ -8,7 +8,7 @@ use super::{
     Accepted, ID_BY_DATABASE, LogFilter, NewRun, Now, Store, accept::reused, row::optional_id, tenant::not_found,
 };
 use crate::{
-    domain::{ChangeCounts, OrganizationId, Run, RunId, RunState, TraceParent},
+    domain::{ChangeCounts, OrganizationId, Run, RunId, RunState, TraceContext},
     error::Error,
 };
 
@@ -108,15 +108,15 @@ impl Store {
                  -- The ids of one statement are in the order in which it was asked.
                  select coalesce(asked.given_id, run_id_at(coalesce($1, now()), asked.position)) as id, asked.tenant_id, asked.strategy,
                         asked.dry_run, asked.max_attempts, asked.caller, asked.request_id, asked.key, asked.fingerprint, asked.orders,
-                        asked.traceparent, asked.position, place.organization_id, place.has_location, live.id as live_id,
+                        asked.traceparent, asked.tracestate, asked.position, place.organization_id, place.has_location, live.id as live_id,
                         first.run_id as first_run_id, first.joined as first_joined,
                         first.fingerprint = asked.fingerprint as is_same,
                         first.created_at < coalesce($1, now()) - interval '24 hours' as is_old
                    from unnest($2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::integer[], $7::text[], $8::text[],
-                               $9::uuid[], $10::uuid[], $11::jsonb[], $12::text[])
+                               $9::uuid[], $10::uuid[], $11::jsonb[], $12::text[], $13::text[])
                        with ordinality
                        as asked (given_id, tenant_id, strategy, dry_run, max_attempts, caller, request_id, key, fingerprint, orders,
-                                 traceparent, position)
+                                 traceparent, tracestate, position)
                    left join lateral (select organization_id, gbp_location is not null as has_location
                                         from tenant
                                        where tenant.id = asked.tenant_id
@@ -143,7 +143,7 @@ impl Store {
                   limit 1
              ), created as (
                  insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, lane, turn,
-                                  caller, request_id, created_at, orders, traceparent)
+                                  caller, request_id, created_at, orders, traceparent, tracestate)
                  select id, tenant_id, organization_id, strategy, dry_run, 'queued', max_attempts, organization_id,
                         case when organization_id is null then 1 + coalesce((select turn from first_in_line), 0)
                              else row_number() over (partition by organization_id order by position)
@@ -155,7 +155,7 @@ impl Store {
                                                limit 1),
                                              0)
                         end,
-                        caller, request_id, coalesce($1, now()), orders, traceparent
+                        caller, request_id, coalesce($1, now()), orders, traceparent, tracestate
                    from wanted
                   where has_location and live_id is null and first_run_id is null
                     -- The requests first, as everybody: two who meet on both would wait for each other.
@@ -177,8 +177,9 @@ impl Store {
         .bind(requests.iter().map(|request| request.map(|request| request.key)).collect::<Vec<_>>())
         .bind(requests.iter().map(|request| request.map(|request| request.fingerprint)).collect::<Vec<_>>())
         .bind(column(wanted, NewRun::orders))
-        .bind(column(wanted, |new| new.traceparent.as_ref().map(TraceParent::as_str)));
-        self.hot.fetch_all(statement).await
+        .bind(column(wanted, |new| new.traceparent.as_ref().map(TraceContext::traceparent)))
+        .bind(column(wanted, |new| new.traceparent.as_ref().and_then(TraceContext::tracestate)));
+        statement.fetch_all(&self.hot).await
     }
 }
 

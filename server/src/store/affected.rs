@@ -2,7 +2,7 @@
 
 use sqlx::{FromRow, Row, postgres::PgRow};
 
-use super::{NewTaxonomy, Now, Store, row::id, transaction::OpenTransaction};
+use super::{NewTaxonomy, Now, Store, connections::Connection, row::id};
 use crate::{
     domain::{GbpCategory, Gcid, Locale, Slug, TenantId},
     error::Error,
@@ -130,7 +130,7 @@ impl Store {
 /// Says of each tenant that wants what Google has no more that this is the cause, and has the next run look again at those that may want
 /// nothing of the kind any longer. What runs would find out one by one is known of all of them now.
 pub(super) async fn mark_tenants(
-    connection: &mut OpenTransaction,
+    connection: &mut Connection,
     now: Now,
     new: &NewTaxonomy<'_>,
 ) -> Result<(), sqlx::Error> {

@@ -1,5 +1,7 @@
 //! Accepting batches: one small row each, the set of the tenants that it touches, and the request id as for a run.
 
+use std::time::Duration;
+
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -9,8 +11,9 @@ use super::{
     batch::{BatchRow, batch_columns},
     batch_target::{Population, population},
     batch_tenants::{Admitted, write_tenants},
+    batch_work::TURNS_PER_CALLER,
+    connections::Connection,
     request_key::RequestKey,
-    transaction::OpenTransaction,
 };
 use crate::{
     domain::{Admission, Batch, BatchId, BatchRule, OrganizationId, RunKind, RunOverrides},
@@ -19,6 +22,8 @@ use crate::{
 
 /// How often a transaction is tried again that met another one with the same request id.
 const ACCEPT_MAX_TRIES: usize = 5;
+/// When to come back with a batch too many: batches take minutes.
+const FULL_WAIT: Duration = Duration::from_secs(60);
 
 /// A batch to accept.
 #[derive(Debug, Clone)]
@@ -45,6 +50,8 @@ pub struct NewBatch {
     pub request_id: Option<String>,
     /// How many attempts each of its runs may have.
     pub max_attempts: i32,
+    /// How many batches its caller may have that have not ended, this one included.
+    pub max_live: usize,
 }
 
 /// The tenants of a batch that is being accepted.
@@ -145,6 +152,9 @@ impl Store {
                 }
             }
         }
+        if let Err(refusal) = check_share(&mut transaction, new).await? {
+            return Ok(Err(refusal));
+        }
         let counted = match count(&mut transaction, now, new).await? {
             Ok(counted) => counted,
             Err(refusal) => return Ok(Err(refusal)),
@@ -155,12 +165,21 @@ impl Store {
     }
 }
 
+/// Refuses a batch of a caller who has as many as they may. Of several requests at once, each may be taken that would be the last.
+async fn check_share(connection: &mut Connection, new: &NewBatch) -> Result<Result<(), Error>, sqlx::Error> {
+    let live: i64 = sqlx::query_scalar("select count(*) from batch where caller = $1 and ended_at is null")
+        .bind(&new.caller)
+        .fetch_one(connection)
+        .await?;
+    if usize::try_from(live).is_ok_and(|live| live < new.max_live) {
+        return Ok(Ok(()));
+    }
+    let problem = "too many batches of one caller that have not ended (BATCHES_PER_SUBJECT)";
+    Ok(Err(Error::RateLimited { problem, limit: new.max_live, wait: FULL_WAIT }))
+}
+
 /// Counts the tenants that the batch touches and writes them down.
-async fn count(
-    connection: &mut OpenTransaction,
-    now: Now,
-    new: &NewBatch,
-) -> Result<Result<Counted, Error>, sqlx::Error> {
+async fn count(connection: &mut Connection, now: Now, new: &NewBatch) -> Result<Result<Counted, Error>, sqlx::Error> {
     let population = population(connection, now, &new.target).await?;
     let name = new.target.resource_name();
     if population.tenants == 0 && new.target.organization.is_some() {
@@ -184,7 +203,7 @@ async fn count(
     })
 }
 
-async fn insert(connection: &mut OpenTransaction, new: &NewBatch, counted: &Counted) -> Result<Batch, sqlx::Error> {
+async fn insert(connection: &mut Connection, new: &NewBatch, counted: &Counted) -> Result<Batch, sqlx::Error> {
     let Counted { population, tenants } = counted;
     let limit = |rule: BatchRule| rule.limit(*tenants).filter(|_| !new.overrides.contains(&rule));
     let batch_rules = new.overrides.iter().map(|rule| rule.as_str());
@@ -199,7 +218,12 @@ async fn insert(connection: &mut OpenTransaction, new: &NewBatch, counted: &Coun
         batch_columns!(),
         "
          ), to_do as (
-             insert into batch_work (batch_id, turn_at, tenants_created_until) select id, created_at, $18 from accepted
+             -- In the round that is under way, or a later one where its caller has many.
+             insert into batch_work (batch_id, turn_at, tenants_created_until, caller, turn)
+             select id, created_at, $18, caller,
+                    coalesce((select turn from batch_work order by turn limit 1), 0)
+                    + (select count(*) from batch_work own where own.caller = accepted.caller and not own.cancelling) / $20
+               from accepted
          )
          select ",
         batch_columns!(),
@@ -224,6 +248,7 @@ async fn insert(connection: &mut OpenTransaction, new: &NewBatch, counted: &Coun
     .bind(population.at)
     .bind(population.created_until)
     .bind(new.run_overrides.limit)
+    .bind(TURNS_PER_CALLER)
     .fetch_one(connection)
     .await?;
     Ok(row.0)
@@ -242,7 +267,7 @@ enum Claim {
 /// Records the batch as the answer to its request id, unless that was answered. A second call waits here for the first one's commit, and then
 /// begins anew.
 async fn claim_request(
-    connection: &mut OpenTransaction,
+    connection: &mut Connection,
     now: Now,
     new: &NewBatch,
     request: RequestKey,

@@ -2,11 +2,11 @@
 
 use super::{
     Chunk, Now, Store, Worked,
-    batch_work::{Expansion, is_expanded},
-    cancel::as_cancelled,
+    batch_work::{Expansion, TURNS_PER_CALLER, end_turn, is_expanded},
+    cancel::{as_cancelled, awaits_its_write},
+    connections::Connection,
     ending::{carried, into_history},
     rollup::{counted, counted_columns},
-    transaction::OpenTransaction,
 };
 use crate::{
     domain::{BatchId, RunId},
@@ -23,15 +23,31 @@ impl Store {
             "with cancelled as (
                  update batch set cancel_requested_at = coalesce(cancel_requested_at, $2, now())
                   where id = $1 and ended_at is null
-                 returning id
+                 returning id, caller
+             ), place as materialized (
+                 -- The first of its round, and in turn with the caller's other batches that are being cancelled, but not with those that are
+                 -- being made: a caller who has many of these is stopped as soon as any other.
+                 select id, caller, coalesce((select turn from batch_work order by turn limit 1), 0)
+                                    + (select count(*) from batch_work own where own.caller = cancelled.caller and own.cancelling) / $3
+                                    as turn
+                   from cancelled
+             ), moved as (
+                 -- Not while a chunk of it is being made, which a caller is not to wait for: the end of its turn finds the cancellation.
+                 update batch_work
+                    set turn_at = '-infinity', cancelling = true, turn = least(batch_work.turn, place.turn)
+                   from place
+                  where batch_id = any (array(select batch_id from batch_work
+                                               where batch_id = $1 and not cancelling
+                                                 for update skip locked))
              ), to_do as (
-                 insert into batch_work (batch_id, turn_at) select id, '-infinity' from cancelled
+                 insert into batch_work (batch_id, turn_at, caller, cancelling, turn) select id, '-infinity', caller, true, turn from place
                  on conflict (batch_id) do nothing
              )
              select exists (select 1 from cancelled)",
         )
         .bind(batch)
         .bind(now)
+        .bind(TURNS_PER_CALLER)
         .fetch_one(&self.pool)
         .await?;
         Ok(done)
@@ -41,7 +57,7 @@ impl Store {
 /// Cancels runs as [`Store::cancel`] does. Whoever has one locked is left in peace until the next chunk. Runs that another request has joined
 /// are left alone, because that was promised that they do what it asks for.
 pub(super) async fn cancel(
-    connection: &mut OpenTransaction,
+    connection: &mut Connection,
     now: Now,
     expansion: &Expansion,
     chunk: Chunk,
@@ -55,7 +71,10 @@ pub(super) async fn cancel(
                 for update skip locked
          ), marked as (
              update run
-                set cancel_requested = true, due_at = null, revision = revision + 1
+                set cancel_requested = true, revision = revision + 1,
+                    due_at = case when ",
+        awaits_its_write!(),
+        " then due_at end
               where id = any (array(select id from chosen where not is_over))
              returning id, state
          ), ended as (
@@ -92,11 +111,7 @@ pub(super) async fn cancel(
     .await?;
     let is_done = !is_left && is_expanded(connection, now, expansion.id, true).await?;
     if !is_done {
-        sqlx::query("update batch_work set turn_at = coalesce($2, now()) where batch_id = $1")
-            .bind(expansion.id)
-            .bind(now)
-            .execute(connection)
-            .await?;
+        end_turn(connection, now, expansion.id, chunk).await?;
     }
     Ok(Worked { batch: expansion.id, changed, cancelling, is_done })
 }

@@ -1,19 +1,28 @@
 //! The places of a batch: how many of its runs may write.
 
 use super::{Held, Now, Store};
-use crate::error::Error;
+use crate::{domain::BatchRule, error::Error};
 
 /// Whether a run may begin to write, as far as its batch goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BatchPlace {
     /// It may: it took a place now, or an earlier attempt of it did.
     Taken,
-    /// As many as may have taken one already.
-    Refused,
+    /// As many as may have taken a place of this kind already.
+    Refused(FullGuard),
     /// Its tenant is no longer one of the organization that the batch is for.
     OrganizationChanged,
     /// The run is in other hands.
     Lost,
+}
+
+/// What of a batch has no place left for a run that needs one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FullGuard {
+    /// A guard of the batch.
+    Rule(BatchRule),
+    /// The runs that were confirmed for guards of runs.
+    Overrides,
 }
 
 impl Store {
@@ -26,7 +35,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn take_place(&self, now: Now, held: Held, primary: bool, overridden: bool) -> Result<BatchPlace, Error> {
-        let row: Option<(bool, bool)> = sqlx::query_as(
+        let row: Option<(bool, bool, bool, bool)> = sqlx::query_as(
             "with holder as materialized (
                  -- The run, while this attempt holds it, the places that it lacks, and whether it may write whatever becomes of its batch.
                  select run.id, run.batch_id, not run.let_through as lacks_place,
@@ -44,17 +53,24 @@ impl Store {
                    join run on run.id = holder.id
                    join tenant on tenant.id = run.tenant_id
                   where not holder.is_free and holder.lacks_place and tenant.organization_id is distinct from batch.organization_id
+             ), room as materialized (
+                 -- The batch of a run that needs a place, locked, so that what is full here is full where the place would be taken.
+                 select batch.id,
+                        holder.lacks_place and coalesce(batch.changing >= batch.change_limit, false) as tenants_full,
+                        holder.lacks_primary and coalesce(batch.changing_primary >= batch.primary_limit, false) as primary_full,
+                        holder.lacks_override and coalesce(batch.overriding >= batch.override_limit, true) as overrides_full
+                   from holder
+                   join batch on batch.id = holder.batch_id
+                  where not holder.is_free and not exists (select 1 from stray)
+                    for update of batch
              ), place as (
                  -- The batch, where it has the places left.
                  update batch
                     set changing = changing + holder.lacks_place::integer,
                         changing_primary = changing_primary + holder.lacks_primary::integer,
                         overriding = overriding + holder.lacks_override::integer
-                   from holder
-                  where batch.id = holder.batch_id and not holder.is_free and not exists (select 1 from stray)
-                    and (not holder.lacks_place or change_limit is null or changing < change_limit)
-                    and (not holder.lacks_primary or primary_limit is null or changing_primary < primary_limit)
-                    and (not holder.lacks_override or overriding < override_limit)
+                   from holder, room
+                  where batch.id = room.id and not (room.tenants_full or room.primary_full or room.overrides_full)
                  returning 1
              ), let_through as (
                  update run
@@ -62,7 +78,9 @@ impl Store {
                         let_through_overriding = let_through_overriding or $5
                   where id in (select id from holder) and exists (select 1 from place)
              )
-             select holder.is_free or exists (select 1 from place), exists (select 1 from stray) from holder",
+             select holder.is_free or exists (select 1 from place), exists (select 1 from stray),
+                    coalesce((select overrides_full from room), false), coalesce((select primary_full from room), false)
+               from holder",
         )
         .bind(now)
         .bind(held.id)
@@ -73,9 +91,12 @@ impl Store {
         .await?;
         Ok(match row {
             None => BatchPlace::Lost,
-            Some((true, _)) => BatchPlace::Taken,
-            Some((false, true)) => BatchPlace::OrganizationChanged,
-            Some((false, false)) => BatchPlace::Refused,
+            Some((true, ..)) => BatchPlace::Taken,
+            Some((_, true, ..)) => BatchPlace::OrganizationChanged,
+            // Of several that are full, the one that is hardest to override is named.
+            Some((_, _, true, _)) => BatchPlace::Refused(FullGuard::Overrides),
+            Some((.., true)) => BatchPlace::Refused(FullGuard::Rule(BatchRule::Primary)),
+            Some(_) => BatchPlace::Refused(FullGuard::Rule(BatchRule::Tenants)),
         })
     }
 }

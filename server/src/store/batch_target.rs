@@ -5,8 +5,8 @@ use sqlx::postgres::PgRow;
 
 use super::{
     Now,
+    connections::Connection,
     row::{id, optional_id},
-    transaction::OpenTransaction,
 };
 use crate::domain::{OrganizationId, TenantId};
 
@@ -44,7 +44,7 @@ impl BatchTarget {
 
 /// Counts a target's tenants.
 pub(super) async fn population(
-    connection: &mut OpenTransaction,
+    connection: &mut Connection,
     now: Now,
     target: &BatchTarget,
 ) -> Result<Population, sqlx::Error> {
@@ -65,7 +65,7 @@ pub(super) async fn population(
 /// Lists a target's tenants that have a location, and the organization of each, by id, after `after`, at most `limit`. With
 /// `created_until` only those that are not younger.
 pub(super) async fn located_tenants(
-    connection: &mut OpenTransaction,
+    connection: &mut Connection,
     target: &BatchTarget,
     created_until: Option<DateTime<Utc>>,
     after: &str,

@@ -9,8 +9,8 @@ use sqlx::{Row, postgres::PgRow};
 use super::{
     BatchTarget,
     batch_target::located_tenants,
+    connections::Connection,
     row::{id, optional_id},
-    transaction::OpenTransaction,
 };
 use crate::domain::{Admission, BatchId, OrganizationId, TenantId, Why};
 
@@ -38,7 +38,7 @@ pub(super) struct Member {
 /// Writes down the target's located tenants after `after` that are admitted. It may take several statements, so a caller that relies on one
 /// snapshot needs a transaction that has one.
 pub(super) async fn write_tenants(
-    connection: &mut OpenTransaction,
+    connection: &mut Connection,
     batch: BatchId,
     target: &BatchTarget,
     admission: &Admission,
@@ -68,7 +68,7 @@ pub(super) async fn write_tenants(
 
 /// One statement, which reads one snapshot whatever the transaction does.
 async fn write_all(
-    connection: &mut OpenTransaction,
+    connection: &mut Connection,
     batch: BatchId,
     target: &BatchTarget,
     (after, created_until): (&str, Option<DateTime<Utc>>),
@@ -99,7 +99,7 @@ async fn write_all(
 }
 
 /// Writes tenants, by id, down as pages of their own.
-async fn write_pages(connection: &mut OpenTransaction, batch: BatchId, tenants: &[String]) -> Result<i64, sqlx::Error> {
+async fn write_pages(connection: &mut Connection, batch: BatchId, tenants: &[String]) -> Result<i64, sqlx::Error> {
     sqlx::query(
         "insert into batch_tenant_page (batch_id, last_tenant_id, tenant_ids)
          select $1, (array_agg(id order by position desc))[1], array_agg(id order by position)
@@ -116,7 +116,7 @@ async fn write_pages(connection: &mut OpenTransaction, batch: BatchId, tenants: 
 
 /// Reads the next tenants of a batch after `after`, at most `limit`, as they are now.
 pub(super) async fn next_members(
-    connection: &mut OpenTransaction,
+    connection: &mut Connection,
     batch: BatchId,
     created_until: DateTime<Utc>,
     after: &str,
@@ -156,7 +156,7 @@ fn member(row: &PgRow) -> Result<Member, sqlx::Error> {
 }
 
 /// Forgets which tenants a batch touches: there is no run of it left to make.
-pub(super) async fn delete_tenants(connection: &mut OpenTransaction, batch: BatchId) -> Result<(), sqlx::Error> {
+pub(super) async fn delete_tenants(connection: &mut Connection, batch: BatchId) -> Result<(), sqlx::Error> {
     sqlx::query("delete from batch_tenant_page where batch_id = $1").bind(batch).execute(connection).await?;
     Ok(())
 }

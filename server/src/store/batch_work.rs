@@ -12,9 +12,9 @@ use super::{
     BatchTarget, Now, Store,
     batch_cancel::cancel,
     batch_tenants::delete_tenants,
+    connections::Connection,
     expand::expand,
     row::{decode, optional_id, text},
-    transaction::OpenTransaction,
 };
 use crate::{
     domain::{Admission, BatchId, GuardRule, Orders, OrganizationId, RunId, RunKind, Skip, Strategy, TenantId},
@@ -29,6 +29,10 @@ pub struct Chunk {
     /// With so many live runs a batch waits until some of them are over.
     pub live: i64,
 }
+
+/// Batches of one caller that have a turn each in a round. What a caller has beyond takes turns with these, so that a caller of thousands of
+/// batches is served no more than this many times as often as one who has a single batch.
+pub(super) const TURNS_PER_CALLER: i64 = 4;
 
 /// What was done of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,13 +106,13 @@ impl Store {
 }
 
 /// Two statements: the second one sees what whoever had the lock before has done.
-async fn claim(connection: &mut OpenTransaction, chunk: Chunk) -> Result<Option<Expansion>, sqlx::Error> {
+async fn claim(connection: &mut Connection, chunk: Chunk) -> Result<Option<Expansion>, sqlx::Error> {
     let claimed: Option<(BatchId, String, Option<DateTime<Utc>>)> = sqlx::query_as(
         "select batch_work.batch_id, batch_work.cursor, batch_work.tenants_created_until
            from batch_work
            join batch on batch.id = batch_work.batch_id
           where batch.cancel_requested_at is not null or batch.made - batch.over < $1
-          order by batch_work.turn_at
+          order by batch_work.turn, batch_work.turn_at
           limit 1
             for update of batch_work skip locked",
     )
@@ -146,6 +150,51 @@ async fn claim(connection: &mut OpenTransaction, chunk: Chunk) -> Result<Option<
     }))
 }
 
+/// Ends a batch's turn: the next one is in the next round of those batches that have something to do now, or later where its caller has
+/// many. One that had to wait for its runs does not make up for the rounds that it missed.
+pub(super) async fn end_turn(
+    connection: &mut Connection,
+    now: Now,
+    batch: BatchId,
+    chunk: Chunk,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "with round as materialized (
+             select ended.turn, next.turn as next_turn, batch.cancel_requested_at is not null as cancelling
+               from batch_work ended
+               join batch on batch.id = ended.batch_id
+               -- The next batch that has something to do: it is in the round that is under way.
+               left join lateral (select other.turn
+                                    from batch_work other
+                                    join batch on batch.id = other.batch_id
+                                   where other.batch_id <> $1
+                                     and (batch.cancel_requested_at is not null or batch.made - batch.over < $3)
+                                   order by other.turn
+                                   limit 1) next on true
+              where ended.batch_id = $1
+         )
+         update batch_work
+            set cancelling = round.cancelling,
+                turn_at = case when round.cancelling and not batch_work.cancelling then '-infinity' else coalesce($2, now()) end,
+                turn = greatest(round.next_turn,
+                                round.turn
+                                -- One that was cancelled during its turn goes on in this round.
+                                + case when round.cancelling and not batch_work.cancelling then 0
+                                       else (select (count(*) + $4 - 1) / $4
+                                               from batch_work own
+                                              where own.caller = batch_work.caller and own.cancelling = batch_work.cancelling) end)
+           from round
+          where batch_id = $1",
+    )
+    .bind(batch)
+    .bind(now)
+    .bind(chunk.live)
+    .bind(TURNS_PER_CALLER)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// What its runs are asked for: the guards that are overridden for them, and why.
 fn orders(row: &PgRow) -> Result<Orders, sqlx::Error> {
     let names: Vec<String> = row.try_get("overrides")?;
@@ -157,7 +206,7 @@ fn orders(row: &PgRow) -> Result<Orders, sqlx::Error> {
 /// Notes that nothing is left to do. Not where the batch was cancelled meanwhile: then there is. One that was cancelled when all its runs
 /// were made may be over already, by the end of the last.
 pub(super) async fn is_expanded(
-    connection: &mut OpenTransaction,
+    connection: &mut Connection,
     now: Now,
     batch: BatchId,
     is_cancelled: bool,

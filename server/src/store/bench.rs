@@ -114,6 +114,7 @@ pub fn everybody(tenants: u64) -> NewBatch {
         caller: "bench".to_owned(),
         request_id: None,
         max_attempts: 5,
+        max_live: usize::MAX,
     }
 }
 

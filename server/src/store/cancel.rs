@@ -21,6 +21,15 @@ macro_rules! as_cancelled {
 }
 pub(super) use as_cancelled;
 
+/// Whether a run was handed back while its write may have been on its way. It is due when the write no longer can be, and not before:
+/// whoever looks earlier may find nothing, and the write arrives afterwards.
+macro_rules! awaits_its_write {
+    () => {
+        "(intent is not null and attempts -> -1 ->> 'result' = 'handed_back')"
+    };
+}
+pub(super) use awaits_its_write;
+
 impl Store {
     /// Cancels a run: a queued one at once, unless an earlier attempt's write is unsettled or done, and nobody lived to end the run; any
     /// other live one is marked, for its holder or its next attempt. `None` when the run is terminal already.
@@ -35,7 +44,10 @@ impl Store {
         // settles what is unsettled. Asking again must not: attempts that follow each other without a pause would be used up.
         let marked = sqlx::query_as::<_, RunRow>(concat!(
             "update run
-                set cancel_requested = true, due_at = case when cancel_requested then due_at end, revision = revision + 1
+                set cancel_requested = true, revision = revision + 1,
+                    due_at = case when cancel_requested or ",
+            awaits_its_write!(),
+            " then due_at end
               where id = $1
              returning ",
             run_columns!(),

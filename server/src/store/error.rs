@@ -1,13 +1,15 @@
 //! From database errors to ours.
 
-use super::connection_pool::{is_outgrown, note_outgrown};
+use super::connections::{is_outgrown, note_outgrown};
 use crate::error::Error;
 
 /// Classes and codes of SQLSTATE that end a connection: connection exceptions, shutdown, crash, start-up, and having been idle for too long.
 const CUTTING: [&str; 5] = ["08", "57P01", "57P02", "57P03", "57P05"];
 /// Those that pass by themselves as well: serialization failures and deadlocks, a lack of resources, a statement or transaction that took
 /// too long, and a standby that was promoted away.
-const PASSING: [&str; 6] = ["40001", "40P01", "53", "57014", "25P03", "25006"];
+const PASSING: [&str; 6] = ["40001", "40P01", "53", "57014", "25P03", READ_ONLY];
+/// A write to a server that takes none.
+const READ_ONLY: &str = "25006";
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
@@ -24,8 +26,13 @@ impl From<sqlx::Error> for Error {
 }
 
 /// Whether the connection did not outlive what was asked on it.
-pub(super) fn is_cut(error: &sqlx::Error) -> bool {
+fn is_cut(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_)) || is_one_of(error, &CUTTING)
+}
+
+/// Whether the server behind the connection is gone, or takes no writes any more, so that its other connections are of no more use.
+pub(super) fn is_of_server(error: &sqlx::Error) -> bool {
+    is_cut(error) || is_one_of(error, &[READ_ONLY])
 }
 
 fn is_one_of(error: &sqlx::Error, codes: &[&str]) -> bool {

@@ -8,10 +8,10 @@ use sqlx::types::Json;
 use super::{
     BatchTarget, Chunk, Now, Worked,
     batch_tenants::{Member, next_members, write_tenants},
-    batch_work::{Expansion, is_expanded},
+    batch_work::{Expansion, TURNS_PER_CALLER, end_turn, is_expanded},
+    connections::Connection,
     join::{Met, join, lock_live},
     rollup::{counted, counted_columns},
-    transaction::OpenTransaction,
 };
 use crate::domain::{JoinRefusal, Joiner, OrganizationId, RunError, RunId, Skip, SkipReason, TenantId};
 
@@ -26,7 +26,7 @@ struct Wanted {
 
 /// Makes the runs of some more tenants.
 pub(super) async fn expand(
-    connection: &mut OpenTransaction,
+    connection: &mut Connection,
     now: Now,
     expansion: &Expansion,
     chunk: Chunk,
@@ -62,25 +62,21 @@ pub(super) async fn expand(
     let is_done = is_last && is_expanded(connection, now, expansion.id, false).await?;
     if !is_done {
         sqlx::query(
-            "update batch_work set cursor = coalesce($2, cursor), turn_at = coalesce($3, now()), tenants_created_until = $4
-              where batch_id = $1",
+            "update batch_work set cursor = coalesce($2, cursor), tenants_created_until = $3 where batch_id = $1",
         )
         .bind(expansion.id)
         .bind(last)
-        .bind(now)
         .bind(created_until)
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
+        end_turn(connection, now, expansion.id, chunk).await?;
     }
     Ok(Worked { batch: expansion.id, changed, cancelling: Vec::new(), is_done })
 }
 
 /// Writes the tenants of a batch down that a server of an earlier version accepted: those that it would take now. Returns the time after
 /// which none of the batch's tenants was created.
-async fn tenants_written(
-    connection: &mut OpenTransaction,
-    expansion: &Expansion,
-) -> Result<DateTime<Utc>, sqlx::Error> {
+async fn tenants_written(connection: &mut Connection, expansion: &Expansion) -> Result<DateTime<Utc>, sqlx::Error> {
     if let Some(created_until) = expansion.created_until {
         return Ok(created_until);
     }
@@ -98,7 +94,7 @@ fn has_left(target: &BatchTarget, tenant: &TenantId, now: Option<&OrganizationId
 
 /// Queues the runs that nothing is against. Returns the others, with why they are not queued.
 async fn queue_or_join(
-    connection: &mut OpenTransaction,
+    connection: &mut Connection,
     now: Now,
     expansion: &Expansion,
     wanted: Vec<Wanted>,
@@ -120,7 +116,7 @@ async fn queue_or_join(
 }
 
 /// Makes ids of the database's time, one after the other.
-async fn new_ids(connection: &mut OpenTransaction, now: Now, count: i64) -> Result<Vec<RunId>, sqlx::Error> {
+async fn new_ids(connection: &mut Connection, now: Now, count: i64) -> Result<Vec<RunId>, sqlx::Error> {
     sqlx::query_scalar("select run_id_at(coalesce($1, now()), nth) from generate_series(1, $2) nth order by nth")
         .bind(now)
         .bind(count)
@@ -129,8 +125,11 @@ async fn new_ids(connection: &mut OpenTransaction, now: Now, count: i64) -> Resu
 }
 
 /// Queues runs, at the end of their batch's lane. Gives those that met no live run.
+///
+/// Batches take turns, and each round has one run of each, for up to [`TURNS_PER_CALLER`] live batches of one caller. If there are more, the
+/// runs of each are so many rounds apart that together they have no more turns, and the younger batches begin later.
 async fn queue(
-    connection: &mut OpenTransaction,
+    connection: &mut Connection,
     now: Now,
     expansion: &Expansion,
     runs: &[Wanted],
@@ -138,21 +137,27 @@ async fn queue(
     let rows: Vec<(RunId,)> = sqlx::query_as(
         "with to_make as materialized (
              select id, tenant_id, organization_id from unnest($3::uuid[], $4::text[], $5::text[]) as to_make (id, tenant_id, organization_id)
+         ), share as materialized (
+             select greatest((count(*) + $11 - 1) / $11, 1) as stride, count(*) filter (where id < $2) / $11 as delay
+               from batch
+              where caller = $9 and ended_at is null
          ), line as materialized (
-             select greatest((select turn from run
-                               where state = 'queued' and due_at is null and bulk
-                               order by turn, id
-                               limit 1),
-                             (select turn from run
-                               where state = 'queued' and due_at is null and lane = $2::uuid::text and bulk
-                               order by turn desc
-                               limit 1),
-                             0) as turn
+             -- The turn of the first of the runs.
+             select greatest(1 + share.delay + coalesce((select turn from run
+                                                          where state = 'queued' and due_at is null and bulk
+                                                          order by turn, id
+                                                          limit 1), 0),
+                             share.stride + (select turn from run
+                                              where state = 'queued' and due_at is null and lane = $2::uuid::text and bulk
+                                              order by turn desc
+                                              limit 1)) as turn,
+                    share.stride
+               from share
          )
          insert into run (id, tenant_id, organization_id, batch_id, strategy, dry_run, state, max_attempts, bulk, lane, turn,
                           caller, created_at, orders)
          select to_make.id, tenant_id, organization_id, $2, $6, $7, 'queued', $8, true, $2::uuid::text,
-                line.turn + row_number() over (order by tenant_id), $9, coalesce($1, now()), $10
+                line.turn + (row_number() over (order by tenant_id) - 1) * line.stride, $9, coalesce($1, now()), $10
            from to_make, line
           order by tenant_id
          on conflict (tenant_id) do nothing
@@ -168,6 +173,7 @@ async fn queue(
     .bind(expansion.max_attempts)
     .bind(&expansion.caller)
     .bind((!expansion.orders.is_empty()).then_some(Json(&expansion.orders)))
+    .bind(TURNS_PER_CALLER)
     .fetch_all(connection)
     .await?;
     Ok(rows.into_iter().map(|(id,)| id).collect())
@@ -175,7 +181,7 @@ async fn queue(
 
 /// Joins the live runs of these tenants, where that is possible. Returns what is said of each tenant that has one.
 async fn join_live(
-    connection: &mut OpenTransaction,
+    connection: &mut Connection,
     now: Now,
     expansion: &Expansion,
     runs: &[Wanted],
@@ -204,7 +210,7 @@ fn beside(name: String, joined: Result<(), JoinRefusal>) -> Skip {
 
 /// Records runs that are over as soon as they are made: they were never live.
 async fn record_skipped(
-    connection: &mut OpenTransaction,
+    connection: &mut Connection,
     now: Now,
     expansion: &Expansion,
     runs: &[Wanted],

@@ -38,7 +38,9 @@ pub struct Finish {
 }
 
 impl Finish {
-    fn state(&self) -> RunState {
+    /// The state that the run ends in.
+    #[must_use]
+    pub fn state(&self) -> RunState {
         match self.result {
             RunResult::Succeeded => RunState::Succeeded,
             RunResult::Cancelled => RunState::Cancelled,
@@ -81,6 +83,17 @@ impl Store {
     pub async fn finish(&self, now: Now, ends: &[Finish]) -> Result<HashSet<RunId>, Error> {
         let finished = self.ending(now, || self.finish_statement(now, ends)).await?;
         Ok(finished.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Whether the attempt of `held` has ended its run in this state: asked where [`Store::finish`] had no answer, and ends nothing when it
+    /// is repeated, because the first one took effect.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn has_ended(&self, held: Held, state: RunState) -> Result<bool, Error> {
+        let ended =
+            sqlx::query_scalar("select exists (select from run_history where id = $1 and attempt = $2 and state = $3)");
+        Ok(ended.bind(held.id).bind(held.fence).bind(state.as_str()).fetch_one(&self.planned).await?)
     }
 
     async fn finish_statement(&self, now: Now, ends: &[Finish]) -> Result<Vec<(RunId,)>, sqlx::Error> {
@@ -128,6 +141,13 @@ impl Store {
                                         then greatest(last.ended_at, excluded.ended_at)
                                         else excluded.ended_at end,
                         gbp_location = excluded.gbp_location
+             ), found as (
+                 select run, location, cause, digest, settled, wanted, google, baseline, written, unresolved, resolved, flipped_at,
+                        contested
+                   from jsonb_to_recordset($16) as found (run uuid, location text, cause text, digest text, settled boolean,
+                                                                 wanted jsonb, google jsonb, baseline jsonb, written jsonb,
+                                                                 unresolved jsonb, resolved jsonb, flipped_at timestamptz,
+                                                                 contested boolean)
              ), recorded as (",
             recorded!(),
             ")
@@ -152,7 +172,7 @@ impl Store {
         .bind(column.of(|end| end.progress.intent.as_ref().map(Json)))
         .bind(column.of(|end| end.progress.read_at))
         .bind(column.of(|end| end.location.as_ref().map(LocationId::as_str)));
-        self.hot.fetch_all(statement).await
+        statement.fetch_all(&self.hot).await
     }
 }
 

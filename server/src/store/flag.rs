@@ -7,7 +7,7 @@ use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
 use super::{
     Now, Store,
-    connection_pool::ConnectionPool,
+    connections::ConnectionPool,
     row::{decode, text},
 };
 use crate::{

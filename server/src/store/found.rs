@@ -80,7 +80,7 @@ pub(super) fn found(ends: &[Finish]) -> Json<Vec<FoundJson<'_>>> {
     Json(ends.iter().filter_map(|end| Some(FoundJson { run: end.held.id, found: end.found.as_ref()? })).collect())
 }
 
-/// Records what the runs that `moved` into the history have found, `$16`. A tenant that has another location meanwhile is left out.
+/// Records what the runs that `moved` into the history have `found`. A tenant that has another location meanwhile is left out.
 macro_rules! recorded {
     () => {
         "
@@ -96,9 +96,7 @@ macro_rules! recorded {
                    found.unresolved || jsonb_build_object('run', moved.id, 'at', moved.ended_at),
                    array_remove(array[found.flipped_at], null),
                    case when found.contested then moved.ended_at end
-              from jsonb_to_recordset($16) as found (run uuid, location text, cause text, digest text, settled boolean, wanted jsonb,
-                                                     google jsonb, baseline jsonb, written jsonb, unresolved jsonb, resolved jsonb,
-                                                     flipped_at timestamptz, contested boolean)
+              from found
               join moved on moved.id = found.run
               -- Held until the commit, so that nobody takes away meanwhile what the row is about.
               join lateral (select organization_id from tenant

@@ -61,7 +61,7 @@ impl Store {
                     -- What a person has named or mapped is the platform's own, even if nothing else of it changes.
                     imported_locale = null,
                     updated_at = excluded.updated_at
-              where present.display_name <> excluded.display_name
+              where normalize(present.display_name) <> excluded.display_name
                  or present.gcid is distinct from coalesce(excluded.gcid, present.gcid)
                  or present.imported_locale is not null
                  or present.slug = any ($5)

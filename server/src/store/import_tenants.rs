@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{Now, Store, error::OnConstraint, transaction::OpenTransaction};
+use super::{Now, Store, connections::Connection, error::OnConstraint};
 use crate::{
     domain::{AccountId, LocationId, OrganizationId, RunId, Slug, Tenant},
     error::Error,
@@ -87,7 +87,7 @@ fn same(before: Option<&Vec<String>>, wanted: &[Slug]) -> bool {
 }
 
 /// Locks the tenants that are there, in one order for all, and gives the categories that they have.
-async fn lock(connection: &mut OpenTransaction, wanted: &[NewTenant]) -> Result<HashMap<String, Vec<String>>, Error> {
+async fn lock(connection: &mut Connection, wanted: &[NewTenant]) -> Result<HashMap<String, Vec<String>>, Error> {
     let ids: Vec<&str> = wanted.iter().map(|it| it.tenant.id.as_str()).collect();
     sqlx::query("select 1 from tenant where tenant.id = any ($1) order by id for update")
         .bind(&ids)
@@ -106,7 +106,7 @@ async fn lock(connection: &mut OpenTransaction, wanted: &[NewTenant]) -> Result<
 }
 
 /// What is against the tenants, by their place.
-async fn refused(connection: &mut OpenTransaction, wanted: &[NewTenant]) -> Result<Vec<(usize, Vec<Refused>)>, Error> {
+async fn refused(connection: &mut Connection, wanted: &[NewTenant]) -> Result<Vec<(usize, Vec<Refused>)>, Error> {
     let locations = wanted.iter().filter_map(|it| it.tenant.location.as_ref()).map(LocationId::as_str);
     let owners: Vec<(String, String)> =
         sqlx::query_as("select gbp_location, id from tenant where gbp_location = any ($1)")
@@ -150,7 +150,7 @@ async fn refused(connection: &mut OpenTransaction, wanted: &[NewTenant]) -> Resu
 /// The tenants that would move while a live run of theirs has an unsettled write, or was asked for with their location in view, with the run;
 /// see [`Store::update_tenant`]. The tenants are locked already.
 async fn refused_moves(
-    connection: &mut OpenTransaction,
+    connection: &mut Connection,
     wanted: &[NewTenant],
 ) -> Result<HashMap<String, RunId>, sqlx::Error> {
     let tenants = || wanted.iter().map(|it| &it.tenant);
@@ -171,11 +171,7 @@ async fn refused_moves(
 }
 
 /// Writes the tenants; gives those that were created (true) or changed (false).
-async fn upsert(
-    connection: &mut OpenTransaction,
-    now: Now,
-    wanted: &[&NewTenant],
-) -> Result<HashMap<String, bool>, Error> {
+async fn upsert(connection: &mut Connection, now: Now, wanted: &[&NewTenant]) -> Result<HashMap<String, bool>, Error> {
     let tenants = || wanted.iter().map(|it| &it.tenant);
     let rows: Vec<(String, bool)> = sqlx::query_as(
         "insert into tenant as present (id, display_name, organization_id, gbp_account, gbp_location, region_code, language_code,
@@ -193,7 +189,7 @@ async fn upsert(
                 region_code = excluded.region_code,
                 language_code = excluded.language_code,
                 updated_at = excluded.updated_at
-          where (present.display_name, present.region_code, present.language_code)
+          where (normalize(present.display_name), present.region_code, present.language_code)
                   <> (excluded.display_name, excluded.region_code, excluded.language_code)
              or present.organization_id is distinct from coalesce(excluded.organization_id, present.organization_id)
              or present.gbp_account is distinct from coalesce(excluded.gbp_account, present.gbp_account)
@@ -214,7 +210,7 @@ async fn upsert(
     Ok(rows.into_iter().collect())
 }
 
-async fn replace_categories(connection: &mut OpenTransaction, now: Now, wanted: &[&NewTenant]) -> Result<(), Error> {
+async fn replace_categories(connection: &mut Connection, now: Now, wanted: &[&NewTenant]) -> Result<(), Error> {
     let ids: Vec<&str> = wanted.iter().map(|it| it.tenant.id.as_str()).collect();
     sqlx::query("update tenant set categories_updated_at = coalesce($2, now()) where tenant.id = any ($1)")
         .bind(&ids)

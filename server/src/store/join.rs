@@ -6,8 +6,8 @@ use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
 use super::{
     Now,
+    connections::Connection,
     row::{decode, id, text},
-    transaction::OpenTransaction,
 };
 use crate::domain::{
     BatchId, Counterpart, Gcid, Join, JoinRefusal, Joiner, LiveBatch, LiveRun, Orders, Place, RecordedPlan, RunId,
@@ -36,10 +36,7 @@ enum Joining {
 
 /// Locks the live runs of tenants, in one order for everybody who locks several. A tenant is missing whose run has ended while the
 /// statement waited for it.
-pub(super) async fn lock_live(
-    connection: &mut OpenTransaction,
-    tenants: &[&str],
-) -> Result<Vec<LockedRun>, sqlx::Error> {
+pub(super) async fn lock_live(connection: &mut Connection, tenants: &[&str]) -> Result<Vec<LockedRun>, sqlx::Error> {
     sqlx::query_as(
         "select run.id, run.tenant_id, run.strategy, run.dry_run, run.orders, run.state, run.cancel_requested, run.attempted_at,
                 run.intent is not null or run.written <> '[]' as has_begun_to_write,
@@ -70,7 +67,7 @@ pub(super) struct Met {
 /// Joins live runs that are locked, those that can be joined. A single request that joins a batch's run takes it out of the bulk, and no
 /// guard or cancellation of the batch concerns it from then on.
 pub(super) async fn join(
-    connection: &mut OpenTransaction,
+    connection: &mut Connection,
     now: Now,
     runs: Vec<LockedRun>,
     joiner: Joiner<'_>,
@@ -97,7 +94,7 @@ pub(super) async fn join(
 }
 
 impl LockedRun {
-    async fn decide(&self, connection: &mut OpenTransaction, joiner: Joiner<'_>) -> Result<Joining, sqlx::Error> {
+    async fn decide(&self, connection: &mut Connection, joiner: Joiner<'_>) -> Result<Joining, sqlx::Error> {
         Ok(match self.live.join(joiner) {
             Join::Anew => Joining::Anew,
             Join::AsItIs => Joining::AsItIs,
@@ -121,7 +118,7 @@ impl LockedRun {
 }
 
 /// Notes when the runs were joined. Not the time at which the transaction began: a caller's change may have been committed since.
-async fn renew(connection: &mut OpenTransaction, now: Now, runs: &[RunId]) -> Result<(), sqlx::Error> {
+async fn renew(connection: &mut Connection, now: Now, runs: &[RunId]) -> Result<(), sqlx::Error> {
     sqlx::query("update run set joined_at = greatest(joined_at, coalesce($2, clock_timestamp())) where id = any ($1)")
         .bind(runs)
         .bind(now)
@@ -131,7 +128,7 @@ async fn renew(connection: &mut OpenTransaction, now: Now, runs: &[RunId]) -> Re
 }
 
 /// Gives a batch's run the place in line that a run of its own would have got now.
-async fn take_out_of_bulk(connection: &mut OpenTransaction, run: RunId) -> Result<(), sqlx::Error> {
+async fn take_out_of_bulk(connection: &mut Connection, run: RunId) -> Result<(), sqlx::Error> {
     sqlx::query(
         "update run
             set bulk = false,
@@ -157,7 +154,7 @@ async fn take_out_of_bulk(connection: &mut OpenTransaction, run: RunId) -> Resul
 /// Whether a tenant's categories and their mappings are `source` still, and the tenant itself is what it was at `time`. The times of
 /// changes would not do for the categories: a change that was committed late bears an early one.
 async fn is_unchanged(
-    connection: &mut OpenTransaction,
+    connection: &mut Connection,
     tenant: &TenantId,
     source: &[Counterpart],
     time: Option<DateTime<Utc>>,

@@ -21,6 +21,24 @@ impl Store {
         Ok(known.bind(tenant.as_str()).fetch_one(&self.planned).await?)
     }
 
+    /// Returns whether an organization has tenants, or runs: these outlive its tenants. Where `only` is given, of those tenants.
+    ///
+    /// # Errors
+    /// [`Error::DatabaseUnavailable`].
+    pub async fn is_known_organization(
+        &self,
+        organization: &OrganizationId,
+        only: Option<&[TenantId]>,
+    ) -> Result<bool, Error> {
+        let known = sqlx::query_scalar(
+            "select exists (select from tenant where organization_id = $1 and ($2::text[] is null or id = any ($2)))
+                 or exists (select from run where organization_id = $1 and ($2::text[] is null or tenant_id = any ($2)))
+                 or exists (select from run_history where organization_id = $1 and ($2::text[] is null or tenant_id = any ($2)))",
+        );
+        let only = only.map(|only| only.iter().map(TenantId::as_str).collect::<Vec<_>>());
+        Ok(known.bind(organization.as_str()).bind(only).fetch_one(&self.planned).await?)
+    }
+
     /// Returns those of `tenants` that do not exist, in their order.
     ///
     /// # Errors

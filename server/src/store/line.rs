@@ -46,7 +46,7 @@ impl Store {
         )
         .bind(now)
         .bind(limit);
-        let (runs, seconds): (i64, Option<f64>) = self.hot.fetch_one(statement).await?;
+        let (runs, seconds): (i64, Option<f64>) = statement.fetch_one(&self.hot).await?;
         Ok(Promoted { runs, next: seconds.map(|seconds| Duration::from_secs_f64(seconds.clamp(0.0, 86_400.0))) })
     }
 }

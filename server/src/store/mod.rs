@@ -16,10 +16,11 @@ mod batch_target;
 mod batch_tenants;
 mod batch_work;
 mod bench;
+mod bench_catalog;
 mod bench_history;
 mod cancel;
 mod category_search;
-mod connection_pool;
+mod connections;
 mod credentials;
 mod ending;
 mod error;
@@ -29,7 +30,6 @@ mod finish;
 mod flag;
 mod found;
 mod group;
-mod hot;
 mod import_categories;
 mod import_tenants;
 mod join;
@@ -63,7 +63,7 @@ mod tenant;
 mod tenant_categories;
 mod tenant_stats;
 mod tenant_sync;
-mod transaction;
+mod unanswered;
 mod window;
 
 pub use accept::{Accepted, ID_BY_DATABASE, NewRun};
@@ -71,12 +71,13 @@ pub use acceptor::Acceptor;
 pub use affected::{Affected, AffectedMapping, Effect};
 pub use attempt::{BeginWrite, Progress};
 pub use batch_accept::NewBatch;
-pub use batch_place::BatchPlace;
+pub use batch_place::{BatchPlace, FullGuard};
 pub use batch_target::BatchTarget;
 pub use batch_work::{Chunk, Worked};
 pub use bench::{checkpoint, clear_up, everybody, fill, is_busy, queue, succeeded, sweep};
+pub use bench_catalog::fill_catalog;
 pub use bench_history::{Spread, count_history, end_one, fill_history, row_after, who_failed};
-pub use category_search::{CategoryMatch, MappingSuggestion};
+pub use category_search::MappedCategory;
 pub use credentials::{CredentialsMark, NewCredentials, NotedRejection};
 pub use finish::{Finish, Finisher};
 pub use flag::FlagUpdate;
@@ -105,9 +106,11 @@ pub use tenant_sync::{NewDecision, SyncFilter};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use connection_pool::ConnectionPool;
-use hot::Hot;
-use sqlx::postgres::types::PgInterval;
+pub use connections::ConnectionPool;
+use connections::{Epochs, Watchdog};
+use sqlx::{PgPool, postgres::types::PgInterval};
+
+use unanswered::UnansweredClaims;
 
 /// The time of a statement; `None` is the database's clock.
 pub type Now = Option<DateTime<Utc>>;
@@ -117,41 +120,95 @@ pub type Now = Option<DateTime<Utc>>;
 pub struct Store {
     pool: ConnectionPool,
     /// For the statements that every run goes through.
-    hot: Hot,
+    hot: ConnectionPool,
     /// For the safety controls, and for nothing that a call asks for; see [`pool::apart`].
     apart: ConnectionPool,
     /// For what may read of every day of the history; see [`pool::planned`].
     planned: ConnectionPool,
-    /// For changes of the schema, which cannot run in a transaction.
+    /// For the renewal of leases, which must not wait behind what is done under them.
+    leases: ConnectionPool,
+    /// For changes of the schema that cannot run in a transaction.
     definitions: ConnectionPool,
+    watchdogs: Watchdogs,
+    unanswered: UnansweredClaims,
+    /// What the settings are from.
+    given: Option<PgPool>,
+}
+
+/// The watchdogs of the connections of a store, one for each way to the database: a pooler may lead to another server for a while.
+#[derive(Debug, Clone)]
+struct Watchdogs {
+    own: Watchdog,
+    /// Of the direct way, where `own` is that through a pooler.
+    direct: Option<Watchdog>,
 }
 
 impl Store {
-    /// A store over pools whose database is migrated.
+    /// A store over a database that is migrated, with the settings of these pools and connections of its own.
     #[must_use]
     pub fn new(pools: impl Into<Pools>) -> Self {
         let pools = pools.into();
-        let (route, pool) = (pools.route(), pools.main().clone());
-        let (hot, apart, planned) = (Hot::new(route), pool::apart(route), pool::planned(route));
-        Self { pool, hot, apart, planned, definitions: pools.for_definitions() }
+        let route = pools.route();
+        let epochs = Epochs::default();
+        let pool = ConnectionPool::new(route.hosts(&[]), epochs.clone(), pool::limits(pools.max_connections()));
+        let own = Watchdog::new(route.hosts(&[]), epochs.clone());
+        let (direct, direct_epochs, definitions) = if route.has_pooler() {
+            let epochs = Epochs::default();
+            let watchdog = Watchdog::new(route.direct_hosts(&[]), epochs.clone());
+            (Some(watchdog), epochs.clone(), pool::apart(route, &epochs))
+        } else {
+            (None, epochs.clone(), pool.clone())
+        };
+        Self {
+            pool,
+            hot: pool::hot(route, &epochs),
+            apart: pool::apart(route, &direct_epochs),
+            planned: pool::planned(route, &epochs),
+            leases: pool::apart(route, &direct_epochs),
+            definitions,
+            watchdogs: Watchdogs { own, direct },
+            unanswered: UnansweredClaims::default(),
+            given: pools.given(),
+        }
     }
 
     /// Closes every connection.
     pub async fn close(&self) {
-        self.hot.close().await;
-        self.apart.close().await;
-        self.planned.close().await;
-        self.definitions.close().await;
-        self.pool.close().await;
+        let Self { pool, hot, apart, planned, leases, definitions, watchdogs, unanswered: _, given } = self;
+        tokio::join!(pool.close(), hot.close(), apart.close(), planned.close(), leases.close(), definitions.close());
+        watchdogs.close().await;
+        if let Some(given) = given {
+            given.close().await;
+        }
     }
 
-    /// Asks the database for nothing.
+    /// Checks that the database takes writes. Called again and again it is the watchdog of every connection: statements that wait for a
+    /// server that is silent, or is not the one that answers now, end with an error.
     ///
     /// # Errors
-    /// [`crate::error::Error::DatabaseUnavailable`] when it does not answer.
+    /// [`crate::error::Error::DatabaseUnavailable`] when it does not.
     pub async fn ping(&self) -> Result<(), crate::error::Error> {
-        sqlx::query("select 1").execute(&self.pool).await?;
-        Ok(())
+        Ok(self.watchdogs.ping().await?)
+    }
+}
+
+impl Watchdogs {
+    async fn ping(&self) -> Result<(), sqlx::Error> {
+        match &self.direct {
+            Some(direct) => {
+                // Both to the end: each of them ends what waits on its way.
+                let (own, direct) = tokio::join!(self.own.ping(), direct.ping());
+                own.and(direct)
+            }
+            None => self.own.ping().await,
+        }
+    }
+
+    async fn close(&self) {
+        self.own.close().await;
+        if let Some(direct) = &self.direct {
+            direct.close().await;
+        }
     }
 }
 

@@ -4,9 +4,9 @@ use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
 use super::{
     Now, Store,
+    connections::Connection,
     error::OnConstraint,
     row::{id, optional_id},
-    transaction::OpenTransaction,
 };
 use crate::{
     domain::{CatalogEntry, Gcid, PlatformCategory, RegionCode, RegionalMapping, Slug},
@@ -203,7 +203,7 @@ impl FromRow<'_, PgRow> for EntryRow {
 }
 
 /// Takes the regions' mappings of platform categories away.
-pub(super) async fn delete_regional(connection: &mut OpenTransaction, slugs: &[&Slug]) -> Result<(), Error> {
+pub(super) async fn delete_regional(connection: &mut Connection, slugs: &[&Slug]) -> Result<(), Error> {
     sqlx::query("delete from regional_mapping where slug = any ($1)")
         .bind(slugs.iter().map(|slug| slug.as_str()).collect::<Vec<_>>())
         .execute(connection)
@@ -213,7 +213,7 @@ pub(super) async fn delete_regional(connection: &mut OpenTransaction, slugs: &[&
 
 /// Adds regions' mappings of platform categories.
 pub(super) async fn insert_regional(
-    connection: &mut OpenTransaction,
+    connection: &mut Connection,
     mappings: &[(&Slug, &RegionalMapping)],
 ) -> Result<(), Error> {
     let rows =

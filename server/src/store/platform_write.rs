@@ -2,11 +2,11 @@
 
 use sqlx::{FromRow, Row, types::Json};
 
-use super::{Held, Now, Progress, Store, platform_category::CategoryRow, transaction::OpenTransaction};
+use super::{Held, Now, Progress, Store, connections::Connection, platform_category::CategoryRow};
 use crate::{
     domain::{
         AccountId, Category, Complete, Gcid, LocationId, Plan, PlanSource, PlatformCategory, PlatformSide, Tenant,
-        TenantCategory, TenantId, WritesPlatform, candidate_slugs,
+        TenantCategory, TenantId, WritesPlatform, candidate_slugs, text::is_same_name,
     },
     error::Error,
 };
@@ -131,7 +131,7 @@ impl Store {
 /// Adds the categories that the platform does not have yet, names anew those that Google has renamed, and holds all of the plan until the
 /// commit. Returns whether each of them is what the plan takes it for, in the tenant's region.
 async fn import(
-    connection: &mut OpenTransaction,
+    connection: &mut Connection,
     now: Now,
     tenant: &TenantId,
     plan: &Plan<TenantCategory>,
@@ -169,7 +169,7 @@ async fn import(
     let is_as_planned = |wanted: &TenantCategory, known: &PlatformCategory| {
         known.gcid == wanted.gcid
             && known.imported == wanted.imported
-            && (wanted.imported.is_none() || known.display_name == wanted.display_name)
+            && (wanted.imported.is_none() || is_same_name(&known.display_name, &wanted.display_name))
     };
     let is_known = |wanted: &&TenantCategory| {
         known.iter().any(|CategoryRow(known)| known.slug == wanted.slug && (goes_back || is_as_planned(wanted, known)))
@@ -177,11 +177,7 @@ async fn import(
     Ok(desired.iter().all(is_known))
 }
 
-async fn add_missing(
-    connection: &mut OpenTransaction,
-    now: Now,
-    imported: &[&TenantCategory],
-) -> Result<(), sqlx::Error> {
+async fn add_missing(connection: &mut Connection, now: Now, imported: &[&TenantCategory]) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into platform_category (slug, display_name, gcid, imported_locale, created_at, updated_at)
          select slug, display_name, gcid, locale, coalesce($1, now()), coalesce($1, now())
@@ -201,7 +197,7 @@ async fn add_missing(
 
 /// Gives imported categories Google's name of what they map to in the tenant's region. What is the platform's own by now is left alone.
 async fn follow_names(
-    connection: &mut OpenTransaction,
+    connection: &mut Connection,
     now: Now,
     tenant: &TenantId,
     imported: &[&TenantCategory],
@@ -214,7 +210,7 @@ async fn follow_names(
              on own.slug = wanted.slug and own.region_code = (select region_code from tenant where id = $2)
           where known.slug = wanted.slug
             and known.imported_locale = wanted.locale
-            and known.display_name <> wanted.display_name
+            and normalize(known.display_name) <> normalize(wanted.display_name)
             and case when own.slug is null then known.gcid else own.gcid end = wanted.gcid",
     )
     .bind(now)
@@ -233,7 +229,7 @@ fn slugs<'a>(categories: &[&'a TenantCategory]) -> Vec<&'a str> {
 }
 
 /// What the tenant has, the primary one first.
-async fn chosen(connection: &mut OpenTransaction, tenant: &TenantId) -> Result<Vec<PlatformCategory>, Error> {
+async fn chosen(connection: &mut Connection, tenant: &TenantId) -> Result<Vec<PlatformCategory>, Error> {
     let rows = sqlx::query_as::<_, CategoryRow>(
         "select category.slug, category.display_name, category.imported_locale, category.created_at, category.updated_at,
                 case when own.slug is null then category.gcid else own.gcid end as gcid
@@ -268,7 +264,7 @@ fn in_order<'a>(plan: &'a Plan<TenantCategory>, before: &[PlatformCategory]) -> 
 }
 
 /// Makes `slugs` the tenant's categories. Rows that are right already are not touched.
-async fn replace(connection: &mut OpenTransaction, tenant: &TenantId, slugs: &[&str]) -> Result<(), Error> {
+async fn replace(connection: &mut Connection, tenant: &TenantId, slugs: &[&str]) -> Result<(), Error> {
     sqlx::query(
         "delete from tenant_category chosen
           where tenant_id = $1

@@ -18,6 +18,7 @@ impl Store {
         lease: Duration,
     ) -> Result<Option<Claimed>, Error> {
         // next: the run, locked. claimed: the same run, under its new lease.
+        let claim = self.unanswered.begin(lease);
         let claimed: Option<ClaimedRow> = sqlx::query_as(concat!(
             "with next as materialized (
                  select id from run
@@ -35,21 +36,24 @@ impl Store {
                         revision = revision + 1,
                         lease_until = coalesce($1, now()) + $3,
                         started_at = coalesce(started_at, $1, now()),
-                        attempted_at = coalesce($1, now())
+                        attempted_at = coalesce($1, now()),
+                        claim_id = $4
                   where id = (select id from next)
                  returning ",
             run_columns!(),
-            ", due_at, bulk, observation, traceparent
+            ", due_at, bulk, observation, traceparent, tracestate
              )
              select ",
             run_columns!(),
-            ", due_at, bulk, observation, traceparent from claimed"
+            ", due_at, bulk, observation, traceparent, tracestate from claimed"
         ))
         .bind(now)
         .bind(probed)
         .bind(interval(lease))
+        .bind(claim.id())
         .fetch_optional(&self.pool)
         .await?;
+        claim.answered();
         Ok(claimed.and_then(|ClaimedRow(claimed)| claimed))
     }
 }

@@ -8,12 +8,13 @@ use tokio::time::sleep;
 use super::{
     Now, Store,
     ending::{carried, into_history},
+    found::recorded,
     interval,
     rollup::{counted, counted_columns},
     row::{RunRow, run_columns},
 };
 use crate::{
-    domain::{Failure, FailureReason, Observation, Run, RunError, RunId, TraceParent},
+    domain::{Failure, FailureReason, Observation, Run, RunError, RunId, TraceContext},
     error::Error,
 };
 
@@ -33,7 +34,7 @@ pub struct Claimed {
     /// What an earlier attempt observed before it wrote, or failed.
     pub observation: Option<Observation>,
     /// The trace that it belongs to.
-    pub traceparent: Option<TraceParent>,
+    pub traceparent: Option<TraceContext>,
 }
 
 /// How many runs to claim.
@@ -88,6 +89,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn claim(&self, now: Now, room: Room, lease: Duration) -> Result<Vec<Claimed>, Error> {
+        let claim = self.unanswered.begin(lease);
         let statement = sqlx::query_as(concat!(
             "with interactive as materialized (
                  select id from run
@@ -108,23 +110,26 @@ impl Store {
                         revision = revision + 1,
                         lease_until = coalesce($1, now()) + $4,
                         started_at = coalesce(started_at, $1, now()),
-                        attempted_at = coalesce($1, now())
+                        attempted_at = coalesce($1, now()),
+                        claim_id = $5
                   where id = any (array(select id from interactive union all select id from bulk))
                  returning ",
             run_columns!(),
-            ", due_at, bulk, turn, observation, traceparent
+            ", due_at, bulk, turn, observation, traceparent, tracestate
              )
              select ",
             run_columns!(),
-            ", due_at, bulk, observation, traceparent
+            ", due_at, bulk, observation, traceparent, tracestate
                from claimed
               order by bulk, turn, id",
         ))
         .bind(now)
         .bind(room.runs)
         .bind(room.bulk)
-        .bind(interval(lease));
-        let claimed = self.hot.fetch_all(statement).await?;
+        .bind(interval(lease))
+        .bind(claim.id());
+        let claimed = statement.fetch_all(&self.hot).await?;
+        claim.answered();
         Ok(claimed.into_iter().filter_map(|ClaimedRow(claimed)| claimed).collect())
     }
 
@@ -163,7 +168,7 @@ impl Store {
         .bind(ids)
         .bind(fences)
         .bind(interval(lease))
-        .fetch_all(&self.pool)
+        .fetch_all(&self.leases)
         .await?;
         Ok(rows.into_iter().map(|(id, cancel_requested, renewed)| Heard { id, cancel_requested, renewed }).collect())
     }
@@ -278,6 +283,15 @@ impl Store {
             "
              ), counted as (",
             counted!(),
+            "), found as (
+                 select id as run, end_intent ->> 'location' as location, 'unknown' as cause, null as digest, false as settled,
+                        null::jsonb as wanted, null::jsonb as google, null::jsonb as baseline, null::jsonb as written,
+                        jsonb_build_object('set', end_intent -> 'after') as unresolved, null::jsonb as resolved,
+                        null::timestamptz as flipped_at, false as contested
+                   from ended
+                  where end_intent ->> 'location' is not null
+             ), recorded as (",
+            recorded!(),
             ")
              select id, false from queued
               union all
@@ -310,6 +324,7 @@ impl FromRow<'_, PgRow> for ClaimedRow {
 
 impl FromRow<'_, PgRow> for Claimed {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let tracestate = row.try_get::<Option<&str>, _>("tracestate")?;
         Ok(Self {
             run: RunRow::from_row(row)?.0,
             fence: row.try_get("attempt")?,
@@ -318,7 +333,9 @@ impl FromRow<'_, PgRow> for Claimed {
             observation: row
                 .try_get::<Option<serde_json::Value>, _>("observation")?
                 .and_then(|json| serde_json::from_value(json).ok()),
-            traceparent: row.try_get::<Option<&str>, _>("traceparent")?.and_then(TraceParent::parse),
+            traceparent: row
+                .try_get::<Option<&str>, _>("traceparent")?
+                .and_then(|parent| TraceContext::parse(parent, [tracestate].into_iter())),
         })
     }
 }

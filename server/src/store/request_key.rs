@@ -3,7 +3,7 @@
 use aws_lc_rs::digest;
 use uuid::Uuid;
 
-use super::{Now, Store, transaction::OpenTransaction};
+use super::{Now, Store, connections::Connection};
 use crate::{
     domain::{Orders, Run, RunKind, TenantId},
     error::Error,
@@ -39,12 +39,7 @@ impl RequestKey {
 
     /// Records `answer` for the key, a run or a batch, unless it was answered within 24 hours. Returns whether it did. Waits for a transaction
     /// that does the same.
-    pub(super) async fn claim(
-        self,
-        connection: &mut OpenTransaction,
-        now: Now,
-        answer: Uuid,
-    ) -> Result<bool, sqlx::Error> {
+    pub(super) async fn claim(self, connection: &mut Connection, now: Now, answer: Uuid) -> Result<bool, sqlx::Error> {
         let ours = sqlx::query(
             "insert into mirror_request as first (key, fingerprint, run_id, joined, created_at)
              values ($1, $2, $3, false, coalesce($4, now()))
@@ -70,7 +65,7 @@ impl RequestKey {
     /// [`Error::RequestIdReused`] when it was answered with other arguments, or the database's.
     pub(super) async fn is_answered_without_run(
         self,
-        connection: &mut OpenTransaction,
+        connection: &mut Connection,
         now: Now,
         request_id: &str,
     ) -> Result<bool, Error> {

@@ -5,7 +5,13 @@ use std::time::Duration;
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::time::timeout;
 
-use super::{facts::Facts, route::Route, sessions};
+use super::{
+    connections::{ConnectionPool, Epochs},
+    facts::Facts,
+    pool,
+    route::Route,
+    sessions,
+};
 
 /// How long a database may take to answer at the start.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -103,12 +109,12 @@ async fn reach(setting: &'static str, url: &PgConnectOptions) -> Result<(Route, 
 /// Checks that a statement gets through the pooler as those of the store do, and to the same database. Locks are known to all sessions of
 /// a database, and to no other's.
 async fn check_pooler(route: &Route, direct: &mut PgConnection) -> Result<(), Unfit> {
-    let pool = route.clone().connect(1);
+    let pool = ConnectionPool::new(route.hosts(&[]), Epochs::default(), pool::limits(1));
     let (_, lock) = uuid::Uuid::now_v7().as_u64_pair();
     let locking = sqlx::query("select pg_advisory_lock($1)").bind(lock.cast_signed()).execute(direct);
     answer(DIRECT_URL, locking).await?;
     let trying = sqlx::query_scalar("select pg_try_advisory_xact_lock($1)").bind(lock.cast_signed());
-    let is_another: bool = answer(URL, trying.fetch_one(pool.main())).await?;
+    let is_another: bool = answer(URL, trying.fetch_one(&pool)).await?;
     pool.close().await;
     if is_another { Err(Unfit::TwoDatabases) } else { Ok(()) }
 }

@@ -154,7 +154,6 @@ impl Store {
 
     /// Changes the schema, outside of a transaction. The names are those that the catalogue gave.
     async fn define(&self, statement: String) -> Result<(), sqlx::Error> {
-        let connection = &mut *self.definitions.acquire().await?;
-        sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.map(drop)
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&self.definitions).await.map(drop)
     }
 }

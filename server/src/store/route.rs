@@ -1,11 +1,15 @@
 //! The way to the database: which URL leads where, and what a session there keeps.
 
 use sqlx::{
-    ConnectOptions, PgConnection, PgPool,
+    PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::{connection_pool::ConnectionPool, pool, session::Session};
+use super::{
+    connections::{ConnectionPool, Epochs, Hosts, Sessions},
+    pool,
+    session::Session,
+};
 
 /// How connections are made: the one place that both URLs share. Made by [`super::check`], which finds out what the database is like.
 #[derive(Debug, Clone)]
@@ -46,12 +50,13 @@ impl Route {
         Self { sessions: self.sessions.extra_float_digits(None), names_settings: false, ..self }
     }
 
-    /// Opens a connection and sets nothing there: it may turn out to be one through a pooler, whose sessions are others' as well.
+    /// Opens a connection and sets nothing there: it may turn out to be one through a pooler, whose sessions are others' as well. Of several
+    /// servers the one that takes writes, if there is one.
     ///
     /// # Errors
     /// Those of the connection.
     pub(super) async fn open_untouched(&self) -> Result<PgConnection, sqlx::Error> {
-        self.session_options(&self.session).connect().await
+        Hosts::new(&self.session_options(&self.session), Sessions::Untouched).connect_anyway().await
     }
 
     /// Sets the settings on a connection that was left alone so far.
@@ -65,37 +70,34 @@ impl Route {
     /// Opens a connection with a session of its own, and with these settings beside the usual ones.
     ///
     /// # Errors
-    /// Those of the connection.
+    /// Those of the connection, or that no server takes writes.
     pub(super) async fn open(&self, settings: &[(&'static str, &'static str)]) -> Result<PgConnection, sqlx::Error> {
-        let session = self.session.with(settings);
-        let mut connection = self.session_options(&session).connect().await?;
-        session.set(&mut connection).await?;
-        Ok(connection)
+        Ok(self.direct_hosts(settings).connect().await?.0)
     }
 
-    /// Makes the pool of calls and runs, and with it everything that is connected. Nothing is connected yet.
+    /// What a store connects with, which has so many connections for calls and runs. Nothing is connected.
     #[must_use]
     pub fn connect(self, max_connections: u32) -> Pools {
-        let main = self.pool(&[], pool::settings(max_connections));
-        Pools { route: self, main }
+        Pools { route: self, max_connections, given: None }
     }
 
-    /// A pool for statements that are transactions, with settings beside the usual ones.
-    pub(super) fn pool(&self, settings: &[(&'static str, &'static str)], options: PgPoolOptions) -> ConnectionPool {
+    /// Whether calls and runs go through a pooler that lends a session to each transaction.
+    pub(super) fn has_pooler(&self) -> bool {
+        self.pooler.is_some()
+    }
+
+    /// The servers of calls and runs, with settings beside the usual ones.
+    pub(super) fn hosts(&self, settings: &[(&'static str, &'static str)]) -> Hosts {
         match &self.pooler {
-            Some(pooler) => {
-                let pool = options.connect_lazy_with(pooler.clone());
-                ConnectionPool::through_pooler(pool, self.session.with(settings))
-            }
-            None => ConnectionPool::new(self.session_pool(settings, options)),
+            Some(pooler) => Hosts::new(pooler, Sessions::Lent(self.session.with(settings))),
+            None => self.direct_hosts(settings),
         }
     }
 
-    /// A pool of connections that have a session of their own.
-    pub(super) fn session_pool(&self, settings: &[(&'static str, &'static str)], options: PgPoolOptions) -> PgPool {
+    /// The servers where each connection has a session of its own, with settings beside the usual ones.
+    pub(super) fn direct_hosts(&self, settings: &[(&'static str, &'static str)]) -> Hosts {
         let session = self.session.with(settings);
-        let connect = self.session_options(&session);
-        pool::with_session(options, session).connect_lazy_with(connect)
+        Hosts::new(&self.session_options(&session), Sessions::Own(session))
     }
 
     fn session_options(&self, session: &Session) -> PgConnectOptions {
@@ -107,57 +109,67 @@ fn named(options: PgConnectOptions) -> PgConnectOptions {
     options.application_name("category-mirror")
 }
 
-/// Everything that is connected to the database on the route of a server. Cheap to clone.
+/// What a store connects with: the route of a server, and how many connections it has. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Pools {
     route: Route,
-    main: ConnectionPool,
+    max_connections: u32,
+    /// The pool that the settings are from. It is closed with the store, because its maker may have used it.
+    given: Option<PgPool>,
 }
 
 impl From<PgPool> for Pools {
-    /// Those of a pool that [`super::connect`] has made.
+    /// With the settings of a pool that [`super::connect`] has made.
     fn from(pool: PgPool) -> Self {
         let route = Route::direct(PgConnectOptions::clone(&pool.connect_options()));
-        Self { route, main: ConnectionPool::new(pool) }
+        Self { route, max_connections: pool.options().get_max_connections(), given: Some(pool) }
     }
 }
 
 impl Pools {
-    /// The pool that calls and runs share.
-    pub(super) fn main(&self) -> &ConnectionPool {
-        &self.main
-    }
-
     pub(super) fn route(&self) -> &Route {
         &self.route
     }
 
-    /// Makes a pool of one connection that stays open and has a session of its own, for LISTEN.
+    pub(super) fn given(&self) -> Option<PgPool> {
+        self.given.clone()
+    }
+
+    /// How many connections calls and runs share.
     #[must_use]
-    pub fn for_listening(&self) -> PgPool {
+    pub fn max_connections(&self) -> u32 {
+        self.max_connections
+    }
+
+    /// A pool of one connection that stays open and has a session of its own, for LISTEN at the server that takes writes: a standby gets no
+    /// notification.
+    ///
+    /// # Errors
+    /// Those of the connection, or that no server takes writes.
+    pub async fn for_listening(&self) -> Result<PgPool, sqlx::Error> {
+        let hosts = self.route.direct_hosts(&[]);
+        let options = hosts.writable().await?;
         let one = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
-        self.route.session_pool(&[], one)
+        Ok(with_session(one.acquire_timeout(pool::ACQUIRE_TIMEOUT), hosts).connect_lazy_with(options))
     }
 
-    /// Gives the pool for NOTIFY, whose statement is sent by name.
+    /// One connection that has a session of its own, for NOTIFY.
     #[must_use]
-    pub fn for_notifying(&self) -> PgPool {
-        match self.route.pooler {
-            Some(_) => self.route.session_pool(&[], pool::settings(1)),
-            None => PgPool::clone(&self.main),
-        }
+    pub fn for_notifying(&self) -> ConnectionPool {
+        ConnectionPool::new(self.route.direct_hosts(&[]), Epochs::default(), pool::limits(1))
     }
+}
 
-    /// A pool for what cannot run in a transaction: the main one, or one connection with a session of its own.
-    pub(super) fn for_definitions(&self) -> ConnectionPool {
-        match self.route.pooler {
-            Some(_) => ConnectionPool::new(self.route.session_pool(&[], pool::settings(1))),
-            None => self.main.clone(),
-        }
-    }
+/// Makes sqlx's pool of connections that have a session of their own.
+pub(super) fn session_pool(route: &Route, options: PgPoolOptions) -> PgPool {
+    let connect = route.session_options(&route.session);
+    with_session(options, route.direct_hosts(&[])).connect_lazy_with(connect)
+}
 
-    /// Closes the pool of calls and runs.
-    pub async fn close(&self) {
-        self.main.close().await;
-    }
+/// Sets the settings of each new session before anybody uses it.
+fn with_session(options: PgPoolOptions, hosts: Hosts) -> PgPoolOptions {
+    options.after_connect(move |connection, _| {
+        let hosts = hosts.clone();
+        Box::pin(async move { hosts.set_up(connection).await })
+    })
 }

@@ -65,7 +65,7 @@ impl Store {
     /// The database's.
     pub async fn last_run(&self, tenant: &TenantId, strategy: Strategy) -> Result<Option<Run>, Error> {
         // In this order: one that ends between the two looks is in the history by the second.
-        let live = live_run(&self.pool, tenant).await?;
+        let live = live_run(&mut self.pool.acquire().await?, tenant).await?;
         if let Some(live) = live.filter(|live| live.kind.strategy == strategy) {
             return Ok(Some(live));
         }

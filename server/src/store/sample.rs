@@ -1,9 +1,9 @@
 //! What the metrics show of the queue, at a cost that does not grow with it.
 
 use chrono::{DateTime, Utc};
-use sqlx::{FromRow, PgPool, Row, postgres::PgRow};
+use sqlx::{FromRow, Row, postgres::PgRow};
 
-use super::{Now, Store};
+use super::{Now, Store, connections::ConnectionPool};
 use crate::error::Error;
 
 /// Rows of a kind that are counted one by one. Beyond, PostgreSQL's estimate of the line's index is taken.
@@ -84,7 +84,7 @@ impl Store {
         .bind(now)
         .bind(COUNTED);
         // By the indexes of the line, also while the table is so small that reading it whole looks cheap.
-        Ok(self.hot.fetch_one(statement).await?)
+        Ok(statement.fetch_one(&self.hot).await?)
     }
 
     /// Counts the tenants that a person has to decide about, by the index of these; at most 10,000 are counted.
@@ -101,8 +101,11 @@ impl Store {
     /// Counts the connections of each pool, by what it is for.
     #[must_use]
     pub fn connections(&self) -> [(&'static str, Connections); 3] {
-        let count = |(open, idle)| Connections { open, idle: u32::try_from(idle).unwrap_or(u32::MAX) };
-        let pool = |pool: &PgPool| count((pool.size(), pool.num_idle()));
-        [("calls", pool(&self.pool)), ("hot", count(self.hot.count())), ("apart", pool(&self.apart))]
+        let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
+        let count = |pool: &ConnectionPool| {
+            let (open, idle) = pool.count();
+            Connections { open: number(open), idle: number(idle) }
+        };
+        [("calls", count(&self.pool)), ("hot", count(&self.hot)), ("apart", count(&self.apart))]
     }
 }

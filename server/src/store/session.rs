@@ -14,7 +14,8 @@ pub const DEFAULT_SCHEMA: &str = "public";
 /// PostgreSQL 17, which has `transaction_timeout`.
 const WITH_TRANSACTION_TIMEOUT: u32 = 170_000;
 
-const BEGIN: &str = "begin isolation level read committed read write";
+/// What `begin` says where a session has another default than the one that [`Session`] sets.
+const BEGIN: &str = "begin isolation level read committed not deferrable";
 
 type Setting = (&'static str, Cow<'static, str>);
 
@@ -26,7 +27,7 @@ const FIXED: [(&str, &str); 23] = [
     // What waits for a lock is bounded by its statement, and a connection of the pool may be idle.
     ("lock_timeout", "0"),
     ("idle_session_timeout", "0"),
-    // A statement whose connection was given up, see `pool.rs`, ends instead of taking effect when nobody expects it any longer.
+    // A statement whose connection was given up, see `connections/connection.rs`, ends instead of taking effect when nobody expects it any longer.
     ("client_connection_check_interval", "1s"),
     // No statement here runs as long as its compilation would, whatever the planner takes it for.
     ("jit", "off"),
@@ -102,6 +103,7 @@ impl Session {
 
     /// Begins a transaction, and sets them until its end. One message, so that it costs no round trip more than a beginning does.
     pub(super) fn begin(&self, begin: &str) -> SqlStr {
+        let begin = if begin == "begin" { BEGIN } else { begin };
         AssertSqlSafe(format!("{begin}; {}", self.statement(true))).into_sql_str()
     }
 
@@ -109,11 +111,6 @@ impl Session {
         let set = |(name, value): &Setting| format!("set_config('{name}', {}, {is_local})", literal(value));
         format!("select {}", self.0.iter().map(set).collect::<Vec<_>>().join(", "))
     }
-}
-
-/// The beginning of a transaction, whatever the default is for role and database.
-pub(super) fn explicit(begin: &'static str) -> &'static str {
-    if begin == "begin" { BEGIN } else { begin }
 }
 
 /// `pg_temp` last, or else it would come first: another user of a pooler's session may have left a table there.

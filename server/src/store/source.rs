@@ -80,7 +80,7 @@ impl Store {
         .bind(runs.iter().map(|run| run.id).collect::<Vec<_>>())
         .bind(runs.iter().map(|run| run.tenant.as_str()).collect::<Vec<_>>())
         .bind(runs.iter().map(|run| Strategy::as_str(run.kind.strategy)).collect::<Vec<_>>());
-        let rows = self.hot.fetch_all(statement).await?;
+        let rows = statement.fetch_all(&self.hot).await?;
         Ok(rows.into_iter().map(|SourceRow(id, source)| (id, source)).collect())
     }
 }

@@ -23,6 +23,12 @@ impl<K: Ord> Tally<K> {
         Self(keys.into_iter().map(|key| (key, 1)).collect())
     }
 
+    /// Both together.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
     /// Adds to sums.
     pub(super) fn add_to(self, sums: &mut BTreeMap<K, i64>) {
         for (key, count) in self.0 {

@@ -6,13 +6,13 @@ use sqlx::{FromRow, Row, postgres::PgRow};
 
 use super::{
     Now, Store,
-    accept::{in_progress, live_run},
+    accept::{in_progress, kind, live_run},
+    connections::Connection,
     error::OnConstraint,
     row::{id, optional_id},
-    transaction::OpenTransaction,
 };
 use crate::{
-    domain::{AccountId, LocationId, OrganizationId, Tenant, TenantId},
+    domain::{AccountId, FailureReason, LocationId, OrganizationId, Run, Tenant, TenantId},
     error::{Error, Resource},
 };
 
@@ -159,7 +159,7 @@ impl Store {
             .fetch_optional(&mut *transaction)
             .await?
             .ok_or_else(|| not_found(tenant))?;
-        if let Some(live) = live_run(&mut *transaction, tenant).await? {
+        if let Some(live) = live_run(&mut transaction, tenant).await? {
             return Err(in_progress(&live));
         }
         sqlx::query("delete from tenant where id = $1").bind(tenant.as_str()).execute(&mut *transaction).await?;
@@ -171,7 +171,7 @@ impl Store {
 /// Locks a tenant, and refuses to move it while a live run has an unsettled write at the location that it has, or was asked for by somebody
 /// who had seen that location.
 async fn refuse_move(
-    connection: &mut OpenTransaction,
+    connection: &mut Connection,
     tenant: &TenantId,
     place: Option<&(AccountId, LocationId)>,
 ) -> Result<(), Error> {
@@ -186,15 +186,23 @@ async fn refuse_move(
     .await?
     .ok_or_else(|| not_found(tenant))?;
     // In a statement of its own, which sees every write that began before the lock was there; later ones wait for it.
-    let live = if stays { None } else { live_run(&mut *connection, tenant).await? };
+    let live = if stays { None } else { live_run(connection, tenant).await? };
     match live.filter(|live| live.intent.is_some() || live.orders.is_about_a_location()) {
-        Some(writing) => Err(in_progress(&writing)),
+        Some(writing) if writing.intent.is_some() => Err(unsettled(&writing)),
+        Some(seen) => Err(in_progress(&seen)),
         None => Ok(()),
     }
 }
 
+/// The error of a move from a location where a write is unsettled.
+fn unsettled(run: &Run) -> Error {
+    let rejected = FailureReason::CredentialsRejected.as_str();
+    let waits_for_credentials = run.error.as_ref().is_some_and(|error| error.reason == rejected);
+    Error::UnsettledWrite { run: run.resource_name(), kind: kind(run), waits_for_credentials }
+}
+
 async fn change_tenant(
-    connection: &mut OpenTransaction,
+    connection: &mut Connection,
     now: Now,
     tenant: &TenantId,
     change: &TenantChange,

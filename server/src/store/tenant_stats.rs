@@ -4,17 +4,17 @@
 //! same counts itself; see `tenant_rollup_day` in the migrations.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
-use sqlx::Row;
+use sqlx::{Row, types::Json};
 
 use super::{
     LogFilter, Now, Store,
+    connections::Connection,
     logs::first_id,
     part::Part,
     row::RunRow,
     runs::light_columns,
     stats::{Counts, RECENT_FAILURES},
     tally::Tally,
-    transaction::OpenTransaction,
     window::{Grain, Grid},
 };
 use crate::{
@@ -80,7 +80,7 @@ impl Store {
         let rows = sqlx::query(
             "select ended_on::timestamp at time zone 'UTC' as begin_at, succeeded::bigint, failed::bigint, skipped::bigint,
                     cancelled::bigint, dry::bigint, out_of_sync::bigint, durations, case when failed > 0 then reasons end,
-                    case when failed > 0 then failures end
+                    case when failed > 0 then failures end, duration_counts
                from tenant_rollup
               where tenant_id = any ($1) and accepted_on < $5 and ended_on >= ($2 at time zone 'UTC')::date
                 and ($3::text is null or organization_id = $3)
@@ -94,7 +94,7 @@ impl Store {
                     count(*) filter (where found_differences),
                     array_agg(duration_bin(ended_at - started_at)) filter (where not dry_run and state in ('succeeded', 'failed')),
                     array_agg(reason) filter (where not dry_run and state = 'failed'),
-                    (array_agg(id order by id desc) filter (where not dry_run and state = 'failed'))[:5]
+                    (array_agg(id order by id desc) filter (where not dry_run and state = 'failed'))[:5], null
                from run_history
               where tenant_id = any ($1) and id >= $6
                 -- Written so that the index to go by is the tenants', which have few runs.
@@ -102,7 +102,7 @@ impl Store {
                 and ($3::text is null or organization_id = $3)
               group by 1
              union all
-             select null, count(*) filter (where not dry_run), 0, 0, 0, count(*) filter (where dry_run), 0, null, null, null
+             select null, count(*) filter (where not dry_run), 0, 0, 0, count(*) filter (where dry_run), 0, null, null, null, null
                from run
               where tenant_id = any ($1)
                 and ($3::text is null or organization_id = $3)",
@@ -120,7 +120,9 @@ impl Store {
             let durations: Option<Vec<i16>> = row.try_get(7)?;
             let reasons: Option<Vec<String>> = row.try_get(8)?;
             failures.extend(row.try_get::<Option<Vec<RunId>>, _>(9)?.unwrap_or_default());
+            let counted: Option<Json<Tally<i16>>> = row.try_get(10)?;
             let (durations, reasons) = (durations.map(Tally::of), reasons.map(Tally::of));
+            let durations = durations.into_iter().chain(counted.map(|json| json.0)).reduce(Tally::and);
             parts.push(Part::new(row.try_get(0)?, Counts::at(row, 1)?, durations, reasons));
         }
         failures.sort_unstable_by(|one, other| other.cmp(one));
@@ -133,7 +135,7 @@ impl Store {
 
 /// Gets those of a few ended runs that are kept still, newest first. Each is named by itself, so that only the days that they are of are
 /// looked at.
-async fn listed(connection: &mut OpenTransaction, mut runs: Vec<RunId>) -> Result<Vec<Run>, sqlx::Error> {
+async fn listed(connection: &mut Connection, mut runs: Vec<RunId>) -> Result<Vec<Run>, sqlx::Error> {
     runs.resize(RECENT_FAILURES, RunId::nil());
     let mut query = sqlx::query_as::<_, RunRow>(concat!(
         "select ",

@@ -6,10 +6,10 @@ use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 use super::{
     Accepted, LogFilter, NewRun, Now, Store,
     accept::{accept_within, in_progress, live_run},
+    connections::Connection,
     request_key::RequestKey,
     row::{id, optional_id, text},
     tenant::not_found,
-    transaction::OpenTransaction,
 };
 use crate::{
     domain::{
@@ -229,7 +229,7 @@ impl Store {
 
 /// Decides within a transaction. Gives what is known of the tenant then: `None` where the request was answered before.
 async fn decide_within(
-    connection: &mut OpenTransaction,
+    connection: &mut Connection,
     now: Now,
     decision: &NewDecision<'_>,
 ) -> Result<(Option<TenantSync>, Option<Accepted>), Error> {
@@ -255,7 +255,7 @@ async fn decide_within(
         {
             return Ok((None, None));
         }
-        if let Some(live) = live_run(&mut *connection, tenant).await? {
+        if let Some(live) = live_run(connection, tenant).await? {
             return Err(in_progress(&live));
         }
     }

@@ -7,8 +7,7 @@
 mod tests;
 
 use std::{
-    fs,
-    io::Read,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -18,10 +17,12 @@ use aws_lc_rs::{
     digest,
 };
 use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     data_dir::{KEY_BYTES, SecretFileError, secret_file},
     domain::{AccountId, AuthorizedUser, Sealed},
+    key_files::{self, Current, KeyFileError, Watched},
 };
 
 /// The development key's file.
@@ -40,7 +41,7 @@ pub enum VaultError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: KeyFileError,
     },
     /// A line is no key.
     #[error("{path:?}, line {line}: must be a key of 64 hexadecimal digits, as `openssl rand -hex 32` prints it")]
@@ -87,20 +88,33 @@ pub enum Unopened {
 }
 
 /// The keys of a process, the newest first. Without any it seals nothing and opens nothing. Cheap to clone.
-#[derive(Clone, Default)]
-pub struct Vault(Arc<[Key]>);
+#[derive(Clone)]
+pub struct Vault(Arc<Current<Vec<Key>>>);
+
+impl Default for Vault {
+    fn default() -> Self {
+        Self(Arc::new(Current::new(Vec::new())))
+    }
+}
 
 struct Key {
     id: String,
     key: RandomizedNonceKey,
 }
 
-/// What is sealed.
+/// What is sealed. Wiped from memory when it is dropped.
 #[derive(Serialize, Deserialize)]
 struct Content {
     client_id: String,
     client_secret: String,
     refresh_token: String,
+}
+
+impl Drop for Content {
+    fn drop(&mut self) {
+        self.client_secret.zeroize();
+        self.refresh_token.zeroize();
+    }
 }
 
 impl Vault {
@@ -109,27 +123,24 @@ impl Vault {
     /// # Errors
     /// [`VaultError`] names the file and the line, and never what is there.
     pub fn from_file(path: &Path) -> Result<Self, VaultError> {
-        let owned = || path.to_owned();
-        let mut text = String::new();
-        let file = fs::File::open(path).map_err(|source| VaultError::Unreadable { path: owned(), source })?;
-        let read = file.take(MAX_FILE + 1).read_to_string(&mut text);
-        read.map_err(|source| VaultError::Unreadable { path: owned(), source })?;
-        if text.len() as u64 > MAX_FILE {
-            return Err(VaultError::TooLong { path: owned() });
-        }
-        let mut keys: Vec<Key> = Vec::new();
-        for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line.trim())) {
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let key = bytes_of(line).and_then(|bytes| Key::new(&bytes));
-            let key = key.ok_or_else(|| VaultError::NoKey { path: owned(), line: number })?;
-            if keys.iter().any(|known| known.id == key.id) {
-                return Err(VaultError::Twice { path: owned(), line: number });
-            }
-            keys.push(key);
-        }
-        if keys.is_empty() { Err(VaultError::Empty { path: owned() }) } else { Ok(Self(keys.into())) }
+        Self::load("", path).map(|(vault, _)| vault)
+    }
+
+    /// The same, with what reads the file again when it changes; `setting` is how logs name it.
+    ///
+    /// # Errors
+    /// [`VaultError`] names the file and the line, and never what is there.
+    pub fn load(setting: &'static str, path: &Path) -> Result<(Self, Watched), VaultError> {
+        let contents = key_files::read(path);
+        let contents = contents.map_err(|source| VaultError::Unreadable { path: path.to_owned(), source })?;
+        let keys = Arc::new(Current::new(keys(path, &contents)?));
+        let (replaced, file) = (Arc::clone(&keys), path.to_owned());
+        let watched = Watched::new(setting, vec![path.to_owned()], &[contents], move |contents| {
+            let [contents] = contents else { return Err("is not one file".to_owned()) };
+            replaced.set(self::keys(&file, contents).map_err(|error| error.to_string())?);
+            Ok(())
+        });
+        Ok((Self(keys), watched))
     }
 
     /// The development key of a folder, made where there is none.
@@ -138,31 +149,35 @@ impl Vault {
     /// When the folder or the file cannot be used.
     pub fn development(data_dir: &Path) -> Result<Self, VaultError> {
         let secret = secret_file(data_dir, DEVELOPMENT_FILE)?;
-        Ok(Self(Key::new(&secret).into_iter().collect()))
+        Ok(Self(Arc::new(Current::new(Key::new(&secret).into_iter().collect()))))
     }
 
     /// The id of the key that seals; `None`: there is none.
     #[must_use]
-    pub fn key_id(&self) -> Option<&str> {
-        self.0.first().map(|key| key.id.as_str())
+    pub fn key_id(&self) -> Option<String> {
+        self.0.get().first().map(|key| key.id.clone())
     }
 
     /// Whether something that this key sealed can be opened.
     #[must_use]
     pub fn has(&self, key_id: &str) -> bool {
-        self.0.iter().any(|key| key.id == key_id)
+        self.0.get().iter().any(|key| key.id == key_id)
     }
 
     /// Seals an account's credentials with the newest key; `None`: there is no key.
     #[must_use]
     pub fn seal(&self, account: &AccountId, user: &AuthorizedUser) -> Option<Sealed> {
-        let key = self.0.first()?;
+        let keys = self.0.get();
+        let key = keys.first()?;
         let content = Content {
             client_id: user.client_id.clone(),
             client_secret: user.client_secret.reveal().to_owned(),
             refresh_token: user.refresh_token.reveal().to_owned(),
         };
-        let mut text = serde_json::to_vec(&content).expect("texts have a JSON form");
+        // Room for all of it, with escapes: a vector that grows leaves copies of the secrets behind. It is encrypted where it is.
+        let room = 2 * (content.client_id.len() + content.client_secret.len() + content.refresh_token.len()) + 256;
+        let mut text = Vec::with_capacity(room);
+        serde_json::to_writer(&mut text, &content).expect("texts have a JSON form");
         // It fails for texts of many gigabytes only.
         let nonce = key.key.seal_in_place_append_tag(associated(account, &key.id), &mut text).ok()?;
         let bytes = [nonce.as_ref(), &text[..]].concat();
@@ -174,16 +189,45 @@ impl Vault {
     /// # Errors
     /// [`Unopened`]: a key is missing, or it is not what was sealed.
     pub fn open(&self, account: &AccountId, sealed: &Sealed) -> Result<AuthorizedUser, Unopened> {
-        let key = self.0.iter().find(|key| key.id == sealed.key_id).ok_or(Unopened::UnknownKey)?;
+        let keys = self.0.get();
+        let key = keys.iter().find(|key| key.id == sealed.key_id).ok_or(Unopened::UnknownKey)?;
         let (nonce, text) = sealed.bytes.split_at_checked(NONCE_LEN).ok_or(Unopened::Tampered)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Unopened::Tampered)?;
-        let mut text = text.to_vec();
+        let mut text = Zeroizing::new(text.to_vec());
         let text = key.key.open_in_place(nonce, associated(account, &key.id), &mut text);
         // The parser's error may repeat the text.
         let content = serde_json::from_slice(text.map_err(|_| Unopened::Tampered)?);
-        let Content { client_id, client_secret, refresh_token } = content.map_err(|_| Unopened::Tampered)?;
-        Ok(AuthorizedUser { client_id, client_secret: client_secret.into(), refresh_token: refresh_token.into() })
+        let mut content: Content = content.map_err(|_| Unopened::Tampered)?;
+        let mut take = |secret: fn(&mut Content) -> &mut String| std::mem::take(secret(&mut content));
+        Ok(AuthorizedUser {
+            client_id: take(|content| &mut content.client_id),
+            client_secret: take(|content| &mut content.client_secret).into(),
+            refresh_token: take(|content| &mut content.refresh_token).into(),
+        })
     }
+}
+
+/// The keys of a file.
+fn keys(path: &Path, contents: &[u8]) -> Result<Vec<Key>, VaultError> {
+    let owned = || path.to_owned();
+    if contents.len() as u64 > MAX_FILE {
+        return Err(VaultError::TooLong { path: owned() });
+    }
+    let no_text = |_| VaultError::Unreadable { path: owned(), source: io::Error::other("is not UTF-8").into() };
+    let text = std::str::from_utf8(contents).map_err(no_text)?;
+    let mut keys: Vec<Key> = Vec::new();
+    for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line.trim())) {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let key = bytes_of(line).and_then(|bytes| Key::new(&bytes));
+        let key = key.ok_or_else(|| VaultError::NoKey { path: owned(), line: number })?;
+        if keys.iter().any(|known| known.id == key.id) {
+            return Err(VaultError::Twice { path: owned(), line: number });
+        }
+        keys.push(key);
+    }
+    if keys.is_empty() { Err(VaultError::Empty { path: owned() }) } else { Ok(keys) }
 }
 
 /// What has to be the same when it is opened. No id holds a line end.
@@ -194,7 +238,7 @@ fn associated(account: &AccountId, key_id: &str) -> Aad<String> {
 impl Key {
     fn new(secret: &[u8]) -> Option<Self> {
         let key = RandomizedNonceKey::new(&AES_256_GCM, secret).ok()?;
-        let digest = digest::digest(&digest::SHA256, &[b"category-mirror key id", secret].concat());
+        let digest = digest::digest(&digest::SHA256, &Zeroizing::new([b"category-mirror key id", secret].concat()));
         let id = digest.as_ref()[..ID_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
         Some(Self { id, key })
     }
@@ -202,13 +246,17 @@ impl Key {
 
 impl std::fmt::Debug for Vault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.0.iter().map(|key| &key.id)).finish()
+        f.debug_set().entries(self.0.get().iter().map(|key| &key.id)).finish()
     }
 }
 
-fn bytes_of(hex: &str) -> Option<Vec<u8>> {
+fn bytes_of(hex: &str) -> Option<Zeroizing<Vec<u8>>> {
     if hex.len() != 2 * KEY_BYTES || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
-    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).ok()).collect()
+    let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_BYTES));
+    for at in (0..hex.len()).step_by(2) {
+        bytes.push(u8::from_str_radix(&hex[at..at + 2], 16).ok()?);
+    }
+    Some(bytes)
 }

@@ -1,5 +1,7 @@
 //! What is sealed opens as it was for its account, and in no other way.
 
+use std::fs;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -63,7 +65,7 @@ fn the_newest_key_seals_and_every_key_opens() {
     assert_eq!(opened(&both, "1", &sealed).as_deref(), Ok("hush-token"));
     assert_eq!(opened(&new, "1", &sealed), Err(Unopened::UnknownKey));
     let resealed = both.seal(&account("1"), &user("hush-token")).expect("sealed");
-    assert_eq!((Some(resealed.key_id.as_str()), both.has(&sealed.key_id)), (new.key_id(), true));
+    assert_eq!((Some(resealed.key_id.as_str()), both.has(&sealed.key_id)), (new.key_id().as_deref(), true));
     assert_eq!(opened(&new, "1", &resealed).as_deref(), Ok("hush-token"));
     // A key under another's name opens nothing.
     let renamed = Sealed { key_id: sealed.key_id.clone(), ..resealed };

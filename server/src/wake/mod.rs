@@ -40,11 +40,11 @@ impl Wake {
         let (outgoing, collected) = mpsc::channel(BACKLOG);
         let incoming = Ways::new();
         let origin = Uuid::now_v7();
-        // Its connection is its own for life, and not one of those that calls and runs share.
-        let (listening, sending) = (pools.for_listening(), pools.for_notifying());
+        // Connections of their own, and none of those that calls and runs share.
+        let sending = pools.for_notifying();
         let overflowed = Arc::new(AtomicBool::new(false));
         tokio::spawn(stop.clone().run_until_cancelled_owned(send(sending, origin, collected, overflowed.clone())));
-        tokio::spawn(stop.run_until_cancelled_owned(listen(listening, origin, incoming.clone())));
+        tokio::spawn(stop.run_until_cancelled_owned(listen(pools, origin, incoming.clone())));
         Self { outgoing, incoming, overflowed }
     }
 

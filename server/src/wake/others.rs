@@ -12,10 +12,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use sqlx::{
-    PgPool,
-    postgres::{PgListener, PgNotification},
-};
+use sqlx::postgres::{PgListener, PgNotification};
 use tokio::{
     sync::mpsc,
     time::{sleep, timeout},
@@ -23,7 +20,10 @@ use tokio::{
 use uuid::Uuid;
 
 use super::hint::{Hint, Ways};
-use crate::domain::RunId;
+use crate::{
+    domain::RunId,
+    store::{ConnectionPool, Pools},
+};
 
 const CHANNEL: &str = "category_mirror";
 /// How long hints are collected: at most 50 notifications a second a process.
@@ -36,10 +36,10 @@ pub(super) const MAX_PART: usize = 60;
 const EVERYTHING_PAUSE: Duration = Duration::from_secs(1);
 /// Between attempts to listen again.
 const RECONNECT: Duration = Duration::from_secs(1);
-/// A connection that is quiet for so long is asked whether it is still there: a firewall forgets it without a word to either side.
-const QUIET: Duration = Duration::from_secs(60);
-/// How long it may take to answer.
-const ANSWER: Duration = Duration::from_secs(10);
+/// A connection that is quiet for so long is asked whether it is still there: a server vanishes, and a firewall forgets, without a word.
+const QUIET: Duration = Duration::from_secs(5);
+/// How long a server may take to answer, or to let a connection in.
+const ANSWER: Duration = Duration::from_secs(3);
 
 /// Collected hints, as they are sent.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -80,7 +80,12 @@ impl Notification {
 }
 
 /// Sends what this process hints at.
-pub(super) async fn send(pool: PgPool, origin: Uuid, mut collected: mpsc::Receiver<Hint>, overflowed: Arc<AtomicBool>) {
+pub(super) async fn send(
+    connection: ConnectionPool,
+    origin: Uuid,
+    mut collected: mpsc::Receiver<Hint>,
+    overflowed: Arc<AtomicBool>,
+) {
     let mut told_everything: Option<Instant> = None;
     while let Some(first) = collected.recv().await {
         sleep(COLLECT).await;
@@ -98,25 +103,25 @@ pub(super) async fn send(pool: PgPool, origin: Uuid, mut collected: mpsc::Receiv
             told_everything = Some(Instant::now());
         }
         let payload = serde_json::to_string(&notification).expect("plain data has a JSON form");
-        if let Err(error) = sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(payload).execute(&pool).await {
+        let sending = sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(payload).execute(&connection);
+        if let Err(error) = timeout(ANSWER, sending).await.unwrap_or_else(|_| Err(silent())) {
             tracing::debug!(%error, "could not send a wake-up");
         }
     }
 }
 
 /// Hears what the others hint at.
-pub(super) async fn listen(pool: PgPool, origin: Uuid, incoming: Ways) {
+pub(super) async fn listen(pools: Pools, origin: Uuid, incoming: Ways) {
     loop {
-        let Err(error) = listen_once(&pool, origin, &incoming).await;
+        let Err(error) = listen_once(&pools, origin, &incoming).await;
         tracing::warn!(%error, "lost the connection that listens for wake-ups");
         incoming.send(Hint::Everything);
         sleep(RECONNECT).await;
     }
 }
 
-async fn listen_once(pool: &PgPool, origin: Uuid, incoming: &Ways) -> Result<Infallible, sqlx::Error> {
-    let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen(CHANNEL).await?;
+async fn listen_once(pools: &Pools, origin: Uuid, incoming: &Ways) -> Result<Infallible, sqlx::Error> {
+    let mut listener = timeout(ANSWER, start_listening(pools)).await.unwrap_or_else(|_| Err(silent()))?;
     // What happened before this moment was not heard.
     incoming.send(Hint::Everything);
     loop {
@@ -153,6 +158,20 @@ async fn listen_once(pool: &PgPool, origin: Uuid, incoming: &Ways) -> Result<Inf
     }
 }
 
+/// Listens.
+///
+/// In a pool of its own each time. sqlx gives the connection of a listener back by a task that waits for the server without a bound: a
+/// server that has fallen silent would keep the only place of the pool.
+async fn start_listening(pools: &Pools) -> Result<PgListener, sqlx::Error> {
+    let mut listener = PgListener::connect_with(&pools.for_listening().await?).await?;
+    listener.listen(CHANNEL).await?;
+    Ok(listener)
+}
+
+fn silent() -> sqlx::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the database did not answer in time").into()
+}
+
 /// Waits for a notification. `None`: the connection broke and was made again, and notifications were lost in between.
 async fn receive(listener: &mut PgListener) -> Result<Option<PgNotification>, sqlx::Error> {
     loop {
@@ -162,7 +181,7 @@ async fn receive(listener: &mut PgListener) -> Result<Option<PgNotification>, sq
                 Ok(answered) => {
                     answered?;
                 }
-                Err(_silent) => return Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+                Err(_silent) => return Err(silent()),
             },
         }
     }

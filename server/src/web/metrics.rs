@@ -5,7 +5,10 @@ use std::sync::OnceLock;
 use metrics::{SharedString, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::domain::{Cause, FailureReason, Flag, Strategy};
+use crate::{
+    connections::{Port, RefusalReason},
+    domain::{Cause, FailureReason, Flag, Strategy},
+};
 
 /// How a metric counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +113,16 @@ pub const METRICS: &[Metric] = &[
         "credentials that Google refuses: 1 for the server's own, and how many of the accounts'",
     ),
     counter(
+        "category_mirror_calls_total",
+        &["rpc", "code"],
+        "Calls, by full name of the gRPC method and by gRPC code; methods that the server does not have are _OTHER, and a call that its caller no longer waits for is CANCELLED.",
+    ),
+    histogram(
+        "category_mirror_call_duration_seconds",
+        &["rpc"],
+        "Calls, from their headers to the end of the answer, by full name of the gRPC method; streams last as long as their callers watch.",
+    ),
+    counter(
         "category_mirror_rate_limited_total",
         &[],
         "calls and streams that were refused because there were too many",
@@ -129,7 +142,37 @@ pub const METRICS: &[Metric] = &[
         &[],
         "Tenants whose value is changed back again and again, so that a person has to decide; sampled, and the same from every server. Alert CategoryMirrorTenantsInConflict.",
     ),
-    gauge("category_mirror_streams", &[], "open streams of runs"),
+    gauge("category_mirror_streams", &[], "open streams of runs, and watches of health"),
+    gauge(
+        "category_mirror_connections",
+        &["port"],
+        "Open connections of callers to this process, by port: grpc, or admin.",
+    ),
+    counter(
+        "category_mirror_refused_connections_total",
+        &["port", "reason"],
+        "Connections that were refused, or closed before their time, by port and reason: total and address (too many), displaced (no valid token when a newer one needed the place), timeout (a step took too long), descriptors (the process had none left).",
+    ),
+    counter(
+        "category_mirror_key_reloads_total",
+        &["result"],
+        "Changed files of keys and certificates, by result: loaded, or rejected, in which case the key of before stays in use.",
+    ),
+    gauge(
+        "category_mirror_key_files_rejected",
+        &[],
+        "Settings whose changed key file cannot be used, so that the key of before is still in use. Alert CategoryMirrorKeyFileRejected.",
+    ),
+    gauge(
+        "category_mirror_jwks_fetch_timestamp_seconds",
+        &[],
+        "When the key set of AUTH_JWKS_URL was last fetched, in seconds since 1970; 0 where it never was, or none is configured. Alert CategoryMirrorKeySetStale.",
+    ),
+    counter(
+        "category_mirror_jwks_fetch_failures_total",
+        &[],
+        "Times that the key set of AUTH_JWKS_URL could not be fetched.",
+    ),
     counter(
         "category_mirror_spans_lost_total",
         &[],
@@ -140,10 +183,38 @@ pub const METRICS: &[Metric] = &[
         &["pool", "state"],
         "connections to PostgreSQL, by what they are for (calls, hot, apart) and whether they are used or idle; sampled",
     ),
+    gauge(
+        "category_mirror_build_info",
+        &["version", "commit"],
+        "1, by version of the server and by commit that it was built from; the commit is unknown where the build was not told it.",
+    ),
+    counter(
+        "process_cpu_seconds_total",
+        &[],
+        "User and system CPU time of the process in seconds; absent outside of Linux.",
+    ),
+    gauge("process_open_fds", &[], "Open file descriptors of the process; absent outside of Linux."),
+    gauge(
+        "process_max_fds",
+        &[],
+        "Most file descriptors that the process may open; absent outside of Linux, and without a limit.",
+    ),
+    gauge("process_resident_memory_bytes", &[], "Resident memory of the process in bytes; absent outside of Linux."),
+    gauge("process_virtual_memory_bytes", &[], "Virtual memory of the process in bytes; absent outside of Linux."),
+    gauge("process_start_time_seconds", &[], "Start of the process in seconds since 1970; absent outside of Linux."),
 ];
+
+/// What these names begin with is read from the system when somebody asks, and is not in the recorder.
+const PROCESS: &str = "process_";
 
 /// Upper bounds of buckets, in seconds: around 10 s, where a run is too long, and the 10 s that a request to Google may take.
 const BUCKETS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// The commit that this program was built from, where the build was told.
+const COMMIT: &str = match option_env!("CATEGORY_MIRROR_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
 
 /// The recorder of this process, installed at the first call.
 pub fn recorder() -> PrometheusHandle {
@@ -163,7 +234,7 @@ fn install() -> PrometheusHandle {
     if metrics::set_global_recorder(recorder).is_err() {
         tracing::warn!("another metrics recorder is installed, /metrics will be empty");
     }
-    for Metric { name, kind, labels: _, help } in METRICS {
+    for Metric { name, kind, labels: _, help } in METRICS.iter().filter(|metric| !metric.name.starts_with(PROCESS)) {
         let (name, help) = (SharedString::const_str(name), SharedString::const_str(help));
         match kind {
             Kind::Counter => describe_counter!(name, help),
@@ -182,6 +253,7 @@ fn begin() {
         "category_mirror_rescued_total",
         "category_mirror_rate_limited_total",
         "category_mirror_spans_lost_total",
+        "category_mirror_jwks_fetch_failures_total",
     ] {
         metrics::counter!(name).absolute(0);
     }
@@ -195,9 +267,27 @@ fn begin() {
     for flag in Flag::ALL {
         metrics::counter!("category_mirror_feature_disabled_total", "flag" => flag.as_str()).absolute(0);
     }
-    for name in ["category_mirror_last_duration_ms", "category_mirror_gbp_circuit_open", "category_mirror_streams"] {
+    for result in ["loaded", "rejected"] {
+        metrics::counter!("category_mirror_key_reloads_total", "result" => result).absolute(0);
+    }
+    for port in Port::ALL {
+        metrics::gauge!("category_mirror_connections", "port" => port.as_str()).set(0.0);
+        for reason in RefusalReason::ALL {
+            let labels = [("port", port.as_str()), ("reason", reason.as_str())];
+            metrics::counter!("category_mirror_refused_connections_total", &labels).absolute(0);
+        }
+    }
+    for name in [
+        "category_mirror_last_duration_ms",
+        "category_mirror_gbp_circuit_open",
+        "category_mirror_streams",
+        "category_mirror_key_files_rejected",
+        "category_mirror_jwks_fetch_timestamp_seconds",
+    ] {
         metrics::gauge!(name).set(0.0);
     }
+    let build = [("version", env!("CARGO_PKG_VERSION")), ("commit", COMMIT)];
+    metrics::gauge!("category_mirror_build_info", &build).set(1.0);
     for whose in ["server", "account"] {
         metrics::gauge!("gbp_credentials_rejected", "credentials" => whose).set(0.0);
     }

@@ -1,6 +1,7 @@
 //! The admin port: health and metrics, over plain HTTP and without a token, so it belongs inside.
 
 mod metrics;
+mod process;
 mod samples;
 
 use std::sync::Arc;
@@ -22,11 +23,22 @@ struct Admin {
     quota: Arc<Quota>,
 }
 
-/// The routes of the admin port; `serving` is false while the server drains or is without a database, and `quota` is that of the server's
+/// The routes of the admin port: `/livez` says that the process answers; `/readyz`, and `/healthz`, whether calls should be sent to it;
+/// `/metrics` what it counts. `serving` is false while the server drains or is without a database, and `quota` is that of the server's
 /// own credentials.
 pub fn router(serving: watch::Receiver<bool>, quota: Arc<Quota>) -> Router {
     let admin = Admin { serving, metrics: recorder(), quota };
-    Router::new().route("/healthz", get(health)).route("/metrics", get(render)).with_state(admin)
+    Router::new()
+        .route("/livez", get(alive))
+        .route("/readyz", get(health))
+        .route("/healthz", get(health))
+        .route("/metrics", get(render))
+        .with_state(admin)
+}
+
+/// The process answers, so a restart would mend nothing: what it cannot reach is the business of `/readyz`.
+async fn alive() -> Json<Value> {
+    Json(json!({"status": "alive"}))
 }
 
 async fn health(State(admin): State<Admin>) -> (StatusCode, Json<Value>) {
@@ -40,5 +52,13 @@ async fn health(State(admin): State<Admin>) -> (StatusCode, Json<Value>) {
 async fn render(State(admin): State<Admin>) -> String {
     // It grows again by itself, so it is what it is when somebody asks.
     ::metrics::gauge!("category_mirror_gbp_quota_left").set(admin.quota.left());
-    admin.metrics.render()
+    let mut text = admin.metrics.render();
+    // With thousands of descriptors it takes milliseconds.
+    let read = tokio::task::spawn_blocking(|| {
+        let mut text = String::new();
+        process::render(&mut text);
+        text
+    });
+    text += &read.await.unwrap_or_default();
+    text
 }

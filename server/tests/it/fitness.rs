@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use category_mirror::store::{self, migrations};
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::{AssertSqlSafe, PgExecutor};
 
 use crate::{
     database::{self, TestDatabase},
@@ -59,7 +59,7 @@ pub(crate) async fn set_hostile(database: &TestDatabase) {
     }
 }
 
-async fn values(pool: &PgPool) -> Vec<String> {
+async fn values(pool: impl PgExecutor<'_>) -> Vec<String> {
     let names: Vec<&str> = HOSTILE.iter().map(|(name, _)| *name).collect();
     let read = "select name || ' = ' || current_setting(name) from unnest($1::text[]) with ordinality as it (name, n) order by n";
     sqlx::query_scalar(read).bind(names).fetch_all(pool).await.expect("read")
@@ -74,9 +74,9 @@ async fn a_session_has_the_same_settings_whatever_role_and_database_say() {
         let route =
             store::check(&database.options(), None, None).await.unwrap_or_else(|error| panic!("{name}: {error}"));
         let pools = route.connect(2);
-        for pool in [pools.for_listening(), pools.for_notifying()] {
-            assert_eq!(values(&pool).await, usual, "{name} = {value}");
-        }
+        let listening = pools.for_listening().await.expect("connected");
+        assert_eq!(values(&listening).await, usual, "{name} = {value}");
+        assert_eq!(values(&pools.for_notifying()).await, usual, "{name} = {value}");
     }
     assert!(usual.contains(&"default_transaction_isolation = read committed".to_owned()), "{usual:?}");
 }

@@ -80,6 +80,26 @@ async fn what_was_changed_before_the_press_is_what_the_joined_run_writes() {
     assert_eq!(service.google.writes().await.len(), 1, "the old set was never written");
 }
 
+/// A run that has found nothing to do has read Google's side before it was joined, and the owner has edited it since.
+#[tokio::test]
+async fn what_the_owner_changed_before_the_press_is_set_right_by_the_joined_run() {
+    let service = service::start_with(idle()).await;
+    service.with_store(&["cafe"], "cafe", &[]).await;
+    let door = Door::closed_to_answers(&service.google.endpoint).await;
+    replica(&service, Setup::default(), &door.endpoint).await;
+    let first = press(&service).await.expect("accepted");
+    door.somebody_waits().await;
+
+    service.google.edit("77", "owner", "bar", &[]).await;
+    let second = press(&service).await.expect("joined");
+    assert_eq!((second.joined, &second.run.name), (true, &first.run.name));
+    door.open();
+
+    let run = service.ended(&first.run.name).await;
+    assert_eq!((run.state, run.attempt), (RunState::Succeeded, 1), "the attempt that began anew is not counted");
+    assert_eq!(service.google.merchant("77").await, ["cafe"]);
+}
+
 #[tokio::test]
 async fn a_run_that_is_being_cancelled_is_named_and_the_request_id_stays_free() {
     let (service, door, first) = waiting().await;

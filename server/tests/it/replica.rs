@@ -1,7 +1,10 @@
 //! Another server on the database of a test's service, and a door between a server and Google.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,7 +17,7 @@ use category_mirror::{
 };
 use category_mirror_client::Client;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, copy},
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     task::JoinHandle,
@@ -111,18 +114,38 @@ pub(crate) struct Door {
     state: Arc<State>,
 }
 
+/// What a door stops.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Request,
+    Answer,
+}
+
 struct State {
+    /// How the requests begin that are stopped, or whose answers are.
+    stops: &'static str,
+    side: Side,
     waiting: Semaphore,
     open: CancellationToken,
     sent: Mutex<String>,
 }
 
 impl Door {
-    /// Builds a closed door in front of `google`.
+    /// Builds a closed door in front of `google`: updates wait before it.
     pub(crate) async fn closed(google: &str) -> Self {
+        Self::build(google, "PATCH ", Side::Request).await
+    }
+
+    /// Builds a closed door behind `google`: what it answers to a look at a location waits, and says how the location was.
+    pub(crate) async fn closed_to_answers(google: &str) -> Self {
+        Self::build(google, "GET /v1/locations/", Side::Answer).await
+    }
+
+    async fn build(google: &str, stops: &'static str, side: Side) -> Self {
         let listener = bind().await;
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
-        let state = State { waiting: Semaphore::new(0), open: CancellationToken::new(), sent: Mutex::default() };
+        let (waiting, open) = (Semaphore::new(0), CancellationToken::new());
+        let state = State { stops, side, waiting, open, sent: Mutex::default() };
         let state = Arc::new(state);
         let (google, door) = (google.trim_start_matches("http://").to_owned(), state.clone());
         tokio::spawn(async move {
@@ -136,6 +159,11 @@ impl Door {
 
     /// Waits until an update is waiting.
     pub(crate) async fn update_waits(&self) {
+        self.somebody_waits().await;
+    }
+
+    /// Waits until a request, or an answer, is waiting.
+    pub(crate) async fn somebody_waits(&self) {
         self.state.waiting.acquire().await.expect("never closed").forget();
     }
 
@@ -160,18 +188,38 @@ impl Door {
     }
 }
 
+impl State {
+    async fn wait(&self) {
+        self.waiting.add_permits(1);
+        self.open.cancelled().await;
+    }
+}
+
 /// HTTP/1 sends one request at a time on a connection, so a request begins where a read begins.
 async fn pass(caller: TcpStream, google: TcpStream, door: Arc<State>) {
     let (mut from_caller, mut to_caller) = caller.into_split();
     let (mut from_google, mut to_google) = google.into_split();
-    let back = tokio::spawn(async move { copy(&mut from_google, &mut to_caller).await });
+    let asked = Arc::new(AtomicBool::new(false));
+    let (is_stopped, behind) = (asked.clone(), door.clone());
+    let back = tokio::spawn(async move {
+        let mut buffer = vec![0; 64 * 1024];
+        while let Ok(length @ 1..) = from_google.read(&mut buffer).await {
+            if behind.side == Side::Answer && is_stopped.load(Ordering::SeqCst) {
+                behind.wait().await;
+            }
+            if to_caller.write_all(&buffer[..length]).await.is_err() {
+                break;
+            }
+        }
+    });
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from_caller.read(&mut buffer).await {
         let chunk = &buffer[..length];
         door.sent.lock().expect("not poisoned").push_str(std::str::from_utf8(chunk).expect("text"));
-        if chunk.starts_with(b"PATCH ") {
-            door.waiting.add_permits(1);
-            door.open.cancelled().await;
+        let stops = chunk.starts_with(door.stops.as_bytes());
+        asked.store(stops, Ordering::SeqCst);
+        if stops && door.side == Side::Request {
+            door.wait().await;
         }
         if to_google.write_all(chunk).await.is_err() {
             break;

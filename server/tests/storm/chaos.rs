@@ -20,6 +20,9 @@ use crate::{
 /// How long a server that is to be stopped may take to begin a write, so that it is stopped in the middle of one.
 const AIM: Duration = Duration::from_millis(800);
 
+/// A server notices within 4 s that its database is silent.
+const SILENCE: Duration = Duration::from_secs(5);
+
 /// A write is that far on its way to Google when its server is stopped: sent, and not answered.
 const UNDER_WAY: Duration = Duration::from_millis(25);
 
@@ -32,14 +35,27 @@ enum Card {
     Drain,
     /// The connections of a server to the database break.
     Cut,
+    /// The database's host vanishes without a word for a server, and comes back.
+    Silence,
     /// PostgreSQL shuts down fast, and starts again.
     Restart,
     /// PostgreSQL is killed, and starts again.
     Crash,
 }
 
-const PACK: [Card; 9] =
-    [Card::Pause, Card::Pause, Card::Pause, Card::Drain, Card::Cut, Card::Cut, Card::Cut, Card::Restart, Card::Crash];
+const PACK: [Card; 11] = [
+    Card::Pause,
+    Card::Pause,
+    Card::Pause,
+    Card::Drain,
+    Card::Cut,
+    Card::Cut,
+    Card::Cut,
+    Card::Silence,
+    Card::Silence,
+    Card::Restart,
+    Card::Crash,
+];
 
 /// The blows to come.
 pub(crate) struct Chaos {
@@ -76,6 +92,7 @@ impl Chaos {
             Card::Pause => self.pause(other, share),
             Card::Drain => self.drain(other),
             Card::Cut => drop(self.blows.spawn(async move { cut(&stage, other, share).await })),
+            Card::Silence => drop(self.blows.spawn(async move { silence(&stage, other, share).await })),
             Card::Restart => drop(self.blows.spawn(async move { strike_database(&stage, "restarts", share).await })),
             Card::Crash => drop(self.blows.spawn(async move { strike_database(&stage, "crashes", share).await })),
         }
@@ -162,6 +179,15 @@ async fn cut(stage: &Stage, victim: usize, share: f64) {
     // Up to longer than a lease.
     sleep((LEASE + LEASE / 2).mul_f64(share)).await;
     proxy.open();
+}
+
+async fn silence(stage: &Stage, victim: usize, share: f64) {
+    let proxy = stage.fleet.proxy(victim);
+    proxy.silence(true);
+    stage.record.count("silences");
+    // Up to longer than a lease, and longer than it takes a server to notice.
+    sleep((LEASE + SILENCE).mul_f64(share)).await;
+    proxy.silence(false);
 }
 
 async fn strike_database(stage: &Stage, what: &'static str, share: f64) {

@@ -10,8 +10,8 @@ const NAME: &str = "storm";
 /// A paragraph a line: the terminal's width breaks it.
 const TEACH: &str = "\
 Several `serve` processes carry out runs for many tenants. On every beat one of them is killed with `kill -9`, and something else \
-happens: a server is stopped beyond its lease and continued, told to end, or cut off from the database, or PostgreSQL is restarted or \
-killed. A share of Google's answers is wrong, late, halved, or lost after the write took effect. Some runs are cancelled: at once, \
+happens: a server is stopped beyond its lease and continued, told to end, or cut off from the database, or its database falls silent without a word, \
+or PostgreSQL is restarted or killed. A share of Google's answers is wrong, late, halved, or lost after the write took effect. Some runs are cancelled: at once, \
 after a while, or in the middle of a write. With every fourth run a careful caller mirrors a tenant of its own, or makes a dry run of it and \
 may apply the plan, sometimes after one of the sides was changed; for half of these tenants Google wins. Some of what was \
 written is taken back. With every 15 runs an organization is mirrored by a batch, beside calls for single tenants of \

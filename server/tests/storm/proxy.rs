@@ -1,4 +1,5 @@
-//! A TCP proxy before PostgreSQL, one a server: it can break every connection, refuse new ones, and hold answers back.
+//! A TCP proxy before PostgreSQL, one a server: it can break every connection, refuse new ones, hold answers back,
+//! and fall silent.
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
@@ -14,6 +15,7 @@ struct Gate {
     cuts: u64,
     is_closed: bool,
     is_holding: bool,
+    is_silent: bool,
 }
 
 /// A running proxy; it ends with the program.
@@ -55,6 +57,11 @@ impl Proxy {
         self.gate.send_modify(|gate| gate.is_closed = false);
     }
 
+    /// Makes the host vanish without a word, or come back: nothing passes either way, and no connection ends.
+    pub(crate) fn silence(&self, is_silent: bool) {
+        self.gate.send_modify(|gate| gate.is_silent = is_silent);
+    }
+
     /// Holds back the answers of PostgreSQL, or lets them go. What PostgreSQL answers after this call does not arrive before they go.
     pub(crate) fn hold(&self, is_holding: bool) {
         self.gate.send_modify(|gate| gate.is_holding = is_holding);
@@ -63,8 +70,10 @@ impl Proxy {
 
 async fn carry(mut client: TcpStream, socket: PathBuf, gate: watch::Receiver<Gate>) -> io::Result<()> {
     let cuts = gate.borrow().cuts;
-    let mut server = UnixStream::connect(socket).await?;
     client.set_nodelay(true)?;
+    let mut heard = gate.clone();
+    heard.wait_for(|gate| !gate.is_silent).await.map_err(io::Error::other)?;
+    let mut server = UnixStream::connect(socket).await?;
     let (mut from_client, mut to_client) = client.split();
     let (mut from_server, mut to_server) = server.split();
     let mut held = gate.clone();
@@ -72,18 +81,31 @@ async fn carry(mut client: TcpStream, socket: PathBuf, gate: watch::Receiver<Gat
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let length = from_server.read(&mut buffer).await?;
+            // Looked at after the read: whatever arrived since the holding or the silence began waits, the end of the connection too.
+            held.wait_for(|gate| !gate.is_silent && (!gate.is_holding || length == 0))
+                .await
+                .map_err(io::Error::other)?;
             if length == 0 {
                 return Ok(());
             }
-            // Looked at after the read: whatever arrived since the holding began waits.
-            held.wait_for(|gate| !gate.is_holding).await.map_err(io::Error::other)?;
             to_client.write_all(&buffer[..length]).await?;
+        }
+    };
+    let questions = async move {
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            let length = from_client.read(&mut buffer).await?;
+            heard.wait_for(|gate| !gate.is_silent).await.map_err(io::Error::other)?;
+            if length == 0 {
+                return Ok(());
+            }
+            to_server.write_all(&buffer[..length]).await?;
         }
     };
     let mut watched = gate;
     tokio::select! {
         end = answers => end,
-        end = tokio::io::copy(&mut from_client, &mut to_server) => end.map(drop),
+        end = questions => end,
         _ = watched.wait_for(|gate| gate.cuts != cuts) => Ok(()),
     }
 }

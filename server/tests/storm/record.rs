@@ -1,7 +1,7 @@
 //! What the storm itself did, and what it was surprised by.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -111,6 +111,8 @@ pub(crate) struct Notes {
     pub(crate) accepted: Vec<Accepted>,
     /// In the order of the answers.
     pub(crate) refusals: Vec<Refusal>,
+    /// Requests, by their ids, that were refused when they were repeated, while an earlier call got no answer.
+    pub(crate) left_open: HashSet<String>,
     /// In the order of the answers.
     pub(crate) cancels: Vec<Cancel<RunState>>,
     /// In the order of the answers.

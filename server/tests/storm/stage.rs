@@ -267,17 +267,26 @@ impl Stage {
         self.answer_unless(what, &[], ask).await.expect("no refusal is an answer")
     }
 
-    /// The same, where a refusal with one of these reasons is an answer, too.
+    /// The same, where a refusal with one of these reasons is an answer, too. It says nothing of an earlier call that got none: whichever
+    /// server has that may yet carry it out, when what the refusal is about is over.
     async fn answer_unless<T, F>(&self, what: &str, reasons: &[&str], ask: impl Fn(Client) -> F) -> Option<T>
     where
         F: Future<Output = Result<T, Error>>,
     {
-        let mut is_noted = false;
+        let (mut is_noted, mut is_open) = (false, false);
         loop {
             match ask(self.fleet.client()).await {
                 Ok(answer) => return Some(answer),
-                Err(error) if error.reason().is_some_and(|reason| reasons.contains(&reason)) => return None,
-                Err(error) if may_work_elsewhere(&error) => self.record.count("calls repeated"),
+                Err(error) if error.reason().is_some_and(|reason| reasons.contains(&reason)) => {
+                    if is_open {
+                        self.record.notes().left_open.insert(what.to_owned());
+                    }
+                    return None;
+                }
+                Err(error) if may_work_elsewhere(&error) => {
+                    is_open = true;
+                    self.record.count("calls repeated");
+                }
                 Err(_) if is_noted => self.record.count("calls repeated"),
                 Err(error) => {
                     is_noted = true;

@@ -66,12 +66,29 @@ pub(crate) struct Connection {
     /// A PEM file with the certificate authority to trust, instead of the system's
     #[arg(long, global = true, env = "MIRROR_CA_FILE")]
     pub(crate) ca_file: Option<PathBuf>,
+    /// A PEM file with the certificate chain to show to a server that asks for one; with --client-key-file
+    #[arg(long, global = true, env = "MIRROR_CLIENT_CERT_FILE", value_name = "FILE")]
+    pub(crate) client_cert_file: Option<PathBuf>,
+    /// The private key of --client-cert-file, PEM
+    #[arg(long, global = true, env = "MIRROR_CLIENT_KEY_FILE", value_name = "FILE")]
+    pub(crate) client_key_file: Option<PathBuf>,
     /// Send the token over http:// to another machine, readable to everybody on the way
     #[arg(long, global = true)]
     pub(crate) allow_plaintext_token: bool,
     /// How long a call may take, with its retries
     #[arg(long, global = true, default_value = "10s", value_parser = parse_duration)]
     pub(crate) timeout: Duration,
+    /// Make the calls part of this trace (W3C Trace Context), such as 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
+    #[arg(long, global = true, env = "TRACEPARENT", value_name = "TRACEPARENT")]
+    pub(crate) traceparent: Option<String>,
+    /// Send this with each call; may be given several times
+    #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = metadata)]
+    pub(crate) metadata: Vec<(String, String)>,
+}
+
+fn metadata(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("must be name=value")?;
+    Ok((name.trim().to_owned(), value.to_owned()))
 }
 
 #[derive(Debug, Subcommand)]

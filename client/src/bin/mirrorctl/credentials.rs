@@ -8,8 +8,9 @@ use std::{
 
 use category_mirror_client::{Client, Credentials, CredentialsOutcome, Printable};
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
-use crate::{args, exit::Exit, output::Output};
+use crate::{args, exit::Exit, import::without_mark, output::Output, secret_file::warn_if_exposed};
 
 /// Bytes of a credentials file that are read; a real one has some hundred.
 const MAX_FILE: u64 = 64 * 1024;
@@ -27,6 +28,7 @@ pub(crate) async fn credentials(client: &Client, output: &mut Output, command: a
         args::Credentials::Get { account } => client.get_credentials(account).send().await?,
         args::Credentials::Set { account, file } => {
             let [client_id, client_secret, refresh_token] = read(&file)?;
+            warn_if_exposed("--file", &file);
             client.set_credentials(account, client_id, client_secret, refresh_token).send().await?
         }
         args::Credentials::Verify { account } => {
@@ -59,14 +61,15 @@ pub(crate) async fn credentials(client: &Client, output: &mut Output, command: a
 /// Client id, client secret and refresh token. What is wrong is told without what is there.
 fn read(file: &Path) -> Result<[String; 3], Exit> {
     let wrong = |problem: String| Exit::usage(format!("--file {}: {problem}", file.display()));
-    let mut text = String::new();
+    // Room for all of it at once: a text that grows leaves copies of the secrets behind.
+    let mut text = Zeroizing::new(String::with_capacity(MAX_FILE as usize));
     let read = match file.to_str() {
         Some("-") => io::stdin().take(MAX_FILE).read_to_string(&mut text),
         _ => File::open(file).and_then(|file| file.take(MAX_FILE).read_to_string(&mut text)),
     };
     read.map_err(|error| wrong(error.to_string()))?;
     let fields: Map<String, Value> =
-        serde_json::from_str(&text).map_err(|_| wrong("is not a JSON object".to_owned()))?;
+        serde_json::from_str(without_mark(&text)).map_err(|_| wrong("is not a JSON object".to_owned()))?;
     if fields.get("type").and_then(Value::as_str).is_some_and(|kind| kind != "authorized_user") {
         return Err(wrong("the field `type` must be `authorized_user`".to_owned()));
     }

@@ -1,6 +1,9 @@
 //! How the program ends.
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use category_mirror_client::{Code, Error, Printable};
 
@@ -12,6 +15,8 @@ pub(crate) enum Exit {
     ItemsRefused,
     /// The run has made no plan, or none yet.
     NoPlan,
+    /// The command line is wrong; in what is printed already.
+    CommandLine,
     Usage(String),
     /// The server did what it was asked, and what was asked about is not good.
     Refused(String),
@@ -29,6 +34,7 @@ impl Exit {
             Self::RunNotSucceeded => ExitCode::from(1),
             Self::ItemsRefused => ExitCode::from(3),
             Self::NoPlan => failed(&"the run has no plan; `mirrorctl run get` says why", 6),
+            Self::CommandLine => ExitCode::from(2),
             Self::Usage(message) => failed(&Printable(&message), 2),
             Self::Refused(message) => failed(&Printable(&message), 3),
             Self::Call(error) => failed(&error, code(error.code())),
@@ -40,7 +46,8 @@ impl Exit {
 }
 
 fn failed(message: &dyn std::fmt::Display, code: u8) -> ExitCode {
-    eprintln!("mirrorctl: {message}");
+    // Where this cannot be written either, the exit code is all that is left.
+    let _ = writeln!(io::stderr(), "mirrorctl: {message}");
     ExitCode::from(code)
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use category_mirror_client::{Client, Flag, UpdateFlag};
+use category_mirror_client::{Client, Flag, Printable, UpdateFlag};
 
 use crate::{args::FlagLists, exit::Exit, output::Output};
 
@@ -75,7 +75,7 @@ pub(crate) async fn edited(
         if list.replacement.is_some() && !removed.is_empty() {
             if lists.replace {
                 for name in &removed {
-                    output.note("removes", name)?;
+                    output.note("removes", Printable(name))?;
                 }
             } else {
                 let names: Vec<&str> = removed.iter().map(|name| name.as_str()).collect();

@@ -69,37 +69,57 @@ impl From<CategoryLine> for PlatformCategoryImport {
 
 pub(crate) async fn tenants(client: &Client, output: &mut Output, import: Import) -> Result<(), Exit> {
     let mut told = Told::default();
-    for (first, tenants) in chunks::<TenantLine>(&import.file)? {
-        let request = client.import_tenants(tenants.into_iter().map(TenantImport::from));
+    for Chunk { lines, items } in chunks::<TenantLine>(&import.file)? {
+        let request = client.import_tenants(items.into_iter().map(TenantImport::from));
         let report = request.validate_only(import.validate_only).send().await?;
-        told.tell(output, first, &report)?;
+        told.tell(output, &lines, &report)?;
     }
     told.end()
 }
 
 pub(crate) async fn categories(client: &Client, output: &mut Output, import: Import) -> Result<(), Exit> {
     let mut told = Told::default();
-    for (first, categories) in chunks::<CategoryLine>(&import.file)? {
-        let request = client.import_platform_categories(categories.into_iter().map(PlatformCategoryImport::from));
+    for Chunk { lines, items } in chunks::<CategoryLine>(&import.file)? {
+        let request = client.import_platform_categories(items.into_iter().map(PlatformCategoryImport::from));
         let report = request.validate_only(import.validate_only).send().await?;
-        told.tell(output, first, &report)?;
+        told.tell(output, &lines, &report)?;
     }
     told.end()
 }
 
-/// The items of a file, some at a time, each with the line of the first. The whole file is read before anything is sent.
-fn chunks<T: DeserializeOwned>(file: &Path) -> Result<Vec<(usize, Vec<T>)>, Exit> {
+/// The items of one call, and the line of each in the file, from 1.
+struct Chunk<T> {
+    lines: Vec<usize>,
+    items: Vec<T>,
+}
+
+/// The items of a file, some at a time. The whole file is read before anything is sent. Blank lines are skipped, and a byte order mark, which
+/// editors and spreadsheets put at the start of a file, is no part of it.
+fn chunks<T: DeserializeOwned>(file: &Path) -> Result<Vec<Chunk<T>>, Exit> {
     let unreadable = |error: io::Error| Exit::usage(format!("{}: {error}", file.display()));
-    let mut chunks: Vec<(usize, Vec<T>)> = Vec::new();
+    let mut chunks: Vec<Chunk<T>> = Vec::new();
     for (index, line) in io::BufReader::new(File::open(file).map_err(unreadable)?).lines().enumerate() {
-        let item = serde_json::from_str(&line.map_err(unreadable)?)
+        let line = line.map_err(unreadable)?;
+        let text = if index == 0 { without_mark(&line) } else { &line };
+        if text.trim().is_empty() {
+            continue;
+        }
+        let item = serde_json::from_str(text)
             .map_err(|error| Exit::usage(format!("{}, line {}: {error}", file.display(), index + 1)))?;
         match chunks.last_mut() {
-            Some((_, items)) if items.len() < CHUNK => items.push(item),
-            _ => chunks.push((index + 1, vec![item])),
+            Some(chunk) if chunk.items.len() < CHUNK => {
+                chunk.lines.push(index + 1);
+                chunk.items.push(item);
+            }
+            _ => chunks.push(Chunk { lines: vec![index + 1], items: vec![item] }),
         }
     }
     Ok(chunks)
+}
+
+/// A file's text without a byte order mark at its start.
+pub(crate) fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 #[derive(Default)]
@@ -108,11 +128,13 @@ struct Told {
 }
 
 impl Told {
-    fn tell(&mut self, output: &mut Output, first_line: usize, report: &ImportReport) -> io::Result<()> {
+    fn tell(&mut self, output: &mut Output, lines: &[usize], report: &ImportReport) -> io::Result<()> {
         self.has_failures |= !report.failures.is_empty();
         output.show(report, |output| {
             for failure in &report.failures {
-                let (line, name) = (first_line + failure.index, Printable(&failure.name));
+                let name = Printable(&failure.name);
+                // The server names an item by its place in the call.
+                let line = lines.get(failure.index).map_or("?".to_owned(), ToString::to_string);
                 for violation in &failure.violations {
                     let (field, description) = (Printable(&violation.field), Printable(&violation.description));
                     output.line(format_args!("line {line}, {name}: {field} {description}"))?;

@@ -13,6 +13,7 @@ mod output;
 mod plan;
 mod report;
 mod run;
+mod secret_file;
 mod taxonomy;
 mod tenant_sync;
 mod tenants;
@@ -29,11 +30,24 @@ use crate::{
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let args = Args::parse();
-    match execute(args).await {
+    let done = match Args::try_parse() {
+        Ok(args) => execute(args).await,
+        Err(said) => explain(&said),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(exit) => exit.report(),
     }
+}
+
+/// Shows a help text, or what is wrong with the command line. clap itself would ignore that it cannot be written.
+fn explain(said: &clap::Error) -> Result<(), Exit> {
+    let printed = said.print();
+    // What is wrong with the command line is wrong whether it can be written or not.
+    if said.exit_code() != 0 {
+        return Err(Exit::CommandLine);
+    }
+    Ok(printed.and_then(|()| Output::new(false).end())?)
 }
 
 async fn execute(args: Args) -> Result<(), Exit> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anstyle::{AnsiColor, Style};
-use category_mirror_client::{Run, RunState};
+use category_mirror_client::{Printable, Run, RunState};
 use serde::Serialize;
 
 /// Standard output, in the form that was asked for.
@@ -34,7 +34,22 @@ impl Output {
         item: &T,
         text: impl FnOnce(&mut Self) -> io::Result<()>,
     ) -> io::Result<()> {
-        if self.json { self.line(serde_json::to_string(item)?) } else { text(self) }
+        if self.json { self.json(&serde_json::to_string(item)?) } else { text(self) }
+    }
+
+    /// A line of JSON. Programs read the same texts, and a terminal executes nothing: JSON may have any character as an escape.
+    pub(crate) fn json(&mut self, json: &str) -> io::Result<()> {
+        let mut line = String::with_capacity(json.len());
+        for character in json.chars() {
+            if character.is_ascii() && !character.is_ascii_control() || !is_escaped(character) {
+                line.push(character);
+            } else {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    line += &format!("\\u{unit:04x}");
+                }
+            }
+        }
+        self.line(line)
     }
 
     pub(crate) fn line(&mut self, line: impl Display) -> io::Result<()> {
@@ -78,6 +93,11 @@ impl Output {
         self.paint(colour, format_args!("{:<width$}", run.state)).to_string()
     }
 
+    /// Ends the output: what cannot be written is known now at the latest.
+    pub(crate) fn end(&mut self) -> io::Result<()> {
+        io::stdout().lock().flush()
+    }
+
     fn paint(&self, colour: AnsiColor, text: impl Display) -> String {
         if !self.colour {
             return text.to_string();
@@ -85,4 +105,11 @@ impl Output {
         let style = Style::new().fg_color(Some(colour.into()));
         format!("{style}{text}{style:#}")
     }
+}
+
+/// Whether a text for people has an escape instead of this character.
+fn is_escaped(character: char) -> bool {
+    let mut utf8 = [0; 4];
+    let text: &str = character.encode_utf8(&mut utf8);
+    Printable(text).to_string() != text
 }

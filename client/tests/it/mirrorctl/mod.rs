@@ -1,6 +1,10 @@
 //! The tool, as a process of its own.
 
+mod commands;
+mod connecting;
 mod flags;
+mod hostile;
+mod output;
 mod runs;
 
 use std::process::{Output, Stdio};
@@ -159,6 +163,37 @@ async fn an_import_tells_the_line_of_what_was_refused() {
     assert!(text(&output.stderr).contains("line 2: unknown field `tenatn`"), "{}", text(&output.stderr));
     assert_eq!(import.asked().len(), 1, "nothing of a broken file is sent");
     std::fs::remove_dir_all(&folder).expect("removed");
+}
+
+/// Files of editors and spreadsheets: with a byte order mark, blank lines, and lines that end as on Windows.
+#[tokio::test]
+async fn an_import_takes_a_byte_order_mark_and_blank_lines_and_names_the_lines_of_the_file() {
+    let fake = Fake::start().await;
+    let violation = v1::ImportViolation { field: "tenant.name".into(), description: "is required".into() };
+    let failure = v1::ImportFailure { index: 1, name: String::new(), violations: vec![violation] };
+    let report = v1::ImportTenantsResponse { failures: vec![failure.clone()], ..Default::default() };
+    fake.methods.import_tenants.will(Ok(report));
+    let report = v1::ImportPlatformCategoriesResponse { failures: vec![failure], ..Default::default() };
+    fake.methods.import_platform_categories.will(Ok(report));
+    let folder = std::env::temp_dir().join(format!("mirrorctl-marks-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    for (command, key) in [("tenants", "tenant"), ("categories", "slug")] {
+        let file = folder.join(command);
+        let lines = format!("\u{feff}\r\n{{\"{key}\":\"a\"}}\r\n\r\n  \t\r\n{{\"{key}\":\"b\"}}\r\n\n");
+        std::fs::write(&file, lines).expect("written");
+        let output = mirrorctl(&fake, &[command, "import", file.to_str().expect("UTF-8")]).await;
+        assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+        assert!(text(&output.stdout).starts_with("line 5, : tenant.name is required\n"), "{}", text(&output.stdout));
+    }
+    std::fs::remove_dir_all(&folder).expect("removed");
+    let names: Vec<String> = fake.methods.import_tenants.asked()[0]
+        .message
+        .tenants
+        .iter()
+        .map(|it| it.tenant.as_ref().expect("a tenant").name.clone())
+        .collect();
+    assert_eq!(names, ["tenants/a", "tenants/b"]);
+    assert_eq!(fake.methods.import_platform_categories.asked()[0].message.platform_categories.len(), 2);
 }
 
 #[tokio::test]

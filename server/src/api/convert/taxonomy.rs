@@ -4,10 +4,10 @@ use category_mirror_proto::v1::{self as proto, affected_mapping, platform_catego
 
 use super::{plan::category as gbp_category, time};
 use crate::{
-    app::{ImportReport, Refreshed, ShownCategory},
-    domain::{GbpCategory, Standing, TaxonomyVersion},
+    app::{ImportReport, MappingSuggestion, Refreshed, ShownCategory},
+    domain::{CategoryMatch, GbpCategory, Standing, TaxonomyVersion},
     error::FieldViolation,
-    store::{AffectedMapping, CategoryMatch, Effect, MappingSuggestion},
+    store::{AffectedMapping, Effect},
 };
 
 /// How many categories of a kind an answer lists.

@@ -9,7 +9,10 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::mailbox::{End, Mailbox};
+use super::{
+    mailbox::{End, Mailbox},
+    memory::{NewsCount, Snapshots},
+};
 use crate::domain::{BatchId, OrganizationId, Run, RunId, TenantId};
 
 /// How far a look goes back behind the look before it: a commit may be seen later than the time that it wrote.
@@ -105,6 +108,9 @@ pub(super) struct Board {
     next_watcher: u64,
     /// `None` while nobody watches.
     looked: Option<Looked>,
+    /// What waits in all mailboxes.
+    news: NewsCount,
+    snapshots: Snapshots,
 }
 
 /// A watcher's place on the board.
@@ -132,7 +138,7 @@ impl Board {
             Interest::Everything => vec![Key::Everything],
         };
         let is_broad = !matches!(interest, Interest::Run(_));
-        let mailbox = Arc::new(Mailbox::default());
+        let mailbox = Arc::new(Mailbox::new(self.news.clone()));
         self.next_watcher += 1;
         for key in &keys {
             self.watchers.entry(key.clone()).or_default().push((self.next_watcher, mailbox.clone()));
@@ -158,7 +164,8 @@ impl Board {
         self.broad -= usize::from(place.is_broad);
         if self.count == 0 {
             // The numbers go on.
-            *self = Self { number: self.number, next_watcher: self.next_watcher, ..Self::default() };
+            let news = std::mem::take(&mut self.news);
+            *self = Self { number: self.number, next_watcher: self.next_watcher, news, ..Self::default() };
         }
     }
 
@@ -187,9 +194,10 @@ impl Board {
         self.number += 1;
         let said = Said { revision: run.revision, number: self.number, at: now, ended_at: run.ended_at };
         self.said.insert(run.id, said);
+        let keep = self.snapshots.keep(run);
         for key in keys_of(run) {
             for (_, mailbox) in self.watchers.get(&key).into_iter().flatten() {
-                mailbox.put(run);
+                mailbox.put(run, keep);
             }
         }
         if let Some(batch) = run.batch.filter(|_| run.state.is_terminal()) {

@@ -8,6 +8,7 @@ use std::{
 
 use tokio::sync::Notify;
 
+use super::memory::NewsCount;
 use crate::domain::{Run, RunId};
 
 /// Snapshots that are kept for a watcher who does not read them. Beyond, it is told which runs to read.
@@ -43,10 +44,12 @@ pub(super) enum Mail {
 }
 
 /// The mailbox of a watcher.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Mailbox {
     content: Mutex<Content>,
     filled: Notify,
+    /// The news of all mailboxes, these among them.
+    count: NewsCount,
 }
 
 #[derive(Debug, Default)]
@@ -61,23 +64,27 @@ struct Content {
 }
 
 impl Mailbox {
-    /// Puts a snapshot in, in place of an older one.
-    pub(super) fn put(&self, run: &Arc<Run>) {
+    /// Opens a mailbox whose news are counted with those of others.
+    pub(super) fn new(count: NewsCount) -> Self {
+        count.open_mailbox();
+        Self { content: Mutex::default(), filled: Notify::new(), count }
+    }
+
+    /// Puts a snapshot in, in place of an older one; where it is not to be kept, only its revision.
+    pub(super) fn put(&self, run: &Arc<Run>, keep: bool) {
         let mut content = self.content();
         if content.end.is_some() {
             return;
         }
         let is_snapshot = |news: &News| matches!(news, News::Snapshot(_));
         let replaces_snapshot = content.news.get(&run.id).is_some_and(is_snapshot);
-        let news = if replaces_snapshot || content.snapshots < MAX_SNAPSHOTS {
-            News::Snapshot(run.clone())
-        } else {
-            News::Revision(run.revision)
-        };
-        content.snapshots += usize::from(is_snapshot(&news) && !replaces_snapshot);
-        content.news.insert(run.id, news);
-        if content.news.len() > MAX_BEHIND {
-            content.end(End::Behind);
+        let keeps = keep && (replaces_snapshot || content.snapshots < MAX_SNAPSHOTS);
+        let news = if keeps { News::Snapshot(run.clone()) } else { News::Revision(run.revision) };
+        content.snapshots = content.snapshots - usize::from(replaces_snapshot) + usize::from(keeps);
+        let is_new = content.news.insert(run.id, news).is_none();
+        let here = content.news.len();
+        if (is_new && self.count.add(here)) || here > MAX_BEHIND {
+            self.end_content(&mut content, End::Behind);
         }
         drop(content);
         self.filled.notify_one();
@@ -96,8 +103,15 @@ impl Mailbox {
 
     /// Ends it; what it holds is dropped.
     pub(super) fn end(&self, end: End) {
-        self.content().end(end);
+        let mut content = self.content();
+        self.end_content(&mut content, end);
+        drop(content);
         self.filled.notify_one();
+    }
+
+    fn end_content(&self, content: &mut Content, end: End) {
+        self.count.remove(content.news.len());
+        content.end(end);
     }
 
     /// Takes what is next, if there is any.
@@ -109,6 +123,7 @@ impl Mailbox {
         let after = content.news.range((Excluded(content.taken), Unbounded)).next().map(|(id, _)| *id);
         let id = after.or_else(|| content.news.keys().next().copied())?;
         let news = content.news.remove(&id)?;
+        self.count.remove(1);
         content.snapshots -= usize::from(matches!(news, News::Snapshot(_)));
         content.taken = id;
         Some(Mail::News(id, news))
@@ -127,6 +142,13 @@ impl Mailbox {
     fn content(&self) -> MutexGuard<'_, Content> {
         // Nothing panics while it is held.
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        self.count.remove(self.content().news.len());
+        self.count.close_mailbox();
     }
 }
 

@@ -11,6 +11,7 @@ mod board_tests;
 mod mailbox;
 #[cfg(test)]
 mod mailbox_tests;
+mod memory;
 mod watch;
 
 use std::{
@@ -27,6 +28,7 @@ pub use self::watch::Watch;
 use self::{
     board::{Board, Horizon},
     mailbox::End,
+    memory::ReadAhead,
 };
 use crate::{
     domain::{Run, RunId},
@@ -53,6 +55,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Feed {
     store: Store,
     board: Arc<Mutex<Board>>,
+    /// What its watches read by themselves.
+    ahead: ReadAhead,
 }
 
 /// What the task has to do.
@@ -70,7 +74,7 @@ impl Feed {
     /// Makes a feed. It stays empty without [`Feed::keep_fed`].
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { store, board: Arc::default() }
+        Self { store, board: Arc::default(), ahead: ReadAhead::default() }
     }
 
     /// Feeds the watchers: by hints, and by a look at everything that may have changed once an `interval`. Never ends.

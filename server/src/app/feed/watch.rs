@@ -10,6 +10,7 @@ use super::{
     Feed, READ,
     board::{FIRST, Interest, Place},
     mailbox::{End, MAX_BEHIND, Mail, News},
+    memory::Ahead,
 };
 use crate::{
     domain::{Batch, BatchId, Run, RunId, TenantScope},
@@ -33,6 +34,8 @@ pub struct Watch {
     page: Option<Box<Page>>,
     /// Read by the watch itself, and not given yet.
     ready: VecDeque<Arc<Run>>,
+    /// The room that `ready` takes.
+    ahead: Option<Ahead>,
     /// Changed, and to be read by the watch itself: run and revision.
     unread: Vec<(RunId, i64)>,
     /// Where it watches one run: the newest revision that is no news.
@@ -110,6 +113,7 @@ impl Feed {
             scope,
             page: None,
             ready: VecDeque::new(),
+            ahead: None,
             unread: Vec::new(),
             seen: None,
             batch: None,
@@ -136,6 +140,7 @@ impl Watch {
                 return Ok(None);
             }
             if let Some(run) = self.ready.pop_front() {
+                self.free_room();
                 // A newer one goes in its place.
                 if !self.place.mailbox.has(run.id) && self.is_news(&run) {
                     return Ok(Some(run));
@@ -168,13 +173,17 @@ impl Watch {
 
     /// Looks whether a batch is over. What of it was not told yet is looked for once more, because nobody will tell of it afterwards.
     async fn look_at(&mut self, batch: BatchId) -> Result<(), Error> {
-        let is_over = self.feed.store.batch(batch).await?.is_none_or(|batch| batch.ended_at.is_some());
+        let store = self.feed.store.clone();
+        let is_over =
+            apart(async move { store.batch(batch).await }).await?.is_none_or(|batch| batch.ended_at.is_some());
         let horizon = if is_over { self.feed.board().horizon() } else { None };
         if let Some(horizon) = horizon {
-            let found = self.feed.store.ended_of_batch(batch, horizon.ended_after).await?;
+            let store = self.feed.store.clone();
+            let found = apart(async move { store.ended_of_batch(batch, horizon.ended_after).await }).await?;
             let news = self.feed.board().news(&found);
             for ids in news.chunks(READ) {
-                let runs = self.feed.store.runs(&LogFilter::default(), ids).await?;
+                let (store, ids) = (self.feed.store.clone(), ids.to_vec());
+                let runs = apart(async move { store.runs(&LogFilter::default(), &ids).await }).await?;
                 self.feed.publish(runs);
             }
             self.is_last = true;
@@ -203,28 +212,48 @@ impl Watch {
         Ok(None)
     }
 
-    /// Reads runs whose snapshots were not kept for it.
+    /// Takes room for runs to read. What was read before was given.
+    fn read_ahead(&mut self, wanted: usize) -> usize {
+        self.ahead = None;
+        self.ahead.insert(self.feed.ahead.take(wanted)).count
+    }
+
+    /// Frees the room of runs that were given, or that there were not.
+    fn free_room(&mut self) {
+        if let Some(ahead) = &mut self.ahead {
+            ahead.shrink_to(self.ready.len());
+        }
+    }
+
+    /// Reads some of the runs whose snapshots were not kept for it.
     async fn read(&mut self) -> Result<(), Error> {
-        let ids: Vec<RunId> = self.unread.iter().map(|(id, _)| *id).collect();
-        let runs = self.feed.store.runs(&LogFilter::default(), &ids).await?;
+        let count = self.read_ahead(self.unread.len());
+        let ids: Vec<RunId> = self.unread[..count].iter().map(|(id, _)| *id).collect();
+        let store = self.feed.store.clone();
+        let runs = apart(async move { store.runs(&LogFilter::default(), &ids).await }).await?;
+        // After the read, which may be cancelled.
+        let read: Vec<(RunId, i64)> = self.unread.drain(..count).collect();
         let (mut board, now) = (self.feed.board(), Instant::now());
         for run in runs.into_iter().map(Arc::new) {
-            if self.unread.contains(&(run.id, run.revision)) {
+            if read.contains(&(run.id, run.revision)) {
                 self.ready.push_back(run);
             } else {
                 // It changed once more: then it comes, or has come, as that.
                 board.publish(&run, now);
             }
         }
-        self.unread.clear();
+        drop(board);
+        self.free_room();
         Ok(())
     }
 
     async fn read_page(&mut self) -> Result<(), Error> {
+        let count = self.read_ahead(PAGE);
         let Some(page) = &mut self.page else { return Ok(()) };
-        let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
-        let runs = self.feed.store.live_runs(&page.filter, page.after, limit).await?;
-        let next = runs.last().filter(|_| runs.len() == PAGE).map(|last| last.id);
+        let limit = i64::try_from(count).unwrap_or(i64::MAX);
+        let (store, filter, after) = (self.feed.store.clone(), page.filter.clone(), page.after);
+        let runs = apart(async move { store.live_runs(&filter, after, limit).await }).await?;
+        let next = runs.last().filter(|_| runs.len() == count).map(|last| last.id);
         let (mut board, now) = (self.feed.board(), Instant::now());
         for run in runs.into_iter().map(Arc::new) {
             let was_given = page.early.remove(&run.id) && run.revision == 1;
@@ -232,10 +261,12 @@ impl Watch {
                 self.ready.push_back(run);
             }
         }
+        drop(board);
         match next {
             Some(next) => page.after = next,
             None => self.page = None,
         }
+        self.free_room();
         Ok(())
     }
 
@@ -248,6 +279,12 @@ impl Watch {
         }
         self.scope.allows(&run.tenant)
     }
+}
+
+/// Reads in a task of its own. A stream whose client does not read is not polled, also while a statement of it is under way: the statement
+/// would keep its connection of the pool for as long, and a few such streams would take the database from everyone.
+async fn apart<T: Send + 'static>(read: impl Future<Output = Result<T, Error>> + Send + 'static) -> Result<T, Error> {
+    tokio::spawn(read).await.unwrap_or_else(|panicked| Err(Error::Internal(panicked.into())))
 }
 
 impl Drop for Watch {

@@ -35,6 +35,28 @@ async fn wrong_settings_are_named() {
     let pem = Pair::generate(Algorithm::ES256).public_pem;
     assert!(refused(secret(pem.as_bytes())).await.contains("holds a PEM key"), "a public key as a secret");
 
+    let with = |before: &[u8], middle: &[u8], after: &[u8]| [before, middle, after].concat();
+    for (content, length) in [
+        (vec![b' '; 64], 0),
+        (vec![0; 64], 0),
+        (with(b"\n\n\t ", &[b'x'; 31], b" \t\n\n"), 31),
+        (with(&[0; 32], &[b'x'; 31], &[0; 32]), 31),
+        (vec![], 0),
+    ] {
+        let error = refused(secret(&content)).await;
+        assert!(error.ends_with(&format!("has {length} bytes and needs at least 32")), "{content:?}: {error}");
+    }
+    for before in ["\n", "\u{feff}", "# the key of production\n", "Bag Attributes\n    friendlyName: k\n"] {
+        let error = refused(secret(format!("{before}{pem}").as_bytes())).await;
+        assert!(error.contains("holds a PEM key"), "{before:?}: {error}");
+    }
+    let set = json!({ "keys": [Pair::generate(Algorithm::ES256).jwk("k")] }).to_string();
+    assert!(refused(secret(set.as_bytes())).await.contains("holds JSON"), "a key set as a secret");
+    // What only looks like something else is a secret.
+    for good in [&b"{not JSON, 32 bytes of secret...}"[..], b"12345678901234567890123456789012", &[0xff; 32]] {
+        Verifier::from_args(&secret(good)).await.expect("a secret");
+    }
+
     let key = |content: &str| AuthArgs { auth_public_key_file: files.write("key.pem", content), ..AuthArgs::default() };
     for content in
         ["", "not a key", &Pair::generate(Algorithm::RS256).private_pem, &Pair::generate(Algorithm::EdDSA).private_pem]
@@ -124,5 +146,22 @@ fn the_settings_have_one_name_as_flag_and_variable() {
         let flag = arg.get_long().expect("a flag").to_uppercase().replace('-', "_");
         assert_eq!(arg.get_env().and_then(|name| name.to_str()), Some(flag.as_str()));
         assert!(arg.get_help().is_some(), "{flag}");
+    }
+}
+
+#[test]
+fn how_old_a_key_set_may_become_has_bounds() {
+    use clap::{Args, Command, FromArgMatches};
+
+    let parse = |text: &str| {
+        let command = AuthArgs::augment_args(Command::new("test"));
+        let matches = command.try_get_matches_from(["test", "--auth-jwks-max-staleness", text]);
+        matches.map(|matches| AuthArgs::from_arg_matches(&matches).expect("arguments").max_staleness())
+    };
+    assert_eq!(AuthArgs::default().max_staleness(), Duration::from_secs(3600));
+    assert_eq!(parse("10s").expect("good"), Duration::from_secs(10));
+    assert_eq!(parse("7d").expect("good"), Duration::from_secs(7 * 24 * 3600));
+    for bad in ["9s", "0s", "8d", "1", "soon", "1000y"] {
+        assert!(parse(bad).is_err(), "{bad}");
     }
 }

@@ -3,6 +3,7 @@
 mod attacks;
 mod configuration;
 mod key_sets;
+mod provider;
 
 use std::path::PathBuf;
 

@@ -33,7 +33,7 @@ pub(super) async fn run(ground: &Ground, tenants: u64) -> Result<(), CommandErro
             "chunk_ms_p50": rounded(percentile_ms(&made.waits, 50)),
             "chunk_ms_p99": rounded(percentile_ms(&made.waits, 99)),
             "chunk_ms_max": rounded(percentile_ms(&made.waits, 100)),
-        }));
+        }))?;
     }
     Ok(())
 }

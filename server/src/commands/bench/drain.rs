@@ -36,7 +36,7 @@ pub(super) async fn run(ground: &Ground, concurrency: &[usize], runs: u64) -> Re
             "drained_per_second": drained.round(),
             "pgbench_per_second": [before.round(), after.round()],
             "ratio_drained_to_pgbench": rounded(drained / f64::midpoint(before, after)),
-        }));
+        }))?;
     }
     Ok(())
 }

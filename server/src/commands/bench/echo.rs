@@ -17,13 +17,19 @@ use tokio_util::sync::CancellationToken;
 use tonic::{
     body::Body,
     server::{Grpc, NamedService, UnaryService},
-    transport::server::TcpIncoming,
+    service::Routes,
 };
 use tonic_prost::ProstCodec;
 use tower::Service;
 
 use super::ground::{self, Door, Ground};
-use crate::{api, commands::CommandError, domain::RunId, serve::transport};
+use crate::{
+    api,
+    commands::CommandError,
+    connections::{self, Parties},
+    domain::RunId,
+    serve::{grpc_connections, http2},
+};
 
 /// The server.
 pub(super) struct EchoServer {
@@ -37,9 +43,14 @@ impl EchoServer {
         let address = listener.local_addr().map_err(|error| CommandError::failed("cannot listen", error))?;
         let (verifier, token) = ground.key()?;
         let (limits, stop) = (ground::limits(), CancellationToken::new());
-        let server = api::door(transport(&limits), Arc::new(verifier), &limits, stop.clone()).add_service(Echo);
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        tokio::spawn(server.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned()));
+        let parties = Parties {
+            service: api::door(Routes::new(Echo), Arc::new(verifier), &limits, stop.clone()),
+            tls: None,
+            http2: http2(&limits),
+            connections: grpc_connections(&limits),
+            drain: stop.clone(),
+        };
+        tokio::spawn(connections::serve_grpc(listener, parties));
         Ok(Self { door: Door::new(address, token), _stop: stop.drop_guard() })
     }
 }

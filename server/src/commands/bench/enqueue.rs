@@ -55,7 +55,7 @@ pub(super) async fn run(ground: &Ground, callers: &[usize], window: Duration) ->
             "pgbench_per_second": [before.round(), after.round()],
             "ratio_store_to_pgbench": rounded(alone.per_second() / pgbench),
             "ratio_store_with_request_ids_to_pgbench": rounded(with_ids.per_second() / pgbench),
-        }));
+        }))?;
     }
     service.stop().await;
     Ok(())

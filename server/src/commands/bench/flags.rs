@@ -49,7 +49,7 @@ pub(super) async fn run(ground: &Ground, window: Duration) -> Result<(), Command
         "off_everywhere_p99_ms": rounded(percentile_ms(&waits, 99)),
         "off_everywhere_max_ms": rounded(percentile_ms(&waits, 100)),
         "ratio_max_to_target": rounded(percentile_ms(&waits, 100) / TARGET_MS),
-    }));
+    }))?;
     Ok(())
 }
 

@@ -43,10 +43,12 @@ pub(super) struct Door {
 /// A server over it, and clients of that server.
 pub(super) struct Service {
     pub(super) door: Door,
+    /// Where its health is told.
+    pub(super) admin: SocketAddr,
     /// Clients, one connection each.
     pub(super) clients: Arc<[Client]>,
     stop: CancellationToken,
-    task: JoinHandle<Result<(), tonic::transport::Error>>,
+    task: JoinHandle<Result<(), tokio::task::JoinError>>,
 }
 
 impl Ground {
@@ -79,7 +81,10 @@ impl Ground {
     /// Starts a server that carries out `concurrency` runs at once.
     pub(super) async fn serve(&self, concurrency: usize, google: gbp::Client) -> Result<Service, CommandError> {
         let listeners = Listeners { grpc: bind().await?, admin: bind().await? };
-        let address = listeners.grpc.local_addr().map_err(|error| CommandError::failed("cannot listen", error))?;
+        let local = |listener: &TcpListener| {
+            listener.local_addr().map_err(|error| CommandError::failed("cannot listen", error))
+        };
+        let (address, admin) = (local(&listeners.grpc)?, local(&listeners.admin)?);
         let (verifier, token) = self.key()?;
         let config = Config {
             pool: store::connect(self.scratch.postgres.connect_options(), DATABASE_CONNECTIONS).into(),
@@ -96,7 +101,7 @@ impl Ground {
         let stop = CancellationToken::new();
         let task = tokio::spawn(serve(config, listeners, stop.clone().cancelled_owned()));
         let door = Door::new(address, token);
-        Ok(Service { clients: door.clients(CONNECTIONS)?, door, stop, task })
+        Ok(Service { clients: door.clients(CONNECTIONS)?, door, admin, stop, task })
     }
 
     /// Who is believed, and a token of an administrator.
@@ -117,6 +122,11 @@ impl Ground {
     /// A token that a server with this folder's development key believes.
     pub(super) fn token(&self) -> Result<String, CommandError> {
         Ok(self.scratch.key("bench")?.1)
+    }
+
+    /// The same for a subject.
+    pub(super) fn token_of(&self, subject: &str) -> Result<String, CommandError> {
+        Ok(self.scratch.key(subject)?.1)
     }
 
     /// Forgets every run: each window begins with an empty queue.
@@ -163,6 +173,11 @@ pub(super) fn limits() -> Limits {
 impl Door {
     pub(super) fn new(address: SocketAddr, token: String) -> Self {
         Self { address, token }
+    }
+
+    /// Where it listens.
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// Clients, one connection each.

@@ -91,7 +91,7 @@ pub(super) async fn run(ground: &Ground, bulk: u64, window: Duration) -> Result<
             "sent_to_started_max_ms": rounded(percentile_ms(&sent, 100)),
             "pgbench_insert_and_claim_ms": pgbench_ms,
             "ratio_sent_to_started_p50_to_pgbench": rounded(percentile_ms(&sent, 50) / pgbench_ms),
-        }));
+        }))?;
     }
     Ok(())
 }

@@ -44,7 +44,7 @@ pub(super) async fn run(ground: &Ground, few: u64, many: u64, window: Duration) 
         "queued": [few, many],
         "resident_kb": [few_kb, many_kb],
         "difference_kb": many_kb - few_kb,
-    }));
+    }))?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@ mod batch;
 mod drain;
 mod echo;
 mod enqueue;
+mod expensive;
 mod flags;
 mod ground;
 mod latency;
@@ -16,7 +17,7 @@ mod process;
 mod reads;
 mod streams;
 
-use super::CommandError;
+use super::{CommandError, print};
 use crate::config::{BenchArgs, Figures};
 
 /// Measures, and prints.
@@ -26,7 +27,7 @@ use crate::config::{BenchArgs, Figures};
 pub(super) async fn run(args: BenchArgs) -> Result<(), CommandError> {
     let tenants = match args.figures {
         Figures::Memory { queued } => queued + 1,
-        Figures::Batch { tenants } => tenants,
+        Figures::Batch { tenants } | Figures::Expensive { tenants, .. } => tenants,
         // The history names tenants of its own.
         Figures::Reads { .. } | Figures::Flags => 1,
         Figures::Streams { streams } => streams,
@@ -38,6 +39,10 @@ pub(super) async fn run(args: BenchArgs) -> Result<(), CommandError> {
         Figures::Drain { concurrency, runs } => drain::run(&ground, concurrency, *runs).await,
         Figures::Latency { bulk } => latency::run(&ground, *bulk, args.window).await,
         Figures::Batch { tenants } => batch::run(&ground, *tenants).await,
+        Figures::Expensive { callers, platform_categories, runs, .. } => {
+            let sizes = expensive::Sizes { platform_categories: *platform_categories, runs: *runs };
+            expensive::run(&ground, *callers, sizes, args.window).await
+        }
         Figures::Flags => flags::run(&ground, args.window).await,
         Figures::Reads { rows, spread } => reads::run(&ground, rows, spread).await,
         Figures::Memory { queued } => memory::run(&ground, 1_000, *queued, args.window).await,
@@ -48,8 +53,8 @@ pub(super) async fn run(args: BenchArgs) -> Result<(), CommandError> {
 }
 
 /// Prints one figure.
-fn report(figure: &serde_json::Value) {
-    println!("{figure}");
+fn report(figure: &serde_json::Value) -> Result<(), CommandError> {
+    print(figure)
 }
 
 fn rounded(value: f64) -> f64 {

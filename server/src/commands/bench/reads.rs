@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use super::{ground::Ground, load::percentile_ms, report, rounded};
@@ -65,9 +65,9 @@ pub(super) async fn run(ground: &Ground, sizes: &[u32], spreads: &[RunSpread]) -
             let many_name = format!("many_{name}_{rows}");
             let many = History::make(&ground.beside(&many_name).await?, rows, spread).await?;
             let failed = |error| CommandError::failed("cannot measure", error);
-            report_times(&few, &many, in_turns(&few, &many).await.map_err(failed)?, rows, name);
+            report_times(&few, &many, in_turns(&few, &many).await.map_err(failed)?, rows, name)?;
             let dropped = drop_a_day(&many.store, rows, name).await;
-            dropped.map_err(|error| CommandError::failed("cannot drop a day", error))?;
+            report(&dropped.map_err(|error| CommandError::failed("cannot drop a day", error))?)?;
             many.store.close().await;
             ground.drop_beside(&many_name).await?;
         }
@@ -76,7 +76,13 @@ pub(super) async fn run(ground: &Ground, sizes: &[u32], spreads: &[RunSpread]) -
     Ok(())
 }
 
-fn report_times(few: &History, many: &History, times: Vec<[f64; 2]>, rows: i32, spread: &str) {
+fn report_times(
+    few: &History,
+    many: &History,
+    times: Vec<[f64; 2]>,
+    rows: i32,
+    spread: &str,
+) -> Result<(), CommandError> {
     for (number, (name, _)) in many.questions.iter().enumerate() {
         // A page further down is compared with the first one.
         let first = few.questions.iter().position(|(first, _)| name.strip_suffix(DEEPER).unwrap_or(name) == first);
@@ -89,8 +95,9 @@ fn report_times(few: &History, many: &History, times: Vec<[f64; 2]>, rows: i32, 
             "p50_ms": rounded(ms),
             "p50_ms_at_10000_rows": rounded(before),
             "ratio": rounded(ms / before),
-        }));
+        }))?;
     }
+    Ok(())
 }
 
 /// The p50 in milliseconds of each question, to the one and to the other history. Each is asked of both, and then the next one: a second in
@@ -156,7 +163,7 @@ async fn fill(pool: &PgPool, rows: i32, spread: Spread) -> Result<(), Error> {
 }
 
 /// Drops the oldest day, while claims go on beside it.
-async fn drop_a_day(store: &Store, rows: i32, spread: &str) -> Result<(), Error> {
+async fn drop_a_day(store: &Store, rows: i32, spread: &str) -> Result<Value, Error> {
     let keep = DAY * u32::try_from(DAYS - 1).unwrap_or_default();
     let claim = async || -> Result<Duration, Error> {
         let began = Instant::now();
@@ -175,7 +182,7 @@ async fn drop_a_day(store: &Store, rows: i32, spread: &str) -> Result<(), Error>
     };
     let took = began.elapsed();
     claims.sort_unstable();
-    report(&json!({
+    Ok(json!({
         "bench": "reads",
         "call": "a day of history dropped",
         "rows": rows,
@@ -185,8 +192,7 @@ async fn drop_a_day(store: &Store, rows: i32, spread: &str) -> Result<(), Error>
         "took_ms": rounded(took.as_secs_f64() * 1000.0),
         "claims_beside_it": claims.len(),
         "slowest_claim_ms": claims.last().map(|slowest| rounded(slowest.as_secs_f64() * 1000.0)),
-    }));
-    Ok(())
+    }))
 }
 
 fn questions(deep: RunId, tenant: &str, organization: &str) -> Vec<Question> {

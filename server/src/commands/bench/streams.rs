@@ -85,7 +85,7 @@ pub(super) async fn run(ground: &Ground, streams: u64, window: Duration) -> Resu
         "kb_each_target": TARGETS_KB[0],
         "kb_each_aim": TARGETS_KB[1],
         "ratio_to_target": rounded(each / TARGETS_KB[0]),
-    }));
+    }))?;
 
     let changes = streams / 2;
     let here = changes_here(&client, 0..changes, window).await?;
@@ -250,7 +250,7 @@ async fn tell(
         "p99_target_ms": TARGET_MS,
         "ratio_to_target": rounded(p99 / TARGET_MS),
         "resident_kb": server.resident_kb().await?,
-    }));
+    }))?;
     if is_complete { Ok(()) } else { Err(CommandError::failed("streams", "not every update arrived")) }
 }
 

@@ -8,14 +8,17 @@ mod tour;
 use std::pin::pin;
 
 use self::{screen::Screen, stage::Stage};
-use super::{CommandError, signals::shutdown_signal};
+use super::{
+    CommandError,
+    signals::{Hangup, shutdown_signal},
+};
 use crate::config::DemoArgs;
 
 /// Plays the demo; with `--keep` it goes on serving until Ctrl-C.
 pub(super) async fn run(args: DemoArgs) -> Result<(), CommandError> {
     let screen = Screen::new();
     // Heard from here on, so that an interruption at any moment leaves nothing behind.
-    let mut interrupted = pin!(shutdown_signal());
+    let mut interrupted = pin!(shutdown_signal(Hangup::Ends));
     screen.say("Starting a PostgreSQL, an emulator of Google Business Profile, and the service.");
     let stage = Stage::open(&args).await?;
     let played = tokio::select! {
@@ -27,5 +30,5 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), CommandError> {
         interrupted.await;
     }
     stage.close().await;
-    played
+    played.and(screen.end())
 }

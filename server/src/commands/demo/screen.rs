@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IsTerminal, Write},
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -9,12 +10,16 @@ use anstyle::{AnsiColor, Style};
 use category_mirror_client::{Run, RunState};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::commands::{CommandError, unwritten};
+
 const TICK: Duration = Duration::from_millis(80);
 
 /// Standard output.
 pub(super) struct Screen {
     is_terminal: bool,
     in_colour: bool,
+    /// Why a line could not be written, the first time.
+    failure: OnceLock<io::Error>,
 }
 
 /// The lines of runs under way.
@@ -34,12 +39,24 @@ pub(super) struct Line<'a> {
 impl Screen {
     pub(super) fn new() -> Self {
         let is_terminal = io::stdout().is_terminal();
-        Self { is_terminal, in_colour: is_terminal && std::env::var_os("NO_COLOR").is_none() }
+        let in_colour = is_terminal && std::env::var_os("NO_COLOR").is_none();
+        Self { is_terminal, in_colour, failure: OnceLock::new() }
     }
 
-    /// A line. Where nobody reads on, as with `| head`, the demo goes on unseen: it has things to stop and to remove.
+    /// A line. Where it cannot be written, the demo goes on unseen: it has things to stop and to remove.
     pub(super) fn say(&self, text: &str) {
-        let _ = writeln!(io::stdout(), "{text}");
+        if let Err(error) = writeln!(io::stdout(), "{text}") {
+            // The first one is the cause.
+            let _ = self.failure.set(error);
+        }
+    }
+
+    /// Whether everything could be shown. A reader who has seen enough, as with `| head`, is no failure.
+    pub(super) fn end(self) -> Result<(), CommandError> {
+        match self.failure.into_inner() {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritten(&error)),
+            _ => Ok(()),
+        }
     }
 
     /// A heading, with a line of space before it.

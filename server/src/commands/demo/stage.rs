@@ -31,7 +31,7 @@ pub(super) struct Stage {
     scratch: Scratch,
     emulator: RunningEmulator,
     stop: CancellationToken,
-    service: JoinHandle<Result<(), tonic::transport::Error>>,
+    service: JoinHandle<Result<(), tokio::task::JoinError>>,
 }
 
 impl Stage {

@@ -1,6 +1,6 @@
 //! The demo's story: a plan, the same for real as far as guards let it, the rest with a reason, nothing left to do, and the statistics.
 
-use category_mirror_client::{Error, Mirror, Run, RunState, Strategy, SyncStats};
+use category_mirror_client::{Error, Mirror, Printable, Run, RunState, Strategy, SyncStats};
 use futures::future::try_join_all;
 
 use super::{
@@ -30,7 +30,7 @@ pub(super) async fn play(stage: &Stage, screen: &Screen) -> Result<(), CommandEr
                     stopped.push((store, stopping.map(|verdict| verdict.rule.clone()).collect()));
                 }
             }
-            (_, Some(error)) => screen.block(store.name, &format!("x {}: {}", error.reason, error.message)),
+            (_, Some(error)) => screen.block(store.name, &format!("x {}: {}", error.reason, Printable(&error.message))),
             (None, None) => return Err(unexpected(store, &run)),
         }
         expect(store, &run, store.is_known_to_google)?;
@@ -108,7 +108,7 @@ fn expect(store: &Store, run: &Run, succeeds: bool) -> Result<(), CommandError> 
 
 fn unexpected(store: &Store, run: &Run) -> CommandError {
     let error = run.error.as_ref().map(|error| error.message.as_str()).unwrap_or_default();
-    CommandError::Failed(format!("{}: {} is {} {error}", store.name, run.name, run.state))
+    CommandError::Failed(format!("{}: {} is {} {}", store.name, run.name, run.state, Printable(error)))
 }
 
 fn client_error(error: Error) -> CommandError {
@@ -129,6 +129,6 @@ fn show(screen: &Screen, stats: &SyncStats) {
     for run in &stats.recent_failures {
         let error = run.error.as_ref().map(|error| error.message.as_str()).unwrap_or_default();
         let reason = run.reason.as_deref().unwrap_or_default();
-        screen.block(&format!("  {}", run.tenant), &format!("  {reason}: {error}"));
+        screen.block(&format!("  {}", run.tenant), &format!("  {reason}: {}", Printable(error)));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Attempt, MAX_SOURCE_CHECKS, SUPERSEDED};
+use super::{Attempt, SUPERSEDED};
 use crate::{
     domain::{Failure, FailureReason, LocationId, Retry, RunError, RunResult},
     error::Error,
@@ -35,28 +35,20 @@ impl Attempt {
         };
         let found = self.found(&result).await;
         let location = self.read.as_ref().and_then(|source| source.tenant.location.clone());
-        for _ in 0..MAX_SOURCE_CHECKS {
-            match self.record_end(&result, found.as_ref(), location.as_ref()).await {
-                Recorded::Ended => {
-                    record::finished(&self.run, &result, &self.progress, self.standing.cause(), self.claimed_at);
-                    return true;
-                }
-                Recorded::Superseded => {}
-                Recorded::Nothing => return false,
+        match self.record_end(&result, found.as_ref(), location.as_ref()).await {
+            Recorded::Ended => {
+                record::finished(&self.run, &result, &self.progress, self.standing.cause(), self.claimed_at);
+                true
             }
-            let Some(source) = self.read.clone() else { break };
-            match self.is_source_current(&source).await {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) => return self.hand_back(&error).await,
-            }
+            // It was promised what it asked for as things were when it joined, and the other side was read before that.
+            Recorded::Superseded => self.begin_anew(SUPERSEDED).await,
+            Recorded::Nothing => false,
         }
-        self.begin_anew(SUPERSEDED).await
     }
 
     async fn record_end(&self, result: &RunResult, found: Option<&Found>, location: Option<&LocationId>) -> Recorded {
         let (held, attempt, read_at) = (self.claim.held, self.run.attempt, self.progress.read_at);
-        let end = || Finish {
+        let end = &|| Finish {
             held,
             attempt,
             result: result.clone(),
@@ -65,8 +57,10 @@ impl Attempt {
             found: found.cloned(),
         };
         let Tools { finisher, store, .. } = &*self.tools;
-        let recorded = self.persist(|| async {
-            if finisher.finish(self.now, end()).await? {
+        let recorded = self.persist(|is_repeated| async move {
+            let end = end();
+            let state = end.state();
+            if finisher.finish(self.now, end).await? || is_repeated && store.has_ended(held, state).await? {
                 return Ok(Some(Recorded::Ended));
             }
             Ok(store.is_superseded(held, read_at).await?.then_some(Recorded::Superseded))
@@ -83,7 +77,7 @@ impl Attempt {
             Ok(before @ 1..) => settings.backoff.after(before, fastrand::f64(), None),
             _ => Duration::ZERO,
         };
-        let requeued = self.persist(|| async {
+        let requeued = self.persist(|_| async {
             Ok(store.requeue(self.now, self.claim.held, pause, &self.progress).await?.then_some(()))
         });
         let requeued = requeued.await.is_some();
@@ -116,7 +110,7 @@ impl Attempt {
         // The next attempt is told what this one has found.
         self.progress.observation = self.standing.observation().or(self.progress.observation.take());
         let store = &self.tools.store;
-        let queued = self.persist(|| async {
+        let queued = self.persist(|_| async {
             let queued = store.retry(self.now, self.claim.held, delay, counts, &error, &self.progress).await?;
             Ok(queued.then_some(()))
         });
@@ -128,9 +122,16 @@ impl Attempt {
 
     pub(super) async fn hand_back(&self, error: &Error) -> bool {
         tracing::warn!(run_id = %self.run.id, error = %cause(error), "interrupted an attempt; it does not count");
-        let store = &self.tools.store;
-        let held = [self.claim.held];
-        let handed_back = self.persist(|| async move { Ok((!store.hand_back(&held).await?.is_empty()).then_some(())) });
+        let (store, held, progress) = (&self.tools.store, self.claim.held, &self.progress);
+        let handed_back = self.persist(|_| async move {
+            // An intent that was recorded, and not sent, would have the next attempt wait for the end of this one's lease.
+            let is_done = if self.may_have_begun && progress.intent.is_none() {
+                store.requeue(self.now, held, Duration::ZERO, progress).await?
+            } else {
+                !store.hand_back(&[held]).await?.is_empty()
+            };
+            Ok(is_done.then_some(()))
+        });
         let handed_back = handed_back.await.is_some();
         self.tools.wake.hint(Hint::Queued);
         handed_back
@@ -138,19 +139,26 @@ impl Attempt {
 
     /// Records something about the run, again and again while the database is away, until the run turns out to be in other hands. What
     /// the database refuses it would refuse again: then the run is left to its lease, and the number of rescues ends it.
-    async fn persist<T, F>(&self, record: impl Fn() -> F) -> Option<T>
+    ///
+    /// `record` is told whether it was tried before without an answer: then an earlier try may be what has changed the run.
+    async fn persist<T, F>(&self, record: impl Fn(bool) -> F) -> Option<T>
     where
         F: Future<Output = Result<Option<T>, Error>>,
     {
+        let mut is_repeated = false;
         loop {
-            match record().await {
+            match record(is_repeated).await {
                 Ok(Some(recorded)) => return Some(recorded),
                 Ok(None) => {
                     self.is_lost();
+                    if is_repeated {
+                        self.tools.wake.hint(Hint::Changed([self.run.id].into()));
+                    }
                     return None;
                 }
                 Err(error @ Error::DatabaseUnavailable(_)) => {
                     tracing::warn!(run_id = %self.run.id, error = %cause(&error), "cannot record an attempt; trying again");
+                    is_repeated = true;
                 }
                 Err(error) => {
                     tracing::error!(run_id = %self.run.id, error = %cause(&error), "cannot record an attempt");

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     domain::{
         AccountId, Failure, FailureReason, Flag, RecordedPlan, Retry, Run, RunResult, Skip, SkipReason, Strategy,
-        Tenant, TraceParent,
+        Tenant, TraceContext,
     },
     error::Error,
     spans,
@@ -84,7 +84,9 @@ pub(super) struct Attempt {
     /// How the two sides stand.
     pub(super) standing: Standing,
     /// The trace that the run was asked for in.
-    pub(super) traceparent: Option<TraceParent>,
+    pub(super) traceparent: Option<TraceContext>,
+    /// Whether the database may have recorded an intent whose request was not sent, because it did not say so.
+    pub(super) may_have_begun: bool,
     /// In whose name Google is asked, once it is: the account, and its own credentials where it has any.
     pub(super) name: Option<(AccountId, Option<CredentialsMark>)>,
 }
@@ -112,6 +114,7 @@ impl Attempt {
             read: None,
             standing: Standing::after(observation),
             traceparent,
+            may_have_begun: false,
             name: None,
         }
     }
@@ -121,7 +124,7 @@ impl Attempt {
         let traced = spans::attempt(&self.run, self.traceparent.as_ref());
         let trace = spans::traceparent(&traced).or_else(|| self.traceparent.clone());
         // Each line that is logged meanwhile is this run's.
-        let trace_id = trace.as_ref().map(TraceParent::trace_id);
+        let trace_id = trace.as_ref().map(TraceContext::trace_id);
         let logged = tracing::info_span!("attempt", run_id = %self.run.id, attempt = self.run.attempt, trace_id);
         self.carry_out_in_spans(place, &traced).instrument(logged).instrument(traced.clone()).await;
     }
@@ -199,11 +202,8 @@ impl Attempt {
     }
 
     /// Whether the source is still what the attempt goes by, although a request has joined the run since: then what the request asks for
-    /// is what the attempt is about to do. What Google wins with cannot be asked again here, so such an attempt begins anew.
+    /// is what the attempt is about to write, however the other side has changed.
     pub(super) async fn is_source_current(&mut self, source: &Source) -> Result<bool, Error> {
-        if self.run.kind.strategy == Strategy::GbpToPlatform {
-            return Ok(false);
-        }
         let Some(now) = self.tools.store.sources(self.now, &[&self.run]).await?.remove(&self.run.id) else {
             return Ok(false);
         };

@@ -54,3 +54,56 @@ async fn wrong_control_input_is_refused_by_name_and_changes_nothing() {
     let unknown = google.request(Method::PATCH, "/_control/locations/2999").json(&json!({}));
     assert_eq!(answer(unknown).await.0, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn a_browser_that_shows_another_site_controls_nothing() {
+    let google = Google::start().await;
+    let port = google.address.port();
+    let own = format!("127.0.0.1:{port}");
+    let ask = async |method: Method, headers: &[(&str, &str)]| {
+        let mut request = google.request(method, "/_control/calls");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answer(request).await.0
+    };
+    for method in [Method::GET, Method::DELETE] {
+        for headers in [
+            // DNS rebinding: a name of the attacker's that means this machine by now.
+            &[("host", "attacker.example")][..],
+            &[("host", &format!("attacker.example:{port}"))],
+            &[("host", &format!("localhost.attacker.example:{port}"))],
+            &[("host", &format!("127.0.0.1.attacker.example:{port}"))],
+            &[("host", &format!("192.0.2.1:{port}"))],
+            &[("host", "0.0.0.0")],
+            &[("host", "")],
+            // A page of another site asks this one.
+            &[("origin", "https://attacker.example")],
+            &[("origin", "null")],
+            &[("origin", "http://localhost:3000")],
+            &[("origin", &format!("http://attacker.example:{port}"))],
+            &[("origin", &format!("http://127.0.0.1:{port}")), ("origin", "https://attacker.example")],
+            &[("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "same-site")],
+        ] {
+            assert_eq!(ask(method.clone(), headers).await, StatusCode::FORBIDDEN, "{headers:?}");
+        }
+        for headers in [
+            &[][..],
+            &[("host", own.as_str())],
+            &[("host", &format!("localhost:{port}"))],
+            &[("host", "LocalHost")],
+            &[("host", &format!("[::1]:{port}"))],
+            &[("host", &format!("127.9.9.9:{port}"))],
+            &[("origin", &format!("http://127.0.0.1:{port}"))],
+            &[("origin", &format!("http://localhost:{port}"))],
+            &[("sec-fetch-site", "same-origin")],
+            &[("sec-fetch-site", "none")],
+        ] {
+            assert_eq!(ask(method.clone(), headers).await, StatusCode::OK, "{headers:?}");
+        }
+    }
+    // What stands for Google answers whoever reaches it.
+    let read = google.api(Method::GET, "/v1/locations/2001?readMask=name").header("host", "google.example");
+    assert_eq!(answer(read.header("origin", "https://attacker.example")).await.0, StatusCode::OK);
+}

@@ -7,11 +7,12 @@ use category_mirror::{
     wake::{Hint, Topic, Wake},
 };
 use category_mirror_client::{Client, FlagState, RunState, Strategy};
+use sqlx::{Postgres, Transaction};
 use tokio_util::sync::CancellationToken;
 
 use super::{MIRRORING, SYNC, evaluated, idle, switch, until};
 use crate::{
-    database,
+    database::{self, TestDatabase},
     replica::{Replica, replica},
     service::{self, Service, Setup},
 };
@@ -78,12 +79,26 @@ async fn who_hears_nothing_of_a_change_looks_for_it() {
     }
 }
 
+/// Has a call hold the only connection of a store, for as long as the transaction lives.
+async fn hold_only_connection(database: &TestDatabase, store: &Store) -> Transaction<'static, Postgres> {
+    let pool = database.pool();
+    let mut locked = pool.begin().await.expect("begun");
+    sqlx::query("lock table tenant in access exclusive mode").execute(&mut *locked).await.expect("locked");
+    let (caller, tenant) = (store.clone(), TenantId::parse("store").expect("an id"));
+    tokio::spawn(async move { caller.tenant(&tenant).await });
+    let waiting =
+        "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    let is_held = async || sqlx::query_scalar::<_, i64>(waiting).fetch_one(&pool).await.expect("counted") > 0;
+    until("the only connection is in use", is_held).await;
+    locked
+}
+
 #[tokio::test]
 async fn a_server_that_is_overrun_hears_of_a_switch_off() {
     let database = database::create().await;
-    let crowded = store::connect(database.options(), 1);
-    let flags = Flags::new(Store::new(crowded.clone()), ProcessFlags::default());
-    let _all_there_are = crowded.acquire().await.expect("connected");
+    let store = Store::new(store::connect(database.options(), 1));
+    let flags = Flags::new(store.clone(), ProcessFlags::default());
+    let _held = hold_only_connection(&database, &store).await;
     let looked = flags.now().await.expect("read, although every connection is in use");
     assert_eq!(looked.revision(Flag::CategoryMirroring), 0);
 }
@@ -91,8 +106,7 @@ async fn a_server_that_is_overrun_hears_of_a_switch_off() {
 #[tokio::test]
 async fn callers_who_list_flags_do_not_delay_a_switch_off() {
     let database = database::create().await;
-    let crowded = store::connect(database.options(), 1);
-    let store = Store::new(crowded.clone());
+    let store = Store::new(store::connect(database.options(), 1));
     let stop = CancellationToken::new();
     let wake = Wake::start(database.pool(), stop.clone());
     let flags = Flags::new(store.clone(), ProcessFlags::on());
@@ -101,8 +115,8 @@ async fn callers_who_list_flags_do_not_delay_a_switch_off() {
     let is_on = async || flags.now().await.expect("read").is_on(Flag::CategoryMirroring, &tenant, None);
     assert!(is_on().await, "by default");
 
-    // Each of them waits for what this test has, and holds up nobody but other callers.
-    let _all_there_are = crowded.acquire().await.expect("connected");
+    // Each of them waits for the only connection, and holds up nobody but other callers.
+    let _held = hold_only_connection(&database, &store).await;
     let callers: Vec<_> = (0..50)
         .map(|_| {
             let store = store.clone();

@@ -85,10 +85,23 @@ fn every_command_explains_itself() {
 
 #[test]
 fn help_shows_no_secret_of_the_environment() {
-    for command in ["serve", "migrate"] {
-        let mut command = site::program(&[command, "--help"]);
-        command.env("DATABASE_URL", "postgres://user:hunter2@host/database").env("GBP_ACCESS_TOKEN", "hunter2");
-        let help = printed(&mut command);
-        assert!(!help.contains("hunter2"), "{help}");
+    for command in ["demo", "serve", "migrate", "token", "gbp-emulator", "bench"] {
+        for help in ["-h", "--help"] {
+            let mut command = site::program(&[command, help]);
+            for (name, value) in [
+                ("DATABASE_URL", "postgres://user:hunter2@host/database"),
+                ("GBP_ACCESS_TOKEN", "hunter2"),
+                ("GBP_ENDPOINT", "https://user:hunter2@google.example"),
+                ("GBP_TOKEN_URL", "https://user:hunter2@google.example"),
+                ("AUTH_JWKS_URL", "https://keys.example?token=hunter2"),
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:hunter2@collector:4318"),
+                ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=hunter2"),
+                ("OTEL_RESOURCE_ATTRIBUTES", "key=hunter2"),
+            ] {
+                command.env(name, value);
+            }
+            let help = printed(&mut command);
+            assert!(!help.contains("hunter2"), "{help}");
+        }
     }
 }

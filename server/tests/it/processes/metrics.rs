@@ -7,8 +7,11 @@ use std::{
 };
 
 use category_mirror::web::{Kind, METRICS};
-use category_mirror_client::Strategy;
+use category_mirror_client::{Client, Strategy};
+use http::uri::PathAndQuery;
 use serde_json::json;
+use tonic::{Code, Request, client::Grpc};
+use tonic_prost::ProstCodec;
 
 use super::site::{Site, ended, until};
 
@@ -104,6 +107,12 @@ async fn d22_what_is_exported_is_what_the_table_says_and_no_label_grows_with_the
     let refused = [("method", "locations.get"), ("class", "unavailable")];
     assert!((value("category_mirror_gbp_calls_total", &refused) - 1.0).abs() < f64::EPSILON);
     assert!((value("category_mirror_gbp_calls_total", &[("class", "ok")]) - 2.0).abs() < f64::EPSILON, "{text}");
+    let mirrored = [("rpc", "categorymirror.v1.CategoryMirrorService/MirrorCategories"), ("code", "OK")];
+    assert!((value("category_mirror_calls_total", &mirrored) - 2.0).abs() < f64::EPSILON, "{text}");
+    assert!((value("category_mirror_call_duration_seconds_count", &mirrored[..1]) - 2.0).abs() < f64::EPSILON);
+    let build = [("version", env!("CARGO_PKG_VERSION"))];
+    assert!((value("category_mirror_build_info", &build) - 1.0).abs() < f64::EPSILON);
+    assert!(value("process_open_fds", &[]) > 10.0 && value("process_resident_memory_bytes", &[]) > 1e6);
     let (left, asked) = (value("category_mirror_gbp_quota_left", &[]), value("category_mirror_gbp_calls_total", &[]));
     assert!((300.0 - asked..=300.0).contains(&left), "{asked} requests, some perhaps a minute ago: {left}");
     server.stop().await;
@@ -157,4 +166,49 @@ fn every_alert_names_its_deployment_and_has_a_section_in_the_runbook() {
     }
     let sections = runbook.lines().filter_map(|line| line.strip_prefix("### CategoryMirror"));
     assert_eq!(sections.count(), alerts.len(), "a section for each alert, and none for an alert that is gone");
+}
+
+/// Every call is counted once, by its method and its code: refused at the gate, not there at all, or no longer waited for.
+#[tokio::test]
+async fn calls_are_counted_however_they_end() {
+    let site = Site::new().await;
+    let server = site.serve(&[]).await;
+    let client = site.client(&server);
+    client.get_tenant("nobody").send().await.expect_err("not there");
+    let stranger = Client::builder(format!("http://{}", server.address)).token("made-up").build().expect("a client");
+    stranger.get_tenant("nobody").send().await.expect_err("no token of ours");
+    let mut grpc = Grpc::new(server.connect().await);
+    for method in ["/categorymirror.v1.TenantService/NoSuchMethod", "/no.such.Service/Method"] {
+        grpc.ready().await.expect("connected");
+        let mut request = Request::new(());
+        request.metadata_mut().insert("authorization", format!("Bearer {}", site.token()).parse().expect("ASCII"));
+        let answer = grpc.unary(request, PathAndQuery::from_static(method), ProstCodec::<(), ()>::default()).await;
+        assert_eq!(answer.expect_err("no such method").code(), Code::Unimplemented);
+    }
+    let mut watch = client.watch_all().send();
+    let watching = tokio::spawn(async move { watch.next().await.is_some() });
+    until("the stream is open", || async { scrape(server.admin).await.contains("\ncategory_mirror_streams 1\n") })
+        .await;
+    watching.abort();
+
+    let method = |name: &str| format!("categorymirror.v1.{name}");
+    let (get, stream) = (method("TenantService/GetTenant"), method("CategoryMirrorService/StreamRunUpdates"));
+    let expected = [
+        (get.as_str(), "NOT_FOUND", 1.0),
+        (&get, "UNAUTHENTICATED", 1.0),
+        ("_OTHER", "UNIMPLEMENTED", 2.0),
+        (&stream, "CANCELLED", 1.0),
+    ];
+    until("every call is counted", || async {
+        let text = scrape(server.admin).await;
+        expected.iter().all(|(rpc, code, calls)| {
+            text.contains(&format!("\ncategory_mirror_calls_total{{rpc=\"{rpc}\",code=\"{code}\"}} {calls}\n"))
+        })
+    })
+    .await;
+    let counted = samples(&scrape(server.admin).await);
+    let counted: Vec<_> = counted.iter().filter(|(name, ..)| name == "category_mirror_calls_total").collect();
+    let sum: f64 = counted.iter().map(|(.., value)| value).sum();
+    assert!((sum - 5.0).abs() < f64::EPSILON, "{counted:?}");
+    server.stop().await;
 }

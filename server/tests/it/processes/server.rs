@@ -109,6 +109,13 @@ impl Server {
         find(&self.log.borrow(), message).is_some()
     }
 
+    /// How many lines of the log have this message.
+    pub(super) fn count(&self, message: &str) -> usize {
+        let log = self.log.borrow();
+        let lines = log.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["message"] == message).count()
+    }
+
     /// Opens a connection, and watches the health of the server as a whole.
     pub(crate) async fn health(&self) -> Health {
         let channel = self.connect().await;

@@ -24,7 +24,13 @@ pub(crate) const FOR_EVER_MS: u64 = 600_000;
 /// The program with nothing of our environment but the way to PostgreSQL's binaries.
 pub(crate) fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_category-mirror"));
-    command.args(arguments).env_clear();
+    command.args(arguments);
+    bare(command)
+}
+
+/// A command with nothing of our environment but the way to PostgreSQL's binaries.
+fn bare(mut command: Command) -> Command {
+    command.env_clear();
     for name in ["PATH", "PG_BIN_DIR"] {
         if let Some(value) = env::var_os(name) {
             command.env(name, value);
@@ -61,7 +67,9 @@ impl Site {
     /// With a `DATA_DIR`, where each server starts a PostgreSQL of its own.
     pub(crate) async fn embedded() -> Self {
         let folder = folder();
-        fs::write(folder.path().join("secret"), SECRET).expect("written");
+        let secret = folder.path().join("secret");
+        fs::write(&secret, SECRET).expect("written");
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("a mode");
         Self { google: Google::start().await, database: None, folder }
     }
 
@@ -72,7 +80,19 @@ impl Site {
 
     /// The program with the settings of this site.
     pub(crate) fn program(&self, arguments: &[&str]) -> Command {
-        let mut command = program(arguments);
+        self.with_settings(program(arguments))
+    }
+
+    /// `serve` of another build of the program, if one is given, and with so many descriptors.
+    pub(crate) fn limited_server(&self, program: Option<std::ffi::OsString>, descriptors: Option<&str>) -> Command {
+        let mut command = Command::new("sh");
+        let limit = descriptors.map(|descriptors| format!("ulimit -n {descriptors} && ")).unwrap_or_default();
+        command.args(["-c", &format!("{limit}exec \"$0\" serve")]);
+        command.arg(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_category-mirror").into()));
+        self.with_settings(bare(command))
+    }
+
+    fn with_settings(&self, mut command: Command) -> Command {
         match &self.database {
             Some(database) => command.envs(database.settings()),
             None => command.env("DATA_DIR", self.path("data")),
@@ -132,9 +152,13 @@ impl Site {
 
     /// An administrator's token.
     pub(crate) fn token(&self) -> String {
+        self.token_of(Role::Admin, "tester")
+    }
+
+    /// The token of another caller.
+    pub(crate) fn token_of(&self, role: Role, subject: &str) -> String {
         let args = AuthArgs { auth_hs256_secret_file: Some(self.path("secret")), ..AuthArgs::default() };
-        let grant =
-            Grant { subject: "tester".to_owned(), role: Role::Admin, tenants: None, ttl: Duration::from_secs(600) };
+        let grant = Grant { subject: subject.to_owned(), role, tenants: None, ttl: Duration::from_secs(600) };
         Signer::from_args(&args).expect("a key").sign(&grant, chrono::Utc::now()).expect("a token")
     }
 
@@ -150,10 +174,15 @@ impl Site {
             let category = client.create_platform_category(slug).display_name(slug);
             category.gbp_category(format!("gcid:{slug}")).send().await.expect("created");
         }
-        let tenant = client.create_tenant("store").display_name("Store").location("1", "77");
+        self.load_tenant(client, "77").await;
+    }
+
+    /// The same at another location, where the categories are there.
+    pub(crate) async fn load_tenant(&self, client: &Client, location: &str) {
+        let tenant = client.create_tenant("store").display_name("Store").location("1", location);
         tenant.region_code("US").language_code("en").send().await.expect("created");
         client.set_tenant_categories("store", "cafe").additional(["bakery"]).send().await.expect("set");
-        self.google.put("77", "cafe", &["bar"]).await;
+        self.google.put(location, "cafe", &["bar"]).await;
     }
 
     /// Asks for a real run of `store`, and gives its name.

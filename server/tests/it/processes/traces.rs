@@ -30,6 +30,7 @@ use crate::replica::Door;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
+const TRACE_STATE: &str = "rojo=00f067aa0ba902b7";
 const API_KEY: &str = "only-for-tests-api-key";
 
 /// What a collector was sent: headers and spans.
@@ -138,6 +139,7 @@ async fn mirror(site: &Site, server: &Server, client: &Client, flags: &str) -> c
     });
     let traceparent = format!("00-{TRACE}-{CALLER}-{flags}");
     request.metadata_mut().insert("traceparent", traceparent.parse().expect("ASCII"));
+    request.metadata_mut().insert("tracestate", TRACE_STATE.parse().expect("ASCII"));
     let bearer = format!("Bearer {}", site.token());
     request.metadata_mut().insert("authorization", bearer.parse().expect("ASCII"));
     let answer = CategoryMirrorServiceClient::new(server.connect().await).mirror_categories(request).await;
@@ -163,7 +165,7 @@ async fn one_trace_leads_from_the_caller_through_the_queue_to_google() {
                 ("RUST_LOG", "trace"),
             ])
             .await;
-        let client = site.client(&server);
+        let (client, address) = (site.client(&server), server.address);
         site.load(&client).await;
         site.google.fault(json!({"method": "locations.get", "status": 503, "times": 1})).await;
         let run = mirror(&site, &server, &client, "01").await;
@@ -182,7 +184,16 @@ async fn one_trace_leads_from_the_caller_through_the_queue_to_google() {
         let [call] = named("categorymirror.v1.CategoryMirrorService/MirrorCategories")[..] else { panic!("{ours:#?}") };
         assert_eq!((hex(&call.parent_span_id).as_str(), call.kind()), (CALLER, SpanKind::Server));
         let said = attributes(call);
-        assert_eq!((said["rpc.method"].as_str(), said["rpc.grpc.status_code"].as_str()), ("MirrorCategories", "0"));
+        // The names that OpenTelemetry's conventions have now: the method in full, and the code by its name.
+        let method = "categorymirror.v1.CategoryMirrorService/MirrorCategories";
+        assert_eq!((said["rpc.system.name"].as_str(), said["rpc.method"].as_str()), ("grpc", method));
+        assert_eq!((said["rpc.response.status_code"].as_str(), said.get("error.type")), ("OK", None));
+        let (host, port) = (address.ip().to_string(), address.port().to_string());
+        assert_eq!((&said["server.address"], &said["server.port"]), (&host, &port));
+        for former in ["rpc.system", "rpc.service", "rpc.grpc.status_code"] {
+            assert!(!said.contains_key(former), "{former}");
+        }
+        assert_eq!(call.trace_state, TRACE_STATE);
 
         let [accept] = named("accept")[..] else { panic!("{ours:#?}") };
         assert_eq!((&accept.parent_span_id, accept.kind()), (&call.span_id, SpanKind::Producer));
@@ -212,6 +223,12 @@ async fn one_trace_leads_from_the_caller_through_the_queue_to_google() {
             };
             assert_eq!(span.kind(), SpanKind::Client);
             let said = attributes(span);
+            let verb = if name.ends_with("patch") { "PATCH" } else { "GET" };
+            assert_eq!((said["http.request.method"].as_str(), said["server.address"].as_str()), (verb, "127.0.0.1"));
+            assert_eq!(said["url.full"], format!("{}/v1/locations/77", door.endpoint), "without its query");
+            assert_eq!(said["server.port"], door.endpoint.rsplit(':').next().expect("a port"));
+            let failed = said.get("error.type").map(String::as_str);
+            assert_eq!(failed, Some(said["http.response.status_code"].as_str()).filter(|status| *status != "200"));
             (said["class"].clone(), said["http.response.status_code"].clone(), is_error(span), hex(&span.span_id))
         };
         let refused = asked("locations.get", first);
@@ -222,6 +239,7 @@ async fn one_trace_leads_from_the_caller_through_the_queue_to_google() {
         }
         let sent: Vec<String> = [refused, read, written].iter().map(|it| format!("00-{TRACE}-{}-01", it.3)).collect();
         assert_eq!(door.headers("traceparent"), sent, "Google is told the very span that asks");
+        assert_eq!(door.headers("tracestate"), [TRACE_STATE; 3]);
 
         // Whose spans they are; and no secret among them, but for what the collector is to be sent.
         let received = collector.received.borrow().clone();

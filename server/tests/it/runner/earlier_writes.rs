@@ -4,6 +4,7 @@ use axum::http::Method;
 use category_mirror_client::{Run, RunState, Strategy};
 
 use super::{
+    end_blocked,
     google::{Answer, Google},
     outcomes::{attempt, runner},
     service_for,
@@ -42,16 +43,7 @@ async fn dies_before_the_end(service: &Service, google: &Google) {
     let mut lock = service.pool.begin().await.expect("begun");
     sqlx::raw_sql("lock table run_history in share mode").execute(&mut *lock).await.expect("locked");
     google.open();
-    service
-        .database_says(
-            "select exists (select from pg_stat_activity where datname = current_database()
-                             and wait_event_type = 'Lock' and query like 'with ended as%')",
-        )
-        .await;
-    task.abort();
-    let kill = "select pg_terminate_backend(pid, 10000) from pg_stat_activity
-                 where datname = current_database() and wait_event_type = 'Lock'";
-    sqlx::raw_sql(kill).execute(&service.pool).await.expect("ended");
+    end_blocked(service, &task, "with ended as%").await;
     lock.rollback().await.expect("unlocked");
     let _ = task.await;
     stop.cancel();

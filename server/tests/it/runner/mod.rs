@@ -17,6 +17,7 @@ use category_mirror::{
     wake::{Topic, Wake},
 };
 use category_mirror_client::{Run, Strategy};
+use sqlx::AssertSqlSafe;
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -78,6 +79,16 @@ impl Worker {
     }
 }
 
+/// Ends a server, whose work is `task`, as a crash would while a statement of it that is like `statement` waits for a lock that the test
+/// has: the statement never happens, and the test can give the lock back.
+async fn end_blocked(service: &Service, task: &JoinHandle<impl Sized>, statement: &str) {
+    const BLOCKED: &str = "from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    service.database_says(&format!("select exists (select {BLOCKED} and query like '{statement}')")).await;
+    task.abort();
+    let end = format!("select pg_terminate_backend(pid, 10000) {BLOCKED}");
+    sqlx::raw_sql(AssertSqlSafe(end)).execute(&service.pool).await.expect("ended");
+}
+
 impl Service {
     async fn accepted(&self, tenant: &str) -> Run {
         let mirrored = self.client.mirror(tenant, Strategy::PlatformToGbp).send().await;
@@ -103,9 +114,9 @@ impl Service {
     }
 
     /// Asks the database again and again until it says yes.
-    pub(crate) async fn database_says(&self, question: &'static str) {
-        let asking =
-            async { while !sqlx::query_scalar::<_, bool>(question).fetch_one(&self.pool).await.expect("asked") {} };
+    pub(crate) async fn database_says(&self, question: &str) {
+        let ask = || sqlx::query_scalar::<_, bool>(AssertSqlSafe(question.to_owned())).fetch_one(&self.pool);
+        let asking = async { while !ask().await.expect("asked") {} };
         timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("never true: {question}"));
     }
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    end_blocked,
     ends::slow_backoff,
     google::{Answer, Google},
     service_for,
@@ -193,13 +194,7 @@ async fn die(service: &Service, google: &Google, point: Point) {
         let mut lock = service.pool.begin().await.expect("begun");
         sqlx::raw_sql("select from run for update").execute(&mut *lock).await.expect("locked");
         google.open();
-        let is_blocked = "select exists (select from pg_stat_activity where datname = current_database()
-                                          and wait_event_type = 'Lock')";
-        service.database_says(is_blocked).await;
-        task.abort();
-        let killed = "select pg_terminate_backend(pid, 10000) from pg_stat_activity
-                       where datname = current_database() and wait_event_type = 'Lock'";
-        sqlx::raw_sql(killed).execute(&service.pool).await.expect("ended");
+        end_blocked(service, &task, "%").await;
         lock.rollback().await.expect("unlocked");
     } else {
         task.abort();

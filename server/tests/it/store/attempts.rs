@@ -2,9 +2,10 @@
 
 use category_mirror::{
     domain::{
-        AttemptResult, Change, ChangeCounts, Failure, FailureReason, RunResult, RunState, Skip, SkipReason, diff,
+        AttemptResult, Change, ChangeCounts, Failure, FailureReason, RunError, RunResult, RunState, Skip, SkipReason,
+        diff,
     },
-    store::{BeginWrite, Held, Progress},
+    store::{BeginWrite, Held, Progress, TenantChange},
 };
 
 use super::{DRY, LEASE, NOBODY, REAL, about_to_write, at, failed_attempt, held, plan, set, store_with, time};
@@ -62,6 +63,29 @@ async fn a_retry_waits_and_keeps_what_is_known() {
     assert!(store.claim(at(11), 1, LEASE).await.expect("looked").is_empty());
     let again = store.claim_one(12).await;
     assert_eq!((again.run.plan, again.run.intent), (progress.plan, progress.intent));
+}
+
+/// A tenant keeps its location while a write there is unsettled, and its operator is told what would settle it.
+#[tokio::test]
+async fn a_move_that_waits_for_credentials_says_that_new_ones_help() {
+    let store = store_with(&["a"]).await;
+    let claimed = store.claimed(0, "a", REAL).await;
+    let progress = about_to_write(&["x"], &["y"]);
+    let delay = std::time::Duration::from_secs(60);
+    assert!(store.retry(at(1), held(&claimed), delay, true, &failed_attempt(1), &progress).await.expect("queued"));
+    let away = TenantChange { place: Some(None), ..TenantChange::default() };
+    let error = store.update_tenant(at(2), &claimed.run.tenant, &away).await.expect_err("unsettled");
+    assert_eq!((error.reason(), &error.metadata()["run"]), ("RUN_IN_PROGRESS", &claimed.run.resource_name()));
+    assert!(error.to_string().contains("retry when the run has ended"), "{error}");
+
+    let again = store.claim_one(61).await;
+    let rejected = RunError::new(Failure::permanent(FailureReason::CredentialsRejected, "invalid_grant"), 2);
+    assert!(store.retry(at(62), held(&again), delay, true, &rejected, &progress).await.expect("queued"));
+    let error = store.update_tenant(at(63), &claimed.run.tenant, &away).await.expect_err("unsettled");
+    assert_eq!((error.reason(), &error.metadata()["run"]), ("RUN_IN_PROGRESS", &claimed.run.resource_name()));
+    for part in ["24 hours", "SetCredentials"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
 }
 
 #[tokio::test]

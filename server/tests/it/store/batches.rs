@@ -7,7 +7,7 @@ use category_mirror::{
         Admission, Batch, BatchCounts, BatchId, BatchRule, BatchState, Flag, GuardRule, Orders, OrganizationId,
         RunKind, RunOverrides, RunResult, Skip, SkipReason, Strategy, TenantId,
     },
-    store::{BatchPlace, BatchTarget, Chunk, NewBatch, Progress, Room, Worked},
+    store::{BatchPlace, BatchTarget, Chunk, FullGuard, NewBatch, Progress, Room, Worked},
 };
 
 use super::{DRY, LEASE, REAL, TestStore, at, held, new_run, shape, store_with, tenant, time};
@@ -31,6 +31,7 @@ pub(super) fn new_batch(target: BatchTarget, tenants: i64) -> NewBatch {
         caller: "tester".to_owned(),
         request_id: None,
         max_attempts: 5,
+        max_live: 1000,
     }
 }
 
@@ -315,15 +316,23 @@ async fn as_many_runs_get_through_to_a_write_as_the_guard_allows_however_many_as
     let (winner, loser) = (held(&claimed[winner.expect("one")]), held(&claimed[loser.expect("one")]));
     let place = async |held, primary| store.take_place(at(3), held, primary, false).await.expect("asked");
     assert_eq!(place(winner, false).await, BatchPlace::Taken, "a later attempt counts no more");
-    assert_eq!(place(loser, false).await, BatchPlace::Refused);
+    assert_eq!(place(loser, false).await, BatchPlace::Refused(FullGuard::Rule(BatchRule::Tenants)));
     let elsewhere = category_mirror::store::Held { fence: loser.fence + 1, ..loser };
     assert_eq!(place(elsewhere, false).await, BatchPlace::Lost);
 
     store.execute("update batch set change_limit = null").await;
     assert_eq!(place(loser, true).await, BatchPlace::Taken, "one of 20");
     let next = claimed.iter().map(held).zip(&taken).find(|(held, taken)| !**taken && *held != loser);
-    assert_eq!(place(next.expect("one").0, true).await, BatchPlace::Refused, "two of 20");
-    assert_eq!(place(winner, true).await, BatchPlace::Refused, "nor does a later attempt that would now change one");
+    assert_eq!(
+        place(next.expect("one").0, true).await,
+        BatchPlace::Refused(FullGuard::Rule(BatchRule::Primary)),
+        "two of 20"
+    );
+    assert_eq!(
+        place(winner, true).await,
+        BatchPlace::Refused(FullGuard::Rule(BatchRule::Primary)),
+        "nor does a later attempt that would now change one"
+    );
     let verdicts = store.get_batch(batch).await.verdicts;
     assert_eq!(verdicts.iter().map(|verdict| verdict.let_through).collect::<Vec<_>>(), [5, 1]);
 }
@@ -349,7 +358,7 @@ async fn overridden_guards_take_places_of_their_own() {
     let [first, second, third] = [0, 1, 2].map(|n| held(&claimed[n]));
     assert_eq!(place(first, true).await, BatchPlace::Taken);
     assert_eq!(place(first, true).await, BatchPlace::Taken, "once for all attempts");
-    assert_eq!(place(second, true).await, BatchPlace::Refused);
+    assert_eq!(place(second, true).await, BatchPlace::Refused(FullGuard::Overrides));
     assert_eq!(place(third, false).await, BatchPlace::Taken);
     let batch = store.get_batch(batch).await;
     assert_eq!((batch.override_limit, batch.overriding, batch.verdicts[0].let_through), (Some(1), 1, 2));
@@ -381,7 +390,11 @@ async fn what_a_batch_may_refuse_for_want_of_a_confirmed_override_is_not_joined_
         assert_eq!(run.run.batch, Some(first.id));
         places.push(store.take_place(at(3), held(run), false, true).await.expect("asked"));
     }
-    assert_eq!(places, [BatchPlace::Taken, BatchPlace::Refused], "one of them is stopped by its batch");
+    assert_eq!(
+        places,
+        [BatchPlace::Taken, BatchPlace::Refused(FullGuard::Overrides)],
+        "one of them is stopped by its batch"
+    );
     assert_eq!(reasons, [Some("RUN_IN_PROGRESS".to_owned()), Some("RUN_IN_PROGRESS".to_owned())]);
 }
 
@@ -397,10 +410,16 @@ async fn a_later_attempt_takes_the_places_that_the_first_one_did_not_need() {
         async |primary, overridden| store.take_place(at(3), held(&run), primary, overridden).await.expect("asked");
     assert_eq!(place(false, false).await, BatchPlace::Taken);
     // Its write was refused for now, and what is at Google has changed: the next attempt would do something else.
-    assert_eq!(place(true, false).await, BatchPlace::Refused, "no other primary category is allowed");
+    assert_eq!(
+        place(true, false).await,
+        BatchPlace::Refused(FullGuard::Rule(BatchRule::Primary)),
+        "no other primary category is allowed"
+    );
     assert_eq!(place(false, true).await, BatchPlace::Taken);
     assert_eq!(place(false, false).await, BatchPlace::Taken, "it has its places");
     assert_eq!(place(false, true).await, BatchPlace::Taken, "it has its places");
+    // All of them are full by now, and only the one that it lacks is why it is refused.
+    assert_eq!(place(true, true).await, BatchPlace::Refused(FullGuard::Rule(BatchRule::Primary)));
     let batch = store.get_batch(batch.id).await;
     let let_through: Vec<i64> = batch.verdicts.iter().map(|verdict| verdict.let_through).collect();
     assert_eq!((let_through, batch.overriding), (vec![1, 0], 1));

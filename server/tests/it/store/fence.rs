@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use category_mirror::{
-    domain::{AccountId, Decision, GuardRule, LocationId, Orders, RunResult, Tenant, WriteIntent},
+    domain::{AccountId, Cause, Decision, GuardRule, LocationId, Orders, RunResult, Tenant, WriteIntent},
     error::Error,
     store::{BeginWrite, Claimed, NewRun, NewTenant, Progress, Refused, TenantChange},
 };
@@ -129,6 +129,52 @@ async fn a_run_that_is_handed_back_while_it_writes_is_looked_at_when_that_reques
     assert_eq!(store.hand_back(&[held(&claimed)]).await.expect("handed back"), [claimed.run.id]);
     let claim = async |seconds| store.claim(at(seconds), 1, LEASE).await.expect("claimed").len();
     assert_eq!((claim(31).await, claim(32).await), (0, 1), "the lease began at 2, with the write");
+}
+
+/// Whoever looks earlier may find nothing, and say so, and the request arrives afterwards.
+#[tokio::test]
+async fn nor_does_a_cancellation_let_it_be_looked_at_earlier() {
+    for is_batch in [false, true] {
+        let store = store_with(&["a"]).await;
+        let batch = if is_batch { Some(store.batch_of(super::batches::EVERYBODY, 1).await) } else { None };
+        let claimed = match batch {
+            Some(_) => {
+                store.work_off(99).await;
+                store.claim(at(2), 1, LEASE).await.expect("claimed").remove(0)
+            }
+            None => store.claimed(0, "a", REAL).await,
+        };
+        assert_eq!(begin(&store, &claimed, &bound(&tenant("a"))).await, BeginWrite::Go);
+        store.hand_back(&[held(&claimed)]).await.expect("handed back");
+        match batch {
+            Some(batch) => {
+                assert!(store.cancel_batch(at(3), batch).await.expect("cancelled"));
+                assert!(store.work(super::batches::chunk(99)).await.expect("told").is_done);
+            }
+            None => drop(store.cancel(at(3), claimed.run.id).await.expect("marked").expect("live")),
+        }
+        let claim = async |seconds| store.claim(at(seconds), 1, LEASE).await.expect("claimed").len();
+        assert_eq!((claim(31).await, claim(32).await), (0, 1), "of a batch: {is_batch}");
+    }
+}
+
+/// Nobody lived to tell whether it took effect, so the next run looks whether what is there is ours.
+#[tokio::test]
+async fn what_a_run_may_have_written_that_was_given_up_is_known_to_the_next_one() {
+    let store = store_with(&["a", "b"]).await;
+    let (writing, reading) = (store.claimed(0, "a", REAL).await, store.claimed(0, "b", REAL).await);
+    let progress = bound(&tenant("a"));
+    assert_eq!(begin(&store, &writing, &progress).await, BeginWrite::Go);
+    let rescued = store.rescue(at(100), 10, 0).await.expect("rescued");
+    assert!(rescued.len() == 2 && rescued.iter().all(|run| run.given_up), "{rescued:?}");
+
+    let sync = store.tenant_sync(&id("a")).await.expect("read").expect("there");
+    let left = sync.unresolved.expect("a write whose outcome is unknown");
+    assert_eq!(Some(left.what.set), progress.intent.map(|intent| intent.after));
+    assert_eq!((left.by.run, left.by.at), (writing.run.id, time(100)));
+    assert_eq!((sync.cause, sync.failed.map(|by| by.run)), (Cause::Unknown, Some(writing.run.id)));
+
+    assert_eq!(store.tenant_sync(&id("b")).await.expect("read"), None, "{} had nothing under way", reading.run.id);
 }
 
 /// Otherwise it would begin anew, without a pause, until the clock has caught up.

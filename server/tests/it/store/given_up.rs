@@ -2,11 +2,14 @@
 
 use std::pin::pin;
 
-use category_mirror::store::{self, BatchTarget, Store};
+use category_mirror::{
+    domain::{RunId, RunState},
+    store::{self, BatchTarget, Room, Store},
+};
 use futures::poll;
 use tokio::task::yield_now;
 
-use super::{REAL, at, batches::new_batch, id, new_run, store_with, tenant};
+use super::{LEASE, REAL, TestStore, at, batches::new_batch, id, new_run, store_with, tenant};
 
 /// Polls a call so often, then gives it up.
 async fn give_up(call: impl Future, polls: usize) {
@@ -38,4 +41,54 @@ async fn what_is_answered_is_committed_whatever_was_given_up_before() {
             assert!(others.tenant(&next.id).await.is_ok(), "given up after {polls} polls, batch: {batch}");
         }
     }
+}
+
+/// Has the database carry out a claim whose answer nobody hears. False where it ended the claim with its connection.
+async fn claimed_unheard(store: &TestStore, run: RunId) -> bool {
+    let mut locked = store.pool.begin().await.expect("begun");
+    sqlx::query("lock table run in access exclusive mode").execute(&mut *locked).await.expect("locked");
+    let active = async |waits: &'static str| {
+        let claims = "select count(*) from pg_stat_activity
+                       where datname = current_database() and state = 'active' and coalesce(wait_event_type, '') like $1
+                         and query like '%claim_id%' and pid <> pg_backend_pid()";
+        sqlx::query_scalar::<_, i64>(claims).bind(waits).fetch_one(&store.pool).await.expect("counted")
+    };
+    {
+        let mut claim = pin!(store.store.claim(at(0), Room::of(1), LEASE));
+        while active("Lock").await == 0 {
+            assert!(poll!(&mut claim).is_pending(), "the table is locked");
+        }
+    }
+    locked.rollback().await.expect("released");
+    loop {
+        if store.run(run).await.expect("read").expect("there").state == RunState::Running {
+            return true;
+        }
+        if active("%").await == 0 {
+            return false;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_claim_without_an_answer_leaves_no_run_to_its_lease() {
+    let store = store_with(&["a"]).await;
+    // Prepares the statement, so that the next one is sent whole before the database waits for a lock.
+    assert!(store.store.claim(at(0), Room::of(1), LEASE).await.expect("claimed").is_empty());
+    let run = store.accepted(0, "a").await;
+    while !claimed_unheard(&store, run.id).await {}
+    let returned = loop {
+        let returned = store.return_unanswered_claims().await.expect("asked");
+        if !returned.is_empty() {
+            break returned;
+        }
+    };
+    assert_eq!(returned, [run.id]);
+    let again = store.claim_one(1).await;
+    assert_eq!(
+        (again.run.id, again.run.attempt, again.run.handed_back),
+        (run.id, 1, 1),
+        "the lost attempt does not count"
+    );
+    assert!(store.return_unanswered_claims().await.expect("asked").is_empty(), "what was answered is left alone");
 }

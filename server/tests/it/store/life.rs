@@ -1,6 +1,9 @@
 //! A run's life under random interleavings: whatever two workers, callers and the clock do, the table says what a small model says.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use category_mirror::{
     domain::{RunId, RunResult},
@@ -66,6 +69,8 @@ struct World {
     now: i64,
     runs: BTreeMap<RunId, Life>,
     claims: [Vec<Held>; 2],
+    /// The runs that were handed back last of all while they wrote.
+    writing: BTreeSet<RunId>,
 }
 
 impl World {
@@ -91,8 +96,9 @@ impl World {
             Step::Wait { seconds } => self.now += seconds,
             Step::Accept { tenant, dry_run, in_a_group } => self.accept(*tenant, *dry_run, *in_a_group, store).await,
             Step::Cancel { tenant } => {
+                let writing = self.writing.clone();
                 let Some((id, run)) = self.live(*tenant) else { return };
-                if !run.cancel_requested {
+                if !run.cancel_requested && !writing.contains(&id) {
                     run.due = None;
                 }
                 run.cancel_requested = true;
@@ -127,6 +133,9 @@ impl World {
                         run.handed_back += 1;
                         // What it writes may be on its way.
                         run.queue(run.lease.filter(|_| run.intent));
+                        if run.intent {
+                            self.writing.insert(claim.id);
+                        }
                         expected.push(claim.id);
                     }
                 }
@@ -168,6 +177,9 @@ impl World {
                     run.queue((!run.cancel_requested).then_some(now + delay));
                     run.handed_back += i32::from(!counts);
                 });
+                if expected.is_some() {
+                    self.writing.remove(&held.id);
+                }
                 let wait = Duration::from_secs(delay.unsigned_abs());
                 let done = store.retry(at(now), held, wait, *counts, &failed_attempt(1), &Progress::default()).await;
                 assert_eq!(done.expect("answered"), expected.is_some());
@@ -272,6 +284,7 @@ impl World {
             let longest = now + i64::from(run.rescues) - 1;
             assert!(if run.rescues == 1 { due.is_none() } else { due.is_some_and(|due| now <= due && due <= longest) });
             run.queue(due);
+            self.writing.remove(&one.id);
         }
     }
 

@@ -5,6 +5,7 @@ mod attempts;
 mod batch_set;
 mod batches;
 mod constraints;
+mod fairness;
 mod fence;
 mod given_up;
 mod history;

@@ -44,17 +44,18 @@ pub(super) const HISTORY: &str = r#"
 
 /// A text that only the statement has, the parameters, and the index that must show. The generic plan knows no parameters, and so is the worst
 /// that a statement comes to; where filters are optional, PostgreSQL plans for the values.
-const STATEMENTS: [[&str; 4]; 27] = [
-    ["with interactive as", "null, 10, 10, '30s'", "run_line", "hot"],
+const STATEMENTS: [[&str; 4]; 28] = [
+    ["with interactive as", "null, 10, 10, '30s', null", "run_line", "hot"],
     [
         "as ending (id",
         "null, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '[]', '{}', '{}', '{}'",
         "run_running",
         "hot",
     ],
+    ["and claim_id = any", "'{}'", "run_pkey", "hot"],
     ["with held as", "null, '{}', '{}', '30s'", "run_pkey", "generic"],
     ["with due as", "null, 10", "run_waiting", "hot"],
-    ["with next as", "null, '{tenants/l1}', '30s'", "run_line", "generic"],
+    ["with next as", "null, '{tenants/l1}', '30s', null", "run_line", "generic"],
     ["with waiting as", "null, '1', 'CREDENTIALS_REJECTED', 1000", "run_waiting", "generic"],
     ["with handing_back as", "'{}', '{}'", "run_pkey", "generic"],
     [

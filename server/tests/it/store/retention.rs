@@ -132,7 +132,8 @@ async fn a_day_is_dropped_while_a_claim_is_under_way() {
     let mut claiming = store.pool.begin().await.expect("begun");
     let prepare = format!("prepare claim as {}", claim.sql);
     sqlx::raw_sql(sqlx::AssertSqlSafe(prepare)).execute(&mut *claiming).await.expect("prepared");
-    let claimed = sqlx::raw_sql("execute claim(null, 10, 10, '30s')").fetch_all(&mut *claiming).await.expect("claimed");
+    let claimed =
+        sqlx::raw_sql("execute claim(null, 10, 10, '30s', null)").fetch_all(&mut *claiming).await.expect("claimed");
     assert_eq!(claimed.len(), 1);
 
     // Neither waits for the other's locks: this one ends, and the next claim is made beside it.

@@ -15,8 +15,9 @@ pub(super) struct Found {
 /// The statements of the store and the wake-ups.
 pub(super) fn all() -> Vec<Found> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files: Vec<_> =
-        fs::read_dir(sources.join("store")).expect("a folder").map(|f| f.expect("a file").path()).collect();
+    // Its folder `connections` knows no table, and has no statement of this kind.
+    let entries = fs::read_dir(sources.join("store")).expect("a folder").map(|f| f.expect("a file").path());
+    let mut files: Vec<_> = entries.filter(|entry| entry.is_file()).collect();
     files.push(sources.join("wake/others.rs"));
     files.sort();
     let texts: Vec<(String, String)> = files
@@ -142,7 +143,7 @@ async fn every_statement_is_one_that_the_schema_knows() {
     for Found { place, sql } in &all {
         let prepared = connection.prepare(AssertSqlSafe(sql.clone()).into_sql_str()).await;
         let prepared = prepared.unwrap_or_else(|error| panic!("{place}: {error}\n{sql}"));
-        let highest = (1..20).rev().find(|n| sql.contains(&format!("${n}"))).unwrap_or(0);
+        let highest = (1..40).rev().find(|n| sql.contains(&format!("${n}"))).unwrap_or(0);
         let parameters = prepared.parameters().map_or(0, |either| either.either(|types| types.len(), |count| count));
         assert_eq!(parameters, highest, "{place}: parameters without a gap");
     }

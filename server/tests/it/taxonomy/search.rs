@@ -134,3 +134,61 @@ async fn what_needs_a_decision_comes_with_suggestions_and_none_is_taken_over() {
     let unmapped: Vec<_> = unmapped.iter().map(|it| it.display_name.as_str()).collect();
     assert_eq!(unmapped, ["Groceries", "Qxzzq"], "nothing was mapped by itself");
 }
+
+/// The index in memory computes what `pg_trgm` does, which the statements of earlier versions asked for.
+#[tokio::test]
+async fn the_index_finds_what_trigrams_of_the_database_find() {
+    let service = service::start().await;
+    service.refresh().await;
+    let long = "store ".repeat(33);
+    for query in [
+        "groc",
+        "grocry stroe",
+        "store",
+        "STORE",
+        "bar",
+        "butcher",
+        "rest",
+        "coffee & tea",
+        "a",
+        "zz",
+        "the bar of the bar",
+        "hotel hotel",
+        "gcid:butcher_s",
+        "american restaurant in the",
+        "auto repair shop",
+        "no such thing",
+        "50%",
+        "-",
+        long.trim_end(),
+    ] {
+        let mut wanted: Vec<(String, f32)> = sqlx::query_as(
+            "select gcid, ((similarity(display_name, $1) + word_similarity($1, display_name)) / 2)::real
+               from taxonomy_category
+              where until_version is null
+                and (starts_with(lower(display_name), lower($1)) or ($1 like 'gcid:_%' and starts_with(gcid, $1))
+                      or display_name % $1 or $1 <% display_name)
+              order by gcid",
+        )
+        .bind(query)
+        .fetch_all(&service.pool)
+        .await
+        .expect("found");
+        let mut found: Vec<(String, f32)> = service
+            .search(query)
+            .await
+            .into_iter()
+            .map(|it| (it.category.name.trim_start_matches("categories/").to_owned(), it.score))
+            .collect();
+        found.sort_by(|one, other| one.0.cmp(&other.0));
+        wanted.sort_by(|one, other| one.0.cmp(&other.0));
+        assert_eq!(
+            found.iter().map(|it| &it.0).collect::<Vec<_>>(),
+            wanted.iter().map(|it| &it.0).collect::<Vec<_>>(),
+            "{query}"
+        );
+        for ((gcid, score), (_, wanted)) in found.iter().zip(&wanted) {
+            assert!((score - wanted).abs() < 1e-5, "{query}: {gcid} {score} {wanted}");
+        }
+    }
+}

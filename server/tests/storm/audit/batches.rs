@@ -26,14 +26,7 @@ pub(super) fn check(evidence: &Evidence, writes: &[Write<'_>]) -> Vec<String> {
     let rows: HashMap<Uuid, &Row> = evidence.rows.iter().map(|row| (row.id, row)).collect();
     let has_place = |entry: &&Entry| entry.after.as_ref().is_some_and(|after| after.let_through);
     let placed: HashSet<Uuid> = evidence.journal.iter().filter(has_place).map(|entry| entry.run).collect();
-    // A run that a single call has joined is that call's, too: no guard of its batch holds for it.
-    let joined: HashSet<Uuid> = evidence
-        .notes
-        .accepted
-        .iter()
-        .filter(|accepted| accepted.joined)
-        .map(|accepted| witness::id(&accepted.name))
-        .collect();
+    let joined = joined(evidence);
     let mut members: HashMap<Uuid, Vec<&Row>> = HashMap::new();
     for row in &evidence.rows {
         if let Some(batch) = row.batch {
@@ -204,6 +197,12 @@ fn refusals(batch: &Batch, runs: &[&Row], placed: &HashSet<Uuid>) -> Vec<String>
     };
     let refused = runs.iter().filter(|run| run.reason.as_deref() == Some("GUARD") && !is_right(run));
     refused.map(|run| format!("let {let_through} runs through, and refused {}", run.id)).collect()
+}
+
+/// A run that a single call has joined is that call's, too: no guard of its batch holds for it.
+pub(super) fn joined(evidence: &Evidence) -> HashSet<Uuid> {
+    let accepted = evidence.notes.accepted.iter().filter(|accepted| accepted.joined);
+    accepted.map(|accepted| witness::id(&accepted.name)).collect()
 }
 
 /// Of 20 tenants or more a batch changes 20 in a hundred, and of any number 5 in a hundred primary categories.

@@ -5,9 +5,9 @@ mod placing;
 
 use cases::{Asked, Met, Origin, expected, lives, requests};
 use category_mirror::{
-    domain::{Decision, Orders, RunId, RunResult},
+    domain::{BatchRule, Decision, Orders, RunId, RunResult},
     error::Error,
-    store::{BatchPlace, BatchTarget, NewBatch, NewDecision, NewRun, Progress},
+    store::{BatchPlace, BatchTarget, FullGuard, NewBatch, NewDecision, NewRun, Progress},
 };
 use serde_json::Value;
 use sqlx::{Row, postgres::PgRow};
@@ -148,7 +148,10 @@ async fn a_run_that_waits_behind_the_bulk_passes_it_once_it_is_joined_and_needs_
     assert_eq!(store.take_place(at(4), held(&first), true, false).await.expect("asked"), BatchPlace::Taken);
     let other = store.claim_one(3).await;
     assert!(other.bulk);
-    assert_eq!(store.take_place(at(4), held(&other), false, false).await.expect("asked"), BatchPlace::Refused);
+    assert_eq!(
+        store.take_place(at(4), held(&other), false, false).await.expect("asked"),
+        BatchPlace::Refused(FullGuard::Rule(BatchRule::Tenants))
+    );
 
     // The batch still counts it.
     let done = store.finish(at(5), held(&first), 1, &RunResult::Succeeded, &Progress::default()).await;

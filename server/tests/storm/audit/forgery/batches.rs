@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::Forgery;
 use crate::{
+    audit::batches::joined,
     evidence::{Evidence, Row, Tenant},
     record::{AcceptedBatch, Cancel},
     witness,
@@ -107,10 +108,11 @@ pub(super) const FORGERIES: [Forgery; 23] = [
 
 /// A batch whose guards were lifted, as if they had not been: one of which they would have stopped some of the runs that wrote.
 fn as_if_guarded(evidence: &mut Evidence, goes_too_far: fn(usize, &[&Row]) -> bool) -> Option<()> {
-    let (rows, tenants) = (&evidence.rows, &evidence.tenants);
+    let (rows, tenants, joined) = (&evidence.rows, &evidence.tenants, joined(evidence));
     let is_one = |accepted: &&mut AcceptedBatch| {
         let id = witness::id(&accepted.name);
-        let changed: Vec<&Row> = rows.iter().filter(|row| row.batch == Some(id) && row.written != json!([])).collect();
+        let has_changed = |row: &&Row| row.batch == Some(id) && row.written != json!([]) && !joined.contains(&row.id);
+        let changed: Vec<&Row> = rows.iter().filter(has_changed).collect();
         let is_its = |tenant: &&Tenant| tenant.address.organization == accepted.organization;
         goes_too_far(tenants.iter().filter(is_its).count(), &changed)
     };

@@ -1,0 +1,191 @@
+//! The memory that requests hold: of one caller, of one connection, and in all. It is reserved before it is used.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    connections::{Account, Connection},
+    error::Error,
+};
+
+/// A caller or a connection may hold this part of the memory at most, so that one of them leaves room for others.
+const SHARE: usize = 3;
+/// All calls without a token together: what they need is a few hundred bytes each.
+const OPEN_SHARE: usize = 8;
+/// When to try again: calls end within seconds.
+const FULL_WAIT: Duration = Duration::from_secs(1);
+
+/// The memory of all requests of a process. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct RequestMemory {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    share: usize,
+    total: Account,
+    open: Arc<Account>,
+    /// Only of callers who have a request now.
+    callers: Mutex<HashMap<String, Arc<Account>>>,
+}
+
+/// Returns how many bytes the requests of one caller, or one connection, may hold of `total`.
+pub(super) fn share(total: usize) -> usize {
+    total / SHARE
+}
+
+impl RequestMemory {
+    /// Creates the accounts; `limit` is that of the process, in bytes.
+    pub(super) fn new(limit: usize) -> Self {
+        let inner = Inner {
+            share: share(limit),
+            total: Account::new(limit),
+            open: Arc::new(Account::new(limit / OPEN_SHARE)),
+            callers: Mutex::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Begins an empty reservation for a request of `caller`; `None` is a call without a token.
+    pub(super) fn reservation(&self, caller: Option<&str>, connection: Option<Arc<Connection>>) -> Reservation {
+        let account = match caller {
+            None => self.inner.open.clone(),
+            Some(caller) => {
+                let mut callers = self.callers();
+                match callers.get(caller) {
+                    Some(account) => account.clone(),
+                    None => {
+                        let account = Arc::new(Account::new(self.inner.share));
+                        callers.insert(caller.to_owned(), account.clone());
+                        account
+                    }
+                }
+            }
+        };
+        let caller = caller.map(str::to_owned);
+        Reservation { memory: self.clone(), caller, account, connection, bytes: 0 }
+    }
+
+    fn callers(&self) -> MutexGuard<'_, HashMap<String, Arc<Account>>> {
+        // Nothing panics while it is held.
+        self.inner.callers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Memory that one request holds. Dropped, it is free again.
+#[derive(Debug)]
+pub(super) struct Reservation {
+    memory: RequestMemory,
+    caller: Option<String>,
+    account: Arc<Account>,
+    connection: Option<Arc<Connection>>,
+    bytes: usize,
+}
+
+impl Reservation {
+    /// Reserves more.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`], which names the bound; nothing is reserved.
+    pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Error> {
+        let whose = if self.caller.is_some() { "of one caller" } else { "without a token" };
+        self.account.add(bytes).map_err(|full| refused(whose, full.limit))?;
+        if let Some(connection) = &self.connection
+            && let Err(full) = connection.request_bytes().add(bytes)
+        {
+            self.account.remove(bytes);
+            return Err(refused("of one connection", full.limit));
+        }
+        if let Err(full) = self.memory.inner.total.add(bytes) {
+            self.release(bytes);
+            return Err(refused("in all", full.limit));
+        }
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    /// Frees everything but `bytes`.
+    pub(super) fn shrink_to(&mut self, bytes: usize) {
+        let freed = self.bytes.saturating_sub(bytes);
+        self.bytes -= freed;
+        self.memory.inner.total.remove(freed);
+        self.release(freed);
+    }
+
+    /// Frees bytes of the caller and the connection.
+    fn release(&self, bytes: usize) {
+        self.account.remove(bytes);
+        if let Some(connection) = &self.connection {
+            connection.request_bytes().remove(bytes);
+        }
+    }
+}
+
+fn refused(whose: &str, limit: usize) -> Error {
+    let problem = match whose {
+        "of one caller" => "the requests of one caller hold too much memory",
+        "of one connection" => "the requests of one connection hold too much memory",
+        "without a token" => "calls without a token hold too much memory",
+        _ => "requests hold too much memory",
+    };
+    Error::RateLimited { problem, limit, wait: FULL_WAIT }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.shrink_to(0);
+        let Some(caller) = &self.caller else { return };
+        let mut callers = self.memory.callers();
+        // The map's and this one: the last reservation of the caller forgets them. New ones are made under the same lock.
+        if callers.get(caller).is_some_and(|account| Arc::strong_count(account) <= 2) {
+            callers.remove(caller);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connections::{ConnectionLimits, Connections, Port};
+
+    fn limit(grown: Result<(), Error>) -> usize {
+        match grown {
+            Err(Error::RateLimited { limit, .. }) => limit,
+            other => panic!("not refused, but {other:?}"),
+        }
+    }
+
+    #[test]
+    fn nobody_holds_more_than_a_share_and_a_refusal_reserves_nothing() {
+        let memory = RequestMemory::new(300);
+        let connections = Connections::new(Port::Grpc, ConnectionLimits::default(), share(300));
+        let permit = connections.admit([192, 0, 2, 1].into()).expect("room");
+        let shared = || Some(permit.connection().clone());
+        let mut mine = memory.reservation(Some("me"), shared());
+        let mut more = memory.reservation(Some("me"), None);
+        mine.grow(60).expect("below the share");
+        assert_eq!(limit(more.grow(41)), 100, "of one caller");
+        more.grow(40).expect("the rest of it");
+        let mut yours = memory.reservation(Some("you"), shared());
+        assert_eq!(limit(yours.grow(41)), 100, "of one connection");
+        yours.grow(40).expect("the rest of it");
+        let mut open = memory.reservation(None, None);
+        assert_eq!(limit(open.grow(38)), 37, "without a token");
+        let mut third = memory.reservation(Some("she"), None);
+        third.grow(100).expect("a share");
+        let mut fourth = memory.reservation(Some("he"), None);
+        assert_eq!(limit(fourth.grow(61)), 300, "in all");
+        fourth.grow(60).expect("the rest");
+        mine.shrink_to(10);
+        more.grow(50).expect("free again");
+
+        drop((mine, more, yours, open, third, fourth));
+        assert_eq!((memory.inner.total.used(), memory.inner.open.used()), (0, 0));
+        assert_eq!(permit.connection().request_bytes().used(), 0);
+        assert!(memory.callers().is_empty());
+    }
+}

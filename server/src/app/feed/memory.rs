@@ -1,0 +1,199 @@
+//! What all watches of a process may hold for readers that do not read: runs that were read ahead, and news that wait in mailboxes.
+//!
+//! A live run with its plan takes about 4 kB, and an entry of a mailbox about 60 bytes (measured), so that each bound here is one of bytes.
+
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use crate::domain::Run;
+
+/// Runs that all watches together may have read ahead as they like, 16 MB.
+const MAX_AHEAD: usize = 4096;
+/// A watch takes this part of what is free at most, so that the first ones to stop reading leave some for others.
+const AHEAD_SHARE: usize = 16;
+/// What a watch may read ahead in any case, up to 64 MB together: fewer at once would cost a statement for each of a few runs.
+const FEW_AHEAD: usize = 16;
+const MAX_FEW_AHEAD: usize = 4 * MAX_AHEAD;
+/// What a watch may read ahead where even that is used up.
+const LEAST_AHEAD: usize = 2;
+/// Snapshots of published runs that wait in mailboxes, 16 MB. One that waits in many is one.
+const MAX_SNAPSHOTS: usize = 4096;
+/// Changes that wait in all mailboxes together, 30 MB.
+const MAX_NEWS: usize = 500_000;
+/// Published runs between two searches for snapshots that nobody holds any longer, while all are held.
+const SEARCH_INTERVAL: usize = 256;
+
+/// How many runs the watches have read ahead. Cheap to clone.
+#[derive(Debug, Default, Clone)]
+pub(super) struct ReadAhead {
+    taken: Arc<AtomicUsize>,
+}
+
+impl ReadAhead {
+    /// Takes room for up to `wanted` runs, and for a few in any case.
+    pub(super) fn take(&self, wanted: usize) -> Ahead {
+        let mut count = 0;
+        let _ = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
+            let free = MAX_AHEAD.saturating_sub(taken);
+            let least = if taken < MAX_FEW_AHEAD { FEW_AHEAD } else { LEAST_AHEAD };
+            count = wanted.min((free / AHEAD_SHARE).max(least));
+            Some(taken + count)
+        });
+        Ahead { of: self.clone(), count }
+    }
+}
+
+/// Room for runs that a watch reads ahead. Dropped, it is free again.
+#[derive(Debug)]
+pub(super) struct Ahead {
+    of: ReadAhead,
+    /// For how many.
+    pub(super) count: usize,
+}
+
+impl Ahead {
+    /// Frees all room but that for `count` runs.
+    pub(super) fn shrink_to(&mut self, count: usize) {
+        let freed = self.count.saturating_sub(count);
+        self.count -= freed;
+        self.of.taken.fetch_sub(freed, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.of.taken.fetch_sub(self.count, Ordering::Relaxed);
+    }
+}
+
+/// The published runs whose snapshots still wait in some mailbox.
+#[derive(Debug, Default)]
+pub(super) struct Snapshots {
+    kept: Vec<Weak<Run>>,
+    /// How many runs come before the next search.
+    until_search: usize,
+}
+
+impl Snapshots {
+    /// Whether mailboxes may keep this run as it is; if not, they keep its revision only, and it is read again for those who come for it.
+    pub(super) fn keep(&mut self, run: &Arc<Run>) -> bool {
+        if self.kept.len() >= MAX_SNAPSHOTS {
+            if self.until_search > 0 {
+                self.until_search -= 1;
+                return false;
+            }
+            self.kept.retain(|run| run.strong_count() > 0);
+            self.until_search = if self.kept.len() >= MAX_SNAPSHOTS { SEARCH_INTERVAL } else { 0 };
+        }
+        let keeps = self.kept.len() < MAX_SNAPSHOTS;
+        if keeps {
+            self.kept.push(Arc::downgrade(run));
+        }
+        keeps
+    }
+}
+
+/// The news in all mailboxes. Cheap to clone.
+#[derive(Debug, Default, Clone)]
+pub(super) struct NewsCount {
+    inner: Arc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    news: AtomicUsize,
+    mailboxes: AtomicUsize,
+}
+
+impl NewsCount {
+    pub(super) fn open_mailbox(&self) {
+        self.inner.mailboxes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn close_mailbox(&self) {
+        self.inner.mailboxes.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Counts one more. Returns whether the mailbox, which has `here` now, has to go: all together have too many, and it has more than the
+    /// others on average.
+    pub(super) fn add(&self, here: usize) -> bool {
+        let all = self.inner.news.fetch_add(1, Ordering::Relaxed) + 1;
+        all > MAX_NEWS && here > MAX_NEWS / self.inner.mailboxes.load(Ordering::Relaxed).max(1)
+    }
+
+    pub(super) fn remove(&self, count: usize) {
+        self.inner.news.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    #[cfg(test)]
+    pub(super) fn news(&self) -> usize {
+        self.inner.news.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::Utc;
+
+    use super::{
+        super::{
+            board_tests::run,
+            mailbox::{End, Mail, Mailbox},
+        },
+        *,
+    };
+
+    #[test]
+    fn watches_that_stop_reading_hold_a_bounded_number_of_runs_and_others_go_on() {
+        let ahead = ReadAhead::default();
+        let held: Vec<Ahead> = (0..3000).map(|_| ahead.take(100)).collect();
+        assert_eq!((held[0].count, held[500].count), (100, FEW_AHEAD));
+        let all: usize = held.iter().map(|ahead| ahead.count).sum();
+        assert!((MAX_FEW_AHEAD..=MAX_FEW_AHEAD + 3000 * LEAST_AHEAD).contains(&all), "{all}");
+        assert_eq!((ahead.take(100).count, ahead.take(1).count), (LEAST_AHEAD, 1), "some go always");
+        drop(held);
+        let mut room = ahead.take(200);
+        assert_eq!(room.count, 200);
+        room.shrink_to(3);
+        assert_eq!(ahead.taken.load(Ordering::Relaxed), 3);
+        drop(room);
+        assert_eq!(ahead.taken.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn only_so_many_different_snapshots_are_kept_and_there_is_room_when_they_are_read() {
+        let mut snapshots = Snapshots::default();
+        let template = run(Utc::now(), "a");
+        let runs: Vec<Arc<Run>> = (0..MAX_SNAPSHOTS + 10).map(|_| Arc::new(template.clone())).collect();
+        let kept = runs.iter().filter(|run| snapshots.keep(run)).count();
+        assert_eq!(kept, MAX_SNAPSHOTS);
+        drop(runs);
+        let next = Arc::new(template);
+        assert!((0..=SEARCH_INTERVAL).any(|_| snapshots.keep(&next)), "all of them are gone");
+        assert_eq!(snapshots.kept.len(), 1);
+    }
+
+    #[test]
+    fn the_mailboxes_that_are_far_behind_go_when_all_hold_too_much() {
+        let count = NewsCount::default();
+        let (idle, slow): (Vec<_>, Vec<_>) = (
+            (0..50).map(|_| Mailbox::new(count.clone())).collect(),
+            (0..50).map(|_| Mailbox::new(count.clone())).collect(),
+        );
+        let template = run(Utc::now(), "a");
+        for n in 0..20_000_u128 {
+            let run = Arc::new(Run { id: uuid::Uuid::from_u128(n + 1), ..template.clone() });
+            slow.iter().for_each(|mailbox| mailbox.put(&run, true));
+        }
+        assert!(count.news() <= MAX_NEWS + slow.len(), "{}", count.news());
+        idle.iter().for_each(|mailbox| mailbox.put(&Arc::new(template.clone()), true));
+        for mailbox in &idle {
+            assert!(matches!(mailbox.take(), Some(Mail::News(..))), "it reads, and stays");
+        }
+        assert!(slow.iter().any(|mailbox| matches!(mailbox.take(), Some(Mail::End(End::Behind)))));
+        drop((idle, slow));
+        assert_eq!((count.news(), count.inner.mailboxes.load(Ordering::Relaxed)), (0, 0));
+    }
+}

@@ -1,0 +1,157 @@
+//! One accepted connection, as the layers above it see it.
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::{account::Account, permits::Connections};
+
+/// Unsent bytes of one connection at which its streams pause. A stream that resumes adds one message to it, so streams alone stay near it.
+const STREAMS_PAUSE_BYTES: usize = 4 * 1024 * 1024;
+/// Unsent bytes that cost a connection its life: 80 pages of a thousand tenants that the caller asked for and does not read.
+const MAX_UNSENT_BYTES: usize = 16 * 1024 * 1024;
+
+/// A connection. It exists as long as anything of it does: the socket, a call, an answer.
+#[derive(Debug)]
+pub struct Connection {
+    pub(super) id: u64,
+    pub(super) address: IpAddr,
+    connections: Connections,
+    is_proven: AtomicBool,
+    has_called: Notify,
+    /// Calls that are open without a token, apart from health watches.
+    pub(super) open_calls: AtomicUsize,
+    request_bytes: Account,
+    unsent: AtomicUsize,
+    /// Notified when streams may resume.
+    room: Notify,
+    /// Cancelled to close the connection at once.
+    pub(super) cut: CancellationToken,
+    /// Cancelled when the connection has reached its maximum age.
+    expired: CancellationToken,
+}
+
+impl Connection {
+    pub(super) fn new(id: u64, address: IpAddr, connections: Connections, request_limit: usize) -> Self {
+        Self {
+            id,
+            address,
+            connections,
+            is_proven: AtomicBool::new(false),
+            has_called: Notify::new(),
+            open_calls: AtomicUsize::new(0),
+            request_bytes: Account::new(request_limit),
+            unsent: AtomicUsize::new(0),
+            room: Notify::new(),
+            cut: CancellationToken::new(),
+            expired: CancellationToken::new(),
+        }
+    }
+
+    /// Marks the connection as one over which a valid token has come, so that no newcomer displaces it.
+    pub fn prove(&self) {
+        if !self.is_proven.swap(true, Ordering::Relaxed) {
+            self.connections.proven(self);
+        }
+    }
+
+    /// Records that the headers of a call have arrived.
+    pub(super) fn called(&self) {
+        self.has_called.notify_one();
+    }
+
+    /// Waits for the headers of the first call.
+    pub(super) async fn first_call(&self) {
+        self.has_called.notified().await;
+    }
+
+    /// Closes the connection at once, with every call on it.
+    pub fn cut(&self) {
+        self.cut.cancel();
+    }
+
+    /// Returns a token that is cancelled when the connection reaches its maximum age: long streams end then.
+    #[must_use]
+    pub fn expired(&self) -> &CancellationToken {
+        &self.expired
+    }
+
+    /// Returns the account of the memory that its requests hold.
+    #[must_use]
+    pub fn request_bytes(&self) -> &Account {
+        &self.request_bytes
+    }
+
+    /// Reserves one of `limit` places for a call without a token; `false` if all are taken. Each `true` needs one [`Self::end_open_call`].
+    #[must_use]
+    pub fn begin_open_call(&self, limit: usize) -> bool {
+        let next = |open: usize| (open < limit).then_some(open + 1);
+        self.open_calls.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
+    }
+
+    /// Frees the place of a call without a token.
+    pub fn end_open_call(&self) {
+        self.open_calls.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Counts bytes of an answer that are handed to the transport, until the result is dropped. If they are too many for this connection,
+    /// it is closed. If they are too many for the process, the connection with the most of them is.
+    #[must_use]
+    pub fn unsent_bytes(self: &Arc<Self>, bytes: usize) -> UnsentBytes {
+        let unsent = UnsentBytes { connection: self.clone(), bytes };
+        if self.unsent.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_UNSENT_BYTES && !self.cut.is_cancelled() {
+            tracing::warn!(address = %self.address, limit_bytes = MAX_UNSENT_BYTES, "connection closed, its answers are not read");
+            self.cut();
+        }
+        self.connections.add_unsent(bytes);
+        unsent
+    }
+
+    /// Returns how many bytes wait to be sent.
+    pub(super) fn unsent(&self) -> usize {
+        self.unsent.load(Ordering::Relaxed)
+    }
+
+    /// Waits until a stream may add to the unsent bytes. Cancel-safe.
+    pub async fn room_for_streams(&self) {
+        loop {
+            // Enabled before the check: a notification in between is not lost.
+            let mut room = std::pin::pin!(self.room.notified());
+            room.as_mut().enable();
+            if self.has_room_for_streams() {
+                return;
+            }
+            room.await;
+        }
+    }
+
+    /// Whether a stream may add to the unsent bytes now.
+    #[must_use]
+    pub fn has_room_for_streams(&self) -> bool {
+        self.unsent() < STREAMS_PAUSE_BYTES
+    }
+}
+
+/// Bytes of an answer that the transport has not sent yet.
+#[derive(Debug)]
+pub struct UnsentBytes {
+    connection: Arc<Connection>,
+    bytes: usize,
+}
+
+impl Drop for UnsentBytes {
+    fn drop(&mut self) {
+        let before = self.connection.unsent.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.connection.connections.remove_unsent(self.bytes);
+        if before >= STREAMS_PAUSE_BYTES && before - self.bytes < STREAMS_PAUSE_BYTES {
+            self.connection.room.notify_waiters();
+        }
+    }
+}

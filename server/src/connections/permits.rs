@@ -1,0 +1,272 @@
+//! Which connections there are, and which ones may be added.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::{IpAddr, Ipv6Addr},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use metrics::gauge;
+use tokio::sync::Notify;
+
+use super::{
+    ConnectionLimits,
+    connection::Connection,
+    refusals::{RefusalReason, Refusals},
+};
+
+/// Unsent bytes of all connections of a port, at which the connection with the most of them is closed.
+const MAX_UNSENT_BYTES: usize = 64 * 1024 * 1024;
+
+/// Displaced connections whose descriptors may be open still, before no further connection is accepted.
+pub(super) const MAX_CLOSING: usize = 64;
+
+/// A port of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Port {
+    /// gRPC.
+    Grpc,
+    /// Health and metrics.
+    Admin,
+}
+
+impl Port {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Grpc, Self::Admin];
+
+    /// Returns its name in metrics and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// The connections of one port. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    port: Port,
+    limits: ConnectionLimits,
+    /// Bytes that the requests of one connection may hold.
+    request_limit: usize,
+    state: Mutex<State>,
+    unsent: AtomicUsize,
+    /// Displaced connections that are not closed yet.
+    closing: AtomicUsize,
+    /// Notified when one of them is.
+    closed: Notify,
+    refusals: Refusals,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    next_id: u64,
+    open: HashMap<u64, Arc<Connection>>,
+    /// Of each address that has any.
+    addresses: HashMap<IpAddr, Address>,
+    /// Connections without a valid token so far, oldest first: the ones that a newcomer may displace.
+    unproven: BTreeMap<u64, IpAddr>,
+}
+
+#[derive(Debug, Default)]
+struct Address {
+    open: usize,
+    unproven: BTreeMap<u64, ()>,
+}
+
+impl Connections {
+    /// Creates the empty set of one port. The requests of each connection may hold `request_limit` bytes.
+    #[must_use]
+    pub fn new(port: Port, limits: ConnectionLimits, request_limit: usize) -> Self {
+        let shared = Shared {
+            port,
+            limits,
+            request_limit,
+            state: Mutex::default(),
+            unsent: AtomicUsize::new(0),
+            closing: AtomicUsize::new(0),
+            closed: Notify::new(),
+            refusals: Refusals::new(port),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    pub(super) fn limits(&self) -> &ConnectionLimits {
+        &self.shared.limits
+    }
+
+    /// Admits a connection from `address`. Where there is no place left, the oldest connection without a valid token makes room, so that
+    /// connections that never speak keep nobody out.
+    ///
+    /// # Errors
+    /// The reason, if every connection in question has proven itself. It is counted.
+    pub fn admit(&self, address: IpAddr) -> Result<Permit, RefusalReason> {
+        let network = network(address);
+        let admitted = self.shared.try_admit(network, self);
+        match &admitted {
+            Ok(permit) => {
+                gauge!("category_mirror_connections", "port" => self.shared.port.as_str()).increment(1.0);
+                tracing::trace!(id = permit.connection.id, "connection accepted");
+            }
+            Err(reason) => self.shared.refusals.add(*reason, Some(address)),
+        }
+        admitted
+    }
+
+    /// Counts a connection that was closed, or not accepted, for `reason`.
+    pub(super) fn refused(&self, reason: RefusalReason, address: Option<IpAddr>) {
+        self.shared.refusals.add(reason, address);
+    }
+
+    /// Closes the oldest connection without a valid token, to free its descriptor.
+    pub(super) fn displace_one(&self) {
+        let oldest = self.shared.state().unproven.first_key_value().map(|(id, _)| *id);
+        if let Some(id) = oldest {
+            self.shared.displace(id);
+        }
+    }
+
+    /// Waits while too many displaced connections still hold their descriptors. Cancel-safe; for one accept loop.
+    pub(super) async fn displaced_are_closed(&self) {
+        while self.shared.closing.load(Ordering::Relaxed) >= MAX_CLOSING {
+            // One that closes in between has left its notification.
+            self.shared.closed.notified().await;
+        }
+    }
+
+    pub(super) fn proven(&self, connection: &Connection) {
+        let mut state = self.shared.state();
+        state.unproven.remove(&connection.id);
+        if let Some(address) = state.addresses.get_mut(&connection.address) {
+            address.unproven.remove(&connection.id);
+        }
+    }
+
+    pub(super) fn add_unsent(&self, bytes: usize) {
+        if self.shared.unsent.fetch_add(bytes, Ordering::Relaxed) + bytes <= MAX_UNSENT_BYTES {
+            return;
+        }
+        let state = self.shared.state();
+        // One that is closing already frees its bytes in a moment; closing a second one for the same bytes would be one too many.
+        let most = state.open.values().max_by_key(|connection| connection.unsent());
+        if let Some(most) = most.filter(|most| !most.cut.is_cancelled()) {
+            tracing::warn!(address = %most.address, limit_bytes = MAX_UNSENT_BYTES, "connection closed, too many answers are not read");
+            most.cut();
+        }
+    }
+
+    pub(super) fn remove_unsent(&self, bytes: usize) {
+        self.shared.unsent.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    fn try_admit(&self, address: IpAddr, connections: &Connections) -> Result<Permit, RefusalReason> {
+        loop {
+            let mut state = self.state();
+            let here = state.addresses.get(&address);
+            let oldest = if here.is_some_and(|here| here.open >= self.limits.max_per_address) {
+                here.and_then(|here| here.unproven.first_key_value())
+                    .map(|(id, ())| *id)
+                    .ok_or(RefusalReason::Address)?
+            } else if state.open.len() >= self.limits.max_connections {
+                state.unproven.first_key_value().map(|(id, _)| *id).ok_or(RefusalReason::Total)?
+            } else {
+                return Ok(self.add(&mut state, address, connections));
+            };
+            drop(state);
+            self.displace(oldest);
+        }
+    }
+
+    fn add(&self, state: &mut State, address: IpAddr, connections: &Connections) -> Permit {
+        state.next_id += 1;
+        let id = state.next_id;
+        let connection = Arc::new(Connection::new(id, address, connections.clone(), self.request_limit));
+        state.open.insert(id, connection.clone());
+        state.unproven.insert(id, address);
+        let here = state.addresses.entry(address).or_default();
+        here.open += 1;
+        here.unproven.insert(id, ());
+        Permit { connection, connections: connections.clone() }
+    }
+
+    fn displace(&self, id: u64) {
+        // Before the removal, after which its permit may find that it was displaced.
+        self.closing.fetch_add(1, Ordering::Relaxed);
+        let Some(connection) = self.remove(id) else { return self.has_closed() };
+        connection.cut();
+        self.refusals.add(RefusalReason::Displaced, Some(connection.address));
+    }
+
+    fn has_closed(&self) {
+        self.closing.fetch_sub(1, Ordering::Relaxed);
+        self.closed.notify_one();
+    }
+
+    /// Removes a connection from the books. The second removal, by its permit, finds nothing.
+    fn remove(&self, id: u64) -> Option<Arc<Connection>> {
+        let mut state = self.state();
+        let connection = state.open.remove(&id)?;
+        state.unproven.remove(&id);
+        if let Some(here) = state.addresses.get_mut(&connection.address) {
+            here.open -= 1;
+            here.unproven.remove(&id);
+            if here.open == 0 {
+                state.addresses.remove(&connection.address);
+            }
+        }
+        gauge!("category_mirror_connections", "port" => self.port.as_str()).decrement(1.0);
+        Some(connection)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to keep one connection open. Dropped, its place is free.
+#[derive(Debug)]
+pub struct Permit {
+    pub(super) connection: Arc<Connection>,
+    connections: Connections,
+}
+
+impl Permit {
+    /// Returns the connection.
+    #[must_use]
+    pub fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let shared = &self.connections.shared;
+        if shared.remove(self.connection.id).is_none() {
+            shared.has_closed();
+        }
+    }
+}
+
+/// Returns what counts as one address: an IPv4 address, also where it is mapped, or the /64 network of an IPv6 address.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,273 @@
+//! A connection in use, and a transaction on it.
+
+use std::{
+    ops::{Deref, DerefMut},
+    time::Duration,
+};
+
+use futures::{
+    TryStreamExt,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
+use sqlx::{
+    Connection as _, Either, Execute, Executor, PgConnection, Postgres, SqlStr,
+    postgres::{PgDatabaseError, PgRow, PgSeverity, PgStatement, PgTypeInfo},
+};
+use tokio::{
+    runtime::Handle,
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout},
+};
+
+use super::{
+    epoch::Epoch,
+    pool::{ConnectionPool, Opened},
+    repeatable::{Repeatable, Step},
+};
+use crate::store::error::is_of_server;
+
+/// How long a statement that was given up keeps its connection, and the place of the connection, from being used otherwise. One that is
+/// nearly done is waited for; behind one that hangs, the connection would be missing for as long as it does.
+const ABANDONED_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long the rollback of a transaction that was given up between two statements may take.
+const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A connection that is in use. Dropping it gives it back, unless it is in doubt: then it is closed.
+#[derive(Debug)]
+pub(in crate::store) struct Connection {
+    /// Both are there until the drop.
+    held: Option<(Opened, OwnedSemaphorePermit)>,
+    pool: ConnectionPool,
+    state: State,
+    in_transaction: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The last statement was answered.
+    Ready,
+    /// A statement was sent and not answered. In a drop: its caller was given up.
+    Asking,
+    /// An error, or an answer that did not come, has ended it.
+    Broken,
+}
+
+impl Connection {
+    pub(super) fn new(opened: Opened, pool: ConnectionPool, place: OwnedSemaphorePermit) -> Self {
+        Self { held: Some((opened, place)), pool, state: State::Ready, in_transaction: false }
+    }
+
+    /// Sends a statement that is a transaction of its own.
+    pub(super) async fn steps_alone(&mut self, statement: Repeatable) -> Result<Vec<Step>, sqlx::Error> {
+        if self.pool.hosts().lend_sessions() {
+            // Within a transaction no plan is outgrown: it is made there, and what it is for is locked until the end.
+            return self.steps_in_own_transaction(statement).await;
+        }
+        let (raw, epoch) = self.ask()?;
+        let answer = epoch.bounded(statement.send_alone(raw)).await;
+        self.answered(answer)
+    }
+
+    async fn steps(&mut self, statement: Repeatable) -> Result<Vec<Step>, sqlx::Error> {
+        match (self.pool.hosts().lend_sessions(), self.in_transaction) {
+            (true, true) => self.send(statement.unnamed()).await,
+            (true, false) => self.steps_in_own_transaction(statement).await,
+            (false, _) => self.send(statement).await,
+        }
+    }
+
+    /// Makes the statement a transaction of its own, which sets its settings.
+    async fn steps_in_own_transaction(&mut self, statement: Repeatable) -> Result<Vec<Step>, sqlx::Error> {
+        let done = match self.begin("begin").await {
+            Ok(()) => self.send(statement.unnamed()).await,
+            Err(error) => Err(error),
+        };
+        // After any other error there is no connection to end it on.
+        if self.state == State::Ready {
+            let ended = self.end(if done.is_ok() { "commit" } else { "rollback" }).await;
+            done.and_then(|steps| ended.map(|()| steps))
+        } else {
+            done
+        }
+    }
+
+    async fn begin(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
+        // Before it is sent: a connection whose `begin` was given up may be in a transaction.
+        self.in_transaction = true;
+        let begin = self.pool.hosts().begin(statement);
+        self.send(Repeatable::simple(begin)).await.map(drop)
+    }
+
+    async fn end(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
+        self.send(Repeatable::simple(SqlStr::from_static(statement))).await?;
+        self.in_transaction = false;
+        Ok(())
+    }
+
+    async fn send(&mut self, statement: Repeatable) -> Result<Vec<Step>, sqlx::Error> {
+        let (raw, epoch) = self.ask()?;
+        let answer = epoch.bounded(statement.send(raw)).await;
+        self.answered(answer)
+    }
+
+    /// When it was opened.
+    pub(super) fn opened_at(&self) -> Instant {
+        self.held.as_ref().map_or_else(Instant::now, |(opened, _)| opened.at)
+    }
+
+    fn ask(&mut self) -> Result<(&mut PgConnection, Epoch), sqlx::Error> {
+        // What was given up, or is broken, would answer to another statement than the next one.
+        let (State::Ready, Some((opened, _))) = (self.state, &mut self.held) else {
+            return Err(sqlx::Error::WorkerCrashed);
+        };
+        self.state = State::Asking;
+        Ok((&mut opened.raw, opened.epoch.clone()))
+    }
+
+    fn answered<T>(&mut self, answer: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+        let Some((opened, _)) = &self.held else { return answer };
+        let epochs = self.pool.epochs();
+        match &answer {
+            Err(error) if !leaves_sound(error) => {
+                self.state = State::Broken;
+                // What ended this one has ended the others, too, and each would cost its caller an error.
+                if is_of_server(error) {
+                    epochs.retire(&opened.epoch);
+                }
+            }
+            _ => {
+                self.state = State::Ready;
+                epochs.answered(opened.at);
+            }
+        }
+        answer
+    }
+}
+
+/// Whether a connection can be used after this error: PostgreSQL says so of its own, except where the server takes no writes.
+fn leaves_sound(error: &sqlx::Error) -> bool {
+    let database = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+    database.is_some_and(|error| error.severity() == PgSeverity::Error) && !is_of_server(error)
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let Some((opened, place)) = self.held.take() else { return };
+        match (self.state, self.in_transaction) {
+            (State::Ready, false) => self.pool.put(opened, place),
+            (State::Broken, _) => {}
+            // The last store may be dropped where there can be no task any more.
+            (state, in_transaction) => {
+                if let Ok(runtime) = Handle::try_current() {
+                    let pool = self.pool.clone();
+                    runtime.spawn(wind_down(opened, place, pool, state, in_transaction));
+                }
+            }
+        }
+    }
+}
+
+/// Brings a connection to the end of what was left on it. It is used again only where the server has said that it is in no transaction.
+async fn wind_down(
+    mut opened: Opened,
+    place: OwnedSemaphorePermit,
+    pool: ConnectionPool,
+    state: State,
+    in_transaction: bool,
+) {
+    let epoch = opened.epoch.clone();
+    let is_free = match state {
+        State::Ready => {
+            let rollback = epoch.bounded(Repeatable::simple(SqlStr::from_static("rollback")).send(&mut opened.raw));
+            timeout(ROLLBACK_TIMEOUT, rollback).await.is_ok_and(|rolled_back| rolled_back.is_ok())
+        }
+        // A `begin`, a `commit` or a `rollback` may be what was given up: sqlx would go on within the transaction, and never commit.
+        State::Asking | State::Broken => {
+            let flushed = timeout(ABANDONED_TIMEOUT, epoch.bounded(opened.raw.flush())).await;
+            flushed.is_ok_and(|flushed| flushed.is_ok()) && !in_transaction
+        }
+    };
+    if is_free {
+        pool.put(opened, place);
+    }
+}
+
+impl<'c> Executor<'c> for &'c mut Connection {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Step, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let statement = Repeatable::of(query);
+        let steps = async move { self.steps(statement?).await };
+        Box::pin(stream::once(steps).map_ok(|steps| stream::iter(steps.into_iter().map(Ok))).try_flatten())
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let statement = Repeatable::of(query);
+        Box::pin(async move { Ok(self.steps(statement?).await?.into_iter().find_map(Either::right)) })
+    }
+
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [PgTypeInfo],
+    ) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        Box::pin(async move {
+            let (raw, epoch) = self.ask()?;
+            let prepared = epoch.bounded(raw.prepare_with(sql, parameters)).await;
+            self.answered(prepared)
+        })
+    }
+}
+
+/// A transaction. Dropping it rolls it back, by a task of its own.
+#[derive(Debug)]
+pub(in crate::store) struct Transaction(Connection);
+
+impl Transaction {
+    pub(super) async fn begin(mut connection: Connection, statement: &'static str) -> Result<Self, sqlx::Error> {
+        connection.begin(statement).await?;
+        Ok(Self(connection))
+    }
+
+    /// Commits it.
+    ///
+    /// # Errors
+    /// The database's. Where there was no answer, it is not known whether it was committed.
+    pub(in crate::store) async fn commit(mut self) -> Result<(), sqlx::Error> {
+        self.0.end("commit").await
+    }
+
+    /// Rolls it back.
+    ///
+    /// # Errors
+    /// The database's; it is rolled back all the same.
+    pub(in crate::store) async fn rollback(mut self) -> Result<(), sqlx::Error> {
+        self.0.end("rollback").await
+    }
+}
+
+impl Deref for Transaction {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.0
+    }
+}
+
+impl DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.0
+    }
+}

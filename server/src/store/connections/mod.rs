@@ -1,0 +1,27 @@
+//! The connections of the store: pools, and what is known of the server behind them.
+//!
+//! Every answer of the database is waited for only as long as its server is known to answer, and no connection is used again that was
+//! given up in the middle of a statement, that an error has made doubtful, or whose server may not be the one that takes writes now. So a
+//! server that fails over, or falls silent, costs the statements under way, and nothing after them.
+//!
+//! Behind a pooler that lends a session to each transaction, a prepared statement with a name is one that another session has, or that
+//! another client has given this name. Statements without one are prepared and carried out in two round trips, between which another client
+//! may have replaced them: outside of a transaction they would answer another client's question. So there, every statement is sent without
+//! a name, and within a transaction.
+
+mod connection;
+mod epoch;
+mod hosts;
+mod pool;
+mod repeatable;
+mod watchdog;
+
+pub use self::pool::ConnectionPool;
+pub(super) use self::{
+    connection::Connection,
+    epoch::Epochs,
+    hosts::{Hosts, Sessions},
+    pool::PoolLimits,
+    repeatable::{is_outgrown, note_outgrown},
+    watchdog::Watchdog,
+};

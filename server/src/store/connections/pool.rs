@@ -1,0 +1,236 @@
+//! A pool of connections.
+//!
+//! sqlx's own pool asks each connection that comes back whether it is alive, with a round trip that nothing bounds: a server that falls
+//! silent takes every place along. It also hands out a connection whose `begin` was given up. This one takes back a connection only
+//! between two statements, asks nothing, and counts a place as free in every other case.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures::{
+    TryStreamExt,
+    future::{BoxFuture, join_all},
+    stream::{self, BoxStream},
+};
+use sqlx::{
+    Connection as _, Execute, Executor, PgConnection, Postgres, SqlStr,
+    postgres::{PgRow, PgStatement, PgTypeInfo},
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep, timeout, timeout_at},
+};
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
+
+use super::{
+    connection::{Connection, Transaction},
+    epoch::{Epoch, Epochs},
+    hosts::{Hosts, may_pass},
+    repeatable::{Repeatable, Step, is_newer_than_outgrown},
+};
+
+/// A connection that was idle for so long is not used again: a firewall between here and the server may have forgotten it.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// The pauses between tries to connect to a server that may let connections in soon.
+const MIN_CONNECT_PAUSE: Duration = Duration::from_millis(10);
+const MAX_CONNECT_PAUSE: Duration = Duration::from_millis(500);
+/// How long closing waits for connections that are in use, and for what is still to be sent to the server.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What a pool has.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) struct PoolLimits {
+    /// The most connections.
+    pub(in crate::store) connections: u32,
+    /// How long a connection is waited for, with the time that it takes to open it.
+    pub(in crate::store) acquire_timeout: Duration,
+    /// How old a connection may become.
+    pub(in crate::store) max_age: Duration,
+}
+
+/// A pool. A statement that is sent to it is a transaction of its own. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ConnectionPool(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    hosts: Hosts,
+    epochs: Epochs,
+    limits: PoolLimits,
+    places: Arc<Semaphore>,
+    /// In the order in which they came back; the last one is used first.
+    idle: Mutex<VecDeque<Idle>>,
+    open: TaskTracker,
+}
+
+/// An open connection.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) raw: PgConnection,
+    pub(super) at: Instant,
+    pub(super) epoch: Epoch,
+    /// Counts it among those that are open.
+    _counted: TaskTrackerToken,
+}
+
+#[derive(Debug)]
+struct Idle {
+    opened: Opened,
+    since: Instant,
+}
+
+impl ConnectionPool {
+    pub(in crate::store) fn new(hosts: Hosts, epochs: Epochs, limits: PoolLimits) -> Self {
+        let places = Arc::new(Semaphore::new(limits.connections as usize));
+        Self(Arc::new(Inner { hosts, epochs, limits, places, idle: Mutex::default(), open: TaskTracker::new() }))
+    }
+
+    /// A connection for several statements in a row.
+    ///
+    /// # Errors
+    /// [`sqlx::Error::PoolTimedOut`] where all are in use, or the server's.
+    pub(in crate::store) async fn acquire(&self) -> Result<Connection, sqlx::Error> {
+        let deadline = Instant::now() + self.0.limits.acquire_timeout;
+        let place = timeout_at(deadline, self.0.places.clone().acquire_owned()).await;
+        let place = place.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
+        let opened = match self.0.take_idle() {
+            Some(idle) => idle,
+            // Boxed: opening is rare, and every statement's future would hold its 14 kB.
+            None => Box::pin(self.0.open(deadline)).await?,
+        };
+        Ok(Connection::new(opened, self.clone(), place))
+    }
+
+    /// Begins a transaction.
+    pub(in crate::store) async fn begin(&self) -> Result<Transaction, sqlx::Error> {
+        self.begin_with("begin").await
+    }
+
+    /// Begins a transaction with this statement.
+    pub(in crate::store) async fn begin_with(&self, statement: &'static str) -> Result<Transaction, sqlx::Error> {
+        Transaction::begin(self.acquire().await?, statement).await
+    }
+
+    /// Closes every connection, once those that are in use come back.
+    pub(in crate::store) async fn close(&self) {
+        self.0.places.close();
+        let idle: Vec<Idle> = self.0.idle().drain(..).collect();
+        let goodbye = join_all(idle.into_iter().map(|Idle { opened: Opened { raw, .. }, .. }| raw.close()));
+        self.0.open.close();
+        let closed = async {
+            goodbye.await;
+            self.0.open.wait().await;
+        };
+        let _ = timeout(CLOSE_TIMEOUT, closed).await;
+    }
+
+    pub(super) fn epochs(&self) -> &Epochs {
+        &self.0.epochs
+    }
+
+    pub(super) fn hosts(&self) -> &Hosts {
+        &self.0.hosts
+    }
+
+    /// Takes a connection back whose last statement was answered.
+    pub(super) fn put(&self, opened: Opened, place: OwnedSemaphorePermit) {
+        if !self.0.places.is_closed() && self.0.may_use(&opened) {
+            self.0.idle().push_back(Idle { opened, since: Instant::now() });
+        }
+        // Whoever waits for a place finds the connection.
+        drop(place);
+    }
+
+    /// Connections that are open, and those of them that nobody uses.
+    pub(in crate::store) fn count(&self) -> (usize, usize) {
+        (self.0.open.len(), self.0.idle().len())
+    }
+}
+
+impl Inner {
+    fn may_use(&self, opened: &Opened) -> bool {
+        let age = opened.at.elapsed();
+        age < self.limits.max_age && self.epochs.is_current(&opened.epoch) && is_newer_than_outgrown(age)
+    }
+
+    fn take_idle(&self) -> Option<Opened> {
+        let mut idle = self.idle();
+        while idle.front().is_some_and(|first| first.since.elapsed() >= IDLE_TIMEOUT) {
+            idle.pop_front();
+        }
+        while let Some(Idle { opened, .. }) = idle.pop_back() {
+            if self.may_use(&opened) {
+                return Some(opened);
+            }
+        }
+        None
+    }
+
+    /// Opens a connection. A server that may let one in soon is asked again, until the deadline.
+    async fn open(&self, deadline: Instant) -> Result<Opened, sqlx::Error> {
+        let mut pause = MIN_CONNECT_PAUSE;
+        loop {
+            let epoch = self.epochs.current();
+            let connecting = timeout_at(deadline, epoch.bounded(self.hosts.connect()));
+            match connecting.await.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
+                Ok((raw, server)) => {
+                    if let Some(epoch) = self.epochs.enter(&epoch, &server) {
+                        return Ok(Opened { raw, at: Instant::now(), epoch, _counted: self.open.token() });
+                    }
+                    // The server may have changed while it was connected to.
+                }
+                Err(error) if may_pass(&error) && Instant::now() + pause < deadline => {}
+                Err(error) => return Err(error),
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(MAX_CONNECT_PAUSE);
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, VecDeque<Idle>> {
+        // Nothing panics while it is held.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<'p> Executor<'p> for &'_ ConnectionPool {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Step, sqlx::Error>>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let (pool, statement) = (self.clone(), Repeatable::of(query));
+        let steps = async move { pool.acquire().await?.steps_alone(statement?).await };
+        // No list of the store is too long to be collected.
+        Box::pin(stream::once(steps).map_ok(|steps| stream::iter(steps.into_iter().map(Ok))).try_flatten())
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let (pool, statement) = (self.clone(), Repeatable::of(query));
+        Box::pin(async move {
+            let steps = pool.acquire().await?.steps_alone(statement?).await?;
+            Ok(steps.into_iter().find_map(sqlx::Either::right))
+        })
+    }
+
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [PgTypeInfo],
+    ) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
+    where
+        'p: 'e,
+    {
+        let pool = self.clone();
+        Box::pin(async move { pool.acquire().await?.prepare_with(sql, parameters).await })
+    }
+}

@@ -1,0 +1,83 @@
+//! The watchdog: finds out whether there is a server that takes writes, and ends what waits for one that is gone.
+
+use std::time::Duration;
+
+use sqlx::Row;
+use tokio::time::{Instant, timeout};
+
+use super::{
+    epoch::{Epochs, no_answer},
+    hosts::{Hosts, WHO_ARE_YOU, read_only},
+    pool::{ConnectionPool, PoolLimits},
+};
+use crate::store::error::is_of_server;
+
+/// How long a server may take to answer a ping before it counts as silent. With a ping each second a silent server is noticed within 4 s.
+const PING_TIMEOUT: Duration = Duration::from_secs(3);
+/// One connection, apart from those of calls and runs: a ping must not wait behind them. It is opened anew again and again, so that a
+/// name that leads to another server is noticed although the old one answers still.
+const LIMITS: PoolLimits =
+    PoolLimits { connections: 1, acquire_timeout: Duration::from_secs(2), max_age: Duration::from_secs(5) };
+
+/// The watchdog of a store's connections. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(in crate::store) struct Watchdog {
+    connections: ConnectionPool,
+    epochs: Epochs,
+}
+
+impl Watchdog {
+    /// A watchdog for the connections of these epochs.
+    pub(in crate::store) fn new(hosts: Hosts, epochs: Epochs) -> Self {
+        Self { connections: ConnectionPool::new(hosts, epochs.clone(), LIMITS), epochs }
+    }
+
+    /// Asks whether there is a server that takes writes. Where it is silent, or another than before, statements under way on other
+    /// connections end with an error, and those connections are used no more.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(in crate::store) async fn ping(&self) -> Result<(), sqlx::Error> {
+        let began_at = Instant::now();
+        let pinged = timeout(PING_TIMEOUT, self.look_twice()).await.unwrap_or_else(|_| Err(no_answer()));
+        match &pinged {
+            // Unless an older connection was answered in the meantime: then only the ping's own way is blocked, or this process is slow.
+            Err(error) if is_gone(error) && !self.epochs.has_answered_since(began_at) => {
+                tracing::warn!(%error, "no database server answers; statements under way are given up");
+                self.epochs.cut();
+            }
+            _ => {}
+        }
+        pinged
+    }
+
+    /// Closes its connection.
+    pub(in crate::store) async fn close(&self) {
+        self.connections.close().await;
+    }
+
+    /// A connection that broke since the last ping says nothing of the server as it is now.
+    async fn look_twice(&self) -> Result<(), sqlx::Error> {
+        match self.look().await {
+            Err(error) if is_of_server(&error) => self.look().await,
+            looked => looked,
+        }
+    }
+
+    async fn look(&self) -> Result<(), sqlx::Error> {
+        let mut connection = self.connections.acquire().await?;
+        self.epochs.watch_opened_before(connection.opened_at());
+        let row = sqlx::query(WHO_ARE_YOU).fetch_one(&mut connection).await?;
+        if row.try_get::<bool, _>(0)? {
+            let current = self.epochs.current();
+            self.epochs.retire(&current);
+            return Err(read_only());
+        }
+        Ok(())
+    }
+}
+
+/// Whether a server did not answer, or could not be reached. One that refuses a connection by a message of its own is there.
+fn is_gone(error: &sqlx::Error) -> bool {
+    is_of_server(error) || matches!(error, sqlx::Error::PoolTimedOut)
+}

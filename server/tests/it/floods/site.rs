@@ -1,0 +1,105 @@
+//! The stage of a flood: a server process over a database with tenants, and where to attack it.
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use category_mirror::{domain::Role, store};
+use category_mirror_client::Client;
+
+use crate::processes::{server::Server, site::Site};
+
+/// Whom to attack, and with which tokens.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) grpc: SocketAddr,
+    pub(super) admin: SocketAddr,
+    /// A viewer's token.
+    pub(super) viewer: String,
+    /// A token of an administrator who means no good.
+    pub(super) administrator: String,
+}
+
+/// A server with everything around it.
+pub(super) struct Stage {
+    site: Site,
+    has_tenants: bool,
+    pub(super) server: Server,
+}
+
+impl Stage {
+    /// Starts a server with settings beside the usual ones. `runs`: tenants, each with a run that waits.
+    pub(super) async fn open(settings: &[(&str, &str)], runs: u64) -> Self {
+        let site = Site::new().await;
+        if runs > 0 {
+            let pool = site.pool();
+            store::fill(&pool, runs).await.expect("tenants");
+            store::queue(&pool, runs, true).await.expect("runs");
+            pool.close().await;
+        }
+        // One setting is the shell's: how many descriptors the process may have.
+        let (descriptors, settings): (Vec<_>, Vec<_>) = settings.iter().partition(|(name, _)| *name == "DESCRIPTORS");
+        let descriptors = descriptors.first().map(|(_, value)| *value);
+        let mut command = site.limited_server(std::env::var_os("FLOOD_SERVER"), descriptors);
+        command.envs(settings);
+        let server = Server::start(command).await;
+        Self { site, has_tenants: runs > 0, server }
+    }
+
+    pub(super) fn target(&self) -> Target {
+        let token = |role, subject| self.site.token_of(role, subject);
+        Target {
+            grpc: self.server.address,
+            admin: self.server.admin,
+            viewer: token(Role::Viewer, "attacker"),
+            administrator: token(Role::Admin, "malicious"),
+        }
+    }
+
+    /// A client of somebody who means well.
+    pub(super) fn client(&self) -> Client {
+        self.site.client(&self.server)
+    }
+
+    /// The same, who makes calls again that found no connection.
+    pub(super) fn client_that_retries(&self) -> Client {
+        let client = Client::builder(format!("http://{}", self.server.address)).token(self.site.token());
+        client.build().expect("a client")
+    }
+
+    /// Whether it was filled with tenants and their categories.
+    pub(super) fn has_tenants(&self) -> bool {
+        self.has_tenants
+    }
+
+    pub(super) fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// Whether the process is still there.
+    pub(super) fn is_alive(&self) -> bool {
+        self.status("VmRSS").is_some()
+    }
+
+    /// Resident memory, kB.
+    pub(super) fn resident_kb(&self) -> u64 {
+        self.status("VmRSS").expect("it is alive")
+    }
+
+    fn status(&self, line: &str) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.server.pid())).ok()?;
+        let line = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'))?;
+        line.trim().trim_end_matches(" kB").parse().ok()
+    }
+
+    /// The series of a metric that are not 0.
+    pub(super) async fn metrics(&self, name: &str) -> BTreeMap<String, f64> {
+        let answer = reqwest::get(format!("http://{}/metrics", self.server.admin)).await.expect("an answer");
+        let text = answer.text().await.expect("text");
+        let series = text.lines().filter_map(|line| line.strip_prefix(name)?.rsplit_once(' '));
+        let series = series.map(|(labels, value)| (labels.to_owned(), value.parse().expect("a number")));
+        series.filter(|(_, value)| *value > 0.0).collect()
+    }
+
+    pub(super) async fn close(self) {
+        self.server.kill().await;
+    }
+}

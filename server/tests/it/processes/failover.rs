@@ -1,0 +1,206 @@
+//! A primary that is lost, and a standby that is promoted behind the same name: no accepted run is lost, nothing is written twice, and a
+//! server finds its way by itself. How long that takes is printed: `cargo test --test it -- failover --nocapture`.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use category_mirror_client::{Client, Error, RunState, Strategy};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use tonic_health::pb::health_check_response::ServingStatus::{NotServing, Serving};
+
+use super::{
+    name::Name,
+    pair::{Node, Pair},
+    server::Server,
+    site::{Site, ended, until},
+};
+
+/// Tenants beside `store`.
+const TENANTS: usize = 6;
+/// Writes that must all be taken once health says so.
+const WRITES: usize = 20;
+
+/// What becomes of connections to the primary that is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    /// They end, as the host is there still.
+    Broken,
+    /// They are never heard of again.
+    Silent,
+    /// They stay, and the primary refuses writes.
+    ReadOnly,
+}
+
+#[tokio::test]
+async fn failover_from_a_primary_that_crashes() {
+    fail_over(Loss::Broken).await;
+}
+
+#[tokio::test]
+async fn failover_from_a_primary_whose_host_vanishes_without_a_word() {
+    fail_over(Loss::Silent).await;
+}
+
+#[tokio::test]
+async fn failover_from_a_primary_that_refuses_writes_and_keeps_its_connections() {
+    fail_over(Loss::ReadOnly).await;
+}
+
+async fn fail_over(loss: Loss) {
+    let (site, mut pair) = (Site::embedded().await, Pair::start().await);
+    let name = Name::of(pair.primary.socket()).await;
+    let server = site.serve(&[("DATABASE_URL", &name.url()), ("DATA_DIR", "")]).await;
+    let client = site.client(&server);
+    let mut health = server.health().await;
+    health.becomes(Serving).await;
+    load(&site, &client).await;
+    let crowd = Crowd::start(&client);
+    until("runs are accepted", || async { crowd.accepted().len() >= TENANTS }).await;
+
+    lose(loss, &mut pair.primary, &name).await;
+    health.becomes(NotServing).await;
+    assert_eq!(server.healthz().await, 503);
+    pair.standby.promote();
+    name.lead_to(pair.standby.socket());
+    let moved_at = Instant::now();
+    if loss == Loss::Broken {
+        name.break_all();
+    }
+    until("a write is taken", || async { write(&client).await.is_ok() }).await;
+    let (written, mut failed) = (moved_at.elapsed(), 0);
+    health.becomes(Serving).await;
+    let healthy = moved_at.elapsed();
+    for _ in 0..WRITES {
+        failed += usize::from(write(&client).await.is_err());
+    }
+    eprintln!(
+        "{loss:?}: writes {written:?}, health {healthy:?} after the name's move; {failed} of {WRITES} writes failed"
+    );
+    assert_eq!(failed, 0, "of {WRITES} writes once the server says that it serves");
+    assert!(pair.standby.is("select not pg_is_in_recovery()").await);
+
+    let accepted = crowd.stop().await;
+    assert_all_done(&site, &client, &accepted).await;
+    drop(health);
+    server.stop().await;
+}
+
+async fn lose(loss: Loss, primary: &mut Node, name: &Name) {
+    match loss {
+        Loss::Broken => primary.crash(),
+        Loss::Silent => {
+            // In this order: what it answers on its end reaches nobody.
+            name.vanish();
+            primary.crash();
+        }
+        Loss::ReadOnly => primary.refuse_writes().await,
+    }
+}
+
+/// A write, of a tenant that no caller asks runs for.
+async fn write(client: &Client) -> Result<(), Error> {
+    client.set_tenant_categories("store", "cafe").additional(["bakery"]).send().await.map(drop)
+}
+
+fn tenant(number: usize) -> (String, String) {
+    (format!("store-{number}"), format!("{}", 100 + number))
+}
+
+/// Tenants with the same differences between the two sides.
+async fn load(site: &Site, client: &Client) {
+    site.load(client).await;
+    for (id, location) in (0..TENANTS).map(tenant) {
+        let created = client.create_tenant(&id).display_name("Store").location("1", &location);
+        created.region_code("US").language_code("en").send().await.expect("created");
+        client.set_tenant_categories(&id, "cafe").additional(["bakery"]).send().await.expect("set");
+        site.google.put(&location, "cafe", &["bar"]).await;
+    }
+    // Runs are under way, wherever they are, when the primary is lost.
+    site.google.fault(json!({"method": "locations.get", "delay_ms": 100})).await;
+}
+
+/// Callers who ask for runs of all tenants again and again, and note what was accepted.
+struct Crowd {
+    accepted: Arc<Mutex<BTreeSet<String>>>,
+    stop: CancellationToken,
+    callers: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Crowd {
+    fn start(client: &Client) -> Self {
+        let (accepted, stop) = (Arc::<Mutex<BTreeSet<String>>>::default(), CancellationToken::new());
+        let call = |number: usize| {
+            let (client, accepted, stop) = (client.clone(), accepted.clone(), stop.clone());
+            tokio::spawn(async move {
+                let (tenant, _) = tenant(number);
+                let mut again = tokio::time::interval(Duration::from_millis(50));
+                while !stop.is_cancelled() {
+                    match client.mirror(&tenant, Strategy::PlatformToGbp).send().await {
+                        Ok(answer) => drop(accepted.lock().expect("whole").insert(answer.run.name)),
+                        Err(error) => assert!(error.is_unavailable(), "{error}"),
+                    }
+                    again.tick().await;
+                }
+            })
+        };
+        let callers = (0..TENANTS).map(call).collect();
+        Self { accepted, stop, callers }
+    }
+
+    fn accepted(&self) -> BTreeSet<String> {
+        self.accepted.lock().expect("whole").clone()
+    }
+
+    async fn stop(self) -> BTreeSet<String> {
+        self.stop.cancel();
+        for caller in self.callers {
+            caller.await.expect("refused for what it was, or accepted");
+        }
+        self.accepted.lock().expect("whole").clone()
+    }
+}
+
+/// Each accepted run has ended well, and each location was written once, with what it should have.
+async fn assert_all_done(site: &Site, client: &Client, accepted: &BTreeSet<String>) {
+    site.google.heal().await;
+    for run in accepted {
+        let run = ended(client, run).await;
+        assert_eq!(run.state, RunState::Succeeded, "{run:?}");
+        assert_eq!(run.attempt, 1, "no attempt counts that the database ended: {run:?}");
+    }
+    let writes = site.google.writes().await;
+    for (_, location) in (0..TENANTS).map(tenant) {
+        assert_eq!(site.google.merchant(&location).await, ["cafe", "bakery"]);
+        let of_location = writes.iter().filter(|write| write.to_string().contains(&format!("locations/{location}\"")));
+        assert_eq!(of_location.count(), 1, "{writes:#?}");
+    }
+    assert_eq!(writes.len(), TENANTS, "{writes:#?}");
+}
+
+#[tokio::test]
+async fn failover_between_two_hosts_of_one_url() {
+    let (site, mut pair) = (Site::embedded().await, Pair::start().await);
+    let (first, second) = (Name::of(pair.standby.socket()).await, Name::of(pair.primary.socket()).await);
+    let hosts = format!("{},{}", first.address(), second.address());
+    let url =
+        format!("postgres://category_mirror@{hosts}/category_mirror?sslmode=disable&target_session_attrs=read-write");
+    let server: Server = site.serve(&[("DATABASE_URL", &url), ("DATA_DIR", "")]).await;
+    let client = site.client(&server);
+    let mut health = server.health().await;
+    health.becomes(Serving).await;
+    site.load(&client).await;
+    write(&client).await.expect("taken by the second, as the first is a standby");
+    pair.primary.crash();
+    health.becomes(NotServing).await;
+    pair.standby.promote();
+    health.becomes(Serving).await;
+    for _ in 0..WRITES {
+        write(&client).await.expect("taken by the first, which was promoted");
+    }
+    drop(health);
+    server.stop().await;
+}
