@@ -51,8 +51,7 @@ impl Facts {
             return Ok(Self { version, version_text, ..Self::default() });
         }
         let Json(facts): Json<Self> = sqlx::query_scalar(
-            "
-    with schema as (
+            "with schema as (
         select oid, nspowner from pg_namespace where nspname = $1
     ), history as (
         select relnamespace, relowner from pg_class where relname = 'run_history' and relkind = 'p'

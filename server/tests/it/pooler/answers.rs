@@ -115,10 +115,11 @@ async fn ask(client: &Client, n: u64) -> Result<(), Error> {
     Ok(())
 }
 
-/// Asks until there is an answer: on a busy machine some callers wait longer for a session than they like to.
+/// Asks until there is an answer: on a busy machine some callers wait longer for a session than they like to, and of those who read much only
+/// a few are let in at once.
 async fn answered(client: &Client, n: u64) {
     while let Err(error) = ask(client, n).await {
-        let passes = error.is_unavailable() || error.code() == Code::DeadlineExceeded;
+        let passes = error.is_unavailable() || matches!(error.code(), Code::DeadlineExceeded | Code::ResourceExhausted);
         assert!(passes, "question {n}: {error:?}");
     }
 }
