@@ -54,7 +54,7 @@ async fn a_tenant_with_an_unsettled_write_keeps_its_location() {
     assert_eq!(begin(&store, &claimed, &bound(&before)).await, BeginWrite::Go);
     for location in [Some("elsewhere"), None] {
         let refused = store.update_tenant(at(3), &id("a"), &move_to(location)).await.expect_err("refused");
-        let Error::RunInProgress { run, .. } = &refused else { panic!("{refused}") };
+        let Error::UnsettledWrite { run, .. } = &refused else { panic!("{refused}") };
         assert_eq!(*run, claimed.run.resource_name());
     }
     // What is no move goes through, also where it names the place that the tenant has.

@@ -60,7 +60,7 @@ const STATEMENTS: [[&str; 4]; 28] = [
     ["with handing_back as", "'{}', '{}'", "run_pkey", "generic"],
     [
         "with wanted as",
-        "null, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}'",
+        "null, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}'",
         "run_one_live_a_tenant",
         "hot",
     ],
