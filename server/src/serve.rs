@@ -128,11 +128,11 @@ pub async fn serve(
 
     // The requests of the admin port have no bodies.
     let admin_connections = Connections::new(Port::Admin, limits.connections.admin(), 0);
-    let admin = web::router(is_serving, quota);
+    let admin = web::router(is_serving.clone(), quota);
     let mut admin = tokio::spawn(connections::serve_admin(listeners.admin, admin_connections, admin, end.clone()));
     let runner_task = tokio::spawn(Runner::new(store.clone(), accounts, wake, flags, runner).run(drain.clone()));
     let parties = Parties {
-        service: api::router(app, verifier, health, stream_heartbeat, &limits, drain.clone()),
+        service: api::router(app, verifier, health, stream_heartbeat, &limits, is_serving, drain.clone()),
         tls,
         http2: http2(&limits),
         connections: grpc_connections(&limits),

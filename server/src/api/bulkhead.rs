@@ -15,7 +15,7 @@ use std::{
 use futures::future::BoxFuture;
 use hyper::body::{Bytes, Frame};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::timeout,
 };
 use tonic::{Status, body::Body};
@@ -96,11 +96,13 @@ pub(super) struct Bulkhead {
     /// Of each subject in each compartment.
     expensive_subjects: Shares,
     compartments: Shares,
+    /// Whether the database answers.
+    is_serving: watch::Receiver<bool>,
 }
 
 impl Bulkhead {
-    /// With shares of so many connections.
-    pub(super) fn new(connections: u32) -> Self {
+    /// With shares of so many connections. `is_serving`: whether the database answers.
+    pub(super) fn new(connections: u32, is_serving: watch::Receiver<bool>) -> Self {
         let connections = usize::try_from(connections).unwrap_or(usize::MAX);
         let expensive = (connections / 8).clamp(1, 8);
         Self {
@@ -117,14 +119,25 @@ impl Bulkhead {
                 MAX_EXPENSIVE_WAITING,
                 "too many calls at once that read or write much",
             ),
+            is_serving,
         }
     }
 
     /// Waits for a place for a call.
     ///
     /// # Errors
-    /// [`Error::RateLimited`] when too many wait already, or none is free in time.
+    /// [`Error::RateLimited`] when too many wait already, or none is free in time; [`Error::DatabaseUnavailable`] when that is because the
+    /// database does not answer those who have the places.
     pub(super) async fn admit(&self, path: &str, cost: Cost, subject: &str) -> Result<CallPermit, Error> {
+        self.take(path, cost, subject).await.map_err(|error| match error {
+            Error::RateLimited { .. } if !*self.is_serving.borrow() => {
+                Error::DatabaseUnavailable("the database does not answer the calls before".into())
+            }
+            error => error,
+        })
+    }
+
+    async fn take(&self, path: &str, cost: Cost, subject: &str) -> Result<CallPermit, Error> {
         let permits = match cost {
             Cost::Shared => vec![self.requests.take(subject).await?],
             // Always in this order: two calls that each held what the other one waits for would wait indefinitely.
@@ -291,7 +304,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_caller_and_a_method_have_a_share_and_expensive_calls_have_places_of_its_own() {
-        let bulkhead = Bulkhead::new(20);
+        let bulkhead = Bulkhead::new(20, watch::channel(true).1);
         let mut places = Vec::new();
         for _ in 0..10 {
             places.push(bulkhead.admit("/a", Cost::Light, "me").await.expect("within the share"));
@@ -318,7 +331,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_is_served_in_turn_and_too_many_are_refused_at_once() {
-        let bulkhead = Arc::new(Bulkhead::new(20));
+        let bulkhead = Arc::new(Bulkhead::new(20, watch::channel(true).1));
         let expensive = Cost::Expensive(Compartment::History);
         let first = bulkhead.admit("/logs", expensive, "me").await.expect("a place");
         let waiting: Vec<_> = (0..MAX_EXPENSIVE_WAITING_PER_SUBJECT)

@@ -10,7 +10,10 @@ use std::{
 
 use futures::future::BoxFuture;
 use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tower::{Layer, Service};
@@ -66,13 +69,14 @@ impl GateLayer {
         verifier: Arc<Verifier>,
         limits: &Limits,
         streams: OpenStreams,
+        is_serving: watch::Receiver<bool>,
         drain: CancellationToken,
     ) -> Self {
         Self {
             verifier,
             rate: Arc::new(RateLimit::new(limits)),
             call_timeout: limits.call_timeout,
-            bulkhead: Arc::new(Bulkhead::new(limits.database_connections)),
+            bulkhead: Arc::new(Bulkhead::new(limits.database_connections, is_serving)),
             drain,
             memory: RequestMemory::new(limits.request_memory),
             open_calls: OpenCalls::default(),

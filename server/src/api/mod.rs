@@ -43,6 +43,7 @@ use category_mirror_proto::v1::{
     tenant_service_server::{self, TenantServiceServer},
 };
 use http::Request;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, service::Routes};
 use tonic_health::server::HealthReporter;
@@ -77,8 +78,8 @@ const HEALTH_SERVICES: [&str; 7] = [
     tenant_service_server::SERVICE_NAME,
 ];
 
-/// The services behind the gate, with health and reflection, ready to serve. `heartbeat` is how long a stream may be quiet; `drain` ends
-/// streams and refuses new calls.
+/// The services behind the gate, with health and reflection, ready to serve. `heartbeat` is how long a stream may be quiet; `is_serving` says
+/// whether the database answers; `drain` ends streams and refuses new calls.
 ///
 /// # Panics
 /// Never: the descriptor set is part of the program.
@@ -89,6 +90,7 @@ pub fn router(
     health: tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health>,
     heartbeat: Duration,
     limits: &Limits,
+    is_serving: watch::Receiver<bool>,
     drain: CancellationToken,
 ) -> Door {
     let reflection = || {
@@ -116,13 +118,14 @@ pub fn router(
         .add_service(reflection().build_v1().expect(sound))
         // Python's reflection client, and tools of a few years ago, know no other.
         .add_service(reflection().build_v1alpha().expect(sound));
-    behind(GateLayer::new(verifier, limits, streams, drain), routes)
+    behind(GateLayer::new(verifier, limits, streams, is_serving, drain), routes)
 }
 
 /// Puts services behind what every call passes.
 #[must_use]
 pub fn door(routes: Routes, verifier: Arc<Verifier>, limits: &Limits, drain: CancellationToken) -> Door {
-    behind(GateLayer::new(verifier, limits, OpenStreams::new(limits), drain), routes)
+    let (_, is_serving) = watch::channel(true);
+    behind(GateLayer::new(verifier, limits, OpenStreams::new(limits), is_serving, drain), routes)
 }
 
 /// Returns how many bytes the requests of one connection may hold.

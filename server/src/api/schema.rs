@@ -10,7 +10,7 @@ use prost_types::{
     field_descriptor_proto::{Label, Type},
 };
 
-use crate::error::Error;
+use crate::error::{Error, FieldViolation};
 
 /// Items of one repeated field. Each field has a bound of its own that is lower; this one holds before anything is decoded.
 const MAX_ITEMS: usize = 10_000;
@@ -18,6 +18,8 @@ const MAX_ITEMS: usize = 10_000;
 const MAX_ELEMENTS: usize = 100_000;
 /// Memory of an item or a message: the largest repeated one of the protocol, decoded and read into the server's own types.
 const ELEMENT_BYTES: usize = 512;
+/// What stands for the request as a whole where no field is to blame.
+const MESSAGE: &str = "message";
 /// How deep messages may be within each other: deeper than any of the protocol.
 const MAX_DEPTH: usize = 16;
 
@@ -122,10 +124,10 @@ impl Schema {
                 *elements += count;
             }
             if *elements > MAX_ELEMENTS {
-                return Err(too_many("message", *elements, MAX_ELEMENTS));
+                return Err(too_many(MESSAGE, *elements, MAX_ELEMENTS));
             }
             if let (Kind::Message(inner), Some(value), true) = (field.kind, value, depth < MAX_DEPTH) {
-                self.scan(inner, value, depth + 1, elements)?;
+                self.scan(inner, value, depth + 1, elements).map_err(|error| within(&field.name, error))?;
             }
         }
         Ok(())
@@ -134,6 +136,20 @@ impl Schema {
 
 fn too_many(field: &str, count: usize, limit: usize) -> Error {
     Error::invalid(field, format!("has {count} items, at most {limit} are allowed in any request"))
+}
+
+/// Names the field of a message that is itself the value of `outer`.
+fn within(outer: &str, error: Error) -> Error {
+    match error {
+        Error::Invalid(violations) if violations.iter().all(|violation| violation.field != MESSAGE) => {
+            let within = |violation: FieldViolation| FieldViolation {
+                field: format!("{outer}.{}", violation.field),
+                ..violation
+            };
+            Error::Invalid(violations.into_iter().map(within).collect())
+        }
+        error => error,
+    }
 }
 
 fn number(scope: &str, message: &DescriptorProto, numbers: &mut HashMap<String, usize>) {

@@ -108,6 +108,8 @@ pub(super) async fn all(fake: &Fake, folder: &Path) -> Vec<Command> {
             _ => r#"{"client_id":"a","client_secret":"b","refresh_token":"c"}"#,
         };
         std::fs::write(&file, content).expect("written");
+        // Else the tool warns of what others can read.
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("private");
         let file = file.to_str().expect("UTF-8");
         let rest = rest.split_whitespace().map(|word| word.replace("FILE", file));
         let arguments = way.iter().cloned().chain(rest).collect();
