@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 mod answers;
 mod refusals;
+mod restarts;
 
 /// Fewer sessions than any server here has connections, so that they go from hand to hand.
 const SESSIONS: u32 = 4;
@@ -67,8 +68,7 @@ impl PgBouncer {
     pub(crate) async fn start_with(server: &Embedded, data: &Path, other: &str) -> Self {
         let program = program().expect("pgbouncer is installed");
         let sockets = data.join("socket");
-        let owner = fs::metadata(&sockets).expect("the folder of the server's socket");
-        let (user, group) = (Uid::from_raw(owner.uid()), Gid::from_raw(owner.gid()));
+        let (user, group) = (user_of(&sockets), group_of(&sockets));
         let_in(server, data, user).await;
         let folder = tempfile::tempdir().expect("a folder");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a mode");
@@ -116,6 +116,15 @@ impl Drop for PgBouncer {
 
 async fn connect(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
     options.connect().await?.close().await
+}
+
+/// The user of a pooler before the server whose sockets are in this folder.
+fn user_of(sockets: &Path) -> Uid {
+    Uid::from_raw(fs::metadata(sockets).expect("the folder of the server's socket").uid())
+}
+
+fn group_of(sockets: &Path) -> Gid {
+    Gid::from_raw(fs::metadata(sockets).expect("the folder of the server's socket").gid())
 }
 
 /// Lets the pooler's user in, who is not the one of the tests where these run as root.

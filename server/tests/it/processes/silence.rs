@@ -20,8 +20,8 @@ use super::{
 const CONNECTIONS: &str = "3";
 /// Silences, one after the other.
 const ROUNDS: usize = 4;
-/// Callers at once of each of three methods: more have no place of a method, and would not get as far as the database.
-const CALLERS: usize = 2;
+/// Calls at once.
+const CALLS: usize = 9;
 
 /// A server whose database is behind a name.
 struct Behind {
@@ -49,17 +49,13 @@ async fn behind(settings: &[(&str, &str)]) -> Behind {
     Behind { site, name, server, client, database, _folder: folder }
 }
 
-/// As many calls at once as make each connection busy, each of a caller of its own, who has a share of his own.
-async fn calls(site: &Site, server: &Server) -> Vec<Result<(), Error>> {
-    let call = async |n: usize| {
-        let client = site.client_of(server, &format!("caller-{n}"));
-        match n % 3 {
-            0 => client.set_tenant_categories("store", "cafe").additional(["bakery"]).send().await.map(drop),
-            1 => client.get_tenant("store").send().await.map(drop),
-            _ => client.get_tenant_categories("store").send().await.map(drop),
-        }
+/// As many calls at once as make each connection busy.
+async fn calls(client: &Client) -> Vec<Result<(), Error>> {
+    let call = async || {
+        client.set_tenant_categories("store", "cafe").additional(["bakery"]).send().await?;
+        client.get_tenant("store").send().await.map(drop)
     };
-    join_all((0..3 * CALLERS).map(call)).await
+    join_all((0..CALLS).map(|_| call())).await
 }
 
 #[tokio::test]
@@ -75,7 +71,7 @@ async fn silence_of_the_database_costs_no_attempt_and_no_connection() {
         site.asked("locations.get", asked + 1).await;
         name.silence(true);
         let silent_at = Instant::now();
-        let refused = calls(&site, &server).await;
+        let refused = calls(&client).await;
         let given_up = silent_at.elapsed();
         for call in refused {
             let error = call.expect_err("nobody answers");
@@ -87,7 +83,7 @@ async fn silence_of_the_database_costs_no_attempt_and_no_connection() {
         let heard_at = Instant::now();
         health.becomes(Serving).await;
         let healthy = heard_at.elapsed();
-        for call in calls(&site, &server).await {
+        for call in calls(&client).await {
             call.expect("answered");
         }
         let run = ended(&client, &run).await;

@@ -164,13 +164,7 @@ impl Site {
 
     /// A client of a server. It tries each call once, so that tests see every refusal.
     pub(crate) fn client(&self, server: &Server) -> Client {
-        self.client_of(server, "tester")
-    }
-
-    /// The same for another administrator.
-    pub(crate) fn client_of(&self, server: &Server, subject: &str) -> Client {
-        let token = self.token_of(Role::Admin, subject);
-        let client = Client::builder(format!("http://{}", server.address)).token(token);
+        let client = Client::builder(format!("http://{}", server.address)).token(self.token());
         client.retry(RetryPolicy::never()).build().expect("a client")
     }
 

@@ -4,12 +4,14 @@ use std::pin::pin;
 
 use category_mirror::{
     domain::{RunId, RunState},
+    error::Error,
     store::{self, BatchTarget, Room, Store},
 };
 use futures::poll;
 use tokio::task::yield_now;
 
 use super::{LEASE, REAL, TestStore, at, batches::new_batch, id, new_run, store_with, tenant};
+use crate::pooler;
 
 /// Polls a call so often, then gives it up.
 async fn give_up(call: impl Future, polls: usize) {
@@ -27,8 +29,28 @@ async fn what_is_answered_is_committed_whatever_was_given_up_before() {
     let others = store_with(&["a"]).await;
     // One connection: the next statement has that of the call before.
     let store = Store::new(store::connect(others.database.options(), 1));
+    gives_up_and_commits(&others, &store, 20).await;
+}
+
+#[tokio::test]
+async fn what_is_answered_through_a_pooler_is_committed_whatever_was_given_up_before() {
+    if !pooler::is_installed() {
+        return;
+    }
+    let others = store_with(&["a"]).await;
+    let store = Store::new(others.database.pooled(1).await);
+    // Each statement is several messages there, and may be given up between any two of them.
+    gives_up_and_commits(&others, &store, 40).await;
+    // What was refused has left the connection in no transaction.
+    let taken = tenant("next-0-false");
+    assert!(matches!(store.insert_tenant(at(0), &taken).await, Err(Error::AlreadyExists(..))));
+    store.insert_tenant(at(0), &tenant("last")).await.expect("answered");
+    assert!(others.tenant(&id("last")).await.is_ok());
+}
+
+async fn gives_up_and_commits(others: &TestStore, store: &Store, most_polls: usize) {
     store.ping().await.expect("connected");
-    for polls in 0..20 {
+    for polls in 0..most_polls {
         for batch in [false, true] {
             if batch {
                 let batch = new_batch(BatchTarget { organization: None, only: Some(vec![id("a")]) }, 1);
