@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use sqlx::QueryBuilder;
 
-use super::{Store, log_query::push_window, row::RunRow, runs::light_columns};
+use super::{Store, log_query::push_window, row::LightRunRow, runs::light_columns};
 use crate::{
     domain::{BatchId, OrganizationId, Run, RunId, RunState, Strategy, TenantId},
     error::Error,
@@ -116,7 +116,7 @@ impl Store {
         begin: RunId,
         end: RunId,
         limit: i64,
-    ) -> Result<Vec<RunRow>, sqlx::Error> {
+    ) -> Result<Vec<LightRunRow>, sqlx::Error> {
         let mut query = QueryBuilder::new("");
         let is_wanted = |state: &RunState| filter.states.is_empty() || filter.states.contains(state);
         let ended_states: Vec<Option<RunState>> = if filter.states.is_empty() {

@@ -16,10 +16,27 @@ macro_rules! run_columns {
 }
 pub(super) use run_columns;
 
-/// A run as [`run_columns`] give it, with `due_at` or `ended_at`. Lists leave out `plan`, `written` and `attempts`.
+/// A run as [`run_columns`] give it, with `due_at` or `ended_at`.
 pub(super) struct RunRow(pub(super) Run);
 
 impl FromRow<'_, PgRow> for RunRow {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let LightRunRow(run) = LightRunRow::from_row(row)?;
+        Ok(Self(Run {
+            plan: row.try_get::<Option<Json<_>>, _>("plan")?.map(|json| json.0),
+            written: row.try_get::<Json<_>, _>("written")?.0,
+            intent: row.try_get::<Option<Json<_>>, _>("intent")?.map(|json| json.0),
+            attempts: row.try_get::<Json<_>, _>("attempts")?.0,
+            attempted_at: row.try_get("attempted_at")?,
+            ..run
+        }))
+    }
+}
+
+/// A run of a list, as [`light_columns`][super::runs::light_columns] give it: without what is read of single runs only.
+pub(super) struct LightRunRow(pub(super) Run);
+
+impl FromRow<'_, PgRow> for LightRunRow {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         let state = text(row, "state", RunState::from_text)?;
         Ok(Self(Run {
@@ -35,9 +52,9 @@ impl FromRow<'_, PgRow> for RunRow {
             max_attempts: row.try_get("max_attempts")?,
             handed_back: row.try_get("handed_back")?,
             cancel_requested: row.try_get("cancel_requested")?,
-            plan: row.try_get::<Option<Json<_>>, _>("plan")?.map(|json| json.0),
-            written: row.try_get::<Json<_>, _>("written")?.0,
-            intent: row.try_get::<Option<Json<_>>, _>("intent")?.map(|json| json.0),
+            plan: None,
+            written: Vec::new(),
+            intent: None,
             counts: ChangeCounts {
                 created: row.try_get("created")?,
                 updated: row.try_get("updated")?,
@@ -50,8 +67,8 @@ impl FromRow<'_, PgRow> for RunRow {
             request_id: row.try_get("request_id")?,
             created_at: row.try_get("created_at")?,
             started_at: row.try_get("started_at")?,
-            attempts: row.try_get::<Json<_>, _>("attempts")?.0,
-            attempted_at: row.try_get("attempted_at")?,
+            attempts: Vec::new(),
+            attempted_at: None,
             ended_at: if state.is_terminal() { row.try_get("ended_at")? } else { None },
             due_at: if state == RunState::Queued { row.try_get("due_at")? } else { None },
         }))

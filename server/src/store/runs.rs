@@ -14,8 +14,7 @@ use crate::{
 macro_rules! light_columns {
     () => {
         "id, tenant_id, organization_id, batch_id, strategy, dry_run, orders, state, revision, attempt, handed_back, max_attempts,
-                cancel_requested, null::jsonb as plan, null::jsonb as intent, '[]'::jsonb as written, '[]'::jsonb as attempts, null::timestamptz as attempted_at, created, updated, deleted, skipped, reason, error,
-                caller, request_id, created_at, started_at"
+                cancel_requested, created, updated, deleted, skipped, reason, error, caller, request_id, created_at, started_at"
     };
 }
 pub(super) use light_columns;

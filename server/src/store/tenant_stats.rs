@@ -11,7 +11,7 @@ use super::{
     connections::Connection,
     logs::first_id,
     part::Part,
-    row::RunRow,
+    row::LightRunRow,
     runs::light_columns,
     stats::{Counts, RECENT_FAILURES},
     tally::Tally,
@@ -137,7 +137,7 @@ impl Store {
 /// looked at.
 async fn listed(connection: &mut Connection, mut runs: Vec<RunId>) -> Result<Vec<Run>, sqlx::Error> {
     runs.resize(RECENT_FAILURES, RunId::nil());
-    let mut query = sqlx::query_as::<_, RunRow>(concat!(
+    let mut query = sqlx::query_as::<_, LightRunRow>(concat!(
         "select ",
         light_columns!(),
         ", null::timestamptz as due_at, ended_at from run_history where id in ($1, $2, $3, $4, $5) order by id desc"
