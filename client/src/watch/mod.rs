@@ -152,6 +152,10 @@ impl Watch {
     /// Waits before the next connection, or gives the error back when there is to be none.
     async fn wait_after(&mut self, error: Error) -> Result<(), Error> {
         let connection = self.connection.take();
+        // In good order, and however often it happens: the server asks each connection of a certain age to make room.
+        if connection.is_some() && error.reason() == Some("CONNECTION_EXPIRED") {
+            return Ok(());
+        }
         let worth_it = match error.code() {
             // The last three are what proxies and broken connections make of a stream that was cut.
             Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded => true,

@@ -5,7 +5,6 @@ mod access;
 mod bad_input;
 mod batches;
 mod cancel;
-mod clock;
 mod credentials;
 mod database;
 mod deploy;
