@@ -6,9 +6,11 @@ use category_mirror_proto::v1::{
     credential_service_client::CredentialServiceClient, flag_service_client::FlagServiceClient,
     tenant_service_client::TenantServiceClient,
 };
+use prost::bytes::{Buf, BufMut};
 use sqlx::{AssertSqlSafe, PgPool};
 use tonic::{
     Code, Request, Response, Status,
+    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
     transport::{Channel, Endpoint},
@@ -107,4 +109,42 @@ pub(crate) async fn contents(pool: &PgPool) -> Vec<(String, Option<String>)> {
     }
     assert!(contents.len() >= 5, "{contents:?}");
     contents
+}
+
+/// Sends and receives messages as they are.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Raw;
+
+impl Codec for Raw {
+    type Encode = Vec<u8>;
+    type Decode = Vec<u8>;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, message: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put_slice(&message);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining()).to_vec()))
+    }
 }

@@ -3,23 +3,18 @@
 
 mod access;
 mod expensive;
-
 mod request_ids;
 
 use category_mirror_proto::FILE_DESCRIPTOR_SET;
-use prost::{
-    Message,
-    bytes::{Buf, BufMut},
-};
+use prost::Message;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
-use tonic::{
-    Code, Request, Status,
-    client::Grpc,
-    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
-};
+use tonic::{Code, Request, Status, client::Grpc};
 use tonic_types::StatusExt;
 
-use super::{service::Service, wire::channel};
+use super::{
+    service::Service,
+    wire::{Raw, channel},
+};
 
 /// A method, as the protocol describes it.
 #[derive(Debug, Clone)]
@@ -81,48 +76,10 @@ async fn call(service: &Service, path: &str, token: Option<&str>, message: Vec<u
     // A method with one answer is a stream of one message.
     let answer = client.server_streaming(request, path.parse().expect("a path"), Raw).await?;
     let mut answers = answer.into_inner();
-    answers.message().await?.ok_or_else(|| Status::new(Code::DataLoss, "no message"))
+    answers.message().await?.map(drop).ok_or_else(|| Status::new(Code::DataLoss, "no message"))
 }
 
 /// The reason of a refusal; empty where it has none.
 fn reason(status: &Status) -> String {
     status.get_error_details().error_info().map(|info| info.reason.clone()).unwrap_or_default()
-}
-
-/// Sends bytes as they are and skips what comes back.
-struct Raw;
-
-impl Codec for Raw {
-    type Encode = Vec<u8>;
-    type Decode = ();
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Vec<u8>;
-    type Error = Status;
-
-    fn encode(&mut self, item: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put_slice(&item);
-        Ok(())
-    }
-}
-
-impl Decoder for Raw {
-    type Item = ();
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<()>, Status> {
-        buffer.advance(buffer.remaining());
-        Ok(Some(()))
-    }
 }

@@ -5,11 +5,11 @@ use category_mirror_proto::v1;
 use prost::Message;
 use tonic::{Request, client::Grpc};
 
-use super::raw::{Raw, TextField, text_fields};
+use super::raw::{TextField, text_fields};
 use crate::{
     replica::idle,
     service::{self, Service},
-    wire::{channel, contents, refusal},
+    wire::{Raw, channel, contents, refusal},
 };
 
 /// One of each kind: control, soft hyphen, letter mark, zero width, separators, override, isolate, joiner, filler, mark of byte order, tag.
