@@ -101,10 +101,11 @@ pub enum Figures {
     /// Statistics and lists over 90 days of history, beside the same over 10,000 runs
     ///
     /// `p50_ms`: the store's answer, without gRPC, of whoever has the newest failure, within the last minute. `ratio` is against 10,000 runs
-    /// of the same spread. The two histories are databases of one PostgreSQL, and each question is asked of both in
-    /// turns. A page after 1,000,000 rows is compared with the first page at 10,000. The histories are as a server has them: summed up but
-    /// for the last minute, vacuumed, and counted for tenants but for today. Last, the oldest day is dropped, and claims go on beside that;
-    /// `slowest_claim_ms` is the longest that one took.
+    /// of the same spread. The two histories are databases of one PostgreSQL, and each question is asked of both in turns. A page after
+    /// 1,000,000 rows is compared with the first page at 10,000. Where the short history has fewer rows of a page, the long one is also
+    /// asked for so many: `same_page_ratio`. The histories are as a server has them: summed up but for the last minute, vacuumed, and counted
+    /// for tenants but for today. Last, the oldest day is dropped, and claims go on beside that; `slowest_claim_ms` is the longest that one
+    /// took.
     Reads {
         /// How many runs the long history has; may be given several times
         #[arg(long, value_name = "N", default_values_t = [10_000_000], value_parser = clap::value_parser!(u32).range(10_000..=100_000_000))]

@@ -85,14 +85,22 @@ impl Store {
         let newest = filter.accepted_before.map_or(RunId::max(), first_id);
         let mut end = before.map_or(newest, |before| before.min(newest));
         let certain = filter.has_a_certain_index();
+        // A run accepted since then has ended since then. Few others have, soon before it as a rule; a wide window would look at every run
+        // of its days for them.
+        let ended_from = filter.ended_from.map_or(RunId::nil(), first_id);
         let mut days = FIRST_DAYS[usize::from(certain)];
         let mut runs = Vec::new();
         while runs.len() < wanted && end > oldest {
             let looked = Instant::now();
-            let begin = window_begin(end, days).max(oldest);
+            let mut begin = window_begin(end, days).max(oldest);
+            if end > ended_from {
+                begin = begin.max(ended_from);
+            }
             let left = i64::try_from(wanted - runs.len()).unwrap_or(i64::MAX);
             let found = self.window(filter, begin, end, left).await?;
-            days = if certain && !found.is_empty() {
+            days = if begin == ended_from {
+                1
+            } else if certain && !found.is_empty() {
                 // As far as the rest reaches if it is as dense, and half as far again: each day costs something.
                 let rest = wanted - runs.len() - found.len();
                 (days * rest as u64 * 3 / (found.len() as u64 * 2)).max(FIRST_DAYS[1])

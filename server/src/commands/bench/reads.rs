@@ -40,6 +40,16 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Something to ask, by its name.
 type Question = (String, Asked);
 
+/// What asking one question of both histories has given. Times are p50 in milliseconds.
+struct Answers {
+    /// Of the short history and of the long one.
+    ms: [f64; 2],
+    /// Rows of the two pages that are compared, where it is a list.
+    page: Option<[usize; 2]>,
+    /// Of the long history, for a page of as many rows as the short one has. A filter that finds a page there may find a row or two here.
+    same_page_ms: Option<f64>,
+}
+
 /// What is asked.
 enum Asked {
     Stats(LogFilter, Duration),
@@ -79,40 +89,49 @@ pub(super) async fn run(ground: &Ground, sizes: &[u32], spreads: &[RunSpread]) -
 fn report_times(
     few: &History,
     many: &History,
-    times: Vec<[f64; 2]>,
+    answers: Vec<Answers>,
     rows: i32,
     spread: &str,
 ) -> Result<(), CommandError> {
     for (number, (name, _)) in many.questions.iter().enumerate() {
-        // A page further down is compared with the first one.
-        let first = few.questions.iter().position(|(first, _)| name.strip_suffix(DEEPER).unwrap_or(name) == first);
-        let [before, ms] = [times[first.unwrap_or(number)][0], times[number][1]];
-        report(&json!({
+        let first = few.first_page_of(number);
+        let (before, answer) = (answers[first].ms[0], &answers[number]);
+        let mut figures = json!({
             "bench": "reads",
             "call": name,
             "rows": rows,
             "spread": spread,
-            "p50_ms": rounded(ms),
+            "p50_ms": rounded(answer.ms[1]),
             "p50_ms_at_10000_rows": rounded(before),
-            "ratio": rounded(ms / before),
-        }))?;
+            "ratio": rounded(answer.ms[1] / before),
+        });
+        if let Some([page_before, page]) = answer.page {
+            figures["page_rows"] = page.into();
+            figures["page_rows_at_10000_rows"] = page_before.into();
+        }
+        if let Some(ms) = answer.same_page_ms {
+            figures["same_page_p50_ms"] = rounded(ms).into();
+            figures["same_page_ratio"] = rounded(ms / before).into();
+        }
+        report(&figures)?;
     }
     Ok(())
 }
 
-/// The p50 in milliseconds of each question, to the one and to the other history. Each is asked of both, and then the next one: a second in
-/// which the machine has something else to do falls on all of them.
-async fn in_turns(one: &History, other: &History) -> Result<Vec<[f64; 2]>, Error> {
-    let mut times = vec![[Vec::new(), Vec::new()]; one.questions.len()];
+/// Asks each question of both histories, and then the next one: a second in which the machine has something else to do falls on all of
+/// them.
+async fn in_turns(few: &History, many: &History) -> Result<Vec<Answers>, Error> {
+    let mut pages = Vec::new();
+    for number in 0..few.questions.len() {
+        pages.push([few.ask(few.first_page_of(number), PAGE).await?, many.ask(number, PAGE).await?]);
+    }
+    let mut times = vec![[const { Vec::new() }; 3]; few.questions.len()];
     for _ in 0..TIMES {
-        for (number, times) in times.iter_mut().enumerate() {
-            for (history, times) in [one, other].into_iter().zip(times) {
-                let began = Instant::now();
-                match &history.questions[number].1 {
-                    Asked::Stats(filter, window) => drop(history.store.stats(None, filter, *window).await?),
-                    Asked::Logs(filter, before) => drop(history.store.logs(filter, *before, PAGE).await?),
-                }
-                times.push(began.elapsed());
+        for (number, [of_few, of_many, of_same_page]) in times.iter_mut().enumerate() {
+            of_few.push(few.time(number, PAGE).await?);
+            of_many.push(many.time(number, PAGE).await?);
+            if let Some(limit) = same_page(pages[number]) {
+                of_same_page.push(many.time(number, limit).await?);
             }
         }
     }
@@ -120,10 +139,44 @@ async fn in_turns(one: &History, other: &History) -> Result<Vec<[f64; 2]>, Error
         times.sort_unstable();
         percentile_ms(&times, 50)
     };
-    Ok(times.into_iter().map(|both| both.map(p50)).collect())
+    let answers = times.into_iter().zip(pages).map(|([of_few, of_many, of_same_page], pages)| Answers {
+        ms: [p50(of_few), p50(of_many)],
+        page: pages[0].zip(pages[1]).map(|(few, many)| [few, many]),
+        same_page_ms: Some(of_same_page).filter(|times| !times.is_empty()).map(p50),
+    });
+    Ok(answers.collect())
+}
+
+/// The rows of the short history's page, where the long one's has more.
+fn same_page(pages: [Option<usize>; 2]) -> Option<i64> {
+    let [Some(few), Some(many)] = pages else { return None };
+    i64::try_from(few.max(1)).ok().filter(|_| few < many)
 }
 
 impl History {
+    /// The question that one is compared with: for a page further down, the same list's first page.
+    fn first_page_of(&self, number: usize) -> usize {
+        let name = &self.questions[number].0;
+        let first = name.strip_suffix(DEEPER).unwrap_or(name);
+        self.questions.iter().position(|(name, _)| name == first).unwrap_or(number)
+    }
+
+    /// Asks a question; the rows of the answer, where it is a list.
+    async fn ask(&self, number: usize, limit: i64) -> Result<Option<usize>, Error> {
+        match &self.questions[number].1 {
+            Asked::Stats(filter, window) => self.store.stats(None, filter, *window).await.map(|_| None),
+            Asked::Logs(filter, before) => {
+                self.store.logs(filter, *before, limit).await.map(|found| Some(found.runs.len()))
+            }
+        }
+    }
+
+    async fn time(&self, number: usize, limit: i64) -> Result<Duration, Error> {
+        let began = Instant::now();
+        self.ask(number, limit).await?;
+        Ok(began.elapsed())
+    }
+
     async fn make(pool: &PgPool, rows: i32, spread: Spread) -> Result<Self, CommandError> {
         let made = async {
             fill(pool, rows, spread).await?;

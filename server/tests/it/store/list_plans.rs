@@ -1,10 +1,10 @@
 //! Which index a list of the history goes by, whatever the sizes of its days are, and whosever runs they are.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use category_mirror::{
     domain::{BatchId, OrganizationId, RunState, Strategy},
-    store::{LogFilter, Retention, Spread, Store, connect, fill_history},
+    store::{LogFilter, Retention, Spread, Store, connect, end_one, fill_history},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Connection, PgConnection, PgPool};
@@ -85,7 +85,7 @@ fn organization() -> Option<OrganizationId> {
 async fn filled(spread: Spread) -> (TestDatabase, PgConnection) {
     let database = database::create().await;
     let pool = connect(database.options(), 2);
-    let nothing = Retention { all: std::time::Duration::ZERO, failed: std::time::Duration::ZERO };
+    let nothing = Retention { all: Duration::ZERO, failed: Duration::ZERO };
     Store::new(pool.clone()).drop_history(None, nothing).await.expect("dropped");
     for (day, runs) in (1..).zip(RUNS) {
         fill_history(&pool, day, runs, spread).await.expect("filled");
@@ -107,12 +107,16 @@ async fn believe(connection: &mut PgConnection, times: i32) {
     .expect("believed");
 }
 
-/// The indexes of the history that were used since they were asked for last, by a store that is closed.
-async fn used(connection: &mut PgConnection) -> BTreeSet<String> {
-    // What a connection has used is told when it ends, at the latest.
+/// Waits until no other connection is there: what one has used is told when it ends, at the latest.
+async fn others_have_ended(connection: &mut PgConnection) {
     let others = "select exists (select from pg_stat_activity
                                   where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend')";
     while sqlx::query_scalar::<_, bool>(others).fetch_one(&mut *connection).await.expect("asked") {}
+}
+
+/// The indexes of the history that were used since they were asked for last, by a store that is closed.
+async fn used(connection: &mut PgConnection) -> BTreeSet<String> {
+    others_have_ended(connection).await;
     let used: Vec<String> = sqlx::query_scalar(
         "select distinct parent.relname::text
            from pg_stat_user_indexes used
@@ -158,6 +162,64 @@ async fn every_list_goes_by_its_index(spread: Spread) {
             assert_eq!(used, expected, "{name}, {spread:?}, {times} times");
         }
     }
+}
+
+/// Entries of indexes of the days before yesterday that were read.
+async fn read_of_older_days(connection: &mut PgConnection) -> i64 {
+    sqlx::query_scalar(
+        "select coalesce(sum(idx_tup_read), 0)::bigint from pg_stat_user_indexes
+          where relname ~ '^run_history_2' and relname < 'run_history_' || to_char(now() at time zone 'UTC' - interval '1 day', 'YYYY_MM_DD')",
+    )
+    .fetch_one(connection)
+    .await
+    .expect("asked")
+}
+
+#[tokio::test]
+async fn the_newest_failures_of_an_hour_are_not_looked_for_among_those_of_weeks() {
+    let (database, mut connection) = filled(Spread::Even).await;
+    let hour = Duration::from_secs(3600);
+    let pool = connect(database.options(), 2);
+    let store = Store::new(pool.clone());
+    store.prepare_history(None).await.expect("prepared");
+    // More than the statistics name, so that those suffice.
+    for tenant in 0..6 {
+        end_one(&pool, tenant, true).await.expect("ended");
+    }
+    sqlx::query("select pg_stat_reset()").execute(&mut connection).await.expect("reset");
+    assert_eq!(store.stats(None, &LogFilter::default(), hour).await.expect("counted").recent_failures.len(), 5);
+    store.close().await;
+    pool.close().await;
+    others_have_ended(&mut connection).await;
+    assert_eq!(read_of_older_days(&mut connection).await, 0);
+}
+
+#[tokio::test]
+async fn a_failure_of_this_hour_is_named_however_long_ago_its_run_was_accepted() {
+    let (database, mut connection) = filled(Spread::Even).await;
+    let pool = connect(database.options(), 2);
+    let store = Store::new(pool.clone());
+    store.prepare_history(None).await.expect("prepared");
+    end_one(&pool, 1, true).await.expect("ended");
+    // What has ended changes for nobody but a replica.
+    sqlx::query("set session_replication_role = replica").execute(&mut connection).await.expect("set");
+    for days in [1, 2, 5] {
+        // Moved to the day on which it was accepted, and ended now.
+        end_one(&pool, 1 + days, true).await.expect("ended");
+        sqlx::query(
+            "update run_history
+                set id = overlay(id::text placing left(run_id_floor(now() - interval '1 day' * $1)::text, 14) from 1)::uuid
+              where tenant_id = 'tenant-' || $2::integer and ended_at > now() - interval '1 hour'",
+        )
+        .bind(days)
+        .bind(1 + days)
+        .execute(&mut connection)
+        .await
+        .expect("moved");
+    }
+    let stats = store.stats(None, &LogFilter::default(), Duration::from_secs(3600)).await.expect("counted");
+    let tenants: Vec<&str> = stats.recent_failures.iter().map(|run| run.tenant.as_str()).collect();
+    assert_eq!(tenants, ["tenant-1", "tenant-2", "tenant-3", "tenant-6"]);
 }
 
 #[tokio::test]
