@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 mod batches;
 mod cancels;
+mod failovers;
 mod fences;
 mod life;
 mod looks;
@@ -109,7 +110,8 @@ pub(crate) fn forge(evidence: &Evidence) -> (usize, Vec<String>) {
         .chain(&platform::FORGERIES)
         .chain(&reverts::FORGERIES)
         .chain(&truth::FORGERIES)
-        .chain(&fences::FORGERIES);
+        .chain(&fences::FORGERIES)
+        .chain(&failovers::FORGERIES);
     for (words, forgery) in all {
         let mut forged = evidence.clone();
         if forgery(&mut forged).is_none() {
