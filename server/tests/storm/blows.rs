@@ -1,8 +1,10 @@
 //! What was to strike, and how often it did: nobody shall believe a test of what was not there.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
-use crate::{evidence::Evidence, journal::Entry, options::Options, record::Notes};
+use crate::{evidence::Evidence, failovers::Failover, journal::Entry, options::Options, record::Notes};
 
 /// Each kind, by its key in the report, and what it is tallied as.
 const BLOWS: [(&str, &str); 11] = [
@@ -49,13 +51,15 @@ impl Blows {
     }
 }
 
-/// Each failover in words: what happened to the primary, and after how many seconds the last server took a write.
+/// Each failover in words: what happened to the primary, and after how many seconds each server took a write.
 pub(crate) fn failovers(notes: &Notes) -> Vec<String> {
     let mut all: Vec<_> = notes.failovers.iter().collect();
     all.sort_by_key(|failover| failover.number);
-    let words = |failover: &&crate::failovers::Failover| {
-        let slowest = failover.well.iter().map(|well| well.map_or(f64::INFINITY, |well| well.as_secs_f64()));
-        format!("{}, {:.1} s", failover.loss, slowest.fold(0.0, f64::max))
+    let seconds =
+        |well: &Option<Duration>| well.map_or("never".to_owned(), |well| format!("{:.1} s", well.as_secs_f64()));
+    let words = |failover: &&Failover| {
+        let well: Vec<String> = failover.well.iter().map(seconds).collect();
+        format!("{}: {}", failover.loss, well.join(", "))
     };
     all.iter().map(words).collect()
 }

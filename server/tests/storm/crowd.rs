@@ -124,6 +124,7 @@ impl Crowd {
             }
         }
         let is_short = goes_on(ordered, &chaos);
+        eprintln!("storm: {ordered} runs were ordered in {:.1} s", began.elapsed().as_secs_f64());
         chaos.calm().await;
         if let Some(switching) = switching {
             switching.end().await;
@@ -132,7 +133,7 @@ impl Crowd {
             migrating.await.expect("a migration does not panic");
         }
         if is_short {
-            eprintln!("storm: nothing ends any more while it rages; {ordered} runs were ordered so far");
+            eprintln!("storm: nothing ends any more while it rages");
         }
     }
 

@@ -50,12 +50,17 @@ pub(crate) async fn rage(options: Options) -> ExitCode {
     let (addresses, spare) = (crowd.addresses(), crowd.spare());
 
     stage.google.sicken(options.faults, options.seed).await;
+    let phase = |what: &str| eprintln!("storm: {what} after {:.1} s", began.elapsed().as_secs_f64());
+    phase("everybody is there");
     crowd.order(&options, &stage).await;
+    phase("all is calm");
     let faults = stage.google.heal().await;
     let rest = async {
         crowd.settle().await;
+        phase("all that was ordered has ended");
         stage.restore(&addresses).await;
         mirror_once_more(&stage, &addresses).await;
+        phase("each tenant was mirrored once more");
     };
     if !while_runs_end(Box::pin(rest), &ended).await {
         record.surprise(format!("no run has ended for {} s, though all is well again", PATIENCE.as_secs()));
@@ -63,6 +68,7 @@ pub(crate) async fn rage(options: Options) -> ExitCode {
 
     let evidence = Evidence::gather(&stage, &addresses, &spare).await;
     stage.fleet.end().await;
+    phase("everybody has gone");
     let mut verdict = audit::judge(&evidence);
     verdict.findings.extend(record.notes().surprises.iter().cloned());
     let (forgeries, missed) = audit::forge(&evidence);
