@@ -32,6 +32,8 @@ mod schema_growth;
 mod service;
 mod store;
 mod streams;
+#[path = "../support/mod.rs"]
+mod support;
 mod taxonomy;
 mod texts;
 mod trace;

@@ -1,6 +1,6 @@
 //! The blows: on each beat one `kill -9`, and one card from a shuffled pack.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use chrono::Utc;
 use nix::sys::signal::Signal;
@@ -11,6 +11,7 @@ use tokio::{
 
 use crate::{
     database::until_some,
+    failovers,
     fleet::{InHand, LEASE},
     journal,
     record::Stop,
@@ -27,7 +28,7 @@ const SILENCE: Duration = Duration::from_secs(5);
 const UNDER_WAY: Duration = Duration::from_millis(25);
 
 /// What can strike beside the kill.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Card {
     /// A server is stopped for longer than its lease.
     Pause,
@@ -41,27 +42,46 @@ enum Card {
     Restart,
     /// PostgreSQL is killed, and starts again.
     Crash,
+    /// The primary PostgreSQL is lost, and the standby promoted.
+    Failover,
+    /// The pooler is killed, and starts again.
+    PoolerKill,
+    /// The pooler is told to end, and starts again.
+    PoolerRestart,
+    /// The pooler reads its settings again.
+    PoolerReload,
 }
 
-const PACK: [Card; 11] = [
-    Card::Pause,
-    Card::Pause,
+/// Each kind once, and then those that come more often.
+const PACK: [Card; 15] = [
     Card::Pause,
     Card::Drain,
     Card::Cut,
-    Card::Cut,
-    Card::Cut,
-    Card::Silence,
     Card::Silence,
     Card::Restart,
     Card::Crash,
+    Card::Failover,
+    Card::PoolerKill,
+    Card::PoolerRestart,
+    Card::PoolerReload,
+    Card::Pause,
+    Card::Pause,
+    Card::Cut,
+    Card::Cut,
+    Card::Silence,
 ];
+
+/// So many of the pack are there again.
+const MORE: usize = 5;
 
 /// The blows to come.
 pub(crate) struct Chaos {
     stage: Arc<Stage>,
     dice: fastrand::Rng,
     pack: Vec<Card>,
+    /// The kinds that have struck.
+    struck: HashSet<Card>,
+    failovers: i32,
     blows: JoinSet<()>,
 }
 
@@ -69,32 +89,67 @@ impl Chaos {
     /// Nothing has struck yet.
     pub(crate) fn new(stage: Arc<Stage>) -> Self {
         let dice = fastrand::Rng::with_seed(stage.seed);
-        Self { stage, dice, pack: Vec::new(), blows: JoinSet::new() }
+        Self { stage, dice, pack: Vec::new(), struck: HashSet::new(), failovers: 0, blows: JoinSet::new() }
+    }
+
+    /// Whether each kind has struck.
+    pub(crate) fn has_struck_all(&self) -> bool {
+        PACK.iter().all(|card| !self.is_possible(*card) || self.struck.contains(card))
+    }
+
+    fn is_possible(&self, card: Card) -> bool {
+        match card {
+            Card::Failover => self.stage.has_failovers,
+            Card::PoolerKill | Card::PoolerRestart | Card::PoolerReload => self.stage.pooler.is_some(),
+            _ => true,
+        }
+    }
+
+    /// A pack in which each kind comes before any comes again.
+    fn shuffled(&mut self) -> Vec<Card> {
+        let (each, more) = PACK.split_at(PACK.len() - MORE);
+        let (mut each, mut more) = (each.to_vec(), more.to_vec());
+        self.dice.shuffle(&mut each);
+        self.dice.shuffle(&mut more);
+        // The last one is drawn first.
+        more.into_iter().chain(each).filter(|card| self.is_possible(*card)).collect()
     }
 
     /// Strikes, and does not wait until the blow is over.
     pub(crate) fn strike(&mut self) {
-        while self.blows.try_join_next().is_some() {}
+        while let Some(over) = self.blows.try_join_next() {
+            over.expect("a blow does not panic");
+        }
         if self.pack.is_empty() {
-            self.pack = PACK.to_vec();
-            self.dice.shuffle(&mut self.pack);
+            self.pack = self.shuffled();
         }
         // Every decision is made here, in the same order whatever the machine does.
         let (victim, other, share) = (self.dice.usize(..1000), self.dice.usize(..1000), self.dice.f64());
         let card = self.pack.pop().expect("just filled");
         // On a slow machine a start takes longer than a beat: blows that leave nobody to serve would fall on nobody.
         if !self.stage.fleet.can_spare_one() {
+            self.pack.insert(0, card);
             return self.stage.record.count("missed");
         }
         self.kill(victim);
         let stage = self.stage.clone();
-        match card {
+        let is_done = match card {
             Card::Pause => self.pause(other, share),
             Card::Drain => self.drain(other),
-            Card::Cut => drop(self.blows.spawn(async move { cut(&stage, other, share).await })),
-            Card::Silence => drop(self.blows.spawn(async move { silence(&stage, other, share).await })),
-            Card::Restart => drop(self.blows.spawn(async move { strike_database(&stage, "restarts", share).await })),
-            Card::Crash => drop(self.blows.spawn(async move { strike_database(&stage, "crashes", share).await })),
+            Card::Cut => self.blow(async move { cut(&stage, other, share).await }),
+            Card::Silence => self.blow(async move { silence(&stage, other, share).await }),
+            Card::Restart => self.blow(async move { strike_database(&stage, "restarts", share).await }),
+            Card::Crash => self.blow(async move { strike_database(&stage, "crashes", share).await }),
+            Card::Failover => self.fail_over(share),
+            Card::PoolerKill => self.strike_pooler("pooler kills", Signal::SIGKILL, share),
+            Card::PoolerRestart => self.strike_pooler("pooler restarts", Signal::SIGINT, share),
+            Card::PoolerReload => self.reload_pooler(),
+        };
+        if is_done {
+            self.struck.insert(card);
+        } else {
+            self.pack.insert(0, card);
+            self.stage.record.count("missed");
         }
     }
 
@@ -116,20 +171,52 @@ impl Chaos {
         });
     }
 
-    fn drain(&mut self, victim: usize) {
-        let Some(mut hand) = self.stage.fleet.in_hand(victim) else { return self.stage.record.count("missed") };
+    fn blow(&mut self, blow: impl Future<Output = ()> + Send + 'static) -> bool {
+        self.blows.spawn(blow);
+        true
+    }
+
+    /// False: there was nobody to tell.
+    fn drain(&mut self, victim: usize) -> bool {
+        let Some(mut hand) = self.stage.fleet.in_hand(victim) else { return false };
         let record = self.stage.record.clone();
-        self.blows.spawn(async move {
+        self.blow(async move {
             hand.end().await;
             record.count("drains");
             hand.start().await;
-        });
+        })
     }
 
-    fn pause(&mut self, victim: usize, share: f64) {
-        let Some(hand) = self.stage.fleet.in_hand(victim) else { return self.stage.record.count("missed") };
+    /// False: there was nobody to stop.
+    fn pause(&mut self, victim: usize, share: f64) -> bool {
+        let Some(hand) = self.stage.fleet.in_hand(victim) else { return false };
         let stage = self.stage.clone();
-        self.blows.spawn(async move { pause(&stage, hand, share).await });
+        self.blow(async move { pause(&stage, hand, share).await })
+    }
+
+    fn fail_over(&mut self, share: f64) -> bool {
+        self.failovers += 1;
+        let (stage, number) = (self.stage.clone(), self.failovers);
+        self.blow(async move { failovers::fail_over(&stage, number, share).await })
+    }
+
+    /// It is away for up to longer than it takes a server to notice.
+    fn strike_pooler(&mut self, what: &'static str, signal: Signal, share: f64) -> bool {
+        let stage = self.stage.clone();
+        self.blow(async move {
+            let Some(pooler) = &stage.pooler else { return };
+            pooler.strike(signal, SILENCE.mul_f64(share)).await;
+            stage.record.count(what);
+        })
+    }
+
+    fn reload_pooler(&mut self) -> bool {
+        let stage = self.stage.clone();
+        self.blow(async move {
+            let Some(pooler) = &stage.pooler else { return };
+            pooler.reload().await;
+            stage.record.count("pooler reloads");
+        })
     }
 }
 
@@ -197,9 +284,9 @@ async fn strike_database(stage: &Stage, what: &'static str, share: f64) {
         _ if share < 0.5 => Signal::SIGKILL,
         _ => Signal::SIGQUIT,
     };
-    match stage.database.strike(signal).await {
-        Some(true) => stage.record.count(what),
-        Some(false) => stage.record.surprise(format!("postgresql did not come back after {signal}")),
-        None => stage.record.count("missed"),
+    if stage.database.strike(signal).await {
+        stage.record.count(what);
+    } else {
+        stage.record.surprise(format!("postgresql did not come back after {signal}"));
     }
 }

@@ -90,12 +90,12 @@ impl Crowd {
             ticks.tick().await;
         }
         let (began, mut ordered) = (Instant::now(), 0);
-        let goes_on = |ordered| match options.duration {
+        let goes_on = |ordered, chaos: &Chaos| match options.duration {
             Some(duration) => began.elapsed() < duration,
-            None => ordered < options.runs,
+            None => ordered < options.runs || (options.strikes_all() && !chaos.has_struck_all()),
         };
         let (mut count, mut since) = (0, Instant::now());
-        while goes_on(ordered) && since.elapsed() < PATIENCE {
+        while goes_on(ordered, &chaos) && since.elapsed() < PATIENCE {
             if ended.count() > count {
                 (count, since) = (ended.count(), Instant::now());
             }
@@ -123,6 +123,8 @@ impl Crowd {
                 _ = progress.tick() => tell(ordered, stage),
             }
         }
+        let is_short = goes_on(ordered, &chaos);
+        eprintln!("storm: {ordered} runs were ordered in {:.1} s", began.elapsed().as_secs_f64());
         chaos.calm().await;
         if let Some(switching) = switching {
             switching.end().await;
@@ -130,8 +132,8 @@ impl Crowd {
         if let Some(migrating) = migrating {
             migrating.await.expect("a migration does not panic");
         }
-        if goes_on(ordered) {
-            eprintln!("storm: nothing ends any more while it rages; {ordered} runs were ordered so far");
+        if is_short {
+            eprintln!("storm: nothing ends any more while it rages");
         }
     }
 

@@ -10,7 +10,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
-    database,
+    database, failovers,
     fleet::REMOVALS,
     google::Patch,
     journal::{self, Entry},
@@ -112,6 +112,10 @@ pub(crate) struct Evidence {
     pub(crate) switches: Vec<Switched>,
     /// What the service calls the last run of each tenant, by the strategy of its runs; `None`: it knows none.
     pub(crate) last_runs: HashMap<String, Option<String>>,
+    /// The marks of the failovers.
+    pub(crate) marks: Vec<i32>,
+    /// PostgreSQL's timeline: each promotion begins another one.
+    pub(crate) timeline: i32,
     /// How many categories a run's writes may remove in total.
     pub(crate) removals: usize,
     /// What the rollups say, and what a full count of the history does: how often, by words for what, when and of whom.
@@ -178,6 +182,8 @@ impl Evidence {
             bindings,
             switches: settings::switches(pool).await.expect("the journal of the kill switch"),
             last_runs,
+            marks: failovers::marks(pool).await.expect("the marks of the failovers"),
+            timeline: failovers::timeline(pool).await.expect("the timeline"),
             removals: REMOVALS,
             sums: [
                 sums(include_str!("../data/rollups_kept.sql"), pool).await.expect("the rollups"),

@@ -14,7 +14,15 @@ use category_mirror::{
 use category_mirror_client::Client;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::{database::Database, process::Process, proxy::Proxy, record::Record, skew::Skew};
+use crate::{
+    database::{Database, url},
+    options::Options,
+    pooler::Pooler,
+    process::Process,
+    proxy::Proxy,
+    record::Record,
+    skew::Skew,
+};
 
 /// Short, so that a storm holds many of them.
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
@@ -60,7 +68,7 @@ struct Site {
     folder: PathBuf,
     endpoint: String,
     token: String,
-    database: Arc<Database>,
+    pooler: Option<Arc<Pooler>>,
     record: Arc<Record>,
     skew: Option<Skew>,
     next: AtomicU32,
@@ -86,13 +94,13 @@ pub(crate) struct InHand {
 }
 
 impl Fleet {
-    /// Starts `replicas` servers, whose clocks may disagree.
+    /// Starts the servers, whose clocks may disagree, and one of which may be behind a pooler.
     pub(crate) async fn start(
-        replicas: u16,
-        skew: Option<Skew>,
+        options: &Options,
         folder: &Path,
         endpoint: &str,
-        database: &Arc<Database>,
+        database: &Database,
+        pooler: Option<&Arc<Pooler>>,
         record: &Arc<Record>,
     ) -> Self {
         std::fs::write(folder.join("secret"), SECRET).expect("written");
@@ -100,14 +108,15 @@ impl Fleet {
             token: token(&folder.join("secret")),
             folder: folder.to_owned(),
             endpoint: endpoint.to_owned(),
-            database: database.clone(),
+            pooler: pooler.cloned(),
             record: record.clone(),
-            skew,
+            skew: Skew::by(options.skew),
             next: AtomicU32::new(1),
         };
         let mut fleet = Self { places: Vec::new(), site: Arc::new(site) };
-        for index in 0..usize::from(replicas) {
-            let proxy = Arc::new(Proxy::start(database.socket()).await);
+        for index in 0..usize::from(options.replicas) {
+            let pooler = pooler.filter(|_| options.pooled_place() == Some(index));
+            let proxy = Arc::new(Proxy::start(database, pooler.map(AsRef::as_ref)).await);
             fleet.places.push(Place { index, proxy, process: Arc::default(), client: Arc::default() });
             fleet.in_hand(index).expect("nobody else has it").start().await;
         }
@@ -133,6 +142,16 @@ impl Fleet {
     /// Cuts the connections of one server, whoever has it in hand.
     pub(crate) fn proxy(&self, index: usize) -> Arc<Proxy> {
         self.places[index % self.places.len()].proxy.clone()
+    }
+
+    /// How many places there are.
+    pub(crate) fn size(&self) -> usize {
+        self.places.len()
+    }
+
+    /// A client of the server in this place; `None`: there was none yet.
+    pub(crate) fn client_of(&self, index: usize) -> Option<Client> {
+        self.places[index].client.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A client of any server.
@@ -205,20 +224,20 @@ impl InHand {
     pub(crate) async fn start(&mut self) {
         loop {
             let site = &self.site;
-            let name = format!("p{}", site.next.fetch_add(1, Ordering::Relaxed));
+            let number = site.next.fetch_add(1, Ordering::Relaxed);
+            let name = format!("p{number}");
             let mut command = Command::new(env!("CARGO_BIN_EXE_category-mirror"));
             command
                 .arg("serve")
                 .env_clear()
                 .envs(SETTINGS)
                 .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()))
-                .env("DATABASE_URL", site.database.url(self.proxy.address(), &name))
+                .envs(self.ways(number, &name))
                 .env("AUTH_HS256_SECRET_FILE", site.folder.join("secret"))
                 .env("GBP_ENDPOINT", &site.endpoint)
                 .env("GBP_ACCESS_TOKEN", access_token(&name));
-            if let Some(skew) = &site.skew {
-                skew.set(self.index, &mut command);
-            }
+            let off = site.skew.as_ref().map_or(0, |skew| skew.set(self.index, &mut command));
+            site.record.notes().clocks.entry(name.clone()).or_default().wanted = off;
             let log = site.folder.join(format!("{name}.log"));
             if let Some(process) = Process::start(command, name, &site.token, &log, &site.record).await {
                 *self.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(process.client.clone());
@@ -227,6 +246,20 @@ impl InHand {
             }
             site.record.count("starts in vain");
             tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    }
+}
+
+impl InHand {
+    /// The settings of a process's ways to the database.
+    fn ways(&self, number: u32, name: &str) -> Vec<(&'static str, String)> {
+        let direct = url(self.proxy.direct(), name);
+        match self.site.pooler.as_ref().zip(self.proxy.pooled()) {
+            Some((pooler, way)) => {
+                self.site.record.notes().pooled.insert(name.to_owned());
+                vec![("DATABASE_URL", pooler.url(way, number)), ("DATABASE_DIRECT_URL", direct)]
+            }
+            None => vec![("DATABASE_URL", direct)],
         }
     }
 }

@@ -4,12 +4,14 @@
 
 mod ask;
 mod audit;
+mod blows;
 mod callers;
 mod careful;
 mod chaos;
 mod crowd;
 mod database;
 mod evidence;
+mod failovers;
 mod fleet;
 mod franchises;
 mod gate;
@@ -19,6 +21,7 @@ mod migration;
 mod options;
 mod orders;
 mod platform;
+mod pooler;
 mod process;
 mod proxy;
 mod record;
@@ -30,6 +33,8 @@ mod shop;
 mod skew;
 mod stage;
 mod storm;
+#[path = "../support/mod.rs"]
+mod support;
 mod switch;
 mod troubles;
 mod witness;

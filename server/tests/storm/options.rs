@@ -11,7 +11,8 @@ const NAME: &str = "storm";
 const TEACH: &str = "\
 Several `serve` processes carry out runs for many tenants. On every beat one of them is killed with `kill -9`, and something else \
 happens: a server is stopped beyond its lease and continued, told to end, or cut off from the database, or its database falls silent without a word, \
-or PostgreSQL is restarted or killed. A share of Google's answers is wrong, late, halved, or lost after the write took effect. Some runs are cancelled: at once, \
+or PostgreSQL is restarted or killed. One of the servers speaks to the database through PgBouncer in transaction mode, which is killed, \
+restarted and reloaded, too. A share of Google's answers is wrong, late, halved, or lost after the write took effect. Some runs are cancelled: at once, \
 after a while, or in the middle of a write. With every fourth run a careful caller mirrors a tenant of its own, or makes a dry run of it and \
 may apply the plan, sometimes after one of the sides was changed; for half of these tenants Google wins. Some of what was \
 written is taken back. With every 15 runs an organization is mirrored by a batch, beside calls for single tenants of \
@@ -25,6 +26,12 @@ or one moves to a spare location and back. All calls to Google pass through a ga
 Of three servers one has a fast clock and one a slow one. The kill switch is off now and then, for all or for some. When half of the \
 runs are ordered, every table gets another column, and for some seconds nothing else strikes.
 
+PostgreSQL is a primary and a standby that streams from it, and a commit is answered once both have it. In a failover the primary is lost, the \
+standby is promoted (`pg_ctl promote`), and the name of the database, a TCP proxy, leads there; then another standby is made. In turn the \
+primary is killed and its connections break, or it vanishes without a word, or it is fenced: it refuses writes and keeps its connections \
+for a while. A storm goes on until everything has struck once, except with a `--beat` of more than 5 s; what never happened is named \
+in the end (`never` in the JSON object).
+
 When all has calmed down, each tenant gets one more run. Then an auditor compares what callers were promised, a journal of every change \
 of the run table, and the emulator's record of every write. A dry run must have written nothing and planned what the sides were, and its plan must have been \
 carried out as it was, or be stale because a side had moved. What was taken back must have led to what was there before, or have been left alone because it had changed. Where \
@@ -34,7 +41,8 @@ have got nothing.
 What a run says that it wrote must be its own writes that took effect, all of them and nothing of the owner's, or the run must have failed \
 and say that a write of it is unresolved. No run that has written may be skipped or cancelled, lose its plan, or remove more in all of its writes \
 than a guard lets pass. No write may reach a location that is not the tenant's then, or be sent when the kill switch is off for more than \
-2 s. A joined run must do what was wanted when it was joined. Ids, times and the last run must follow the database's clock. Writes that \
+2 s. A joined run must do what was wanted when it was joined. What was committed before a failover must be there after it, and every server \
+must take a write within 60 s of the name's move, whatever else strikes. The clocks must be as wrong as they were to be. Ids, times and the last run must follow the database's clock. Writes that \
 came late are excepted where nobody can know of them.
 
 Then the auditor forges that evidence in many ways, and must find each forgery. \
@@ -61,7 +69,7 @@ pub(crate) struct Options {
     /// Of every decision
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// How many runs to order, beside those of batches
+    /// How many runs to order at least, beside those of batches
     #[arg(long, default_value_t = 60, value_name = "N")]
     pub(crate) runs: u64,
     /// Go on for so long instead, such as `10m` or `1h`
@@ -91,6 +99,12 @@ pub(crate) struct Options {
     /// Whether the kill switch is off now and then
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     pub(crate) switches: bool,
+    /// Whether the primary PostgreSQL is lost now and then, and a standby promoted
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub(crate) failovers: bool,
+    /// Whether one of the servers speaks to the database through PgBouncer: by the seed another one
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub(crate) pooler: bool,
     /// Whether every table gets another column when half of the runs are ordered
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     pub(crate) migration: bool,
@@ -176,6 +190,8 @@ impl Options {
             time("skew", self.skew),
             switch("troubles", self.troubles),
             switch("switches", self.switches),
+            switch("failovers", self.failovers),
+            switch("pooler", self.pooler),
             switch("migration", self.migration),
         ];
         all.into_iter().flatten().collect()
@@ -184,6 +200,17 @@ impl Options {
     /// How many runs are ordered before the schema changes; of a storm that goes on for a while, so many that it comes soon.
     pub(crate) fn half(&self) -> u64 {
         if self.duration.is_some() { 60 } else { (self.runs / 2).max(1) }
+    }
+
+    /// Whether everything is to strike once, however few runs are ordered.
+    pub(crate) fn strikes_all(&self) -> bool {
+        self.duration.is_none() && self.beat <= Duration::from_secs(5)
+    }
+
+    /// The place of the server that speaks to the database through a pooler; `None`: there shall be no pooler.
+    pub(crate) fn pooled_place(&self) -> Option<usize> {
+        let place = usize::try_from(self.seed % u64::from(self.replicas)).unwrap_or_default();
+        self.pooler.then_some(place)
     }
 
     /// How many tenants there are.

@@ -11,6 +11,7 @@ use std::{
 };
 
 use category_mirror_client::{Client, RetryPolicy};
+use chrono::{DateTime, Utc};
 use nix::{
     sys::{
         signal::{Signal, kill},
@@ -144,10 +145,14 @@ async fn read(
         if line.contains("\"level\":\"ERROR\"") {
             record.count("errors logged");
         }
-        let address = |line: Value| line["grpc"].as_str().filter(|_| line["message"] == "serving")?.parse().ok();
+        let address = |line: &Value| line["grpc"].as_str().filter(|_| line["message"] == "serving")?.parse().ok();
         if serving.is_some()
-            && let Some(address) = serde_json::from_str(&line).ok().and_then(address)
+            && let Ok(line) = serde_json::from_str(&line)
+            && let Some(address) = address(&line)
         {
+            let time = line["timestamp"].as_str().and_then(|time| time.parse::<DateTime<Utc>>().ok());
+            let found = time.map(|time| (time - Utc::now()).num_seconds());
+            record.notes().clocks.entry(name.clone()).or_default().found = found;
             // Nobody waits any more where the start took too long; the process is killed then.
             let _ = serving.take().map(|serving| serving.send(address));
         }

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     ask::{Ask, Sides},
+    failovers::Failover,
     troubles::Trouble,
 };
 
@@ -100,6 +101,15 @@ pub(crate) struct Edit {
     pub(crate) set: crate::set::Set,
 }
 
+/// The clock of a process.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Clock {
+    /// By how many seconds it was to be fast.
+    pub(crate) wanted: i64,
+    /// By how many its own log says that it is; `None`: it never came to serve.
+    pub(crate) found: Option<i64>,
+}
+
 /// Everything noted so far.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Notes {
@@ -125,6 +135,12 @@ pub(crate) struct Notes {
     pub(crate) holds: Vec<Hold>,
     /// In the order of their ends.
     pub(crate) troubles: Vec<Trouble>,
+    /// In the order of their ends.
+    pub(crate) failovers: Vec<Failover>,
+    /// Of each process.
+    pub(crate) clocks: BTreeMap<String, Clock>,
+    /// The processes that speak to the database through the pooler.
+    pub(crate) pooled: HashSet<String>,
     /// What must not happen and did, in words.
     pub(crate) surprises: Vec<String>,
 }

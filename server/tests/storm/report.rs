@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     audit::Verdict,
+    blows::{self, Blows},
     evidence::{Evidence, Row},
     options::Options,
 };
@@ -57,10 +58,8 @@ pub(crate) fn print(
         "episodes": troubles,
         "unresolved_writes": evidence.rows.iter().filter(|row| row.intent.is_some()).count(),
         "switched_off": with_reason("FEATURE_DISABLED"),
-        "switches_off": count("switches off for all") + count("switches off for some"),
         "changes_of_location": count("changes of location"),
         "changes_of_location_refused": count("changes of location refused"),
-        "columns_added": count("columns added"),
     });
     let mut summary = json!({
         "seed": options.seed,
@@ -78,13 +77,7 @@ pub(crate) fn print(
         "live_twice": findings_with("live runs"),
         "locations_unequal": unequal,
         "writes_begun_without_a_lease": findings_with("(attempt "),
-        "kills": count("kills"),
-        "drains": count("drains"),
-        "pauses": count("pauses"),
         "pauses_in_a_write": count("pauses in a write"),
-        "connection_cuts": count("cuts"),
-        "postgresql_restarts": count("restarts"),
-        "postgresql_crashes": count("crashes"),
         "blows_missed": count("missed"),
         "starts_in_vain": count("starts in vain"),
         "cancels": count("cancels"),
@@ -105,8 +98,16 @@ pub(crate) fn print(
         "duration_s": (took.as_secs_f64() * 10.0).round() / 10.0,
         "findings": verdict.findings,
     });
+    let blows = Blows::of(evidence);
+    let never = blows.never();
+    if !never.is_empty() {
+        eprintln!("storm: never happened: {}", never.join(", "));
+    }
     // Apart: the macro takes no more of them.
-    summary["database_silences"] = json!(count("silences"));
+    summary["blows"] = blows.to_json();
+    summary["never"] = json!(never);
+    summary["failovers"] = json!(blows::failovers(&evidence.notes));
+    summary["pooled_place"] = json!(blows::pooled_place(options, &evidence.notes));
     println!("{summary}");
 }
 

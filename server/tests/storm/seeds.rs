@@ -41,8 +41,14 @@ fn line(seed: u64, summary: &Value) -> String {
     let findings = summary["findings"].as_array().map_or(0, Vec::len);
     let number = |key: &str| summary[key].as_f64().unwrap_or_default();
     let first = summary["findings"][0].as_str().unwrap_or_default();
+    let list = |key: &str| {
+        let all = summary[key].as_array().into_iter().flatten().filter_map(Value::as_str);
+        all.collect::<Vec<_>>().join("; ")
+    };
+    let (failovers, never) = (list("failovers"), list("never"));
     format!(
-        "seed {seed}: {findings} findings, {} runs, {} episodes of trouble, {} writes ({} unresolved, {} late), {} forgeries found, {} s {first}",
+        "seed {seed}: {findings} findings, {} runs, {} episodes of trouble, {} writes ({} unresolved, {} late), {} forgeries found, {} s, \
+         failovers [{failovers}], never [{never}] {first}",
         number("terminal"),
         summary["trouble"]["episodes"]
             .as_object()

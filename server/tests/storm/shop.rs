@@ -36,12 +36,16 @@ pub(crate) struct Shop {
     desired: Set,
 }
 
+/// A platform category that no tenant has: it is changed to see whether a server takes writes.
+pub(crate) const PROBE: &str = "probe";
+
 /// Adds the platform's categories.
 pub(crate) async fn add_categories(client: &Client) {
     for name in CATEGORIES.into_iter().chain([UNMAPPABLE]) {
         let category = client.create_platform_category(slug(name)).display_name(name);
         category.gbp_category(format!("gcid:{name}")).send().await.expect("created");
     }
+    client.create_platform_category(PROBE).display_name("Probe").send().await.expect("created");
 }
 
 impl Shop {

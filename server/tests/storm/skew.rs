@@ -31,17 +31,19 @@ impl Skew {
         library.map(|library| Self { library, by })
     }
 
-    /// Gives the server in this place its clock.
-    pub(crate) fn set(&self, place: usize, command: &mut Command) {
-        let sign = match place % 3 {
-            0 => return,
-            1 => '+',
-            _ => '-',
+    /// Gives the server in this place its clock. Tells by how many seconds that is fast.
+    pub(crate) fn set(&self, place: usize, command: &mut Command) -> i64 {
+        let by = i64::try_from(self.by.as_secs()).expect("not for ever");
+        let off = match place % 3 {
+            0 => return 0,
+            1 => by,
+            _ => -by,
         };
         command
             .env("LD_PRELOAD", &self.library)
-            .env("FAKETIME", format!("{sign}{}s", self.by.as_secs()))
+            .env("FAKETIME", format!("{off:+}s"))
             .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        off
     }
 }
 

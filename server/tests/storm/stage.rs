@@ -16,6 +16,7 @@ use crate::{
     gate::Gate,
     google::Google,
     journal,
+    pooler::Pooler,
     record::{Accepted, Cancel, Record, Refusal},
     switch::Switch,
     witness::{self, Ended},
@@ -33,6 +34,10 @@ pub(crate) struct Stage {
     /// The kill switch.
     pub(crate) switch: Switch,
     pub(crate) database: Arc<Database>,
+    /// Before the database, for one of the servers.
+    pub(crate) pooler: Option<Arc<Pooler>>,
+    /// Whether there is a standby to fail over to.
+    pub(crate) has_failovers: bool,
     pub(crate) record: Arc<Record>,
     pub(crate) ended: Ended,
     pub(crate) seed: u64,

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::{
     audit, callers::mirror_once_more, crowd::Crowd, database::Database, evidence::Evidence, fleet::Fleet, gate::Gate,
-    google::Google, options::Options, record::Record, report, shop::add_categories, skew::Skew, stage::Stage,
+    google::Google, options::Options, pooler::Pooler, record::Record, report, shop::add_categories, stage::Stage,
     switch::Switch, witness, witness::Ended,
 };
 
@@ -24,11 +24,11 @@ pub(crate) async fn rage(options: Options) -> ExitCode {
     let began = Instant::now();
     let folder = folder();
     let record = Arc::new(Record::default());
-    let database = Arc::new(Database::start(folder.path().join("data")).await);
+    let database = Arc::new(Database::start(folder.path(), options.failovers).await);
+    let pooler = if options.pooler { Pooler::start(folder.path(), &database).await.map(Arc::new) } else { None };
     let google = Google::start().await;
     let (gate, endpoint) = Gate::open(&google.endpoint, &record).await;
-    let skew = Skew::by(options.skew);
-    let fleet = Fleet::start(options.replicas, skew, folder.path(), &endpoint, &database, &record).await;
+    let fleet = Fleet::start(&options, folder.path(), &endpoint, &database, pooler.as_ref(), &record).await;
     let ended = witness::watch(database.clone(), record.clone());
     let stage = Arc::new(Stage {
         fleet,
@@ -36,6 +36,8 @@ pub(crate) async fn rage(options: Options) -> ExitCode {
         gate,
         switch: Switch::default(),
         database: database.clone(),
+        pooler,
+        has_failovers: options.failovers,
         record: record.clone(),
         ended: ended.clone(),
         seed: options.seed,
@@ -48,12 +50,17 @@ pub(crate) async fn rage(options: Options) -> ExitCode {
     let (addresses, spare) = (crowd.addresses(), crowd.spare());
 
     stage.google.sicken(options.faults, options.seed).await;
+    let phase = |what: &str| eprintln!("storm: {what} after {:.1} s", began.elapsed().as_secs_f64());
+    phase("everybody is there");
     crowd.order(&options, &stage).await;
+    phase("all is calm");
     let faults = stage.google.heal().await;
     let rest = async {
         crowd.settle().await;
+        phase("all that was ordered has ended");
         stage.restore(&addresses).await;
         mirror_once_more(&stage, &addresses).await;
+        phase("each tenant was mirrored once more");
     };
     if !while_runs_end(Box::pin(rest), &ended).await {
         record.surprise(format!("no run has ended for {} s, though all is well again", PATIENCE.as_secs()));
@@ -61,6 +68,7 @@ pub(crate) async fn rage(options: Options) -> ExitCode {
 
     let evidence = Evidence::gather(&stage, &addresses, &spare).await;
     stage.fleet.end().await;
+    phase("everybody has gone");
     let mut verdict = audit::judge(&evidence);
     verdict.findings.extend(record.notes().surprises.iter().cloned());
     let (forgeries, missed) = audit::forge(&evidence);

@@ -8,16 +8,18 @@ use std::{
 };
 
 use category_mirror_client::{Client, Error, RunState, Strategy};
+use nix::sys::signal::Signal;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tonic_health::pb::health_check_response::ServingStatus::{NotServing, Serving};
 
 use super::{
     name::Name,
-    pair::{Node, Pair},
+    pair::Pair,
     server::Server,
     site::{Site, ended, until},
 };
+use crate::support::node::Node;
 
 /// Tenants beside `store`.
 const TENANTS: usize = 6;
@@ -64,7 +66,7 @@ async fn fail_over(loss: Loss) {
     lose(loss, &mut pair.primary, &name).await;
     health.becomes(NotServing).await;
     assert_eq!(server.healthz().await, 503);
-    pair.standby.promote();
+    pair.standby.promote().await;
     name.lead_to(pair.standby.socket());
     let moved_at = Instant::now();
     if loss == Loss::Broken {
@@ -91,11 +93,11 @@ async fn fail_over(loss: Loss) {
 
 async fn lose(loss: Loss, primary: &mut Node, name: &Name) {
     match loss {
-        Loss::Broken => primary.crash(),
+        Loss::Broken => primary.end(Signal::SIGQUIT).await,
         Loss::Silent => {
             // In this order: what it answers on its end reaches nobody.
             name.vanish();
-            primary.crash();
+            primary.end(Signal::SIGQUIT).await;
         }
         Loss::ReadOnly => primary.refuse_writes().await,
     }
@@ -194,9 +196,9 @@ async fn failover_between_two_hosts_of_one_url() {
     health.becomes(Serving).await;
     site.load(&client).await;
     write(&client).await.expect("taken by the second, as the first is a standby");
-    pair.primary.crash();
+    pair.primary.end(Signal::SIGQUIT).await;
     health.becomes(NotServing).await;
-    pair.standby.promote();
+    pair.standby.promote().await;
     health.becomes(Serving).await;
     for _ in 0..WRITES {
         write(&client).await.expect("taken by the first, which was promoted");

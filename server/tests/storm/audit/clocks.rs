@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::{
     evidence::{Evidence, Row},
     journal::Entry,
+    record::Clock,
     witness,
 };
 
@@ -30,7 +31,7 @@ pub(super) fn check(evidence: &Evidence) -> Vec<String> {
             ids.push(format!("run {}, accepted at {}, of {time}", row.id, entry.at));
         }
     }
-    let mut findings = Vec::new();
+    let mut findings = wrong_clocks(evidence);
     if let Some(first) = times.first() {
         let count = times.len();
         findings
@@ -56,6 +57,16 @@ pub(super) fn check(evidence: &Evidence) -> Vec<String> {
         findings.push(format!("clock: {} tenants have another last run than the service says: {first}", wrong.len()));
     }
     findings
+}
+
+/// A server whose clock is right although it was to be wrong has met no trouble.
+fn wrong_clocks(evidence: &Evidence) -> Vec<String> {
+    let is_wrong = |clock: &Clock, found: i64| (found - clock.wanted).abs() > TOLERANCE.num_seconds();
+    let clocks = evidence.notes.clocks.iter().filter_map(|(name, clock)| Some((name, clock, clock.found?)));
+    let wrong = clocks.filter(|(_, clock, found)| is_wrong(clock, *found));
+    wrong
+        .map(|(name, clock, found)| format!("clock: {name} is {found} s fast, and it was to be {}", clock.wanted))
+        .collect()
 }
 
 /// When an id was made.

@@ -1,6 +1,6 @@
 //! An auditor that finds nothing may be blind: so the evidence of a clean storm is forged, one lie at a time, and each must be found.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, num::NonZero, thread};
 
 use category_mirror_client::RunState;
 use chrono::TimeDelta;
@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 mod batches;
 mod cancels;
+mod failovers;
 mod fences;
 mod life;
 mod looks;
@@ -99,7 +100,6 @@ const FORGERIES: [Forgery; 21] = [
 
 /// Tells each lie, and gives how many were found, and in words those that were not.
 pub(crate) fn forge(evidence: &Evidence) -> (usize, Vec<String>) {
-    let (mut found, mut missed) = (0, Vec::new());
     let before = judge(evidence).findings;
     let all = FORGERIES.iter().chain(&life::FORGERIES).chain(&mirror::FORGERIES);
     let all = all
@@ -109,20 +109,28 @@ pub(crate) fn forge(evidence: &Evidence) -> (usize, Vec<String>) {
         .chain(&platform::FORGERIES)
         .chain(&reverts::FORGERIES)
         .chain(&truth::FORGERIES)
-        .chain(&fences::FORGERIES);
-    for (words, forgery) in all {
-        let mut forged = evidence.clone();
-        if forgery(&mut forged).is_none() {
-            continue;
-        }
-        // Also where something is wrong anyhow, each lie has to lead to a finding of its own.
-        if judge(&forged).findings.iter().any(|finding| finding.contains(*words) && !before.contains(finding)) {
-            found += 1;
-        } else {
-            missed.push(format!("auditor: it does not notice when evidence is forged: {words}"));
-        }
-    }
-    (found, missed)
+        .chain(&fences::FORGERIES)
+        .chain(&failovers::FORGERIES);
+    let all: Vec<&Forgery> = all.collect();
+    // Each of them costs a judgment of all the evidence.
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = all.len().div_ceil(threads);
+    let found: Vec<(&str, Option<bool>)> = thread::scope(|scope| {
+        let tell = |lies: &[&Forgery]| lies.iter().map(|lie| (lie.0, is_found(evidence, &before, lie))).collect();
+        let liars: Vec<_> = all.chunks(share).map(|lies| scope.spawn(move || -> Vec<_> { tell(lies) })).collect();
+        liars.into_iter().flat_map(|liar| liar.join().expect("the auditor does not panic")).collect()
+    });
+    let missed = found.iter().filter(|(_, is_found)| *is_found == Some(false));
+    let missed = missed.map(|(words, _)| format!("auditor: it does not notice when evidence is forged: {words}"));
+    (found.iter().filter(|(_, is_found)| *is_found == Some(true)).count(), missed.collect())
+}
+
+/// Whether a lie is found; `None`: this storm has nothing to tell it about.
+fn is_found(evidence: &Evidence, before: &[String], (words, forgery): &Forgery) -> Option<bool> {
+    let mut forged = evidence.clone();
+    forgery(&mut forged)?;
+    // Also where something is wrong anyhow, each lie has to lead to a finding of its own.
+    Some(judge(&forged).findings.iter().any(|finding| finding.contains(words) && !before.contains(finding)))
 }
 
 /// A process that announced a write, was stopped before it heard the answer, and went on after its lease to send it.

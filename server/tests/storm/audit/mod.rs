@@ -4,6 +4,7 @@
 mod batches;
 mod cancels;
 mod clocks;
+mod failovers;
 mod forgery;
 mod joins;
 mod life;
@@ -51,6 +52,7 @@ pub(crate) fn judge(evidence: &Evidence) -> Verdict {
     findings.extend(switches::check(evidence, &writes));
     findings.extend(joins::check(evidence));
     findings.extend(clocks::check(evidence));
+    findings.extend(failovers::check(evidence));
     let late = writes.iter().filter_map(|write| write.late.clone()).collect();
     Verdict { findings, late, forgeries: 0 }
 }
