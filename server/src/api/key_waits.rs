@@ -58,3 +58,43 @@ impl KeyWaits {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{future::pending, net::IpAddr};
+
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::connections::{Connections, Port};
+
+    #[test]
+    fn few_wait_and_the_others_are_refused_at_once_whoever_holds_the_places() {
+        let limits = ConnectionLimits::default();
+        let (waits, connections) = (KeyWaits::new(&limits), Connections::new(Port::Grpc, limits, 0));
+        let from = |host| connections.admit(IpAddr::from([192, 0, 2, host])).expect("room");
+        let (flood, other, same) = (from(1), from(2), from(1));
+        let wait = |connection| Box::pin(waits.verified(Some(connection), pending()));
+        let mut waiting = Vec::new();
+        let mut refused = 0;
+        for _ in 0..1000 {
+            let mut one = wait(flood.connection());
+            match one.as_mut().now_or_never() {
+                None => waiting.push(one),
+                Some(Err(Error::KeysUnavailable)) => refused += 1,
+                Some(other) => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((waiting.len(), refused), (MAX_WAITING / 4, 1000 - MAX_WAITING / 4), "of one address");
+        assert!(wait(other.connection()).now_or_never().is_none(), "another address");
+        // Behind the same proxy: the flood makes room.
+        assert!(wait(same.connection()).now_or_never().is_none());
+        let left = waiting.iter_mut().filter_map(|one| one.as_mut().now_or_never()).count();
+        assert_eq!(left, 1);
+        // A key that is known needs no place.
+        let rejected = waits.verified(Some(flood.connection()), async { Err(Rejected::Expired) });
+        assert!(matches!(rejected.now_or_never(), Some(Err(Error::Unauthenticated(_)))));
+        drop(waiting);
+        assert_eq!(waits.waiting.taken(), 0);
+    }
+}
