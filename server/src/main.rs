@@ -1,6 +1,6 @@
 //! `category-mirror`: see `category-mirror --help`.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use category_mirror::commands;
 use mimalloc::MiMalloc;
@@ -8,6 +8,9 @@ use mimalloc::MiMalloc;
 // A call allocates some hundred times: it costs a tenth less with this one than with the C library's.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// How long work on threads of its own may take when the command has ended.
+const LAST_THREADS: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     let cli = match commands::parse() {
@@ -21,7 +24,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(commands::run(cli)) {
+    let ended = runtime.block_on(commands::run(cli));
+    // What still runs on threads of its own, such as the look-up of a name that no server answers, is nothing that the end waits for.
+    runtime.shutdown_timeout(LAST_THREADS);
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             commands::complain(&error);

@@ -195,8 +195,8 @@ pub(crate) fn grpc_connections(limits: &Limits) -> Connections {
     Connections::new(Port::Grpc, limits.connections, api::connection_memory(limits))
 }
 
-/// Keeps health true: serving means that the database takes writes, that there are keys to verify tokens with, and that the server is not
-/// draining. Its pings watch over every connection of the store.
+/// Keeps health true: serving means that the database takes writes, that there are fresh keys to verify tokens with, and that the server is
+/// not draining. Its pings watch over every connection of the store.
 async fn watch_health(
     app: App,
     verifier: Arc<Verifier>,
@@ -210,6 +210,9 @@ async fn watch_health(
         // A drain waits for no database that is silent. The database is asked whether there are keys or not.
         let pinged = if is_draining { None } else { drain.run_until_cancelled(app.ping()).await };
         let is_up = pinged.is_some_and(|pinged| pinged.is_ok()) && verifier.is_ready();
+        if let Some(age) = verifier.key_set_age() {
+            metrics::gauge!("category_mirror_jwks_age_seconds").set(age.as_secs_f64());
+        }
         if serving.send_replace(is_up) != is_up {
             tracing::info!(serving = is_up, "health changed");
             // On a change only: each time, every watcher is told.

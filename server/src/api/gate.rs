@@ -22,8 +22,9 @@ use super::{
     answer_body::{AnswerBounds, bounded},
     bulkhead::{AdmissionBody, Bulkhead, Cost, PermitSlot, cost},
     deadline::{self, Deadline},
+    key_waits::KeyWaits,
     limits::Limits,
-    memory::RequestMemory,
+    memory::{RequestMemory, Reservation},
     open_calls::{self, OpenCalls},
     open_streams::OpenStreams,
     rate::RateLimit,
@@ -33,7 +34,7 @@ use super::{
     traced::traced,
 };
 use crate::{
-    auth::{Rejected, Verifier},
+    auth::Verifier,
     connections::Connection,
     domain::{Caller, Role},
     error::Error,
@@ -55,6 +56,7 @@ const READS: [&str; 5] = ["Evaluate", "Get", "List", "Search", "Stream"];
 #[derive(Clone)]
 pub(super) struct GateLayer {
     verifier: Arc<Verifier>,
+    key_waits: KeyWaits,
     rate: Arc<RateLimit>,
     pub(super) call_timeout: Duration,
     bulkhead: Arc<Bulkhead>,
@@ -74,12 +76,13 @@ impl GateLayer {
     ) -> Self {
         Self {
             verifier,
+            key_waits: KeyWaits::new(&limits.connections),
             rate: Arc::new(RateLimit::new(limits)),
             call_timeout: limits.call_timeout,
             bulkhead: Arc::new(Bulkhead::new(limits.database_connections, is_serving)),
             drain,
             memory: RequestMemory::new(limits.request_memory),
-            open_calls: OpenCalls::default(),
+            open_calls: OpenCalls::new(limits),
             streams,
         }
     }
@@ -131,10 +134,11 @@ where
         let limit = asked.map_or(rules.call_timeout, |asked| asked.min(rules.call_timeout));
         Box::pin(async move {
             let work = async {
-                let admitted = rules.admit(request.uri().path(), request.headers()).await;
+                let connection = request.extensions().get::<Arc<Connection>>();
+                let admitted = rules.admit(request.uri().path(), request.headers(), connection).await;
                 // Held until the call is answered, or its stream open.
                 let permit = PermitSlot::default();
-                match admitted.and_then(|caller| rules.prepare(request, caller, &permit)) {
+                match admitted.and_then(|admitted| rules.prepare(request, admitted, &permit)) {
                     Ok((request, bounds, _reservation)) => Ok(bounded(inner.call(request).await?, bounds)),
                     Err(error) => Ok(status(error).into_http()),
                 }
@@ -158,16 +162,20 @@ impl GateLayer {
         request.map(|body| AdmissionBody::wrap(body, permit.clone(), admission))
     }
 
-    async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Caller, Error> {
+    /// Verifies who calls. What the call costs is reserved before that, because the keys may have to be waited for.
+    async fn admit(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        connection: Option<&Arc<Connection>>,
+    ) -> Result<(Caller, Reservation), Error> {
         if self.drain.is_cancelled() {
             return Err(Error::Draining);
         }
         let token = bearer(headers)?;
-        let caller = self.verifier.verify(token, chrono::Utc::now()).await;
-        let caller = caller.map_err(|rejected| match rejected {
-            Rejected::KeysUnavailable => Error::KeysUnavailable,
-            rejected => Error::Unauthenticated(rejected.to_string()),
-        })?;
+        let reservation = self.reserve(headers, connection)?;
+        let verification = self.verifier.verify(token, chrono::Utc::now());
+        let caller = self.key_waits.verified(connection.map(Arc::as_ref), verification).await?;
         // What is refused from here on counts as a call, too.
         self.rate.take(&caller.subject)?;
         let required = required_role(path);
@@ -175,14 +183,14 @@ impl GateLayer {
             let wanted = if required == Role::Admin { "`admin`" } else { "`viewer` or `admin`" };
             return Err(Error::PermissionDenied(format!("this call needs role {wanted} in the token's `roles`")));
         }
-        Ok(caller)
+        Ok((caller, reservation))
     }
 
     /// Prepares the call of a caller who was admitted: its connection has proven itself, its body is counted, and its answer bounded.
     fn prepare(
         &self,
         mut request: Request<Body>,
-        caller: Caller,
+        (caller, mut reservation): (Caller, Reservation),
         permit: &PermitSlot,
     ) -> Result<(Request<Body>, AnswerBounds, SharedReservation), Error> {
         let connection = request.extensions().get::<Arc<Connection>>().cloned();
@@ -196,25 +204,34 @@ impl GateLayer {
         let limits = RequestLimits { path: path.to_owned(), max_message, is_stream: false };
         let subject = caller.subject.clone();
         request.extensions_mut().insert(caller);
-        let (request, reservation) = self.metered(request, Some(&subject), limits)?;
+        reservation.assign(Some(&subject))?;
+        let (request, reservation) = self.metered(request, reservation, limits);
         Ok((self.admitted(request, subject, permit), bounds, reservation))
     }
 
-    /// Reserves what a call costs in any case, and has its body count the rest. The reservation is to be held until the answer is there.
+    /// Reserves what a call costs in any case.
+    pub(super) fn reserve(
+        &self,
+        headers: &HeaderMap,
+        connection: Option<&Arc<Connection>>,
+    ) -> Result<Reservation, Error> {
+        let mut reservation = self.memory.reservation(connection.cloned());
+        let headers: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        reservation.grow(CALL_BYTES + headers)?;
+        Ok(reservation)
+    }
+
+    /// Has the body of a call count what it brings, beside what is reserved. The result is to be held until the answer is there.
     pub(super) fn metered(
         &self,
         request: Request<Body>,
-        caller: Option<&str>,
+        reservation: Reservation,
         limits: RequestLimits,
-    ) -> Result<(Request<Body>, SharedReservation), Error> {
-        let connection = request.extensions().get::<Arc<Connection>>().cloned();
-        let mut reservation = self.memory.reservation(caller, connection);
-        let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-        let base = CALL_BYTES + headers;
-        reservation.grow(base)?;
+    ) -> (Request<Body>, SharedReservation) {
+        let base = reservation.bytes();
         let reservation = Arc::new(Mutex::new(reservation));
         let held = reservation.clone();
-        Ok((request.map(|body| Body::new(RequestBody::new(body, limits, held, base))), reservation))
+        (request.map(|body| Body::new(RequestBody::new(body, limits, held, base))), reservation)
     }
 }
 

@@ -50,24 +50,16 @@ impl RequestMemory {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Begins an empty reservation for a request of `caller`; `None` is a call without a token.
-    pub(super) fn reservation(&self, caller: Option<&str>, connection: Option<Arc<Connection>>) -> Reservation {
-        let account = match caller {
-            None => self.inner.open.clone(),
-            Some(caller) => {
-                let mut callers = self.callers();
-                match callers.get(caller) {
-                    Some(account) => account.clone(),
-                    None => {
-                        let account = Arc::new(Account::new(self.inner.share));
-                        callers.insert(caller.to_owned(), account.clone());
-                        account
-                    }
-                }
-            }
-        };
-        let caller = caller.map(str::to_owned);
-        Reservation { memory: self.clone(), caller, account, connection, bytes: 0 }
+    /// Begins an empty reservation for a request of a caller who is not known yet: of its connection, and in all.
+    pub(super) fn reservation(&self, connection: Option<Arc<Connection>>) -> Reservation {
+        Reservation { memory: self.clone(), caller: None, account: None, connection, bytes: 0 }
+    }
+
+    fn account(&self, caller: Option<&str>) -> Arc<Account> {
+        let Some(caller) = caller else { return self.inner.open.clone() };
+        let mut callers = self.callers();
+        let account = callers.entry(caller.to_owned());
+        account.or_insert_with(|| Arc::new(Account::new(self.inner.share))).clone()
     }
 
     fn callers(&self) -> MutexGuard<'_, HashMap<String, Arc<Account>>> {
@@ -81,23 +73,52 @@ impl RequestMemory {
 pub(super) struct Reservation {
     memory: RequestMemory,
     caller: Option<String>,
-    account: Arc<Account>,
+    /// `None` until it is known whose request it is.
+    account: Option<Arc<Account>>,
     connection: Option<Arc<Connection>>,
     bytes: usize,
 }
 
 impl Reservation {
+    /// Assigns what is reserved, now and later, to a caller; `None` is a call without a token.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`] if the caller holds too much with it. What is reserved stays.
+    pub(super) fn assign(&mut self, caller: Option<&str>) -> Result<(), Error> {
+        self.caller = caller.map(str::to_owned);
+        let account = self.memory.account(caller);
+        let added = account.add(self.bytes);
+        if added.is_err() {
+            self.forget_caller(&account);
+        }
+        added.map_err(|full| refused(self.whose(), full.limit))?;
+        self.account = Some(account);
+        Ok(())
+    }
+
+    /// Returns how many bytes are reserved.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn whose(&self) -> &'static str {
+        if self.caller.is_some() { "of one caller" } else { "without a token" }
+    }
+
     /// Reserves more.
     ///
     /// # Errors
     /// [`Error::RateLimited`], which names the bound; nothing is reserved.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Error> {
-        let whose = if self.caller.is_some() { "of one caller" } else { "without a token" };
-        self.account.add(bytes).map_err(|full| refused(whose, full.limit))?;
+        if let Some(account) = &self.account {
+            account.add(bytes).map_err(|full| refused(self.whose(), full.limit))?;
+        }
         if let Some(connection) = &self.connection
             && let Err(full) = connection.request_bytes().add(bytes)
         {
-            self.account.remove(bytes);
+            if let Some(account) = &self.account {
+                account.remove(bytes);
+            }
             return Err(refused("of one connection", full.limit));
         }
         if let Err(full) = self.memory.inner.total.add(bytes) {
@@ -118,9 +139,23 @@ impl Reservation {
 
     /// Frees bytes of the caller and the connection.
     fn release(&self, bytes: usize) {
-        self.account.remove(bytes);
+        if let Some(account) = &self.account {
+            account.remove(bytes);
+        }
         if let Some(connection) = &self.connection {
             connection.request_bytes().remove(bytes);
+        }
+    }
+}
+
+impl Reservation {
+    /// Removes the account of a caller who has no other reservation.
+    fn forget_caller(&self, account: &Arc<Account>) {
+        let Some(caller) = &self.caller else { return };
+        let mut callers = self.memory.callers();
+        // The map's and this one. New ones are made under the same lock.
+        if Arc::strong_count(account) <= 2 {
+            callers.remove(caller);
         }
     }
 }
@@ -138,11 +173,8 @@ fn refused(whose: &str, limit: usize) -> Error {
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.shrink_to(0);
-        let Some(caller) = &self.caller else { return };
-        let mut callers = self.memory.callers();
-        // The map's and this one: the last reservation of the caller forgets them. New ones are made under the same lock.
-        if callers.get(caller).is_some_and(|account| Arc::strong_count(account) <= 2) {
-            callers.remove(caller);
+        if let Some(account) = self.account.take() {
+            self.forget_caller(&account);
         }
     }
 }
@@ -165,25 +197,38 @@ mod tests {
         let connections = Connections::new(Port::Grpc, ConnectionLimits::default(), share(300));
         let permit = connections.admit([192, 0, 2, 1].into()).expect("room");
         let shared = || Some(permit.connection().clone());
-        let mut mine = memory.reservation(Some("me"), shared());
-        let mut more = memory.reservation(Some("me"), None);
+        let of = |caller, connection| {
+            let mut reservation = memory.reservation(connection);
+            reservation.assign(caller).expect("it is empty");
+            reservation
+        };
+        let mut mine = of(Some("me"), shared());
+        let mut more = of(Some("me"), None);
         mine.grow(60).expect("below the share");
         assert_eq!(limit(more.grow(41)), 100, "of one caller");
         more.grow(40).expect("the rest of it");
-        let mut yours = memory.reservation(Some("you"), shared());
+        let mut yours = of(Some("you"), shared());
         assert_eq!(limit(yours.grow(41)), 100, "of one connection");
         yours.grow(40).expect("the rest of it");
-        let mut open = memory.reservation(None, None);
+        let mut open = of(None, None);
         assert_eq!(limit(open.grow(38)), 37, "without a token");
-        let mut third = memory.reservation(Some("she"), None);
+        let mut third = of(Some("she"), None);
         third.grow(100).expect("a share");
-        let mut fourth = memory.reservation(Some("he"), None);
+        let mut fourth = of(Some("he"), None);
         assert_eq!(limit(fourth.grow(61)), 300, "in all");
         fourth.grow(60).expect("the rest");
         mine.shrink_to(10);
         more.grow(50).expect("free again");
 
-        drop((mine, more, yours, open, third, fourth));
+        // Counted before it is known whose it is, and then of the caller, too.
+        let mut unknown = memory.reservation(None);
+        mine.shrink_to(0);
+        unknown.grow(10).expect("of nobody");
+        assert_eq!(limit(unknown.assign(Some("she"))), 100, "of one caller");
+        unknown.assign(Some("me")).expect("as much as was freed");
+        assert_eq!(memory.callers()["me"].used(), 100);
+
+        drop((mine, more, yours, open, third, fourth, unknown));
         assert_eq!((memory.inner.total.used(), memory.inner.open.used()), (0, 0));
         assert_eq!(permit.connection().request_bytes().used(), 0);
         assert!(memory.callers().is_empty());

@@ -1,15 +1,14 @@
 //! Calls without a token: health and reflection. They are few at once, short, and end in time; a watch of health is a stream.
+//!
+//! A call takes its place when its message is here: one whose message never ends holds none, and has a second.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+mod arrival;
+
+use std::{sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tower::Service;
 
@@ -17,6 +16,8 @@ use super::{
     answer_body::{AnswerBounds, bounded},
     deadline,
     gate::GateLayer,
+    limits::Limits,
+    open_places::{Displaces, OpenPlace, OpenPlaces, PlaceLimits},
     request_body::RequestLimits,
     status::status,
 };
@@ -34,12 +35,19 @@ const MAX_DURATION: Duration = Duration::from_secs(10);
 const MAX_HEALTH_MESSAGE: usize = 1024;
 /// Bytes of a message to reflection: the name of a file, or of what is in one.
 const MAX_REFLECTION_MESSAGE: usize = 4096;
-/// Such calls at once, without watches.
-const MAX_CALLS: usize = 512;
-/// Such calls at once of one connection: `grpcurl list` makes one at a time.
+/// Calls to health at once, without watches. A check takes microseconds.
+const MAX_HEALTH_CALLS: usize = 256;
+/// Calls to reflection at once. They are counted apart, because they last as long as their callers like, up to [`MAX_DURATION`].
+const MAX_REFLECTION_CALLS: usize = 64;
+/// Calls at once whose message is not here yet. Together with the two above they fit into an eighth of the default of
+/// `REQUEST_MEMORY_BYTES`, even with the longest headers.
+const MAX_ARRIVING: usize = 64;
+/// Such calls at once of one connection: `grpcurl list` makes one at a time. As many watches.
 const MAX_CALLS_PER_CONNECTION: usize = 64;
 /// How long after its deadline an answer may wait to be read, before its connection is closed.
 const UNREAD_GRACE: Duration = Duration::from_secs(5);
+/// The same of a stream that has lost its place.
+const DISPLACED_GRACE: Duration = Duration::from_secs(1);
 /// When to try again.
 const FULL_WAIT: Duration = Duration::from_secs(1);
 
@@ -49,44 +57,56 @@ pub(super) fn is_open(path: &str) -> bool {
 }
 
 /// How many such calls there are.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct OpenCalls {
-    count: Arc<AtomicUsize>,
+    health: OpenPlaces,
+    reflection: OpenPlaces,
+    arriving: OpenPlaces,
 }
 
 impl OpenCalls {
-    /// # Errors
-    /// [`Error::RateLimited`] where there are too many.
-    fn begin(&self, connection: Option<Arc<Connection>>) -> Result<OpenCall, Error> {
-        let full = |problem, limit| Error::RateLimited { problem, limit, wait: FULL_WAIT };
-        let next = |count: usize| (count < MAX_CALLS).then_some(count + 1);
-        self.count
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
-            .map_err(|_| full("too many calls without a token", MAX_CALLS))?;
-        // From here on its drop frees the place.
-        let mut call = OpenCall { calls: self.clone(), connection: None };
-        if let Some(connection) = connection {
-            if !connection.begin_open_call(MAX_CALLS_PER_CONNECTION) {
-                return Err(full("too many calls without a token on one connection", MAX_CALLS_PER_CONNECTION));
-            }
-            call.connection = Some(connection);
+    pub(super) fn new(limits: &Limits) -> Self {
+        let places = |total| {
+            let limits = PlaceLimits::new(total, &limits.connections);
+            OpenPlaces::new(limits, Displaces::Always, "too many calls without a token")
+        };
+        Self {
+            health: places(MAX_HEALTH_CALLS),
+            reflection: places(MAX_REFLECTION_CALLS),
+            arriving: places(MAX_ARRIVING),
         }
-        Ok(call)
     }
 }
 
-/// The place of one such call.
+/// One of the calls, or one of the watches, that a connection may have open.
 #[derive(Debug)]
-struct OpenCall {
-    calls: OpenCalls,
+struct OnConnection {
     connection: Option<Arc<Connection>>,
+    is_watch: bool,
 }
 
-impl Drop for OpenCall {
+impl OnConnection {
+    /// # Errors
+    /// [`Error::RateLimited`] where there are too many.
+    fn begin(connection: Option<&Arc<Connection>>, is_watch: bool) -> Result<Self, Error> {
+        let limit = MAX_CALLS_PER_CONNECTION;
+        if let Some(connection) = connection {
+            let begun = if is_watch { connection.begin_watch(limit) } else { connection.begin_open_call(limit) };
+            if !begun {
+                let problem = "too many calls without a token on one connection";
+                return Err(Error::RateLimited { problem, limit, wait: FULL_WAIT });
+            }
+        }
+        Ok(Self { connection: connection.cloned(), is_watch })
+    }
+}
+
+impl Drop for OnConnection {
     fn drop(&mut self) {
-        self.calls.count.fetch_sub(1, Ordering::Relaxed);
-        if let Some(connection) = &self.connection {
-            connection.end_open_call();
+        match &self.connection {
+            Some(connection) if self.is_watch => connection.end_watch(),
+            Some(connection) => connection.end_open_call(),
+            None => {}
         }
     }
 }
@@ -97,57 +117,97 @@ where
     S: Service<Request<Body>, Response = Response<Body>>,
 {
     let path = request.uri().path();
+    let (is_watch, is_health) = (path == WATCH, path.starts_with(HEALTH));
     let connection = request.extensions().get::<Arc<Connection>>().cloned();
     let limit = deadline::asked(request.headers()).unwrap_or(MAX_DURATION).min(MAX_DURATION).min(rules.call_timeout);
     let ends_at = Instant::now() + limit;
     let limits = RequestLimits {
         path: path.to_owned(),
-        max_message: if path.starts_with(HEALTH) { MAX_HEALTH_MESSAGE } else { MAX_REFLECTION_MESSAGE },
-        is_stream: !path.starts_with(HEALTH),
+        max_message: if is_health { MAX_HEALTH_MESSAGE } else { MAX_REFLECTION_MESSAGE },
+        is_stream: !is_health,
     };
-    let mut bounds = AnswerBounds { connection: connection.clone(), is_stream: true, ..AnswerBounds::default() };
-    let admitted = if path == WATCH { watch(rules, &mut bounds) } else { short(rules, &mut bounds, limit, ends_at) };
-    let request = match admitted.and_then(|()| rules.metered(request, None, limits)) {
-        Ok((request, _reservation)) => request,
+    // Counted from the headers on, whatever becomes of the call.
+    let counted = OnConnection::begin(connection.as_ref(), is_watch);
+    let metered = counted.and_then(|counted| {
+        let mut reservation = rules.reserve(request.headers(), connection.as_ref())?;
+        reservation.assign(None)?;
+        Ok((counted, rules.metered(request, reservation, limits)))
+    });
+    let (counted, (request, _reservation)) = match metered {
+        Ok(metered) => metered,
         Err(error) => return Ok(status(error).into_http()),
     };
+    let arriving = &rules.open_calls.arriving;
+    let request = match arrival::arrived(request, !is_health, arriving, connection.as_deref(), ends_at).await {
+        Ok(request) => request,
+        Err(status) => return Ok(status.into_http()),
+    };
+    let mut bounds = AnswerBounds { connection, is_stream: true, ..AnswerBounds::default() };
+    let admitted = if is_watch {
+        watch(rules, &mut bounds, counted)
+    } else {
+        let places = if is_health { &rules.open_calls.health } else { &rules.open_calls.reflection };
+        let place = places.take(bounds.connection.as_deref());
+        place.map(|place| short(&mut bounds, (counted, place), places.displaced(), limit, ends_at))
+    };
+    if let Err(error) = admitted {
+        return Ok(status(error).into_http());
+    }
     match timeout_at(ends_at, inner.call(request)).await {
         Ok(answer) => Ok(bounded(answer?, bounds)),
         Err(_) => Ok(status(Error::DeadlineExceeded(limit)).into_http()),
     }
 }
 
-/// A watch takes a place among the streams, and ends with its connection.
-fn watch(rules: &GateLayer, bounds: &mut AnswerBounds) -> Result<(), Error> {
-    bounds.held = Some(Box::new(rules.streams.admit_watch()?));
-    bounds.end = bounds.connection.as_ref().map(|connection| {
-        let expired = connection.expired().clone();
-        let end: futures::future::BoxFuture<'static, Error> = Box::pin(async move {
-            expired.cancelled().await;
-            Error::ConnectionExpired
-        });
-        end
-    });
+/// A watch takes a place among the streams. It ends with its connection, and where another one takes its place.
+fn watch(rules: &GateLayer, bounds: &mut AnswerBounds, counted: OnConnection) -> Result<(), Error> {
+    let place = rules.streams.admit_watch(bounds.connection.as_deref())?;
+    let displaced = place.displaced().unwrap_or_default();
+    let expired = bounds.connection.as_ref().map(|connection| connection.expired().clone()).unwrap_or_default();
+    let (lost, streams) = (displaced.clone(), rules.streams.clone());
+    bounds.end = Some(Box::pin(async move {
+        tokio::select! {
+            () = expired.cancelled() => Error::ConnectionExpired,
+            () = lost.cancelled() => streams.displaced(),
+        }
+    }));
+    let Some(connection) = bounds.connection.clone() else {
+        bounds.held = Some(Box::new((counted, place)));
+        return Ok(());
+    };
+    let ended = CancellationToken::new();
+    bounds.held = Some(Box::new((counted, place, ended.clone().drop_guard())));
+    tokio::spawn(ended.run_until_cancelled_owned(async move {
+        displaced.cancelled().await;
+        // One whose client does not read cannot end alone.
+        tokio::time::sleep(DISPLACED_GRACE).await;
+        connection.cut();
+    }));
     Ok(())
 }
 
-/// Any other call ends at its deadline, or takes its connection along: an answer that is not read cannot be taken back alone.
-fn short(rules: &GateLayer, bounds: &mut AnswerBounds, limit: Duration, ends_at: Instant) -> Result<(), Error> {
-    let place = rules.open_calls.begin(bounds.connection.clone())?;
+/// Any other call ends at its deadline, and where another one takes its place, or takes its connection along: an answer that is not read
+/// cannot be taken back alone.
+fn short(bounds: &mut AnswerBounds, held: (OnConnection, OpenPlace), lost: Error, limit: Duration, ends_at: Instant) {
+    let displaced = held.1.displaced();
+    let is_displaced = displaced.clone();
     bounds.end = Some(Box::pin(async move {
-        sleep_until(ends_at).await;
-        Error::DeadlineExceeded(limit)
+        tokio::select! {
+            () = sleep_until(ends_at) => Error::DeadlineExceeded(limit),
+            () = is_displaced.cancelled() => lost,
+        }
     }));
     let Some(connection) = bounds.connection.clone() else {
-        bounds.held = Some(Box::new(place));
-        return Ok(());
+        bounds.held = Some(Box::new(held));
+        return;
     };
-    let answered = tokio_util::sync::CancellationToken::new();
-    bounds.held = Some(Box::new((place, answered.clone().drop_guard())));
-    tokio::spawn(async move {
-        if answered.run_until_cancelled(sleep_until(ends_at + UNREAD_GRACE)).await.is_some() {
-            connection.cut();
+    let answered = CancellationToken::new();
+    bounds.held = Some(Box::new((held, answered.clone().drop_guard())));
+    tokio::spawn(answered.run_until_cancelled_owned(async move {
+        tokio::select! {
+            () = sleep_until(ends_at + UNREAD_GRACE) => {}
+            () = displaced.cancelled() => tokio::time::sleep(DISPLACED_GRACE).await,
         }
-    });
-    Ok(())
+        connection.cut();
+    }));
 }

@@ -6,8 +6,13 @@ use std::{
     time::Duration,
 };
 
-use super::limits::Limits;
-use crate::error::Error;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    limits::Limits,
+    open_places::{Displaces, OpenPlace, OpenPlaces, PlaceLimits},
+};
+use crate::{connections::Connection, error::Error};
 
 /// When to come back: streams end when their watchers leave, and nobody knows when that is.
 const FULL_WAIT: Duration = Duration::from_secs(5);
@@ -19,21 +24,25 @@ const WATCH_SHARE: usize = 4;
 pub(super) struct OpenStreams {
     per_subject: usize,
     total: usize,
+    /// Watches of health, which need no token.
+    watches: OpenPlaces,
     open: Arc<Mutex<Open>>,
 }
 
 #[derive(Debug, Default)]
 struct Open {
+    /// Watches of health are among them.
     total: usize,
-    /// Of these, watches of health, which need no token.
-    watches: usize,
     /// Only of those who have any.
     subjects: HashMap<String, usize>,
 }
 
 impl OpenStreams {
     pub(super) fn new(limits: &Limits) -> Self {
-        Self { per_subject: limits.streams_per_subject, total: limits.max_streams, open: Arc::default() }
+        let watches = PlaceLimits::new((limits.max_streams / WATCH_SHARE).max(1), &limits.connections);
+        // A watch lasts: those of two connections that hold one each would displace each other without end.
+        let watches = OpenPlaces::new(watches, Displaces::Heavier, "too many open watches of health");
+        Self { per_subject: limits.streams_per_subject, total: limits.max_streams, watches, open: Arc::default() }
     }
 
     /// Takes a place for one more stream of `subject`.
@@ -52,27 +61,28 @@ impl OpenStreams {
         open.total += 1;
         metrics::gauge!("category_mirror_streams").increment(1.0);
         *open.subjects.entry(subject.to_owned()).or_default() += 1;
-        Ok(StreamPlace { streams: self.clone(), subject: Some(subject.to_owned()) })
+        Ok(StreamPlace { streams: self.clone(), subject: Some(subject.to_owned()), watch: None })
     }
 
-    /// Takes a place for a watch of health. Watches take a part of all places at most, because nobody vouches for who opens them.
+    /// Takes a place for a watch of health over `connection`. Watches take a part of all places at most, because they need no token; which of
+    /// them make room for others, [`OpenPlaces`] decides.
     ///
     /// # Errors
     /// [`Error::RateLimited`] when there is none.
-    pub(super) fn admit_watch(&self) -> Result<StreamPlace, Error> {
-        let full = |problem, limit| Err(Error::RateLimited { problem, limit, wait: FULL_WAIT });
-        let limit = (self.total / WATCH_SHARE).max(1);
+    pub(super) fn admit_watch(&self, connection: Option<&Connection>) -> Result<StreamPlace, Error> {
         let mut open = self.open();
         if open.total >= self.total {
-            return full("too many open streams", self.total);
+            return Err(Error::RateLimited { problem: "too many open streams", limit: self.total, wait: FULL_WAIT });
         }
-        if open.watches >= limit {
-            return full("too many open watches of health", limit);
-        }
+        let watch = self.watches.take(connection)?;
         open.total += 1;
-        open.watches += 1;
         metrics::gauge!("category_mirror_streams").increment(1.0);
-        Ok(StreamPlace { streams: self.clone(), subject: None })
+        Ok(StreamPlace { streams: self.clone(), subject: None, watch: Some(watch) })
+    }
+
+    /// The error of a watch that has lost its place to another one.
+    pub(super) fn displaced(&self) -> Error {
+        self.watches.displaced()
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -87,6 +97,15 @@ pub(super) struct StreamPlace {
     streams: OpenStreams,
     /// `None` of a watch of health.
     subject: Option<String>,
+    /// Only of such a watch.
+    watch: Option<OpenPlace>,
+}
+
+impl StreamPlace {
+    /// Returns a token that is cancelled when another watch takes the place; `None` if none can.
+    pub(super) fn displaced(&self) -> Option<CancellationToken> {
+        self.watch.as_ref().map(OpenPlace::displaced)
+    }
 }
 
 impl Drop for StreamPlace {
@@ -94,10 +113,7 @@ impl Drop for StreamPlace {
         let mut open = self.streams.open();
         open.total = open.total.saturating_sub(1);
         metrics::gauge!("category_mirror_streams").decrement(1.0);
-        let Some(subject) = &self.subject else {
-            open.watches = open.watches.saturating_sub(1);
-            return;
-        };
+        let Some(subject) = &self.subject else { return };
         if let Some(count) = open.subjects.get_mut(subject) {
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -135,15 +151,14 @@ mod tests {
     #[test]
     fn watches_of_health_take_a_part_of_the_places_and_leave_the_others() {
         let streams = OpenStreams::new(&Limits { streams_per_subject: 8, max_streams: 8, ..Limits::default() });
-        let watches = [streams.admit_watch().expect("the first"), streams.admit_watch().expect("the second")];
-        assert_eq!(limit(streams.admit_watch()), 2);
+        let watches = [streams.admit_watch(None).expect("the first"), streams.admit_watch(None).expect("the second")];
+        assert_eq!(limit(streams.admit_watch(None)), 2);
         let others: Vec<StreamPlace> = (0..6).map(|_| streams.admit("me").expect("a place")).collect();
         assert_eq!(limit(streams.admit("me")), 8, "a watch is a stream");
         drop(watches);
         let more = [streams.admit("me").expect("a place"), streams.admit("me").expect("a place")];
-        assert_eq!(limit(streams.admit_watch()), 8);
+        assert_eq!(limit(streams.admit_watch(None)), 8);
         drop((others, more));
-        let open = streams.open();
-        assert_eq!((open.total, open.watches), (0, 0));
+        assert_eq!((streams.open().total, streams.watches.taken()), (0, 0));
     }
 }

@@ -218,7 +218,9 @@ mod tests {
         // Not the end: the client goes on.
         let body = Body::new(StreamBody::new(frames.chain(stream::pending())).map_err(|never| match never {}));
         let limits = RequestLimits { path: "/none/None".to_owned(), max_message: LIMIT, is_stream };
-        let reservation = Arc::new(Mutex::new(memory.reservation(Some("me"), None)));
+        let mut reservation = memory.reservation(None);
+        reservation.assign(Some("me")).expect("it is empty");
+        let reservation = Arc::new(Mutex::new(reservation));
         RequestBody::new(body, limits, reservation, 0)
     }
 

@@ -6,6 +6,7 @@
 
 use std::{
     pin::Pin,
+    sync::atomic::{AtomicUsize, Ordering},
     task::{Context, Poll},
     time::Duration,
 };
@@ -18,6 +19,12 @@ use tonic::{Status, body::Body};
 /// Bytes that are read of what nobody asks for, and how long. Beyond, a client that goes on is an offender indeed.
 const MAX_BYTES: usize = 64 * 1024;
 const MAX_TIME: Duration = Duration::from_secs(1);
+/// Requests of the process that are read so at once. Beyond, the stream is reset, as it would be without all of this: callers without a token
+/// can begin such requests as fast as they like, and each takes some kilobytes.
+const MAX_READING: usize = 1024;
+
+/// How many are read so now.
+static READING: AtomicUsize = AtomicUsize::new(0);
 
 /// Has the rest of each request read.
 pub(super) fn read_rest(request: Request<Body>) -> Request<Body> {
@@ -51,8 +58,12 @@ impl Drop for Unread {
         }
         // Without a runtime the connection is gone, too.
         if let Ok(runtime) = Handle::try_current() {
+            let Some(place) = Reading::begin() else { return };
             let rest = std::mem::take(&mut self.0);
-            runtime.spawn(timeout(MAX_TIME, read(rest)));
+            runtime.spawn(async move {
+                let _place = place;
+                timeout(MAX_TIME, read(rest)).await
+            });
         }
     }
 }
@@ -63,5 +74,22 @@ async fn read(mut body: Body) {
         let length = frame.data_ref().map_or(0, Bytes::len);
         let Some(less) = left.checked_sub(length) else { return };
         left = less;
+    }
+}
+
+/// A request that is read to its end.
+struct Reading;
+
+impl Reading {
+    /// `None`: there are too many.
+    fn begin() -> Option<Self> {
+        let next = |reading: usize| (reading < MAX_READING).then_some(reading + 1);
+        READING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok().map(|_| Self)
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        READING.fetch_sub(1, Ordering::Relaxed);
     }
 }

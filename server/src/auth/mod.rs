@@ -9,6 +9,7 @@ mod development;
 mod error;
 mod jwks;
 mod key;
+mod refresh;
 mod remote;
 mod signer;
 mod sound;

@@ -3,28 +3,28 @@
 use std::error::Error;
 use std::fmt;
 use std::iter::successors;
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use reqwest::{Client, StatusCode, Url, redirect};
-use tokio::sync::Mutex;
+use tokio::sync::watch;
 
 use super::jwks::KeySet;
+use super::refresh::keep_fresh;
 use super::{AuthConfigError, Rejected};
 use crate::domain::public_url;
 
 const SETTING: &str = "AUTH_JWKS_URL";
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest time of a fetch. Where keys are not good for long, it is a quarter of that time.
+const MAX_FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_BYTES: usize = 1 << 20;
-/// The longest wait between two tries while no set was ever fetched.
-const MAX_FIRST_PAUSE: Duration = Duration::from_secs(15);
 
 /// How often the set is fetched, and how long it is good for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
-    /// At least this between two fetches: tokens with unknown key ids ask for them, and anybody can send those.
+    /// At least this between a fetch and the next one that a token with an unknown key id causes, because anybody can send those.
     pub(super) min_pause: Duration,
-    /// After this it is fetched again without being asked for, so that a key that was withdrawn stops being good.
+    /// After this it is fetched again in the background, whether there are calls or not, so that a key that was withdrawn stops being good.
     pub(super) max_age: Duration,
     /// After this its keys are not trusted any longer: whoever keeps the provider from being reached shall not keep a withdrawn key good.
     pub(super) max_staleness: Duration,
@@ -35,9 +35,14 @@ impl Pace {
     pub(super) fn of(max_staleness: Duration) -> Self {
         Self {
             min_pause: Duration::from_secs(30).min(max_staleness / 8),
-            max_age: Duration::from_secs(600).min(max_staleness / 2),
+            // Well before the keys are too old: several tries fit between the two.
+            max_age: Duration::from_secs(600).min(max_staleness / 4),
             max_staleness,
         }
+    }
+
+    fn fetch_timeout(&self) -> Duration {
+        MAX_FETCH_TIMEOUT.min(self.max_staleness / 4)
     }
 }
 
@@ -45,17 +50,28 @@ impl Pace {
 pub(super) struct Remote {
     client: Client,
     url: Url,
-    pace: Pace,
+    pub(super) pace: Pace,
     /// `None` until the provider could be reached for the first time.
     current: RwLock<Option<Fetched>>,
-    /// When the last fetch began; held while one is under way, so that there is only one.
-    last_try: Mutex<Instant>,
+    fetches: Mutex<Fetches>,
+    /// The number of fetches that have ended.
+    ended: watch::Sender<u64>,
 }
 
 #[derive(Debug, Clone)]
 struct Fetched {
     keys: Arc<KeySet>,
     at: Instant,
+}
+
+/// What is known of the fetches so far. There is one at a time.
+struct Fetches {
+    last_begun_at: Instant,
+    is_running: bool,
+    /// Since the last one that succeeded.
+    failures: u32,
+    /// Whether the log says already that no token is accepted.
+    is_staleness_logged: bool,
 }
 
 /// Why no set could be fetched.
@@ -79,49 +95,58 @@ impl Remote {
             return Err(invalid("must not hold a user name or a password".into()));
         }
         // A redirect could lead to plain HTTP, or to another host's keys.
-        let mut client = Client::builder().timeout(TIMEOUT).redirect(redirect::Policy::none());
+        let mut client = Client::builder().timeout(pace.fetch_timeout()).redirect(redirect::Policy::none());
         if local {
             client = client.no_proxy();
         }
         let client = client.build().map_err(|error| invalid(error.to_string()))?;
         let begun = Instant::now();
-        let (current, last_try) = (RwLock::new(None), Mutex::new(begun));
-        let remote = Arc::new(Self { client, url: parsed, pace, current, last_try });
+        let fetches = Fetches { last_begun_at: begun, is_running: false, failures: 0, is_staleness_logged: false };
+        let remote = Arc::new(Self {
+            client,
+            url: parsed,
+            pace,
+            current: RwLock::new(None),
+            fetches: Mutex::new(fetches),
+            ended: watch::Sender::new(0),
+        });
         match remote.fetch().await {
             Ok(keys) => remote.put(keys, begun),
             Err(Unfetched::Wrong(problem)) => return Err(invalid(problem)),
             Err(Unfetched::Away(error)) => {
                 let url = public_url(url);
                 tracing::error!(url, error, "the key set cannot be fetched; tokens cannot be verified until it can");
-                tokio::spawn(fetch_until_it_is_there(Arc::downgrade(&remote)));
+                let mut fetches = remote.fetches();
+                (fetches.failures, fetches.is_staleness_logged) = (1, true);
             }
         }
+        tokio::spawn(keep_fresh(Arc::downgrade(&remote)));
         Ok(remote)
     }
 
-    /// Whether a set was ever fetched.
-    pub(super) fn is_fetched(&self) -> bool {
-        self.current().is_some()
+    /// Whether tokens can be verified: the set was fetched, and is not too old.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.fresh().is_some()
     }
 
-    /// The set that may hold the key: the present one, or when it does not, a newer one, if it is time to ask.
+    /// Returns how long ago the provider published the set, at least; `None` before the first one.
+    pub(super) fn age(&self) -> Option<Duration> {
+        self.current().map(|fetched| fetched.at.elapsed())
+    }
+
+    /// The set that may hold the key: the present one, or when it does not, a newer one, if it is time to ask. A key that is known and fresh
+    /// is never waited for.
     ///
     /// # Errors
     /// [`Rejected::KeysUnavailable`] where no set is known that is fresh enough.
     pub(super) async fn keys_for(self: &Arc<Self>, kid: Option<&str>) -> Result<Arc<KeySet>, Rejected> {
-        let Some(Fetched { keys, at }) = self.fresh() else {
-            self.refresh().await;
+        let Some(Fetched { keys, .. }) = self.fresh() else {
+            self.refresh(self.pace.min_pause).await;
             return self.fresh().map(|fetched| fetched.keys).ok_or(Rejected::KeysUnavailable);
         };
         if matches!(keys.find(kid), Err(Rejected::UnknownKey)) {
-            self.refresh().await;
+            self.refresh(self.pace.min_pause).await;
             return Ok(self.fresh().map_or(keys, |fetched| fetched.keys));
-        }
-        // The caller need not wait for this, nor need each of them ask for it.
-        let is_due = |last_try: &Instant| last_try.elapsed() >= self.pace.min_pause;
-        if at.elapsed() >= self.pace.max_age && self.last_try.try_lock().is_ok_and(|last_try| is_due(&last_try)) {
-            let remote = Arc::clone(self);
-            tokio::spawn(async move { remote.refresh().await });
         }
         Ok(keys)
     }
@@ -134,6 +159,16 @@ impl Remote {
         self.current().filter(|fetched| fetched.at.elapsed() < self.pace.max_staleness)
     }
 
+    fn fetches(&self) -> MutexGuard<'_, Fetches> {
+        // Nothing panics while it is held.
+        self.fetches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns how many fetches have failed since the last one that succeeded.
+    pub(super) fn failures(&self) -> u32 {
+        self.fetches().failures
+    }
+
     fn put(&self, keys: KeySet, at: Instant) {
         let fetched = Fetched { keys: Arc::new(keys), at };
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(fetched);
@@ -141,23 +176,58 @@ impl Remote {
         metrics::gauge!("category_mirror_jwks_fetch_timestamp_seconds").set(now.as_secs_f64());
     }
 
-    /// Fetches the set, unless that was just done; those who come meanwhile wait for the one fetch.
-    async fn refresh(&self) {
-        let mut last_try = self.last_try.lock().await;
-        if last_try.elapsed() < self.pace.min_pause {
-            return;
-        }
-        *last_try = Instant::now();
-        match self.fetch().await {
-            Ok(keys) => self.put(keys, *last_try),
-            Err(Unfetched::Away(error) | Unfetched::Wrong(error)) => {
-                metrics::counter!("category_mirror_jwks_fetch_failures_total").increment(1);
-                if self.fresh().is_some() {
-                    tracing::warn!(error, "key set cannot be fetched, keeping the one before");
-                } else {
-                    tracing::error!(error, "key set cannot be fetched, and none is fresh enough: no token is accepted");
+    /// Waits for the fetch that is running, or for a new one if none has begun for `pause`. Cancel-safe: the fetch goes on without those who
+    /// wait for it, so that a caller who leaves cannot end it.
+    pub(super) async fn refresh(self: &Arc<Self>, pause: Duration) {
+        let mut ended = {
+            let mut fetches = self.fetches();
+            // Before the fetch can end.
+            let ended = self.ended.subscribe();
+            if !fetches.is_running {
+                if fetches.last_begun_at.elapsed() < pause {
+                    return;
                 }
+                (fetches.is_running, fetches.last_begun_at) = (true, Instant::now());
+                tokio::spawn(Arc::clone(self).fetch_once(fetches.last_begun_at));
             }
+            ended
+        };
+        // An error would mean that the set is gone, and with it whoever waits.
+        let _ = ended.changed().await;
+    }
+
+    async fn fetch_once(self: Arc<Self>, begun: Instant) {
+        let _running = Running(&self);
+        let error = match self.fetch().await {
+            Ok(keys) => {
+                self.put(keys, begun);
+                None
+            }
+            Err(Unfetched::Away(error) | Unfetched::Wrong(error)) => Some(error),
+        };
+        self.note(error);
+    }
+
+    /// Counts the end of a fetch, and logs what changes with it: the first failure, that no token is accepted any longer, and the recovery.
+    fn note(&self, error: Option<String>) {
+        let is_fresh = self.is_fresh();
+        let mut fetches = self.fetches();
+        let Some(error) = error else {
+            if fetches.failures > 0 {
+                tracing::info!(failures = fetches.failures, "key set fetched");
+            }
+            (fetches.failures, fetches.is_staleness_logged) = (0, false);
+            return;
+        };
+        metrics::counter!("category_mirror_jwks_fetch_failures_total").increment(1);
+        fetches.failures = fetches.failures.saturating_add(1);
+        if !is_fresh && !fetches.is_staleness_logged {
+            fetches.is_staleness_logged = true;
+            tracing::error!(error, "key set cannot be fetched, and none is fresh enough: no token is accepted");
+        } else if fetches.failures == 1 {
+            tracing::warn!(error, "key set cannot be fetched, keeping the one before");
+        } else {
+            tracing::debug!(error, failures = fetches.failures, "key set still cannot be fetched");
         }
     }
 
@@ -187,38 +257,21 @@ impl Remote {
     }
 }
 
+/// A fetch that is running. However it ends, the next one can begin, and nobody waits for this one any longer.
+struct Running<'a>(&'a Remote);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.fetches().is_running = false;
+        self.0.ended.send_modify(|ended| *ended += 1);
+    }
+}
+
 /// Without the query of the URL, which may be secret.
 impl fmt::Debug for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let url = public_url(self.url.as_str());
         f.debug_struct("Remote").field("url", &url).field("pace", &self.pace).finish_non_exhaustive()
-    }
-}
-
-/// Fetches the first set, however long the provider is away. Ends with it, or with whoever wanted it.
-async fn fetch_until_it_is_there(remote: Weak<Remote>) {
-    let mut pause = Duration::from_secs(1);
-    loop {
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(MAX_FIRST_PAUSE);
-        let Some(remote) = remote.upgrade() else { return };
-        // A call may have fetched it by now.
-        if remote.is_fetched() {
-            return;
-        }
-        let mut last_try = remote.last_try.lock().await;
-        *last_try = Instant::now();
-        match remote.fetch().await {
-            Ok(keys) => {
-                remote.put(keys, *last_try);
-                tracing::info!("key set fetched");
-                return;
-            }
-            Err(Unfetched::Away(error) | Unfetched::Wrong(error)) => {
-                metrics::counter!("category_mirror_jwks_fetch_failures_total").increment(1);
-                tracing::warn!(error, "key set still cannot be fetched");
-            }
-        }
     }
 }
 

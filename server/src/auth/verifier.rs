@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use jsonwebtoken::errors::ErrorKind;
@@ -76,12 +77,21 @@ impl Verifier {
         Ok((Self { keys, expected }, watched))
     }
 
-    /// Whether there are keys to verify with. A published key set may never have been fetched yet.
+    /// Whether there are keys to verify with. A published key set may never have been fetched yet, or be too old to be trusted.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         match &self.keys {
             Keys::One(_) | Keys::Set(_) => true,
-            Keys::Remote(remote) => remote.is_fetched(),
+            Keys::Remote(remote) => remote.is_fresh(),
+        }
+    }
+
+    /// Returns how old a published key set is; `None` for keys from files, and before the first fetch.
+    #[must_use]
+    pub fn key_set_age(&self) -> Option<Duration> {
+        match &self.keys {
+            Keys::One(_) | Keys::Set(_) => None,
+            Keys::Remote(remote) => remote.age(),
         }
     }
 

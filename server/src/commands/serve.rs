@@ -1,6 +1,7 @@
 //! `category-mirror serve`
 
 use std::{
+    pin::pin,
     sync::OnceLock,
     time::{Duration, Instant},
 };
@@ -27,7 +28,7 @@ use crate::{
 /// How long the last spans may take in any case, however long the drain took.
 const LAST_SPANS: Duration = Duration::from_secs(1);
 
-/// Serves until a signal ends it. `exporter` is ended when all else has. `secret_arguments` are warned of.
+/// Serves until a signal ends it, also before it serves. `exporter` is ended when all else has. `secret_arguments` are warned of.
 pub(super) async fn run(
     args: ServeArgs,
     secret_arguments: &[&str],
@@ -35,55 +36,24 @@ pub(super) async fn run(
 ) -> Result<(), CommandError> {
     // From here on SIGHUP does not end the process.
     let (reload, reloads) = mpsc::channel(1);
-    let shutdown = shutdown_signal(Hangup::Reloads(reload));
+    let mut shutdown = pin!(shutdown_signal(Hangup::Reloads(reload)));
     // Before anything counts: what is counted without a recorder is lost.
     let _ = web::recorder();
-    // Everything that can be wrong with the settings, before anything is started.
-    require_settings(&args)?;
-    let emulator = match args.gbp.choice(args.dev)? {
-        GbpChoice::Emulator => Some(args.gbp.gbp_emulator_listen_addr),
-        GbpChoice::Endpoint(_) => None,
+    let started = tokio::select! {
+        started = start(&args, secret_arguments) => started?,
+        () = &mut shutdown => {
+            // Nothing was accepted yet. The kernel stops an embedded PostgreSQL, and what it has not finished, the next start does.
+            tracing::info!("stopped before it served");
+            return Ok(());
+        }
     };
-    args.listen.check_exposure(args.dev, emulator)?;
-    args.database.url()?;
-    args.database.direct_url()?;
-    let runner = args.runner.settings()?;
-    let timeout = args.gbp.timeout(runner.lease)?;
-    let (tls, tls_files) = args.listen.tls()?.unzip();
-    let limits = within_descriptors(args.limits.limits(), connections::raise_descriptor_limit());
-    let (verifier, verifier_file) = verifier(&args).await?;
-    let development = if args.dev { Some(args.database.data_dir(true)?) } else { None };
-    let (vault, vault_file) = args.credentials.vault(development.as_deref())?;
-    let listeners = Listeners {
-        grpc: bind("LISTEN_ADDR", args.listen.listen_addr).await?,
-        admin: bind("ADMIN_LISTEN_ADDR", args.listen.admin_listen_addr).await?,
-    };
-    if args.dev {
-        tracing::warn!("--dev: what is not configured is made for trying out; do not serve real stores with it");
-    }
-    let (gbp, gbp_file, emulator) = google(&args, timeout).await?;
-    // Not before: if a setting is wrong, that is the one line.
-    args.warn_of_exposed_files();
-    warn_of_arguments(secret_arguments);
-    let database = Database::open(&args.database, args.dev).await?;
-    let files = tls_files.into_iter().chain(verifier_file).chain(vault_file).chain(gbp_file).collect();
+    let Started { config, listeners, files, database, emulator } = started;
     let _watching = AbortOnDrop(tokio::spawn(keep_current(files, reloads)).abort_handle());
 
-    let config = Config {
-        pool: database.pools.clone(),
-        gbp,
-        vault,
-        verifier,
-        flags: args.flags.process_flags(args.dev),
-        runner,
-        max_attempts: args.runner.runner_attempts,
-        stream_heartbeat: STREAM_HEARTBEAT,
-        limits,
-        tls,
-    };
+    let grace = config.runner.grace;
     let addresses = (listeners.grpc.local_addr(), listeners.admin.local_addr());
     if let (Ok(grpc), Ok(admin)) = addresses {
-        tracing::info!(%grpc, %admin, flags = ?config.flags, concurrency = runner.concurrency, "serving");
+        tracing::info!(%grpc, %admin, flags = ?config.flags, concurrency = config.runner.concurrency, "serving");
     }
     let told = OnceLock::new();
     let shutdown = async {
@@ -96,10 +66,67 @@ pub(super) async fn run(
         emulator.stop().await;
     }
     if let Some(exporter) = exporter {
-        let left = told.get().map_or(Duration::ZERO, |told| runner.grace.saturating_sub(told.elapsed()));
+        let left = told.get().map_or(Duration::ZERO, |told| grace.saturating_sub(told.elapsed()));
         exporter.end(left.max(LAST_SPANS)).await;
     }
     served.map_err(|error| CommandError::failed("cannot serve", error))
+}
+
+/// What a server is made of, ready to serve.
+struct Started {
+    config: Config,
+    listeners: Listeners,
+    /// Files that are read again when they change.
+    files: Vec<Watched>,
+    database: Database,
+    emulator: Option<RunningEmulator>,
+}
+
+/// Checks the settings, and starts what serving needs. Waits for the identity provider and for the database. Cancel-safe: what was started
+/// ends with the future.
+async fn start(args: &ServeArgs, secret_arguments: &[&str]) -> Result<Started, CommandError> {
+    // Everything that can be wrong with the settings, before anything is started.
+    require_settings(args)?;
+    let emulator = match args.gbp.choice(args.dev)? {
+        GbpChoice::Emulator => Some(args.gbp.gbp_emulator_listen_addr),
+        GbpChoice::Endpoint(_) => None,
+    };
+    args.listen.check_exposure(args.dev, emulator)?;
+    args.database.url()?;
+    args.database.direct_url()?;
+    let runner = args.runner.settings()?;
+    let timeout = args.gbp.timeout(runner.lease)?;
+    let (tls, tls_files) = args.listen.tls()?.unzip();
+    let limits = within_descriptors(args.limits.limits(), connections::raise_descriptor_limit());
+    let (verifier, verifier_file) = verifier(args).await?;
+    let development = if args.dev { Some(args.database.data_dir(true)?) } else { None };
+    let (vault, vault_file) = args.credentials.vault(development.as_deref())?;
+    let listeners = Listeners {
+        grpc: bind("LISTEN_ADDR", args.listen.listen_addr).await?,
+        admin: bind("ADMIN_LISTEN_ADDR", args.listen.admin_listen_addr).await?,
+    };
+    if args.dev {
+        tracing::warn!("--dev: what is not configured is made for trying out; do not serve real stores with it");
+    }
+    let (gbp, gbp_file, emulator) = google(args, timeout).await?;
+    // Not before: if a setting is wrong, that is the one line.
+    args.warn_of_exposed_files();
+    warn_of_arguments(secret_arguments);
+    let database = Database::open(&args.database, args.dev).await?;
+    let files = tls_files.into_iter().chain(verifier_file).chain(vault_file).chain(gbp_file).collect();
+    let config = Config {
+        pool: database.pools.clone(),
+        gbp,
+        vault,
+        verifier,
+        flags: args.flags.process_flags(args.dev),
+        runner,
+        max_attempts: args.runner.runner_attempts,
+        stream_heartbeat: STREAM_HEARTBEAT,
+        limits,
+        tls,
+    };
+    Ok(Started { config, listeners, files, database, emulator })
 }
 
 /// Lowers the number of connections to what the process can open beside everything else it needs.

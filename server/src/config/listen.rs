@@ -2,9 +2,9 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{ArgAction, Args, builder::BoolishValueParser};
+use clap::{ArgAction, Args};
 
-use super::ConfigError;
+use super::{ConfigError, switch::switch};
 use crate::{
     key_files::Watched,
     tls::{Tls, TlsFiles},
@@ -21,10 +21,10 @@ pub struct ListenArgs {
     #[arg(long, env = "ADMIN_LISTEN_ADDR", value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub admin_listen_addr: SocketAddr,
     /// Listen beyond this machine without TLS, or with --dev, on every port, so that tokens can be read on their way: for networks that encrypt by themselves, such as a service mesh
-    #[arg(long, env = "INSECURE_LISTEN", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "INSECURE_LISTEN", action = ArgAction::SetTrue, value_parser = switch())]
     pub insecure_listen: bool,
     /// The same for ADMIN_LISTEN_ADDR alone, which has no TLS: for networks in which only probes and Prometheus reach it
-    #[arg(long, env = "INSECURE_ADMIN_LISTEN", action = ArgAction::SetTrue, value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "INSECURE_ADMIN_LISTEN", action = ArgAction::SetTrue, value_parser = switch())]
     pub insecure_admin_listen: bool,
     /// Certificate chain for gRPC, PEM; with TLS_KEY. Both are read again when they change, and on SIGHUP
     #[arg(long, env = "TLS_CERT", value_name = "FILE")]

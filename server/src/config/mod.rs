@@ -16,6 +16,7 @@ mod logging;
 mod otlp;
 mod runner;
 mod secrets;
+mod switch;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 

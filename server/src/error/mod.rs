@@ -1,13 +1,16 @@
 //! What a call can fail with.
 
+mod metadata;
+mod reason;
 mod violations;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use crate::domain::{
-    AccountId, Failure, Flag, JoinRefusal, Locale, MAX_SHRINK_PERCENT, NotRevertible, Retry, Slug, TenantId, Why,
+    AccountId, Failure, Flag, JoinRefusal, Locale, MAX_SHRINK_PERCENT, NotRevertible, Slug, TenantId, Why,
 };
 
+pub use reason::Reason;
 pub use violations::{FieldViolation, Violations};
 
 /// The cause behind an error: logged once, never sent.
@@ -235,115 +238,6 @@ impl Error {
     pub fn invalid(field: &str, description: impl ToString) -> Self {
         Self::Invalid(vec![FieldViolation { field: field.to_owned(), description: description.to_string() }])
     }
-
-    /// The reason, in UPPER_SNAKE_CASE.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Invalid(_) => "INVALID_REQUEST",
-            Self::RequestIdReused(_) => "REQUEST_ID_REUSED",
-            Self::InvalidPageToken => "INVALID_PAGE_TOKEN",
-            Self::NotFound(Resource::Tenant, _) => "TENANT_NOT_FOUND",
-            Self::NotFound(Resource::Run, _) => "RUN_NOT_FOUND",
-            Self::NotFound(Resource::PlatformCategory, _) => "PLATFORM_CATEGORY_NOT_FOUND",
-            Self::NotFound(Resource::Flag, _) => "FLAG_NOT_FOUND",
-            Self::NotFound(Resource::Organization, _) => "ORGANIZATION_NOT_FOUND",
-            Self::NotFound(Resource::Batch, _) => "BATCH_NOT_FOUND",
-            Self::NotFound(Resource::Credentials, _) => "CREDENTIALS_NOT_FOUND",
-            Self::AlreadyExists(Resource::Tenant, _) => "TENANT_ALREADY_EXISTS",
-            Self::AlreadyExists(Resource::Run, _) => "RUN_ALREADY_EXISTS",
-            Self::AlreadyExists(Resource::PlatformCategory, _) => "PLATFORM_CATEGORY_ALREADY_EXISTS",
-            Self::AlreadyExists(Resource::Flag, _) => "FLAG_ALREADY_EXISTS",
-            Self::AlreadyExists(Resource::Organization, _) => "ORGANIZATION_ALREADY_EXISTS",
-            Self::AlreadyExists(Resource::Batch, _) => "BATCH_ALREADY_EXISTS",
-            Self::AlreadyExists(Resource::Credentials, _) => "CREDENTIALS_ALREADY_EXIST",
-            Self::LocationTaken(_) => "LOCATION_TAKEN",
-            Self::NoLocation(_) | Self::NobodyToMirror(_) => "NO_LOCATION",
-            Self::ConfirmationMismatch { .. } | Self::OverrideMismatch { .. } => "CONFIRMATION_MISMATCH",
-            Self::NoDryBatch => "DRY_BATCH_REQUIRED",
-            Self::RunInProgress { .. } | Self::UnsettledWrite { .. } | Self::CannotJoin { .. } => "RUN_IN_PROGRESS",
-            Self::NotRevertible { .. } => "NOT_REVERTIBLE",
-            Self::CategoryInUse { .. } => "CATEGORY_IN_USE",
-            Self::FeatureDisabled { .. } => "FEATURE_DISABLED",
-            Self::FlagChanged { .. } => "FLAG_CHANGED",
-            Self::NoTaxonomy(_) => "TAXONOMY_NOT_FOUND",
-            Self::TaxonomyShrank { .. } => "TAXONOMY_SHRANK",
-            Self::TaxonomyChanged(_) => "TAXONOMY_CHANGED",
-            Self::Google(Failure { retry: Retry::Never, .. }) => "GOOGLE_REFUSED",
-            Self::Google(_) => "GOOGLE_UNAVAILABLE",
-            Self::NoCredentialsKey => "CREDENTIALS_KEY_MISSING",
-            Self::CredentialsUnreadable { .. } => "CREDENTIALS_UNREADABLE",
-            Self::Unauthenticated(_) => "UNAUTHENTICATED",
-            Self::KeysUnavailable => "KEYS_UNAVAILABLE",
-            Self::PermissionDenied(_) => "PERMISSION_DENIED",
-            Self::RateLimited { .. } => "RATE_LIMITED",
-            Self::DeadlineExceeded(_) => "DEADLINE_EXCEEDED",
-            Self::Draining => "DRAINING",
-            Self::ConnectionExpired => "CONNECTION_EXPIRED",
-            Self::DatabaseUnavailable(_) => "DATABASE_UNAVAILABLE",
-            Self::Internal(_) => "INTERNAL",
-        }
-    }
-
-    /// The values of the message, for programs.
-    #[must_use]
-    pub fn metadata(&self) -> BTreeMap<&'static str, String> {
-        let pairs = match self {
-            Self::RequestIdReused(id) => vec![("request_id", id.clone())],
-            Self::NotFound(_, name) | Self::AlreadyExists(_, name) => vec![("name", name.clone())],
-            Self::LocationTaken(location) => vec![("location", format!("locations/{location}"))],
-            Self::NoLocation(tenant) => vec![("tenant", tenant.resource_name())],
-            Self::NobodyToMirror(target) => vec![("target", target.clone())],
-            Self::OverrideMismatch { dry_batch, expected, confirmed } => vec![
-                ("batch", dry_batch.clone()),
-                ("expected", expected.to_string()),
-                ("confirmed", confirmed.to_string()),
-            ],
-            Self::ConfirmationMismatch { target, expected, confirmed } => vec![
-                ("target", target.clone()),
-                ("expected", expected.to_string()),
-                ("confirmed", confirmed.to_string()),
-            ],
-            Self::RunInProgress { run, kind } | Self::UnsettledWrite { run, kind, .. } => {
-                vec![("run", run.clone()), ("kind", kind.clone())]
-            }
-            Self::CannotJoin { run, kind, why } => {
-                vec![("run", run.clone()), ("kind", kind.clone()), ("why", why.as_str().to_owned())]
-            }
-            Self::NotRevertible { run, why: NotRevertible::Changed { left, now } } => {
-                vec![("run", run.clone()), ("expected", left.clone()), ("actual", now.clone())]
-            }
-            Self::NotRevertible { run, .. } => vec![("run", run.clone())],
-            Self::CategoryInUse { slug, tenants } => {
-                vec![("platform_category", slug.resource_name()), ("tenants", tenants.to_string())]
-            }
-            Self::RateLimited { limit, .. } => vec![("limit", limit.to_string())],
-            Self::DeadlineExceeded(limit) => vec![("limit_ms", limit.as_millis().to_string())],
-            Self::FeatureDisabled { flag, why } => vec![("flag", flag.to_string()), ("why", why.reason().to_owned())],
-            Self::FlagChanged { flag, revision } => {
-                vec![("flag", flag.to_string()), ("revision", revision.to_string())]
-            }
-            Self::NoTaxonomy(locale) | Self::TaxonomyChanged(locale) => locale_pairs(locale),
-            Self::TaxonomyShrank { locale, current, imported } => {
-                let counts = [
-                    ("current_count", current.to_string()),
-                    ("imported_count", imported.to_string()),
-                    ("limit_percent", MAX_SHRINK_PERCENT.to_string()),
-                ];
-                locale_pairs(locale).into_iter().chain(counts).collect()
-            }
-            Self::Google(failure) => vec![("failure", failure.reason.to_string())],
-            Self::CredentialsUnreadable { account, key_id, .. } => {
-                vec![("account", account.resource_name()), ("key_id", key_id.clone())]
-            }
-            _ => vec![],
-        };
-        pairs.into_iter().collect()
-    }
-}
-
-fn locale_pairs(locale: &Locale) -> Vec<(&'static str, String)> {
-    vec![("region_code", locale.region.to_string()), ("language_code", locale.language.to_string())]
 }
 
 fn list(violations: &[FieldViolation]) -> String {

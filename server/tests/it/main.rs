@@ -8,6 +8,7 @@ mod cancel;
 mod credentials;
 mod database;
 mod deploy;
+mod documentation;
 mod drift;
 mod emulator;
 mod fitness;

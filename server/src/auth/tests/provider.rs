@@ -140,10 +140,60 @@ async fn keys_that_cannot_be_fetched_for_too_long_are_good_no_longer() {
         provider.publish(status, body);
         becomes(Err(Rejected::KeysUnavailable)).await;
         // Nobody is told that the token is bad, nor that it is good.
-        assert!(verifier.is_ready(), "it was there once");
+        assert!(!verifier.is_ready(), "it was there once, which is worth nothing now");
         provider.publish(StatusCode::OK, set.clone());
         becomes(Ok(())).await;
+        assert!(verifier.is_ready());
     }
+}
+
+#[tokio::test]
+async fn a_set_is_kept_fresh_without_any_call_and_however_often_a_fetch_fails() {
+    let pair = Pair::generate(Algorithm::ES256);
+    let provider = Provider::start(&[pair.jwk("k")]).await;
+    let pace = Pace { min_pause: Duration::MAX, max_age: Duration::ZERO, max_staleness: Duration::from_secs(60) };
+    let verifier = provider.paced(pace).await;
+    let asked = async |times: usize| {
+        let asked = async {
+            while provider.asked() < times {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), asked).await.unwrap_or_else(|_| panic!("{times} times"));
+    };
+    asked(4).await;
+    provider.publish(StatusCode::BAD_GATEWAY, String::new());
+    let before = provider.asked();
+    asked(before + 3).await;
+    let new = Pair::generate(Algorithm::ES256);
+    provider.publish(StatusCode::OK, json!({ "keys": [new.jwk("new")] }).to_string());
+    let token = new.sign(Some("new"), &claims());
+    let found = async {
+        while verifier.verify(&token, now()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), found).await.expect("fetched in the background");
+}
+
+#[tokio::test]
+async fn a_caller_who_leaves_does_not_end_the_fetch_that_others_wait_for() {
+    let (old, new) = (Pair::generate(Algorithm::ES256), Pair::generate(Algorithm::ES256));
+    let provider = Provider::start(&[old.jwk("old")]).await;
+    let verifier = provider.verifier(Duration::ZERO, Duration::MAX).await;
+    provider.publish(StatusCode::OK, json!({ "keys": [new.jwk("new")] }).to_string());
+    let stranger = new.sign(Some("stranger"), &claims());
+    let mut left = Box::pin(verifier.verify(&stranger, now()));
+    assert!(futures::poll!(left.as_mut()).is_pending());
+    let token = new.sign(Some("new"), &claims());
+    let mut waits = Box::pin(verifier.verify(&token, now()));
+    assert!(futures::poll!(waits.as_mut()).is_pending());
+    // A key that is known is not waited for meanwhile.
+    let known = old.sign(Some("old"), &claims());
+    assert!(matches!(futures::poll!(Box::pin(verifier.verify(&known, now()))), std::task::Poll::Ready(Ok(_))));
+    drop(left);
+    assert!(waits.await.is_ok());
+    assert_eq!(provider.asked(), 2, "one fetch for all of them");
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ use tokio::{
 use super::{
     peer::{PREFACE, Peer, announce, message, tcp},
     site::Target,
+    strangers,
 };
 
 pub(super) const CHECK: &str = "/grpc.health.v1.Health/Check";
@@ -58,6 +59,19 @@ pub(super) const FLOODS: &[Flood] = &[
         runs: 25_000,
         attack: |target| unread_streams(target).boxed(),
     },
+    Flood {
+        name: "keys",
+        settings: &[("KEY_PROVIDER", "slow"), ("AUTH_JWKS_MAX_STALENESS", "20s")],
+        runs: 0,
+        attack: |target| strangers::keys(target).boxed(),
+    },
+    Flood { name: "left-open", settings: &[], runs: 0, attack: |target| strangers::left_open(target).boxed() },
+    Flood {
+        name: "watches-of-one-address",
+        settings: &[],
+        runs: 0,
+        attack: |target| strangers::watches_of_one_address(target).boxed(),
+    },
     Flood { name: "unread-answers", settings: &[], runs: 25_000, attack: |target| unread_answers(target).boxed() },
 ];
 
@@ -66,7 +80,7 @@ pub(super) fn address(n: usize) -> IpAddr {
     IpAddr::from([127, 1, u8::try_from(n / 200 % 200).expect("small"), u8::try_from(n % 200 + 1).expect("small")])
 }
 
-async fn for_ever<F: Future<Output = ()>>(again: impl Fn() -> F) {
+pub(super) async fn for_ever<F: Future<Output = ()>>(again: impl Fn() -> F) {
     loop {
         again().await;
         // A connection that was refused is tried again, but not as fast as the machine can.

@@ -15,9 +15,12 @@ mod age;
 mod attacks;
 mod connections;
 mod peer;
+mod provider;
 mod requests;
 mod site;
+mod strangers;
 mod watcher;
+mod without_token;
 
 use std::time::Duration;
 

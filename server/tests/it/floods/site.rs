@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use category_mirror::{domain::Role, store};
-use category_mirror_client::Client;
+use category_mirror_client::{Client, RetryPolicy};
 
-use crate::processes::{server::Server, site::Site};
+use super::provider::{KID, Provider};
+use crate::processes::{keys::token_of_key, server::Server, site::Site};
 
 /// Whom to attack, and with which tokens.
 #[derive(Debug, Clone)]
@@ -22,10 +23,16 @@ pub(super) struct Target {
 pub(super) struct Stage {
     site: Site,
     has_tenants: bool,
+    provider: Option<Provider>,
     pub(super) server: Server,
 }
 
 impl Stage {
+    /// The same with keys of an identity provider, as [`Provider`] publishes them.
+    pub(super) async fn open_with_provider(settings: &[(&str, &str)]) -> Self {
+        Self::open(&[settings, &[("KEY_PROVIDER", "held")]].concat(), 0).await
+    }
+
     /// Starts a server with settings beside the usual ones. `runs`: tenants, each with a run that waits.
     pub(super) async fn open(settings: &[(&str, &str)], runs: u64) -> Self {
         let site = Site::new().await;
@@ -35,13 +42,19 @@ impl Stage {
             store::queue(&pool, runs, true).await.expect("runs");
             pool.close().await;
         }
-        // One setting is the shell's: how many descriptors the process may have.
-        let (descriptors, settings): (Vec<_>, Vec<_>) = settings.iter().partition(|(name, _)| *name == "DESCRIPTORS");
-        let descriptors = descriptors.first().map(|(_, value)| *value);
-        let mut command = site.limited_server(std::env::var_os("FLOOD_SERVER"), descriptors);
-        command.envs(settings);
+        // One setting is the shell's, how many descriptors the process may have, and one is the stage's.
+        let of_stage = |wanted| settings.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value);
+        let mut command = site.limited_server(std::env::var_os("FLOOD_SERVER"), of_stage("DESCRIPTORS"));
+        let provider = match of_stage("KEY_PROVIDER") {
+            Some(how) => Some(Provider::start(how == "slow").await),
+            None => None,
+        };
+        if let Some(provider) = &provider {
+            command.env_remove("AUTH_HS256_SECRET_FILE").env("AUTH_JWKS_URL", provider.url());
+        }
+        command.envs(settings.iter().filter(|(name, _)| !["DESCRIPTORS", "KEY_PROVIDER"].contains(name)).copied());
         let server = Server::start(command).await;
-        Self { site, has_tenants: runs > 0, server }
+        Self { site, has_tenants: runs > 0, provider, server }
     }
 
     pub(super) fn target(&self) -> Target {
@@ -56,7 +69,16 @@ impl Stage {
 
     /// A client of somebody who means well.
     pub(super) fn client(&self) -> Client {
-        self.site.client(&self.server)
+        if self.provider.is_none() {
+            return self.site.client(&self.server);
+        }
+        let client = Client::builder(format!("http://{}", self.server.address)).token(token_of_key(KID));
+        client.retry(RetryPolicy::never()).build().expect("a client")
+    }
+
+    /// The identity provider, where there is one.
+    pub(super) fn provider(&self) -> &Provider {
+        self.provider.as_ref().expect("a provider")
     }
 
     /// The same, who makes calls again that found no connection.

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, routing::get};
+use axum::{Router, http::StatusCode, routing::get};
 use category_mirror::{
     auth::{AuthArgs, Grant, Signer},
     domain::Role,
@@ -50,7 +50,7 @@ fn private_key(name: &str) -> PathBuf {
 }
 
 /// A token of a key in a key set.
-fn token_of_key(name: &str) -> String {
+pub(crate) fn token_of_key(name: &str) -> String {
     let args = AuthArgs {
         auth_private_key_file: Some(private_key(name)),
         auth_key_id: Some(name.into()),
@@ -60,7 +60,7 @@ fn token_of_key(name: &str) -> String {
 }
 
 /// A key set that holds the public halves of these keys.
-fn key_set(names: &[&str]) -> String {
+pub(crate) fn key_set(names: &[&str]) -> String {
     let jwk = |name: &&str| {
         let pem = fs::read(private_key(name)).expect("read");
         let key = EncodingKey::from_ec_pem(&pem).expect("a P-256 key");
@@ -181,6 +181,44 @@ async fn a_provider_that_never_comes_does_not_hold_up_the_stop() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/keys", silent.local_addr().expect("an address"));
     let server = site.serve(&[("AUTH_HS256_SECRET_FILE", ""), ("AUTH_JWKS_URL", &url)]).await;
+    server.stop().await;
+}
+
+/// Nobody calls, and the probes know that whoever did would be refused.
+#[tokio::test]
+async fn keys_that_are_too_old_end_health_until_they_are_fetched_again() {
+    const REFUSING: &str = "key set cannot be fetched, and none is fresh enough: no token is accepted";
+    let site = Site::new().await;
+    let (answers, answered) = tokio::sync::watch::channel(StatusCode::OK);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/keys", listener.local_addr().expect("an address"));
+    let keys = key_set(&["server.key"]);
+    let answer = move || async move { (*answered.borrow(), keys) };
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/keys", get(answer))).await });
+
+    let settings = [("AUTH_HS256_SECRET_FILE", ""), ("AUTH_JWKS_URL", &*url), ("AUTH_JWKS_MAX_STALENESS", "10s")];
+    let server = site.serve(&settings).await;
+    let mut health = server.health().await;
+    health.becomes(Serving).await;
+    let token = token_of_key("server.key");
+    for _ in 0..2 {
+        answers.send_replace(StatusCode::SERVICE_UNAVAILABLE);
+        health.becomes(NotServing).await;
+        assert_eq!(server.healthz().await, 503);
+        assert_eq!(asked(&server, &token).await, Err(Code::Unavailable));
+        let age: f64 = metric(&server, "category_mirror_jwks_age_seconds").await.parse().expect("a number");
+        assert!(age >= 9.0, "{age}");
+        // However often it is tried: there is a line when the tries begin to fail, and one when no key is good any longer.
+        until("it is tried", || async {
+            metric(&server, "category_mirror_jwks_fetch_failures_total").await.parse::<f64>().expect("a number") > 8.0
+        })
+        .await;
+        answers.send_replace(StatusCode::OK);
+        health.becomes(Serving).await;
+        assert_eq!(asked(&server, &token).await, Ok(()));
+    }
+    let lines = [REFUSING, "key set cannot be fetched, keeping the one before", "key set fetched"];
+    assert_eq!(lines.map(|line| server.count(line)), [2, 2, 2]);
     server.stop().await;
 }
 

@@ -1,5 +1,8 @@
 //! Whoever opens the service to a network without encryption, or with development keys, says so by name.
 
+use category_mirror::config::Cli;
+use clap::{ArgAction, CommandFactory};
+
 use super::{
     server::Server,
     settings::refused,
@@ -85,5 +88,22 @@ async fn what_is_asked_for_by_name_is_served() {
     }
     let mut command = site.program(&["serve", "--insecure-listen"]);
     command.env("LISTEN_ADDR", EVERYWHERE);
+    Server::start(command).await.stop().await;
+}
+
+/// Templates leave variables behind that are set to nothing.
+#[tokio::test]
+async fn a_switch_that_is_set_to_nothing_is_off() {
+    let site = Site::new().await;
+    let command = Cli::command();
+    let arguments = command.find_subcommand("serve").expect("serve").get_arguments();
+    let switches = arguments.filter(|argument| matches!(argument.get_action(), ArgAction::SetTrue));
+    let names: Vec<_> = switches.filter_map(|argument| argument.get_env()?.to_str()).collect();
+    assert_eq!(names, ["INSECURE_LISTEN", "INSECURE_ADMIN_LISTEN"]);
+    let mut exposed = site.program(&["serve"]);
+    exposed.env("LISTEN_ADDR", EVERYWHERE).envs(names.iter().map(|name| (name, "")));
+    assert!(refused(exposed).await.contains("LISTEN_ADDR=0.0.0.0:0"));
+    let mut command = site.program(&["serve"]);
+    command.envs(names.iter().map(|name| (name, "")));
     Server::start(command).await.stop().await;
 }

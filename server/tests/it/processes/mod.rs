@@ -8,7 +8,7 @@ mod demo;
 mod draining;
 mod failover;
 mod flags;
-mod keys;
+pub(crate) mod keys;
 mod kill;
 mod listening;
 mod logging;
@@ -23,6 +23,7 @@ pub(crate) mod server;
 mod settings;
 mod silence;
 pub(crate) mod site;
+mod starting;
 mod tls;
 #[cfg(feature = "otel")]
 mod traces;

@@ -230,7 +230,9 @@ async fn a_piece_that_is_cut_short_changes_nothing() {
     sqlx::query(AssertSqlSafe(format!("lock table {kept}"))).execute(&mut *holder).await.expect("locked");
     let server = another(&store);
     let piece = tokio::spawn(async move { server.drop_history_piece(None, KEEP, PIECE).await });
-    let cut = "select bool_or(pg_terminate_backend(pid)) from pg_stat_activity
+    // Waits for the end of the process: it sends its last error before it releases its locks, and a server that finds them leaves the day to
+    // whoever holds them.
+    let cut = "select bool_or(pg_terminate_backend(pid, 600000)) from pg_stat_activity
                 where datname = current_database() and wait_event_type = 'Lock' and query like 'select run_history_reduce%'";
     while sqlx::query_scalar::<_, Option<bool>>(cut).fetch_one(&store.pool).await.expect("asked") != Some(true) {}
     let error = piece.await.expect("no panic").expect_err("cut short");

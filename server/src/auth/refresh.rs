@@ -1,0 +1,47 @@
+//! Keeps a published key set fresh in the background, whether there are calls or not.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::remote::Remote;
+
+/// The pause after the first fetch that failed; it doubles with each further one.
+const MIN_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause while the provider is away.
+const MAX_PAUSE: Duration = Duration::from_secs(15);
+/// The shortest time between two fetches that succeed, however short-lived the keys are.
+const MIN_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Fetches the set whenever it is due, until nobody holds it any longer.
+pub(super) async fn keep_fresh(remote: Weak<Remote>) {
+    while let Some(pause) = remote.upgrade().map(|remote| pause(&remote)) {
+        tokio::time::sleep(pause).await;
+        let Some(remote) = remote.upgrade() else { return };
+        // A call may have fetched it in the meantime: then it is not due yet.
+        if self::pause(&remote).is_zero() || remote.failures() > 0 {
+            remote.refresh(Duration::ZERO).await;
+        }
+    }
+}
+
+/// Returns how long to wait before the next fetch.
+fn pause(remote: &Arc<Remote>) -> Duration {
+    let pace = &remote.pace;
+    match remote.failures() {
+        0 => {
+            let max_age = pace.max_age.max(MIN_INTERVAL);
+            // Never fetched and never failed does not happen: the first fetch comes before this.
+            remote.age().map_or(Duration::ZERO, |age| max_age.saturating_sub(age))
+        }
+        failures => {
+            let doubled = MIN_PAUSE.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(8)));
+            // Several tries before the keys are too old, also where that is soon.
+            jittered(doubled.min(MAX_PAUSE).min((pace.max_staleness / 8).max(MIN_INTERVAL)))
+        }
+    }
+}
+
+/// Takes away up to a tenth, so that servers that lost the provider together do not all ask at once.
+fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(1.0 - 0.1 * fastrand::f64())
+}
