@@ -14,13 +14,15 @@ use tokio::{
     sync::watch,
     time::{Instant, timeout_at},
 };
-use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
 use super::{
+    abandoned::Drain,
+    admission_body::AdmissionBody,
     answer_body::{AnswerBounds, bounded},
-    bulkhead::{AdmissionBody, Bulkhead, Cost, PermitSlot, cost},
+    bulkhead::Bulkhead,
+    costs::{Cost, cost},
     deadline::{self, Deadline},
     limits::Limits,
     memory::RequestMemory,
@@ -33,6 +35,7 @@ use super::{
     traced::traced,
 };
 use crate::{
+    admission::HeldPermits,
     auth::{Rejected, Verifier},
     connections::Connection,
     domain::{Caller, Role},
@@ -58,7 +61,7 @@ pub(super) struct GateLayer {
     rate: Arc<RateLimit>,
     pub(super) call_timeout: Duration,
     bulkhead: Arc<Bulkhead>,
-    drain: CancellationToken,
+    drain: Drain,
     memory: RequestMemory,
     pub(super) open_calls: OpenCalls,
     pub(super) streams: OpenStreams,
@@ -70,13 +73,13 @@ impl GateLayer {
         limits: &Limits,
         streams: OpenStreams,
         is_serving: watch::Receiver<bool>,
-        drain: CancellationToken,
+        drain: Drain,
     ) -> Self {
         Self {
             verifier,
             rate: Arc::new(RateLimit::new(limits)),
             call_timeout: limits.call_timeout,
-            bulkhead: Arc::new(Bulkhead::new(limits.database_connections, is_serving)),
+            bulkhead: Arc::new(Bulkhead::new(limits.database_connections, is_serving, drain.begins.clone())),
             drain,
             memory: RequestMemory::new(limits.request_memory),
             open_calls: OpenCalls::default(),
@@ -116,7 +119,7 @@ where
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         // The service that is ready goes with the call; its clone waits for the next one.
         let inner = self.inner.clone();
-        let mut inner = std::mem::replace(&mut self.inner, inner);
+        let inner = std::mem::replace(&mut self.inner, inner);
         let rules = self.rules.clone();
         if open_calls::is_open(request.uri().path()) {
             return Box::pin(async move { open_calls::call(&rules, inner, request).await });
@@ -130,15 +133,10 @@ where
         }
         let limit = asked.map_or(rules.call_timeout, |asked| asked.min(rules.call_timeout));
         Box::pin(async move {
-            let work = async {
-                let admitted = rules.admit(request.uri().path(), request.headers()).await;
-                // Held until the call is answered, or its stream open.
-                let permit = PermitSlot::default();
-                match admitted.and_then(|caller| rules.prepare(request, caller, &permit)) {
-                    Ok((request, bounds, _reservation)) => Ok(bounded(inner.call(request).await?, bounds)),
-                    Err(error) => Ok(status(error).into_http()),
-                }
-            };
+            let held = HeldPermits::default();
+            let (abandoned, ends_at) = (rules.drain.abandoned.clone(), begun + rules.call_timeout);
+            let work = rules.answer(inner, request, held.clone(), Deadline { at: begun + limit, after: limit });
+            let work = abandoned.outliving(work, held, span.clone(), ends_at);
             let late = |_| Ok(status(Error::DeadlineExceeded(limit)).into_http());
             traced(span, async { timeout_at(begun + limit, work).await.unwrap_or_else(late) }).await
         })
@@ -146,20 +144,49 @@ where
 }
 
 impl GateLayer {
+    /// Answers a call: all of its work, with what it holds until it is answered, or its stream open.
+    async fn answer<S>(
+        self,
+        mut inner: S,
+        request: Request<Body>,
+        held: HeldPermits,
+        deadline: Deadline,
+    ) -> Result<Response<Body>, S::Error>
+    where
+        S: Service<Request<Body>, Response = Response<Body>>,
+    {
+        let admitted = self.admit(request.uri().path(), request.headers()).await;
+        match admitted.and_then(|caller| self.prepare(request, caller, held, deadline)) {
+            Ok((request, bounds, _reservation)) => Ok(bounded(inner.call(request).await?, bounds)),
+            Err(error) => Ok(status(error).into_http()),
+        }
+    }
+
     /// Returns the request of a caller with a body that ends when the bulkhead has admitted the call.
-    fn admitted(&self, mut request: Request<Body>, subject: String, permit: &PermitSlot) -> Request<Body> {
+    fn admitted(
+        &self,
+        mut request: Request<Body>,
+        subject: String,
+        held: HeldPermits,
+        deadline: Deadline,
+    ) -> Request<Body> {
         let (bulkhead, path) = (self.bulkhead.clone(), request.uri().path().to_owned());
         let cost = cost(&path);
         if cost == Cost::Shared {
             // What it costs depends on its message.
             request.extensions_mut().insert(bulkhead.clone());
+            request.extensions_mut().insert(held.clone());
         }
-        let admission = async move { bulkhead.admit(&path, cost, &subject).await };
-        request.map(|body| AdmissionBody::wrap(body, permit.clone(), admission))
+        let admission = async move {
+            bulkhead.admit(&path, cost, &subject, &held).await?;
+            // Its caller is answered in a moment: without this, it would begin to work for nobody.
+            if Instant::now() >= deadline.at { Err(Error::DeadlineExceeded(deadline.after)) } else { Ok(()) }
+        };
+        request.map(|body| AdmissionBody::wrap(body, admission))
     }
 
     async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Caller, Error> {
-        if self.drain.is_cancelled() {
+        if self.drain.begins.is_cancelled() {
             return Err(Error::Draining);
         }
         let token = bearer(headers)?;
@@ -183,7 +210,8 @@ impl GateLayer {
         &self,
         mut request: Request<Body>,
         caller: Caller,
-        permit: &PermitSlot,
+        held: HeldPermits,
+        deadline: Deadline,
     ) -> Result<(Request<Body>, AnswerBounds, SharedReservation), Error> {
         let connection = request.extensions().get::<Arc<Connection>>().cloned();
         if let Some(connection) = &connection {
@@ -197,7 +225,7 @@ impl GateLayer {
         let subject = caller.subject.clone();
         request.extensions_mut().insert(caller);
         let (request, reservation) = self.metered(request, Some(&subject), limits)?;
-        Ok((self.admitted(request, subject, permit), bounds, reservation))
+        Ok((self.admitted(request, subject, held, deadline), bounds, reservation))
     }
 
     /// Reserves what a call costs in any case, and has its body count the rest. The reservation is to be held until the answer is there.
