@@ -34,7 +34,7 @@ pub(super) const LIST: &str = "/categorymirror.v1.TenantService/ListTenants";
 pub(super) const STREAM: &str = "/categorymirror.v1.CategoryMirrorService/StreamRunUpdates";
 pub(super) const MAX_IMPORT: usize = 4 * 1024 * 1024;
 /// The window of a client that lets everything come.
-const WIDE: u32 = 1 << 30;
+pub(super) const WIDE: u32 = 1 << 30;
 
 /// A flood of the long form.
 pub(super) struct Flood {

@@ -70,6 +70,7 @@ async fn give_up(way: Way) {
         for _ in 0..5 {
             client.get_platform_category("cafe").send().await.expect("another caller has connections");
         }
+        assert_eq!(stage.server.healthz().await, 200, "health has a connection of its own");
     }
     backends.extend(busy(&pool).await);
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use category_mirror_client::{Client, RetryPolicy, Strategy};
+use category_mirror_client::{Client, Code, RetryPolicy, Strategy};
 use nix::sys::signal::Signal;
 use sqlx::{PgPool, Postgres, Transaction};
 
@@ -29,7 +29,7 @@ async fn give_up_an_update(site: &Site, server: &Server) -> Transaction<'static,
     site.load(&site.client(server)).await;
     let lock = lock(&site.pool(), "select from tenant where id = 'store' for update").await;
     let update = impatient(site, server).update_tenant("store").display_name("New").send().await;
-    assert_eq!(update.expect_err("no answer").reason(), Some("DEADLINE_EXCEEDED"));
+    assert_eq!(update.expect_err("no answer").code(), Code::DeadlineExceeded);
     lock
 }
 
@@ -69,7 +69,7 @@ async fn a_request_that_is_repeated_while_the_first_is_at_work_gets_its_answer()
     let lock = lock(&site.pool(), "lock table mirror_request in access exclusive mode").await;
     let mirror = |client: &Client| client.mirror("store", Strategy::PlatformToGbp).request_id("the-same").send();
     let first = mirror(&impatient(&site, &server)).await;
-    assert_eq!(first.expect_err("no answer").reason(), Some("DEADLINE_EXCEEDED"));
+    assert_eq!(first.expect_err("no answer").code(), Code::DeadlineExceeded);
     let again = mirror(&client);
     let unlock = async { lock.rollback().await.expect("unlocked") };
     let (again, ()) = tokio::join!(again, unlock);
