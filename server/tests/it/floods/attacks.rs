@@ -5,9 +5,7 @@ use std::{
     time::Duration,
 };
 
-use category_mirror_proto::v1::{
-    GetTenantRequest, ImportTenantsRequest, ListTenantsRequest, StreamRunUpdatesRequest, TenantImport,
-};
+use category_mirror_proto::v1::{ImportTenantsRequest, ListTenantsRequest, TenantImport};
 use futures::{
     FutureExt, StreamExt,
     future::{BoxFuture, join_all, pending},
@@ -21,6 +19,7 @@ use tokio::{
 };
 
 use super::{
+    abandoning::{abandoned_streams, cancelled, deadlines, open_stream},
     peer::{PREFACE, Peer, announce, message, tcp},
     site::Target,
 };
@@ -29,9 +28,7 @@ pub(super) const CHECK: &str = "/grpc.health.v1.Health/Check";
 pub(super) const WATCH: &str = "/grpc.health.v1.Health/Watch";
 pub(super) const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 pub(super) const IMPORT: &str = "/categorymirror.v1.TenantService/ImportTenants";
-pub(super) const GET: &str = "/categorymirror.v1.TenantService/GetTenant";
 pub(super) const LIST: &str = "/categorymirror.v1.TenantService/ListTenants";
-pub(super) const STREAM: &str = "/categorymirror.v1.CategoryMirrorService/StreamRunUpdates";
 pub(super) const MAX_IMPORT: usize = 4 * 1024 * 1024;
 /// The window of a client that lets everything come.
 pub(super) const WIDE: u32 = 1 << 30;
@@ -72,7 +69,7 @@ pub(super) fn address(n: usize) -> IpAddr {
     IpAddr::from([127, 1, u8::try_from(n / 200 % 200).expect("small"), u8::try_from(n % 200 + 1).expect("small")])
 }
 
-async fn for_ever<F: Future<Output = ()>>(again: impl Fn() -> F) {
+pub(super) async fn for_ever<F: Future<Output = ()>>(again: impl Fn() -> F) {
     loop {
         again().await;
         // A connection that was refused is tried again, but not as fast as the machine can.
@@ -223,11 +220,9 @@ async fn unread_streams(target: Target) {
 
 /// Opens streams of everything on a connection of their own.
 pub(super) async fn open_streams(target: &Target, window: u32, count: usize) -> Option<Peer> {
-    let everything = StreamRunUpdatesRequest { name: "tenants/-".to_owned(), ..Default::default() }.encode_to_vec();
     let peer = Peer::connect(target.grpc, address(1), window).await.ok()?;
     for n in 1..=count {
-        let stream = peer.call(STREAM, Some(&target.viewer)).await.ok()?;
-        peer.send(stream, &message(&everything), true).await.ok()?;
+        open_stream(&peer, &target.viewer).await.ok()?;
         // One after the other: what the streams hold is the point, not how they are opened.
         peer.sees("an open stream", |seen| seen.answered() == n || seen.closed).await;
     }
@@ -260,75 +255,4 @@ pub(super) async fn list(peer: &Peer, token: &str) -> std::io::Result<()> {
     let page = ListTenantsRequest { page_size: 1000, ..Default::default() }.encode_to_vec();
     let stream = peer.call(LIST, Some(token)).await?;
     peer.send(stream, &message(&page), true).await
-}
-
-/// Begins to get a tenant.
-pub(super) async fn get(peer: &Peer, token: &str, timeout: Option<&str>) -> std::io::Result<u32> {
-    let tenant = GetTenantRequest { name: "tenants/store".to_owned() }.encode_to_vec();
-    let stream = peer.call_within(GET, Some(token), timeout).await?;
-    peer.send(stream, &message(&tenant), true).await?;
-    Ok(stream)
-}
-
-/// Calls of one viewer that are given up as soon as they may have begun.
-async fn cancelled(target: Target) {
-    let one = |n: usize| {
-        let target = &target;
-        for_ever(move || async move {
-            let Ok(peer) = Peer::connect(target.grpc, address(n), WIDE).await else { return };
-            for _ in 0..1000 {
-                let begun = join_all((0..8).map(|_| get(&peer, &target.viewer, None))).await;
-                // About as long as a statement takes: some have not begun, some are under way, and some have ended.
-                sleep(Duration::from_millis(3)).await;
-                for stream in begun {
-                    let Ok(stream) = stream else { return };
-                    if peer.reset(stream).await.is_err() {
-                        return;
-                    }
-                }
-            }
-        })
-    };
-    join_all((0..8).map(one)).await;
-}
-
-/// Calls of one viewer with deadlines that pass while they are under way.
-async fn deadlines(target: Target) {
-    let one = |n: usize| {
-        let target = &target;
-        for_ever(move || async move {
-            let Ok(peer) = Peer::connect(target.grpc, address(n), WIDE).await else { return };
-            for round in 0..1000 {
-                let timeout = format!("{}u", 500 + 500 * (round % 8));
-                let begun = join_all((0..8).map(|_| get(&peer, &target.viewer, Some(&timeout)))).await;
-                if begun.iter().any(Result::is_err) {
-                    return;
-                }
-                peer.sees("their ends", |seen| seen.closed || seen.ended() >= 8 * (round + 1)).await;
-            }
-        })
-    };
-    join_all((0..8).map(one)).await;
-}
-
-/// Streams of one viewer that are given up as soon as they are open, and so while they read.
-async fn abandoned_streams(target: Target) {
-    let everything = StreamRunUpdatesRequest { name: "tenants/-".to_owned(), ..Default::default() }.encode_to_vec();
-    let one = |n: usize| {
-        let (target, everything) = (&target, &everything);
-        for_ever(move || async move {
-            let Ok(peer) = Peer::connect(target.grpc, address(n), WIDE).await else { return };
-            for n in 1..=1000 {
-                let Ok(stream) = peer.call(STREAM, Some(&target.viewer)).await else { return };
-                if peer.send(stream, &message(everything), true).await.is_err() {
-                    return;
-                }
-                peer.sees("an open stream", |seen| seen.answered() >= n || seen.closed).await;
-                if peer.reset(stream).await.is_err() {
-                    return;
-                }
-            }
-        })
-    };
-    join_all((0..16).map(one)).await;
 }
