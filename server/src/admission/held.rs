@@ -20,13 +20,15 @@ struct Held {
     permits: Vec<SharePermit>,
     /// Admissions that the call waits for.
     waiting: usize,
+    /// Whether the caller has given the call up.
+    is_abandoned: bool,
 }
 
 impl HeldPermits {
     /// Creates a holder of these permits.
     #[must_use]
     pub fn of(permits: Vec<SharePermit>) -> Self {
-        Self(Arc::new(Mutex::new(Held { permits, waiting: 0 })))
+        Self(Arc::new(Mutex::new(Held { permits, ..Held::default() })))
     }
 
     /// Returns the holder of the call that is polled now. `None` outside of [`HeldPermits::within`].
@@ -62,6 +64,17 @@ impl HeldPermits {
     pub fn is_admitted(&self) -> bool {
         let held = self.held();
         held.waiting == 0 && !held.permits.is_empty()
+    }
+
+    /// Notes that the caller has given the call up. What of it has begun goes on.
+    pub fn abandon(&self) {
+        self.held().is_abandoned = true;
+    }
+
+    /// Whether the caller has given the call up: what waits to begin may be left undone.
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
+        self.held().is_abandoned
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {

@@ -95,6 +95,7 @@ impl<T: 'static> Drop for Outliving<T> {
             && self.held.is_admitted()
             && let Ok(runtime) = Handle::try_current()
         {
+            self.held.abandon();
             let (stop, ends_at) = (self.calls.stop.clone(), self.ends_at);
             let work = async move {
                 // The answer is for nobody. What is dropped at the end leaves its permits with the connections that it used.

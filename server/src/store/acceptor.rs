@@ -62,7 +62,7 @@ fn split_duplicates(group: &mut Vec<Asking>) -> Vec<Asking> {
     let mut tenants = HashSet::new();
     let mut requests = HashSet::new();
     // A caller who no longer waits has no use for a run.
-    let (unique, rest) = group.drain(..).filter(|waiting| !waiting.answer.is_closed()).partition(|waiting| {
+    let (unique, rest) = group.drain(..).filter(|waiting| !waiting.is_given_up()).partition(|waiting| {
         let new = &waiting.question;
         let is_first_request = match &new.request_id {
             Some(id) => requests.insert((new.caller.clone(), id.clone())),

@@ -107,8 +107,8 @@ async fn unfinished_imports_share_a_budget_and_leave_room_for_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_that_nobody_reads_hold_little_and_the_others_go_on() {
-    const STREAMS: u16 = 80;
-    const RUNS: u64 = 3000;
+    const STREAMS: u16 = 40;
+    const RUNS: u64 = 2000;
     let stage = Stage::open(&[("RUNNER_CONCURRENCY", "0"), ("RATE_LIMIT", "0")], RUNS).await;
     let before = stage.resident_kb();
     let target = stage.target();
