@@ -55,8 +55,7 @@ impl WatchReads {
                 let of_caller = permits.callers.wait(&caller).await?;
                 Ok(vec![of_caller, permits.total.wait("").await?])
             };
-            let Some(permits) = given_up.run_until_cancelled(permits).await else { return None };
-            match permits {
+            match given_up.run_until_cancelled(permits).await? {
                 Ok(permits) => Some(HeldPermits::of(permits).within(read).await),
                 Err(error) => Some(Err(error)),
             }
