@@ -9,7 +9,7 @@
 //! ```
 //!
 //! `FLOODS=silent,import` selects some by name, `FLOOD_SECONDS` is how long each one takes, and `FLOOD_SERVER=target/release/category-mirror`
-//! is another build of the server. A flood is added in `attacks.rs`: a function that attacks until it is dropped.
+//! is another build of the server. A flood is added in `attacks.rs` or `abandoning.rs`: a function that attacks until it is dropped.
 
 mod abandoning;
 mod age;
