@@ -8,6 +8,9 @@ pub mod error;
 
 pub mod spans;
 
+// Permits of calls, which connections to the database hold as well.
+pub mod admission;
+
 // Files with keys in them, which everything below may have.
 pub mod key_files;
 

@@ -2,12 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, sync::watch, task::JoinError, time::timeout};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::JoinError,
+    time::{Instant, timeout, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 use tonic_health::server::HealthReporter;
 
 use crate::{
-    api::{self, Limits},
+    api::{self, AbandonedCalls, Drain, Limits},
     app::{Accounts, App, Flags, RunLimits, TaxonomySource},
     auth::Verifier,
     connections::{self, Connections, Http2, Parties, Port},
@@ -131,8 +136,10 @@ pub async fn serve(
     let admin = web::router(is_serving.clone(), quota);
     let mut admin = tokio::spawn(connections::serve_admin(listeners.admin, admin_connections, admin, end.clone()));
     let runner_task = tokio::spawn(Runner::new(store.clone(), accounts, wake, flags, runner).run(drain.clone()));
+    let abandoned = AbandonedCalls::default();
+    let draining = Drain { begins: drain.clone(), abandoned: abandoned.clone() };
     let parties = Parties {
-        service: api::router(app, verifier, health, stream_heartbeat, &limits, is_serving, drain.clone()),
+        service: api::router(app, verifier, health, stream_heartbeat, &limits, is_serving, draining),
         tls,
         http2: http2(&limits),
         connections: grpc_connections(&limits),
@@ -150,15 +157,17 @@ pub async fn serve(
         served = &mut grpc => Some(served),
     };
     drain.cancel();
+    let drain_ends_at = Instant::now() + runner.grace;
     let served = match served {
         Some(served) => Ok(served),
         // Open streams end by themselves; a client that holds a call open is cut off.
-        None => timeout(runner.grace, &mut grpc).await,
+        None => timeout_at(drain_ends_at, &mut grpc).await,
     };
     if served.is_err() {
         tracing::warn!("cut off calls that did not end within the grace period");
         grpc.abort();
     }
+    abandoned.finish(drain_ends_at).await;
     if runner_task.await.is_err() {
         tracing::error!("the runner did not end well");
     }

@@ -96,7 +96,8 @@ impl CategoryService for Categories {
         let (caller, message) = request::open(request).map_err(status)?;
         let names: Vec<String> = message.platform_categories.iter().map(|category| category.name.clone()).collect();
         let items = import::items("platform_categories", message.platform_categories, |v, it| category_fields(v, &it));
-        let report = self.app.import_platform_categories(&caller, items.map_err(status)?, message.validate_only).await;
+        let items = items.await.map_err(status)?;
+        let report = self.app.import_platform_categories(&caller, items, message.validate_only).await;
         let report = report.map_err(status)?;
         Ok(Response::new(proto::ImportPlatformCategoriesResponse {
             created_count: convert::count(report.created),

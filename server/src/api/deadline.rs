@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use tokio::time::Instant;
 
-/// The deadline that the caller of a stream set.
+/// The deadline of a call: that which the caller of a stream set, or how long a call may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadline {
     /// When it is.

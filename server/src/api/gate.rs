@@ -14,13 +14,15 @@ use tokio::{
     sync::watch,
     time::{Instant, timeout_at},
 };
-use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
 use super::{
+    abandoned::Drain,
+    admission_body::AdmissionBody,
     answer_body::{AnswerBounds, bounded},
-    bulkhead::{AdmissionBody, Bulkhead, Cost, PermitSlot, cost},
+    bulkhead::Bulkhead,
+    costs::{Cost, cost},
     deadline::{self, Deadline},
     key_waits::KeyWaits,
     limits::Limits,
@@ -34,6 +36,7 @@ use super::{
     traced::traced,
 };
 use crate::{
+    admission::HeldPermits,
     auth::Verifier,
     connections::Connection,
     domain::{Caller, Role},
@@ -60,7 +63,7 @@ pub(super) struct GateLayer {
     rate: Arc<RateLimit>,
     pub(super) call_timeout: Duration,
     bulkhead: Arc<Bulkhead>,
-    drain: CancellationToken,
+    drain: Drain,
     memory: RequestMemory,
     pub(super) open_calls: OpenCalls,
     pub(super) streams: OpenStreams,
@@ -72,14 +75,14 @@ impl GateLayer {
         limits: &Limits,
         streams: OpenStreams,
         is_serving: watch::Receiver<bool>,
-        drain: CancellationToken,
+        drain: Drain,
     ) -> Self {
         Self {
             verifier,
             key_waits: KeyWaits::new(&limits.connections),
             rate: Arc::new(RateLimit::new(limits)),
             call_timeout: limits.call_timeout,
-            bulkhead: Arc::new(Bulkhead::new(limits.database_connections, is_serving)),
+            bulkhead: Arc::new(Bulkhead::new(limits.database_connections, is_serving, drain.begins.clone())),
             drain,
             memory: RequestMemory::new(limits.request_memory),
             open_calls: OpenCalls::new(limits),
@@ -119,7 +122,7 @@ where
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         // The service that is ready goes with the call; its clone waits for the next one.
         let inner = self.inner.clone();
-        let mut inner = std::mem::replace(&mut self.inner, inner);
+        let inner = std::mem::replace(&mut self.inner, inner);
         let rules = self.rules.clone();
         if open_calls::is_open(request.uri().path()) {
             return Box::pin(async move { open_calls::call(&rules, inner, request).await });
@@ -133,16 +136,10 @@ where
         }
         let limit = asked.map_or(rules.call_timeout, |asked| asked.min(rules.call_timeout));
         Box::pin(async move {
-            let work = async {
-                let connection = request.extensions().get::<Arc<Connection>>();
-                let admitted = rules.admit(request.uri().path(), request.headers(), connection).await;
-                // Held until the call is answered, or its stream open.
-                let permit = PermitSlot::default();
-                match admitted.and_then(|admitted| rules.prepare(request, admitted, &permit)) {
-                    Ok((request, bounds, _reservation)) => Ok(bounded(inner.call(request).await?, bounds)),
-                    Err(error) => Ok(status(error).into_http()),
-                }
-            };
+            let held = HeldPermits::default();
+            let (abandoned, ends_at) = (rules.drain.abandoned.clone(), begun + rules.call_timeout);
+            let work = rules.answer(inner, request, held.clone(), Deadline { at: begun + limit, after: limit });
+            let work = abandoned.outliving(work, held, span.clone(), ends_at);
             let late = |_| Ok(status(Error::DeadlineExceeded(limit)).into_http());
             traced(span, async { timeout_at(begun + limit, work).await.unwrap_or_else(late) }).await
         })
@@ -150,16 +147,46 @@ where
 }
 
 impl GateLayer {
+    /// Answers a call: all of its work, with what it holds until it is answered, or its stream open.
+    async fn answer<S>(
+        self,
+        mut inner: S,
+        request: Request<Body>,
+        held: HeldPermits,
+        deadline: Deadline,
+    ) -> Result<Response<Body>, S::Error>
+    where
+        S: Service<Request<Body>, Response = Response<Body>>,
+    {
+        let connection = request.extensions().get::<Arc<Connection>>();
+        let admitted = self.admit(request.uri().path(), request.headers(), connection).await;
+        match admitted.and_then(|admitted| self.prepare(request, admitted, held, deadline)) {
+            Ok((request, bounds, _reservation)) => Ok(bounded(inner.call(request).await?, bounds)),
+            Err(error) => Ok(status(error).into_http()),
+        }
+    }
+
     /// Returns the request of a caller with a body that ends when the bulkhead has admitted the call.
-    fn admitted(&self, mut request: Request<Body>, subject: String, permit: &PermitSlot) -> Request<Body> {
+    fn admitted(
+        &self,
+        mut request: Request<Body>,
+        subject: String,
+        held: HeldPermits,
+        deadline: Deadline,
+    ) -> Request<Body> {
         let (bulkhead, path) = (self.bulkhead.clone(), request.uri().path().to_owned());
         let cost = cost(&path);
         if cost == Cost::Shared {
             // What it costs depends on its message.
             request.extensions_mut().insert(bulkhead.clone());
+            request.extensions_mut().insert(held.clone());
         }
-        let admission = async move { bulkhead.admit(&path, cost, &subject).await };
-        request.map(|body| AdmissionBody::wrap(body, permit.clone(), admission))
+        let admission = async move {
+            bulkhead.admit(&path, cost, &subject, &held).await?;
+            // Its caller is answered in a moment: without this, it would begin to work for nobody.
+            if Instant::now() >= deadline.at { Err(Error::DeadlineExceeded(deadline.after)) } else { Ok(()) }
+        };
+        request.map(|body| AdmissionBody::wrap(body, admission))
     }
 
     /// Verifies who calls. What the call costs is reserved before that, because the keys may have to be waited for.
@@ -169,7 +196,7 @@ impl GateLayer {
         headers: &HeaderMap,
         connection: Option<&Arc<Connection>>,
     ) -> Result<(Caller, Reservation), Error> {
-        if self.drain.is_cancelled() {
+        if self.drain.begins.is_cancelled() {
             return Err(Error::Draining);
         }
         let token = bearer(headers)?;
@@ -191,7 +218,8 @@ impl GateLayer {
         &self,
         mut request: Request<Body>,
         (caller, mut reservation): (Caller, Reservation),
-        permit: &PermitSlot,
+        held: HeldPermits,
+        deadline: Deadline,
     ) -> Result<(Request<Body>, AnswerBounds, SharedReservation), Error> {
         let connection = request.extensions().get::<Arc<Connection>>().cloned();
         if let Some(connection) = &connection {
@@ -206,7 +234,7 @@ impl GateLayer {
         request.extensions_mut().insert(caller);
         reservation.assign(Some(&subject))?;
         let (request, reservation) = self.metered(request, reservation, limits);
-        Ok((self.admitted(request, subject, permit), bounds, reservation))
+        Ok((self.admitted(request, subject, held, deadline), bounds, reservation))
     }
 
     /// Reserves what a call costs in any case.

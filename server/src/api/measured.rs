@@ -11,11 +11,8 @@ use http_body_util::BodyExt;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use super::traced::code;
+use super::traced::{CANCELLED, code};
 use crate::spans::{code_name, method};
-
-/// gRPC's code of a call that its caller no longer waits for.
-const CANCELLED: i32 = 1;
 
 /// Puts the measurement before a service.
 #[derive(Debug, Clone, Copy)]

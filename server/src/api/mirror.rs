@@ -11,8 +11,10 @@ use tonic::{Request, Response, Status};
 
 use super::{
     batch_request::batch_request,
-    bulkhead::{Bulkhead, Compartment, Cost},
-    convert, logs,
+    bulkhead::Bulkhead,
+    convert,
+    costs::{Compartment, Cost},
+    logs,
     open_streams::OpenStreams,
     overrides::overrides,
     request,
@@ -20,6 +22,7 @@ use super::{
     updates,
 };
 use crate::{
+    admission::HeldPermits,
     app::{App, MirrorRequest, Overrides, RevertRequest, RunName},
     connections::Connection,
     domain::{GuardRule, RunKind, Strategy, TenantId, TraceContext, View},
@@ -51,11 +54,13 @@ impl CategoryMirrorService for Mirror {
     ) -> Result<Response<proto::MirrorCategoriesResponse>, Status> {
         let traceparent = request::trace(request.metadata().as_ref());
         let bulkhead = request.extensions().get::<Arc<Bulkhead>>().cloned();
+        let held = request.extensions().get::<HeldPermits>().cloned();
         let (caller, message) = request::open(request).map_err(status)?;
         if let Some(wanted) = batch_request(&message).map_err(status)? {
-            let bulkhead = bulkhead.ok_or_else(|| status(Error::Internal("a call passed without the gate".into())))?;
+            let without_gate = || status(Error::Internal("a call passed without the gate".into()));
+            let (bulkhead, held) = bulkhead.zip(held).ok_or_else(without_gate)?;
             let expensive = Cost::Expensive(Compartment::Batch);
-            let _permit = bulkhead.admit("", expensive, &caller.subject).await.map_err(status)?;
+            bulkhead.admit("", expensive, &caller.subject, &held).await.map_err(status)?;
             // Boxed: it is large, and each call for a single tenant would carry it along.
             let batch = Box::pin(self.app.mirror_many(&caller, wanted)).await.map_err(status)?;
             let batch = Some(convert::batch(batch));

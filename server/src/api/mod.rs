@@ -1,11 +1,14 @@
 //! The gRPC interface: requests become use cases, and their answers messages. Every call passes the gate first.
 
+mod abandoned;
+mod admission_body;
 mod answer_body;
 mod batch_request;
 mod batches;
 mod bulkhead;
 mod categories;
 mod convert;
+mod costs;
 mod credentials;
 mod deadline;
 mod flags;
@@ -32,6 +35,7 @@ mod traced;
 mod unread;
 mod updates;
 
+pub use abandoned::{AbandonedCalls, Drain};
 pub use limits::Limits;
 
 use std::{sync::Arc, time::Duration};
@@ -81,7 +85,7 @@ const HEALTH_SERVICES: [&str; 7] = [
 ];
 
 /// The services behind the gate, with health and reflection, ready to serve. `heartbeat` is how long a stream may be quiet; `is_serving` says
-/// whether the database answers; `drain` ends streams and refuses new calls.
+/// whether the database answers; `drain` is how the server ends.
 ///
 /// # Panics
 /// Never: the descriptor set is part of the program.
@@ -93,7 +97,7 @@ pub fn router(
     heartbeat: Duration,
     limits: &Limits,
     is_serving: watch::Receiver<bool>,
-    drain: CancellationToken,
+    drain: Drain,
 ) -> Door {
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -102,7 +106,7 @@ pub fn router(
     };
     let sound = "the descriptor sets are part of the program";
     let streams = OpenStreams::new(limits);
-    let mirror = Mirror::new(app.clone(), heartbeat, streams.clone(), drain.clone());
+    let mirror = Mirror::new(app.clone(), heartbeat, streams.clone(), drain.begins.clone());
     let mirror = CategoryMirrorServiceServer::new(mirror);
     let tenants = TenantServiceServer::new(Tenants::new(app.clone()));
     let categories = CategoryServiceServer::new(Categories::new(app.clone()));
@@ -127,7 +131,8 @@ pub fn router(
 #[must_use]
 pub fn door(routes: Routes, verifier: Arc<Verifier>, limits: &Limits, drain: CancellationToken) -> Door {
     let (_, is_serving) = watch::channel(true);
-    behind(GateLayer::new(verifier, limits, OpenStreams::new(limits), is_serving, drain), routes)
+    let streams = OpenStreams::new(limits);
+    behind(GateLayer::new(verifier, limits, streams, is_serving, Drain { begins: drain, ..Drain::default() }), routes)
 }
 
 /// Returns how many bytes the requests of one connection may hold.

@@ -107,7 +107,7 @@ impl TenantService for Tenants {
         let (caller, message) = request::open(request).map_err(status)?;
         let name = |it: &proto::TenantImport| it.tenant.as_ref().map(|tenant| tenant.name.clone()).unwrap_or_default();
         let names: Vec<String> = message.tenants.iter().map(name).collect();
-        let items = import::items("tenants", message.tenants, tenant_import).map_err(status)?;
+        let items = import::items("tenants", message.tenants, tenant_import).await.map_err(status)?;
         let report = self.app.import_tenants(&caller, items, message.validate_only).await.map_err(status)?;
         Ok(Response::new(proto::ImportTenantsResponse {
             created_count: convert::count(report.created),

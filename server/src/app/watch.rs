@@ -28,16 +28,15 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`] of a run, a tenant, an organization or a batch, or the database's.
     pub async fn watch(&self, caller: &Caller, watched: &Watched, after_revision: i64) -> Result<Watch, Error> {
-        let scope = caller.scope.clone();
-        let tenants = scope.tenants().map(<[_]>::to_vec);
+        let tenants = caller.scope.tenants().map(<[_]>::to_vec);
         let (interest, filter) = match watched {
             Watched::Run(name) => {
-                return self.feed.watch_one(name.id, after_revision, scope, self.run(caller, name)).await;
+                return self.feed.watch_one(name.id, after_revision, caller, self.run(caller, name)).await;
             }
             Watched::Batch(batch) => {
                 let batch = self.batch(caller, *batch).await?;
                 let filter = LiveFilter { tenants, batch: Some(batch.id), ..LiveFilter::default() };
-                return self.feed.watch_batch(&batch, scope, filter).await;
+                return self.feed.watch_batch(&batch, caller, filter).await;
             }
             Watched::Tenant(tenant) => {
                 visible(caller, tenant)?;
@@ -54,13 +53,13 @@ impl App {
                 )
             }
             Watched::Everything => {
-                let interest = match &scope {
+                let interest = match &caller.scope {
                     TenantScope::All => Interest::Everything,
                     TenantScope::Only(tenants) => Interest::Tenants(tenants.clone()),
                 };
                 (interest, LiveFilter { tenants, ..LiveFilter::default() })
             }
         };
-        self.feed.watch_many(&interest, scope, filter).await
+        self.feed.watch_many(&interest, caller, filter).await
     }
 }

@@ -17,25 +17,36 @@ type Asking = Waiting<NewRun, Accepted>;
 
 /// Accepts runs, for all callers of the process. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Acceptor(Group<NewRun, Accepted>);
+pub struct Acceptor {
+    group: Group<NewRun, Accepted>,
+    store: Store,
+}
 
 impl Acceptor {
     /// Starts the committers; they end with `stop`. `made` hears of the runs of each commit, once for all of them, before those who asked.
     #[must_use]
     pub fn start(store: &Store, stop: &CancellationToken, made: impl Fn(&[RunId]) + Send + Sync + 'static) -> Self {
-        let (store, made) = (store.clone(), Arc::new(made));
-        Self(Group::start(LIMITS, stop, move |group| {
-            let (store, made) = (store.clone(), made.clone());
+        let (committing, made) = (store.clone(), Arc::new(made));
+        let group = Group::start(LIMITS, stop, move |group| {
+            let (store, made) = (committing.clone(), made.clone());
             async move { accept_group(&store, &*made, group).await }
-        }))
+        });
+        Self { group, store: store.clone() }
     }
 
     /// Accepts a run. When this returns, the answer is durable.
     ///
     /// # Errors
-    /// Those of [`Store::accept`], [`Error::RateLimited`] when too many wait already, and [`Error::Draining`] after the stop.
+    /// Those of [`Store::accept`], [`Error::RateLimited`] when too many wait already, [`Error::DatabaseUnavailable`] when that is because
+    /// the database is away, and [`Error::Draining`] after the stop.
     pub async fn accept(&self, new: NewRun) -> Result<Accepted, Error> {
-        self.0.ask(new).await
+        self.group.ask(new).await.map_err(|error| match error {
+            // Sending less would not help its caller.
+            Error::RateLimited { .. } if self.store.is_away() => {
+                Error::DatabaseUnavailable("the database does not answer the requests before".into())
+            }
+            error => error,
+        })
     }
 }
 
@@ -51,7 +62,7 @@ fn split_duplicates(group: &mut Vec<Asking>) -> Vec<Asking> {
     let mut tenants = HashSet::new();
     let mut requests = HashSet::new();
     // A caller who no longer waits has no use for a run.
-    let (unique, rest) = group.drain(..).filter(|waiting| !waiting.answer.is_closed()).partition(|waiting| {
+    let (unique, rest) = group.drain(..).filter(|waiting| !waiting.is_given_up()).partition(|waiting| {
         let new = &waiting.question;
         let is_first_request = match &new.request_id {
             Some(id) => requests.insert((new.caller.clone(), id.clone())),

@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::error::Error;
+use crate::{admission::HeldPermits, error::Error};
 
 /// When those should come back who found no place: by then, a database that works has taken in all who wait.
 const FULL_WAIT: Duration = Duration::from_secs(1);
@@ -21,6 +21,20 @@ const FULL_WAIT: Duration = Duration::from_secs(1);
 pub(super) struct Waiting<Q, A> {
     pub(super) question: Q,
     pub(super) answer: oneshot::Sender<Result<A, Error>>,
+    /// The permits of the call that asks, which it keeps while the question waits. `None` for what no call asks.
+    call: Option<HeldPermits>,
+}
+
+impl<Q, A> Waiting<Q, A> {
+    fn new(question: Q) -> (Self, oneshot::Receiver<Result<A, Error>>) {
+        let (answer, answered) = oneshot::channel();
+        (Self { question, answer, call: HeldPermits::current() }, answered)
+    }
+
+    /// Whether nothing waits for the answer any more.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.answer.is_closed() || self.call.as_ref().is_some_and(HeldPermits::is_abandoned)
+    }
 }
 
 /// How many questions wait, and how many go together.
@@ -78,8 +92,8 @@ impl<Q: Send + 'static, A: Send + 'static> Group<Q, A> {
 
     /// Asks, unless too many wait already: an unbounded queue would only hide that the database is too slow.
     pub(super) async fn ask(&self, question: Q) -> Result<A, Error> {
-        let (answer, answered) = oneshot::channel();
-        self.0.try_send(Waiting { question, answer }).map_err(|error| match error {
+        let (waiting, answered) = Waiting::new(question);
+        self.0.try_send(waiting).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Error::RateLimited {
                 problem: "too many requests are waiting for the database",
                 limit: self.0.max_capacity(),
@@ -92,8 +106,8 @@ impl<Q: Send + 'static, A: Send + 'static> Group<Q, A> {
 
     /// Asks, and waits for a place in the queue if there is none.
     pub(super) async fn ask_patiently(&self, question: Q) -> Result<A, Error> {
-        let (answer, answered) = oneshot::channel();
-        self.0.send(Waiting { question, answer }).await.map_err(|_| Error::Draining)?;
+        let (waiting, answered) = Waiting::new(question);
+        self.0.send(waiting).await.map_err(|_| Error::Draining)?;
         answered.await.unwrap_or(Err(Error::Draining))
     }
 }

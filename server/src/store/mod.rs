@@ -103,7 +103,13 @@ pub use taxonomy::NewTaxonomy;
 pub use tenant::TenantChange;
 pub use tenant_sync::{NewDecision, SyncFilter};
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 pub use connections::ConnectionPool;
@@ -141,6 +147,8 @@ struct Watchdogs {
     own: Watchdog,
     /// Of the direct way, where `own` is that through a pooler.
     direct: Option<Watchdog>,
+    /// Whether the last ping failed.
+    is_away: Arc<AtomicBool>,
 }
 
 impl Store {
@@ -166,10 +174,22 @@ impl Store {
             planned: pool::planned(route, &epochs),
             leases: pool::apart(route, &direct_epochs),
             definitions,
-            watchdogs: Watchdogs { own, direct },
+            watchdogs: Watchdogs { own, direct, is_away: Arc::default() },
             unanswered: UnansweredClaims::default(),
             given: pools.given(),
         }
+    }
+
+    /// How many connections calls share.
+    #[must_use]
+    pub fn max_connections(&self) -> u32 {
+        self.pool.max_connections()
+    }
+
+    /// Whether the database did not answer the last [`Store::ping`].
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        self.watchdogs.is_away.load(Ordering::Relaxed)
     }
 
     /// Closes every connection.
@@ -194,14 +214,16 @@ impl Store {
 
 impl Watchdogs {
     async fn ping(&self) -> Result<(), sqlx::Error> {
-        match &self.direct {
+        let pinged = match &self.direct {
             Some(direct) => {
                 // Both to the end: each of them ends what waits on its way.
                 let (own, direct) = tokio::join!(self.own.ping(), direct.ping());
                 own.and(direct)
             }
             None => self.own.ping().await,
-        }
+        };
+        self.is_away.store(pinged.is_err(), Ordering::Relaxed);
+        pinged
     }
 
     async fn close(&self) {

@@ -12,6 +12,7 @@ mod mailbox;
 #[cfg(test)]
 mod mailbox_tests;
 mod memory;
+mod reads;
 mod watch;
 
 use std::{
@@ -29,6 +30,7 @@ use self::{
     board::{Board, Horizon},
     mailbox::End,
     memory::ReadAhead,
+    reads::WatchReads,
 };
 use crate::{
     domain::{Run, RunId},
@@ -57,6 +59,8 @@ pub struct Feed {
     board: Arc<Mutex<Board>>,
     /// What its watches read by themselves.
     ahead: ReadAhead,
+    /// How many of them read at once.
+    reads: WatchReads,
 }
 
 /// What the task has to do.
@@ -74,7 +78,8 @@ impl Feed {
     /// Makes a feed. It stays empty without [`Feed::keep_fed`].
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { store, board: Arc::default(), ahead: ReadAhead::default() }
+        let reads = WatchReads::new(store.max_connections());
+        Self { store, board: Arc::default(), ahead: ReadAhead::default(), reads }
     }
 
     /// Feeds the watchers: by hints, and by a look at everything that may have changed once an `interval`. Never ends.

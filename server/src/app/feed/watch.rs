@@ -13,7 +13,7 @@ use super::{
     memory::Ahead,
 };
 use crate::{
-    domain::{Batch, BatchId, Run, RunId, TenantScope},
+    domain::{Batch, BatchId, Caller, Run, RunId, TenantScope},
     error::Error,
     store::{LiveFilter, LogFilter},
 };
@@ -28,6 +28,8 @@ const BEHIND_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
 pub struct Watch {
     feed: Feed,
     place: Place,
+    /// Who watches: reads are counted by caller.
+    caller: String,
     /// Whose runs it may show.
     scope: TenantScope,
     /// What is live and was not looked at yet.
@@ -62,10 +64,10 @@ impl Feed {
     pub(in crate::app) async fn watch_many(
         &self,
         interest: &Interest,
-        scope: TenantScope,
+        caller: &Caller,
         filter: LiveFilter,
     ) -> Result<Watch, Error> {
-        let mut watch = self.watch(interest, scope).await?;
+        let mut watch = self.watch(interest, caller).await?;
         watch.page = Some(Box::new(Page { filter, after: FIRST, early: HashSet::new() }));
         watch.read_page().await?;
         Ok(watch)
@@ -75,10 +77,10 @@ impl Feed {
     pub(in crate::app) async fn watch_batch(
         &self,
         batch: &Batch,
-        scope: TenantScope,
+        caller: &Caller,
         filter: LiveFilter,
     ) -> Result<Watch, Error> {
-        let mut watch = self.watch_many(&Interest::Batch(batch.id), scope, filter).await?;
+        let mut watch = self.watch_many(&Interest::Batch(batch.id), caller, filter).await?;
         watch.batch = Some(batch.id);
         watch.is_last = batch.ended_at.is_some();
         // It may have ended between the look at it and the begin of the watch.
@@ -91,10 +93,10 @@ impl Feed {
         &self,
         run: RunId,
         after_revision: i64,
-        scope: TenantScope,
+        caller: &Caller,
         read: impl Future<Output = Result<Run, Error>>,
     ) -> Result<Watch, Error> {
-        let mut watch = self.watch(&Interest::Run(run), scope).await?;
+        let mut watch = self.watch(&Interest::Run(run), caller).await?;
         watch.seen = Some(after_revision);
         let run = Arc::new(read.await?);
         if !run.state.is_terminal() {
@@ -104,13 +106,14 @@ impl Feed {
         Ok(watch)
     }
 
-    async fn watch(&self, interest: &Interest, scope: TenantScope) -> Result<Watch, Error> {
+    async fn watch(&self, interest: &Interest, caller: &Caller) -> Result<Watch, Error> {
         // Before anything is read: nothing falls between.
         let place = self.board().enter(interest);
         let watch = Watch {
             feed: self.clone(),
             place,
-            scope,
+            caller: caller.subject.clone(),
+            scope: caller.scope.clone(),
             page: None,
             ready: VecDeque::new(),
             ahead: None,
@@ -175,15 +178,15 @@ impl Watch {
     async fn look_at(&mut self, batch: BatchId) -> Result<(), Error> {
         let store = self.feed.store.clone();
         let is_over =
-            apart(async move { store.batch(batch).await }).await?.is_none_or(|batch| batch.ended_at.is_some());
+            self.apart(async move { store.batch(batch).await }).await?.is_none_or(|batch| batch.ended_at.is_some());
         let horizon = if is_over { self.feed.board().horizon() } else { None };
         if let Some(horizon) = horizon {
             let store = self.feed.store.clone();
-            let found = apart(async move { store.ended_of_batch(batch, horizon.ended_after).await }).await?;
+            let found = self.apart(async move { store.ended_of_batch(batch, horizon.ended_after).await }).await?;
             let news = self.feed.board().news(&found);
             for ids in news.chunks(READ) {
                 let (store, ids) = (self.feed.store.clone(), ids.to_vec());
-                let runs = apart(async move { store.runs(&LogFilter::default(), &ids).await }).await?;
+                let runs = self.apart(async move { store.runs(&LogFilter::default(), &ids).await }).await?;
                 self.feed.publish(runs);
             }
             self.is_last = true;
@@ -230,7 +233,7 @@ impl Watch {
         let count = self.read_ahead(self.unread.len());
         let ids: Vec<RunId> = self.unread[..count].iter().map(|(id, _)| *id).collect();
         let store = self.feed.store.clone();
-        let runs = apart(async move { store.runs(&LogFilter::default(), &ids).await }).await?;
+        let runs = self.apart(async move { store.runs(&LogFilter::default(), &ids).await }).await?;
         // After the read, which may be cancelled.
         let read: Vec<(RunId, i64)> = self.unread.drain(..count).collect();
         let (mut board, now) = (self.feed.board(), Instant::now());
@@ -249,10 +252,11 @@ impl Watch {
 
     async fn read_page(&mut self) -> Result<(), Error> {
         let count = self.read_ahead(PAGE);
-        let Some(page) = &mut self.page else { return Ok(()) };
+        let Some(page) = &self.page else { return Ok(()) };
         let limit = i64::try_from(count).unwrap_or(i64::MAX);
         let (store, filter, after) = (self.feed.store.clone(), page.filter.clone(), page.after);
-        let runs = apart(async move { store.live_runs(&filter, after, limit).await }).await?;
+        let runs = self.apart(async move { store.live_runs(&filter, after, limit).await }).await?;
+        let Some(page) = &mut self.page else { return Ok(()) };
         let next = runs.last().filter(|_| runs.len() == count).map(|last| last.id);
         let (mut board, now) = (self.feed.board(), Instant::now());
         for run in runs.into_iter().map(Arc::new) {
@@ -270,6 +274,14 @@ impl Watch {
         Ok(())
     }
 
+    /// Reads by a task of its own.
+    async fn apart<T: Send + 'static>(
+        &self,
+        read: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.feed.reads.read(&self.caller, read).await
+    }
+
     fn is_news(&mut self, run: &Run) -> bool {
         if let Some(seen) = &mut self.seen {
             self.is_over = run.state.is_terminal();
@@ -279,12 +291,6 @@ impl Watch {
         }
         self.scope.allows(&run.tenant)
     }
-}
-
-/// Reads in a task of its own. A stream whose client does not read is not polled, also while a statement of it is under way: the statement
-/// would keep its connection of the pool for as long, and a few such streams would take the database from everyone.
-async fn apart<T: Send + 'static>(read: impl Future<Output = Result<T, Error>> + Send + 'static) -> Result<T, Error> {
-    tokio::spawn(read).await.unwrap_or_else(|panicked| Err(Error::Internal(panicked.into())))
 }
 
 impl Drop for Watch {

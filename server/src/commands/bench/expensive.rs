@@ -53,11 +53,12 @@ const CALLS: [Call; 16] = [
     ("ListTenants, 1000", |client| {
         Box::pin(async move { client.list_tenants().page_size(1000).send().next().await.transpose().map(drop) })
     }),
-    ("ListTenants of nobody", |client| {
-        Box::pin(async move { client.list_tenants().organization("nobody").send().next().await.transpose().map(drop) })
+    ("ListTenants of an organization", |client| {
+        let list = client.list_tenants().organization("org-2").page_size(1000);
+        Box::pin(async move { list.send().next().await.transpose().map(drop) })
     }),
-    ("ListTenantSyncs of nobody", |client| {
-        let list = client.list_tenant_syncs().organization("nobody");
+    ("ListTenantSyncs of an organization", |client| {
+        let list = client.list_tenant_syncs().organization("org-2").page_size(1000);
         Box::pin(async move { list.send().next().await.transpose().map(drop) })
     }),
     ("ListSyncLogs of a caller who never was", |client| {

@@ -16,13 +16,12 @@ use sqlx::{
 };
 use tokio::{
     runtime::Handle,
-    sync::OwnedSemaphorePermit,
     time::{Instant, timeout},
 };
 
 use super::{
     epoch::Epoch,
-    pool::{ConnectionPool, Opened},
+    pool::{ConnectionPool, Opened, Place},
     repeatable::{Repeatable, Step},
 };
 use crate::store::error::is_of_server;
@@ -37,7 +36,7 @@ const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(in crate::store) struct Connection {
     /// Both are there until the drop.
-    held: Option<(Opened, OwnedSemaphorePermit)>,
+    held: Option<(Opened, Place)>,
     pool: ConnectionPool,
     state: State,
     in_transaction: bool,
@@ -54,7 +53,7 @@ enum State {
 }
 
 impl Connection {
-    pub(super) fn new(opened: Opened, pool: ConnectionPool, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(opened: Opened, pool: ConnectionPool, place: Place) -> Self {
         Self { held: Some((opened, place)), pool, state: State::Ready, in_transaction: false }
     }
 
@@ -169,13 +168,7 @@ impl Drop for Connection {
 }
 
 /// Brings a connection to the end of what was left on it. It is used again only where the server has said that it is in no transaction.
-async fn wind_down(
-    mut opened: Opened,
-    place: OwnedSemaphorePermit,
-    pool: ConnectionPool,
-    state: State,
-    in_transaction: bool,
-) {
+async fn wind_down(mut opened: Opened, place: Place, pool: ConnectionPool, state: State, in_transaction: bool) {
     let epoch = opened.epoch.clone();
     let is_free = match state {
         State::Ready => {

@@ -31,6 +31,7 @@ use super::{
     hosts::{Hosts, may_pass},
     repeatable::{Repeatable, Step, is_newer_than_outgrown},
 };
+use crate::admission::HeldPermits;
 
 /// A connection that was idle for so long is not used again: a firewall between here and the server may have forgotten it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -66,6 +67,14 @@ struct Inner {
     open: TaskTracker,
 }
 
+/// The place of a connection in its pool, and the permits of the call that it works for: both are free again when it is done.
+#[derive(Debug)]
+pub(super) struct Place {
+    _permit: OwnedSemaphorePermit,
+    /// `None` for what no call asked for.
+    _call: Option<HeldPermits>,
+}
+
 /// An open connection.
 #[derive(Debug)]
 pub(super) struct Opened {
@@ -96,12 +105,18 @@ impl ConnectionPool {
         let deadline = Instant::now() + self.0.limits.acquire_timeout;
         let place = timeout_at(deadline, self.0.places.clone().acquire_owned()).await;
         let place = place.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
-        let opened = match self.0.take_idle() {
-            Some(idle) => idle,
-            // Boxed: opening is rare, and every statement's future would hold its 14 kB.
-            None => Box::pin(self.0.open(deadline)).await?,
-        };
-        Ok(Connection::new(opened, self.clone(), place))
+        let place = Place { _permit: place, _call: HeldPermits::current() };
+        if let Some(idle) = self.0.take_idle() {
+            return Ok(Connection::new(idle, self.clone(), place));
+        }
+        // By a task of its own: a connection that nothing waits for any more is put into the pool by its drop. Opening one costs a server
+        // far more than a statement does.
+        let pool = self.clone();
+        let opening = tokio::spawn(async move {
+            let opened = pool.0.open(deadline).await?;
+            Ok(Connection::new(opened, pool, place))
+        });
+        opening.await.map_err(|_| sqlx::Error::WorkerCrashed)?
     }
 
     /// Begins a transaction.
@@ -112,6 +127,11 @@ impl ConnectionPool {
     /// Begins a transaction with this statement.
     pub(in crate::store) async fn begin_with(&self, statement: &'static str) -> Result<Transaction, sqlx::Error> {
         Transaction::begin(self.acquire().await?, statement).await
+    }
+
+    /// The most connections that it has.
+    pub(in crate::store) fn max_connections(&self) -> u32 {
+        self.0.limits.connections
     }
 
     /// Closes every connection, once those that are in use come back.
@@ -136,7 +156,7 @@ impl ConnectionPool {
     }
 
     /// Takes a connection back whose last statement was answered.
-    pub(super) fn put(&self, opened: Opened, place: OwnedSemaphorePermit) {
+    pub(super) fn put(&self, opened: Opened, place: Place) {
         if !self.0.places.is_closed() && self.0.may_use(&opened) {
             self.0.idle().push_back(Idle { opened, since: Instant::now() });
         }
@@ -182,6 +202,7 @@ impl Inner {
                     }
                     // The server may have changed while it was connected to.
                 }
+                Err(_) if self.places.is_closed() => return Err(sqlx::Error::PoolClosed),
                 Err(error) if may_pass(&error) && Instant::now() + pause < deadline => {}
                 Err(error) => return Err(error),
             }

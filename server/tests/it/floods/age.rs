@@ -3,7 +3,8 @@
 use category_mirror_client::Strategy;
 
 use super::{
-    attacks::{CHECK, STREAM, address, watch},
+    abandoning::STREAM,
+    attacks::{CHECK, address, watch},
     peer::{Peer, message},
     site::Stage,
 };

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use category_mirror_proto::v1::{ImportTenantsRequest, ListTenantsRequest, StreamRunUpdatesRequest, TenantImport};
+use category_mirror_proto::v1::{ImportTenantsRequest, ListTenantsRequest, TenantImport};
 use futures::{
     FutureExt, StreamExt,
     future::{BoxFuture, join_all, pending},
@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use super::{
+    abandoning::{abandoned_streams, cancelled, deadlines, open_stream},
     peer::{PREFACE, Peer, announce, message, tcp},
     site::Target,
     strangers,
@@ -29,10 +30,9 @@ pub(super) const WATCH: &str = "/grpc.health.v1.Health/Watch";
 pub(super) const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 pub(super) const IMPORT: &str = "/categorymirror.v1.TenantService/ImportTenants";
 pub(super) const LIST: &str = "/categorymirror.v1.TenantService/ListTenants";
-pub(super) const STREAM: &str = "/categorymirror.v1.CategoryMirrorService/StreamRunUpdates";
 pub(super) const MAX_IMPORT: usize = 4 * 1024 * 1024;
 /// The window of a client that lets everything come.
-const WIDE: u32 = 1 << 30;
+pub(super) const WIDE: u32 = 1 << 30;
 
 /// A flood of the long form.
 pub(super) struct Flood {
@@ -72,6 +72,9 @@ pub(super) const FLOODS: &[Flood] = &[
         runs: 0,
         attack: |target| strangers::watches_of_one_address(target).boxed(),
     },
+    Flood { name: "cancelled", settings: &[], runs: 0, attack: |target| cancelled(target).boxed() },
+    Flood { name: "deadlines", settings: &[], runs: 0, attack: |target| deadlines(target).boxed() },
+    Flood { name: "abandoned-streams", settings: &[], runs: 1000, attack: |target| abandoned_streams(target).boxed() },
     Flood { name: "unread-answers", settings: &[], runs: 25_000, attack: |target| unread_answers(target).boxed() },
 ];
 
@@ -231,11 +234,9 @@ async fn unread_streams(target: Target) {
 
 /// Opens streams of everything on a connection of their own.
 pub(super) async fn open_streams(target: &Target, window: u32, count: usize) -> Option<Peer> {
-    let everything = StreamRunUpdatesRequest { name: "tenants/-".to_owned(), ..Default::default() }.encode_to_vec();
     let peer = Peer::connect(target.grpc, address(1), window).await.ok()?;
     for n in 1..=count {
-        let stream = peer.call(STREAM, Some(&target.viewer)).await.ok()?;
-        peer.send(stream, &message(&everything), true).await.ok()?;
+        open_stream(&peer, &target.viewer).await.ok()?;
         // One after the other: what the streams hold is the point, not how they are opened.
         peer.sees("an open stream", |seen| seen.answered() == n || seen.closed).await;
     }

@@ -9,11 +9,13 @@
 //! ```
 //!
 //! `FLOODS=silent,import` selects some by name, `FLOOD_SECONDS` is how long each one takes, and `FLOOD_SERVER=target/release/category-mirror`
-//! is another build of the server. A flood is added in `attacks.rs`: a function that attacks until it is dropped.
+//! is another build of the server. A flood is added in `attacks.rs` or `abandoning.rs`: a function that attacks until it is dropped.
 
+mod abandoning;
 mod age;
 mod attacks;
 mod connections;
+mod given_up;
 mod peer;
 mod provider;
 mod requests;
@@ -42,6 +44,7 @@ async fn long() {
     let mut failures = Vec::new();
     for flood in FLOODS.iter().filter(|flood| wanted.is_empty() || wanted.split(',').any(|name| name == flood.name)) {
         let stage = Stage::open(flood.settings, flood.runs).await;
+        let sessions = stage.sessions().await;
         let watcher = Watcher::start(&stage).await;
         // It never ends by itself.
         let _ = timeout(Duration::from_secs(seconds), (flood.attack)(stage.target())).await;
@@ -56,6 +59,7 @@ async fn long() {
                 "descriptors": seen.most_descriptors,
                 "valid_caller": {"calls": seen.calls, "failed": seen.failed, "p50_ms": seen.percentile_ms(50), "p99_ms": seen.percentile_ms(99)},
                 "runs_ended": seen.runs_ended, "last_failure": seen.last_failure, "refused_connections": refused,
+                "database_sessions": stage.sessions().await - sessions,
             })
         );
         let is_well = is_alive

@@ -25,6 +25,8 @@ const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
+/// The error code of a call that its caller gives up.
+const CANCEL: u32 = 8;
 const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -109,9 +111,19 @@ impl Peer {
 
     /// Begins a call: its headers, and nothing else. Returns its stream.
     pub(super) async fn call(&self, path: &str, token: Option<&str>) -> io::Result<u32> {
+        self.call_within(path, token, None).await
+    }
+
+    /// The same with a `grpc-timeout`.
+    pub(super) async fn call_within(&self, path: &str, token: Option<&str>, timeout: Option<&str>) -> io::Result<u32> {
         let stream = self.next();
-        self.write(&frame(HEADERS, END_HEADERS, stream, &headers(path, token))).await?;
+        self.write(&frame(HEADERS, END_HEADERS, stream, &headers(path, token, timeout))).await?;
         Ok(stream)
+    }
+
+    /// Gives a call up.
+    pub(super) async fn reset(&self, stream: u32) -> io::Result<()> {
+        self.write(&frame(RST_STREAM, 0, stream, &CANCEL.to_be_bytes())).await
     }
 
     fn next(&self) -> u32 {
@@ -241,8 +253,10 @@ pub(super) fn message(bytes: &[u8]) -> Vec<u8> {
     [&announce(bytes.len()), bytes].concat()
 }
 
-fn headers(path: &str, token: Option<&str>) -> Vec<u8> {
+fn headers(path: &str, token: Option<&str>, timeout: Option<&str>) -> Vec<u8> {
     let authorization = token.map(|token| format!("Bearer {token}"));
+    let authorization = authorization.as_deref().map(|value| ("authorization", value));
+    let timeout = timeout.map(|value| ("grpc-timeout", value));
     let mut block = Vec::new();
     let fixed = [
         (":method", "POST"),
@@ -252,7 +266,7 @@ fn headers(path: &str, token: Option<&str>) -> Vec<u8> {
         ("content-type", "application/grpc"),
         ("te", "trailers"),
     ];
-    for (name, value) in fixed.into_iter().chain(authorization.as_deref().map(|value| ("authorization", value))) {
+    for (name, value) in fixed.into_iter().chain(authorization).chain(timeout) {
         // A literal, not to be remembered, with a new name: neither is compressed.
         block.push(0);
         for text in [name, value] {

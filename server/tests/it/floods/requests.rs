@@ -1,8 +1,11 @@
 //! The short forms of floods of requests.
 
+use futures::future::join_all;
+
 use super::{
     attacks::{
-        CHECK, IMPORT, MAX_IMPORT, REFLECTION, WATCH, address, almost_import, empty_items, list, open_streams, watch,
+        CHECK, IMPORT, MAX_IMPORT, REFLECTION, WATCH, WIDE, address, almost_import, empty_items, list, open_streams,
+        watch,
     },
     peer::{Peer, announce, frame},
     site::Stage,
@@ -97,7 +100,7 @@ async fn unfinished_imports_share_a_budget_and_leave_room_for_others() {
     let calls = (0..40).map(|_| almost_import(&peer, &target.administrator));
     tokio::select! {
         () = refused => {}
-        _ = futures::future::join_all(calls) => panic!("they never end"),
+        _ = join_all(calls) => panic!("they never end"),
     }
     assert!(stage.resident_kb() < before + FEW_KB, "{before} kB, and then {} kB", stage.resident_kb());
     stage.site().load(&stage.client()).await;
@@ -105,20 +108,19 @@ async fn unfinished_imports_share_a_budget_and_leave_room_for_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_that_nobody_reads_hold_little_and_the_others_go_on() {
-    let stage = Stage::open(&[("RUNNER_CONCURRENCY", "0"), ("RATE_LIMIT", "0")], 400).await;
+    const STREAMS: u16 = 40;
+    const RUNS: u64 = 2000;
+    let stage = Stage::open(&[("RUNNER_CONCURRENCY", "0"), ("RATE_LIMIT", "0")], RUNS).await;
     let before = stage.resident_kb();
     let target = stage.target();
-    let mut peers = Vec::new();
-    for window in [65_535, 1 << 30, 1] {
-        let peer = open_streams(&target, window, 10).await.expect("open");
-        peers.push(peer);
-    }
+    let opened = [65_535, WIDE, 1].map(|window| open_streams(&target, window, STREAMS.into()));
+    let _peers: Vec<Peer> = join_all(opened).await.into_iter().map(|peer| peer.expect("open")).collect();
     // All are open, and hold what they will hold: another stream of the same is read to the last run.
     let mut all = stage.client_that_retries().watch_all().send();
-    for _ in 0..400 {
+    for _ in 0..RUNS {
         all.next().await.expect("not the end").expect("a run");
     }
-    assert_eq!(stage.metrics("category_mirror_streams").await[""], 31.0);
+    assert_eq!(stage.metrics("category_mirror_streams").await[""], f64::from(3 * STREAMS + 1));
     assert!(stage.resident_kb() < before + FEW_KB, "{before} kB, and then {} kB", stage.resident_kb());
 }
 

@@ -121,6 +121,12 @@ impl Stage {
         series.filter(|(_, value)| *value > 0.0).collect()
     }
 
+    /// How many connections to the database were opened so far, as far as PostgreSQL has counted them.
+    pub(super) async fn sessions(&self) -> i64 {
+        let sessions = "select sessions from pg_stat_database where datname = current_database()";
+        sqlx::query_scalar(sessions).fetch_one(&self.site.pool()).await.expect("counted")
+    }
+
     pub(super) async fn close(self) {
         self.server.kill().await;
     }

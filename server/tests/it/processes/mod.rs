@@ -8,6 +8,7 @@ mod demo;
 mod draining;
 mod failover;
 mod flags;
+mod given_up;
 pub(crate) mod keys;
 mod kill;
 mod listening;

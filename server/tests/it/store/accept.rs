@@ -5,10 +5,13 @@ use std::collections::{BTreeSet, HashMap};
 use category_mirror::{
     domain::{RunId, RunResult, Tenant},
     error::Error,
-    store::{Acceptor, NewRun, Progress},
+    store::{Acceptor, NewRun, Progress, Store, connect},
 };
-use futures::future::join_all;
-use sqlx::Row;
+use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
+use sqlx::{
+    Row,
+    postgres::{PgConnectOptions, PgSslMode},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{DRY, REAL, at, held, id, new_run, shape, store_with, tenant};
@@ -280,4 +283,21 @@ async fn callers_at_once_share_commits_and_every_one_gets_an_answer_of_its_own()
     stop.cancel();
     // A committer that is gone answers nobody; it says so.
     while !matches!(acceptor.accept(new_run("a", REAL)).await, Err(Error::Draining)) {}
+}
+
+#[tokio::test]
+async fn those_who_find_no_place_because_the_database_is_away_hear_of_that() {
+    // It lets connections in, and never says a word.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let port = silent.local_addr().expect("an address").port();
+    let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(port).ssl_mode(PgSslMode::Disable);
+    let store = Store::new(connect(options, 5));
+    assert!(store.ping().await.is_err() && store.is_away());
+    let acceptor = Acceptor::start(&store, &CancellationToken::new(), |_| {});
+    // More than may wait, and than may be with the committers: these are refused at once.
+    let mut answers: FuturesUnordered<_> = (0..6000).map(|_| acceptor.accept(new_run("a", REAL))).collect();
+    for _ in 0..1000 {
+        let refused = answers.next().await.expect("all are answered").expect_err("refused");
+        assert_eq!(refused.reason(), "DATABASE_UNAVAILABLE");
+    }
 }

@@ -114,3 +114,19 @@ async fn a_claim_without_an_answer_leaves_no_run_to_its_lease() {
     );
     assert!(store.return_unanswered_claims().await.expect("asked").is_empty(), "what was answered is left alone");
 }
+
+#[tokio::test]
+async fn a_connection_whose_opening_was_given_up_is_there_for_the_next_statement() {
+    let others = store_with(&["a"]).await;
+    let store = Store::new(store::connect(others.database.options(), 5));
+    give_up(store.tenant(&id("a")), 1).await;
+    let open = || store.connections().into_iter().find(|(pool, _)| *pool == "calls").expect("the pool of calls").1;
+    let opened = async {
+        while open().idle != 1 {
+            yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), opened).await.expect("it is opened, and waits");
+    store.tenant(&id("a")).await.expect("read");
+    assert_eq!((open().open, open().idle), (1, 1), "by the same one");
+}
