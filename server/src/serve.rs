@@ -219,9 +219,6 @@ async fn watch_health(
         // A drain waits for no database that is silent. The database is asked whether there are keys or not.
         let pinged = if is_draining { None } else { drain.run_until_cancelled(app.ping()).await };
         let is_up = pinged.is_some_and(|pinged| pinged.is_ok()) && verifier.is_ready();
-        if let Some(age) = verifier.key_set_age() {
-            metrics::gauge!("category_mirror_jwks_age_seconds").set(age.as_secs_f64());
-        }
         if serving.send_replace(is_up) != is_up {
             tracing::info!(serving = is_up, "health changed");
             // On a change only: each time, every watcher is told.

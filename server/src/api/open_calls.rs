@@ -39,10 +39,11 @@ const MAX_REFLECTION_MESSAGE: usize = 4096;
 const MAX_HEALTH_CALLS: usize = 256;
 /// Calls to reflection at once. They are counted apart, because they last as long as their callers like, up to [`MAX_DURATION`].
 const MAX_REFLECTION_CALLS: usize = 64;
-/// Calls at once whose message is not here yet. Together with the two above they fit into an eighth of the default of
+/// Calls at once whose message is not here yet. Together with the two above they fit into a fifth of the default of
 /// `REQUEST_MEMORY_BYTES`, even with the longest headers.
-const MAX_ARRIVING: usize = 64;
-/// Such calls at once of one connection: `grpcurl list` makes one at a time. As many watches.
+const MAX_ARRIVING: usize = 256;
+/// Such calls at once of one connection: `grpcurl list` makes one at a time. A watch counts among them until it is open: then it has its
+/// place among all watches, of which a proxy may have many on one connection.
 const MAX_CALLS_PER_CONNECTION: usize = 64;
 /// How long after its deadline an answer may wait to be read, before its connection is closed.
 const UNREAD_GRACE: Duration = Duration::from_secs(5);
@@ -78,35 +79,27 @@ impl OpenCalls {
     }
 }
 
-/// One of the calls, or one of the watches, that a connection may have open.
+/// One of the calls that a connection may have open.
 #[derive(Debug)]
-struct OnConnection {
-    connection: Option<Arc<Connection>>,
-    is_watch: bool,
-}
+struct OnConnection(Option<Arc<Connection>>);
 
 impl OnConnection {
     /// # Errors
     /// [`Error::RateLimited`] where there are too many.
-    fn begin(connection: Option<&Arc<Connection>>, is_watch: bool) -> Result<Self, Error> {
+    fn begin(connection: Option<&Arc<Connection>>) -> Result<Self, Error> {
         let limit = MAX_CALLS_PER_CONNECTION;
-        if let Some(connection) = connection {
-            let begun = if is_watch { connection.begin_watch(limit) } else { connection.begin_open_call(limit) };
-            if !begun {
-                let problem = "too many calls without a token on one connection";
-                return Err(Error::RateLimited { problem, limit, wait: FULL_WAIT });
-            }
+        if connection.is_some_and(|connection| !connection.begin_open_call(limit)) {
+            let problem = "too many calls without a token on one connection";
+            return Err(Error::RateLimited { problem, limit, wait: FULL_WAIT });
         }
-        Ok(Self { connection: connection.cloned(), is_watch })
+        Ok(Self(connection.cloned()))
     }
 }
 
 impl Drop for OnConnection {
     fn drop(&mut self) {
-        match &self.connection {
-            Some(connection) if self.is_watch => connection.end_watch(),
-            Some(connection) => connection.end_open_call(),
-            None => {}
+        if let Some(connection) = &self.0 {
+            connection.end_open_call();
         }
     }
 }
@@ -127,7 +120,7 @@ where
         is_stream: !is_health,
     };
     // Counted from the headers on, whatever becomes of the call.
-    let counted = OnConnection::begin(connection.as_ref(), is_watch);
+    let counted = OnConnection::begin(connection.as_ref());
     let metered = counted.and_then(|counted| {
         let mut reservation = rules.reserve(request.headers(), connection.as_ref())?;
         reservation.assign(None)?;
@@ -144,7 +137,7 @@ where
     };
     let mut bounds = AnswerBounds { connection, is_stream: true, ..AnswerBounds::default() };
     let admitted = if is_watch {
-        watch(rules, &mut bounds, counted)
+        watch(rules, &mut bounds)
     } else {
         let places = if is_health { &rules.open_calls.health } else { &rules.open_calls.reflection };
         let place = places.take(bounds.connection.as_deref());
@@ -160,7 +153,7 @@ where
 }
 
 /// A watch takes a place among the streams. It ends with its connection, and where another one takes its place.
-fn watch(rules: &GateLayer, bounds: &mut AnswerBounds, counted: OnConnection) -> Result<(), Error> {
+fn watch(rules: &GateLayer, bounds: &mut AnswerBounds) -> Result<(), Error> {
     let place = rules.streams.admit_watch(bounds.connection.as_deref())?;
     let displaced = place.displaced().unwrap_or_default();
     let expired = bounds.connection.as_ref().map(|connection| connection.expired().clone()).unwrap_or_default();
@@ -172,11 +165,11 @@ fn watch(rules: &GateLayer, bounds: &mut AnswerBounds, counted: OnConnection) ->
         }
     }));
     let Some(connection) = bounds.connection.clone() else {
-        bounds.held = Some(Box::new((counted, place)));
+        bounds.held = Some(Box::new(place));
         return Ok(());
     };
     let ended = CancellationToken::new();
-    bounds.held = Some(Box::new((counted, place, ended.clone().drop_guard())));
+    bounds.held = Some(Box::new((place, ended.clone().drop_guard())));
     tokio::spawn(ended.run_until_cancelled_owned(async move {
         displaced.cancelled().await;
         // One whose client does not read cannot end alone.

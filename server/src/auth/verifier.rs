@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use jsonwebtoken::errors::ErrorKind;
@@ -83,15 +82,6 @@ impl Verifier {
         match &self.keys {
             Keys::One(_) | Keys::Set(_) => true,
             Keys::Remote(remote) => remote.is_fresh(),
-        }
-    }
-
-    /// Returns how old a published key set is; `None` for keys from files, and before the first fetch.
-    #[must_use]
-    pub fn key_set_age(&self) -> Option<Duration> {
-        match &self.keys {
-            Keys::One(_) | Keys::Set(_) => None,
-            Keys::Remote(remote) => remote.age(),
         }
     }
 

@@ -26,10 +26,8 @@ pub struct Connection {
     connections: Connections,
     is_proven: AtomicBool,
     has_called: Notify,
-    /// Calls that are open without a token, apart from health watches.
+    /// Calls that are open without a token, apart from health watches that have their place.
     pub(super) open_calls: AtomicUsize,
-    /// Health watches.
-    watches: AtomicUsize,
     request_bytes: Account,
     unsent: AtomicUsize,
     /// Notified when streams may resume.
@@ -49,7 +47,6 @@ impl Connection {
             is_proven: AtomicBool::new(false),
             has_called: Notify::new(),
             open_calls: AtomicUsize::new(0),
-            watches: AtomicUsize::new(0),
             request_bytes: Account::new(request_limit),
             unsent: AtomicUsize::new(0),
             room: Notify::new(),
@@ -114,18 +111,6 @@ impl Connection {
     /// Frees the place of a call without a token.
     pub fn end_open_call(&self) {
         self.open_calls.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Reserves one of `limit` places for a health watch; `false` if all are taken. Each `true` needs one [`Self::end_watch`].
-    #[must_use]
-    pub fn begin_watch(&self, limit: usize) -> bool {
-        let next = |open: usize| (open < limit).then_some(open + 1);
-        self.watches.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
-    }
-
-    /// Frees the place of a health watch.
-    pub fn end_watch(&self) {
-        self.watches.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Counts bytes of an answer that are handed to the transport, until the result is dropped. If they are too many for this connection,

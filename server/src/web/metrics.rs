@@ -168,11 +168,6 @@ pub const METRICS: &[Metric] = &[
         &[],
         "When the key set of AUTH_JWKS_URL was last fetched, in seconds since 1970; 0 where it never was, or none is configured. Alert CategoryMirrorKeySetStale.",
     ),
-    gauge(
-        "category_mirror_jwks_age_seconds",
-        &[],
-        "Age of the key set of AUTH_JWKS_URL, in seconds, as of the last second. Absent before the first fetch, and where no URL is configured.",
-    ),
     counter(
         "category_mirror_jwks_fetch_failures_total",
         &[],

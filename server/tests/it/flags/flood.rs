@@ -72,7 +72,9 @@ async fn callers_who_hold_every_connection_do_not_delay_a_switch_off() {
     let mut locked = service.pool.begin().await.expect("begun");
     sqlx::query("lock table tenant in access exclusive mode").execute(&mut *locked).await.expect("locked");
     let stop = CancellationToken::new();
-    let callers: Vec<_> = (0..40).map(|_| tokio::spawn(call(service.client.clone(), stop.clone()))).collect();
+    // Each with a subject of its own: one alone gets a share of the connections only.
+    let client = |n: usize| service.client_with(&service.token(Role::Admin, &format!("caller-{n}"), None));
+    let callers: Vec<_> = (0..40).map(|n| tokio::spawn(call(client(n), stop.clone()))).collect();
     // As many as the service has connections for callers.
     until("every connection is taken", async || stuck(&service).await >= 10).await;
 

@@ -27,7 +27,10 @@ async fn headers_that_are_too_long_are_refused_and_the_connection_stays() {
 
 #[tokio::test]
 async fn what_is_too_much_for_a_connection_waits_at_the_client() {
-    let service = limited(Limits { streams_per_subject: 1, ..no_rate() }).await;
+    // As many watches as the connection may have streams, of one address.
+    let connections = ConnectionLimits { max_per_address: 4096, ..ConnectionLimits::default() };
+    let limits = Limits { streams_per_subject: 1, max_streams: 4 * (CALLS + 1), connections, ..no_rate() };
+    let service = limited(limits).await;
     let channel = channel(&service);
     let mut health = HealthClient::new(channel.clone());
     let mut watches = Vec::new();

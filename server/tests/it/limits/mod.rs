@@ -7,7 +7,7 @@ mod streams;
 
 use std::time::Duration;
 
-use category_mirror::{api::Limits, domain::Role};
+use category_mirror::{api::Limits, connections::ConnectionLimits, domain::Role};
 use category_mirror_proto::v1::{self, ListTenantsRequest};
 use tonic::Request;
 use tonic_types::StatusExt;

@@ -6,7 +6,7 @@ use std::{
     os::fd::AsRawFd,
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use axum::{Router, http::StatusCode, routing::get};
@@ -206,7 +206,9 @@ async fn keys_that_are_too_old_end_health_until_they_are_fetched_again() {
         health.becomes(NotServing).await;
         assert_eq!(server.healthz().await, 503);
         assert_eq!(asked(&server, &token).await, Err(Code::Unavailable));
-        let age: f64 = metric(&server, "category_mirror_jwks_age_seconds").await.parse().expect("a number");
+        let fetched: f64 =
+            metric(&server, "category_mirror_jwks_fetch_timestamp_seconds").await.parse().expect("a number");
+        let age = UNIX_EPOCH.elapsed().expect("after 1970").as_secs_f64() - fetched;
         assert!(age >= 9.0, "{age}");
         // However often it is tried: there is a line when the tries begin to fail, and one when no key is good any longer.
         until("it is tried", || async {
