@@ -29,6 +29,16 @@ pub(crate) fn is_wanted() -> bool {
     }
 }
 
+/// Whether servers are behind a pooler with fewer sessions than they have connections: then calls wait for sessions, and how many connections
+/// they hold cannot be seen at the database.
+pub(crate) fn has_few_sessions() -> bool {
+    let has = is_wanted();
+    if has {
+        eprintln!("not tested, because the pooler has {SESSIONS} sessions");
+    }
+    has
+}
+
 /// Whether there is one. Where it is wanted, there has to be.
 pub(crate) fn is_installed() -> bool {
     let is_installed = pooler::program().is_some();

@@ -15,6 +15,7 @@ use tonic_types::StatusExt;
 use super::{call, path, reason};
 use crate::{
     flags::until,
+    pooler,
     replica::idle,
     service::{self, Service},
     wire::channel,
@@ -105,6 +106,9 @@ async fn an_expensive_method_has_places_of_its_own_and_too_many_callers_are_told
 
 #[tokio::test]
 async fn no_caller_and_no_method_holds_more_than_a_share_of_the_connections() {
+    if pooler::has_few_sessions() {
+        return;
+    }
     let service = Arc::new(service::start_with(idle()).await);
     is_serving(&service).await;
     service.categories(&[("bar", "gcid:bar")]).await;
