@@ -11,7 +11,7 @@ use futures::{
     stream::{self, BoxStream},
 };
 use sqlx::{
-    Connection as _, Either, Execute, Executor, PgConnection, Postgres, SqlStr,
+    Connection as _, Either, Execute, Executor, PgConnection, Postgres, Row, SqlStr,
     postgres::{PgDatabaseError, PgRow, PgSeverity, PgStatement, PgTypeInfo},
 };
 use tokio::{
@@ -21,6 +21,7 @@ use tokio::{
 
 use super::{
     epoch::Epoch,
+    hosts::{WHO_ARE_YOU, read_only},
     pool::{ConnectionPool, Opened, Place},
     repeatable::{Repeatable, Step},
 };
@@ -66,6 +67,37 @@ impl Connection {
         let (raw, epoch) = self.ask()?;
         let answer = epoch.bounded(statement.send_alone(raw)).await;
         self.answered(answer)
+    }
+
+    /// Sends a statement that is a transaction of its own, and returns its first row.
+    ///
+    /// Invariant: that there is none is believed of a server that takes writes only. A primary that a standby has taken over from may answer
+    /// for some seconds more, most likely behind a pooler, and knows nothing of what was accepted since.
+    pub(super) async fn row_alone(&mut self, statement: Repeatable) -> Result<Option<PgRow>, sqlx::Error> {
+        if !self.pool.hosts().lend_sessions() {
+            let row = first_row(self.steps_alone(statement).await?);
+            return if row.is_none() { self.takes_writes().await.map(|()| None) } else { Ok(row) };
+        }
+        // In one transaction, because the next one may go to another server.
+        self.begin("begin").await?;
+        let row = match self.send(statement.unnamed()).await.map(first_row) {
+            Ok(None) => self.takes_writes().await.map(|()| None),
+            found => found,
+        };
+        if self.state == State::Ready {
+            let ended = self.end(if row.is_ok() { "commit" } else { "rollback" }).await;
+            row.and_then(|row| ended.map(|()| row))
+        } else {
+            row
+        }
+    }
+
+    /// # Errors
+    /// Where the server takes no writes: then no connection to it is used again.
+    async fn takes_writes(&mut self) -> Result<(), sqlx::Error> {
+        let answer = self.send(Repeatable::simple(SqlStr::from_static(WHO_ARE_YOU))).await?;
+        let is_read_only = first_row(answer).ok_or(sqlx::Error::RowNotFound)?.try_get(0)?;
+        self.answered(if is_read_only { Err(read_only()) } else { Ok(()) })
     }
 
     async fn steps(&mut self, statement: Repeatable) -> Result<Vec<Step>, sqlx::Error> {
@@ -144,6 +176,10 @@ impl Connection {
     }
 }
 
+fn first_row(steps: Vec<Step>) -> Option<PgRow> {
+    steps.into_iter().find_map(Either::right)
+}
+
 /// Whether a connection can be used after this error: PostgreSQL says so of its own, except where the server takes no writes.
 fn leaves_sound(error: &sqlx::Error) -> bool {
     let database = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
@@ -205,7 +241,7 @@ impl<'c> Executor<'c> for &'c mut Connection {
         E: 'q + Execute<'q, Postgres>,
     {
         let statement = Repeatable::of(query);
-        Box::pin(async move { Ok(self.steps(statement?).await?.into_iter().find_map(Either::right)) })
+        Box::pin(async move { Ok(first_row(self.steps(statement?).await?)) })
     }
 
     fn prepare_with<'e>(

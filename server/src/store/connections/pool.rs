@@ -237,10 +237,7 @@ impl<'p> Executor<'p> for &'_ ConnectionPool {
         E: 'q + Execute<'q, Postgres>,
     {
         let (pool, statement) = (self.clone(), Repeatable::of(query));
-        Box::pin(async move {
-            let steps = pool.acquire().await?.steps_alone(statement?).await?;
-            Ok(steps.into_iter().find_map(sqlx::Either::right))
-        })
+        Box::pin(async move { pool.acquire().await?.row_alone(statement?).await })
     }
 
     fn prepare_with<'e>(

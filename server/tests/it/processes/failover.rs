@@ -7,6 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use category_mirror::{
+    domain::{BatchId, RunId},
+    store::{Store, connect, migrations},
+};
 use category_mirror_client::{Client, Error, RunState, Strategy};
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -50,6 +54,32 @@ async fn failover_from_a_primary_whose_host_vanishes_without_a_word() {
 #[tokio::test]
 async fn failover_from_a_primary_that_refuses_writes_and_keeps_its_connections() {
     fail_over(Loss::ReadOnly).await;
+}
+
+/// Nobody watches over the connections here: a primary that was replaced answers over those that it keeps, and does not know what was
+/// accepted since.
+#[tokio::test]
+async fn what_a_server_that_takes_no_writes_does_not_know_is_not_believed() {
+    let mut pair = Pair::start().await;
+    let name = Name::of(pair.primary.socket()).await;
+    let pool = connect(name.url().parse().expect("a URL"), 2);
+    migrations::migrate(&pool).await.expect("migrated");
+    let store = Store::new(pool);
+    let (run, batch) = (RunId::from_u128(1), BatchId::from_u128(1));
+    assert_eq!(store.run(run).await.expect("known"), None);
+    assert_eq!(store.batch(batch).await.expect("known"), None);
+
+    pair.primary.refuse_writes().await;
+    // Each session hears of it by itself, a moment later.
+    until("a miss is not believed", async || store.run(run).await.is_err()).await;
+    until("a miss is not believed", async || store.batch(batch).await.is_err()).await;
+    pair.standby.promote().await;
+    name.lead_to(pair.standby.socket());
+    until("the new primary answers", async || store.run(run).await.is_ok()).await;
+    assert_eq!(store.run(run).await.expect("known"), None);
+    assert_eq!(store.batch(batch).await.expect("known"), None);
+    store.close().await;
+    pair.primary.end(Signal::SIGQUIT).await;
 }
 
 async fn fail_over(loss: Loss) {
