@@ -15,6 +15,7 @@ mod abandoning;
 mod age;
 mod attacks;
 mod connections;
+mod ends;
 mod given_up;
 mod peer;
 mod provider;
