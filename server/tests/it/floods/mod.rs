@@ -23,6 +23,7 @@ mod requests;
 mod site;
 mod strangers;
 mod watcher;
+mod ways;
 mod without_token;
 
 use std::time::Duration;
