@@ -89,7 +89,7 @@ pub use live::LiveFilter;
 pub use logs::{LogFilter, Logs};
 pub use platform_category::PlatformCategoryChange;
 pub use platform_write::PlatformWritten;
-pub use pool::connect;
+pub use pool::{HISTORY_CONNECTIONS, connect};
 pub use queue::{Claimed, Heard, Held, Rescued, Room};
 pub use request_key::{FirstAnswer, RequestKey, arguments};
 pub use requirements::{Unfit, check};

@@ -31,6 +31,8 @@ pub fn connect(options: PgConnectOptions, max_connections: u32) -> PgPool {
 
 /// What goes over every day takes some milliseconds of a processor: more at once would not be sooner done.
 const PLANNED_CONNECTIONS: u32 = 4;
+/// The same as a number of calls.
+pub const HISTORY_CONNECTIONS: usize = PLANNED_CONNECTIONS as usize;
 
 /// Connections for the few statements that every run goes through: accepting, claiming, ending. Planning one of them takes longer than
 /// carrying it out, so each is planned once, for any values. A plan that is made while tables are empty, and knows of no batch how long it

@@ -1,8 +1,10 @@
 //! Calls that reach the database by other ways than most: what one caller holds of it is bounded there, too.
 
+use category_mirror_proto::v1::ListTenantsRequest;
+
 use super::{
     abandoning::{MIRROR, mirror, send, stuck},
-    attacks::address,
+    attacks::{LIST, address},
     peer::Peer,
     site::Stage,
 };
@@ -43,4 +45,25 @@ async fn requests_for_runs_that_name_a_plan_hold_no_more_than_other_calls() {
 async fn requests_for_runs_that_are_refused_hold_no_more_than_other_calls() {
     let lock = "lock table mirror_request in access exclusive mode";
     ask_for_runs(&[("FF_CATEGORY_MIRRORING", "off")], "", lock, "%mirror_request%").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_caller_who_asks_for_tenants_of_organizations_leaves_connections_for_the_history() {
+    let stage = Stage::open(&[("RATE_LIMIT", "0"), ("RUNNER_CONCURRENCY", "0")], 0).await;
+    stage.site().load(&stage.client()).await;
+    let pool = stage.site().pool();
+    let mut locked = pool.begin().await.expect("begun");
+    sqlx::query("lock table run_history in access exclusive mode").execute(&mut *locked).await.expect("locked");
+    let peer = Peer::connect(stage.server.address, address(1), 1 << 20).await.expect("connected");
+    let asked = ListTenantsRequest { organization: "organizations/none".to_owned(), ..Default::default() };
+    for _ in 0..CALLS {
+        send(&peer, LIST, &stage.target().viewer, &asked).await;
+    }
+    let known = "%or exists (select from run_history where organization_id%";
+    until("they look", || async { stuck(&pool, known).await >= 1 }).await;
+    // Those that found no connection in time are told so.
+    peer.sees("some ends", |seen| seen.ended() > 0).await;
+    assert_eq!(stuck(&pool, known).await, 1, "of four");
+    locked.rollback().await.expect("unlocked");
+    peer.sees("their ends", |seen| seen.ended() == CALLS).await;
 }
