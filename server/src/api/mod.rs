@@ -25,6 +25,7 @@ mod open_places;
 mod open_streams;
 mod overrides;
 mod rate;
+mod read_headers;
 mod request;
 mod request_body;
 mod schema;
