@@ -158,7 +158,7 @@ impl Store {
         let pools = pools.into();
         let route = pools.route();
         let epochs = Epochs::default();
-        let pool = ConnectionPool::new(route.hosts(&[]), epochs.clone(), pool::limits(pools.max_connections()));
+        let pool = ConnectionPool::new(route.hosts(&[]), epochs.clone(), pool::shared(pools.max_connections()));
         let own = Watchdog::new(route.hosts(&[]), epochs.clone());
         let (direct, direct_epochs, definitions) = if route.has_pooler() {
             let epochs = Epochs::default();

@@ -17,6 +17,7 @@ mod attacks;
 mod connections;
 mod ends;
 mod given_up;
+mod hanging;
 mod headers;
 mod peer;
 mod provider;
