@@ -38,6 +38,7 @@ mod updates;
 
 pub use abandoned::{AbandonedCalls, Drain};
 pub use limits::Limits;
+pub use read_headers::sift_headers;
 
 use std::{sync::Arc, time::Duration};
 

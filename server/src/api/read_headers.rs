@@ -5,7 +5,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{CONTENT_TYPE, TE},
+    header::{AUTHORIZATION, CONTENT_TYPE, TE},
 };
 
 /// Headers that are read after the gate: by the gRPC library, and for deadlines and traces.
@@ -21,13 +21,23 @@ const READ: [HeaderName; 7] = [
 /// Values of one of them: as many as a `tracestate` may have members.
 const MAX_VALUES: usize = 32;
 
-/// Drops all headers that nothing reads.
+/// Drops all headers that nothing reads once it is known who calls.
 pub(super) fn keep_read(headers: &mut HeaderMap) {
+    keep(headers, READ);
+}
+
+/// Drops all headers that nothing reads, before it is known who calls.
+pub fn sift_headers(headers: &mut HeaderMap) {
+    keep(headers, READ.into_iter().chain([AUTHORIZATION]));
+}
+
+fn keep(headers: &mut HeaderMap, names: impl IntoIterator<Item = HeaderName>) {
     let mut kept = HeaderMap::with_capacity(READ.len());
-    for name in READ {
+    for name in names {
         for value in headers.get_all(&name).iter().take(MAX_VALUES) {
             // It was a value before.
-            if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
+            if let Ok(mut copy) = HeaderValue::from_bytes(value.as_bytes()) {
+                copy.set_sensitive(value.is_sensitive());
                 kept.append(name.clone(), copy);
             }
         }
