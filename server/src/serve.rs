@@ -142,6 +142,7 @@ pub async fn serve(
         service: api::router(app, verifier, health, stream_heartbeat, &limits, is_serving, draining),
         tls,
         http2: http2(&limits),
+        sift: api::sift_headers,
         connections: grpc_connections(&limits),
         drain: drain.clone(),
     };

@@ -7,12 +7,15 @@ use std::{
 
 use futures::future::BoxFuture;
 use hyper::body::{Bytes, Frame};
-use tonic::{Status, body::Body};
+use tonic::{Code, Status, body::Body};
 
 use super::status::status;
 use crate::error::Error;
 
 /// A message whose end arrives only when its call has a place: a call whose message never ends holds none.
+///
+/// Invariant: whatever the decoder may take for the end comes after the admission. It takes trailers for it, which gRPC knows in no request
+/// and which are dropped here, and the error of a stream that its client has reset, which is told as another one here.
 pub(super) struct AdmissionBody {
     body: Body,
     has_ended: bool,
@@ -39,10 +42,16 @@ impl hyper::body::Body for AdmissionBody {
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        if !self.has_ended {
+        while !self.has_ended {
             match ready!(Pin::new(&mut self.body).poll_frame(context)) {
                 None => self.has_ended = true,
-                frame => return Poll::Ready(frame),
+                Some(Ok(frame)) if frame.is_data() => return Poll::Ready(Some(Ok(frame))),
+                Some(Ok(_trailers)) => {}
+                Some(Err(error)) if error.code() == Code::Cancelled => {
+                    let broken = Error::invalid("message", "breaks off before its end");
+                    return Poll::Ready(Some(Err(status(broken))));
+                }
+                error => return Poll::Ready(error),
             }
         }
         Poll::Ready(ready!(self.poll_admission(context)).err().map(Err))
@@ -50,5 +59,35 @@ impl hyper::body::Body for AdmissionBody {
 
     fn is_end_stream(&self) -> bool {
         self.admission.is_none() && self.body.is_end_stream()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use futures::{FutureExt, stream};
+    use http::HeaderMap;
+    use http_body_util::{BodyExt, StreamBody};
+
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_decoder_takes_for_the_end_comes_before_the_admission() {
+        let message = || Ok(Frame::data(Bytes::from_static(b"message")));
+        let ends: [Vec<Result<Frame<Bytes>, Status>>; 3] =
+            [vec![], vec![Ok(Frame::trailers(HeaderMap::new()))], vec![Err(Status::cancelled("reset"))]];
+        for end in ends {
+            let shown = format!("{end:?}");
+            let body = Body::new(StreamBody::new(stream::iter([message()].into_iter().chain(end))));
+            let mut body = AdmissionBody::wrap(body, pending());
+            let first = body.frame().now_or_never().flatten().expect("here").expect("sound");
+            assert!(first.is_data(), "{shown}");
+            match body.frame().now_or_never() {
+                None => {}
+                Some(Some(Err(error))) => assert_ne!(error.code(), Code::Cancelled, "{shown}"),
+                Some(other) => panic!("{shown}: {other:?}"),
+            }
+        }
     }
 }

@@ -30,6 +30,7 @@ use super::{
     open_calls::{self, OpenCalls},
     open_streams::OpenStreams,
     rate::RateLimit,
+    read_headers::keep_read,
     request,
     request_body::{RequestBody, RequestLimits, SharedReservation},
     status::status,
@@ -225,6 +226,7 @@ impl GateLayer {
         if let Some(connection) = &connection {
             connection.prove();
         }
+        keep_read(request.headers_mut());
         let path = request.uri().path();
         let bounds = AnswerBounds { connection, is_stream: is_stream(path), ..AnswerBounds::default() };
         let is_import = path.rsplit('/').next().is_some_and(|method| method.starts_with("Import"));

@@ -32,6 +32,9 @@ use crate::{
 const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 3600);
 const MAX_WINDOW: Duration = Duration::from_secs(90 * 24 * 3600);
 
+/// The method whose calls take a further place.
+const MIRROR: &str = "/categorymirror.v1.CategoryMirrorService/MirrorCategories";
+
 /// The service over the use cases.
 pub(super) struct Mirror {
     app: App,
@@ -56,9 +59,9 @@ impl CategoryMirrorService for Mirror {
         let bulkhead = request.extensions().get::<Arc<Bulkhead>>().cloned();
         let held = request.extensions().get::<HeldPermits>().cloned();
         let (caller, message) = request::open(request).map_err(status)?;
+        let without_gate = || status(Error::Internal("a call passed without the gate".into()));
+        let (bulkhead, held) = bulkhead.zip(held).ok_or_else(without_gate)?;
         if let Some(wanted) = batch_request(&message).map_err(status)? {
-            let without_gate = || status(Error::Internal("a call passed without the gate".into()));
-            let (bulkhead, held) = bulkhead.zip(held).ok_or_else(without_gate)?;
             let expensive = Cost::Expensive(Compartment::Batch);
             bulkhead.admit("", expensive, &caller.subject, &held).await.map_err(status)?;
             // Boxed: it is large, and each call for a single tenant would carry it along.
@@ -67,7 +70,9 @@ impl CategoryMirrorService for Mirror {
             return Ok(Response::new(proto::MirrorCategoriesResponse { batch, ..Default::default() }));
         }
         let wanted = mirror_request(message, traceparent).map_err(status)?;
-        let mirrored = self.app.mirror(&caller, wanted).await.map_err(status)?;
+        // What it reads by itself costs as much as a call that gets something, and takes the same place.
+        let admission = bulkhead.admit(MIRROR, Cost::Light, &caller.subject, &held);
+        let mirrored = self.app.mirror(&caller, wanted, admission).await.map_err(status)?;
         Ok(Response::new(proto::MirrorCategoriesResponse {
             run: Some(convert::run(mirrored.run)),
             joined: mirrored.joined,

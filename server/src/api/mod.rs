@@ -25,6 +25,7 @@ mod open_places;
 mod open_streams;
 mod overrides;
 mod rate;
+mod read_headers;
 mod request;
 mod request_body;
 mod schema;
@@ -37,6 +38,7 @@ mod updates;
 
 pub use abandoned::{AbandonedCalls, Drain};
 pub use limits::Limits;
+pub use read_headers::sift_headers;
 
 use std::{sync::Arc, time::Duration};
 

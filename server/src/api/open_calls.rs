@@ -18,6 +18,7 @@ use super::{
     gate::GateLayer,
     limits::Limits,
     open_places::{Displaces, OpenPlace, OpenPlaces, PlaceLimits},
+    read_headers::keep_read,
     request_body::RequestLimits,
     status::status,
 };
@@ -105,10 +106,15 @@ impl Drop for OnConnection {
 }
 
 /// Makes a call without a token.
-pub(super) async fn call<S>(rules: &GateLayer, mut inner: S, request: Request<Body>) -> Result<Response<Body>, S::Error>
+pub(super) async fn call<S>(
+    rules: &GateLayer,
+    mut inner: S,
+    mut request: Request<Body>,
+) -> Result<Response<Body>, S::Error>
 where
     S: Service<Request<Body>, Response = Response<Body>>,
 {
+    keep_read(request.headers_mut());
     let path = request.uri().path();
     let (is_watch, is_health) = (path == WATCH, path.starts_with(HEALTH));
     let connection = request.extensions().get::<Arc<Connection>>().cloned();

@@ -181,7 +181,8 @@ impl hyper::body::Body for RequestBody {
                 other => return Poll::Ready(other),
             };
             match frame.into_data() {
-                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                // gRPC knows none in requests, and they would be kept uncounted.
+                Err(_trailers) => {}
                 Ok(arrived) => {
                     if let Some(message) = self.take_in(arrived).map_err(status).transpose() {
                         return Poll::Ready(Some(message.map(Frame::data)));

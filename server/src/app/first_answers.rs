@@ -49,7 +49,7 @@ impl App {
         asked: Option<Asked>,
         refusal: Error,
     ) -> Result<FirstAnswer, Error> {
-        let Some(asked) = asked.filter(|_| is_about_the_state(&refusal)) else { return Err(refusal) };
+        let Some(asked) = asked.filter(|asked| may_be_answered(Some(asked), &refusal)) else { return Err(refusal) };
         let first = self.store.first_answer(None, asked.key, &asked.request_id).await?;
         let is_visible = |first: &FirstAnswer| first.run.as_ref().is_none_or(|run| caller.scope.allows(&run.tenant));
         first.filter(is_visible).ok_or(refusal)
@@ -71,6 +71,11 @@ impl App {
 /// An answer is a read: a run that the caller may not see does not exist.
 pub(super) fn visible_run(caller: &Caller, run: Run) -> Result<Run, Error> {
     if caller.scope.allows(&run.tenant) { Ok(run) } else { Err(Error::NotFound(Resource::Run, run.resource_name())) }
+}
+
+/// Whether a request that is refused now may have been answered before, which costs a look-up.
+pub(super) fn may_be_answered(asked: Option<&Asked>, refusal: &Error) -> bool {
+    asked.is_some() && is_about_the_state(refusal)
 }
 
 /// Whether a refusal is due to the state of something, which may have been another one when the request came first.

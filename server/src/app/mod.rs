@@ -12,6 +12,7 @@ mod first_answers;
 mod flag_rules;
 mod flags;
 mod import;
+mod name_checks;
 mod page;
 mod runs;
 mod taxonomy;
@@ -37,6 +38,7 @@ pub use tenants::check_set;
 pub use trigger::{MirrorRequest, Mirrored, Overrides, RevertRequest};
 pub use watch::Watched;
 
+use self::name_checks::NameChecks;
 use crate::{
     domain::{Caller, TenantId, TenantScope},
     error::Error,
@@ -64,6 +66,7 @@ pub struct App {
     flags: Flags,
     accounts: Accounts,
     feed: Feed,
+    name_checks: NameChecks,
     runs: RunLimits,
     taxonomy: TaxonomySource,
     category_indexes: category_search::CategoryIndexes,
@@ -81,9 +84,9 @@ impl App {
         runs: RunLimits,
         taxonomy: TaxonomySource,
     ) -> Self {
-        let feed = Feed::new(store.clone());
+        let (feed, name_checks) = (Feed::new(store.clone()), NameChecks::new(store.clone()));
         let category_indexes = category_search::CategoryIndexes::default();
-        Self { store, acceptor, wake, flags, accounts, feed, runs, taxonomy, category_indexes }
+        Self { store, acceptor, wake, flags, accounts, feed, name_checks, runs, taxonomy, category_indexes }
     }
 
     /// What streams are fed from; see [`Feed::keep_fed`].

@@ -100,7 +100,7 @@ impl App {
         let before = page.after.as_deref().map(RunId::try_parse).transpose().map_err(|_| Error::InvalidPageToken)?;
         let found = self.store.logs(&filter, before, page.limit()).await?;
         if let (Some(tenant), true) = (&filter.tenant, found.runs.is_empty()) {
-            self.require_known(tenant).await?;
+            self.require_known(caller, tenant).await?;
         }
         if let (Some(organization), true) = (&filter.organization, found.runs.is_empty()) {
             self.require_known_organization(caller, organization).await?;
@@ -126,7 +126,7 @@ impl App {
         let filter = LogFilter { organization, ..self.of_tenant(caller, tenant)? };
         let stats = self.store.stats(None, &filter, window).await?;
         if let (Some(tenant), 0) = (&filter.tenant, stats.total) {
-            self.require_known(tenant).await?;
+            self.require_known(caller, tenant).await?;
         }
         if let (Some(organization), 0) = (&filter.organization, stats.total) {
             self.require_known_organization(caller, organization).await?;
@@ -135,8 +135,8 @@ impl App {
     }
 
     /// Rejects a tenant that neither exists nor has runs. Asked only where nothing was found, so that finding something costs no more.
-    async fn require_known(&self, tenant: &TenantId) -> Result<(), Error> {
-        let is_known = self.store.is_known_tenant(tenant).await?;
+    async fn require_known(&self, caller: &Caller, tenant: &TenantId) -> Result<(), Error> {
+        let is_known = self.name_checks.look(caller, self.store.is_known_tenant(tenant)).await?;
         is_known.then_some(()).ok_or_else(|| Error::NotFound(Resource::Tenant, tenant.resource_name()))
     }
 
@@ -146,7 +146,8 @@ impl App {
         caller: &Caller,
         organization: &OrganizationId,
     ) -> Result<(), Error> {
-        let is_known = self.store.is_known_organization(organization, caller.scope.tenants()).await?;
+        let look = self.store.is_known_organization(organization, caller.scope.tenants());
+        let is_known = self.name_checks.look(caller, look).await?;
         is_known.then_some(()).ok_or_else(|| Error::NotFound(Resource::Organization, organization.resource_name()))
     }
 

@@ -6,7 +6,7 @@ use tracing::Instrument;
 
 use super::{
     App, RunName,
-    first_answers::{Asked, visible_run},
+    first_answers::{Asked, may_be_answered, visible_run},
     visible,
 };
 use crate::{
@@ -63,6 +63,14 @@ pub struct RevertRequest {
     pub traceparent: Option<TraceContext>,
 }
 
+/// Waits for what is waited for only once.
+async fn once(admission: &mut Option<impl Future<Output = Result<(), Error>>>) -> Result<(), Error> {
+    match admission.take() {
+        Some(admission) => admission.await,
+        None => Ok(()),
+    }
+}
+
 /// The accepted run.
 #[derive(Debug, Clone)]
 pub struct Mirrored {
@@ -75,15 +83,27 @@ pub struct Mirrored {
 impl App {
     /// Accepts a run. When this returns, the run is durable.
     ///
+    /// Most requests need no more than the group commit, which has connections of its own. `admission` is waited for, once, before any other
+    /// statement.
+    ///
     /// # Errors
     /// [`Error::FeatureDisabled`], [`Error::NotFound`], [`Error::Invalid`] for a plan that is none of this tenant and strategy,
     /// [`Error::NoLocation`], [`Error::RunInProgress`], [`Error::CannotJoin`], [`Error::RequestIdReused`], or the database's. A request that
     /// was accepted before gets its first answer instead.
-    pub async fn mirror(&self, caller: &Caller, request: MirrorRequest) -> Result<Mirrored, Error> {
+    pub async fn mirror(
+        &self,
+        caller: &Caller,
+        request: MirrorRequest,
+        admission: impl Future<Output = Result<(), Error>>,
+    ) -> Result<Mirrored, Error> {
         visible(caller, &request.tenant)?;
         let asked = Asked::new(caller, request.request_id.as_deref(), || request.arguments());
-        match self.mirror_now(caller, request, asked.clone()).await {
-            Err(error) => self.first_run_or(caller, asked, error).await,
+        let mut admission = Some(admission);
+        match self.mirror_now(caller, request, asked.clone(), &mut admission).await {
+            Err(error) if may_be_answered(asked.as_ref(), &error) => {
+                once(&mut admission).await?;
+                self.first_run_or(caller, asked, error).await
+            }
             mirrored => mirrored,
         }
     }
@@ -93,11 +113,13 @@ impl App {
         caller: &Caller,
         request: MirrorRequest,
         asked: Option<Asked>,
+        admission: &mut Option<impl Future<Output = Result<(), Error>>>,
     ) -> Result<Mirrored, Error> {
         self.require(Flag::CategoryMirroring, &request.tenant).await?;
         let MirrorRequest { tenant, kind, plan, view, overrides, request_id: _, traceparent } = request;
         let mut orders = Orders { view, ..overrides.orders() };
         if let Some(name) = plan {
+            once(admission).await?;
             let planned = self.run(caller, &name).await?;
             fits(&planned, &tenant, kind.strategy, view)?;
             (orders.plan, orders.view) = (Some(planned.id), planned.orders.view);

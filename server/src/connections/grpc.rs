@@ -8,12 +8,9 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Response};
-use hyper::{body::Incoming, server::conn::http2};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use http::{HeaderMap, Request, Response};
+use hyper::{body::Incoming, server::conn::http2, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -90,6 +87,8 @@ pub struct Parties<S> {
     pub tls: Option<Tls>,
     /// The bounds of HTTP/2.
     pub http2: Http2,
+    /// Drops headers that nothing reads. It runs before the call has a task of its own: a client may send thousands before any of them begins.
+    pub sift: fn(&mut HeaderMap),
     /// Which connections there are.
     pub connections: Connections,
     /// Ends connections in good order.
@@ -166,12 +165,14 @@ where
         read = timeout(limits.handshake_timeout, read_preface(io)) => read.map_err(|_| late())??,
     };
     let calls = connection.clone();
-    let service = parties.service.clone().map_request(move |mut request: Request<Incoming>| {
+    let (service, sift) = (parties.service.clone(), parties.sift);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        sift(request.headers_mut());
         calls.called();
         request.extensions_mut().insert(calls.clone());
-        request.map(Body::new)
+        service.clone().oneshot(request.map(Body::new))
     });
-    let http = parties.http2.builder().serve_connection(TokioIo::new(io), TowerToHyperService::new(service));
+    let http = parties.http2.builder().serve_connection(TokioIo::new(io), service);
     live(pin!(http), http2::Connection::graceful_shutdown, connection, &limits, &parties.drain).await
 }
 

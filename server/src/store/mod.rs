@@ -89,7 +89,7 @@ pub use live::LiveFilter;
 pub use logs::{LogFilter, Logs};
 pub use platform_category::PlatformCategoryChange;
 pub use platform_write::PlatformWritten;
-pub use pool::connect;
+pub use pool::{HISTORY_CONNECTIONS, connect};
 pub use queue::{Claimed, Heard, Held, Rescued, Room};
 pub use request_key::{FirstAnswer, RequestKey, arguments};
 pub use requirements::{Unfit, check};
@@ -158,7 +158,7 @@ impl Store {
         let pools = pools.into();
         let route = pools.route();
         let epochs = Epochs::default();
-        let pool = ConnectionPool::new(route.hosts(&[]), epochs.clone(), pool::limits(pools.max_connections()));
+        let pool = ConnectionPool::new(route.hosts(&[]), epochs.clone(), pool::shared(pools.max_connections()));
         let own = Watchdog::new(route.hosts(&[]), epochs.clone());
         let (direct, direct_epochs, definitions) = if route.has_pooler() {
             let epochs = Epochs::default();

@@ -18,6 +18,11 @@ pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How old a connection may become. What a server keeps for each grows with what was asked on it.
 const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 
+/// The part of the connections that calls share with runs, and that is for runs alone: an attempt needs one for some milliseconds.
+const KEPT_SHARE: u32 = 8;
+/// From so many on, one is for runs at least. Of fewer, calls of one subject that hang would leave none to others.
+const MIN_TO_KEEP: u32 = 4;
+
 /// About as many as there are statements of the hot path under way at once; one more waits for another.
 const HOT_CONNECTIONS: u32 = 6;
 
@@ -31,6 +36,8 @@ pub fn connect(options: PgConnectOptions, max_connections: u32) -> PgPool {
 
 /// What goes over every day takes some milliseconds of a processor: more at once would not be sooner done.
 const PLANNED_CONNECTIONS: u32 = 4;
+/// The same as a number of calls.
+pub const HISTORY_CONNECTIONS: usize = PLANNED_CONNECTIONS as usize;
 
 /// Connections for the few statements that every run goes through: accepting, claiming, ending. Planning one of them takes longer than
 /// carrying it out, so each is planned once, for any values. A plan that is made while tables are empty, and knows of no batch how long it
@@ -56,10 +63,20 @@ pub(super) fn apart(route: &Route, epochs: &Epochs) -> ConnectionPool {
 pub(super) fn planned(route: &Route, epochs: &Epochs) -> ConnectionPool {
     let planned = [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
     let sorted = [("enable_sort", "off"), ("enable_incremental_sort", "off")];
-    ConnectionPool::new(route.hosts(&[planned, sorted].concat()), epochs.clone(), limits(PLANNED_CONNECTIONS))
+    ConnectionPool::new(
+        route.hosts(&[planned, sorted].concat()),
+        epochs.clone(),
+        PoolLimits { kept_from_calls: 1, ..limits(PLANNED_CONNECTIONS) },
+    )
+}
+
+/// The connections that calls share, and of which some are left to runs.
+pub(super) fn shared(connections: u32) -> PoolLimits {
+    let kept_from_calls = (connections / KEPT_SHARE).max(u32::from(connections >= MIN_TO_KEEP));
+    PoolLimits { kept_from_calls, ..limits(connections) }
 }
 
 /// So many connections, each for as long as it may be kept.
 pub(super) fn limits(connections: u32) -> PoolLimits {
-    PoolLimits { connections, acquire_timeout: ACQUIRE_TIMEOUT, max_age: MAX_AGE }
+    PoolLimits { connections, kept_from_calls: 0, acquire_timeout: ACQUIRE_TIMEOUT, max_age: MAX_AGE }
 }

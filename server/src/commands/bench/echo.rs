@@ -47,6 +47,7 @@ impl EchoServer {
             service: api::door(Routes::new(Echo), Arc::new(verifier), &limits, stop.clone()),
             tls: None,
             http2: http2(&limits),
+            sift: api::sift_headers,
             connections: grpc_connections(&limits),
             drain: stop.clone(),
         };

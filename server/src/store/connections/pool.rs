@@ -46,6 +46,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 pub(in crate::store) struct PoolLimits {
     /// The most connections.
     pub(in crate::store) connections: u32,
+    /// So many of them are for what no call asked for. Calls that hang would take them all: each caller has a share, and callers are many.
+    pub(in crate::store) kept_from_calls: u32,
     /// How long a connection is waited for, with the time that it takes to open it.
     pub(in crate::store) acquire_timeout: Duration,
     /// How old a connection may become.
@@ -62,6 +64,8 @@ struct Inner {
     epochs: Epochs,
     limits: PoolLimits,
     places: Arc<Semaphore>,
+    /// The places that calls may have.
+    call_places: Arc<Semaphore>,
     /// In the order in which they came back; the last one is used first.
     idle: Mutex<VecDeque<Idle>>,
     open: TaskTracker,
@@ -72,7 +76,7 @@ struct Inner {
 pub(super) struct Place {
     _permit: OwnedSemaphorePermit,
     /// `None` for what no call asked for.
-    _call: Option<HeldPermits>,
+    _call: Option<(HeldPermits, OwnedSemaphorePermit)>,
 }
 
 /// An open connection.
@@ -93,8 +97,10 @@ struct Idle {
 
 impl ConnectionPool {
     pub(in crate::store) fn new(hosts: Hosts, epochs: Epochs, limits: PoolLimits) -> Self {
-        let places = Arc::new(Semaphore::new(limits.connections as usize));
-        Self(Arc::new(Inner { hosts, epochs, limits, places, idle: Mutex::default(), open: TaskTracker::new() }))
+        let places = |count: u32| Arc::new(Semaphore::new(count as usize));
+        let call_places = places(limits.connections.saturating_sub(limits.kept_from_calls).max(1));
+        let (places, idle, open) = (places(limits.connections), Mutex::default(), TaskTracker::new());
+        Self(Arc::new(Inner { hosts, epochs, limits, places, call_places, idle, open }))
     }
 
     /// A connection for several statements in a row.
@@ -103,9 +109,7 @@ impl ConnectionPool {
     /// [`sqlx::Error::PoolTimedOut`] where all are in use, or the server's.
     pub(in crate::store) async fn acquire(&self) -> Result<Connection, sqlx::Error> {
         let deadline = Instant::now() + self.0.limits.acquire_timeout;
-        let place = timeout_at(deadline, self.0.places.clone().acquire_owned()).await;
-        let place = place.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
-        let place = Place { _permit: place, _call: HeldPermits::current() };
+        let place = timeout_at(deadline, self.0.place()).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
         if let Some(idle) = self.0.take_idle() {
             return Ok(Connection::new(idle, self.clone(), place));
         }
@@ -137,6 +141,7 @@ impl ConnectionPool {
     /// Closes every connection, once those that are in use come back.
     pub(in crate::store) async fn close(&self) {
         self.0.places.close();
+        self.0.call_places.close();
         let idle: Vec<Idle> = self.0.idle().drain(..).collect();
         let goodbye = join_all(idle.into_iter().map(|Idle { opened: Opened { raw, .. }, .. }| raw.close()));
         self.0.open.close();
@@ -171,6 +176,17 @@ impl ConnectionPool {
 }
 
 impl Inner {
+    /// Waits for a place for what is polled now.
+    async fn place(&self) -> Result<Place, sqlx::Error> {
+        let free =
+            async |places: &Arc<Semaphore>| places.clone().acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed);
+        let call = match HeldPermits::current() {
+            Some(call) => Some((call, free(&self.call_places).await?)),
+            None => None,
+        };
+        Ok(Place { _permit: free(&self.places).await?, _call: call })
+    }
+
     fn may_use(&self, opened: &Opened) -> bool {
         let age = opened.at.elapsed();
         age < self.limits.max_age && self.epochs.is_current(&opened.epoch) && is_newer_than_outgrown(age)

@@ -16,8 +16,12 @@ use crate::store::error::is_of_server;
 const PING_TIMEOUT: Duration = Duration::from_secs(3);
 /// One connection, apart from those of calls and runs: a ping must not wait behind them. It is opened anew again and again, so that a
 /// name that leads to another server is noticed although the old one answers still.
-const LIMITS: PoolLimits =
-    PoolLimits { connections: 1, acquire_timeout: Duration::from_secs(2), max_age: Duration::from_secs(5) };
+const LIMITS: PoolLimits = PoolLimits {
+    connections: 1,
+    kept_from_calls: 0,
+    acquire_timeout: Duration::from_secs(2),
+    max_age: Duration::from_secs(5),
+};
 
 /// The watchdog of a store's connections. Cheap to clone.
 #[derive(Debug, Clone)]

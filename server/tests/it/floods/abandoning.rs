@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use category_mirror_proto::v1::{GetTenantRequest, StreamRunUpdatesRequest};
+use category_mirror_proto::v1::{
+    GetTenantRequest, MirrorCategoriesRequest, StreamRunUpdatesRequest, mirror_categories_request::Target as Mirrored,
+};
 use futures::future::join_all;
 use prost::Message;
+use sqlx::PgPool;
 use tokio::time::sleep;
 
 use super::{
@@ -13,8 +16,30 @@ use super::{
     site::Target,
 };
 
-const GET: &str = "/categorymirror.v1.TenantService/GetTenant";
+pub(super) const GET: &str = "/categorymirror.v1.TenantService/GetTenant";
 pub(super) const STREAM: &str = "/categorymirror.v1.CategoryMirrorService/StreamRunUpdates";
+
+pub(super) const MIRROR: &str = "/categorymirror.v1.CategoryMirrorService/MirrorCategories";
+
+/// Sends a whole call, and leaves it at that.
+pub(super) async fn send(peer: &Peer, path: &str, token: &str, asked: &impl Message) {
+    let stream = peer.call(path, Some(token)).await.expect("sent");
+    peer.send(stream, &message(&asked.encode_to_vec()), true).await.expect("sent");
+}
+
+/// A request for a run of `store`.
+pub(super) fn mirror(n: usize, plan: &str) -> MirrorCategoriesRequest {
+    let target = Some(Mirrored::Tenant("tenants/store".to_owned()));
+    let (plan, request_id) = (plan.to_owned(), format!("request-{n}"));
+    MirrorCategoriesRequest { strategy: 1, target, plan, request_id, ..Default::default() }
+}
+
+/// Backends that carry out such a statement, and wait for a lock.
+pub(super) async fn stuck(pool: &PgPool, statement: &str) -> i64 {
+    let stuck = "select count(*) from pg_stat_activity
+                  where datname = current_database() and wait_event_type = 'Lock' and query like $1";
+    sqlx::query_scalar(stuck).bind(statement).fetch_one(pool).await.expect("read")
+}
 
 /// Begins to open a stream of everything.
 pub(super) async fn open_stream(peer: &Peer, token: &str) -> std::io::Result<u32> {

@@ -60,6 +60,11 @@ impl Seen {
         self.ended_streams.len()
     }
 
+    /// Whether a call has ended.
+    pub(super) fn has_ended(&self, stream: u32) -> bool {
+        self.ended_streams.contains(&stream)
+    }
+
     /// How many answers have begun.
     pub(super) fn answered(&self) -> usize {
         self.answered_streams.len()
@@ -116,9 +121,27 @@ impl Peer {
 
     /// The same with a `grpc-timeout`.
     pub(super) async fn call_within(&self, path: &str, token: Option<&str>, timeout: Option<&str>) -> io::Result<u32> {
+        self.begin(&headers(path, token, timeout)).await
+    }
+
+    /// The same with headers besides.
+    pub(super) async fn call_with(&self, path: &str, token: Option<&str>, besides: &[String]) -> io::Result<u32> {
+        let mut block = headers(path, token, None);
+        besides.iter().for_each(|name| header(name, "", &mut block));
+        self.begin(&block).await
+    }
+
+    async fn begin(&self, headers: &[u8]) -> io::Result<u32> {
         let stream = self.next();
-        self.write(&frame(HEADERS, END_HEADERS, stream, &headers(path, token, timeout))).await?;
+        self.write(&frame(HEADERS, END_HEADERS, stream, headers)).await?;
         Ok(stream)
+    }
+
+    /// Ends a call's message with trailers.
+    pub(super) async fn trailers(&self, stream: u32, trailer: &str) -> io::Result<()> {
+        let mut block = Vec::new();
+        header(trailer, "", &mut block);
+        self.write(&frame(HEADERS, END_HEADERS | END_STREAM, stream, &block)).await
     }
 
     /// Gives a call up.
@@ -267,14 +290,18 @@ fn headers(path: &str, token: Option<&str>, timeout: Option<&str>) -> Vec<u8> {
         ("te", "trailers"),
     ];
     for (name, value) in fixed.into_iter().chain(authorization).chain(timeout) {
-        // A literal, not to be remembered, with a new name: neither is compressed.
-        block.push(0);
-        for text in [name, value] {
-            text_length(text.len(), &mut block);
-            block.extend(text.as_bytes());
-        }
+        header(name, value, &mut block);
     }
     block
+}
+
+/// A literal, not to be remembered, with a new name: neither is compressed.
+fn header(name: &str, value: &str, block: &mut Vec<u8>) {
+    block.push(0);
+    for text in [name, value] {
+        text_length(text.len(), block);
+        block.extend(text.as_bytes());
+    }
 }
 
 /// An integer of HPACK with a prefix of seven bits.
