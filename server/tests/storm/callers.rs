@@ -10,6 +10,7 @@ use crate::{
     orders::{Ordered, Orders},
     shop::{Address, Shop},
     stage::{Moment, Stage},
+    switch,
 };
 
 /// How many tenants get their last run at a time.
@@ -69,6 +70,8 @@ impl Worker {
 
 /// One more run for each tenant when all is well again, which nobody cancels: whatever became of the others, it makes both sides equal.
 pub(crate) async fn mirror_once_more(stage: &Stage, addresses: &[Address]) {
+    // A server may skip what it is asked for until it has heard that the switch is on again.
+    tokio::time::sleep(switch::OBEYED).await;
     stream::iter(addresses)
         .for_each_concurrent(LAST_AT_ONCE, async |address| {
             let ask = Ask { strategy: address.strategy, deed: Deed::Mirror };

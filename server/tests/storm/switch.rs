@@ -13,6 +13,8 @@ use crate::stage::Stage;
 pub(crate) const FLAG: &str = "FF_TENANT_GBP_CATEGORY_SYNC";
 /// How long it is off each time: so much longer than the 2 s within which it has to be obeyed that what comes later is seen.
 const OFF: Duration = Duration::from_millis(4500);
+/// Within so long every server obeys a change: the promised 2 s, and as much again, because the machine may be busy.
+pub(crate) const OBEYED: Duration = Duration::from_secs(4);
 /// Every so manieth tenant is excluded when it is off for some.
 const SHARE: usize = 3;
 
