@@ -33,6 +33,8 @@ pub(super) struct Bulkhead {
     /// Of each subject in each compartment.
     expensive_subjects: Shares,
     compartments: Shares,
+    /// Of each subject, over all that use the connections. Nobody waits for it, so that a call never holds what others wait for meanwhile.
+    totals: Shares,
     /// Whether the database answers.
     is_serving: watch::Receiver<bool>,
     drain: CancellationToken,
@@ -57,6 +59,7 @@ impl Bulkhead {
                 MAX_EXPENSIVE_WAITING,
                 "too many calls at once that read or write much",
             ),
+            totals: Shares::new((connections * 5 / 8).max(2), 0, "too many calls at once of one caller"),
             is_serving,
             drain,
         }
@@ -82,11 +85,17 @@ impl Bulkhead {
         Ok(match cost {
             Cost::Shared => vec![self.requests.take(subject).await?],
             // Always in this order: two calls that each held what the other one waits for would wait indefinitely.
-            Cost::Light => vec![self.subjects.take(subject).await?, self.methods.take(path).await?],
+            Cost::Light => {
+                vec![
+                    self.subjects.take(subject).await?,
+                    self.methods.take(path).await?,
+                    self.totals.take(subject).await?,
+                ]
+            }
             Cost::Expensive(compartment) => {
                 let name = format!("{compartment:?}");
                 let own = self.expensive_subjects.take(&format!("{name} {subject}")).await?;
-                vec![own, self.compartments.take(&name).await?]
+                vec![own, self.compartments.take(&name).await?, self.totals.take(subject).await?]
             }
         })
     }
@@ -138,8 +147,29 @@ mod tests {
         drop(search);
         admit(&bulkhead, "/search", expensive, "she").await.expect("a place again");
         drop(places);
-        for shares in [&bulkhead.subjects, &bulkhead.methods, &bulkhead.expensive_subjects, &bulkhead.compartments] {
+        let Bulkhead { subjects, methods, expensive_subjects, compartments, totals, .. } = &bulkhead;
+        for shares in [subjects, methods, expensive_subjects, compartments, totals] {
             assert!(shares.is_idle(), "{shares:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_shares_of_one_caller_do_not_add_up_to_all_connections() {
+        let kinds =
+            [Compartment::Search, Compartment::History, Compartment::Import, Compartment::Taxonomy, Compartment::Batch];
+        for (connections, most) in [(2, 2), (4, 2), (8, 5), (20, 12), (64, 40)] {
+            let bulkhead = Bulkhead::new(connections, watch::channel(true).1, CancellationToken::new());
+            let mut places = Vec::new();
+            for number in 0..connections {
+                places.extend(admit(&bulkhead, &format!("/{number}"), Cost::Light, "me").await.ok());
+            }
+            for _ in 0..connections {
+                for kind in kinds {
+                    places.extend(admit(&bulkhead, "/dear", Cost::Expensive(kind), "me").await.ok());
+                }
+            }
+            assert_eq!(places.len(), most, "of {connections} connections");
+            admit(&bulkhead, "/0", Cost::Light, "you").await.expect("another's share");
         }
     }
 
