@@ -1,6 +1,9 @@
 //! The database of a command: one that runs somewhere, or one of our own.
 
+use std::time::Duration;
+
 use sqlx::postgres::PgConnectOptions;
+use tokio::time::{Instant, sleep};
 
 use super::CommandError;
 use crate::{
@@ -50,13 +53,37 @@ async fn stop(embedded: Option<Embedded>) {
     }
 }
 
+/// How long a wrong setting is doubted, and the pause between two checks. In a failover some connections lead to the old server and some to
+/// the new one for a while, most likely through a pooler, which looks as if the settings were wrong.
+const DOUBT_TIMEOUT: Duration = Duration::from_secs(10);
+const DOUBT_PAUSE: Duration = Duration::from_millis(500);
+
+/// Checks the database, and again where what is found may be the middle of a failover.
+async fn checked(
+    options: &PgConnectOptions,
+    direct: Option<&PgConnectOptions>,
+    args: &DatabaseArgs,
+) -> Result<Route, Unfit> {
+    let since = Instant::now();
+    loop {
+        match store::check(options, direct, args.database_schema.as_deref()).await {
+            Err(Unfit::TransactionPooler | Unfit::NotDirect | Unfit::TwoDatabases)
+                if since.elapsed() < DOUBT_TIMEOUT =>
+            {
+                sleep(DOUBT_PAUSE).await;
+            }
+            checked => return checked,
+        }
+    }
+}
+
 /// The way to a database that is fit, and up to date.
 async fn migrated(
     options: &PgConnectOptions,
     direct: Option<&PgConnectOptions>,
     args: &DatabaseArgs,
 ) -> Result<Route, CommandError> {
-    let route = store::check(options, direct, args.database_schema.as_deref()).await.map_err(unfit)?;
+    let route = checked(options, direct, args).await.map_err(unfit)?;
     let migrated = migrations::migrate_along(&route).await;
     migrated.map_err(|error| CommandError::failed("DATABASE_URL: cannot bring the database up to date", error))?;
     Ok(route)

@@ -14,6 +14,7 @@ use category_mirror::{
 use category_mirror_client::{Client, Error, RunState, Strategy};
 use nix::sys::signal::Signal;
 use serde_json::json;
+use sqlx::ConnectOptions;
 use tokio_util::sync::CancellationToken;
 use tonic_health::pb::health_check_response::ServingStatus::{NotServing, Serving};
 
@@ -79,6 +80,30 @@ async fn what_a_server_that_takes_no_writes_does_not_know_is_not_believed() {
     assert_eq!(store.run(run).await.expect("known"), None);
     assert_eq!(store.batch(batch).await.expect("known"), None);
     store.close().await;
+    pair.primary.end(Signal::SIGQUIT).await;
+}
+
+/// Between a pooler that still leads to the old primary and a URL that leads to the new one.
+#[tokio::test]
+async fn a_server_that_starts_in_the_middle_of_a_failover_waits_for_its_end() {
+    let (site, mut pair) = (Site::embedded().await, Pair::start().await);
+    pair.standby.promote().await;
+    let (pooler, direct) = (Name::of(pair.primary.socket()).await, Name::of(pair.standby.socket()).await);
+    let settings = [("DATABASE_URL", &*pooler.url()), ("DATABASE_DIRECT_URL", &*direct.url()), ("DATA_DIR", "")];
+    let moved = async {
+        let counted = "select sessions from pg_stat_database where datname = 'category_mirror'";
+        let mut beside = pair.primary.options().database("postgres").connect().await.expect("connected");
+        let mut sessions =
+            async || -> i64 { sqlx::query_scalar(counted).fetch_one(&mut beside).await.expect("counted") };
+        let before = sessions().await;
+        // More than one check makes.
+        while sessions().await < before + 3 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        pooler.lead_to(pair.standby.socket());
+    };
+    let (server, ()) = tokio::join!(site.serve(&settings), moved);
+    server.stop().await;
     pair.primary.end(Signal::SIGQUIT).await;
 }
 
