@@ -9,7 +9,7 @@ use super::{
     peer::Peer,
     site::Stage,
 };
-use crate::processes::site::until;
+use crate::{pooler::has_few_sessions, processes::site::until};
 
 const UPDATE: &str = "/categorymirror.v1.TenantService/UpdateTenant";
 const CATEGORIES: &str = "/categorymirror.v1.TenantService/SetTenantCategories";
@@ -18,6 +18,9 @@ const OF_CALLS: i64 = 18;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_that_hang_leave_connections_to_runs() {
+    if has_few_sessions() {
+        return;
+    }
     let stage = Stage::open(&[("RATE_LIMIT", "0")], 0).await;
     let client = stage.client();
     stage.site().load(&client).await;

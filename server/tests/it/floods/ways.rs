@@ -8,7 +8,7 @@ use super::{
     peer::Peer,
     site::Stage,
 };
-use crate::processes::site::until;
+use crate::{pooler::has_few_sessions, processes::site::until};
 
 /// A caller's share of the connections that calls have, which are 20.
 const SHARE: i64 = 10;
@@ -37,18 +37,27 @@ async fn ask_for_runs(settings: &[(&str, &str)], plan: &str, lock: &'static str,
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_for_runs_that_name_a_plan_hold_no_more_than_other_calls() {
+    if has_few_sessions() {
+        return;
+    }
     let plan = "tenants/store/runs/00000000-0000-7000-8000-000000000001";
     ask_for_runs(&[], plan, "lock table run_history in access exclusive mode", "%from every_run%").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_for_runs_that_are_refused_hold_no_more_than_other_calls() {
+    if has_few_sessions() {
+        return;
+    }
     let lock = "lock table mirror_request in access exclusive mode";
     ask_for_runs(&[("FF_CATEGORY_MIRRORING", "off")], "", lock, "%mirror_request%").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_caller_who_asks_for_tenants_of_organizations_leaves_connections_for_the_history() {
+    if has_few_sessions() {
+        return;
+    }
     let stage = Stage::open(&[("RATE_LIMIT", "0"), ("RUNNER_CONCURRENCY", "0")], 0).await;
     stage.site().load(&stage.client()).await;
     let pool = stage.site().pool();
