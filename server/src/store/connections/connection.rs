@@ -79,17 +79,15 @@ impl Connection {
             return if row.is_none() { self.takes_writes().await.map(|()| None) } else { Ok(row) };
         }
         // In one transaction, because the next one may go to another server.
-        self.begin("begin").await?;
-        let row = match self.send(statement.unnamed()).await.map(first_row) {
+        let steps = match self.begin("begin").await {
+            Ok(()) => self.send(statement.unnamed()).await,
+            Err(error) => Err(error),
+        };
+        let row = match steps.map(first_row) {
             Ok(None) => self.takes_writes().await.map(|()| None),
             found => found,
         };
-        if self.state == State::Ready {
-            let ended = self.end(if row.is_ok() { "commit" } else { "rollback" }).await;
-            row.and_then(|row| ended.map(|()| row))
-        } else {
-            row
-        }
+        self.conclude(row).await
     }
 
     /// # Errors
@@ -114,13 +112,16 @@ impl Connection {
             Ok(()) => self.send(statement.unnamed()).await,
             Err(error) => Err(error),
         };
-        // After any other error there is no connection to end it on.
-        if self.state == State::Ready {
-            let ended = self.end(if done.is_ok() { "commit" } else { "rollback" }).await;
-            done.and_then(|steps| ended.map(|()| steps))
-        } else {
-            done
+        self.conclude(done).await
+    }
+
+    /// Ends the transaction of one statement. Where that has broken the connection, there is none to end it on.
+    async fn conclude<T>(&mut self, done: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+        if self.state != State::Ready {
+            return done;
         }
+        let ended = self.end(if done.is_ok() { "commit" } else { "rollback" }).await;
+        done.and_then(|value| ended.map(|()| value))
     }
 
     async fn begin(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
