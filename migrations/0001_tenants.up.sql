@@ -17,7 +17,7 @@ create table tenant (
     organization_id text,
     gbp_account text,
     -- Two tenants that mirror to one location would overwrite each other for ever.
-    gbp_location text constraint tenant_location_is_its_own unique,
+    gbp_location text constraint tenant_location_is_unique unique,
     region_code text not null,
     language_code text not null,
     categories_updated_at timestamptz,

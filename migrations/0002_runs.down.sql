@@ -1,3 +1,3 @@
-drop table mirror_request;
+drop table idempotency_key;
 drop table run;
-drop function run_is_over();
+drop function reject_terminal_update();

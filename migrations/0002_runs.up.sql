@@ -14,24 +14,24 @@ create table run (
         check (state in ('queued', 'running', 'succeeded', 'failed', 'skipped', 'cancelled')),
     revision bigint not null default 1,
     -- Grows with every claim and never shrinks, so a write that names it can only be the holder's.
-    attempt integer not null default 0,
+    fencing_token integer not null default 0,
     -- Claims that a shutdown or a crash of ours cut short; the attempts that count are attempt - handed_back.
-    handed_back integer not null default 0,
+    uncounted_attempts integer not null default 0,
     max_attempts integer not null check (max_attempts > 0),
     -- When the next attempt may begin; without meaning once the run is claimed.
-    due_at timestamptz not null,
-    lease_until timestamptz,
+    next_attempt_at timestamptz not null,
+    lease_expires_at timestamptz,
     cancel_requested boolean not null default false,
 
     plan jsonb,
-    found_differences boolean not null generated always as (plan is not null and plan -> 'changes' <> '[]') stored,
+    out_of_sync boolean not null generated always as (plan is not null and plan -> 'changes' <> '[]') stored,
     -- What an attempt set out to write, kept until it is known whether the write took effect.
-    intent jsonb,
+    write_intent jsonb,
     written jsonb not null default '[]',
     created integer not null default 0,
     updated integer not null default 0,
     deleted integer not null default 0,
-    skipped integer not null default 0,
+    unmapped integer not null default 0,
     reason text,
     error jsonb,
 
@@ -41,18 +41,18 @@ create table run (
     started_at timestamptz,
     ended_at timestamptz,
 
-    constraint run_lease_while_running check ((state = 'running') = (lease_until is not null)),
+    constraint run_lease_while_running check ((state = 'running') = (lease_expires_at is not null)),
     constraint run_end_when_terminal check ((state in ('queued', 'running')) = (ended_at is null)),
-    constraint run_handed_back_within_attempts check (handed_back between 0 and attempt),
-    constraint run_failed_says_why check (state <> 'failed' or (reason is not null and error is not null)),
-    constraint run_skipped_says_why check (state <> 'skipped' or reason is not null),
-    constraint run_dry_writes_nothing check (not dry_run or (written = '[]' and intent is null))
+    constraint run_uncounted_attempts_within_claims check (uncounted_attempts between 0 and fencing_token),
+    constraint run_failed_has_reason check (state <> 'failed' or (reason is not null and error is not null)),
+    constraint run_skipped_has_reason check (state <> 'skipped' or reason is not null),
+    constraint run_dry_writes_nothing check (not dry_run or (written = '[]' and write_intent is null))
 );
 
 -- One live run a tenant, whoever asks and however many servers there are.
 create unique index run_one_live_a_tenant on run (tenant_id) where state in ('queued', 'running');
-create index run_due on run (due_at, id) where state = 'queued';
-create index run_lease on run (lease_until) where state = 'running';
+create index run_by_next_attempt on run (next_attempt_at, id) where state = 'queued';
+create index run_lease on run (lease_expires_at) where state = 'running';
 create index run_by_tenant on run (tenant_id, strategy, id);
 create index run_by_age on run (created_at);
 create index run_by_strategy on run (strategy, id);
@@ -61,7 +61,7 @@ create index run_success on run (tenant_id, strategy, ended_at) where state = 's
 create index run_ended on run (ended_at) where ended_at is not null;
 create index run_failure on run (id) where state = 'failed' and not dry_run;
 
-create function run_is_over() returns trigger language plpgsql as $$
+create function reject_terminal_update() returns trigger language plpgsql as $$
 begin
     raise exception 'run % is terminal and never changes', old.id using errcode = 'check_violation', constraint = 'run_terminal_is_final';
 end
@@ -69,18 +69,18 @@ $$;
 
 -- A check constraint cannot see the old row. The condition is evaluated without calling the function.
 create trigger run_terminal_is_final before update on run
-    for each row when (old.ended_at is not null) execute function run_is_over();
+    for each row when (old.ended_at is not null) execute function reject_terminal_update();
 
 -- First answers by request id, per caller, for 24 hours.
-create table mirror_request (
+create table idempotency_key (
     -- The first half of the SHA-256 of caller and request id: a key of 16 bytes, whatever a caller sends.
     key uuid primary key,
     -- The first half of the SHA-256 of the arguments.
     fingerprint uuid not null,
-    run_id uuid not null,
+    result_id uuid not null,
     joined boolean not null,
     created_at timestamptz not null
 );
 
 -- Only forgetting asks for the age. The rows lie in its order, and every accepted run would pay for a tree.
-create index mirror_request_by_age on mirror_request using brin (created_at) with (pages_per_range = 16, autosummarize = on);
+create index idempotency_key_by_age on idempotency_key using brin (created_at) with (pages_per_range = 16, autosummarize = on);

@@ -5,7 +5,7 @@ create table flag (
     -- Off keeps the lists and the percentage: a flag that is switched on again is what it was.
     state text not null constraint flag_state_is_known check (state in ('off', 'on', 'partial')),
     -- In hundredths of a percent.
-    percent integer not null constraint flag_percent_is_a_share check (percent between 0 and 10000),
+    rollout_basis_points integer not null constraint flag_rollout_basis_points_in_range check (rollout_basis_points between 0 and 10000),
     -- The pilot, and who is never in. Ids of tenants that do not exist yet, or no more, do no harm.
     tenants text[] not null,
     organizations text[] not null,

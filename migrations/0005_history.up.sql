@@ -14,7 +14,7 @@ $$;
 -- Ended runs, a partition for each day (UTC) on which runs were accepted.
 --
 -- No partition is the default one: beside such a one no other can be taken away without a lock that everybody waits for. A day that has
--- none gets it ahead of its time, or at the latest from the first end that misses it; see `run_history_day`.
+-- none gets it ahead of its time, or at the latest from the first end that misses it; see `ensure_run_history_partition`.
 create table run_history (
     id uuid primary key,
     -- No foreign key: history outlives its tenant.
@@ -24,32 +24,32 @@ create table run_history (
     dry_run boolean not null,
     state text not null constraint run_history_state_is_known check (state in ('succeeded', 'failed', 'skipped', 'cancelled')),
     revision bigint not null,
-    attempt integer not null,
-    handed_back integer not null,
+    fencing_token integer not null,
+    uncounted_attempts integer not null,
     max_attempts integer not null,
     cancel_requested boolean not null,
     plan jsonb,
-    found_differences boolean not null generated always as (plan is not null and plan -> 'changes' <> '[]') stored,
+    out_of_sync boolean not null generated always as (plan is not null and plan -> 'changes' <> '[]') stored,
     -- What the last attempt was about to write, where nobody lived to tell whether it did.
-    intent jsonb,
+    write_intent jsonb,
     attempts jsonb not null,
     written jsonb not null,
     created integer not null,
     updated integer not null,
     deleted integer not null,
-    skipped integer not null,
+    unmapped integer not null,
     reason text,
     error jsonb,
     caller text not null,
     request_id text,
     created_at timestamptz not null,
     started_at timestamptz,
-    attempted_at timestamptz,
+    attempt_started_at timestamptz,
     ended_at timestamptz not null,
-    constraint run_history_handed_back_within_attempts check (handed_back between 0 and attempt),
-    constraint run_history_failed_says_why check (state <> 'failed' or (reason is not null and error is not null)),
-    constraint run_history_skipped_says_why check (state <> 'skipped' or reason is not null),
-    constraint run_history_dry_writes_nothing check (not dry_run or (written = '[]' and intent is null))
+    constraint run_history_uncounted_attempts_within_claims check (uncounted_attempts between 0 and fencing_token),
+    constraint run_history_failed_has_reason check (state <> 'failed' or (reason is not null and error is not null)),
+    constraint run_history_skipped_has_reason check (state <> 'skipped' or reason is not null),
+    constraint run_history_dry_writes_nothing check (not dry_run or (written = '[]' and write_intent is null))
 ) partition by range (id);
 
 -- Each index is paid for by every end.
@@ -59,10 +59,10 @@ create index run_history_by_end on run_history (ended_at);
 create index run_history_by_age on run_history using brin (created_at) with (pages_per_range = 16, autosummarize = on);
 create index run_history_failure on run_history (id) where state = 'failed' and not dry_run;
 
-create trigger run_terminal_is_final before update on run_history for each row execute function run_is_over();
+create trigger run_terminal_is_final before update on run_history for each row execute function reject_terminal_update();
 
 -- Makes the partition of a day, unless it is there. Nobody who reads or ends runs waits for it.
-create function run_history_day(day date) returns void language plpgsql as $$
+create function ensure_run_history_partition(day date) returns void language plpgsql as $$
 declare
     base text := 'run_history_' || to_char(day, 'YYYY_MM_DD');
     name text := base;
@@ -98,18 +98,18 @@ alter table run
     -- The attempts that are over, but for the one that ended the run, which the run itself tells of.
     add column attempts jsonb not null default '[]',
     -- When the attempt under way or made last began.
-    add column attempted_at timestamptz;
+    add column attempt_started_at timestamptz;
 
 -- What has ended moves.
-select run_history_day(day) from (
+select ensure_run_history_partition(day) from (
     select distinct (run_id_time(id) at time zone 'UTC')::date as day from run where ended_at is not null
 ) as days;
-insert into run_history (id, tenant_id, organization_id, strategy, dry_run, state, revision, attempt, handed_back, max_attempts,
-                         cancel_requested, plan, intent, attempts, written, created, updated, deleted, skipped, reason, error,
-                         caller, request_id, created_at, started_at, attempted_at, ended_at)
-select id, tenant_id, organization_id, strategy, dry_run, state, revision, attempt, handed_back, max_attempts,
-       cancel_requested, plan, intent, attempts, written, created, updated, deleted, skipped, reason, error,
-       caller, request_id, created_at, started_at, attempted_at, ended_at
+insert into run_history (id, tenant_id, organization_id, strategy, dry_run, state, revision, fencing_token, uncounted_attempts, max_attempts,
+                         cancel_requested, plan, write_intent, attempts, written, created, updated, deleted, unmapped, reason, error,
+                         caller, request_id, created_at, started_at, attempt_started_at, ended_at)
+select id, tenant_id, organization_id, strategy, dry_run, state, revision, fencing_token, uncounted_attempts, max_attempts,
+       cancel_requested, plan, write_intent, attempts, written, created, updated, deleted, unmapped, reason, error,
+       caller, request_id, created_at, started_at, attempt_started_at, ended_at
   from run
  where ended_at is not null;
 insert into last_success (tenant_id, strategy, ended_at)
@@ -122,10 +122,10 @@ drop index run_by_tenant, run_by_age, run_success, run_ended, run_failure, run_o
 alter table run
     drop constraint run_state_is_known,
     drop constraint run_end_when_terminal,
-    drop constraint run_failed_says_why,
-    drop constraint run_skipped_says_why,
+    drop constraint run_failed_has_reason,
+    drop constraint run_skipped_has_reason,
     drop column ended_at,
-    drop column found_differences,
+    drop column out_of_sync,
     add constraint run_state_is_known check (state in ('queued', 'running'));
 create unique index run_one_live_a_tenant on run (tenant_id);
 -- Rows come and go all the time: a page keeps room for the next version of its rows, and what is gone is cleared away by its number,
@@ -142,15 +142,15 @@ alter table run set (
 );
 
 -- Runs, wherever they are. One statement sees each run once: it moves in one.
-create view every_run as
-select id, tenant_id, organization_id, strategy, dry_run, state, revision, attempt, handed_back, max_attempts, due_at,
-       cancel_requested, plan, plan is not null and plan -> 'changes' <> '[]' as found_differences, intent, attempts,
-       written, created, updated, deleted, skipped, reason, error, caller, request_id, created_at, started_at, attempted_at,
+create view all_runs as
+select id, tenant_id, organization_id, strategy, dry_run, state, revision, fencing_token, uncounted_attempts, max_attempts, next_attempt_at,
+       cancel_requested, plan, plan is not null and plan -> 'changes' <> '[]' as out_of_sync, write_intent, attempts,
+       written, created, updated, deleted, unmapped, reason, error, caller, request_id, created_at, started_at, attempt_started_at,
        null::timestamptz as ended_at
   from run
 union all
-select id, tenant_id, organization_id, strategy, dry_run, state, revision, attempt, handed_back, max_attempts, null::timestamptz,
-       cancel_requested, plan, found_differences, intent, attempts,
-       written, created, updated, deleted, skipped, reason, error, caller, request_id, created_at, started_at, attempted_at,
+select id, tenant_id, organization_id, strategy, dry_run, state, revision, fencing_token, uncounted_attempts, max_attempts, null::timestamptz,
+       cancel_requested, plan, out_of_sync, write_intent, attempts,
+       written, created, updated, deleted, unmapped, reason, error, caller, request_id, created_at, started_at, attempt_started_at,
        ended_at
   from run_history;

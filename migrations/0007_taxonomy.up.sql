@@ -30,7 +30,7 @@ create table taxonomy_version (
     retired integer not null,
     -- Who imported it, and why although it had shrunk.
     caller text not null,
-    reason text not null,
+    allow_shrink_reason text not null,
     imported_at timestamptz not null,
     -- When Google's list was last found to be this one.
     checked_at timestamptz not null,
@@ -50,7 +50,7 @@ create table taxonomy_category (
     primary key (region_code, language_code, gcid, since_version),
     constraint taxonomy_category_since_is_imported foreign key (region_code, language_code, since_version)
         references taxonomy_version (region_code, language_code, version),
-    constraint taxonomy_category_ends_after_its_begin check (until_version > since_version)
+    constraint taxonomy_category_ends_after_start check (until_version > since_version)
 );
 
 create unique index taxonomy_category_listed on taxonomy_category (region_code, language_code, gcid) where until_version is null;

@@ -1,3 +1,3 @@
-drop trigger tenant_sync_follows on tenant;
-drop function tenant_sync_follows();
+drop trigger propagate_tenant_to_sync on tenant;
+drop function propagate_tenant_to_sync();
 drop table tenant_sync;

@@ -11,19 +11,19 @@ create table tenant_sync (
         check (cause in ('in_sync', 'platform_changed', 'mapping_changed', 'merchant_edited', 'google_edited', 'edit_in_review',
                          'category_retired', 'never_synced', 'unknown')),
     -- Since when that is the cause.
-    since_at timestamptz not null,
+    cause_at timestamptz not null,
     -- The run that found what is here, and when. Null: none has read Google's side yet.
     observed_at timestamptz,
-    observed_by uuid,
+    observed_run_id uuid,
     -- The run whose look failed, while the cause is unknown.
-    failed_at timestamptz,
-    failed_by uuid,
+    observe_failed_at timestamptz,
+    observe_failed_run_id uuid,
     -- Of what was found. Null: the next run has to write, whatever it finds.
     digest text,
     -- Whether `baseline` is what was found.
-    settled boolean not null,
+    matches_baseline boolean not null,
     -- {set, problem, retired}: what the platform's side stands for, or why for nothing, and what Google's list has no more.
-    wanted jsonb,
+    desired jsonb,
     -- {merchant, public, in_review}.
     google jsonb,
     -- {choices, set, run, at}: what the last successful real run left on both sides.
@@ -31,23 +31,23 @@ create table tenant_sync (
     -- {set, run, at}: what a run last wrote to Google.
     written jsonb,
     -- When somebody had changed back what a run had written, once for each write, of late.
-    flips timestamptz[] not null default '{}',
-    contested_at timestamptz,
+    overwritten_at timestamptz[] not null default '{}',
+    conflict_at timestamptz,
     decision text constraint tenant_sync_decision_is_known check (decision in ('accept_google', 'push_again', 'ignore')),
     decided_by text,
     decided_at timestamptz,
     decision_reason text,
     constraint tenant_sync_decision_is_whole check (num_nulls(decision, decided_by, decided_at, decision_reason) in (0, 4)),
     constraint tenant_sync_unknown_has_no_digest check (cause <> 'unknown' or digest is null),
-    constraint tenant_sync_failure_is_unknown check ((failed_at is null) = (failed_by is null) and (failed_at is null or cause = 'unknown'))
+    constraint tenant_sync_failure_is_unknown check ((observe_failed_at is null) = (observe_failed_run_id is null) and (observe_failed_at is null or cause = 'unknown'))
 ) with (fillfactor = 80);
 
 create index tenant_sync_by_cause on tenant_sync (cause, tenant_id);
 create index tenant_sync_by_organization on tenant_sync (organization_id, cause, tenant_id) where organization_id is not null;
-create index tenant_sync_contested on tenant_sync (tenant_id) where contested_at is not null;
+create index tenant_sync_in_conflict on tenant_sync (tenant_id) where conflict_at is not null;
 
 -- Whatever changes a tenant.
-create function tenant_sync_follows() returns trigger language plpgsql as $$
+create function propagate_tenant_to_sync() returns trigger language plpgsql as $$
 begin
     if old.gbp_location is distinct from new.gbp_location then
         delete from tenant_sync where tenant_id = new.id;
@@ -59,6 +59,6 @@ end
 $$;
 
 -- The condition is evaluated without calling the function.
-create trigger tenant_sync_follows after update on tenant for each row
+create trigger propagate_tenant_to_sync after update on tenant for each row
     when (old.gbp_location is distinct from new.gbp_location or old.organization_id is distinct from new.organization_id)
-    execute function tenant_sync_follows();
+    execute function propagate_tenant_to_sync();

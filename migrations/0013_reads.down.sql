@@ -1,7 +1,7 @@
 drop index run_history_by_tenant_and_state, run_history_by_organization_and_state, run_history_by_organization_out_of_sync;
 
 -- Makes the partition of a day, unless it is there. Nobody who reads or ends runs waits for it.
-create or replace function run_history_day(day date) returns void language plpgsql as $$
+create or replace function ensure_run_history_partition(day date) returns void language plpgsql as $$
 declare
     base text := 'run_history_' || to_char(day, 'YYYY_MM_DD');
     name text := base;
@@ -26,7 +26,7 @@ end
 $$;
 
 -- Puts the failed runs of a day, which was taken out of the history, back into it, and drops the rest.
-create or replace function run_history_keep_failed(old text, day date) returns void language plpgsql as $$
+create or replace function retain_failed_run_history(old text, day date) returns void language plpgsql as $$
 declare
     kept text := 'run_history_' || to_char(day, 'YYYY_MM_DD') || '_failed';
     columns text := (select string_agg(quote_ident(attname), ', ')
@@ -45,8 +45,8 @@ do $$
 declare
     counted text;
 begin
-    for counted in select tgrelid::regclass from pg_trigger where tgname = 'run_counts_late' loop
-        execute format('drop trigger run_counts_late on %s', counted);
+    for counted in select tgrelid::regclass from pg_trigger where tgname = 'run_history_count_late_run' loop
+        execute format('drop trigger run_history_count_late_run on %s', counted);
     end loop;
     for counted in select inhrelid::regclass from pg_inherits where inhparent = 'run_history'::regclass loop
         execute format('alter table %s alter column tenant_id reset (n_distinct), alter column organization_id reset (n_distinct),
@@ -55,9 +55,9 @@ begin
     end loop;
 end
 $$;
-drop function tenant_rollup_day(date);
-drop function run_history_equip(text, date);
-drop function tenant_rollup_counts_late();
-drop function tenant_rollup_count(text);
-drop table tenant_rollup_until;
+drop function roll_up_next_day(date);
+drop function configure_run_history_partition(text, date);
+drop function count_late_run();
+drop function tenant_rollup_insert_sql(text);
+drop table tenant_rollup_watermark;
 drop table tenant_rollup;

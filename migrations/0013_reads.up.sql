@@ -17,14 +17,14 @@ create table tenant_rollup (
     failed integer not null,
     skipped integer not null,
     cancelled integer not null,
-    dry integer not null,
+    dry_runs integer not null,
     out_of_sync integer not null,
     -- The bin of each real run that succeeded or failed.
-    durations smallint[] not null,
+    duration_buckets smallint[] not null,
     -- The reason of each real run that failed.
-    reasons text[] not null,
+    failure_reasons text[] not null,
     -- The newest real runs that failed, at most 5.
-    failures uuid[] not null,
+    recent_failure_ids uuid[] not null,
     primary key (tenant_id, accepted_on, ended_on, organization_id)
 );
 
@@ -32,12 +32,12 @@ create table tenant_rollup (
 create index tenant_rollup_by_end on tenant_rollup using brin (ended_on) with (pages_per_range = 16, autosummarize = on);
 
 -- One row: every ended run that was accepted before this day is counted in `tenant_rollup`. Null: none.
-create table tenant_rollup_until (day date);
-create unique index tenant_rollup_until_is_one on tenant_rollup_until ((true));
-insert into tenant_rollup_until (day) values (null);
+create table tenant_rollup_watermark (day date);
+create unique index tenant_rollup_watermark_has_one_row on tenant_rollup_watermark ((true));
+insert into tenant_rollup_watermark (day) values (null);
 
 -- The statement that counts ended runs for their tenants; `ended` gives them.
-create function tenant_rollup_count(ended text) returns text language sql immutable as $$
+create function tenant_rollup_insert_sql(ended text) returns text language sql immutable as $$
     select 'insert into tenant_rollup as old
             select tenant_id, (run_id_time(id) at time zone ''UTC'')::date, (ended_at at time zone ''UTC'')::date,
                    coalesce(organization_id, ''''),
@@ -46,8 +46,8 @@ create function tenant_rollup_count(ended text) returns text language sql immuta
                    count(*) filter (where not dry_run and state = ''skipped''),
                    count(*) filter (where not dry_run and state = ''cancelled''),
                    count(*) filter (where dry_run),
-                   count(*) filter (where found_differences),
-                   coalesce(array_agg(duration_bin(ended_at - started_at))
+                   count(*) filter (where out_of_sync),
+                   coalesce(array_agg(duration_bucket(ended_at - started_at))
                                 filter (where not dry_run and state in (''succeeded'', ''failed'')), ''{}''),
                    coalesce(array_agg(reason) filter (where not dry_run and state = ''failed''), ''{}''),
                    coalesce((array_agg(id order by id desc) filter (where not dry_run and state = ''failed''))[:5], ''{}'')
@@ -56,36 +56,36 @@ create function tenant_rollup_count(ended text) returns text language sql immuta
             on conflict (tenant_id, accepted_on, ended_on, organization_id) do update
                set succeeded = old.succeeded + excluded.succeeded, failed = old.failed + excluded.failed,
                    skipped = old.skipped + excluded.skipped, cancelled = old.cancelled + excluded.cancelled,
-                   dry = old.dry + excluded.dry, out_of_sync = old.out_of_sync + excluded.out_of_sync,
-                   durations = old.durations || excluded.durations, reasons = old.reasons || excluded.reasons,
-                   failures = array(select id from unnest(old.failures || excluded.failures) id order by id desc limit 5)'
+                   dry_runs = old.dry_runs + excluded.dry_runs, out_of_sync = old.out_of_sync + excluded.out_of_sync,
+                   duration_buckets = old.duration_buckets || excluded.duration_buckets, failure_reasons = old.failure_reasons || excluded.failure_reasons,
+                   recent_failure_ids = array(select id from unnest(old.recent_failure_ids || excluded.recent_failure_ids) id order by id desc limit 5)'
 $$;
 
 -- A run of a day that is counted already counts itself when it ends.
-create function tenant_rollup_counts_late() returns trigger language plpgsql as $$
+create function count_late_run() returns trigger language plpgsql as $$
 begin
-    execute tenant_rollup_count('(select ($1).*)') using new;
+    execute tenant_rollup_insert_sql('(select ($1).*)') using new;
     return null;
 end
 $$;
 
 -- What a partition does not copy from `run_history`.
-create function run_history_equip(partition text, day date) returns void language plpgsql as $$
+create function configure_run_history_partition(partition text, day date) returns void language plpgsql as $$
 begin
     -- Lists are planned once, for any values. However few of them there are, each is then taken for rare: what names one goes by its index
     -- and not by all ids.
     execute format('alter table %I alter column tenant_id set (n_distinct = 10000), alter column organization_id set (n_distinct = 10000),
                                    alter column batch_id set (n_distinct = 10000), alter column caller set (n_distinct = 10000),
                                    alter column reason set (n_distinct = 10000)', partition);
-    if day < (select until.day from tenant_rollup_until until) then
-        execute format('create trigger run_counts_late after insert on %I for each row execute function tenant_rollup_counts_late()',
+    if day < (select until.day from tenant_rollup_watermark until) then
+        execute format('create trigger run_history_count_late_run after insert on %I for each row execute function count_late_run()',
                        partition);
     end if;
 end
 $$;
 
 -- Makes the partition of a day, unless it is there. Nobody who reads or ends runs waits for it.
-create or replace function run_history_day(day date) returns void language plpgsql as $$
+create or replace function ensure_run_history_partition(day date) returns void language plpgsql as $$
 declare
     base text := 'run_history_' || to_char(day, 'YYYY_MM_DD');
     name text := base;
@@ -104,14 +104,14 @@ begin
         name := base || '_' || txid_current();
     end if;
     execute format('create table %I (like run_history including all)', name);
-    perform run_history_equip(name, day);
+    perform configure_run_history_partition(name, day);
     execute format('alter table run_history attach partition %I for values from (%L) to (%L)', name,
                    run_id_floor(day::timestamp at time zone 'UTC'), run_id_floor((day + 1)::timestamp at time zone 'UTC'));
 end
 $$;
 
 -- Puts the failed runs of a day, which was taken out of the history, back into it, and drops the rest.
-create or replace function run_history_keep_failed(old text, day date) returns void language plpgsql as $$
+create or replace function retain_failed_run_history(old text, day date) returns void language plpgsql as $$
 declare
     kept text := 'run_history_' || to_char(day, 'YYYY_MM_DD') || '_failed';
     columns text := (select string_agg(quote_ident(attname), ', ')
@@ -120,7 +120,7 @@ declare
 begin
     execute format('create table %I (like run_history including all)', kept);
     execute format('insert into %I (%s) select %s from %I where state = %L', kept, columns, columns, old, 'failed');
-    perform run_history_equip(kept, day);
+    perform configure_run_history_partition(kept, day);
     execute format('alter table run_history attach partition %I for values from (%L) to (%L)', kept,
                    run_id_floor(day::timestamp at time zone 'UTC'), run_id_floor((day + 1)::timestamp at time zone 'UTC'));
     execute format('drop table %I', old);
@@ -128,17 +128,17 @@ end
 $$;
 
 -- Counts one more day for the tenants, if it is before `before` and has no live run. Gives whether there was one.
-create function tenant_rollup_day(before date) returns boolean language plpgsql as $$
+create function roll_up_next_day(before date) returns boolean language plpgsql as $$
 declare
     counted date;
     partition text;
 begin
-    if before <= (select until.day from tenant_rollup_until until) then
+    if before <= (select until.day from tenant_rollup_watermark until) then
         return false;
     end if;
     -- Nobody makes a partition meanwhile, and one server counts.
     lock table only run_history in share update exclusive mode;
-    select day into counted from tenant_rollup_until;
+    select day into counted from tenant_rollup_watermark;
     if counted is null then
         select min(to_date(substr(relname, 13), 'YYYY_MM_DD')) into counted
           from pg_inherits
@@ -158,11 +158,11 @@ begin
     loop
         -- A run of that day that ends now, though none was live, waits for this, and counts itself.
         execute format('lock table %I in share row exclusive mode', partition);
-        execute tenant_rollup_count(format('(select * from %I)', partition));
-        execute format('create trigger run_counts_late after insert on %I for each row execute function tenant_rollup_counts_late()',
+        execute tenant_rollup_insert_sql(format('(select * from %I)', partition));
+        execute format('create trigger run_history_count_late_run after insert on %I for each row execute function count_late_run()',
                        partition);
     end loop;
-    update tenant_rollup_until set day = counted + 1;
+    update tenant_rollup_watermark set day = counted + 1;
     return true;
 end
 $$;
@@ -172,7 +172,7 @@ declare
     partition text;
 begin
     for partition in select relname from pg_inherits join pg_class on pg_class.oid = inhrelid where inhparent = 'run_history'::regclass loop
-        perform run_history_equip(partition, '-infinity');
+        perform configure_run_history_partition(partition, '-infinity');
     end loop;
 end
 $$;
@@ -183,7 +183,7 @@ create index run_history_by_tenant_and_state on run_history (tenant_id, state, i
 create index run_history_by_organization_and_state on run_history (organization_id, state, id)
     where state <> 'succeeded' and organization_id is not null;
 create index run_history_by_organization_out_of_sync on run_history (organization_id, id)
-    where found_differences and organization_id is not null;
+    where out_of_sync and organization_id is not null;
 
 -- Days that are over are not looked at again by themselves.
 analyze run_history;

@@ -9,5 +9,5 @@ delete from rollup where grain in ('ten_minutes', 'week');
 alter table rollup
     drop constraint rollup_grain_is_known,
     add constraint rollup_grain_is_known check (grain in ('minute', 'hour', 'day'));
-drop function rollup_begin(text, timestamptz);
-alter function tallies_added(jsonb, jsonb) rename to tally_sum;
+drop function rollup_start(text, timestamptz);
+alter function add_counts(jsonb, jsonb) rename to sum_counts;

@@ -1,6 +1,6 @@
 alter table tenant_sync drop column unresolved;
-drop trigger last_success_forgets on tenant;
-drop function last_success_forgets();
+drop trigger delete_last_success on tenant;
+drop function delete_last_success();
 alter table last_success drop column gbp_location;
 alter table run_history
     drop constraint run_history_unknown_write_failed,

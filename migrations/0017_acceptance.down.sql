@@ -1,3 +1,3 @@
-alter table batch_work drop column tenants_created_until;
+alter table batch_expansion drop column tenants_created_until;
 drop table batch_tenant_page;
 alter table run drop column joined_at;

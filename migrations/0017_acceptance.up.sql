@@ -18,4 +18,4 @@ alter table batch_tenant_page alter column tenant_ids set storage external;
 
 -- No tenant of the pages was created later, so one that was is another tenant with the same id. Null: the batch was accepted by a server of
 -- an earlier version, and has no pages yet.
-alter table batch_work add column tenants_created_until timestamptz;
+alter table batch_expansion add column tenants_created_until timestamptz;

@@ -7,18 +7,18 @@ alter table tenant_sync
         check (decision_state in ('pending', 'executed', 'failed')),
     -- Why that run did not succeed.
     add column decision_run_reason text,
-    add constraint tenant_sync_decision_waits_for_a_run check (decision_state = 'executed' or decision_run_id is not null);
+    add constraint tenant_sync_open_decision_has_run check (decision_state = 'executed' or decision_run_id is not null);
 
 -- They took the conflict mark away when they were made. A server of before, which still runs during an upgrade, leaves the state null and
 -- does the same.
 update tenant_sync set decision_state = 'executed' where decision is not null;
 
 -- The one place where a decision learns of its run's end, so that no way to end a run can forget it.
-create function settle_decision() returns trigger language plpgsql as $$
+create function record_decision_result() returns trigger language plpgsql as $$
 begin
     if new.state = 'succeeded' then
         update tenant_sync
-           set decision_state = 'executed', flips = '{}', contested_at = null
+           set decision_state = 'executed', overwritten_at = '{}', conflict_at = null
          where tenant_id = new.tenant_id and decision_run_id = new.id;
     else
         update tenant_sync
@@ -30,8 +30,8 @@ end
 $$;
 
 -- The condition is evaluated without calling the function: few runs execute a decision.
-create trigger run_history_settle_decision after insert on run_history
-    for each row when (new.orders ? 'decision') execute function settle_decision();
+create trigger run_history_record_decision_result after insert on run_history
+    for each row when (new.options ? 'decision') execute function record_decision_result();
 
 -- An id of a time: a UUIDv7 whose 12 bits after the version are the fraction of the millisecond, as RFC 9562 has it in section 6.2, method 3,
 -- and whose next 14 bits are `nth`, so that the ids that one statement makes are in its own order. The database makes the ids of all that is
@@ -49,11 +49,11 @@ alter table batch
     -- Runs by the rules that stop them, the rules with commas and in their order: {"primary_change": 40, "primary_change,removals": 4}.
     add column stopped jsonb not null default '{}',
     -- Failed runs by reason.
-    add column failure_reasons jsonb not null default '{}',
+    add column failure_reason_counts jsonb not null default '{}',
     -- How many runs the guards of runs may be overridden for, as confirmed; null: they are not overridden. How many they were for.
-    add column override_limit bigint,
-    add column overriding bigint not null default 0,
-    add constraint batch_overrides_what_was_confirmed check (overriding <= override_limit);
+    add column max_overrides bigint,
+    add column overrides_reserved bigint not null default 0,
+    add constraint batch_overrides_within_limit check (overrides_reserved <= max_overrides);
 
 -- The rules that stop a plan; null: none does.
 create function stopping_rules(plan jsonb) returns text language sql immutable parallel safe as $$
@@ -63,12 +63,12 @@ create function stopping_rules(plan jsonb) returns text language sql immutable p
 $$;
 
 -- How often each of these texts is there, as a tally.
-create function texts_counted(texts text[]) returns jsonb language sql immutable parallel safe as $$
+create function count_texts(texts text[]) returns jsonb language sql immutable parallel safe as $$
     select coalesce(jsonb_object_agg(text, count), '{}')
       from (select text, count(*) as count from unnest(texts) as text group by text) as counts
 $$;
 
-create or replace function batch_counts_ends() returns trigger language plpgsql as $$
+create or replace function count_ended_batch_runs() returns trigger language plpgsql as $$
 declare
     batches uuid[] := array(select distinct batch_id from ended where batch_id is not null);
 begin
@@ -83,16 +83,16 @@ begin
            joined = batch.joined + counted.joined,
            cancelled = batch.cancelled + counted.cancelled,
            out_of_sync = batch.out_of_sync + counted.out_of_sync,
-           out_of_primary = batch.out_of_primary + counted.out_of_primary,
+           primary_changes = batch.primary_changes + counted.primary_changes,
            created = batch.created + counted.created,
            updated = batch.updated + counted.updated,
            deleted = batch.deleted + counted.deleted,
            unmapped = batch.unmapped + counted.unmapped,
            stopped = case when counted.stopped is null then batch.stopped
-                          else tallies_added(batch.stopped, texts_counted(counted.stopped)) end,
-           failure_reasons = case when counted.failure_reasons is null then batch.failure_reasons
-                                  else tallies_added(batch.failure_reasons, texts_counted(counted.failure_reasons)) end,
-           ended_at = case when batch.expanded_at is not null and batch.over + counted.runs = batch.made then counted.ended_at end
+                          else add_counts(batch.stopped, count_texts(counted.stopped)) end,
+           failure_reason_counts = case when counted.failure_reason_counts is null then batch.failure_reason_counts
+                                  else add_counts(batch.failure_reason_counts, count_texts(counted.failure_reason_counts)) end,
+           ended_at = case when batch.expanded_at is not null and batch.runs_ended + counted.runs = batch.runs_created then counted.ended_at end
       from (select batch_id,
                    count(*) as runs,
                    count(*) filter (where state = 'succeeded') as succeeded,
@@ -100,16 +100,16 @@ begin
                    count(*) filter (where state = 'skipped' and reason <> 'JOINED') as skipped,
                    count(*) filter (where state = 'skipped' and reason = 'JOINED') as joined,
                    count(*) filter (where state = 'cancelled') as cancelled,
-                   count(*) filter (where found_differences) as out_of_sync,
-                   count(*) filter (where plan @? '$.changes[*] ? (@.before.place == "primary")') as out_of_primary,
+                   count(*) filter (where out_of_sync) as out_of_sync,
+                   count(*) filter (where plan @? '$.changes[*] ? (@.before.role == "primary")') as primary_changes,
                    sum(created) as created,
                    sum(updated) as updated,
                    sum(deleted) as deleted,
-                   sum(ended.skipped) as unmapped,
+                   sum(ended.unmapped) as unmapped,
                    -- A real run meets its guards where it would write: one that ended before was not stopped by them.
                    array_agg(stopping_rules(plan))
                        filter (where (dry_run or reason = 'GUARD') and stopping_rules(plan) is not null) as stopped,
-                   array_agg(reason) filter (where state = 'failed') as failure_reasons,
+                   array_agg(reason) filter (where state = 'failed') as failure_reason_counts,
                    max(ended_at) as ended_at
               from ended
              where batch_id is not null

@@ -6,10 +6,10 @@ set local statement_timeout = 0;
 
 -- Of day `day`: the runs up to this id are counted in `tenant_rollup`. Null: none of that day is, or the day has none yet. Readers go by
 -- `day` alone, so they do not see a day that is half counted.
-alter table tenant_rollup_until add column counted_to uuid;
+alter table tenant_rollup_watermark add column counted_to uuid;
 
 -- The sum of two tallies, objects of counts.
-create or replace function tallies_added(one jsonb, other jsonb) returns jsonb language sql immutable parallel safe as $$
+create or replace function add_counts(one jsonb, other jsonb) returns jsonb language sql immutable parallel safe as $$
     select coalesce(jsonb_object_agg(key, count), '{}')
       from (select key, sum(value::bigint) as count
               from (select key, value from jsonb_each_text(one) union all select key, value from jsonb_each_text(other)) as counts
@@ -18,19 +18,19 @@ $$;
 
 -- A run of a day that is counted already, or in the part of a day that is, counts itself when it ends. While a piece is counted, such an
 -- end waits for it, and sees here how far it went.
-create or replace function tenant_rollup_counts_late() returns trigger language plpgsql as $$
+create or replace function count_late_run() returns trigger language plpgsql as $$
 begin
-    if exists (select from tenant_rollup_until until
+    if exists (select from tenant_rollup_watermark until
                 where new.id < run_id_floor(until.day::timestamp at time zone 'UTC') or new.id <= until.counted_to) then
-        execute tenant_rollup_count('(select ($1).id, ($1).tenant_id, ($1).organization_id, ($1).dry_run, ($1).state, ($1).reason,
-                                             ($1).found_differences, ($1).started_at, ($1).ended_at)') using new;
+        execute tenant_rollup_insert_sql('(select ($1).id, ($1).tenant_id, ($1).organization_id, ($1).dry_run, ($1).state, ($1).reason,
+                                             ($1).out_of_sync, ($1).started_at, ($1).ended_at)') using new;
     end if;
     return null;
 end
 $$;
 
 -- What a partition does not copy from `run_history`.
-create or replace function run_history_equip(partition text, day date) returns void language plpgsql as $$
+create or replace function configure_run_history_partition(partition text, day date) returns void language plpgsql as $$
 begin
     -- Lists are planned once, for any values. However few of them there are, each is then taken for rare: what names one goes by its index
     -- and not by all ids.
@@ -38,8 +38,8 @@ begin
                                    alter column batch_id set (n_distinct = 10000), alter column caller set (n_distinct = 10000),
                                    alter column reason set (n_distinct = 10000)', partition);
     -- Also the day that is being counted: the trigger itself finds out how far that is.
-    if day <= (select until.day from tenant_rollup_until until) then
-        execute format('create trigger run_counts_late after insert on %I for each row execute function tenant_rollup_counts_late()',
+    if day <= (select until.day from tenant_rollup_watermark until) then
+        execute format('create trigger run_history_count_late_run after insert on %I for each row execute function count_late_run()',
                        partition);
     end if;
 end
@@ -47,7 +47,7 @@ $$;
 
 -- Counts for the tenants up to `size` more runs of the oldest day that is not counted, if it is before `before` and, at its first piece,
 -- has no live run. Returns whether there was anything to count.
-create function tenant_rollup_piece(before date, size integer) returns boolean language plpgsql as $$
+create function roll_up_next_chunk(before date, size integer) returns boolean language plpgsql as $$
 declare
     counting date;
     counted uuid;
@@ -56,12 +56,12 @@ declare
     first_of_next uuid;
     partition text;
 begin
-    if before <= (select until.day from tenant_rollup_until until) then
+    if before <= (select until.day from tenant_rollup_watermark until) then
         return false;
     end if;
     -- No partition is made or taken away in the meantime, and one server counts.
     lock table only run_history in share update exclusive mode;
-    select until.day, until.counted_to into counting, counted from tenant_rollup_until until;
+    select until.day, until.counted_to into counting, counted from tenant_rollup_watermark until;
     if counting is null then
         select min(to_date(substr(relname, 13), 'YYYY_MM_DD')) into counting
           from pg_inherits
@@ -86,30 +86,30 @@ begin
         -- A run of that day that ends now, though none was live, waits for this, and then counts itself where the pieces are past it.
         execute format('lock table %I in share row exclusive mode', partition);
         if not exists (select from pg_trigger
-                        where tgrelid = format('%I', partition)::regclass and tgname = 'run_counts_late') then
-            execute format('create trigger run_counts_late after insert on %I for each row execute function tenant_rollup_counts_late()',
+                        where tgrelid = format('%I', partition)::regclass and tgname = 'run_history_count_late_run') then
+            execute format('create trigger run_history_count_late_run after insert on %I for each row execute function count_late_run()',
                            partition);
         end if;
     end loop;
     -- Literals, so that only the day's partition is planned and locked.
     execute format('select id from run_history where id >= %L and id < %L and id > %L order by id offset %s limit 1',
                    first_of_day, first_of_next, coalesce(counted, '00000000-0000-0000-0000-000000000000'), size - 1) into last;
-    execute tenant_rollup_count(format(
-        '(select id, tenant_id, organization_id, dry_run, state, reason, found_differences, started_at, ended_at
+    execute tenant_rollup_insert_sql(format(
+        '(select id, tenant_id, organization_id, dry_run, state, reason, out_of_sync, started_at, ended_at
             from run_history where id >= %L and id < %L and id > %L and id <= %L)',
         first_of_day, first_of_next, coalesce(counted, '00000000-0000-0000-0000-000000000000'), coalesce(last, first_of_next)));
     if last is null then
-        update tenant_rollup_until set day = counting + 1, counted_to = null;
+        update tenant_rollup_watermark set day = counting + 1, counted_to = null;
     else
-        update tenant_rollup_until set day = counting, counted_to = last;
+        update tenant_rollup_watermark set day = counting, counted_to = last;
     end if;
     return true;
 end
 $$;
 
 -- What an older server calls, which calls it again at once as long as there is anything to count.
-create or replace function tenant_rollup_day(before date) returns boolean language sql as $$
-    select tenant_rollup_piece(before, 50000)
+create or replace function roll_up_next_day(before date) returns boolean language sql as $$
+    select roll_up_next_chunk(before, 50000)
 $$;
 
 -- Reduces a day of the history, the partition `old`, to its failed runs, a piece at a time. Returns what was done: a `piece` of the day, the
@@ -117,7 +117,7 @@ $$;
 --
 -- The failed runs are copied beside the day, which stays readable as a whole; then the copy takes its place, in one transaction. For that
 -- moment, and for at most `patience`, run_history is locked; whoever reads it for longer makes this fail, and another call try again.
-create function run_history_reduce(old text, day date, size integer, patience text) returns text language plpgsql as $$
+create function reduce_run_history_partition(old text, day date, size integer, patience text) returns text language plpgsql as $$
 declare
     base text := 'run_history_' || to_char(day, 'YYYY_MM_DD');
     kept text := base || '_failed';
@@ -128,13 +128,13 @@ declare
                       where attrelid = 'run_history'::regclass and attnum > 0 and not attisdropped and attgenerated = '');
     copied integer;
 begin
-    if not pg_try_advisory_xact_lock(hashtext('run_history_reduce')) then
+    if not pg_try_advisory_xact_lock(hashtext('reduce_run_history_partition')) then
         return 'busy';
     end if;
     if to_regclass(format('%I', old)) is null then
         return 'day';
     end if;
-    if not run_history_has(old) and run_history_has(kept) then
+    if not is_run_history_partition(old) and is_run_history_partition(kept) then
         -- Another server was faster, or died just before this.
         execute format('drop table %I', old);
         return 'day';
@@ -168,7 +168,7 @@ begin
     if copied > 0 then
         return 'piece';
     end if;
-    if run_history_has(old) then
+    if is_run_history_partition(old) then
         execute format('alter table run_history detach partition %I', old);
     end if;
     execute format('drop table %I', old);
@@ -176,7 +176,7 @@ begin
     if not exists (select from pg_inherits
                      join pg_class on pg_class.oid = inhrelid
                     where inhparent = 'run_history'::regclass and starts_with(relname, base)) then
-        perform run_history_equip(kept, day);
+        perform configure_run_history_partition(kept, day);
         execute format('alter table run_history attach partition %I for values from (%L) to (%L)', kept, first_of_day, first_of_next);
     end if;
     return 'day';
@@ -184,7 +184,7 @@ end
 $$;
 
 -- Whether a table is part of the history.
-create function run_history_has(partition text) returns boolean language sql stable as $$
+create function is_run_history_partition(partition text) returns boolean language sql stable as $$
     select exists (select from pg_inherits
                     where inhparent = 'run_history'::regclass and inhrelid = to_regclass(format('%I', partition)))
 $$;

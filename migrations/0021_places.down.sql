@@ -1,1 +1,1 @@
-alter table run drop column let_through_overriding, drop column let_through_primary;
+alter table run drop column batch_override_reserved, drop column batch_primary_write_reserved;

@@ -3,9 +3,9 @@
 
 alter table run
     -- Its batch has let it through to another primary category.
-    add column let_through_primary boolean not null default false,
+    add column batch_primary_write_reserved boolean not null default false,
     -- Its batch has let it through although a guard of runs would have stopped it.
-    add column let_through_overriding boolean not null default false;
+    add column batch_override_reserved boolean not null default false;
 
 -- What these were let through to is not known: they have the places of every kind, as they had.
-update run set let_through_primary = true, let_through_overriding = true where let_through;
+update run set batch_primary_write_reserved = true, batch_override_reserved = true where batch_write_reserved;

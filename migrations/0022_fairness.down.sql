@@ -1,4 +1,4 @@
 drop index batch_live_by_caller;
-drop index batch_work_by_caller;
-drop index batch_work_by_turn;
-alter table batch_work drop column turn, drop column cancelling, drop column caller;
+drop index batch_expansion_by_caller;
+drop index batch_expansion_by_fairness_rank;
+alter table batch_expansion drop column fairness_rank, drop column cancelling, drop column caller;

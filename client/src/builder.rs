@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::{Client, Error, RetryPolicy, TokenProvider, endpoint, metadata::Metadata};
 
 /// Longer timeouts have no form in gRPC's header, and are a mistake of units.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 const PEM_BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 /// How the PEM of a private key ends its first line, whatever kind it is.
@@ -23,7 +23,7 @@ pub struct ClientBuilder {
     ca_certificate: Option<Vec<u8>>,
     client_certificate: Option<ClientCertificate>,
     connect_timeout: Duration,
-    settings: Settings,
+    settings: ClientConfig,
     metadata: Metadata,
 }
 
@@ -35,7 +35,7 @@ struct ClientCertificate {
 
 /// What every call looks up.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Settings {
+pub(crate) struct ClientConfig {
     pub(crate) timeout: Duration,
     pub(crate) heartbeat_timeout: Duration,
     pub(crate) retry: RetryPolicy,
@@ -51,7 +51,7 @@ impl ClientBuilder {
             ca_certificate: None,
             client_certificate: None,
             connect_timeout: Duration::from_secs(5),
-            settings: Settings {
+            settings: ClientConfig {
                 timeout: Duration::from_secs(10),
                 heartbeat_timeout: Duration::from_secs(60),
                 retry: RetryPolicy::CALLS,
@@ -147,7 +147,7 @@ impl ClientBuilder {
             ("heartbeat_timeout", self.settings.heartbeat_timeout),
         ];
         for (name, timeout) in timeouts {
-            if timeout.is_zero() || timeout > LONGEST_TIMEOUT {
+            if timeout.is_zero() || timeout > MAX_TIMEOUT {
                 return Err(Error::setting(format!("{name} {timeout:?}: must be more than 0, and at most a day")));
             }
         }

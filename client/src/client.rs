@@ -12,10 +12,10 @@ use tonic::{
 };
 use zeroize::Zeroizing;
 
-use crate::{ClientBuilder, Code, Error, TokenProvider, builder::Settings, metadata::Metadata};
+use crate::{ClientBuilder, Code, Error, TokenProvider, builder::ClientConfig, metadata::Metadata};
 
 /// Larger answers are refused. A page of 1,000 failed runs with Google's details stays far below.
-pub(crate) const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+pub(crate) const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
 
 /// A client of Category Mirror. Cloning is cheap and shares the connection, which is made by the first call.
 ///
@@ -31,16 +31,16 @@ struct Inner {
     endpoint: Endpoint,
     channel: OnceLock<Channel>,
     token: Option<Arc<dyn TokenProvider>>,
-    settings: Settings,
+    settings: ClientConfig,
 }
 
 /// Whether the same call may be sent twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Repeat {
+pub(crate) enum Idempotency {
     /// Twice is the same as once.
-    Safe,
+    Idempotent,
     /// The second one would fail, or act again.
-    Never,
+    NonIdempotent,
 }
 
 impl Client {
@@ -52,7 +52,7 @@ impl Client {
     pub(crate) fn new(
         endpoint: Endpoint,
         token: Option<Arc<dyn TokenProvider>>,
-        settings: Settings,
+        settings: ClientConfig,
         metadata: Metadata,
     ) -> Self {
         Self { inner: Arc::new(Inner { endpoint, channel: OnceLock::new(), token, settings }), metadata }
@@ -62,7 +62,7 @@ impl Client {
         &mut self.metadata
     }
 
-    pub(crate) fn settings(&self) -> &Settings {
+    pub(crate) fn settings(&self) -> &ClientConfig {
         &self.inner.settings
     }
 
@@ -95,19 +95,19 @@ impl Client {
     }
 
     /// Makes one call: the deadline covers all attempts and the waits between them.
-    pub(crate) async fn call<Q, R, F, Fut>(&self, repeat: Repeat, message: Q, rpc: F) -> Result<R, Error>
+    pub(crate) async fn call<Q, R, F, Fut>(&self, idempotency: Idempotency, message: Q, rpc: F) -> Result<R, Error>
     where
         Q: Clone,
         F: Fn(Channel, tonic::Request<Q>) -> Fut,
         Fut: Future<Output = Result<tonic::Response<R>, tonic::Status>>,
     {
-        let Settings { timeout, retry, .. } = *self.settings();
+        let ClientConfig { timeout, retry, .. } = *self.settings();
         let begun = Instant::now();
         let mut failures = 0;
         loop {
             let left = timeout.saturating_sub(begun.elapsed());
             let error = match self.attempt(left, message.clone(), &rpc).await {
-                Err(error) if error.is_unavailable() && repeat == Repeat::Safe => error,
+                Err(error) if error.is_unavailable() && idempotency == Idempotency::Idempotent => error,
                 // Refused before it had begun, so that every call can be sent again.
                 Err(error) if error.asks_to_come_back() => error,
                 answer => return answer,

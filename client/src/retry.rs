@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The longest wait that a server can ask of a stream. One that asks for more gets its error shown to the caller.
-const LONGEST_ASKED: Duration = Duration::from_secs(300);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
 
 /// How often something is tried, and how long the waits between are: they double, and a random half of each is left out,
 /// so that many clients do not come back at the same moment.
@@ -36,7 +36,7 @@ impl RetryPolicy {
     /// The wait after `failures` failed tries, never less than the server `asked` for. `None`: give up.
     pub(crate) fn delay(&self, failures: u32, asked: Option<Duration>) -> Option<Duration> {
         let asked = asked.unwrap_or_default();
-        if failures >= self.attempts || asked > LONGEST_ASKED {
+        if failures >= self.attempts || asked > MAX_RETRY_AFTER {
             return None;
         }
         let factor = 2_u32.saturating_pow(failures.saturating_sub(1));

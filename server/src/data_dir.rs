@@ -15,7 +15,7 @@ use nix::unistd::Uid;
 pub use secret_file::{KEY_BYTES, SecretFileError, secret_file};
 
 /// The file that says whose folder it is.
-const MARK: &str = ".category-mirror";
+const MARKER_FILE: &str = ".category-mirror";
 
 /// A folder that belongs to this server's user, and that nobody else can write to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,7 +125,7 @@ impl DataDir {
     fn contents(&self) -> io::Result<Contents> {
         // Listed first, looked for the mark second: another server may be claiming the folder at this moment, and marks it first.
         let first = fs::read_dir(&self.0)?.next().transpose()?;
-        match (first, fs::symlink_metadata(self.join(MARK))) {
+        match (first, fs::symlink_metadata(self.join(MARKER_FILE))) {
             (None, _) => Ok(Contents::Nothing),
             (Some(_), Ok(mark)) if mark.is_file() => Ok(Contents::Ours),
             (Some(entry), _) => Ok(Contents::Foreign(entry.file_name().into())),
@@ -133,7 +133,7 @@ impl DataDir {
     }
 
     fn mark(&self) -> io::Result<()> {
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.join(MARK)) {
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.join(MARKER_FILE)) {
             Ok(mark) => mark.sync_all().and_then(|()| File::open(&self.0)?.sync_all()),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(error),

@@ -16,12 +16,12 @@ pub mod key_files;
 
 // The outside: the machine, PostgreSQL, Google, tokens, keys. None of them knows another.
 pub mod auth;
+pub mod credential_cipher;
 pub mod data_dir;
 pub mod gbp;
 pub mod postgres;
 pub mod store;
 pub mod tls;
-pub mod vault;
 pub mod wake;
 
 // What stands for Google where there is none.

@@ -12,17 +12,17 @@ use tokio_util::sync::CancellationToken;
 use tonic_health::server::HealthReporter;
 
 use crate::{
-    api::{self, AbandonedCalls, Drain, Limits},
-    app::{Accounts, App, Flags, RunLimits, TaxonomySource},
+    api::{self, AbandonedCalls, CallLimits, Drain},
+    app::{AccountClients, App, FlagCache, RunLimits, TaxonomyImportConfig},
     auth::Verifier,
     connections::{self, Connections, Http2, Parties, Port},
+    credential_cipher::CredentialCipher,
     domain::ProcessFlags,
     gbp,
-    runner::{Runner, Settings},
+    runner::{Runner, RunnerConfig},
     store::{Acceptor, Pools, Store},
     tls::Tls,
-    vault::Vault,
-    wake::{Hint, Topic, Wake},
+    wake::{Topic, WakeUp, WakeUpBus},
     web,
 };
 
@@ -33,9 +33,9 @@ const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the last calls on the admin port may take: nothing there is slow, and nobody may hold up the stop.
 const ADMIN_GRACE: Duration = Duration::from_secs(1);
 /// A client that vanished without a word is noticed after the interval and the timeout.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
+const KEEPALIVE_INTERVAL_AND_TIMEOUT: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
 /// Calls at once on one connection, besides streams. Further ones wait at the client until one of these is answered.
-const CALLS_PER_CONNECTION: u32 = 256;
+const MAX_CALLS_PER_CONNECTION: u32 = 256;
 /// Bytes of a call's headers, counted as HTTP/2 does: room for a token with some hundred tenants in it.
 const MAX_HEADERS: u32 = 16 * 1024;
 /// Calls that a client has taken back before we have seen them. One that does this without end (CVE-2023-44487) loses its connection.
@@ -44,32 +44,32 @@ const MAX_RESETS: usize = 64;
 const MAX_LOCAL_RESETS: usize = 256;
 
 /// Bytes that one connection may send before the server reads them. Whoever sends without being read holds no more than this.
-const CONNECTION_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
 /// The same of one request.
-const STREAM_WINDOW: u32 = 128 * 1024;
+const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
 /// Bytes of one answer that wait in the transport: two frames of the largest size beyond what is on its way.
 const MAX_SEND_BUFFER: usize = 64 * 1024;
 
 /// What the service is made of.
-pub struct Config {
+pub struct ServerConfig {
     /// The database, migrated.
     pub pool: Pools,
     /// Google, in the name of whoever has no credentials of their own.
     pub gbp: gbp::Client,
     /// The keys of accounts' own credentials.
-    pub vault: Vault,
+    pub cipher: CredentialCipher,
     /// Whose tokens are believed.
     pub verifier: Verifier,
     /// What this process says about feature flags by itself.
     pub flags: ProcessFlags,
     /// How runs are carried out.
-    pub runner: Settings,
+    pub runner: RunnerConfig,
     /// How many attempts a new run gets.
     pub max_attempts: i32,
     /// How long a stream may be quiet; [`STREAM_HEARTBEAT`] suits proxies.
     pub stream_heartbeat: Duration,
     /// How much is let in.
-    pub limits: Limits,
+    pub limits: CallLimits,
     /// How connections are encrypted; `None`: they are not.
     pub tls: Option<Tls>,
 }
@@ -88,31 +88,35 @@ pub struct Listeners {
 /// # Errors
 /// A task of the listener that panicked.
 pub async fn serve(
-    config: Config,
+    config: ServerConfig,
     listeners: Listeners,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), JoinError> {
-    let Config { pool, gbp, vault, verifier, flags, runner, max_attempts, stream_heartbeat, limits, tls } = config;
-    let limits = Limits { database_connections: pool.max_connections(), ..limits };
+    let ServerConfig { pool, gbp, cipher, verifier, flags, runner, max_attempts, stream_heartbeat, limits, tls } =
+        config;
+    let limits = CallLimits { database_connections: pool.max_connections(), ..limits };
     // Two stops: the drain, and the end of what serves until everything else has ended.
     let drain = CancellationToken::new();
     let end = CancellationToken::new();
     let _stop_all = (drain.clone().drop_guard(), end.clone().drop_guard());
 
-    let wake = Wake::start(pool.clone(), end.clone());
+    let wake = WakeUpBus::start(pool.clone(), end.clone());
     let store = Store::new(pool.clone());
     let telling = wake.clone();
     let acceptor = Acceptor::start(&store, &end, move |runs| {
-        telling.hint(Hint::Queued);
-        telling.hint(Hint::Changed(runs.into()));
+        telling.send(WakeUp::RunsReady);
+        telling.send(WakeUp::RunsChanged(runs.into()));
     });
-    let flags = Flags::new(store.clone(), flags);
+    let flags = FlagCache::new(store.clone(), flags);
     tokio::spawn(end.clone().run_until_cancelled_owned(flags.clone().keep_fresh(wake.subscribe(Topic::Flags))));
-    let taxonomy = TaxonomySource { reader: gbp.taxonomy(), backoff: runner.backoff };
+    let taxonomy = TaxonomyImportConfig { reader: gbp.taxonomy(), backoff: runner.backoff };
     let quota = gbp.quota();
-    let accounts = Accounts::new(store.clone(), gbp, vault);
-    let runs =
-        RunLimits { max_attempts, max_additional: runner.max_additional, max_live_batches: limits.batches_per_subject };
+    let accounts = AccountClients::new(store.clone(), gbp, cipher);
+    let runs = RunLimits {
+        max_attempts,
+        max_additional: runner.max_additional,
+        max_live_batches: limits.max_batches_per_subject,
+    };
     let app = App::new(store.clone(), acceptor, wake.clone(), flags.clone(), accounts.clone(), runs, taxonomy);
     let feeding = app.feed().clone().keep_fed(wake.subscribe(Topic::Changes), stream_heartbeat);
     tokio::spawn(end.clone().run_until_cancelled_owned(feeding));
@@ -184,24 +188,25 @@ pub async fn serve(
 }
 
 /// The bounds of HTTP/2, which hold before anything of ours is asked.
-pub(crate) fn http2(limits: &Limits) -> Http2 {
+pub(crate) fn http2(limits: &CallLimits) -> Http2 {
     // A subject's streams do not leave their own calls waiting on the same connection.
-    let streams = u32::try_from(limits.streams_per_subject).unwrap_or(u32::MAX).saturating_add(CALLS_PER_CONNECTION);
+    let streams =
+        u32::try_from(limits.max_streams_per_subject).unwrap_or(u32::MAX).saturating_add(MAX_CALLS_PER_CONNECTION);
     Http2 {
-        keepalive_interval: KEEPALIVE.0,
-        keepalive_timeout: KEEPALIVE.1,
+        keepalive_interval: KEEPALIVE_INTERVAL_AND_TIMEOUT.0,
+        keepalive_timeout: KEEPALIVE_INTERVAL_AND_TIMEOUT.1,
         max_concurrent_streams: streams,
         max_header_list_size: MAX_HEADERS,
         max_pending_accept_reset_streams: MAX_RESETS,
         max_local_error_reset_streams: MAX_LOCAL_RESETS,
-        connection_window: CONNECTION_WINDOW,
-        stream_window: STREAM_WINDOW,
+        connection_window: CONNECTION_WINDOW_BYTES,
+        stream_window: STREAM_WINDOW_BYTES,
         max_send_buffer: MAX_SEND_BUFFER,
     }
 }
 
 /// The connections of the gRPC port, of which there are none yet.
-pub(crate) fn grpc_connections(limits: &Limits) -> Connections {
+pub(crate) fn grpc_connections(limits: &CallLimits) -> Connections {
     Connections::new(Port::Grpc, limits.connections, api::connection_memory(limits))
 }
 

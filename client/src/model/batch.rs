@@ -63,11 +63,11 @@ pub struct Batch {
     /// How many changes of each kind: planned ones in a dry run, else what was written.
     pub change_counts: BatchChangeCounts,
     /// The guards of the batch as a whole.
-    pub guards: Vec<BatchGuard>,
+    pub guards: Vec<BatchGuardVerdict>,
     /// Guards that its caller overrode.
     pub overridden_guards: Vec<String>,
     /// Why its caller overrode them.
-    pub reason: Option<String>,
+    pub override_reason: Option<String>,
     /// Who asked: the subject of the caller's token.
     pub caller: String,
     /// The request id of the request that made it.
@@ -96,7 +96,7 @@ pub struct GuardCount {
     /// Its name, such as `primary_change`.
     pub rule: String,
     /// How many.
-    pub runs: i64,
+    pub run_count: i64,
 }
 
 /// How many changes of each kind, over many runs.
@@ -111,14 +111,14 @@ pub struct BatchChangeCounts {
     /// Categories that targets lost.
     pub deleted: i64,
     /// Categories of sources that were left out because they are unmapped.
-    pub skipped: i64,
+    pub unmapped: i64,
 }
 
 /// A bound on what a batch may do as a whole. Real runs beyond it write nothing and fail with reason `GUARD`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
-pub struct BatchGuard {
+pub struct BatchGuardVerdict {
     /// Its name, such as `batch_tenants`.
     pub rule: String,
     /// How many of the runs that are over are of the kind that it bounds.
@@ -138,7 +138,7 @@ impl Batch {
 
     pub(crate) fn from_wire(wire: v1::Batch) -> Self {
         let changes = wire.change_counts.unwrap_or_default();
-        let guard = |guard: v1::BatchGuard| BatchGuard {
+        let guard = |guard: v1::BatchGuardVerdict| BatchGuardVerdict {
             rule: guard.rule,
             value: guard.value,
             limit: guard.limit,
@@ -166,11 +166,11 @@ impl Batch {
                 created: changes.created,
                 updated: changes.updated,
                 deleted: changes.deleted,
-                skipped: changes.skipped,
+                unmapped: changes.unmapped,
             },
             guards: wire.guards.into_iter().map(guard).collect(),
             overridden_guards: wire.overridden_guards,
-            reason: wire::text(wire.reason),
+            override_reason: wire::text(wire.override_reason),
             caller: wire.caller,
             request_id: wire::text(wire.request_id),
             create_time: wire::time(wire.create_time),
@@ -179,12 +179,12 @@ impl Batch {
             stopped_counts: wire
                 .stopped_counts
                 .into_iter()
-                .map(|count| GuardCount { rule: count.rule, runs: count.runs })
+                .map(|count| GuardCount { rule: count.rule, run_count: count.run_count })
                 .collect(),
             failure_counts: wire
                 .failure_counts
                 .into_iter()
-                .map(|count| FailureCount { reason: count.reason, runs: count.runs })
+                .map(|count| FailureCount { reason: count.reason, run_count: count.run_count })
                 .collect(),
             confirmed_override_count: wire.confirmed_override_count,
             override_count: wire.override_count,

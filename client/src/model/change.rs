@@ -20,7 +20,7 @@ open_enum! {
 
 open_enum! {
     /// The role of a category in a set.
-    Role {
+    CategoryRole {
         /// The one primary category.
         Primary = 1, "primary";
         /// One of the additional categories.
@@ -32,11 +32,11 @@ open_enum! {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
-pub struct PlacedCategory {
+pub struct CategorySetMember {
     /// Google's category: itself, or what the platform category stands for. `None`: it is unmapped.
     pub category: Option<GbpCategory>,
     /// Its role.
-    pub role: Role,
+    pub role: CategoryRole,
     /// The platform category, `platformCategories/{slug}`: itself, or what stands for Google's.
     pub platform_category: Option<String>,
     /// The platform's name for people, where the category is the platform's.
@@ -53,9 +53,9 @@ pub struct Change {
     /// What happens.
     pub operation: Operation,
     /// The category and its role before. `None` for [`Operation::Create`].
-    pub before: Option<PlacedCategory>,
+    pub before: Option<CategorySetMember>,
     /// The category and its role after. `None` for [`Operation::Delete`].
-    pub after: Option<PlacedCategory>,
+    pub after: Option<CategorySetMember>,
 }
 
 /// How many changes of each kind.
@@ -70,14 +70,14 @@ pub struct ChangeCounts {
     /// Categories that the target lost.
     pub deleted: i32,
     /// Platform categories that were left out, or left alone, because they are unmapped.
-    pub skipped: i32,
+    pub unmapped: i32,
 }
 
-impl PlacedCategory {
-    pub(super) fn from_wire(wire: v1::PlacedCategory) -> Self {
+impl CategorySetMember {
+    pub(super) fn from_wire(wire: v1::CategorySetMember) -> Self {
         Self {
             category: wire.category.map(GbpCategory::from_wire),
-            role: Role::from_wire(wire.role),
+            role: CategoryRole::from_wire(wire.role),
             platform_category: wire::text(wire.platform_category),
             platform_display_name: wire::text(wire.platform_display_name),
             imported: wire.imported,
@@ -89,16 +89,16 @@ impl Change {
     pub(crate) fn from_wire(wire: v1::Change) -> Self {
         Self {
             operation: Operation::from_wire(wire.operation),
-            before: wire.before.map(PlacedCategory::from_wire),
-            after: wire.after.map(PlacedCategory::from_wire),
+            before: wire.before.map(CategorySetMember::from_wire),
+            after: wire.after.map(CategorySetMember::from_wire),
         }
     }
 }
 
 impl ChangeCounts {
     pub(crate) fn from_wire(wire: v1::ChangeCounts) -> Self {
-        let v1::ChangeCounts { created, updated, deleted, skipped } = wire;
-        Self { created, updated, deleted, skipped }
+        let v1::ChangeCounts { created, updated, deleted, unmapped } = wire;
+        Self { created, updated, deleted, unmapped }
     }
 }
 
@@ -106,18 +106,18 @@ impl ChangeCounts {
 impl fmt::Display for ChangeCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "+{} ~{} -{}", self.created, self.updated, self.deleted)?;
-        if self.skipped == 0 { Ok(()) } else { write!(f, " !{}", self.skipped) }
+        if self.unmapped == 0 { Ok(()) } else { write!(f, " !{}", self.unmapped) }
     }
 }
 
-impl fmt::Display for PlacedCategory {
+impl fmt::Display for CategorySetMember {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<10}  ", self.role)?;
         self.fmt_category(f)
     }
 }
 
-impl PlacedCategory {
+impl CategorySetMember {
     fn fmt_category(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.platform_category, &self.category) {
             (Some(name), _) => {

@@ -39,7 +39,7 @@ pub struct Credentials {
     /// How they stand.
     pub state: CredentialsState,
     /// The last few characters of the OAuth client's id.
-    pub client_id_tail: String,
+    pub client_id_suffix: String,
     /// Which key they are encrypted with.
     pub key_id: String,
     /// Grows with every replacement.
@@ -83,7 +83,7 @@ impl Credentials {
         Self {
             name: wire.name,
             state: CredentialsState::from_wire(wire.state),
-            client_id_tail: wire.client_id_tail,
+            client_id_suffix: wire.client_id_suffix,
             key_id: wire.key_id,
             revision: wire.revision,
             update_time: wire::time(wire.update_time),

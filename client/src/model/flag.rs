@@ -19,7 +19,7 @@ open_enum! {
 
 open_enum! {
     /// Why a flag is on or off: the first of these that applies.
-    FlagWhy {
+    FlagReason {
         /// Off: the environment of the server forces it.
         ForcedOff = 1, "forced_off";
         /// Off: somebody switched it off.
@@ -45,7 +45,7 @@ open_enum! {
 
 open_enum! {
     /// What a verdict rests on.
-    FlagSource {
+    FlagOrigin {
         /// The environment of the server.
         Environment = 1, "environment";
         /// What somebody has set, for all servers.
@@ -120,13 +120,13 @@ pub struct FlagChange {
 #[non_exhaustive]
 pub struct FlagEvaluation {
     /// Whether it is on.
-    pub on: bool,
+    pub enabled: bool,
     /// Why.
-    pub why: FlagWhy,
+    pub reason: FlagReason,
     /// The same for people, with the values.
     pub explanation: String,
     /// What it rests on.
-    pub source: FlagSource,
+    pub origin: FlagOrigin,
     /// The revision of the flag that the server goes by; 0 while nobody has set it.
     pub revision: i64,
 }
@@ -169,10 +169,10 @@ impl FlagChange {
 impl FlagEvaluation {
     pub(crate) fn from_wire(wire: v1::EvaluateFlagResponse) -> Self {
         Self {
-            on: wire.on,
-            why: FlagWhy::from_wire(wire.why),
+            enabled: wire.enabled,
+            reason: FlagReason::from_wire(wire.reason),
             explanation: wire.explanation,
-            source: FlagSource::from_wire(wire.source),
+            origin: FlagOrigin::from_wire(wire.origin),
             revision: wire.revision,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write};
 
-use super::{GbpCategory, Operation, PlacedCategory, Plan};
+use super::{CategorySetMember, GbpCategory, Operation, Plan};
 use crate::{Printable, names};
 
 /// Text of others, made safe to stand in a cell of a table: it shows as it is, formats nothing, and links to nothing.
@@ -97,7 +97,7 @@ impl Plan {
             let [slug, gcid] = [&merged.platform_category, &merged.gbp_category].map(|name| Cell(names::short(name)));
             notes.push(format!("- merged: {slug} stands for {gcid}, as another one does"));
         }
-        for objection in &self.objections {
+        for objection in &self.validation_errors {
             notes.push(format!("- Google objects: {}: {}", Cell(&objection.reason), Cell(&objection.message)));
         }
         for issue in &self.location_issues {
@@ -111,7 +111,7 @@ impl Plan {
     }
 }
 
-fn shown(placed: &PlacedCategory) -> String {
+fn shown(placed: &CategorySetMember) -> String {
     let category = match (&placed.platform_category, &placed.category) {
         (Some(name), _) => {
             let name_for_people = placed.platform_display_name.as_deref().unwrap_or_default();

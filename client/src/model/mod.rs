@@ -56,15 +56,15 @@ mod tenant;
 mod tenant_sync;
 mod wire;
 
-pub use batch::{Batch, BatchChangeCounts, BatchGuard, BatchState, GuardCount};
+pub use batch::{Batch, BatchChangeCounts, BatchGuardVerdict, BatchState, GuardCount};
 pub use category::{CategorySet, GbpCategory, PlatformCategory, TenantCategories};
-pub use change::{Change, ChangeCounts, Operation, PlacedCategory, Role};
+pub use change::{CategoryRole, CategorySetMember, Change, ChangeCounts, Operation};
 pub use credentials::{Credentials, CredentialsOutcome, CredentialsState, ReencryptedCredentials, VerifiedCredentials};
-pub use flag::{Flag, FlagChange, FlagEvaluation, FlagSource, FlagState, FlagWhy};
+pub use flag::{Flag, FlagChange, FlagEvaluation, FlagOrigin, FlagReason, FlagState};
 pub use guard::{GuardOutcome, GuardVerdict};
 pub use import::{ImportFailure, ImportReport};
-pub use plan::{MergedCategory, Objection, Plan, UnmappedCategory};
-pub use run::{Attempt, AttemptResult, Mirrored, Run, RunError, RunState, UnresolvedWrite};
+pub use plan::{MergedCategory, Plan, UnmappedCategory, ValidationError};
+pub use run::{AcceptedRun, Attempt, AttemptState, Run, RunError, RunState, UnresolvedWrite};
 pub use stats::{FailureCount, SyncStats, SyncStatsPoint};
 pub use strategy::{GbpView, Strategy};
 pub use taxonomy::{
@@ -73,5 +73,5 @@ pub use taxonomy::{
 };
 pub use tenant::Tenant;
 pub use tenant_sync::{
-    DecidedTenantSync, LocationIssue, SyncCause, SyncDecision, SyncDecisionState, TenantSync, TenantSyncDecision,
+    LocationIssue, SyncCause, SyncDecision, SyncDecisionState, TenantSync, TenantSyncDecision, TenantSyncDecisionResult,
 };

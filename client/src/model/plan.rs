@@ -5,7 +5,7 @@ use std::fmt;
 use category_mirror_proto::v1;
 use chrono::{DateTime, Utc};
 
-use super::{CategorySet, Change, GuardOutcome, GuardVerdict, LocationIssue, PlacedCategory, category::named, wire};
+use super::{CategorySet, CategorySetMember, Change, GuardOutcome, GuardVerdict, LocationIssue, category::named, wire};
 use crate::{Printable, names};
 
 /// What a run will change, before it changes it.
@@ -30,15 +30,15 @@ pub struct Plan {
     /// The changes, the primary category first. Empty: in sync.
     pub changes: Vec<Change>,
     /// The source as it was read, the primary category first, each with what it stands for on the other side. Empty in a revert.
-    pub source_categories: Vec<PlacedCategory>,
+    pub source_categories: Vec<CategorySetMember>,
     /// The target as it was read, where it is Google's.
     pub observed: Option<CategorySet>,
     /// The target as it will be, where it is Google's.
     pub desired: Option<CategorySet>,
     /// The target as it was read, where it is the platform's.
-    pub observed_platform_categories: Vec<PlacedCategory>,
+    pub observed_platform_categories: Vec<CategorySetMember>,
     /// The target as it will be, where it is the platform's.
-    pub desired_platform_categories: Vec<PlacedCategory>,
+    pub desired_platform_categories: Vec<CategorySetMember>,
     /// What every guard says. A real run that one of them stops writes nothing.
     pub guard_verdicts: Vec<GuardVerdict>,
     /// Platform categories without a counterpart: never sent to Google, and left alone on the platform.
@@ -46,7 +46,7 @@ pub struct Plan {
     /// Platform categories that add nothing of their own.
     pub merged_categories: Vec<MergedCategory>,
     /// Google's own objections to the update. Only a dry run asks for them.
-    pub objections: Vec<Objection>,
+    pub validation_errors: Vec<ValidationError>,
     /// Why Google does not publish edits of the location, as it was read. Empty: it does, or it was not read.
     pub location_issues: Vec<LocationIssue>,
     /// SHA-256, lower-case hexadecimal. Equal plans have equal hashes.
@@ -85,7 +85,7 @@ pub struct MergedCategory {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
-pub struct Objection {
+pub struct ValidationError {
     /// Google's reason, such as `INVALID_CATEGORY`.
     pub reason: String,
     /// Google's words.
@@ -123,10 +123,13 @@ impl Plan {
             platform_category: m.platform_category,
             gbp_category: m.gbp_category,
         };
-        let objection =
-            |o: v1::Objection| Objection { reason: o.reason, message: o.message, field: wire::text(o.field) };
+        let objection = |o: v1::ValidationError| ValidationError {
+            reason: o.reason,
+            message: o.message,
+            field: wire::text(o.field),
+        };
         let placed =
-            |categories: Vec<v1::PlacedCategory>| categories.into_iter().map(PlacedCategory::from_wire).collect();
+            |categories: Vec<v1::CategorySetMember>| categories.into_iter().map(CategorySetMember::from_wire).collect();
         Self {
             source_categories: placed(wire.source_categories),
             observed_platform_categories: placed(wire.observed_platform_categories),
@@ -138,7 +141,7 @@ impl Plan {
             desired: wire.desired.map(CategorySet::from_wire),
             unmapped_categories: wire.unmapped_categories.into_iter().map(unmapped).collect(),
             merged_categories: wire.merged_categories.into_iter().map(merged).collect(),
-            objections: wire.objections.into_iter().map(objection).collect(),
+            validation_errors: wire.validation_errors.into_iter().map(objection).collect(),
             location_issues: wire.location_issues.into_iter().map(LocationIssue::from_wire).collect(),
             hash: wire.hash,
             observe_time: wire::time(wire.observe_time),
@@ -151,7 +154,7 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let changes = self.changes.iter().map(|line| line as &dyn fmt::Display);
         let unmapped = self.unmapped_categories.iter().map(|line| line as &dyn fmt::Display);
-        let objections = self.objections.iter().map(|line| line as &dyn fmt::Display);
+        let validation_errors = self.validation_errors.iter().map(|line| line as &dyn fmt::Display);
         let merged = self.merged_categories.iter().map(|line| line as &dyn fmt::Display);
         let in_sync = self.is_in_sync().then_some(&"= in sync     nothing to change" as &dyn fmt::Display);
         // What passes is no news.
@@ -159,7 +162,7 @@ impl fmt::Display for Plan {
         let guards = guards.map(|line| line as &dyn fmt::Display);
         let issues: Vec<IssueLine> = self.location_issues.iter().copied().map(IssueLine).collect();
         let issues = issues.iter().map(|line| line as &dyn fmt::Display);
-        let notes = unmapped.chain(objections).chain(issues).chain(merged);
+        let notes = unmapped.chain(validation_errors).chain(issues).chain(merged);
         for (index, line) in changes.chain(in_sync).chain(guards).chain(notes).enumerate() {
             let lead = if index == 0 { "" } else { "\n" };
             write!(f, "{lead}{line}")?;
@@ -192,7 +195,7 @@ impl fmt::Display for MergedCategory {
     }
 }
 
-impl fmt::Display for Objection {
+impl fmt::Display for ValidationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "! objection   {}: {}", Printable(&self.reason), Printable(&self.message))?;
         match &self.field {

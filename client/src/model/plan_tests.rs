@@ -1,13 +1,17 @@
-use v1::{change::Operation, placed_category::Role};
+use v1::{category_set_member::Role, change::Operation};
 
 use super::*;
 
-fn placed(gcid: &str, display_name: &str, role: Role) -> Option<v1::PlacedCategory> {
+fn placed(gcid: &str, display_name: &str, role: Role) -> Option<v1::CategorySetMember> {
     let category = v1::GbpCategory { name: format!("categories/gcid:{gcid}"), display_name: display_name.into() };
-    Some(v1::PlacedCategory { category: Some(category), role: role.into(), ..Default::default() })
+    Some(v1::CategorySetMember { category: Some(category), role: role.into(), ..Default::default() })
 }
 
-fn change(operation: Operation, before: Option<v1::PlacedCategory>, after: Option<v1::PlacedCategory>) -> v1::Change {
+fn change(
+    operation: Operation,
+    before: Option<v1::CategorySetMember>,
+    after: Option<v1::CategorySetMember>,
+) -> v1::Change {
     v1::Change { operation: operation.into(), before, after }
 }
 
@@ -34,7 +38,7 @@ fn a_plan_reads_as_lines() {
             platform_category: "platformCategories/bread".into(),
             gbp_category: "categories/gcid:bakery".into(),
         }],
-        objections: vec![v1::Objection {
+        validation_errors: vec![v1::ValidationError {
             reason: "INVALID_CATEGORY".into(),
             message: "not here".into(),
             field: "categories".into(),
@@ -112,7 +116,7 @@ x guard       primary_change: 1, at most 0 would pass: stopped
 
 #[test]
 fn a_platform_category_is_shown_by_its_slug() {
-    let platform = |name: &str| v1::PlacedCategory {
+    let platform = |name: &str| v1::CategorySetMember {
         category: placed("bakery", "", Role::Additional).and_then(|placed| placed.category),
         role: Role::Additional.into(),
         platform_category: "platformCategories/gbp-bakery".into(),

@@ -59,7 +59,7 @@ impl FromStr for RunState {
 
 open_enum! {
     /// What became of an attempt.
-    AttemptResult {
+    AttemptState {
         /// It is under way.
         Running = 1, "running";
         /// It did what was asked.
@@ -71,9 +71,9 @@ open_enum! {
         /// It found the run cancelled.
         Cancelled = 5, "cancelled";
         /// A shutdown of the server cut it short, or it got no place. It is not counted.
-        HandedBack = 6, "handed_back";
+        Released = 6, "released";
         /// Its server gave no sign of life any more. It is not counted.
-        Lost = 7, "lost";
+        LeaseExpired = 7, "lease_expired";
     }
 }
 
@@ -83,9 +83,9 @@ open_enum! {
 #[non_exhaustive]
 pub struct Attempt {
     /// From 1, attempts that are not counted included.
-    pub number: i32,
+    pub claim_number: i32,
     /// What became of it.
-    pub result: AttemptResult,
+    pub state: AttemptState,
     /// When it began.
     pub start_time: Option<DateTime<Utc>>,
     /// When it ended, or was found to have ended. `None` while it is under way.
@@ -97,8 +97,8 @@ pub struct Attempt {
 impl Attempt {
     fn from_wire(wire: v1::Attempt) -> Self {
         Self {
-            number: wire.number,
-            result: AttemptResult::from_wire(wire.result),
+            claim_number: wire.claim_number,
+            state: AttemptState::from_wire(wire.state),
             start_time: wire::time(wire.start_time),
             end_time: wire::time(wire.end_time),
             error: wire.error.map(RunError::from_wire),
@@ -146,7 +146,7 @@ pub struct Run {
     /// How many attempts there may be.
     pub max_attempts: i32,
     /// Attempts that a shutdown or a crash of the server cut short; they do not count.
-    pub handed_back_attempts: i32,
+    pub uncounted_attempts: i32,
     /// What it will change, or would. `None` before the first plan, and in lists.
     pub plan: Option<Plan>,
     /// What it wrote, over all attempts. Empty in lists.
@@ -176,7 +176,7 @@ pub struct Run {
     /// The dry run whose plan it applies, `tenants/{tenant}/runs/{run}`.
     pub applied_plan: Option<String>,
     /// The guards that were lifted for it, such as `primary_change`.
-    pub override_guards: Vec<String>,
+    pub overridden_guards: Vec<String>,
     /// Why they were.
     pub override_reason: Option<String>,
     /// Which of Google's records is its source. `None`: its source is the platform.
@@ -213,7 +213,7 @@ pub struct RunError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
-pub struct Mirrored {
+pub struct AcceptedRun {
     /// The run, as it was then.
     pub run: Run,
     /// Whether it was live already, and the request joined it.
@@ -239,7 +239,7 @@ impl Run {
             revision: wire.revision,
             attempt: wire.attempt,
             max_attempts: wire.max_attempts,
-            handed_back_attempts: wire.handed_back_attempts,
+            uncounted_attempts: wire.uncounted_attempts,
             plan: wire.plan.map(Plan::from_wire),
             written_changes: wire.written_changes.into_iter().map(Change::from_wire).collect(),
             counts: wire.counts.map(ChangeCounts::from_wire).unwrap_or_default(),
@@ -254,7 +254,7 @@ impl Run {
             next_attempt_time: wire::time(wire.next_attempt_time),
             attempts: wire.attempts.into_iter().map(Attempt::from_wire).collect(),
             applied_plan: wire::text(wire.applied_plan),
-            override_guards: wire.override_guards,
+            overridden_guards: wire.overridden_guards,
             override_reason: wire::text(wire.override_reason),
             view: Some(wire.view).filter(|view| *view != 0).map(GbpView::from_wire),
             revert_of: wire::text(wire.revert_of),
@@ -265,7 +265,7 @@ impl Run {
     }
 }
 
-impl Mirrored {
+impl AcceptedRun {
     pub(crate) fn from_wire(wire: v1::MirrorCategoriesResponse) -> Option<Self> {
         Some(Self { run: Run::from_wire(wire.run?), joined: wire.joined })
     }

@@ -20,7 +20,7 @@ pub struct SyncStats {
     /// Every run: the sum of the next six counts.
     pub total_runs: i64,
     /// Real runs that succeeded.
-    pub successful_runs: i64,
+    pub succeeded_runs: i64,
     /// Real runs that failed, those that a guard stopped among them.
     pub failed_runs: i64,
     /// Real runs that were skipped.
@@ -47,7 +47,7 @@ pub struct SyncStats {
     /// (UTC). Oldest first, without gaps.
     pub series: Vec<SyncStatsPoint>,
     /// Tenants that are out of sync now, as far as runs have looked: of the tenant, the organization, or all that the caller may see.
-    pub tenants_out_of_sync: i64,
+    pub out_of_sync_tenants: i64,
     /// Real runs that a guard stopped before they wrote (reason `GUARD`), of the [`SyncStats::failed_runs`]. Not in the success rate.
     pub guard_stopped_runs: i64,
 }
@@ -60,7 +60,7 @@ pub struct FailureCount {
     /// The reason, such as `UPSTREAM_UNAVAILABLE`.
     pub reason: String,
     /// How often.
-    pub runs: i64,
+    pub run_count: i64,
 }
 
 /// Counts of the runs that ended within a part of the window.
@@ -71,7 +71,7 @@ pub struct SyncStatsPoint {
     /// The part's begin, inclusive. It ends where the next one begins.
     pub start_time: Option<DateTime<Utc>>,
     /// Real runs that succeeded.
-    pub successful_runs: i64,
+    pub succeeded_runs: i64,
     /// Real runs that failed.
     pub failed_runs: i64,
     /// Real runs that were skipped.
@@ -86,7 +86,7 @@ pub struct SyncStatsPoint {
 
 impl FailureCount {
     fn from_wire(wire: v1::FailureCount) -> Self {
-        Self { reason: wire.reason, runs: wire.runs }
+        Self { reason: wire.reason, run_count: wire.run_count }
     }
 }
 
@@ -94,7 +94,7 @@ impl SyncStatsPoint {
     fn from_wire(wire: v1::SyncStatsPoint) -> Self {
         Self {
             start_time: wire::time(wire.start_time),
-            successful_runs: wire.successful_runs,
+            succeeded_runs: wire.succeeded_runs,
             failed_runs: wire.failed_runs,
             skipped_runs: wire.skipped_runs,
             cancelled_runs: wire.cancelled_runs,
@@ -110,7 +110,7 @@ impl SyncStats {
             start_time: wire::time(wire.start_time),
             end_time: wire::time(wire.end_time),
             total_runs: wire.total_runs,
-            successful_runs: wire.successful_runs,
+            succeeded_runs: wire.succeeded_runs,
             failed_runs: wire.failed_runs,
             skipped_runs: wire.skipped_runs,
             cancelled_runs: wire.cancelled_runs,
@@ -123,7 +123,7 @@ impl SyncStats {
             duration_p50: wire.duration_p50.and_then(|duration| duration.try_into().ok()),
             duration_p95: wire.duration_p95.and_then(|duration| duration.try_into().ok()),
             series: wire.series.into_iter().map(SyncStatsPoint::from_wire).collect(),
-            tenants_out_of_sync: wire.tenants_out_of_sync,
+            out_of_sync_tenants: wire.out_of_sync_tenants,
             guard_stopped_runs: wire.guard_stopped_runs,
         }
     }

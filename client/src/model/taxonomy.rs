@@ -53,7 +53,7 @@ pub struct TaxonomyVersion {
     /// Who imported it.
     pub caller: String,
     /// Why, although it had shrunk.
-    pub reason: Option<String>,
+    pub allow_shrink_reason: Option<String>,
     /// When it was imported.
     pub import_time: Option<DateTime<Utc>>,
     /// When Google's list was last found to be this one.
@@ -152,7 +152,7 @@ impl TaxonomyVersion {
             renamed_count: wire.renamed_count,
             retired_count: wire.retired_count,
             caller: wire.caller,
-            reason: wire::text(wire.reason),
+            allow_shrink_reason: wire::text(wire.allow_shrink_reason),
             import_time: wire::time(wire.import_time),
             check_time: wire::time(wire.check_time),
         }

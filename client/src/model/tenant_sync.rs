@@ -182,7 +182,7 @@ pub struct TenantSync {
     /// What the platform wants; `None`: nothing that could be written.
     pub desired: Option<CategorySet>,
     /// Why `desired` is `None`.
-    pub desired_problem: Option<String>,
+    pub desired_error: Option<String>,
     /// The categories of `desired` that Google's list has no more, `categories/gcid:…`.
     pub retired_categories: Vec<String>,
     /// What a run last wrote to Google.
@@ -202,15 +202,15 @@ pub struct TenantSync {
     /// When a real run of either strategy last succeeded; `None` in lists.
     pub last_success_time: Option<DateTime<Utc>>,
     /// Since when the cause is unknown.
-    pub failed_look_time: Option<DateTime<Utc>>,
+    pub observe_failure_time: Option<DateTime<Utc>>,
     /// The run whose look failed then.
-    pub failed_look_run: Option<String>,
+    pub observe_failure_run: Option<String>,
     /// When somebody had changed back what a run had left, the oldest first.
-    pub flip_times: Vec<DateTime<Utc>>,
+    pub overwrite_times: Vec<DateTime<Utc>>,
     /// Whether a person has to decide before anything is written to Google.
-    pub contested: bool,
+    pub in_conflict: bool,
     /// Since when.
-    pub contest_time: Option<DateTime<Utc>>,
+    pub conflict_time: Option<DateTime<Utc>>,
     /// The last decision.
     pub decision: Option<TenantSyncDecision>,
 }
@@ -240,7 +240,7 @@ pub struct TenantSyncDecision {
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
-pub struct DecidedTenantSync {
+pub struct TenantSyncDecisionResult {
     /// How the tenant stands now.
     pub tenant_sync: TenantSync,
     /// The run that executes the decision; `None`: it needs none.
@@ -259,7 +259,7 @@ impl TenantSync {
             observe_time: wire::time(wire.observe_time),
             observe_run: wire::text(wire.observe_run),
             desired: wire.desired.map(CategorySet::from_wire),
-            desired_problem: wire::text(wire.desired_problem),
+            desired_error: wire::text(wire.desired_error),
             retired_categories: wire.retired_categories,
             written: wire.written.map(CategorySet::from_wire),
             write_time: wire::time(wire.write_time),
@@ -269,11 +269,11 @@ impl TenantSync {
             in_review: wire.in_review.map(CategorySet::from_wire),
             location_issues: wire.location_issues.into_iter().map(LocationIssue::from_wire).collect(),
             last_success_time: wire::time(wire.last_success_time),
-            failed_look_time: wire::time(wire.failed_look_time),
-            failed_look_run: wire::text(wire.failed_look_run),
-            flip_times: wire.flip_times.into_iter().filter_map(|time| wire::time(Some(time))).collect(),
-            contested: wire.contested,
-            contest_time: wire::time(wire.contest_time),
+            observe_failure_time: wire::time(wire.observe_failure_time),
+            observe_failure_run: wire::text(wire.observe_failure_run),
+            overwrite_times: wire.overwrite_times.into_iter().filter_map(|time| wire::time(Some(time))).collect(),
+            in_conflict: wire.in_conflict,
+            conflict_time: wire::time(wire.conflict_time),
             decision: wire.decision.map(TenantSyncDecision::from_wire),
         }
     }
@@ -293,7 +293,7 @@ impl TenantSyncDecision {
     }
 }
 
-impl DecidedTenantSync {
+impl TenantSyncDecisionResult {
     pub(crate) fn from_wire(wire: v1::DecideTenantSyncResponse) -> Option<Self> {
         let tenant_sync = TenantSync::from_wire(wire.tenant_sync?);
         Some(Self { tenant_sync, run: wire.run.map(Run::from_wire) })

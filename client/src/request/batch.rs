@@ -11,17 +11,17 @@ use crate::{Batch, Client, Strategy, names};
 impl Client {
     /// Asks for a run of every tenant of an organization, an id or `organizations/{id}`. The answer comes at once, the batch is then
     /// durable; [`watch_batch`](Self::watch_batch) and [`get_batch`](Self::get_batch) tell how it goes on.
-    pub fn mirror_organization(&self, organization: impl Into<String>, strategy: Strategy) -> MirrorMany {
+    pub fn mirror_organization(&self, organization: impl Into<String>, strategy: Strategy) -> MirrorBatch {
         self.mirror_many(Target::Organization(names::qualified("organizations", organization)), strategy)
     }
 
     /// Asks for a run of every tenant that the caller may see. `tenants` is how many they expect to touch; where it is another number,
     /// nothing happens and the error says which (`CONFIRMATION_MISMATCH`, metadata `expected`).
-    pub fn mirror_all(&self, strategy: Strategy, tenants: u32) -> MirrorMany {
+    pub fn mirror_all(&self, strategy: Strategy, tenants: u32) -> MirrorBatch {
         self.mirror_many(Target::AllTenants(true), strategy).confirm(tenants)
     }
 
-    fn mirror_many(&self, target: Target, strategy: Strategy) -> MirrorMany {
+    fn mirror_many(&self, target: Target, strategy: Strategy) -> MirrorBatch {
         let message = v1::MirrorCategoriesRequest {
             strategy: strategy.to_wire(),
             target: Some(target),
@@ -29,7 +29,7 @@ impl Client {
             request_id: Uuid::now_v7().to_string(),
             ..Default::default()
         };
-        MirrorMany { client: self.clone(), message }
+        MirrorBatch { client: self.clone(), message }
     }
 
     /// Gets a batch by `batches/{batch}`, or by its id alone, with its progress.
@@ -49,7 +49,7 @@ impl Client {
     }
 }
 
-impl MirrorMany {
+impl MirrorBatch {
     /// Whether only to plan, and to write to neither side. False unless told otherwise.
     pub fn dry_run(mut self, dry_run: bool) -> Self {
         self.message.dry_run = dry_run;
@@ -94,8 +94,8 @@ request! {
     ///
     /// After `UNAVAILABLE` or `DEADLINE_EXCEEDED` the batch may have been accepted: sending the same
     /// [`request_id`](Self::request_id) again tells, or makes it so.
-    MirrorMany(v1::MirrorCategoriesRequest) -> Batch {
-        CategoryMirrorServiceClient.mirror_categories, Safe,
+    MirrorBatch(v1::MirrorCategoriesRequest) -> Batch {
+        CategoryMirrorServiceClient.mirror_categories, Idempotent,
         |a: v1::MirrorCategoriesResponse| a.batch.map(Batch::from_wire)
     }
 }
@@ -103,14 +103,14 @@ request! {
 request! {
     /// Asks for one batch; see [`Client::get_batch`].
     GetBatch(v1::GetBatchRequest) -> Batch {
-        BatchServiceClient.get_batch, Safe, |a: v1::GetBatchResponse| a.batch.map(Batch::from_wire)
+        BatchServiceClient.get_batch, Idempotent, |a: v1::GetBatchResponse| a.batch.map(Batch::from_wire)
     }
 }
 
 request! {
     /// Asks to cancel a batch; see [`Client::cancel_batch`].
     CancelBatch(v1::CancelBatchRequest) -> Batch {
-        BatchServiceClient.cancel_batch, Safe, |a: v1::CancelBatchResponse| a.batch.map(Batch::from_wire)
+        BatchServiceClient.cancel_batch, Idempotent, |a: v1::CancelBatchResponse| a.batch.map(Batch::from_wire)
     }
 }
 

@@ -56,7 +56,7 @@ impl Client {
 request! {
     /// Asks to set an account's own credentials; see [`Client::set_credentials`].
     SetCredentials(v1::SetCredentialsRequest) -> Credentials {
-        CredentialServiceClient.set_credentials, Safe,
+        CredentialServiceClient.set_credentials, Idempotent,
         |a: v1::SetCredentialsResponse| a.credentials.map(Credentials::from_wire)
     }
 }
@@ -64,7 +64,7 @@ request! {
 request! {
     /// Asks about an account's own credentials; see [`Client::get_credentials`].
     GetCredentials(v1::GetCredentialsRequest) -> Credentials {
-        CredentialServiceClient.get_credentials, Safe,
+        CredentialServiceClient.get_credentials, Idempotent,
         |a: v1::GetCredentialsResponse| a.credentials.map(Credentials::from_wire)
     }
 }
@@ -77,20 +77,20 @@ list_request! {
 request! {
     /// Asks to delete an account's own credentials; see [`Client::delete_credentials`].
     DeleteCredentials(v1::DeleteCredentialsRequest) -> () {
-        CredentialServiceClient.delete_credentials, Never, |_: v1::DeleteCredentialsResponse| Some(())
+        CredentialServiceClient.delete_credentials, NonIdempotent, |_: v1::DeleteCredentialsResponse| Some(())
     }
 }
 
 request! {
     /// Asks to try an account's own credentials; see [`Client::verify_credentials`].
     VerifyCredentials(v1::VerifyCredentialsRequest) -> VerifiedCredentials {
-        CredentialServiceClient.verify_credentials, Safe, VerifiedCredentials::from_wire
+        CredentialServiceClient.verify_credentials, Idempotent, VerifiedCredentials::from_wire
     }
 }
 
 request! {
     /// Asks to encrypt them with the newest key; see [`Client::reencrypt_credentials`].
     ReencryptCredentials(v1::ReencryptCredentialsRequest) -> ReencryptedCredentials {
-        CredentialServiceClient.reencrypt_credentials, Safe, |a| Some(ReencryptedCredentials::from_wire(a))
+        CredentialServiceClient.reencrypt_credentials, Idempotent, |a| Some(ReencryptedCredentials::from_wire(a))
     }
 }

@@ -47,21 +47,21 @@ list_request! {
 request! {
     /// Asks for a feature flag; see [`Client::get_flag`].
     GetFlag(v1::GetFlagRequest) -> Flag {
-        FlagServiceClient.get_flag, Safe, |a: v1::GetFlagResponse| a.flag.map(Flag::from_wire)
+        FlagServiceClient.get_flag, Idempotent, |a: v1::GetFlagResponse| a.flag.map(Flag::from_wire)
     }
 }
 
 request! {
     /// Asks to change a feature flag; see [`Client::update_flag`].
     UpdateFlag(v1::UpdateFlagRequest) -> Flag {
-        FlagServiceClient.update_flag, Safe, |a: v1::UpdateFlagResponse| a.flag.map(Flag::from_wire)
+        FlagServiceClient.update_flag, Idempotent, |a: v1::UpdateFlagResponse| a.flag.map(Flag::from_wire)
     }
 }
 
 request! {
     /// Asks whether a flag is on for a tenant; see [`Client::evaluate_flag`].
     EvaluateFlag(v1::EvaluateFlagRequest) -> FlagEvaluation {
-        FlagServiceClient.evaluate_flag, Safe, |a| Some(FlagEvaluation::from_wire(a))
+        FlagServiceClient.evaluate_flag, Idempotent, |a| Some(FlagEvaluation::from_wire(a))
     }
 }
 

@@ -39,7 +39,7 @@ impl Client {
 request! {
     /// Asks to import tenants; see [`Client::import_tenants`].
     ImportTenants(v1::ImportTenantsRequest) -> ImportReport {
-        TenantServiceClient.import_tenants, Safe, |a: v1::ImportTenantsResponse| {
+        TenantServiceClient.import_tenants, Idempotent, |a: v1::ImportTenantsResponse| {
             Some(ImportReport::new([a.created_count, a.updated_count, a.unchanged_count], a.failures))
         }
     }
@@ -48,7 +48,7 @@ request! {
 request! {
     /// Asks to import platform categories; see [`Client::import_platform_categories`].
     ImportPlatformCategories(v1::ImportPlatformCategoriesRequest) -> ImportReport {
-        CategoryServiceClient.import_platform_categories, Safe, |a: v1::ImportPlatformCategoriesResponse| {
+        CategoryServiceClient.import_platform_categories, Idempotent, |a: v1::ImportPlatformCategoriesResponse| {
             Some(ImportReport::new([a.created_count, a.updated_count, a.unchanged_count], a.failures))
         }
     }

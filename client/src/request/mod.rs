@@ -28,7 +28,7 @@ macro_rules! carries_metadata {
 /// A request with one answer: the struct, and how it is sent.
 macro_rules! request {
     ($(#[$doc:meta])* $name:ident($message:ty) -> $answer:ty {
-        $service:ident.$rpc:ident, $repeat:ident, $take:expr
+        $service:ident.$rpc:ident, $idempotency:ident, $take:expr
     }) => {
         $(#[$doc])*
         #[derive(Debug, Clone)]
@@ -49,9 +49,9 @@ macro_rules! request {
             pub async fn send(self) -> Result<$answer, $crate::Error> {
                 let rpc = |channel, request| async move {
                     let service = $service::new(channel);
-                    service.max_decoding_message_size($crate::client::MAX_ANSWER_BYTES).$rpc(request).await
+                    service.max_decoding_message_size($crate::client::MAX_RESPONSE_BYTES).$rpc(request).await
                 };
-                let answer = self.client.call($crate::client::Repeat::$repeat, self.message, rpc).await?;
+                let answer = self.client.call($crate::client::Idempotency::$idempotency, self.message, rpc).await?;
                 let answer: Option<$answer> = $take(answer);
                 answer.ok_or_else(|| {
                     $crate::Error::new($crate::Code::Internal, concat!("an empty answer to ", stringify!($rpc)))
@@ -89,9 +89,9 @@ macro_rules! list_request {
                     async move {
                         let rpc = |channel, request| async move {
                             let service = $service::new(channel);
-                            service.max_decoding_message_size($crate::client::MAX_ANSWER_BYTES).$rpc(request).await
+                            service.max_decoding_message_size($crate::client::MAX_RESPONSE_BYTES).$rpc(request).await
                         };
-                        let answer = client.call($crate::client::Repeat::Safe, page, rpc).await?;
+                        let answer = client.call($crate::client::Idempotency::Idempotent, page, rpc).await?;
                         let items = answer.$items.into_iter().map($item::from_wire).collect();
                         Ok((items, answer.next_page_token))
                     }
@@ -121,7 +121,7 @@ mod tenant_categories;
 mod tenant_sync;
 mod watch;
 
-pub use batch::{CancelBatch, GetBatch, ListBatches, MirrorMany};
+pub use batch::{CancelBatch, GetBatch, ListBatches, MirrorBatch};
 pub use credentials::{
     DeleteCredentials, GetCredentials, ListCredentials, ReencryptCredentials, SetCredentials, VerifyCredentials,
 };

@@ -45,7 +45,7 @@ impl Client {
 request! {
     /// Asks for a new platform category; see [`Client::create_platform_category`].
     CreatePlatformCategory(v1::CreatePlatformCategoryRequest) -> PlatformCategory {
-        CategoryServiceClient.create_platform_category, Never,
+        CategoryServiceClient.create_platform_category, NonIdempotent,
         |a: v1::CreatePlatformCategoryResponse| a.platform_category.map(PlatformCategory::from_wire)
     }
 }
@@ -53,7 +53,7 @@ request! {
 request! {
     /// Asks for a platform category; see [`Client::get_platform_category`].
     GetPlatformCategory(v1::GetPlatformCategoryRequest) -> PlatformCategory {
-        CategoryServiceClient.get_platform_category, Safe,
+        CategoryServiceClient.get_platform_category, Idempotent,
         |a: v1::GetPlatformCategoryResponse| a.platform_category.map(PlatformCategory::from_wire)
     }
 }
@@ -76,7 +76,7 @@ impl ListPlatformCategories {
 request! {
     /// Asks to change a platform category; see [`Client::update_platform_category`].
     UpdatePlatformCategory(v1::UpdatePlatformCategoryRequest) -> PlatformCategory {
-        CategoryServiceClient.update_platform_category, Safe,
+        CategoryServiceClient.update_platform_category, Idempotent,
         |a: v1::UpdatePlatformCategoryResponse| a.platform_category.map(PlatformCategory::from_wire)
     }
 }
@@ -84,7 +84,7 @@ request! {
 request! {
     /// Asks to delete a platform category; see [`Client::delete_platform_category`].
     DeletePlatformCategory(v1::DeletePlatformCategoryRequest) -> () {
-        CategoryServiceClient.delete_platform_category, Never, |_: v1::DeletePlatformCategoryResponse| Some(())
+        CategoryServiceClient.delete_platform_category, NonIdempotent, |_: v1::DeletePlatformCategoryResponse| Some(())
     }
 }
 

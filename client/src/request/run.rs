@@ -3,7 +3,7 @@
 use category_mirror_proto::v1::{self, category_mirror_service_client::CategoryMirrorServiceClient};
 use uuid::Uuid;
 
-use crate::{Client, GbpView, Mirrored, Run, Strategy, names};
+use crate::{AcceptedRun, Client, GbpView, Run, Strategy, names};
 
 impl Client {
     /// Asks for a run that mirrors the categories of `tenant`, an id or `tenants/{id}`. The answer comes at once, the run is then
@@ -95,8 +95,8 @@ asks_for_a_run!(RevertRun);
 
 request! {
     /// Asks to take a run back; see [`Client::revert_run`].
-    RevertRun(v1::RevertRunRequest) -> Mirrored {
-        CategoryMirrorServiceClient.revert_run, Safe, Mirrored::from_revert
+    RevertRun(v1::RevertRunRequest) -> AcceptedRun {
+        CategoryMirrorServiceClient.revert_run, Idempotent, AcceptedRun::from_revert
     }
 }
 
@@ -105,28 +105,28 @@ request! {
     ///
     /// After `UNAVAILABLE` or `DEADLINE_EXCEEDED` the run may have been accepted: sending the same
     /// [`request_id`](Self::request_id) again tells, or makes it so.
-    Mirror(v1::MirrorCategoriesRequest) -> Mirrored {
-        CategoryMirrorServiceClient.mirror_categories, Safe, Mirrored::from_wire
+    Mirror(v1::MirrorCategoriesRequest) -> AcceptedRun {
+        CategoryMirrorServiceClient.mirror_categories, Idempotent, AcceptedRun::from_wire
     }
 }
 
 request! {
     /// Asks for one run; see [`Client::get_run`].
     GetRun(v1::GetRunRequest) -> Run {
-        CategoryMirrorServiceClient.get_run, Safe, |a: v1::GetRunResponse| a.run.map(Run::from_wire)
+        CategoryMirrorServiceClient.get_run, Idempotent, |a: v1::GetRunResponse| a.run.map(Run::from_wire)
     }
 }
 
 request! {
     /// Asks for the newest run of a tenant and strategy; see [`Client::get_last_run`].
     GetLastRun(v1::GetLastRunRequest) -> Run {
-        CategoryMirrorServiceClient.get_last_run, Safe, |a: v1::GetLastRunResponse| a.run.map(Run::from_wire)
+        CategoryMirrorServiceClient.get_last_run, Idempotent, |a: v1::GetLastRunResponse| a.run.map(Run::from_wire)
     }
 }
 
 request! {
     /// Asks to cancel a run; see [`Client::cancel_run`].
     CancelRun(v1::CancelRunRequest) -> Run {
-        CategoryMirrorServiceClient.cancel_run, Safe, |a: v1::CancelRunResponse| a.run.map(Run::from_wire)
+        CategoryMirrorServiceClient.cancel_run, Idempotent, |a: v1::CancelRunResponse| a.run.map(Run::from_wire)
     }
 }

@@ -16,7 +16,7 @@ impl Client {
 request! {
     /// Asks for counts; see [`Client::get_sync_stats`].
     GetSyncStats(v1::GetSyncStatsRequest) -> SyncStats {
-        CategoryMirrorServiceClient.get_sync_stats, Safe, |a: v1::GetSyncStatsResponse| a.stats.map(SyncStats::from_wire)
+        CategoryMirrorServiceClient.get_sync_stats, Idempotent, |a: v1::GetSyncStatsResponse| a.stats.map(SyncStats::from_wire)
     }
 }
 

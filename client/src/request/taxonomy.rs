@@ -60,7 +60,7 @@ impl Client {
 request! {
     /// Asks for an import of Google's list; see [`Client::refresh_taxonomy`].
     RefreshTaxonomy(v1::RefreshTaxonomyRequest) -> TaxonomyRefresh {
-        CategoryServiceClient.refresh_taxonomy, Never, TaxonomyRefresh::from_wire
+        CategoryServiceClient.refresh_taxonomy, NonIdempotent, TaxonomyRefresh::from_wire
     }
 }
 

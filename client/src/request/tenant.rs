@@ -39,14 +39,14 @@ impl Client {
 request! {
     /// Asks for a new tenant; see [`Client::create_tenant`].
     CreateTenant(v1::CreateTenantRequest) -> Tenant {
-        TenantServiceClient.create_tenant, Never, |a: v1::CreateTenantResponse| a.tenant.map(Tenant::from_wire)
+        TenantServiceClient.create_tenant, NonIdempotent, |a: v1::CreateTenantResponse| a.tenant.map(Tenant::from_wire)
     }
 }
 
 request! {
     /// Asks for a tenant; see [`Client::get_tenant`].
     GetTenant(v1::GetTenantRequest) -> Tenant {
-        TenantServiceClient.get_tenant, Safe, |a: v1::GetTenantResponse| a.tenant.map(Tenant::from_wire)
+        TenantServiceClient.get_tenant, Idempotent, |a: v1::GetTenantResponse| a.tenant.map(Tenant::from_wire)
     }
 }
 
@@ -66,14 +66,14 @@ impl ListTenants {
 request! {
     /// Asks to change a tenant; see [`Client::update_tenant`].
     UpdateTenant(v1::UpdateTenantRequest) -> Tenant {
-        TenantServiceClient.update_tenant, Safe, |a: v1::UpdateTenantResponse| a.tenant.map(Tenant::from_wire)
+        TenantServiceClient.update_tenant, Idempotent, |a: v1::UpdateTenantResponse| a.tenant.map(Tenant::from_wire)
     }
 }
 
 request! {
     /// Asks to delete a tenant; see [`Client::delete_tenant`].
     DeleteTenant(v1::DeleteTenantRequest) -> () {
-        TenantServiceClient.delete_tenant, Never, |_: v1::DeleteTenantResponse| Some(())
+        TenantServiceClient.delete_tenant, NonIdempotent, |_: v1::DeleteTenantResponse| Some(())
     }
 }
 

@@ -32,7 +32,7 @@ impl Client {
 request! {
     /// Asks to replace a tenant's categories; see [`Client::set_tenant_categories`].
     SetTenantCategories(v1::SetTenantCategoriesRequest) -> TenantCategories {
-        TenantServiceClient.set_tenant_categories, Safe,
+        TenantServiceClient.set_tenant_categories, Idempotent,
         |a: v1::SetTenantCategoriesResponse| a.categories.map(TenantCategories::from_wire)
     }
 }
@@ -40,7 +40,7 @@ request! {
 request! {
     /// Asks for a tenant's categories; see [`Client::get_tenant_categories`].
     GetTenantCategories(v1::GetTenantCategoriesRequest) -> TenantCategories {
-        TenantServiceClient.get_tenant_categories, Safe,
+        TenantServiceClient.get_tenant_categories, Idempotent,
         |a: v1::GetTenantCategoriesResponse| Some(TenantCategories::from_wire(a.categories.unwrap_or_default()))
     }
 }

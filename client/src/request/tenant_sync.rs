@@ -3,7 +3,7 @@
 use category_mirror_proto::v1::{self, tenant_service_client::TenantServiceClient};
 use uuid::Uuid;
 
-use crate::{Client, DecidedTenantSync, SyncCause, SyncDecision, TenantSync, names};
+use crate::{Client, SyncCause, SyncDecision, TenantSync, TenantSyncDecisionResult, names};
 
 impl Client {
     /// Gets how a tenant's two sides stand, and why they differ if they do. Nobody asks Google for it.
@@ -38,7 +38,7 @@ impl Client {
 request! {
     /// Asks how a tenant stands; see [`Client::get_tenant_sync`].
     GetTenantSync(v1::GetTenantSyncRequest) -> TenantSync {
-        TenantServiceClient.get_tenant_sync, Safe, |a: v1::GetTenantSyncResponse| a.tenant_sync.map(TenantSync::from_wire)
+        TenantServiceClient.get_tenant_sync, Idempotent, |a: v1::GetTenantSyncResponse| a.tenant_sync.map(TenantSync::from_wire)
     }
 }
 
@@ -61,8 +61,8 @@ impl ListTenantSyncs {
     }
 
     /// Only those that a person has to decide about.
-    pub fn contested_only(mut self) -> Self {
-        self.message.contested_only = true;
+    pub fn in_conflict_only(mut self) -> Self {
+        self.message.in_conflict_only = true;
         self
     }
 
@@ -75,8 +75,8 @@ impl ListTenantSyncs {
 
 request! {
     /// Asks to record a decision; see [`Client::decide_tenant_sync`].
-    DecideTenantSync(v1::DecideTenantSyncRequest) -> DecidedTenantSync {
-        TenantServiceClient.decide_tenant_sync, Safe, DecidedTenantSync::from_wire
+    DecideTenantSync(v1::DecideTenantSyncRequest) -> TenantSyncDecisionResult {
+        TenantServiceClient.decide_tenant_sync, Idempotent, TenantSyncDecisionResult::from_wire
     }
 }
 

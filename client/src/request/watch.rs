@@ -2,7 +2,7 @@
 
 use crate::{
     Client, Items, Run, names,
-    watch::{Scope, watch},
+    watch::{WatchState, watch},
 };
 
 impl Client {
@@ -60,7 +60,7 @@ impl WatchRun {
 
     /// The snapshots.
     pub fn send(self) -> Items<Run> {
-        watch(self.client, self.name, Scope::One { revision: self.after_revision })
+        watch(self.client, self.name, WatchState::One { revision: self.after_revision })
     }
 }
 
@@ -77,7 +77,7 @@ carries_metadata!(WatchRuns);
 impl WatchRuns {
     /// The snapshots.
     pub fn send(self) -> Items<Run> {
-        watch(self.client, self.name, Scope::many())
+        watch(self.client, self.name, WatchState::many())
     }
 }
 
@@ -94,6 +94,6 @@ carries_metadata!(WatchBatch);
 impl WatchBatch {
     /// The snapshots.
     pub fn send(self) -> Items<Run> {
-        watch(self.client, self.name, Scope::batch())
+        watch(self.client, self.name, WatchState::batch())
     }
 }

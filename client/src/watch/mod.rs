@@ -1,6 +1,6 @@
 //! A stream of snapshots that outlives its connections.
 
-mod scope;
+mod state;
 
 use std::collections::VecDeque;
 
@@ -11,21 +11,21 @@ use category_mirror_proto::v1::{
 use futures::{StreamExt, stream};
 use tonic::Streaming;
 
-pub(crate) use self::scope::Scope;
+pub(crate) use self::state::WatchState;
 use crate::{
     Client, Code, Error, Items, Run,
-    client::{MAX_ANSWER_BYTES, within},
+    client::{MAX_RESPONSE_BYTES, within},
 };
 
 /// How many runs are read at once after a reconnect.
-const REREADS_AT_ONCE: usize = 8;
+const MAX_CONCURRENT_REREADS: usize = 8;
 
 /// The snapshots of what `name` names.
-pub(crate) fn watch(client: Client, name: String, scope: Scope) -> Items<Run> {
+pub(crate) fn watch(client: Client, name: String, state: WatchState) -> Items<Run> {
     let watch = Watch {
         client,
         name,
-        scope,
+        state,
         connection: None,
         arrived: VecDeque::new(),
         failures: 0,
@@ -40,7 +40,7 @@ struct Watch {
     client: Client,
     name: String,
     /// What was yielded, and so what is news.
-    scope: Scope,
+    state: WatchState,
     connection: Option<Connection>,
     /// Snapshots to look at, oldest first.
     arrived: VecDeque<Run>,
@@ -56,15 +56,15 @@ struct Watch {
 struct Connection {
     stream: Streaming<StreamRunUpdatesResponse>,
     /// Whether this connection brought a message.
-    heard: bool,
+    has_received: bool,
 }
 
 impl Watch {
     async fn next(mut self) -> Option<(Result<Run, Error>, Self)> {
         loop {
             if let Some(run) = self.arrived.pop_front() {
-                self.ended = self.scope.ends_with(&run);
-                if self.scope.is_news(&run) {
+                self.ended = self.state.ends_with(&run);
+                if self.state.is_news(&run) {
                     return Some((Ok(run), self));
                 }
             } else if self.ended || self.is_over {
@@ -88,7 +88,7 @@ impl Watch {
         let Some(message) = message.map_err(|status| Error::from_status(&status))? else {
             return self.close().await;
         };
-        connection.heard = true;
+        connection.has_received = true;
         self.was_up = true;
         self.failures = 0;
         // A heartbeat, or what a newer server says, shows that the stream is alive; so much was noted above.
@@ -99,32 +99,32 @@ impl Watch {
     }
 
     async fn connect(&mut self) -> Result<(), Error> {
-        let message = StreamRunUpdatesRequest { name: self.name.clone(), after_revision: self.scope.after_revision() };
+        let message = StreamRunUpdatesRequest { name: self.name.clone(), after_revision: self.state.after_revision() };
         let open = async {
             let request = self.client.request(message).await?;
             let service = CategoryMirrorServiceClient::new(self.client.channel());
-            let mut service = service.max_decoding_message_size(MAX_ANSWER_BYTES);
+            let mut service = service.max_decoding_message_size(MAX_RESPONSE_BYTES);
             service.stream_run_updates(request).await.map_err(|status| Error::from_status(&status))
         };
         let stream = within(self.client.settings().timeout, open).await?.into_inner();
         // The stream is open before the runs are read: what changes in between comes twice and is dropped once, never missed.
         self.reread().await?;
-        self.connection = Some(Connection { stream, heard: false });
+        self.connection = Some(Connection { stream, has_received: false });
         Ok(())
     }
 
     /// Reads the runs that may have ended while nobody looked; the server sends only live ones.
     async fn reread(&mut self) -> Result<(), Error> {
-        let names: Vec<String> = self.scope.live_names();
+        let names: Vec<String> = self.state.live_names();
         let reads = names.into_iter().map(|name| {
             let client = self.client.clone();
             async move { (client.get_run(name.clone()).send().await, name) }
         });
-        let mut reads = stream::iter(reads).buffer_unordered(REREADS_AT_ONCE);
+        let mut reads = stream::iter(reads).buffer_unordered(MAX_CONCURRENT_REREADS);
         while let Some((read, name)) = reads.next().await {
             match read {
                 Ok(run) => self.arrived.push_back(run),
-                Err(error) if error.is_not_found() => self.scope.forget(&name),
+                Err(error) if error.is_not_found() => self.state.forget(&name),
                 Err(error) => return Err(error),
             }
         }
@@ -133,7 +133,7 @@ impl Watch {
 
     /// The server ended the stream in good order: it stops, or one run has no more to tell.
     async fn close(&mut self) -> Result<(), Error> {
-        if let Scope::One { .. } = self.scope {
+        if let WatchState::One { .. } = self.state {
             let run = self.client.get_run(self.name.clone()).send().await?;
             let is_terminal = run.is_terminal();
             self.arrived.push_back(run);
@@ -141,7 +141,7 @@ impl Watch {
                 return Ok(());
             }
         }
-        if self.scope.is_batch() && self.client.get_batch(self.name.clone()).send().await?.is_terminal() {
+        if self.state.is_batch() && self.client.get_batch(self.name.clone()).send().await?.is_terminal() {
             self.reread().await?;
             self.is_over = true;
             return Ok(());
@@ -160,7 +160,7 @@ impl Watch {
             // The last three are what proxies and broken connections make of a stream that was cut.
             Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded => true,
             // The token ran out under a working stream: the provider has a new one.
-            Code::Unauthenticated => connection.is_some_and(|connection| connection.heard),
+            Code::Unauthenticated => connection.is_some_and(|connection| connection.has_received),
             _ if error.asks_to_come_back() => true,
             _ => false,
         };

@@ -10,7 +10,7 @@ fn credentials(state: v1::credentials::State) -> v1::Credentials {
     v1::Credentials {
         name: "accounts/1/credentials".into(),
         state: state.into(),
-        client_id_tail: "ghijkl".into(),
+        client_id_suffix: "ghijkl".into(),
         key_id: "0a1b2c3d".into(),
         revision: 7,
         updated_by: "me".into(),

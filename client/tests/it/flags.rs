@@ -1,6 +1,6 @@
 //! Feature flags: what is sent, and what comes of the answer.
 
-use category_mirror_client::{FlagSource, FlagState, FlagWhy};
+use category_mirror_client::{FlagOrigin, FlagReason, FlagState};
 use category_mirror_proto::v1::{self, evaluate_flag_response as evaluated};
 use tonic::Status;
 
@@ -47,17 +47,20 @@ async fn an_update_sends_what_was_set_and_is_retried() {
 async fn an_evaluation_says_why_also_for_reasons_of_a_newer_server() {
     let fake = Fake::start().await;
     let answer = v1::EvaluateFlagResponse {
-        on: true,
-        why: evaluated::Why::TenantListed.into(),
-        source: evaluated::Source::Database.into(),
+        enabled: true,
+        reason: evaluated::Reason::TenantListed.into(),
+        origin: evaluated::Origin::Database.into(),
         revision: 3,
         explanation: "because".into(),
     };
-    fake.methods.evaluate_flag.will(Ok(answer.clone())).will(Ok(v1::EvaluateFlagResponse { why: 99, ..answer }));
+    fake.methods.evaluate_flag.will(Ok(answer.clone())).will(Ok(v1::EvaluateFlagResponse { reason: 99, ..answer }));
     let client = fake.client();
     let evaluation = client.evaluate_flag("FF_X", "a").send().await.expect("evaluated");
-    assert_eq!((evaluation.on, evaluation.why, evaluation.source), (true, FlagWhy::TenantListed, FlagSource::Database));
-    assert_eq!(client.evaluate_flag("FF_X", "a").send().await.expect("evaluated").why, FlagWhy::Unknown(99));
+    assert_eq!(
+        (evaluation.enabled, evaluation.reason, evaluation.origin),
+        (true, FlagReason::TenantListed, FlagOrigin::Database)
+    );
+    assert_eq!(client.evaluate_flag("FF_X", "a").send().await.expect("evaluated").reason, FlagReason::Unknown(99));
     let asked = fake.methods.evaluate_flag.asked();
     assert_eq!((asked[0].message.name.as_str(), asked[0].message.tenant.as_str()), ("flags/FF_X", "tenants/a"));
 }

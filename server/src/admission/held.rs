@@ -13,10 +13,10 @@ tokio::task_local! {
 
 /// The permits of one call. They are free again when the last clone is dropped: the call has one, and each connection that it uses.
 #[derive(Debug, Clone, Default)]
-pub struct HeldPermits(Arc<Mutex<Held>>);
+pub struct HeldPermits(Arc<Mutex<LeaseKey>>);
 
 #[derive(Debug, Default)]
-struct Held {
+struct LeaseKey {
     permits: Vec<SharePermit>,
     /// Admissions that the call waits for.
     waiting: usize,
@@ -28,7 +28,7 @@ impl HeldPermits {
     /// Creates a holder of these permits.
     #[must_use]
     pub fn of(permits: Vec<SharePermit>) -> Self {
-        Self(Arc::new(Mutex::new(Held { permits, ..Held::default() })))
+        Self(Arc::new(Mutex::new(LeaseKey { permits, ..LeaseKey::default() })))
     }
 
     /// Returns the holder of the call that is polled now. `None` outside of [`HeldPermits::within`].
@@ -77,7 +77,7 @@ impl HeldPermits {
         self.held().is_abandoned
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn held(&self) -> MutexGuard<'_, LeaseKey> {
         // Nothing panics while it is locked.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

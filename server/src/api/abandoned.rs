@@ -117,13 +117,13 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(30);
 
-    struct Site {
+    struct CallFixture {
         calls: AbandonedCalls,
         shares: Shares,
         done: Arc<Semaphore>,
     }
 
-    impl Site {
+    impl CallFixture {
         fn new() -> Self {
             let (calls, done) = (AbandonedCalls::default(), Arc::new(Semaphore::new(0)));
             Self { calls, shares: Shares::new(1, 0, "too many"), done }
@@ -149,7 +149,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_that_was_admitted_runs_on_with_its_permits_and_another_starts_nothing() {
-        let site = Site::new();
+        let site = CallFixture::new();
         site.give_up(&site.admitted().await, Duration::from_secs(1)).await;
         site.give_up(&HeldPermits::default(), Duration::from_secs(1)).await;
         assert_eq!(site.calls.tasks.len(), 1);
@@ -162,13 +162,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn none_runs_longer_than_a_call_may_and_a_drain_waits_for_no_longer_than_it_may() {
-        let site = Site::new();
+        let site = CallFixture::new();
         site.give_up(&site.admitted().await, 2 * LIMIT).await;
         let began = Instant::now();
         site.calls.finish(began + 3 * LIMIT).await;
         assert_eq!(began.elapsed(), LIMIT);
 
-        let site = Site::new();
+        let site = CallFixture::new();
         site.give_up(&site.admitted().await, LIMIT).await;
         let began = Instant::now();
         site.calls.finish(began + LIMIT / 2).await;
@@ -181,7 +181,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_ends_the_call_and_frees_its_permits() {
-        let site = Site::new();
+        let site = CallFixture::new();
         let held = site.admitted().await;
         let call = site.calls.outliving(async { panic!("on purpose") }, held, Span::none(), Instant::now() + LIMIT);
         assert!(tokio::spawn(call).await.is_err_and(|error| error.is_panic()));

@@ -7,7 +7,7 @@ use category_mirror_proto::v1::{self as proto, mirror_categories_request::Target
 use super::{overrides::overrides, request};
 use crate::{
     app::BatchRequest,
-    domain::{BatchRule, GuardRule, OrganizationId, RunKind, RunOverrides},
+    domain::{BatchGuardRule, GuardRule, OrganizationId, RunKind, RunOverrides},
     error::{Error, Violations},
 };
 
@@ -41,7 +41,7 @@ pub(super) fn batch_request(message: &proto::MirrorCategoriesRequest) -> Result<
         violations.add("view", "is for one tenant");
     }
     let (guards, reason) = (&message.override_guards, &message.reason);
-    let all = [BatchRule::ALL.iter().map(|rule| Rule::Batch(*rule)).collect(), run_rules()].concat();
+    let all = [BatchGuardRule::ALL.iter().map(|rule| Rule::Batch(*rule)).collect(), run_rules()].concat();
     let (rules, reason) =
         overrides(&mut violations, guards, reason, "guard of a batch or of its runs", &all, Rule::as_str);
     let overrides = rules.iter().filter_map(|rule| if let Rule::Batch(rule) = rule { Some(*rule) } else { None });
@@ -66,7 +66,7 @@ pub(super) fn batch_request(message: &proto::MirrorCategoriesRequest) -> Result<
 #[derive(Clone, Copy)]
 enum Rule {
     /// Of the batch as a whole.
-    Batch(BatchRule),
+    Batch(BatchGuardRule),
     /// Of each of its runs.
     Run(GuardRule),
 }

@@ -11,23 +11,23 @@ use crate::{
 };
 
 /// The service over the use cases.
-pub(super) struct Batches {
+pub(super) struct BatchApi {
     app: App,
 }
 
-impl Batches {
+impl BatchApi {
     pub(super) fn new(app: App) -> Self {
         Self { app }
     }
 }
 
 #[tonic::async_trait]
-impl BatchService for Batches {
+impl BatchService for BatchApi {
     async fn get_batch(
         &self,
         request: Request<proto::GetBatchRequest>,
     ) -> Result<Response<proto::GetBatchResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let batch = batch_id(&message.name).map_err(status)?;
         let batch = self.app.batch(&caller, batch).await.map_err(status)?;
         Ok(Response::new(proto::GetBatchResponse { batch: Some(convert::batch(batch)) }))
@@ -37,7 +37,7 @@ impl BatchService for Batches {
         &self,
         request: Request<proto::ListBatchesRequest>,
     ) -> Result<Response<proto::ListBatchesResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let page = PageRequest::new(Violations::default(), message.page_size, &message.page_token, &["batches"]);
         let page = self.app.batches(&caller, page.map_err(status)?).await.map_err(status)?;
         Ok(Response::new(proto::ListBatchesResponse {
@@ -50,7 +50,7 @@ impl BatchService for Batches {
         &self,
         request: Request<proto::CancelBatchRequest>,
     ) -> Result<Response<proto::CancelBatchResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let batch = batch_id(&message.name).map_err(status)?;
         let batch = self.app.cancel_batch(&caller, batch).await.map_err(status)?;
         Ok(Response::new(proto::CancelBatchResponse { batch: Some(convert::batch(batch)) }))

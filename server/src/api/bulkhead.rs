@@ -127,26 +127,26 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_caller_and_a_method_have_a_share_and_expensive_calls_have_places_of_its_own() {
         let bulkhead = bulkhead();
-        let mut places = Vec::new();
+        let mut slots = Vec::new();
         for _ in 0..10 {
-            places.push(admit(&bulkhead, "/a", Cost::Light, "me").await.expect("within the share"));
+            slots.push(admit(&bulkhead, "/a", Cost::Light, "me").await.expect("within the share"));
         }
         assert_eq!(limit(admit(&bulkhead, "/b", Cost::Light, "me").await), 10);
         for _ in 10..15 {
-            places.push(admit(&bulkhead, "/a", Cost::Light, "you").await.expect("within the share of the method"));
+            slots.push(admit(&bulkhead, "/a", Cost::Light, "you").await.expect("within the share of the method"));
         }
         assert_eq!(limit(admit(&bulkhead, "/a", Cost::Light, "she").await), 15);
-        places.push(admit(&bulkhead, "/b", Cost::Light, "she").await.expect("another method"));
+        slots.push(admit(&bulkhead, "/b", Cost::Light, "she").await.expect("another method"));
         let expensive = Cost::Expensive(Compartment::Search);
         let search = admit(&bulkhead, "/search", expensive, "me").await.expect("places of its own");
         assert_eq!(limit(admit(&bulkhead, "/search", expensive, "me").await), 1);
-        places.push(admit(&bulkhead, "/search", expensive, "you").await.expect("another's share"));
+        slots.push(admit(&bulkhead, "/search", expensive, "you").await.expect("another's share"));
         assert_eq!(limit(admit(&bulkhead, "/search", expensive, "she").await), 2);
-        places
+        slots
             .push(admit(&bulkhead, "/import", Cost::Expensive(Compartment::Import), "me").await.expect("another kind"));
         drop(search);
         admit(&bulkhead, "/search", expensive, "she").await.expect("a place again");
-        drop(places);
+        drop(slots);
         let Bulkhead { subjects, methods, expensive_subjects, compartments, totals, .. } = &bulkhead;
         for shares in [subjects, methods, expensive_subjects, compartments, totals] {
             assert!(shares.is_idle(), "{shares:?}");
@@ -159,16 +159,16 @@ mod tests {
             [Compartment::Search, Compartment::History, Compartment::Import, Compartment::Taxonomy, Compartment::Batch];
         for (connections, most) in [(2, 2), (4, 2), (8, 5), (20, 12), (64, 40)] {
             let bulkhead = Bulkhead::new(connections, watch::channel(true).1, CancellationToken::new());
-            let mut places = Vec::new();
+            let mut slots = Vec::new();
             for number in 0..connections {
-                places.extend(admit(&bulkhead, &format!("/{number}"), Cost::Light, "me").await.ok());
+                slots.extend(admit(&bulkhead, &format!("/{number}"), Cost::Light, "me").await.ok());
             }
             for _ in 0..connections {
                 for kind in kinds {
-                    places.extend(admit(&bulkhead, "/dear", Cost::Expensive(kind), "me").await.ok());
+                    slots.extend(admit(&bulkhead, "/dear", Cost::Expensive(kind), "me").await.ok());
                 }
             }
-            assert_eq!(places.len(), most, "of {connections} connections");
+            assert_eq!(slots.len(), most, "of {connections} connections");
             admit(&bulkhead, "/0", Cost::Light, "you").await.expect("another's share");
         }
     }

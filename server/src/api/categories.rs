@@ -16,26 +16,26 @@ use crate::{
 /// The longest query, in characters.
 const MAX_QUERY: usize = 200;
 /// How many suggestions an unmapped category gets, and how many at most.
-const MATCHES: (u8, u8) = (3, 10);
+const DEFAULT_AND_MAX_MATCHES: (u8, u8) = (3, 10);
 
 /// The service over the use cases.
-pub(super) struct Categories {
+pub(super) struct CategoryApi {
     app: App,
 }
 
-impl Categories {
+impl CategoryApi {
     pub(super) fn new(app: App) -> Self {
         Self { app }
     }
 }
 
 #[tonic::async_trait]
-impl CategoryService for Categories {
+impl CategoryService for CategoryApi {
     async fn create_platform_category(
         &self,
         request: Request<proto::CreatePlatformCategoryRequest>,
     ) -> Result<Response<proto::CreatePlatformCategoryResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let new = new_category(message.platform_category).map_err(status)?;
         let (gcid, regional) = (new.gcid.as_ref(), &new.regional);
         let created = self.app.create_platform_category(&caller, &new.slug, &new.display_name, gcid, regional).await;
@@ -72,7 +72,7 @@ impl CategoryService for Categories {
         &self,
         request: Request<proto::UpdatePlatformCategoryRequest>,
     ) -> Result<Response<proto::UpdatePlatformCategoryResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let (slug, change) = category_change(message).map_err(status)?;
         let updated = self.app.update_platform_category(&caller, &slug, &change).await.map_err(status)?;
         let platform_category = Some(convert::platform_category(updated));
@@ -83,7 +83,7 @@ impl CategoryService for Categories {
         &self,
         request: Request<proto::DeletePlatformCategoryRequest>,
     ) -> Result<Response<proto::DeletePlatformCategoryResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let slug = request::slug("name", &message.name).map_err(status)?;
         self.app.delete_platform_category(&caller, &slug).await.map_err(status)?;
         Ok(Response::new(proto::DeletePlatformCategoryResponse {}))
@@ -93,7 +93,7 @@ impl CategoryService for Categories {
         &self,
         request: Request<proto::ImportPlatformCategoriesRequest>,
     ) -> Result<Response<proto::ImportPlatformCategoriesResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let names: Vec<String> = message.platform_categories.iter().map(|category| category.name.clone()).collect();
         let items = import::items("platform_categories", message.platform_categories, |v, it| category_fields(v, &it));
         let items = items.await.map_err(status)?;
@@ -111,7 +111,7 @@ impl CategoryService for Categories {
         &self,
         request: Request<proto::RefreshTaxonomyRequest>,
     ) -> Result<Response<proto::RefreshTaxonomyResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let mut violations = Violations::default();
         let v = &mut violations;
         let locale = locale(v, &message.region_code, &message.language_code);
@@ -149,7 +149,7 @@ impl CategoryService for Categories {
         let message = request.into_inner();
         let mut violations = Violations::default();
         let locale = locale(&mut violations, &message.region_code, &message.language_code);
-        let query = violations.take("query", request::words(&message.query, MAX_QUERY));
+        let query = violations.take("query", request::free_text(&message.query, MAX_QUERY));
         // The page's own violations are told with these, before the list is looked for.
         let first = PageRequest::new(violations, message.page_size, "", &[]).map(|_| locale.zip(query));
         let Some((locale, query)) = first.map_err(status)? else {
@@ -177,13 +177,13 @@ impl CategoryService for Categories {
         let mut violations = Violations::default();
         let v = &mut violations;
         let locale = locale(v, &message.region_code, &message.language_code);
-        let (usual, most) = MATCHES;
+        let (default, max) = DEFAULT_AND_MAX_MATCHES;
         let matches = match u8::try_from(message.match_count) {
-            Ok(0) => usual,
-            Ok(count) if count <= most => count,
+            Ok(0) => default,
+            Ok(count) if count <= max => count,
             _ => {
-                v.add("match_count", format!("must be 0 to {most}, is {}", message.match_count));
-                usual
+                v.add("match_count", format!("must be 0 to {max}, is {}", message.match_count));
+                default
             }
         };
         let (place, number) = (locale.as_ref().map(ToString::to_string).unwrap_or_default(), matches.to_string());

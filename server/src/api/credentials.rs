@@ -16,23 +16,23 @@ const MAX_CLIENT: usize = 256;
 const MAX_TOKEN: usize = 2048;
 
 /// The service over the use cases.
-pub(super) struct Credentials {
+pub(super) struct CredentialApi {
     app: App,
 }
 
-impl Credentials {
+impl CredentialApi {
     pub(super) fn new(app: App) -> Self {
         Self { app }
     }
 }
 
 #[tonic::async_trait]
-impl CredentialService for Credentials {
+impl CredentialService for CredentialApi {
     async fn set_credentials(
         &self,
         request: Request<proto::SetCredentialsRequest>,
     ) -> Result<Response<proto::SetCredentialsResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let (account, user) = authorized_user(message).map_err(status)?;
         let shown = self.app.set_credentials(&caller, &account, &user).await.map_err(status)?;
         Ok(Response::new(proto::SetCredentialsResponse { credentials: Some(convert::credentials(shown)) }))
@@ -42,7 +42,7 @@ impl CredentialService for Credentials {
         &self,
         request: Request<proto::GetCredentialsRequest>,
     ) -> Result<Response<proto::GetCredentialsResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let account = account(&message.account).map_err(status)?;
         let shown = self.app.credentials(&caller, &account).await.map_err(status)?;
         Ok(Response::new(proto::GetCredentialsResponse { credentials: Some(convert::credentials(shown)) }))
@@ -52,7 +52,7 @@ impl CredentialService for Credentials {
         &self,
         request: Request<proto::ListCredentialsRequest>,
     ) -> Result<Response<proto::ListCredentialsResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let page = PageRequest::new(Violations::default(), message.page_size, &message.page_token, &["credentials"]);
         let page = self.app.list_credentials(&caller, page.map_err(status)?).await.map_err(status)?;
         Ok(Response::new(proto::ListCredentialsResponse {
@@ -65,7 +65,7 @@ impl CredentialService for Credentials {
         &self,
         request: Request<proto::DeleteCredentialsRequest>,
     ) -> Result<Response<proto::DeleteCredentialsResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let account = account(&message.account).map_err(status)?;
         self.app.delete_credentials(&caller, &account).await.map_err(status)?;
         Ok(Response::new(proto::DeleteCredentialsResponse {}))
@@ -75,7 +75,7 @@ impl CredentialService for Credentials {
         &self,
         request: Request<proto::VerifyCredentialsRequest>,
     ) -> Result<Response<proto::VerifyCredentialsResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let account = account(&message.account).map_err(status)?;
         let verified = self.app.verify_credentials(&caller, &account).await.map_err(status)?;
         Ok(Response::new(convert::verified(verified)))
@@ -85,7 +85,7 @@ impl CredentialService for Credentials {
         &self,
         request: Request<proto::ReencryptCredentialsRequest>,
     ) -> Result<Response<proto::ReencryptCredentialsResponse>, Status> {
-        let (caller, _) = request::open(request).map_err(status)?;
+        let (caller, _) = request::split(request).map_err(status)?;
         let done = self.app.reencrypt_credentials(&caller).await.map_err(status)?;
         let count = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
         Ok(Response::new(proto::ReencryptCredentialsResponse {

@@ -16,23 +16,23 @@ use crate::{
 const MAX_LISTED: usize = 1000;
 
 /// The service over the use cases.
-pub(super) struct Flags {
+pub(super) struct FlagApi {
     app: App,
 }
 
-impl Flags {
+impl FlagApi {
     pub(super) fn new(app: App) -> Self {
         Self { app }
     }
 }
 
 #[tonic::async_trait]
-impl FlagService for Flags {
+impl FlagService for FlagApi {
     async fn list_flags(
         &self,
         request: Request<proto::ListFlagsRequest>,
     ) -> Result<Response<proto::ListFlagsResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let page = PageRequest::new(Violations::default(), message.page_size, &message.page_token, &["flags"]);
         let page = self.app.flags(&caller, page.map_err(status)?).await.map_err(status)?;
         Ok(Response::new(proto::ListFlagsResponse {
@@ -45,7 +45,7 @@ impl FlagService for Flags {
         &self,
         request: Request<proto::GetFlagRequest>,
     ) -> Result<Response<proto::GetFlagResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let mut violations = Violations::default();
         let name = request::required(&mut violations, "name", &message.name, Flag::parse);
         let flag = known(&message.name, violations.finish_with(name)).map_err(status)?;
@@ -57,7 +57,7 @@ impl FlagService for Flags {
         &self,
         request: Request<proto::UpdateFlagRequest>,
     ) -> Result<Response<proto::UpdateFlagResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let wanted = flag_request(message).map_err(status)?;
         let flag = self.app.update_flag(&caller, &wanted).await.map_err(status)?;
         Ok(Response::new(proto::UpdateFlagResponse { flag: Some(convert::flag(flag)) }))
@@ -67,7 +67,7 @@ impl FlagService for Flags {
         &self,
         request: Request<proto::EvaluateFlagRequest>,
     ) -> Result<Response<proto::EvaluateFlagResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let mut violations = Violations::default();
         let name = request::required(&mut violations, "name", &message.name, Flag::parse);
         let tenant = request::required(&mut violations, "tenant", &message.tenant, TenantId::parse);
@@ -81,7 +81,7 @@ impl FlagService for Flags {
         &self,
         request: Request<proto::ListFlagChangesRequest>,
     ) -> Result<Response<proto::ListFlagChangesResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let mut violations = Violations::default();
         let flag = request::optional(&mut violations, "flag", &message.flag, Flag::parse);
         let filters = ["flag changes", message.flag.as_str()];

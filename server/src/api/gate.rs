@@ -25,7 +25,7 @@ use super::{
     costs::{Cost, cost},
     deadline::{self, Deadline},
     key_waits::KeyWaits,
-    limits::Limits,
+    limits::CallLimits,
     memory::{RequestMemory, Reservation},
     open_calls::{self, OpenCalls},
     open_streams::OpenStreams,
@@ -52,7 +52,7 @@ const MAX_IMPORT: usize = 4 * 1024 * 1024;
 /// Bytes of any other message: far above what any method needs.
 const MAX_MESSAGE: usize = 1024 * 1024;
 /// Only for administrators, whatever a method's name: also what may be said of credentials is nobody else's business.
-const CLOSED: &str = "/categorymirror.v1.CredentialService/";
+const RESTRICTED_SERVICE: &str = "/categorymirror.v1.CredentialService/";
 /// Methods whose names begin so change nothing.
 const READS: [&str; 5] = ["Evaluate", "Get", "List", "Search", "Stream"];
 
@@ -73,7 +73,7 @@ pub(super) struct GateLayer {
 impl GateLayer {
     pub(super) fn new(
         verifier: Arc<Verifier>,
-        limits: &Limits,
+        limits: &CallLimits,
         streams: OpenStreams,
         is_serving: watch::Receiver<bool>,
         drain: Drain,
@@ -283,7 +283,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
 fn required_role(path: &str) -> Role {
     let method = path.rsplit('/').next().unwrap_or_default();
     let is_read = READS.iter().any(|read| method.starts_with(read));
-    if is_read && !path.starts_with(CLOSED) { Role::Viewer } else { Role::Admin }
+    if is_read && !path.starts_with(RESTRICTED_SERVICE) { Role::Viewer } else { Role::Admin }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{pin::pin, task::Poll};
 
 use futures::poll;
 
-use super::open_places::{Displaces, OpenPlaces, PlaceLimits};
+use super::open_permits::{Displaces, OpenPermits, PermitLimits};
 use crate::{
     auth::Rejected,
     connections::{Connection, ConnectionLimits},
@@ -21,13 +21,13 @@ const MAX_WAITING: usize = 256;
 /// The calls that wait. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct KeyWaits {
-    waiting: OpenPlaces,
+    waiting: OpenPermits,
 }
 
 impl KeyWaits {
     pub(super) fn new(connections: &ConnectionLimits) -> Self {
-        let limits = PlaceLimits::new(MAX_WAITING, connections);
-        Self { waiting: OpenPlaces::new(limits, Displaces::Heavier, "too many calls that wait for keys") }
+        let limits = PermitLimits::new(MAX_WAITING, connections);
+        Self { waiting: OpenPermits::new(limits, Displaces::Heavier, "too many calls that wait for keys") }
     }
 
     /// Waits for the verification of a token that came over `connection`.

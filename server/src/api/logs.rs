@@ -11,7 +11,7 @@ use crate::{
         text::{is_direction_mark, is_hidden},
     },
     error::{Error, Violations},
-    store::LogFilter,
+    store::RunFilter,
 };
 
 /// The longest reason of an error, which is a code, in characters.
@@ -19,9 +19,9 @@ const MAX_REASON_CODE: usize = 64;
 const MAX_CALLER: usize = 256;
 
 /// The filter, and the page, whose token is bound to it.
-pub(super) fn wanted(message: &proto::ListSyncLogsRequest) -> Result<(LogFilter, PageRequest), Error> {
+pub(super) fn parse_filter(message: &proto::ListSyncLogsRequest) -> Result<(RunFilter, PageRequest), Error> {
     let mut violations = Violations::default();
-    let filter = LogFilter {
+    let filter = RunFilter {
         tenant: request::tenant_filter(&mut violations, &message.tenant),
         organization: request::organization(&mut violations, "organization", &message.organization),
         batch: request::optional(&mut violations, "batch", &message.batch, parse_batch_name),
@@ -33,7 +33,7 @@ pub(super) fn wanted(message: &proto::ListSyncLogsRequest) -> Result<(LogFilter,
         accepted_from: time(&mut violations, "start_time", message.start_time),
         accepted_before: time(&mut violations, "end_time", message.end_time),
         out_of_sync: message.out_of_sync_only,
-        ..LogFilter::default()
+        ..RunFilter::default()
     };
     if filter.accepted_from.zip(filter.accepted_before).is_some_and(|(from, before)| from >= before) {
         violations.add("end_time", "must be after start_time");
@@ -59,22 +59,22 @@ pub(super) fn wanted(message: &proto::ListSyncLogsRequest) -> Result<(LogFilter,
 
 /// Each state once, in one order: the order of a request's states means nothing.
 fn states(violations: &mut Violations, numbers: &[i32]) -> Vec<RunState> {
-    let mut wanted = Vec::new();
+    let mut parse_filter = Vec::new();
     for number in numbers {
         match State::try_from(*number) {
-            Ok(State::Queued) => wanted.push(RunState::Queued),
-            Ok(State::Running) => wanted.push(RunState::Running),
-            Ok(State::Succeeded) => wanted.push(RunState::Succeeded),
-            Ok(State::Failed) => wanted.push(RunState::Failed),
-            Ok(State::Skipped) => wanted.push(RunState::Skipped),
-            Ok(State::Cancelled) => wanted.push(RunState::Cancelled),
+            Ok(State::Queued) => parse_filter.push(RunState::Queued),
+            Ok(State::Running) => parse_filter.push(RunState::Running),
+            Ok(State::Succeeded) => parse_filter.push(RunState::Succeeded),
+            Ok(State::Failed) => parse_filter.push(RunState::Failed),
+            Ok(State::Skipped) => parse_filter.push(RunState::Skipped),
+            Ok(State::Cancelled) => parse_filter.push(RunState::Cancelled),
             Ok(State::Unspecified) | Err(_) => {
                 violations.add("states", format!("{number} is no state of a run"));
                 return Vec::new();
             }
         }
     }
-    RunState::ALL.iter().copied().filter(|state| wanted.contains(state)).collect()
+    RunState::ALL.iter().copied().filter(|state| parse_filter.contains(state)).collect()
 }
 
 /// A text to compare with. What no run can have is refused: PostgreSQL takes no NUL, and an index no text without end.

@@ -47,7 +47,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let mut measured = Call { method: method(request.uri().path()), begun: Instant::now(), code: CANCELLED };
+        let mut measured =
+            MeasuredCall { method: method(request.uri().path()), begun: Instant::now(), code: CANCELLED };
         let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = answer.await?;
@@ -69,19 +70,19 @@ where
 }
 
 /// A call under way. It is counted where it ends, however it does: with its answer, or dropped because nobody waits for that any longer.
-struct Call {
+struct MeasuredCall {
     method: &'static str,
     begun: Instant,
     code: i32,
 }
 
-impl Call {
+impl MeasuredCall {
     fn ended(&mut self, code: i32) {
         self.code = code;
     }
 }
 
-impl Drop for Call {
+impl Drop for MeasuredCall {
     fn drop(&mut self) {
         let (rpc, code) = (self.method, code_name(self.code));
         metrics::counter!("category_mirror_calls_total", "rpc" => rpc, "code" => code).increment(1);

@@ -12,11 +12,11 @@ use crate::{
 };
 
 /// A caller or a connection may hold this part of the memory at most, so that one of them leaves room for others.
-const SHARE: usize = 3;
+const MEMORY_SHARE_DIVISOR: usize = 3;
 /// All calls without a token together: what they need is a few hundred bytes each.
-const OPEN_SHARE: usize = 8;
+const OPEN_MEMORY_SHARE_DIVISOR: usize = 8;
 /// When to try again: calls end within seconds.
-const FULL_WAIT: Duration = Duration::from_secs(1);
+const FULL_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The memory of all requests of a process. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ struct Inner {
 
 /// Returns how many bytes the requests of one caller, or one connection, may hold of `total`.
 pub(super) fn share(total: usize) -> usize {
-    total / SHARE
+    total / MEMORY_SHARE_DIVISOR
 }
 
 impl RequestMemory {
@@ -44,7 +44,7 @@ impl RequestMemory {
         let inner = Inner {
             share: share(limit),
             total: Account::new(limit),
-            open: Arc::new(Account::new(limit / OPEN_SHARE)),
+            open: Arc::new(Account::new(limit / OPEN_MEMORY_SHARE_DIVISOR)),
             callers: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -167,7 +167,7 @@ fn refused(whose: &str, limit: usize) -> Error {
         "without a token" => "calls without a token hold too much memory",
         _ => "requests hold too much memory",
     };
-    Error::RateLimited { problem, limit, wait: FULL_WAIT }
+    Error::RateLimited { problem, limit, wait: FULL_RETRY_AFTER }
 }
 
 impl Drop for Reservation {

@@ -7,10 +7,12 @@ mod batch_request;
 mod batches;
 mod bulkhead;
 mod categories;
+mod category_mirror;
 mod convert;
 mod costs;
 mod credentials;
 mod deadline;
+mod drain_body;
 mod flags;
 mod gate;
 mod import;
@@ -19,9 +21,8 @@ mod limits;
 mod logs;
 mod measured;
 mod memory;
-mod mirror;
 mod open_calls;
-mod open_places;
+mod open_permits;
 mod open_streams;
 mod overrides;
 mod rate;
@@ -33,11 +34,10 @@ mod status;
 mod tenant_sync;
 mod tenants;
 mod traced;
-mod unread;
 mod updates;
 
 pub use abandoned::{AbandonedCalls, Drain};
-pub use limits::Limits;
+pub use limits::CallLimits;
 pub use read_headers::sift_headers;
 
 use std::{sync::Arc, time::Duration};
@@ -61,20 +61,20 @@ use tower::{
 };
 
 use self::{
-    batches::Batches,
-    categories::Categories,
-    credentials::Credentials,
-    flags::Flags,
+    batches::BatchApi,
+    categories::CategoryApi,
+    category_mirror::CategoryMirrorApi,
+    credentials::CredentialApi,
+    flags::FlagApi,
     gate::{Gate, GateLayer},
     measured::{Measured, MeasuredLayer},
-    mirror::Mirror,
     open_streams::OpenStreams,
-    tenants::Tenants,
+    tenants::TenantApi,
 };
 use crate::{app::App, auth::Verifier};
 
 /// Services behind what every call passes before it meets one.
-pub type Door = Measured<MapRequest<Gate<Routes>, fn(Request<Body>) -> Request<Body>>>;
+pub type ServiceLayers = Measured<MapRequest<Gate<Routes>, fn(Request<Body>) -> Request<Body>>>;
 /// What the health service knows. The empty name stands for the server as a whole.
 const HEALTH_SERVICES: [&str; 7] = [
     "",
@@ -97,10 +97,10 @@ pub fn router(
     verifier: Arc<Verifier>,
     health: tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health>,
     heartbeat: Duration,
-    limits: &Limits,
+    limits: &CallLimits,
     is_serving: watch::Receiver<bool>,
     drain: Drain,
-) -> Door {
+) -> ServiceLayers {
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(category_mirror_proto::FILE_DESCRIPTOR_SET)
@@ -108,13 +108,13 @@ pub fn router(
     };
     let sound = "the descriptor sets are part of the program";
     let streams = OpenStreams::new(limits);
-    let mirror = Mirror::new(app.clone(), heartbeat, streams.clone(), drain.begins.clone());
+    let mirror = CategoryMirrorApi::new(app.clone(), heartbeat, streams.clone(), drain.begins.clone());
     let mirror = CategoryMirrorServiceServer::new(mirror);
-    let tenants = TenantServiceServer::new(Tenants::new(app.clone()));
-    let categories = CategoryServiceServer::new(Categories::new(app.clone()));
-    let batches = BatchServiceServer::new(Batches::new(app.clone()));
-    let credentials = CredentialServiceServer::new(Credentials::new(app.clone()));
-    let flags = FlagServiceServer::new(Flags::new(app));
+    let tenants = TenantServiceServer::new(TenantApi::new(app.clone()));
+    let categories = CategoryServiceServer::new(CategoryApi::new(app.clone()));
+    let batches = BatchServiceServer::new(BatchApi::new(app.clone()));
+    let credentials = CredentialServiceServer::new(CredentialApi::new(app.clone()));
+    let flags = FlagServiceServer::new(FlagApi::new(app));
     // The gate bounds each message before the decoder sees it, by method.
     let routes = Routes::new(mirror)
         .add_service(tenants)
@@ -131,7 +131,12 @@ pub fn router(
 
 /// Puts services behind what every call passes.
 #[must_use]
-pub fn door(routes: Routes, verifier: Arc<Verifier>, limits: &Limits, drain: CancellationToken) -> Door {
+pub fn service_layers(
+    routes: Routes,
+    verifier: Arc<Verifier>,
+    limits: &CallLimits,
+    drain: CancellationToken,
+) -> ServiceLayers {
     let (_, is_serving) = watch::channel(true);
     let streams = OpenStreams::new(limits);
     behind(GateLayer::new(verifier, limits, streams, is_serving, Drain { begins: drain, ..Drain::default() }), routes)
@@ -139,12 +144,12 @@ pub fn door(routes: Routes, verifier: Arc<Verifier>, limits: &Limits, drain: Can
 
 /// Returns how many bytes the requests of one connection may hold.
 #[must_use]
-pub fn connection_memory(limits: &Limits) -> usize {
+pub fn connection_memory(limits: &CallLimits) -> usize {
     memory::share(limits.request_memory)
 }
 
-fn behind(gate: GateLayer, routes: Routes) -> Door {
-    let rest = MapRequestLayer::new(unread::read_rest as fn(_) -> _);
+fn behind(gate: GateLayer, routes: Routes) -> ServiceLayers {
+    let rest = MapRequestLayer::new(drain_body::drain_request_body as fn(_) -> _);
     MeasuredLayer.layer(rest.layer(gate.layer(routes.prepare())))
 }
 

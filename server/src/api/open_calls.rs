@@ -16,8 +16,8 @@ use super::{
     answer_body::{AnswerBounds, bounded},
     deadline,
     gate::GateLayer,
-    limits::Limits,
-    open_places::{Displaces, OpenPlace, OpenPlaces, PlaceLimits},
+    limits::CallLimits,
+    open_permits::{Displaces, OpenPermit, OpenPermits, PermitLimits},
     read_headers::keep_read,
     request_body::RequestLimits,
     status::status,
@@ -51,7 +51,7 @@ const UNREAD_GRACE: Duration = Duration::from_secs(5);
 /// The same of a stream that has lost its place.
 const DISPLACED_GRACE: Duration = Duration::from_secs(1);
 /// When to try again.
-const FULL_WAIT: Duration = Duration::from_secs(1);
+const FULL_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Whether the method at `path` is open to everyone.
 pub(super) fn is_open(path: &str) -> bool {
@@ -61,21 +61,21 @@ pub(super) fn is_open(path: &str) -> bool {
 /// How many such calls there are.
 #[derive(Debug, Clone)]
 pub(super) struct OpenCalls {
-    health: OpenPlaces,
-    reflection: OpenPlaces,
-    arriving: OpenPlaces,
+    health: OpenPermits,
+    reflection: OpenPermits,
+    arriving: OpenPermits,
 }
 
 impl OpenCalls {
-    pub(super) fn new(limits: &Limits) -> Self {
-        let places = |total| {
-            let limits = PlaceLimits::new(total, &limits.connections);
-            OpenPlaces::new(limits, Displaces::Always, "too many calls without a token")
+    pub(super) fn new(limits: &CallLimits) -> Self {
+        let permits = |total| {
+            let limits = PermitLimits::new(total, &limits.connections);
+            OpenPermits::new(limits, Displaces::Always, "too many calls without a token")
         };
         Self {
-            health: places(MAX_HEALTH_CALLS),
-            reflection: places(MAX_REFLECTION_CALLS),
-            arriving: places(MAX_ARRIVING),
+            health: permits(MAX_HEALTH_CALLS),
+            reflection: permits(MAX_REFLECTION_CALLS),
+            arriving: permits(MAX_ARRIVING),
         }
     }
 }
@@ -91,7 +91,7 @@ impl OnConnection {
         let limit = MAX_CALLS_PER_CONNECTION;
         if connection.is_some_and(|connection| !connection.begin_open_call(limit)) {
             let problem = "too many calls without a token on one connection";
-            return Err(Error::RateLimited { problem, limit, wait: FULL_WAIT });
+            return Err(Error::RateLimited { problem, limit, wait: FULL_RETRY_AFTER });
         }
         Ok(Self(connection.cloned()))
     }
@@ -145,9 +145,9 @@ where
     let admitted = if is_watch {
         watch(rules, &mut bounds)
     } else {
-        let places = if is_health { &rules.open_calls.health } else { &rules.open_calls.reflection };
-        let place = places.take(bounds.connection.as_deref());
-        place.map(|place| short(&mut bounds, (counted, place), places.displaced(), limit, ends_at))
+        let permits = if is_health { &rules.open_calls.health } else { &rules.open_calls.reflection };
+        let permit = permits.take(bounds.connection.as_deref());
+        permit.map(|permit| short(&mut bounds, (counted, permit), permits.displaced(), limit, ends_at))
     };
     if let Err(error) = admitted {
         return Ok(status(error).into_http());
@@ -160,8 +160,8 @@ where
 
 /// A watch takes a place among the streams. It ends with its connection, and where another one takes its place.
 fn watch(rules: &GateLayer, bounds: &mut AnswerBounds) -> Result<(), Error> {
-    let place = rules.streams.admit_watch(bounds.connection.as_deref())?;
-    let displaced = place.displaced().unwrap_or_default();
+    let permit = rules.streams.admit_watch(bounds.connection.as_deref())?;
+    let displaced = permit.displaced().unwrap_or_default();
     let expired = bounds.connection.as_ref().map(|connection| connection.expired().clone()).unwrap_or_default();
     let (lost, streams) = (displaced.clone(), rules.streams.clone());
     bounds.end = Some(Box::pin(async move {
@@ -171,11 +171,11 @@ fn watch(rules: &GateLayer, bounds: &mut AnswerBounds) -> Result<(), Error> {
         }
     }));
     let Some(connection) = bounds.connection.clone() else {
-        bounds.held = Some(Box::new(place));
+        bounds.held = Some(Box::new(permit));
         return Ok(());
     };
     let ended = CancellationToken::new();
-    bounds.held = Some(Box::new((place, ended.clone().drop_guard())));
+    bounds.held = Some(Box::new((permit, ended.clone().drop_guard())));
     tokio::spawn(ended.run_until_cancelled_owned(async move {
         displaced.cancelled().await;
         // One whose client does not read cannot end alone.
@@ -187,7 +187,7 @@ fn watch(rules: &GateLayer, bounds: &mut AnswerBounds) -> Result<(), Error> {
 
 /// Any other call ends at its deadline, and where another one takes its place, or takes its connection along: an answer that is not read
 /// cannot be taken back alone.
-fn short(bounds: &mut AnswerBounds, held: (OnConnection, OpenPlace), lost: Error, limit: Duration, ends_at: Instant) {
+fn short(bounds: &mut AnswerBounds, held: (OnConnection, OpenPermit), lost: Error, limit: Duration, ends_at: Instant) {
     let displaced = held.1.displaced();
     let is_displaced = displaced.clone();
     bounds.end = Some(Box::pin(async move {

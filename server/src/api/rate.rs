@@ -13,15 +13,15 @@ use governor::{
     state::keyed::HashMapStateStore,
 };
 
-use super::limits::Limits;
+use super::limits::CallLimits;
 use crate::error::Error;
 
 /// Subjects whose buckets are not full at one moment. Whoever is quiet for as long as the bucket takes to fill is forgotten.
 const MAX_SUBJECTS: usize = 16_384;
 /// Below this many, nobody is looked for who could be forgotten.
-const FEW_SUBJECTS: usize = 256;
+const MIN_SUBJECTS_TO_CLEAN: usize = 256;
 /// When to come back if there are too many subjects: nobody knows when one of them will be quiet.
-const FULL_WAIT: Duration = Duration::from_secs(1);
+const FULL_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 type Buckets<C> = RateLimiter<String, HashMapStateStore<String>, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
@@ -38,17 +38,17 @@ pub(super) struct RateLimit<C: Clock = DefaultClock> {
 }
 
 impl RateLimit {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &CallLimits) -> Self {
         Self::with_clock(limits, DefaultClock::default(), MAX_SUBJECTS)
     }
 }
 
 impl<C: Clock + Clone> RateLimit<C> {
-    fn with_clock(limits: &Limits, clock: C, max_subjects: usize) -> Self {
+    fn with_clock(limits: &CallLimits, clock: C, max_subjects: usize) -> Self {
         let burst = NonZeroU32::new(limits.burst).unwrap_or(NonZeroU32::MIN);
         let quota = NonZeroU32::new(limits.rate).map(|rate| Quota::per_second(rate).allow_burst(burst));
         let buckets = quota.map(|quota| RateLimiter::new(quota, HashMapStateStore::default(), clock.clone()));
-        let sweep_at = AtomicUsize::new(FEW_SUBJECTS.min(max_subjects));
+        let sweep_at = AtomicUsize::new(MIN_SUBJECTS_TO_CLEAN.min(max_subjects));
         Self { buckets, rate: limits.rate, clock, max_subjects, sweep_at }
     }
 
@@ -61,10 +61,10 @@ impl<C: Clock + Clone> RateLimit<C> {
         if buckets.len() >= self.sweep_at.load(Ordering::Relaxed) {
             buckets.retain_recent();
             let left = buckets.len();
-            self.sweep_at.store((left * 2).max(FEW_SUBJECTS).min(self.max_subjects), Ordering::Relaxed);
+            self.sweep_at.store((left * 2).max(MIN_SUBJECTS_TO_CLEAN).min(self.max_subjects), Ordering::Relaxed);
             if left >= self.max_subjects {
                 let problem = "too many callers at once";
-                return Err(Error::RateLimited { problem, limit: self.max_subjects, wait: FULL_WAIT });
+                return Err(Error::RateLimited { problem, limit: self.max_subjects, wait: FULL_RETRY_AFTER });
             }
         }
         buckets.check_key(subject).map_err(|until| {
@@ -85,7 +85,7 @@ mod tests {
 
     fn limit(rate: u32, burst: u32, max_subjects: usize) -> (RateLimit<FakeRelativeClock>, FakeRelativeClock) {
         let clock = FakeRelativeClock::default();
-        let limits = Limits { rate, burst, ..Limits::default() };
+        let limits = CallLimits { rate, burst, ..CallLimits::default() };
         (RateLimit::with_clock(&limits, clock.clone(), max_subjects), clock)
     }
 
@@ -130,9 +130,9 @@ mod tests {
         }
         clock.advance(Duration::from_secs(10));
         let refused = (0..2000).filter(|subject| limit.take(&format!("busy-{subject}")).is_err()).count();
-        assert!((1000..=1000 + FEW_SUBJECTS).contains(&refused), "{refused}");
+        assert!((1000..=1000 + MIN_SUBJECTS_TO_CLEAN).contains(&refused), "{refused}");
         assert_eq!(buckets.len(), 1000);
-        clock.advance(FULL_WAIT);
+        clock.advance(FULL_RETRY_AFTER);
         limit.take(&"late".to_owned()).expect("there is room again");
     }
 }

@@ -17,7 +17,7 @@ const MAX_DISPLAY_NAME: usize = 200;
 const MAX_REASON: usize = 500;
 
 /// Splits a request into its caller, whom the gate left there, and its message.
-pub(super) fn open<T>(request: Request<T>) -> Result<(Caller, T), Error> {
+pub(super) fn split<T>(request: Request<T>) -> Result<(Caller, T), Error> {
     let (_, mut extensions, message) = request.into_parts();
     let caller = extensions.remove().ok_or_else(|| Error::Internal("a call passed without the gate".into()))?;
     Ok((caller, message))
@@ -112,7 +112,7 @@ pub(super) fn display_name(given: &str) -> Result<String, String> {
     if given.is_empty() {
         return Err("is required".to_owned());
     }
-    let name = words(given, MAX_DISPLAY_NAME)?;
+    let name = free_text(given, MAX_DISPLAY_NAME)?;
     if text::is_blank(&name) {
         return Err("is required: it has only characters that are not seen".to_owned());
     }
@@ -124,17 +124,17 @@ pub(super) fn display_name(given: &str) -> Result<String, String> {
 
 /// A reason for the record. May be empty.
 pub(super) fn reason(text: &str) -> Result<String, String> {
-    words(text, MAX_REASON)
+    free_text(text, MAX_REASON)
 }
 
 /// Words of people: bounded, in one form, and without what a terminal or a log would execute or a reader would not see. May be empty.
-pub(super) fn words(given: &str, max: usize) -> Result<String, String> {
-    let words = text::clean(given).map_err(|forbidden| forbidden.to_string())?;
-    let length = words.chars().count();
+pub(super) fn free_text(given: &str, max: usize) -> Result<String, String> {
+    let free_text = text::clean(given).map_err(|forbidden| forbidden.to_string())?;
+    let length = free_text.chars().count();
     if length > max {
         return Err(format!("has {length} characters, at most {max} are allowed"));
     }
-    Ok(words)
+    Ok(free_text)
 }
 
 /// The fields that an update takes: those of the mask, or, without one, those that are not empty.

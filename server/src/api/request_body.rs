@@ -18,12 +18,12 @@ use super::{memory::Reservation, schema, status::status};
 use crate::error::Error;
 
 /// What precedes each message: a flag for compression, and the length.
-const HEADER: usize = 5;
+const HEADER_BYTES: usize = 5;
 /// Pieces in which a message is collected. They grow, so that a few bytes do not take the place of many.
 const MIN_PIECE: usize = 256;
 const MAX_PIECE: usize = 64 * 1024;
 /// What a message takes beside its items: the decoder's copy of it, whose place the decoded texts take.
-const COPIES: usize = 1;
+const DECODER_COPIES: usize = 1;
 
 /// What the requests of a method may be.
 #[derive(Debug, Clone)]
@@ -84,18 +84,18 @@ impl RequestBody {
 
     /// Reads the length of a message from its header, the header included. `None`: the header is not complete.
     fn announced(&self, bytes: &[u8]) -> Result<Option<usize>, Error> {
-        let Some(&[_, a, b, c, d]) = bytes.first_chunk::<HEADER>() else { return Ok(None) };
+        let Some(&[_, a, b, c, d]) = bytes.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
         let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
         if length > self.limits.max_message {
             let limit = self.limits.max_message;
             return Err(Error::invalid("message", format!("has {length} bytes, at most {limit} are allowed")));
         }
-        Ok(Some(HEADER + length))
+        Ok(Some(HEADER_BYTES + length))
     }
 
     fn complete(&self, message: Bytes) -> Result<Bytes, Error> {
-        let decoded = schema::decoded_bytes(&self.limits.path, &message[HEADER..])?;
-        self.reserve(COPIES * message.len() + decoded)?;
+        let decoded = schema::decoded_bytes(&self.limits.path, &message[HEADER_BYTES..])?;
+        self.reserve(DECODER_COPIES * message.len() + decoded)?;
         Ok(message)
     }
 
@@ -121,7 +121,7 @@ impl Collected {
 
     /// The first bytes, as many as a header has.
     fn head(&self) -> Vec<u8> {
-        self.pieces.iter().flatten().copied().take(HEADER).collect()
+        self.pieces.iter().flatten().copied().take(HEADER_BYTES).collect()
     }
 
     fn put(&mut self, mut bytes: &[u8]) {
@@ -226,8 +226,8 @@ mod tests {
     }
 
     fn message(length: usize) -> Vec<u8> {
-        let mut message = vec![0; HEADER + length];
-        message[1..HEADER].copy_from_slice(&u32::try_from(length).expect("short").to_be_bytes());
+        let mut message = vec![0; HEADER_BYTES + length];
+        message[1..HEADER_BYTES].copy_from_slice(&u32::try_from(length).expect("short").to_be_bytes());
         message
     }
 
@@ -241,10 +241,10 @@ mod tests {
     fn an_announced_length_costs_nothing_and_a_complete_message_comes_whole_however_it_was_cut() {
         let memory = RequestMemory::new(30_000);
         let whole = message(LIMIT);
-        let mut announced = body(&memory, vec![whole[..HEADER].to_vec()], false);
+        let mut announced = body(&memory, vec![whole[..HEADER_BYTES].to_vec()], false);
         assert!(announced.frame().now_or_never().is_none());
-        assert_eq!((used(&announced), announced.collected.pieces[0].capacity()), (HEADER, MIN_PIECE));
-        for size in [1, 3, HEADER, HEADER + 1, 999, 2000] {
+        assert_eq!((used(&announced), announced.collected.pieces[0].capacity()), (HEADER_BYTES, MIN_PIECE));
+        for size in [1, 3, HEADER_BYTES, HEADER_BYTES + 1, 999, 2000] {
             let mut cut = body(&memory, whole.chunks(size).map(<[u8]>::to_vec).collect(), false);
             let frame = cut.frame().now_or_never().flatten().expect("complete").expect("sound");
             assert_eq!(frame.into_data().expect("data"), whole, "{size}");
@@ -258,7 +258,7 @@ mod tests {
         let mut two = body(&memory, vec![[message(7), message(8), message(9)[..3].to_vec()].concat()], true);
         for length in [7, 8] {
             let frame = two.frame().now_or_never().flatten().expect("complete").expect("sound");
-            assert_eq!(frame.into_data().expect("data").len(), HEADER + length);
+            assert_eq!(frame.into_data().expect("data").len(), HEADER_BYTES + length);
         }
         assert!(two.frame().now_or_never().is_none(), "the third breaks off");
     }
@@ -272,7 +272,7 @@ mod tests {
             refused
         };
         let memory = RequestMemory::new(30_000);
-        let too_long = refused(&memory, vec![message(LIMIT + 1)[..HEADER].to_vec()]);
+        let too_long = refused(&memory, vec![message(LIMIT + 1)[..HEADER_BYTES].to_vec()]);
         assert_eq!(too_long.code(), Code::InvalidArgument);
         assert!(too_long.message().contains("has 1001 bytes, at most 1000"), "{too_long}");
         // A share of 500 bytes, which its half fits into twice.

@@ -19,8 +19,8 @@ const RETRY_DELAY: std::time::Duration = std::time::Duration::from_secs(1);
 pub(super) fn status(error: Error) -> Status {
     if let Some(cause) = std::error::Error::source(&error) {
         match code(&error) {
-            Code::Internal => tracing::error!(cause = %cause, "a call failed"),
-            _ => tracing::warn!(cause = %cause, "{error}"),
+            Code::Internal => tracing::error!(error = %cause, "a call failed"),
+            _ => tracing::warn!(error = %cause, "{error}"),
         }
     }
     let metadata: HashMap<String, String> =
@@ -56,7 +56,7 @@ fn code(error: &Error) -> Code {
         Error::AlreadyExists(..) => Code::AlreadyExists,
         Error::LocationTaken(_)
         | Error::NoLocation(_)
-        | Error::NobodyToMirror(_)
+        | Error::NoTenantWithLocation(_)
         | Error::ConfirmationMismatch { .. }
         | Error::OverrideMismatch { .. }
         | Error::NoDryBatch

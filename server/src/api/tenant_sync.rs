@@ -5,7 +5,7 @@ use category_mirror_proto::v1::{self as proto, tenant_sync::Cause as Wire, tenan
 use super::{overrides::guards, request};
 use crate::{
     app::{DecideRequest, PageRequest},
-    domain::{Cause, Decision, GuardRule, TenantId, TraceContext},
+    domain::{Decision, DriftCause, GuardRule, TenantId, TraceContext},
     error::{Error, Violations},
     store::SyncFilter,
 };
@@ -24,46 +24,46 @@ fn parse(name: &str) -> Result<TenantId, String> {
 }
 
 /// The filter, and the page, whose token is bound to it.
-pub(super) fn wanted(message: &proto::ListTenantSyncsRequest) -> Result<(SyncFilter, PageRequest), Error> {
+pub(super) fn parse_filter(message: &proto::ListTenantSyncsRequest) -> Result<(SyncFilter, PageRequest), Error> {
     let mut violations = Violations::default();
     let named = causes(&mut violations, &message.causes);
-    let is_wanted = |cause: &Cause| {
+    let is_wanted = |cause: &DriftCause| {
         (named.is_empty() || named.contains(cause)) && (!message.out_of_sync_only || cause.is_out_of_sync())
     };
     // Each once, in one order: that of a request's causes means nothing.
-    let causes: Vec<Cause> = Cause::ALL.iter().copied().filter(is_wanted).collect();
+    let causes: Vec<DriftCause> = DriftCause::ALL.iter().copied().filter(is_wanted).collect();
     if causes.is_empty() {
         violations.add("out_of_sync_only", "leaves none of the causes");
     }
-    let causes = if causes.len() == Cause::ALL.len() { Vec::new() } else { causes };
+    let causes = if causes.len() == DriftCause::ALL.len() { Vec::new() } else { causes };
     let organization = request::organization(&mut violations, "organization", &message.organization);
     let texts: Vec<&str> = causes.iter().map(|cause| cause.as_str()).collect();
     let filters = [
         "tenant syncs",
         &texts.join(","),
         organization.as_ref().map_or("", |organization| organization.as_str()),
-        if message.contested_only { "contested" } else { "" },
+        if message.in_conflict_only { "in_conflict" } else { "" },
     ];
     let page = PageRequest::new(violations, message.page_size, &message.page_token, &filters)?;
-    Ok((SyncFilter { causes, organization, contested: message.contested_only, only: None }, page))
+    Ok((SyncFilter { causes, organization, in_conflict: message.in_conflict_only, visible_tenants: None }, page))
 }
 
-fn causes(violations: &mut Violations, numbers: &[i32]) -> Vec<Cause> {
+fn causes(violations: &mut Violations, numbers: &[i32]) -> Vec<DriftCause> {
     let mut causes = Vec::new();
     for (position, number) in numbers.iter().enumerate() {
         causes.push(match Wire::try_from(*number) {
-            Ok(Wire::Unknown) => Cause::Unknown,
-            Ok(Wire::CategoryRetired) => Cause::CategoryRetired,
-            Ok(Wire::EditInReview) => Cause::EditInReview,
-            Ok(Wire::GoogleEdited) => Cause::GoogleEdited,
-            Ok(Wire::InSync) => Cause::InSync,
-            Ok(Wire::NeverSynced) => Cause::NeverSynced,
-            Ok(Wire::MappingChanged) => Cause::MappingChanged,
-            Ok(Wire::PlatformChanged) => Cause::PlatformChanged,
-            Ok(Wire::MerchantEdited) => Cause::MerchantEdited,
-            Ok(Wire::LocationClosed) => Cause::LocationClosed,
-            Ok(Wire::DuplicateLocation) => Cause::DuplicateLocation,
-            Ok(Wire::NoVoiceOfMerchant) => Cause::NoVoiceOfMerchant,
+            Ok(Wire::Unknown) => DriftCause::Unknown,
+            Ok(Wire::CategoryRetired) => DriftCause::CategoryRetired,
+            Ok(Wire::EditInReview) => DriftCause::EditInReview,
+            Ok(Wire::GoogleEdited) => DriftCause::GoogleEdited,
+            Ok(Wire::InSync) => DriftCause::InSync,
+            Ok(Wire::NeverSynced) => DriftCause::NeverSynced,
+            Ok(Wire::MappingChanged) => DriftCause::MappingChanged,
+            Ok(Wire::PlatformChanged) => DriftCause::PlatformChanged,
+            Ok(Wire::MerchantEdited) => DriftCause::MerchantEdited,
+            Ok(Wire::LocationClosed) => DriftCause::LocationClosed,
+            Ok(Wire::DuplicateLocation) => DriftCause::DuplicateLocation,
+            Ok(Wire::NoVoiceOfMerchant) => DriftCause::NoVoiceOfMerchant,
             Ok(Wire::Unspecified) | Err(_) => {
                 violations.add(&format!("causes[{position}]"), format!("{number} is no cause"));
                 continue;

@@ -12,23 +12,23 @@ use crate::{
 };
 
 /// The service over the use cases.
-pub(super) struct Tenants {
+pub(super) struct TenantApi {
     app: App,
 }
 
-impl Tenants {
+impl TenantApi {
     pub(super) fn new(app: App) -> Self {
         Self { app }
     }
 }
 
 #[tonic::async_trait]
-impl TenantService for Tenants {
+impl TenantService for TenantApi {
     async fn create_tenant(
         &self,
         request: Request<proto::CreateTenantRequest>,
     ) -> Result<Response<proto::CreateTenantResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let tenant = new_tenant(message.tenant).map_err(status)?;
         let tenant = self.app.create_tenant(&caller, &tenant).await.map_err(status)?;
         Ok(Response::new(proto::CreateTenantResponse { tenant: Some(convert::tenant(tenant)) }))
@@ -38,7 +38,7 @@ impl TenantService for Tenants {
         &self,
         request: Request<proto::GetTenantRequest>,
     ) -> Result<Response<proto::GetTenantResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let id = request::tenant("name", &message.name).map_err(status)?;
         let tenant = self.app.tenant(&caller, &id).await.map_err(status)?;
         Ok(Response::new(proto::GetTenantResponse { tenant: Some(convert::tenant(tenant)) }))
@@ -48,7 +48,7 @@ impl TenantService for Tenants {
         &self,
         request: Request<proto::ListTenantsRequest>,
     ) -> Result<Response<proto::ListTenantsResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let mut violations = Violations::default();
         let organization = request::organization(&mut violations, "organization", &message.organization);
         let filters = ["tenants", organization.as_ref().map_or("", OrganizationId::as_str)];
@@ -64,7 +64,7 @@ impl TenantService for Tenants {
         &self,
         request: Request<proto::UpdateTenantRequest>,
     ) -> Result<Response<proto::UpdateTenantResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let (id, change) = tenant_change(message).map_err(status)?;
         let tenant = self.app.update_tenant(&caller, &id, &change).await.map_err(status)?;
         Ok(Response::new(proto::UpdateTenantResponse { tenant: Some(convert::tenant(tenant)) }))
@@ -74,7 +74,7 @@ impl TenantService for Tenants {
         &self,
         request: Request<proto::DeleteTenantRequest>,
     ) -> Result<Response<proto::DeleteTenantResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let id = request::tenant("name", &message.name).map_err(status)?;
         self.app.delete_tenant(&caller, &id).await.map_err(status)?;
         Ok(Response::new(proto::DeleteTenantResponse {}))
@@ -84,7 +84,7 @@ impl TenantService for Tenants {
         &self,
         request: Request<proto::SetTenantCategoriesRequest>,
     ) -> Result<Response<proto::SetTenantCategoriesResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let (tenant, primary, additional) = categories(message).map_err(status)?;
         let set = self.app.set_tenant_categories(&caller, &tenant, primary, additional).await.map_err(status)?;
         Ok(Response::new(proto::SetTenantCategoriesResponse { categories: Some(convert::tenant_categories(set)) }))
@@ -94,7 +94,7 @@ impl TenantService for Tenants {
         &self,
         request: Request<proto::GetTenantCategoriesRequest>,
     ) -> Result<Response<proto::GetTenantCategoriesResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let tenant = request::tenant("tenant", &message.tenant).map_err(status)?;
         let set = self.app.tenant_categories(&caller, &tenant).await.map_err(status)?;
         Ok(Response::new(proto::GetTenantCategoriesResponse { categories: Some(convert::tenant_categories(set)) }))
@@ -104,7 +104,7 @@ impl TenantService for Tenants {
         &self,
         request: Request<proto::ImportTenantsRequest>,
     ) -> Result<Response<proto::ImportTenantsResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let name = |it: &proto::TenantImport| it.tenant.as_ref().map(|tenant| tenant.name.clone()).unwrap_or_default();
         let names: Vec<String> = message.tenants.iter().map(name).collect();
         let items = import::items("tenants", message.tenants, tenant_import).await.map_err(status)?;
@@ -121,7 +121,7 @@ impl TenantService for Tenants {
         &self,
         request: Request<proto::GetTenantSyncRequest>,
     ) -> Result<Response<proto::GetTenantSyncResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let tenant = tenant_sync::tenant(&message.name).map_err(status)?;
         let sync = self.app.tenant_sync(&caller, &tenant).await.map_err(status)?;
         Ok(Response::new(proto::GetTenantSyncResponse { tenant_sync: Some(convert::tenant_sync(sync)) }))
@@ -131,8 +131,8 @@ impl TenantService for Tenants {
         &self,
         request: Request<proto::ListTenantSyncsRequest>,
     ) -> Result<Response<proto::ListTenantSyncsResponse>, Status> {
-        let (caller, message) = request::open(request).map_err(status)?;
-        let (filter, page) = tenant_sync::wanted(&message).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
+        let (filter, page) = tenant_sync::parse_filter(&message).map_err(status)?;
         let page = self.app.tenant_syncs(&caller, filter, page).await.map_err(status)?;
         Ok(Response::new(proto::ListTenantSyncsResponse {
             tenant_syncs: page.items.into_iter().map(convert::tenant_sync).collect(),
@@ -145,7 +145,7 @@ impl TenantService for Tenants {
         request: Request<proto::DecideTenantSyncRequest>,
     ) -> Result<Response<proto::DecideTenantSyncResponse>, Status> {
         let traceparent = request::trace(request.metadata().as_ref());
-        let (caller, message) = request::open(request).map_err(status)?;
+        let (caller, message) = request::split(request).map_err(status)?;
         let wanted = tenant_sync::decision(message, traceparent).map_err(status)?;
         let (sync, run) = self.app.decide(&caller, wanted).await.map_err(status)?;
         let (tenant_sync, run) = (Some(convert::tenant_sync(sync)), run.map(convert::run));
@@ -177,10 +177,10 @@ fn tenant_fields(v: &mut Violations, message: &proto::Tenant) -> Option<Tenant> 
     let id = request::required(v, "tenant.name", &message.name, TenantId::parse);
     let display_name = v.take("tenant.display_name", request::display_name(&message.display_name));
     let organization = request::organization(v, "tenant.organization", &message.organization);
-    let place = place(v, message);
+    let account_and_location = account_and_location(v, message);
     let region_code = v.take("tenant.region_code", region_code(&message.region_code));
     let language_code = v.take("tenant.language_code", language_code(&message.language_code));
-    let (account, location) = place?.unzip();
+    let (account, location) = account_and_location?.unzip();
     Some(Tenant {
         id: id?,
         display_name: display_name?,
@@ -196,7 +196,10 @@ fn tenant_fields(v: &mut Violations, message: &proto::Tenant) -> Option<Tenant> 
 
 /// Account and location come together or not at all; the outer `None` is a violation.
 #[expect(clippy::option_option, reason = "absent and invalid are two things")]
-fn place(violations: &mut Violations, message: &proto::Tenant) -> Option<Option<(AccountId, LocationId)>> {
+fn account_and_location(
+    violations: &mut Violations,
+    message: &proto::Tenant,
+) -> Option<Option<(AccountId, LocationId)>> {
     let account = request::optional(violations, "tenant.gbp_account", &message.gbp_account, AccountId::parse);
     let location = request::optional(violations, "tenant.gbp_location", &message.gbp_location, LocationId::parse);
     match (message.gbp_account.is_empty(), message.gbp_location.is_empty()) {
@@ -245,7 +248,7 @@ fn tenant_change(message: proto::UpdateTenantRequest) -> Result<(TenantId, Tenan
         }
     }
     match (masked.contains(&"gbp_account"), masked.contains(&"gbp_location")) {
-        (true, true) => change.place = place(v, &tenant),
+        (true, true) => change.account_and_location = account_and_location(v, &tenant),
         (false, false) => {}
         _ => v.add("update_mask", "gbp_account and gbp_location are updated together"),
     }

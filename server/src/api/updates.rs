@@ -8,7 +8,7 @@ use futures::{Stream, stream};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{convert, deadline::Deadline, open_streams::StreamPlace};
+use super::{convert, deadline::Deadline, open_streams::StreamPermit};
 use crate::{
     app::{RunName, Watch, Watched},
     domain::{OrganizationId, Run, TenantId, parse_batch_name},
@@ -40,7 +40,7 @@ pub(super) fn parse(name: &str) -> Result<Watched, String> {
 
 /// What ends a stream, or keeps it alive.
 #[derive(Debug)]
-pub(super) struct Bounds {
+pub(super) struct StreamLimits {
     /// How long it may be quiet.
     pub(super) heartbeat: Duration,
     /// When its caller wants it to end.
@@ -52,23 +52,23 @@ pub(super) struct Bounds {
     /// The end of the connection's time, which comes before the connection is closed.
     pub(super) expired: CancellationToken,
     /// Its place among the open streams.
-    pub(super) _place: StreamPlace,
+    pub(super) _place: StreamPermit,
 }
 
 struct Updates {
     watch: Watch,
-    bounds: Bounds,
+    bounds: StreamLimits,
     /// When a message was last sent.
-    said: Instant,
+    last_sent: Instant,
     is_over: bool,
 }
 
 /// Streams a watch.
 pub(super) fn stream(
     watch: Watch,
-    bounds: Bounds,
+    bounds: StreamLimits,
 ) -> impl Stream<Item = Result<proto::StreamRunUpdatesResponse, Error>> + Send + 'static {
-    let updates = Updates { watch, bounds, said: Instant::now(), is_over: false };
+    let updates = Updates { watch, bounds, last_sent: Instant::now(), is_over: false };
     stream::unfold(updates, |mut updates| async { Some((updates.next().await?, updates)) })
 }
 
@@ -77,7 +77,7 @@ impl Updates {
         if self.is_over {
             return None;
         }
-        let Bounds { heartbeat, deadline, expires_at, drain, expired, _place } = &self.bounds;
+        let StreamLimits { heartbeat, deadline, expires_at, drain, expired, _place } = &self.bounds;
         // In this order: what ends the stream goes before what it brings.
         let next = tokio::select! {
             biased;
@@ -86,9 +86,9 @@ impl Updates {
             after = passing(*deadline) => Err(Error::DeadlineExceeded(after)),
             () = expiry(*expires_at) => Err(Error::Unauthenticated("the token has expired".to_owned())),
             run = self.watch.next() => run.map(|run| run.map(snapshot)),
-            () = sleep_until(self.said + *heartbeat) => Ok(Some(alive())),
+            () = sleep_until(self.last_sent + *heartbeat) => Ok(Some(alive())),
         };
-        self.said = Instant::now();
+        self.last_sent = Instant::now();
         self.is_over = !matches!(next, Ok(Some(_)));
         next.transpose().map(|update| update.map(|update| proto::StreamRunUpdatesResponse { update: Some(update) }))
     }

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use super::{App, Page, PageRequest};
 use crate::{
     domain::{
-        Batch, BatchId, BatchRule, Caller, Flag, OrganizationId, RunKind, RunOverrides, TenantScope, batch_name,
-        let_through_by,
+        Batch, BatchGuardRule, BatchId, Caller, Flag, OrganizationId, RunKind, RunOverrides, TenantScope, batch_name,
+        overridden_run_count,
     },
     error::{Error, Resource},
     store::{BatchTarget, ID_BY_DATABASE, NewBatch},
-    wake::Hint,
+    wake::WakeUp,
 };
 
 /// A valid request for a batch.
@@ -23,7 +23,7 @@ pub struct BatchRequest {
     /// How many tenants the caller expects to touch; `None`: they do not say, which is for an organization only.
     pub confirmed: Option<i64>,
     /// The guards of the batch that the caller overrides.
-    pub overrides: Vec<BatchRule>,
+    pub overrides: Vec<BatchGuardRule>,
     /// The guards of its runs that the caller overrides, and for how many runs.
     pub run_overrides: RunOverrides,
     /// Why.
@@ -36,19 +36,19 @@ impl App {
     /// Accepts a batch. When this returns, it is durable; its runs are made afterwards.
     ///
     /// # Errors
-    /// [`Error::NotFound`] of an organization without tenants, [`Error::NobodyToMirror`], [`Error::FeatureDisabled`],
+    /// [`Error::NotFound`] of an organization without tenants, [`Error::NoTenantWithLocation`], [`Error::FeatureDisabled`],
     /// [`Error::ConfirmationMismatch`], [`Error::OverrideMismatch`], [`Error::NoDryBatch`], [`Error::RequestIdReused`],
     /// [`Error::RateLimited`] for a caller who has too many batches, or the database's.
     pub async fn mirror_many(&self, caller: &Caller, request: BatchRequest) -> Result<Batch, Error> {
         let BatchRequest { organization, kind, confirmed, overrides, run_overrides, reason, request_id } = request;
         // In one order, whatever the token's: the last dry batch is looked for by the same tenants.
-        let only =
+        let visible_tenants =
             caller.scope.tenants().map(|tenants| BTreeSet::from_iter(tenants.iter().cloned()).into_iter().collect());
         let new = NewBatch {
             id: ID_BY_DATABASE,
-            target: BatchTarget { organization, only },
+            target: BatchTarget { organization, visible_tenants },
             kind,
-            admission: self.flags.now().await?.admission(Flag::CategoryMirroring),
+            flag_at_acceptance: self.flags.now().await?.flag_at_acceptance(Flag::CategoryMirroring),
             confirmed,
             overrides,
             run_overrides,
@@ -59,19 +59,19 @@ impl App {
             max_live: self.runs.max_live_batches,
         };
         // Before anything is counted: what was true for the first call may not be for the second.
-        let (batch, is_new) = match self.store.first_batch(None, &new).await? {
+        let (batch, is_new) = match self.store.recorded_batch(None, &new).await? {
             Some(first) => (first, false),
             None => {
                 self.check_overrides(&new).await?;
-                self.store.accept_batch(None, &new).await.inspect_err(super::flags::count_disabled)?
+                self.store.accept_batch(None, &new).await.inspect_err(super::flag_cache::count_disabled)?
             }
         };
         if is_new {
-            self.wake.hint(Hint::Batch);
+            self.wake.send(WakeUp::BatchesChanged);
             tracing::info!(
-                batch = %batch.id, target = new.target.resource_name(), strategy = %kind.strategy, dry_run = kind.dry_run,
-                tenants = batch.tenants, without_location = batch.without_location, disabled = batch.not_admitted,
-                caller = %caller.subject, overrides = ?batch.overrides, reason = batch.reason, "accepted a batch"
+                batch_id = %batch.id, target = new.target.resource_name(), strategy = %kind.strategy, dry_run = kind.dry_run,
+                tenants = batch.tenants, without_location = batch.without_location, disabled = batch.disabled,
+                caller = %caller.subject, overrides = ?batch.overridden_guards, reason = batch.override_reason, "accepted a batch"
             );
         }
         visible_batch(caller, batch)
@@ -83,7 +83,7 @@ impl App {
         let NewBatch { target, kind, run_overrides: overrides, .. } = new;
         let Some(confirmed) = overrides.limit else { return Ok(()) };
         let Some(dry) = self.store.last_dry_batch(target, kind.strategy).await? else { return Err(Error::NoDryBatch) };
-        let expected = let_through_by(&dry.stopped, &overrides.guards);
+        let expected = overridden_run_count(&dry.stopped, &overrides.guards);
         if confirmed == expected {
             return Ok(());
         }
@@ -117,7 +117,7 @@ impl App {
     pub async fn cancel_batch(&self, caller: &Caller, batch: BatchId) -> Result<Batch, Error> {
         self.batch(caller, batch).await?;
         if self.store.cancel_batch(None, batch).await? {
-            self.wake.hint(Hint::Batch);
+            self.wake.send(WakeUp::BatchesChanged);
             tracing::info!(%batch, caller = %caller.subject, "cancelled a batch");
         }
         self.batch(caller, batch).await
@@ -134,7 +134,7 @@ fn visible_batch(caller: &Caller, batch: Batch) -> Result<Batch, Error> {
 
 /// A batch exists for those who may see every tenant of it.
 fn is_visible(caller: &Caller, batch: &Batch) -> bool {
-    match (&caller.scope, &batch.only) {
+    match (&caller.scope, &batch.visible_tenants) {
         (TenantScope::All, _) => true,
         (TenantScope::Only(_), None) => false,
         (TenantScope::Only(_), Some(tenants)) => tenants.iter().all(|tenant| caller.scope.allows(tenant)),

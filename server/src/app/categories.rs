@@ -1,19 +1,19 @@
 //! Keeping the platform's categories.
 
-use super::{App, Page, PageRequest, unlimited};
+use super::{App, Page, PageRequest, require_unrestricted};
 use crate::{
-    domain::{Caller, CatalogEntry, Gcid, RegionalMapping, Slug, Standing, Standings, mappings},
+    domain::{Caller, CatalogEntry, Gcid, MappingState, RegionalMapping, Slug, TaxonomyLookup, mappings},
     error::{Error, Violations},
     store::PlatformCategoryChange,
 };
 
 /// A platform category, and what Google's lists say about its mappings.
 #[derive(Debug, Clone)]
-pub struct ShownCategory {
+pub struct PlatformCategoryDetails {
     /// The category.
     pub entry: CatalogEntry,
     /// The worst of its mappings; `None`: it has none.
-    pub standing: Option<Standing>,
+    pub state: Option<MappingState>,
 }
 
 impl App {
@@ -29,8 +29,8 @@ impl App {
         display_name: &str,
         gcid: Option<&Gcid>,
         regional: &RegionalMapping,
-    ) -> Result<ShownCategory, Error> {
-        unlimited(caller, "creating a platform category")?;
+    ) -> Result<PlatformCategoryDetails, Error> {
+        require_unrestricted(caller, "creating a platform category")?;
         self.check_mappings(gcid, regional).await?;
         let entry = self.store.insert_platform_category(None, slug, display_name, gcid, regional).await?;
         self.shown_entry(entry).await
@@ -40,7 +40,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`], or the database's.
-    pub async fn platform_category(&self, slug: &Slug) -> Result<ShownCategory, Error> {
+    pub async fn platform_category(&self, slug: &Slug) -> Result<PlatformCategoryDetails, Error> {
         self.shown_entry(self.store.platform_category(slug).await?).await
     }
 
@@ -52,7 +52,7 @@ impl App {
         &self,
         unmapped_only: bool,
         page: PageRequest,
-    ) -> Result<Page<ShownCategory>, Error> {
+    ) -> Result<Page<PlatformCategoryDetails>, Error> {
         let after = page.after.as_deref().unwrap_or_default();
         let entries = self.store.platform_categories(unmapped_only, after, page.limit()).await?;
         Ok(page.page(self.shown_entries(entries).await?, |shown| shown.entry.category.slug.to_string()))
@@ -67,8 +67,8 @@ impl App {
         caller: &Caller,
         slug: &Slug,
         change: &PlatformCategoryChange,
-    ) -> Result<ShownCategory, Error> {
-        unlimited(caller, "changing a platform category")?;
+    ) -> Result<PlatformCategoryDetails, Error> {
+        require_unrestricted(caller, "changing a platform category")?;
         let none = RegionalMapping::default();
         let gcid = change.gcid.as_ref().and_then(Option::as_ref);
         self.check_mappings(gcid, change.regional.as_ref().unwrap_or(&none)).await?;
@@ -81,7 +81,7 @@ impl App {
     /// # Errors
     /// [`Error::PermissionDenied`], [`Error::NotFound`], [`Error::CategoryInUse`], or the database's.
     pub async fn delete_platform_category(&self, caller: &Caller, slug: &Slug) -> Result<(), Error> {
-        unlimited(caller, "deleting a platform category")?;
+        require_unrestricted(caller, "deleting a platform category")?;
         self.store.delete_platform_category(slug).await
     }
 
@@ -91,39 +91,39 @@ impl App {
         if gcids.is_empty() {
             return Ok(());
         }
-        let standings = self.store.standings(&gcids).await?;
+        let taxonomy_lookup = self.store.taxonomy_lookup(&gcids).await?;
         let mut violations = Violations::default();
-        object(&mut violations, &standings, gcid, regional);
+        add_mapping_violations(&mut violations, &taxonomy_lookup, gcid, regional);
         violations.finish()
     }
 
-    async fn shown_entry(&self, entry: CatalogEntry) -> Result<ShownCategory, Error> {
+    async fn shown_entry(&self, entry: CatalogEntry) -> Result<PlatformCategoryDetails, Error> {
         let shown = self.shown_entries(vec![entry]).await?.pop();
         shown.ok_or_else(|| Error::Internal("one of one entries is missing".into()))
     }
 
-    async fn shown_entries(&self, entries: Vec<CatalogEntry>) -> Result<Vec<ShownCategory>, Error> {
+    async fn shown_entries(&self, entries: Vec<CatalogEntry>) -> Result<Vec<PlatformCategoryDetails>, Error> {
         let all = entries.iter().flat_map(|entry| mappings(entry.category.gcid.as_ref(), &entry.regional));
-        let standings = self.store.standings(&all.map(|(_, gcid)| gcid).collect::<Vec<_>>()).await?;
-        let shown = |entry| ShownCategory { standing: standings.worst(&entry), entry };
+        let taxonomy_lookup = self.store.taxonomy_lookup(&all.map(|(_, gcid)| gcid).collect::<Vec<_>>()).await?;
+        let shown = |entry| PlatformCategoryDetails { state: taxonomy_lookup.worst(&entry), entry };
         Ok(entries.into_iter().map(shown).collect())
     }
 }
 
 /// Notes what Google's lists have against mappings.
-pub(super) fn object(
+pub(super) fn add_mapping_violations(
     violations: &mut Violations,
-    standings: &Standings,
+    taxonomy_lookup: &TaxonomyLookup,
     gcid: Option<&Gcid>,
     regional: &RegionalMapping,
 ) {
     for (region, gcid) in mappings(gcid, regional) {
-        if let Some(objection) = standings.objection(gcid, region) {
+        if let Some(validation_error) = taxonomy_lookup.violation(gcid, region) {
             let field = match region {
                 Some(region) => format!("platform_category.regional_gbp_categories[{region}]"),
                 None => "platform_category.gbp_category".to_owned(),
             };
-            violations.add(&field, objection);
+            violations.add(&field, validation_error);
         }
     }
 }

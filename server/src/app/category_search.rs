@@ -21,9 +21,9 @@ use crate::{
 /// Lists that are indexed at a time: some 2 MB each.
 const MAX_INDEXES: usize = 8;
 /// Platform categories that are read at a time to find those that need a decision.
-const CHUNK: usize = 1000;
+const READ_BATCH_SIZE: usize = 1000;
 /// How long suggestions are made for one page; then it is what was found until then.
-const PATIENCE: Duration = Duration::from_millis(250);
+const SUGGESTIONS_TIME_BUDGET: Duration = Duration::from_millis(250);
 
 /// A platform category that maps to nothing that Google has.
 #[derive(Debug, Clone, PartialEq)]
@@ -128,13 +128,13 @@ impl App {
         page: PageRequest,
     ) -> Result<Page<MappingSuggestion>, Error> {
         let index = self.category_index(locale).await?;
-        let (deadline, limit) = (Instant::now() + PATIENCE, page.size.saturating_add(1));
+        let (deadline, limit) = (Instant::now() + SUGGESTIONS_TIME_BUDGET, page.size.saturating_add(1));
         let mut after = page.after.clone().unwrap_or_default();
         let mut found = Vec::new();
         loop {
-            let rows = i64::try_from(CHUNK).unwrap_or(i64::MAX);
+            let rows = i64::try_from(READ_BATCH_SIZE).unwrap_or(i64::MAX);
             let chunk = self.store.mapped_categories(&locale.region, &after, rows).await?;
-            let is_last = chunk.len() < CHUNK;
+            let is_last = chunk.len() < READ_BATCH_SIZE;
             let (index, left) = (index.clone(), limit - found.len());
             let suggested = spawn_blocking(move || suggest(&index, chunk, matches, left, deadline)).await;
             let Suggested { suggestions, last, is_whole } = suggested.map_err(|error| Error::Internal(error.into()))?;

@@ -2,18 +2,18 @@
 //!
 //! Each takes the caller, and gives away nothing that the caller may not see: what is out of scope does not exist.
 
-mod accounts;
+mod account_clients;
 mod batches;
 mod categories;
 mod category_search;
 mod credentials;
 mod feed;
-mod first_answers;
-mod flag_rules;
-mod flags;
+mod flag_cache;
+mod flag_management;
 mod import;
 mod name_checks;
 mod page;
+mod recorded_responses;
 mod runs;
 mod taxonomy;
 mod tenant_sync;
@@ -21,29 +21,29 @@ mod tenants;
 mod trigger;
 mod watch;
 
-pub use accounts::{Accounts, Learnt};
+pub use account_clients::{AccountClients, CredentialsOutcome};
 pub use batches::BatchRequest;
-pub use categories::ShownCategory;
+pub use categories::PlatformCategoryDetails;
 pub use category_search::MappingSuggestion;
-pub use credentials::{Reencrypted, ShownCredentials, Verified};
+pub use credentials::{CredentialsDetails, CredentialsVerification, ReencryptionResult};
 pub use feed::{Feed, Watch};
-pub use flag_rules::{Evaluation, FlagRequest, RolloutEdit, ShownFlag};
-pub use flags::{FlagSnapshot, Flags};
+pub use flag_cache::{FlagCache, FlagSnapshot};
+pub use flag_management::{Evaluation, FlagDetails, FlagRequest, RolloutEdit};
 pub use import::{ImportReport, Item};
 pub use page::{Page, PageRequest};
 pub use runs::RunName;
-pub use taxonomy::{Refreshed, TaxonomySource};
+pub use taxonomy::{TaxonomyImportConfig, TaxonomyRefresh};
 pub use tenant_sync::DecideRequest;
 pub use tenants::check_set;
-pub use trigger::{MirrorRequest, Mirrored, Overrides, RevertRequest};
+pub use trigger::{AcceptedRun, MirrorRequest, Overrides, RevertRequest};
 pub use watch::Watched;
 
 use self::name_checks::NameChecks;
 use crate::{
     domain::{Caller, TenantId, TenantScope},
     error::Error,
-    store::{Acceptor, LogFilter, Store},
-    wake::Wake,
+    store::{Acceptor, RunFilter, Store},
+    wake::WakeUpBus,
 };
 
 /// What the settings say about runs.
@@ -62,13 +62,13 @@ pub struct RunLimits {
 pub struct App {
     store: Store,
     acceptor: Acceptor,
-    wake: Wake,
-    flags: Flags,
-    accounts: Accounts,
+    wake: WakeUpBus,
+    flags: FlagCache,
+    accounts: AccountClients,
     feed: Feed,
     name_checks: NameChecks,
     runs: RunLimits,
-    taxonomy: TaxonomySource,
+    taxonomy: TaxonomyImportConfig,
     category_indexes: category_search::CategoryIndexes,
 }
 
@@ -78,11 +78,11 @@ impl App {
     pub fn new(
         store: Store,
         acceptor: Acceptor,
-        wake: Wake,
-        flags: Flags,
-        accounts: Accounts,
+        wake: WakeUpBus,
+        flags: FlagCache,
+        accounts: AccountClients,
         runs: RunLimits,
-        taxonomy: TaxonomySource,
+        taxonomy: TaxonomyImportConfig,
     ) -> Self {
         let (feed, name_checks) = (Feed::new(store.clone()), NameChecks::new(store.clone()));
         let category_indexes = category_search::CategoryIndexes::default();
@@ -114,12 +114,12 @@ fn visible(caller: &Caller, tenant: &TenantId) -> Result<(), Error> {
 }
 
 /// What a caller may list.
-fn filter(caller: &Caller) -> LogFilter {
-    LogFilter { only: caller.scope.tenants().map(<[_]>::to_vec), ..LogFilter::default() }
+fn filter(caller: &Caller) -> RunFilter {
+    RunFilter { visible_tenants: caller.scope.tenants().map(<[_]>::to_vec), ..RunFilter::default() }
 }
 
 /// Some things concern every tenant; a caller who is limited to some must not change them.
-fn unlimited(caller: &Caller, what: &str) -> Result<(), Error> {
+fn require_unrestricted(caller: &Caller, what: &str) -> Result<(), Error> {
     match caller.scope {
         TenantScope::All => Ok(()),
         TenantScope::Only(_) => {

@@ -39,11 +39,11 @@ impl NameChecks {
     /// Looks a name up for a caller.
     ///
     /// # Errors
-    /// Those of `look`; [`Error::RateLimited`] when too many wait, or [`Error::DatabaseUnavailable`] when that is because the database is away.
-    pub(super) async fn look<T>(
+    /// Those of `check`; [`Error::RateLimited`] when too many wait, or [`Error::DatabaseUnavailable`] when that is because the database is away.
+    pub(super) async fn check<T>(
         &self,
         caller: &Caller,
-        look: impl Future<Output = Result<T, Error>>,
+        check: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         let permits = async {
             // Always in this order: two calls that each held what the other one waits for would wait indefinitely.
@@ -56,6 +56,6 @@ impl NameChecks {
             }
             error => error,
         })?;
-        look.await
+        check.await
     }
 }

@@ -4,10 +4,10 @@ use aws_lc_rs::digest;
 
 use crate::error::{Error, Violations};
 
-const DEFAULT_SIZE: i32 = 50;
-const MAX_SIZE: i32 = 1000;
+const DEFAULT_PAGE_SIZE: i32 = 50;
+const MAX_PAGE_SIZE: i32 = 1000;
 /// Bytes of the filters' digest in a token: enough to notice a mix-up, which is all it is for.
-const BINDING: usize = 8;
+const BINDING_BYTES: usize = 8;
 
 /// A page of items, and what asks for the next one.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ impl PageRequest {
             violations.add("page_size", format!("must not be negative, is {page_size}"));
         }
         violations.finish()?;
-        let size = if page_size == 0 { DEFAULT_SIZE } else { page_size.min(MAX_SIZE) };
+        let size = if page_size == 0 { DEFAULT_PAGE_SIZE } else { page_size.min(MAX_PAGE_SIZE) };
         let mut request =
             Self { size: usize::try_from(size).unwrap_or_default(), after: None, binding: binding(filters) };
         if !page_token.is_empty() {
@@ -83,7 +83,7 @@ fn binding(filters: &[&str]) -> String {
         context.update(&filter.len().to_le_bytes());
         context.update(filter.as_bytes());
     }
-    context.finish().as_ref()[..BINDING].iter().map(|byte| format!("{byte:02x}")).collect()
+    context.finish().as_ref()[..BINDING_BYTES].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The token is opaque, not secret: hexadecimal keeps people from reading structure into it, and needs no escaping anywhere.

@@ -6,8 +6,8 @@ use super::{App, Page, PageRequest, filter, visible};
 use crate::{
     domain::{BatchId, Caller, OrganizationId, Run, RunId, Strategy, TenantId},
     error::{Error, Resource},
-    store::{LogFilter, SyncStats},
-    wake::Hint,
+    store::{RunFilter, SyncStats},
+    wake::WakeUp,
 };
 
 /// A run's name; without a tenant it is `tenants/-/runs/{run}`.
@@ -82,9 +82,9 @@ impl App {
         let Some(run) = self.store.cancel(None, before.id).await? else {
             return self.run(caller, name).await;
         };
-        self.wake.hint(Hint::Cancel(run.id));
-        self.wake.hint(Hint::Changed([run.id].into()));
-        tracing::info!(run_id = %run.id, tenant = %run.tenant, caller = %caller.subject, state = %run.state, "cancelled a run");
+        self.wake.send(WakeUp::CancelRequested(run.id));
+        self.wake.send(WakeUp::RunsChanged([run.id].into()));
+        tracing::info!(run_id = %run.id, tenant_id = %run.tenant, caller = %caller.subject, state = %run.state, "cancelled a run");
         Ok(run)
     }
 
@@ -94,9 +94,9 @@ impl App {
     /// [`Error::NotFound`] of a tenant that is out of scope, or neither exists nor has runs, and of an organization or a batch that the caller
     /// sees nothing of;
     /// [`Error::InvalidPageToken`], or the database's.
-    pub async fn sync_logs(&self, caller: &Caller, wanted: LogFilter, page: PageRequest) -> Result<Page<Run>, Error> {
-        let LogFilter { tenant, only, .. } = self.of_tenant(caller, wanted.tenant.clone())?;
-        let filter = LogFilter { tenant, only, ..wanted };
+    pub async fn sync_logs(&self, caller: &Caller, wanted: RunFilter, page: PageRequest) -> Result<Page<Run>, Error> {
+        let RunFilter { tenant, visible_tenants, .. } = self.of_tenant(caller, wanted.tenant.clone())?;
+        let filter = RunFilter { tenant, visible_tenants, ..wanted };
         let before = page.after.as_deref().map(RunId::try_parse).transpose().map_err(|_| Error::InvalidPageToken)?;
         let found = self.store.logs(&filter, before, page.limit()).await?;
         if let (Some(tenant), true) = (&filter.tenant, found.runs.is_empty()) {
@@ -123,7 +123,7 @@ impl App {
         organization: Option<OrganizationId>,
         window: Duration,
     ) -> Result<SyncStats, Error> {
-        let filter = LogFilter { organization, ..self.of_tenant(caller, tenant)? };
+        let filter = RunFilter { organization, ..self.of_tenant(caller, tenant)? };
         let stats = self.store.stats(None, &filter, window).await?;
         if let (Some(tenant), 0) = (&filter.tenant, stats.total) {
             self.require_known(caller, tenant).await?;
@@ -136,7 +136,7 @@ impl App {
 
     /// Rejects a tenant that neither exists nor has runs. Asked only where nothing was found, so that finding something costs no more.
     async fn require_known(&self, caller: &Caller, tenant: &TenantId) -> Result<(), Error> {
-        let is_known = self.name_checks.look(caller, self.store.is_known_tenant(tenant)).await?;
+        let is_known = self.name_checks.check(caller, self.store.is_known_tenant(tenant)).await?;
         is_known.then_some(()).ok_or_else(|| Error::NotFound(Resource::Tenant, tenant.resource_name()))
     }
 
@@ -146,24 +146,24 @@ impl App {
         caller: &Caller,
         organization: &OrganizationId,
     ) -> Result<(), Error> {
-        let look = self.store.is_known_organization(organization, caller.scope.tenants());
-        let is_known = self.name_checks.look(caller, look).await?;
+        let check = self.store.is_known_organization(organization, caller.scope.tenants());
+        let is_known = self.name_checks.check(caller, check).await?;
         is_known.then_some(()).ok_or_else(|| Error::NotFound(Resource::Organization, organization.resource_name()))
     }
 
     /// Rejects a batch that the caller may not see and of which there is no run that they may. Asked only where nothing was found.
     async fn require_known_batch(&self, caller: &Caller, batch: BatchId) -> Result<(), Error> {
         let Err(unseen) = self.batch(caller, batch).await else { return Ok(()) };
-        let any = LogFilter { batch: Some(batch), ..filter(caller) };
+        let any = RunFilter { batch: Some(batch), ..filter(caller) };
         let is_known = !self.store.logs(&any, None, 1).await?.runs.is_empty();
         is_known.then_some(()).ok_or(unseen)
     }
 
-    fn of_tenant(&self, caller: &Caller, tenant: Option<TenantId>) -> Result<LogFilter, Error> {
+    fn of_tenant(&self, caller: &Caller, tenant: Option<TenantId>) -> Result<RunFilter, Error> {
         if let Some(tenant) = &tenant {
             visible(caller, tenant)?;
         }
-        Ok(LogFilter { tenant, ..filter(caller) })
+        Ok(RunFilter { tenant, ..filter(caller) })
     }
 }
 

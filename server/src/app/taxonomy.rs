@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::{App, Page, PageRequest, unlimited};
+use super::{App, Page, PageRequest, require_unrestricted};
 use crate::{
     domain::{
-        Backoff, BrokenList, Caller, CompleteTaxonomy, Failure, FailureReason, LanguageCode, Locale, Reading,
-        RegionCode, Retry, TaxonomyDiff, TaxonomyPage, TaxonomyPages, TaxonomyVersion,
+        Backoff, Caller, CompleteTaxonomy, Failure, FailureReason, InvalidTaxonomyList, LanguageCode, Locale,
+        RegionCode, Retry, TaxonomyDiff, TaxonomyPage, TaxonomyPages, TaxonomyRead, TaxonomyVersion,
     },
     error::Error,
     gbp::TaxonomyReader,
@@ -14,17 +14,17 @@ use crate::{
 };
 
 /// How often one page is asked for.
-const ATTEMPTS: u32 = 5;
+const MAX_PAGE_ATTEMPTS: u32 = 5;
 /// How often a list is begun anew because the token of a page expired.
 const MAX_RESTARTS: u32 = 2;
 /// The longest wait for a page. A caller is waiting: what takes longer is theirs to decide.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const MAX_PAGE_RETRY_DELAY: Duration = Duration::from_secs(10);
 /// How many mappings and how many tenants an answer lists.
 const MAX_AFFECTED: i64 = 100;
 
 /// Where Google's lists come from.
 #[derive(Debug, Clone)]
-pub struct TaxonomySource {
+pub struct TaxonomyImportConfig {
     /// Google.
     pub reader: TaxonomyReader,
     /// How long to wait before a page is asked for again.
@@ -33,7 +33,7 @@ pub struct TaxonomySource {
 
 /// What an import changed.
 #[derive(Debug, Clone)]
-pub struct Refreshed {
+pub struct TaxonomyRefresh {
     /// The newest version: a new one if anything is different.
     pub version: TaxonomyVersion,
     /// What is different from the version before.
@@ -55,8 +55,8 @@ impl App {
         locale: &Locale,
         allow_shrink: bool,
         reason: &str,
-    ) -> Result<Refreshed, Error> {
-        unlimited(caller, "importing Google's list of categories")?;
+    ) -> Result<TaxonomyRefresh, Error> {
+        require_unrestricted(caller, "importing Google's list of categories")?;
         // The version first: should there be a newer one when the names are read, the store refuses what is made of the two.
         let current = self.store.taxonomy(locale).await?;
         let names = self.store.taxonomy_names(locale).await?;
@@ -85,7 +85,7 @@ impl App {
             retired = diff.retired().len(), affected_mappings = affected.mapping_count,
             affected_tenants = affected.tenant_count, caller = %caller.subject, reason, "imported google's categories"
         );
-        Ok(Refreshed { version, diff, affected })
+        Ok(TaxonomyRefresh { version, diff, affected })
     }
 
     /// Reads the list, from its beginning again where Google no longer takes the token of a page: what was read by then may not be the
@@ -106,17 +106,17 @@ impl App {
         let broken = |why| Failure::transient(FailureReason::UpstreamInvalid, format!("categories.list: {why}"));
         loop {
             let page = self.read_page(locale, token.as_deref()).await;
-            let read = page.and_then(|page| pages.with(page).map_err(|why: BrokenList| broken(why)));
+            let read = page.and_then(|page| pages.with(page).map_err(|why: InvalidTaxonomyList| broken(why)));
             match read.map_err(|failure| on_page(number, failure))? {
-                Reading::Complete(list) => return Ok(list),
-                Reading::More(more, next) => (pages, token, number) = (more, Some(next), number + 1),
+                TaxonomyRead::Complete(list) => return Ok(list),
+                TaxonomyRead::More(more, next) => (pages, token, number) = (more, Some(next), number + 1),
             }
         }
     }
 
     /// Reads one page; again, where that may help.
     async fn read_page(&self, locale: &Locale, token: Option<&str>) -> Result<TaxonomyPage, Failure> {
-        let TaxonomySource { reader, backoff } = &self.taxonomy;
+        let TaxonomyImportConfig { reader, backoff } = &self.taxonomy;
         let mut attempt = 1;
         loop {
             let failure = match reader.page(locale, token).await {
@@ -129,7 +129,7 @@ impl App {
                 Retry::After(wait) => Some(wait),
             };
             let wait = backoff.after(attempt, fastrand::f64(), asked);
-            if attempt == ATTEMPTS || wait > LONGEST_WAIT {
+            if attempt == MAX_PAGE_ATTEMPTS || wait > MAX_PAGE_RETRY_DELAY {
                 return Err(failure);
             }
             tracing::debug!(%locale, attempt, ?wait, error = failure.message, "asks for a page of categories again");

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::{App, Page, PageRequest, first_answers::Asked, visible};
+use super::{App, Page, PageRequest, recorded_responses::IdempotentRequest, visible};
 use crate::{
     domain::{
-        Caller, Cause, Decision, Facts, Flag, Gcid, GuardRule, Look, Orders, RegionCode, Run, RunKind, Standing,
-        Strategy, Tenant, TenantId, TenantSync, TraceContext, View, Wanted, Wish, named_as_observed,
+        Caller, Decision, DesiredRecord, DesiredState, DriftCause, DriftInputs, Flag, GbpRead, Gcid, GuardRule,
+        MappingState, RegionCode, Run, RunKind, RunOptions, Strategy, Tenant, TenantId, TenantSync, TraceContext, View,
+        named_as_observed,
     },
     error::Error,
     store::{NewDecision, SyncFilter},
-    wake::Hint,
+    wake::WakeUp,
 };
 
 /// A valid request to decide about a tenant.
@@ -43,35 +44,35 @@ impl App {
     }
 
     async fn as_it_is_now(&self, tenant: &Tenant, known: Option<TenantSync>) -> Result<TenantSync, Error> {
-        let platform = self.store.platform_side(&tenant.id, &[]).await?;
-        let wanted = Wanted::of(&platform.tenants_categories(), self.runs.max_additional);
-        let retired = self.retired(tenant, &wanted).await?;
+        let platform = self.store.platform_catalog(&tenant.id, &[]).await?;
+        let desired = DesiredState::of(&platform.tenants_categories(), self.runs.max_additional);
+        let retired = self.retired(tenant, &desired).await?;
         let last_success_at = self.store.last_success(&tenant.id).await?;
         let mut sync = known.unwrap_or_else(|| TenantSync::unseen(tenant));
         sync.cause = match (sync.cause, &sync.google) {
-            (Cause::Unknown, _) => Cause::Unknown,
+            (DriftCause::Unknown, _) => DriftCause::Unknown,
             // A run has looked before anybody kept what it found.
-            (_, None) if sync.since.is_none() && last_success_at.is_some() => Cause::Unknown,
+            (_, None) if sync.cause_at.is_none() && last_success_at.is_some() => DriftCause::Unknown,
             (_, google) => {
-                let google = google.as_ref().map_or(Look::Unasked, Look::Read);
+                let google = google.as_ref().map_or(GbpRead::NotRead, GbpRead::Read);
                 let baseline = sync.baseline.as_ref().map(|left| &left.what);
-                Facts { wanted: &wanted, google, baseline, retired: &retired }.cause()
+                DriftInputs { desired: &desired, google, baseline, retired: &retired }.cause()
             }
         };
         sync.last_success_at = last_success_at;
-        let problem = wanted.set.as_ref().err().map(ToString::to_string);
+        let error = desired.set.as_ref().err().map(ToString::to_string);
         let observed = sync.google.as_ref().and_then(|google| google.merchant.as_ref());
-        let set = wanted.set.ok().map(|set| named_as_observed(set, observed));
-        sync.wanted = Some(Wish { set, problem, retired });
+        let set = desired.set.ok().map(|set| named_as_observed(set, observed));
+        sync.desired = Some(DesiredRecord { set, error, retired });
         Ok(sync)
     }
 
     /// What of it Google's list has no more.
-    async fn retired(&self, tenant: &Tenant, wanted: &Wanted) -> Result<BTreeSet<Gcid>, Error> {
-        let gcids: Vec<&Gcid> = wanted.gcids().collect();
+    async fn retired(&self, tenant: &Tenant, desired: &DesiredState) -> Result<BTreeSet<Gcid>, Error> {
+        let gcids: Vec<&Gcid> = desired.gcids().collect();
         let Ok(region) = RegionCode::parse(&tenant.region_code) else { return Ok(BTreeSet::new()) };
-        let standings = self.store.standings(&gcids).await?;
-        let is_retired = |gcid: &&&Gcid| standings.of(gcid, Some(&region)) == Standing::Retired;
+        let taxonomy_lookup = self.store.taxonomy_lookup(&gcids).await?;
+        let is_retired = |gcid: &&&Gcid| taxonomy_lookup.of(gcid, Some(&region)) == MappingState::Retired;
         Ok(gcids.iter().filter(is_retired).map(|gcid| (*gcid).clone()).collect())
     }
 
@@ -85,7 +86,7 @@ impl App {
         filter: SyncFilter,
         page: PageRequest,
     ) -> Result<Page<TenantSync>, Error> {
-        let filter = SyncFilter { only: caller.scope.tenants().map(<[_]>::to_vec), ..filter };
+        let filter = SyncFilter { visible_tenants: caller.scope.tenants().map(<[_]>::to_vec), ..filter };
         let after = page.after.as_deref().unwrap_or_default();
         let found = self.store.tenant_syncs(&filter, after, page.limit()).await?;
         if let (Some(organization), true) = (&filter.organization, found.is_empty()) {
@@ -101,12 +102,12 @@ impl App {
     /// [`Error::NotFound`], [`Error::NoLocation`], [`Error::FeatureDisabled`] for a run, [`Error::RunInProgress`],
     /// [`Error::RequestIdReused`], or the database's.
     pub async fn decide(&self, caller: &Caller, request: DecideRequest) -> Result<(TenantSync, Option<Run>), Error> {
-        let asked = Asked::new(caller, request.request_id.as_deref(), || request.arguments());
+        let asked = IdempotentRequest::new(caller, request.request_id.as_deref(), || request.arguments());
         let tenant = request.tenant.clone();
         match self.decide_now(caller, request, asked.clone()).await {
             Err(error) => {
                 visible(caller, &tenant)?;
-                let first = self.first_answer_or(caller, asked, error).await?;
+                let first = self.recorded_response_or(caller, asked, error).await?;
                 Ok((self.tenant_sync(caller, &tenant).await?, first.run))
             }
             decided => decided,
@@ -117,7 +118,7 @@ impl App {
         &self,
         caller: &Caller,
         request: DecideRequest,
-        asked: Option<Asked>,
+        asked: Option<IdempotentRequest>,
     ) -> Result<(TenantSync, Option<Run>), Error> {
         let DecideRequest { tenant: id, decision, override_guards, reason, request_id: _, traceparent } = request;
         let before = self.tenant_sync(caller, &id).await?;
@@ -131,28 +132,28 @@ impl App {
         if let Some(strategy) = strategy {
             self.require(Flag::CategoryMirroring, &id).await?;
             // What Google did is not in the merchant's record.
-            let is_googles = decision == Decision::AcceptGoogle && before.cause == Cause::GoogleEdited;
-            let orders = Orders {
+            let is_googles = decision == Decision::AcceptGoogle && before.cause == DriftCause::GoogleEdited;
+            let options = RunOptions {
                 view: is_googles.then_some(View::Public),
-                reason: (!override_guards.is_empty()).then(|| reason.clone()),
-                override_guards,
+                override_reason: (!override_guards.is_empty()).then(|| reason.clone()),
+                overridden_guards: override_guards,
                 decision: Some(decision),
-                ..Orders::default()
+                ..RunOptions::default()
             };
             let kind = RunKind { strategy, dry_run: false };
-            new = Some(self.new_run(caller, id.clone(), kind, orders, asked, traceparent));
+            new = Some(self.new_run(caller, id.clone(), kind, options, asked, traceparent));
         }
         let decision =
             NewDecision { tenant: &id, decision, caller: &caller.subject, reason: &reason, request, run: new.as_ref() };
         let decided = self.store.decide(None, &decision).await;
-        let (sync, accepted) = decided.inspect_err(|error| self.look_again(error.reason() == "RUN_IN_PROGRESS"))?;
+        let (sync, accepted) = decided.inspect_err(|error| self.wake_runner_if(error.reason() == "RUN_IN_PROGRESS"))?;
         tracing::info!(
-            tenant = %id, decision = %decision.decision, caller = %caller.subject, reason, cause = %before.cause,
+            tenant_id = %id, decision = %decision.decision, caller = %caller.subject, reason, cause = %before.cause,
             "decided about a tenant"
         );
         if let Some(accepted) = accepted.as_ref().filter(|accepted| accepted.created) {
-            self.wake.hint(Hint::Queued);
-            self.wake.hint(Hint::Changed([accepted.run.id].into()));
+            self.wake.send(WakeUp::RunsReady);
+            self.wake.send(WakeUp::RunsChanged([accepted.run.id].into()));
         }
         let tenant = self.store.tenant(&id).await?;
         Ok((self.as_it_is_now(&tenant, Some(sync)).await?, accepted.map(|accepted| accepted.run)))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{App, Page, PageRequest, unlimited, visible};
+use super::{App, Page, PageRequest, require_unrestricted, visible};
 use crate::{
     domain::{Caller, Flag, MAX_ADDITIONAL, OrganizationId, Slug, Tenant, TenantCategories, TenantId},
     error::{Error, Violations},
@@ -15,7 +15,7 @@ impl App {
     /// # Errors
     /// [`Error::PermissionDenied`], [`Error::AlreadyExists`], [`Error::LocationTaken`], or the database's.
     pub async fn create_tenant(&self, caller: &Caller, tenant: &Tenant) -> Result<Tenant, Error> {
-        unlimited(caller, "creating a tenant")?;
+        require_unrestricted(caller, "creating a tenant")?;
         self.store.insert_tenant(None, tenant).await
     }
 
@@ -58,11 +58,11 @@ impl App {
     ) -> Result<Tenant, Error> {
         visible(caller, tenant)?;
         // Whatever the new value is: what comes of it would tell of other tenants' locations.
-        if change.place.is_some() {
-            unlimited(caller, "changing a tenant's gbp_account or gbp_location")?;
+        if change.account_and_location.is_some() {
+            require_unrestricted(caller, "changing a tenant's gbp_account or gbp_location")?;
         }
         if change.organization.is_some() {
-            unlimited(caller, "changing a tenant's organization")?;
+            require_unrestricted(caller, "changing a tenant's organization")?;
         }
         self.store.update_tenant(None, tenant, change).await
     }
@@ -73,7 +73,7 @@ impl App {
     /// [`Error::NotFound`], [`Error::PermissionDenied`], [`Error::RunInProgress`], or the database's.
     pub async fn delete_tenant(&self, caller: &Caller, tenant: &TenantId) -> Result<(), Error> {
         visible(caller, tenant)?;
-        unlimited(caller, "deleting a tenant")?;
+        require_unrestricted(caller, "deleting a tenant")?;
         self.store.delete_tenant(tenant).await
     }
 

@@ -6,18 +6,18 @@ use tracing::Instrument;
 
 use super::{
     App, RunName,
-    first_answers::{Asked, may_be_answered, visible_run},
+    recorded_responses::{IdempotentRequest, may_be_answered, visible_run},
     visible,
 };
 use crate::{
     domain::{
-        Caller, Flag, GuardRule, NotRevertible, Orders, Run, RunKind, RunState, Strategy, TenantId, TraceContext, View,
-        WayBack,
+        Caller, Flag, GuardRule, NotRevertible, RevertTarget, Run, RunKind, RunOptions, RunState, Strategy, TenantId,
+        TraceContext, View,
     },
     error::Error,
     spans,
     store::{ID_BY_DATABASE, NewRun, arguments},
-    wake::Hint,
+    wake::WakeUp,
 };
 
 /// Guards that are lifted, and why. Both, or neither.
@@ -73,7 +73,7 @@ async fn once(admission: &mut Option<impl Future<Output = Result<(), Error>>>) -
 
 /// The accepted run.
 #[derive(Debug, Clone)]
-pub struct Mirrored {
+pub struct AcceptedRun {
     /// The run.
     pub run: Run,
     /// Whether it was live already.
@@ -95,14 +95,14 @@ impl App {
         caller: &Caller,
         request: MirrorRequest,
         admission: impl Future<Output = Result<(), Error>>,
-    ) -> Result<Mirrored, Error> {
+    ) -> Result<AcceptedRun, Error> {
         visible(caller, &request.tenant)?;
-        let asked = Asked::new(caller, request.request_id.as_deref(), || request.arguments());
+        let asked = IdempotentRequest::new(caller, request.request_id.as_deref(), || request.arguments());
         let mut admission = Some(admission);
         match self.mirror_now(caller, request, asked.clone(), &mut admission).await {
             Err(error) if may_be_answered(asked.as_ref(), &error) => {
                 once(&mut admission).await?;
-                self.first_run_or(caller, asked, error).await
+                self.recorded_run_or(caller, asked, error).await
             }
             mirrored => mirrored,
         }
@@ -112,30 +112,30 @@ impl App {
         &self,
         caller: &Caller,
         request: MirrorRequest,
-        asked: Option<Asked>,
+        asked: Option<IdempotentRequest>,
         admission: &mut Option<impl Future<Output = Result<(), Error>>>,
-    ) -> Result<Mirrored, Error> {
+    ) -> Result<AcceptedRun, Error> {
         self.require(Flag::CategoryMirroring, &request.tenant).await?;
         let MirrorRequest { tenant, kind, plan, view, overrides, request_id: _, traceparent } = request;
-        let mut orders = Orders { view, ..overrides.orders() };
+        let mut options = RunOptions { view, ..overrides.options() };
         if let Some(name) = plan {
             once(admission).await?;
             let planned = self.run(caller, &name).await?;
             fits(&planned, &tenant, kind.strategy, view)?;
-            (orders.plan, orders.view) = (Some(planned.id), planned.orders.view);
+            (options.applied_plan, options.view) = (Some(planned.id), planned.options.view);
         }
-        orders.view = orders.view.filter(|view| *view != View::Merchant);
-        self.accept(caller, self.new_run(caller, tenant, kind, orders, asked, traceparent)).await
+        options.view = options.view.filter(|view| *view != View::Merchant);
+        self.accept(caller, self.new_run(caller, tenant, kind, options, asked, traceparent)).await
     }
 
     /// Accepts a run that takes another one back. When this returns, it is durable.
     ///
     /// # Errors
     /// [`Error::NotRevertible`], where that is known already; those of [`App::mirror`].
-    pub async fn revert_run(&self, caller: &Caller, request: RevertRequest) -> Result<Mirrored, Error> {
-        let asked = Asked::new(caller, request.request_id.as_deref(), || request.arguments());
+    pub async fn revert_run(&self, caller: &Caller, request: RevertRequest) -> Result<AcceptedRun, Error> {
+        let asked = IdempotentRequest::new(caller, request.request_id.as_deref(), || request.arguments());
         match self.revert_now(caller, request, asked.clone()).await {
-            Err(error) => self.first_run_or(caller, asked, error).await,
+            Err(error) => self.recorded_run_or(caller, asked, error).await,
             mirrored => mirrored,
         }
     }
@@ -144,25 +144,25 @@ impl App {
         &self,
         caller: &Caller,
         request: RevertRequest,
-        asked: Option<Asked>,
-    ) -> Result<Mirrored, Error> {
+        asked: Option<IdempotentRequest>,
+    ) -> Result<AcceptedRun, Error> {
         let run = self.run(caller, &request.run).await?;
         self.require(Flag::CategoryMirroring, &run.tenant).await?;
         let refused = |why| Error::NotRevertible { run: run.resource_name(), why };
-        let way = WayBack::of(&run).map_err(refused)?;
+        let way = RevertTarget::of(&run).map_err(refused)?;
         self.check_target(&run, &way).await?.map_err(refused)?;
-        let orders = Orders { reverts: Some(run.id), ..request.overrides.orders() };
+        let options = RunOptions { revert_of: Some(run.id), ..request.overrides.options() };
         let kind = RunKind { strategy: run.kind.strategy, dry_run: request.dry_run };
-        let new = self.new_run(caller, run.tenant.clone(), kind, orders, asked, request.traceparent);
+        let new = self.new_run(caller, run.tenant.clone(), kind, options, asked, request.traceparent);
         self.accept(caller, new).await
     }
 
     /// Whether the target is still what the run has left. Google is asked by the run itself.
-    async fn check_target(&self, run: &Run, way: &WayBack) -> Result<Result<(), NotRevertible>, Error> {
+    async fn check_target(&self, run: &Run, way: &RevertTarget) -> Result<Result<(), NotRevertible>, Error> {
         match run.kind.strategy {
             Strategy::PlatformToGbp => Ok(Ok(())),
             Strategy::GbpToPlatform => {
-                let now = self.store.platform_side(&run.tenant, &[]).await?.tenants_set().into_inner();
+                let now = self.store.platform_catalog(&run.tenant, &[]).await?.tenants_set().into_inner();
                 Ok(way.check(now.map(|set| set.recorded()).as_ref()))
             }
         }
@@ -173,16 +173,16 @@ impl App {
         caller: &Caller,
         tenant: TenantId,
         kind: RunKind,
-        orders: Orders,
-        asked: Option<Asked>,
+        options: RunOptions,
+        asked: Option<IdempotentRequest>,
         traceparent: Option<TraceContext>,
     ) -> NewRun {
         let (caller, max_attempts) = (caller.subject.clone(), self.runs.max_attempts);
         let (request_id, asked) = asked.map(|asked| (asked.request_id, asked.arguments)).unzip();
-        NewRun { id: ID_BY_DATABASE, tenant, kind, orders, caller, request_id, asked, max_attempts, traceparent }
+        NewRun { id: ID_BY_DATABASE, tenant, kind, options, caller, request_id, asked, max_attempts, traceparent }
     }
 
-    async fn accept(&self, caller: &Caller, mut new: NewRun) -> Result<Mirrored, Error> {
+    async fn accept(&self, caller: &Caller, mut new: NewRun) -> Result<AcceptedRun, Error> {
         let span = spans::acceptance(&new.tenant, new.kind);
         // The run goes on from here, wherever it is carried out.
         new.traceparent = spans::traceparent(&span).or(new.traceparent);
@@ -190,26 +190,26 @@ impl App {
         let accepted = self.acceptor.accept(new).instrument(span.clone()).await;
         let accepted = accepted.inspect_err(|error| {
             spans::failed(&span, error.reason());
-            self.look_again(error.reason() == "RUN_IN_PROGRESS");
+            self.wake_runner_if(error.reason() == "RUN_IN_PROGRESS");
         })?;
         span.record("run_id", tracing::field::display(accepted.run.id)).record("joined", accepted.joined);
         if accepted.created {
             tracing::info!(
-                run_id = %accepted.run.id, tenant = %accepted.run.tenant, strategy = %accepted.run.kind.strategy,
+                run_id = %accepted.run.id, tenant_id = %accepted.run.tenant, strategy = %accepted.run.kind.strategy,
                 dry_run = accepted.run.kind.dry_run, caller = %caller.subject, trace_id, "accepted a run"
             );
         }
-        self.look_again(accepted.joined && accepted.run.state == RunState::Queued);
-        Ok(Mirrored { run: visible_run(caller, accepted.run)?, joined: accepted.joined })
+        self.wake_runner_if(accepted.joined && accepted.run.state == RunState::Queued);
+        Ok(AcceptedRun { run: visible_run(caller, accepted.run)?, joined: accepted.joined })
     }
 }
 
 impl App {
     /// Has workers look at the queue again after a request has met a live run: a claim passes over a run while a request has it locked, and
     /// what was bulk may be no longer.
-    pub(super) fn look_again(&self, has_met_a_run: bool) {
+    pub(super) fn wake_runner_if(&self, has_met_a_run: bool) {
         if has_met_a_run {
-            self.wake.hint(Hint::Queued);
+            self.wake.send(WakeUp::RunsReady);
         }
     }
 }
@@ -219,8 +219,8 @@ impl MirrorRequest {
     fn arguments(&self) -> Vec<String> {
         let plan = self.plan.as_ref().map(|plan| plan.id);
         let view = self.view.filter(|view| *view != View::Merchant || plan.is_some());
-        let orders = Orders { plan, view, ..self.overrides.clone().orders() };
-        let mut arguments = arguments(&self.tenant, self.kind, &orders);
+        let options = RunOptions { applied_plan: plan, view, ..self.overrides.clone().options() };
+        let mut arguments = arguments(&self.tenant, self.kind, &options);
         arguments.extend(self.plan.as_ref().map(RunName::to_string));
         arguments
     }
@@ -230,8 +230,8 @@ impl RevertRequest {
     /// Every field.
     fn arguments(&self) -> Vec<String> {
         let dry_run = if self.dry_run { "dry" } else { "real" };
-        let orders = serde_json::to_string(&self.overrides.clone().orders()).expect("texts and lists of texts");
-        vec!["revert".to_owned(), self.run.to_string(), dry_run.to_owned(), orders]
+        let options = serde_json::to_string(&self.overrides.clone().options()).expect("texts and lists of texts");
+        vec!["revert".to_owned(), self.run.to_string(), dry_run.to_owned(), options]
     }
 }
 
@@ -248,9 +248,9 @@ fn fits(planned: &Run, tenant: &TenantId, strategy: Strategy, view: Option<View>
         format!("{name} has not ended yet")
     } else if planned.plan.is_none() || planned.reason.is_some() {
         format!("{name} has made no plan")
-    } else if planned.orders.reverts.is_some() {
+    } else if planned.options.revert_of.is_some() {
         format!("{name} is the dry run of a revert; ask for the revert itself")
-    } else if view.is_some_and(|view| view != planned.orders.view()) {
+    } else if view.is_some_and(|view| view != planned.options.view()) {
         format!("{name} was made from another view")
     } else {
         return Ok(());
@@ -259,7 +259,7 @@ fn fits(planned: &Run, tenant: &TenantId, strategy: Strategy, view: Option<View>
 }
 
 impl Overrides {
-    fn orders(self) -> Orders {
-        Orders { override_guards: self.guards, reason: self.reason, ..Orders::default() }
+    fn options(self) -> RunOptions {
+        RunOptions { overridden_guards: self.guards, override_reason: self.reason, ..RunOptions::default() }
     }
 }

@@ -1,6 +1,6 @@
 //! Watching runs change.
 
-use super::{App, RunName, Watch, feed::Interest, visible};
+use super::{App, RunName, Watch, feed::SubscriptionScope, visible};
 use crate::{
     domain::{BatchId, Caller, OrganizationId, TenantId, TenantScope},
     error::Error,
@@ -29,7 +29,7 @@ impl App {
     /// [`Error::NotFound`] of a run, a tenant, an organization or a batch, or the database's.
     pub async fn watch(&self, caller: &Caller, watched: &Watched, after_revision: i64) -> Result<Watch, Error> {
         let tenants = caller.scope.tenants().map(<[_]>::to_vec);
-        let (interest, filter) = match watched {
+        let (subscription_scope, filter) = match watched {
             Watched::Run(name) => {
                 return self.feed.watch_one(name.id, after_revision, caller, self.run(caller, name)).await;
             }
@@ -43,23 +43,26 @@ impl App {
                 // A stream that will never have a message is not what a caller wants who misspelt a name.
                 self.store.tenant(tenant).await?;
                 let tenants = vec![tenant.clone()];
-                (Interest::Tenants(tenants.clone()), LiveFilter { tenants: Some(tenants), ..LiveFilter::default() })
+                (
+                    SubscriptionScope::Tenants(tenants.clone()),
+                    LiveFilter { tenants: Some(tenants), ..LiveFilter::default() },
+                )
             }
             Watched::Organization(organization) => {
                 self.require_known_organization(caller, organization).await?;
                 (
-                    Interest::Organization(organization.clone()),
+                    SubscriptionScope::Organization(organization.clone()),
                     LiveFilter { tenants, organization: Some(organization.clone()), batch: None },
                 )
             }
             Watched::Everything => {
-                let interest = match &caller.scope {
-                    TenantScope::All => Interest::Everything,
-                    TenantScope::Only(tenants) => Interest::Tenants(tenants.clone()),
+                let subscription_scope = match &caller.scope {
+                    TenantScope::All => SubscriptionScope::Everything,
+                    TenantScope::Only(tenants) => SubscriptionScope::Tenants(tenants.clone()),
                 };
-                (interest, LiveFilter { tenants, ..LiveFilter::default() })
+                (subscription_scope, LiveFilter { tenants, ..LiveFilter::default() })
             }
         };
-        self.feed.watch_many(&interest, caller, filter).await
+        self.feed.watch_many(&subscription_scope, caller, filter).await
     }
 }

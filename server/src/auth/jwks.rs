@@ -4,12 +4,12 @@ use jsonwebtoken::jwk::{Jwk, KeyOperations, PublicKeyUse};
 use serde::Deserialize;
 
 use super::Rejected;
-use super::key::Key;
+use super::key::VerificationKey;
 
 /// Keys by their names; none at all is a set, too.
 #[derive(Debug)]
 pub(super) struct KeySet {
-    keys: Vec<(Option<String>, Key)>,
+    keys: Vec<(Option<String>, VerificationKey)>,
 }
 
 impl KeySet {
@@ -22,7 +22,7 @@ impl KeySet {
         }
         let document: Document = serde_json::from_slice(json)
             .map_err(|error| format!("is not a JSON Web Key Set (line {})", error.line()))?;
-        let mut keys: Vec<(Option<String>, Key)> = Vec::new();
+        let mut keys: Vec<(Option<String>, VerificationKey)> = Vec::new();
         for value in document.keys {
             let kid = value.get("kid").and_then(|kid| kid.as_str()).map(str::to_owned);
             let parsed = usable(value).and_then(|key| match &kid {
@@ -56,7 +56,7 @@ impl KeySet {
     }
 
     /// The key that a token names. Without a name it is the only one.
-    pub(super) fn find(&self, kid: Option<&str>) -> Result<&Key, Rejected> {
+    pub(super) fn find(&self, kid: Option<&str>) -> Result<&VerificationKey, Rejected> {
         match (kid, self.keys.as_slice()) {
             (None, [(_, only)]) => Ok(only),
             (None, _) => Err(Rejected::NoKeyId),
@@ -67,7 +67,7 @@ impl KeySet {
     }
 }
 
-fn usable(value: serde_json::Value) -> Result<Key, &'static str> {
+fn usable(value: serde_json::Value) -> Result<VerificationKey, &'static str> {
     let jwk: Jwk = serde_json::from_value(value).map_err(|_| "it is not a JSON Web Key")?;
     if jwk.common.public_key_use.as_ref().is_some_and(|usage| *usage != PublicKeyUse::Signature) {
         return Err("it is not for signatures (use)");
@@ -75,5 +75,5 @@ fn usable(value: serde_json::Value) -> Result<Key, &'static str> {
     if jwk.common.key_operations.as_ref().is_some_and(|operations| !operations.contains(&KeyOperations::Verify)) {
         return Err("it is not for verification (key_ops)");
     }
-    Key::from_jwk(&jwk)
+    VerificationKey::from_jwk(&jwk)
 }

@@ -17,12 +17,12 @@ const PEM_BEGIN: &[u8] = b"-----BEGIN";
 
 /// A verification key.
 #[derive(Debug, Clone)]
-pub(super) struct Key {
+pub(super) struct VerificationKey {
     pub(super) algorithm: Algorithm,
     pub(super) decoding: DecodingKey,
 }
 
-impl Key {
+impl VerificationKey {
     pub(super) fn from_secret(secret: &[u8]) -> Self {
         Self { algorithm: Algorithm::HS256, decoding: DecodingKey::from_secret(secret) }
     }
@@ -96,9 +96,9 @@ pub(super) fn load<T: Send + Sync + 'static>(
 pub(super) fn read<T>(
     setting: &'static str,
     path: &Path,
-    judge: impl FnOnce(&[u8]) -> Result<T, String>,
+    evaluate_guards: impl FnOnce(&[u8]) -> Result<T, String>,
 ) -> Result<T, AuthConfigError> {
-    parse(setting, path, &read_file(setting, path)?, judge)
+    parse(setting, path, &read_file(setting, path)?, evaluate_guards)
 }
 
 fn read_file(setting: &'static str, path: &Path) -> Result<Contents, AuthConfigError> {
@@ -109,10 +109,10 @@ fn parse<T>(
     setting: &'static str,
     path: &Path,
     contents: &[u8],
-    judge: impl FnOnce(&[u8]) -> Result<T, String>,
+    evaluate_guards: impl FnOnce(&[u8]) -> Result<T, String>,
 ) -> Result<T, AuthConfigError> {
     let value = || path.display().to_string();
-    judge(contents).map_err(|problem| AuthConfigError::Invalid { setting, value: value(), problem })
+    evaluate_guards(contents).map_err(|problem| AuthConfigError::Invalid { setting, value: value(), problem })
 }
 
 /// The secret in a file, without the newline that editors add.
@@ -138,11 +138,11 @@ pub(super) fn secret(bytes: &[u8]) -> Result<Contents, String> {
 }
 
 /// A key of HS256, from a file that holds its secret.
-pub(super) fn from_secret_file(bytes: &[u8]) -> Result<Key, String> {
-    secret(bytes).map(|secret| Key::from_secret(&secret))
+pub(super) fn from_secret_file(bytes: &[u8]) -> Result<VerificationKey, String> {
+    secret(bytes).map(|secret| VerificationKey::from_secret(&secret))
 }
 
 /// A public key, from its PEM file.
-pub(super) fn from_public_file(bytes: &[u8]) -> Result<Key, String> {
-    Key::from_public_pem(bytes).map_err(str::to_owned)
+pub(super) fn from_public_file(bytes: &[u8]) -> Result<VerificationKey, String> {
+    VerificationKey::from_public_pem(bytes).map_err(str::to_owned)
 }

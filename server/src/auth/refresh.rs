@@ -26,17 +26,17 @@ pub(super) async fn keep_fresh(remote: Weak<Remote>) {
 
 /// Returns how long to wait before the next fetch.
 fn pause(remote: &Arc<Remote>) -> Duration {
-    let pace = &remote.pace;
+    let policy = &remote.policy;
     match remote.failures() {
         0 => {
-            let max_age = pace.max_age.max(MIN_INTERVAL);
+            let max_age = policy.max_age.max(MIN_INTERVAL);
             // Never fetched and never failed does not happen: the first fetch comes before this.
             remote.age().map_or(Duration::ZERO, |age| max_age.saturating_sub(age))
         }
         failures => {
             let doubled = MIN_PAUSE.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(8)));
             // Several tries before the keys are too old, also where that is soon.
-            jittered(doubled.min(MAX_PAUSE).min((pace.max_staleness / 8).max(MIN_INTERVAL)))
+            jittered(doubled.min(MAX_PAUSE).min((policy.max_staleness / 8).max(MIN_INTERVAL)))
         }
     }
 }

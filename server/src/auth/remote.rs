@@ -21,7 +21,7 @@ const MAX_BYTES: usize = 1 << 20;
 
 /// How often the set is fetched, and how long it is good for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
+pub(super) struct FetchPolicy {
     /// At least this between a fetch and the next one that a token with an unknown key id causes, because anybody can send those.
     pub(super) min_pause: Duration,
     /// After this it is fetched again in the background, whether there are calls or not, so that a key that was withdrawn stops being good.
@@ -30,7 +30,7 @@ pub(super) struct Pace {
     pub(super) max_staleness: Duration,
 }
 
-impl Pace {
+impl FetchPolicy {
     /// The usual pace, or a faster one where the set is not good for long.
     pub(super) fn of(max_staleness: Duration) -> Self {
         Self {
@@ -50,7 +50,7 @@ impl Pace {
 pub(super) struct Remote {
     client: Client,
     url: Url,
-    pub(super) pace: Pace,
+    pub(super) policy: FetchPolicy,
     /// `None` until the provider could be reached for the first time.
     current: RwLock<Option<Fetched>>,
     fetches: Mutex<Fetches>,
@@ -84,7 +84,7 @@ enum Unfetched {
 
 impl Remote {
     /// Fetches the set for the first time. Where the provider is away, it is asked again in the background until it is there.
-    pub(super) async fn connect(url: &str, pace: Pace) -> Result<Arc<Self>, AuthConfigError> {
+    pub(super) async fn connect(url: &str, policy: FetchPolicy) -> Result<Arc<Self>, AuthConfigError> {
         let invalid = |problem: String| AuthConfigError::Invalid { setting: SETTING, value: public_url(url), problem };
         let parsed = Url::parse(url).map_err(|error| invalid(error.to_string()))?;
         let local = is_loopback(&parsed);
@@ -95,7 +95,7 @@ impl Remote {
             return Err(invalid("must not hold a user name or a password".into()));
         }
         // A redirect could lead to plain HTTP, or to another host's keys.
-        let mut client = Client::builder().timeout(pace.fetch_timeout()).redirect(redirect::Policy::none());
+        let mut client = Client::builder().timeout(policy.fetch_timeout()).redirect(redirect::Policy::none());
         if local {
             client = client.no_proxy();
         }
@@ -105,7 +105,7 @@ impl Remote {
         let remote = Arc::new(Self {
             client,
             url: parsed,
-            pace,
+            policy,
             current: RwLock::new(None),
             fetches: Mutex::new(fetches),
             ended: watch::Sender::new(0),
@@ -141,11 +141,11 @@ impl Remote {
     /// [`Rejected::KeysUnavailable`] where no set is known that is fresh enough.
     pub(super) async fn keys_for(self: &Arc<Self>, kid: Option<&str>) -> Result<Arc<KeySet>, Rejected> {
         let Some(Fetched { keys, .. }) = self.fresh() else {
-            self.refresh(self.pace.min_pause).await;
+            self.refresh(self.policy.min_pause).await;
             return self.fresh().map(|fetched| fetched.keys).ok_or(Rejected::KeysUnavailable);
         };
         if matches!(keys.find(kid), Err(Rejected::UnknownKey)) {
-            self.refresh(self.pace.min_pause).await;
+            self.refresh(self.policy.min_pause).await;
             return Ok(self.fresh().map_or(keys, |fetched| fetched.keys));
         }
         Ok(keys)
@@ -156,7 +156,7 @@ impl Remote {
     }
 
     fn fresh(&self) -> Option<Fetched> {
-        self.current().filter(|fetched| fetched.at.elapsed() < self.pace.max_staleness)
+        self.current().filter(|fetched| fetched.at.elapsed() < self.policy.max_staleness)
     }
 
     fn fetches(&self) -> MutexGuard<'_, Fetches> {
@@ -271,7 +271,7 @@ impl Drop for Running<'_> {
 impl fmt::Debug for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let url = public_url(self.url.as_str());
-        f.debug_struct("Remote").field("url", &url).field("pace", &self.pace).finish_non_exhaustive()
+        f.debug_struct("Remote").field("url", &url).field("pace", &self.policy).finish_non_exhaustive()
     }
 }
 

@@ -9,8 +9,8 @@ use jsonwebtoken::{Validation, decode, decode_header};
 
 use super::claims::{Claims, Expected};
 use super::jwks::KeySet;
-use super::key::{self, Key};
-use super::remote::{Pace, Remote};
+use super::key::{self, VerificationKey};
+use super::remote::{FetchPolicy, Remote};
 use super::{AuthArgs, AuthConfigError, Rejected, development};
 use crate::domain::{Caller, Secret};
 use crate::key_files::{Current, Watched};
@@ -28,7 +28,7 @@ pub struct Verifier {
 #[derive(Debug, Clone)]
 enum Keys {
     /// For every token, whatever `kid` it names.
-    One(Arc<Current<Key>>),
+    One(Arc<Current<VerificationKey>>),
     Set(Arc<Current<KeySet>>),
     Remote(Arc<Remote>),
 }
@@ -70,7 +70,7 @@ impl Verifier {
             (Keys::Set(set), Some(watched))
         } else {
             let url = args.auth_jwks_url.as_ref().map(Secret::reveal).unwrap_or_default();
-            (Keys::Remote(Remote::connect(url, Pace::of(args.max_staleness())).await?), None)
+            (Keys::Remote(Remote::connect(url, FetchPolicy::of(args.max_staleness())).await?), None)
         };
         let expected = Expected { issuer: args.auth_issuer.clone(), audience: args.auth_audience.clone() };
         Ok((Self { keys, expected }, watched))
@@ -90,7 +90,7 @@ impl Verifier {
     /// # Errors
     /// When the folder or the key cannot be used.
     pub fn development(data_dir: &Path) -> Result<Self, AuthConfigError> {
-        let key = Key::from_secret(&development::secret(data_dir)?);
+        let key = VerificationKey::from_secret(&development::secret(data_dir)?);
         Ok(Self { keys: Keys::One(Arc::new(Current::new(key))), expected: Expected::default() })
     }
 
@@ -122,7 +122,7 @@ impl Verifier {
 }
 
 /// The claims of a token that this key has signed, in this key's algorithm.
-fn claims(token: &str, key: &Key) -> Result<Claims, Rejected> {
+fn claims(token: &str, key: &VerificationKey) -> Result<Claims, Rejected> {
     // The signature only: the claims are checked against our own clock, in `Claims`.
     let mut validation = Validation::new(key.algorithm);
     validation.required_spec_claims.clear();

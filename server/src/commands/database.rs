@@ -9,7 +9,7 @@ use super::CommandError;
 use crate::{
     config::{ConfigError, DatabaseArgs},
     postgres::{Embedded, Error, Options},
-    store::{self, Pools, Route, Unfit, migrations},
+    store::{self, Pools, Route, UnfitDatabase, migrations},
 };
 
 /// A migrated database, and the PostgreSQL behind it where that is ours.
@@ -33,7 +33,7 @@ impl Database {
         };
         // Boxed: it holds several connections as they are made, which would be in the future of the server for its life.
         match Box::pin(migrated(&options, direct.map(|url| &url.0), args)).await {
-            Ok(route) => Ok(Self { pools: route.connect(args.database_connections), embedded }),
+            Ok(route) => Ok(Self { pools: route.connect(args.database_max_connections), embedded }),
             Err(error) => {
                 stop(embedded).await;
                 Err(error)
@@ -63,11 +63,11 @@ async fn checked(
     options: &PgConnectOptions,
     direct: Option<&PgConnectOptions>,
     args: &DatabaseArgs,
-) -> Result<Route, Unfit> {
+) -> Result<Route, UnfitDatabase> {
     let since = Instant::now();
     loop {
         match store::check(options, direct, args.database_schema.as_deref()).await {
-            Err(Unfit::TransactionPooler | Unfit::NotDirect | Unfit::TwoDatabases)
+            Err(UnfitDatabase::TransactionPooler | UnfitDatabase::NotDirect | UnfitDatabase::TwoDatabases)
                 if since.elapsed() < DOUBT_TIMEOUT =>
             {
                 sleep(DOUBT_PAUSE).await;
@@ -90,10 +90,12 @@ async fn migrated(
 }
 
 /// Tells wrong settings from a database that is not as it must be.
-fn unfit(error: Unfit) -> CommandError {
+fn unfit(error: UnfitDatabase) -> CommandError {
     match error {
-        Unfit::TransactionPooler | Unfit::NotDirect | Unfit::TwoDatabases => ConfigError(error.to_string()).into(),
-        Unfit::Unreachable { .. } | Unfit::Database { .. } => CommandError::Failed(error.to_string()),
+        UnfitDatabase::TransactionPooler | UnfitDatabase::NotDirect | UnfitDatabase::TwoDatabases => {
+            ConfigError(error.to_string()).into()
+        }
+        UnfitDatabase::Unreachable { .. } | UnfitDatabase::Database { .. } => CommandError::Failed(error.to_string()),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     store::{self, migrations},
 };
 
-const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
+const TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// A durable database with the newest schema, and a development key beside it.
 pub(super) struct Scratch {
@@ -62,7 +62,7 @@ impl Scratch {
     pub(super) fn key(&self, subject: &str) -> Result<(Verifier, String), CommandError> {
         let failed = |error| CommandError::failed("development key", error);
         let verifier = Verifier::development(&self.folder).map_err(failed)?;
-        let grant = Grant { subject: subject.to_owned(), role: Role::Admin, tenants: None, ttl: TOKEN_LIFE };
+        let grant = Grant { subject: subject.to_owned(), role: Role::Admin, tenants: None, ttl: TOKEN_LIFETIME };
         let signer = Signer::development(&self.folder).map_err(failed)?;
         Ok((verifier, signer.sign(&grant, chrono::Utc::now()).map_err(failed)?))
     }

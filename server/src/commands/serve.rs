@@ -15,18 +15,18 @@ use super::{
     signals::{Hangup, shutdown_signal},
 };
 use crate::{
-    api::Limits,
+    api::CallLimits,
     auth::Verifier,
     config::{ConfigError, GbpChoice, ServeArgs, warn_of_arguments},
     connections, gbp,
     key_files::{Watched, keep_current},
-    serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
+    serve::{Listeners, STREAM_HEARTBEAT, ServerConfig, serve},
     spans::Exporter,
     web,
 };
 
 /// How long the last spans may take in any case, however long the drain took.
-const LAST_SPANS: Duration = Duration::from_secs(1);
+const MIN_SPAN_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Serves until a signal ends it, also before it serves. `exporter` is ended when all else has. `secret_arguments` are warned of.
 pub(super) async fn run(
@@ -67,14 +67,14 @@ pub(super) async fn run(
     }
     if let Some(exporter) = exporter {
         let left = told.get().map_or(Duration::ZERO, |told| grace.saturating_sub(told.elapsed()));
-        exporter.end(left.max(LAST_SPANS)).await;
+        exporter.end(left.max(MIN_SPAN_FLUSH_TIMEOUT)).await;
     }
     served.map_err(|error| CommandError::failed("cannot serve", error))
 }
 
 /// What a server is made of, ready to serve.
 struct Started {
-    config: Config,
+    config: ServerConfig,
     listeners: Listeners,
     /// Files that are read again when they change.
     files: Vec<Watched>,
@@ -100,7 +100,7 @@ async fn start(args: &ServeArgs, secret_arguments: &[&str]) -> Result<Started, C
     let limits = within_descriptors(args.limits.limits(), connections::raise_descriptor_limit());
     let (verifier, verifier_file) = verifier(args).await?;
     let development = if args.dev { Some(args.database.data_dir(true)?) } else { None };
-    let (vault, vault_file) = args.credentials.vault(development.as_deref())?;
+    let (cipher, vault_file) = args.credentials.cipher(development.as_deref())?;
     let listeners = Listeners {
         grpc: bind("LISTEN_ADDR", args.listen.listen_addr).await?,
         admin: bind("ADMIN_LISTEN_ADDR", args.listen.admin_listen_addr).await?,
@@ -114,10 +114,10 @@ async fn start(args: &ServeArgs, secret_arguments: &[&str]) -> Result<Started, C
     warn_of_arguments(secret_arguments);
     let database = Database::open(&args.database, args.dev).await?;
     let files = tls_files.into_iter().chain(verifier_file).chain(vault_file).chain(gbp_file).collect();
-    let config = Config {
+    let config = ServerConfig {
         pool: database.pools.clone(),
         gbp,
-        vault,
+        cipher,
         verifier,
         flags: args.flags.process_flags(args.dev),
         runner,
@@ -130,7 +130,7 @@ async fn start(args: &ServeArgs, secret_arguments: &[&str]) -> Result<Started, C
 }
 
 /// Lowers the number of connections to what the process can open beside everything else it needs.
-fn within_descriptors(mut limits: Limits, descriptors: u64) -> Limits {
+fn within_descriptors(mut limits: CallLimits, descriptors: u64) -> CallLimits {
     let left = usize::try_from(descriptors.saturating_sub(connections::reserved_descriptors())).unwrap_or(usize::MAX);
     let connections = &mut limits.connections.max_connections;
     if *connections > left {

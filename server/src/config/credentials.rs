@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::ConfigError;
-use crate::{key_files::Watched, vault::Vault};
+use crate::{credential_cipher::CredentialCipher, key_files::Watched};
 
 /// Accounts' own credentials.
 #[derive(Debug, Args)]
@@ -14,8 +14,8 @@ pub struct CredentialArgs {
     /// The keys that encrypt them: one a line, 64 hexadecimal digits, as `openssl rand -hex 32` prints it. The first encrypts, all decrypt;
     /// a new key is put second on every server, and only then first, and the old one goes after `mirrorctl credentials reencrypt`. Read
     /// again when it changes, and on SIGHUP
-    #[arg(long, env = "CREDENTIALS_KEY_FILE", value_name = "FILE")]
-    pub credentials_key_file: Option<PathBuf>,
+    #[arg(long, env = "CREDENTIALS_KEYS_FILE", value_name = "FILE")]
+    pub credentials_keys_file: Option<PathBuf>,
 }
 
 impl CredentialArgs {
@@ -24,18 +24,18 @@ impl CredentialArgs {
     ///
     /// # Errors
     /// A file that holds no keys, naming the setting and never a key.
-    pub fn vault(&self, development: Option<&Path>) -> Result<(Vault, Option<Watched>), ConfigError> {
-        const SETTING: &str = "CREDENTIALS_KEY_FILE";
-        match (&self.credentials_key_file, development) {
+    pub fn cipher(&self, development: Option<&Path>) -> Result<(CredentialCipher, Option<Watched>), ConfigError> {
+        const SETTING: &str = "CREDENTIALS_KEYS_FILE";
+        match (&self.credentials_keys_file, development) {
             (Some(file), _) => {
-                let loaded = Vault::load(SETTING, file).map(|(vault, watched)| (vault, Some(watched)));
+                let loaded = CredentialCipher::load(SETTING, file).map(|(cipher, watched)| (cipher, Some(watched)));
                 loaded.map_err(|error| ConfigError(format!("{SETTING}: {error}")))
             }
             (None, Some(folder)) => {
-                let vault = Vault::development(folder).map_err(|error| ConfigError(error.to_string()))?;
-                Ok((vault, None))
+                let cipher = CredentialCipher::development(folder).map_err(|error| ConfigError(error.to_string()))?;
+                Ok((cipher, None))
             }
-            (None, None) => Ok((Vault::default(), None)),
+            (None, None) => Ok((CredentialCipher::default(), None)),
         }
     }
 }

@@ -34,8 +34,8 @@ pub struct DatabaseArgs {
     pub pg_bin_dir: Option<PathBuf>,
     /// Connections that calls and runs share; 15 more accept runs, read the history, renew leases and listen for wake-ups, and two more where
     /// there is a DATABASE_DIRECT_URL, six of all of them past the pooler
-    #[arg(long, env = "DATABASE_CONNECTIONS", value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..=1000))]
-    pub database_connections: u32,
+    #[arg(long, env = "DATABASE_MAX_CONNECTIONS", value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub database_max_connections: u32,
 }
 
 /// Connection options; the URL, which may hold a password, is not kept and never shown.

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 /// Longer is a mistake of units; and some clocks cannot count much further.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Any duration up to a year.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(duration) if duration > LONGEST => Err("must be at most 365d".to_owned()),
+        Ok(duration) if duration > MAX_DURATION => Err("must be at most 365d".to_owned()),
         Ok(duration) => Ok(duration),
         Err(error) => Err(error.to_string()),
     }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::{Secret, public_url},
-    gbp::{Client, Config, Credentials, Endpoint, USUAL_QUOTA},
+    gbp::{Client, Credentials, DEFAULT_QUOTA, Endpoint, GbpConfig},
     key_files::{self, Contents, Watched},
 };
 
@@ -48,8 +48,8 @@ pub struct GbpArgs {
     #[arg(long, env = "GBP_TIMEOUT", value_name = "DURATION", value_parser = positive_duration)]
     pub gbp_timeout: Option<Duration>,
     /// Requests a minute that Google lets the project of these credentials make: what the metric of the quota that is left counts from
-    #[arg(long, env = "GBP_REQUESTS_PER_MINUTE", value_name = "N", default_value_t = USUAL_QUOTA, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub gbp_requests_per_minute: u32,
+    #[arg(long, env = "GBP_QUOTA_PER_MINUTE", value_name = "N", default_value_t = DEFAULT_QUOTA, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub gbp_quota_per_minute: u32,
     /// Where the built-in emulator listens
     #[arg(long, env = "GBP_EMULATOR_LISTEN_ADDR", value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub gbp_emulator_listen_addr: SocketAddr,
@@ -114,9 +114,9 @@ impl GbpArgs {
             tracing::warn!("GBP_ENDPOINT is plain http: whoever is on the way can read the access token");
         }
         let (credentials, file) = self.credentials(is_emulator)?;
-        let config = Config { endpoint, token_url, credentials, timeout };
+        let config = GbpConfig { endpoint, token_url, credentials, timeout };
         let client = Client::new(config).map_err(|error| ConfigError(format!("GBP_ENDPOINT: {error}")))?;
-        let client = client.with_quota(self.gbp_requests_per_minute);
+        let client = client.with_quota(self.gbp_quota_per_minute);
         let watched = file.map(|file| file.watched(client.clone()));
         Ok((client, watched))
     }

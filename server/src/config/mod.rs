@@ -105,7 +105,7 @@ pub enum Command {
     ///
     /// SIGHUP reads the files of keys and certificates again, as a change of them does by itself within seconds.
     ///
-    /// SIGTERM or Ctrl-C drains: new calls are refused, and runs under way are finished, or handed to the next server after RUNNER_GRACE.
+    /// SIGTERM or Ctrl-C drains: new calls are refused, and runs under way are finished, or handed to the next server after SHUTDOWN_GRACE_PERIOD.
     /// A second one ends it at once. Nothing is lost either way, also not by kill -9.
     #[command(after_long_help = SERVE_EXAMPLES)]
     Serve(Box<ServeArgs>),

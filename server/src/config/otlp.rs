@@ -10,7 +10,7 @@ use reqwest::Url;
 use super::{ConfigError, secrets::secret};
 use crate::{
     domain::{Secret, public_url},
-    spans::{Exporter, Protocol, Sampling, Settings},
+    spans::{Exporter, Protocol, Sampling, SpanConfig},
 };
 
 /// What the collector calls this service where nobody says otherwise.
@@ -61,7 +61,7 @@ impl OtlpArgs {
         Exporter::start(settings).map(Some).map_err(failed)
     }
 
-    fn settings(&self) -> Result<Option<Settings>, ConfigError> {
+    fn settings(&self) -> Result<Option<SpanConfig>, ConfigError> {
         let protocol = self.protocol()?;
         let headers = self.headers()?;
         let timeout = self.timeout()?;
@@ -69,7 +69,7 @@ impl OtlpArgs {
         let sampling = self.sampling()?;
         let Some(endpoint) = given(self.otel_exporter_otlp_endpoint.as_ref()) else { return Ok(None) };
         let service_name = given(self.otel_service_name.as_ref()).unwrap_or(SERVICE_NAME).to_owned();
-        Ok(Some(Settings {
+        Ok(Some(SpanConfig {
             endpoint: endpoint_of(endpoint)?,
             protocol,
             headers,
@@ -137,7 +137,7 @@ impl OtlpArgs {
                 return Err(wrong("OTEL_TRACES_SAMPLER", sampler, names));
             }
         };
-        Ok(if as_caller { Sampling::AsCaller(share) } else { Sampling::Share(share) })
+        Ok(if as_caller { Sampling::ParentBased(share) } else { Sampling::Ratio(share) })
     }
 }
 
@@ -183,7 +183,7 @@ mod tests {
         otlp: OtlpArgs,
     }
 
-    fn settings(arguments: &[&str]) -> Result<Option<Settings>, String> {
+    fn settings(arguments: &[&str]) -> Result<Option<SpanConfig>, String> {
         let command = Command::try_parse_from([&["x"], arguments].concat()).expect("taken");
         command.otlp.settings().map_err(|error| error.to_string())
     }
@@ -195,7 +195,7 @@ mod tests {
         assert!(settings(&[]).expect("right").is_none());
         assert!(settings(&["--otel-exporter-otlp-endpoint="]).expect("right").is_none());
         let usual = settings(&[ENDPOINT, "--otel-traces-sampler="]).expect("right").expect("a collector");
-        assert_eq!((usual.protocol, usual.sampling), (Protocol::Http, Sampling::AsCaller(1.0)));
+        assert_eq!((usual.protocol, usual.sampling), (Protocol::Http, Sampling::ParentBased(1.0)));
         assert_eq!((usual.timeout, usual.service_name.as_str()), (Duration::from_secs(10), "category-mirror"));
         assert!(usual.headers.is_empty() && usual.attributes.is_empty());
     }
@@ -212,7 +212,7 @@ mod tests {
         let given = settings(&arguments).expect("right").expect("a collector");
         assert!(given.headers["api-key"] == "hunter2=" && given.headers["tenant"] == "7");
         assert_eq!(given.attributes, [("deployment.environment.name".to_owned(), "a,b".to_owned())]);
-        assert_eq!(given.sampling, Sampling::AsCaller(0.25));
+        assert_eq!(given.sampling, Sampling::ParentBased(0.25));
         let command = Command::try_parse_from([&["x"], &arguments[..]].concat()).expect("taken");
         assert!(!format!("{command:?} {given:?}").contains("hunter2"), "{command:?} {given:?}");
     }

@@ -7,7 +7,7 @@ use clap::Args;
 use super::{ConfigError, duration::duration};
 use crate::{
     domain::{Backoff, GuardLimits, MAX_ADDITIONAL},
-    runner::Settings,
+    runner::RunnerConfig,
     store::Retention,
 };
 
@@ -15,7 +15,7 @@ use crate::{
 const MIN_LEASE: Duration = Duration::from_secs(1);
 
 /// The shortest history.
-const MIN_KEEP: Duration = Duration::from_secs(2 * 24 * 3600);
+const MIN_RETENTION: Duration = Duration::from_secs(2 * 24 * 3600);
 
 /// The runner. Durations are texts such as `500ms`, `30s`, `5m`.
 #[derive(Debug, Args)]
@@ -43,17 +43,17 @@ pub struct RunnerArgs {
     #[arg(long, env = "RUNNER_BACKOFF_JITTER", value_name = "DURATION", default_value = "250ms", value_parser = duration)]
     pub runner_backoff_jitter: Duration,
     /// How long a shutdown waits for attempts and calls under way
-    #[arg(long, env = "RUNNER_GRACE", value_name = "DURATION", default_value = "25s", value_parser = duration)]
-    pub runner_grace: Duration,
+    #[arg(long, env = "SHUTDOWN_GRACE_PERIOD", value_name = "DURATION", default_value = "25s", value_parser = duration)]
+    pub shutdown_grace_period: Duration,
     /// How many additional categories Google takes for one location
-    #[arg(long, env = "RUNNER_MAX_ADDITIONAL", value_name = "N", default_value_t = MAX_ADDITIONAL)]
-    pub runner_max_additional: usize,
+    #[arg(long, env = "GBP_MAX_ADDITIONAL_CATEGORIES", value_name = "N", default_value_t = MAX_ADDITIONAL)]
+    pub gbp_max_additional_categories: usize,
     /// How long ended runs are kept, counted from their acceptance and in whole days (UTC); at least 2d
-    #[arg(long, env = "HISTORY_KEEP", value_name = "DURATION", default_value = "365d", value_parser = duration)]
-    pub history_keep: Duration,
+    #[arg(long, env = "HISTORY_RETENTION", value_name = "DURATION", default_value = "365d", value_parser = duration)]
+    pub history_retention: Duration,
     /// How long failed runs are kept, where that is longer
-    #[arg(long, env = "HISTORY_KEEP_FAILED", value_name = "DURATION", default_value = "365d", value_parser = duration)]
-    pub history_keep_failed: Duration,
+    #[arg(long, env = "HISTORY_RETENTION_FAILED", value_name = "DURATION", default_value = "365d", value_parser = duration)]
+    pub history_retention_failed: Duration,
     /// What a run may do unless a person lifts the guard.
     #[command(flatten)]
     pub guards: GuardArgs,
@@ -65,26 +65,26 @@ pub struct RunnerArgs {
 #[command(next_help_heading = "Guards")]
 pub struct GuardArgs {
     /// Changes of the primary category that pass; 1 lets every run change it (guard `primary_change`)
-    #[arg(long, env = "GUARD_PRIMARY_CHANGES", value_name = "N", default_value_t = GuardLimits::default().primary_changes, value_parser = clap::value_parser!(u32).range(0..=1))]
-    pub guard_primary_changes: u32,
+    #[arg(long, env = "GUARD_MAX_PRIMARY_CHANGES", value_name = "N", default_value_t = GuardLimits::default().primary_changes, value_parser = clap::value_parser!(u32).range(0..=1))]
+    pub guard_max_primary_changes: u32,
     /// Categories that one location, or one tenant, may lose in a run (guard `removals`)
-    #[arg(long, env = "GUARD_REMOVALS", value_name = "N", default_value_t = GuardLimits::default().removals)]
-    pub guard_removals: u32,
+    #[arg(long, env = "GUARD_MAX_REMOVALS", value_name = "N", default_value_t = GuardLimits::default().removals)]
+    pub guard_max_removals: u32,
     /// The share of its categories that it may lose in a run; 100 is no limit (guard `removed_share`)
-    #[arg(long, env = "GUARD_REMOVED_PERCENT", value_name = "PERCENT", default_value_t = GuardLimits::default().removed_percent, value_parser = clap::value_parser!(u32).range(0..=100))]
-    pub guard_removed_percent: u32,
+    #[arg(long, env = "GUARD_MAX_REMOVED_PERCENT", value_name = "PERCENT", default_value_t = GuardLimits::default().removed_percent, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub guard_max_removed_percent: u32,
     /// Categories that it may lose in the first run of a tenant and strategy (guard `first_run_removals`)
-    #[arg(long, env = "GUARD_FIRST_RUN_REMOVALS", value_name = "N", default_value_t = GuardLimits::default().first_run_removals)]
-    pub guard_first_run_removals: u32,
+    #[arg(long, env = "GUARD_MAX_FIRST_RUN_REMOVALS", value_name = "N", default_value_t = GuardLimits::default().first_run_removals)]
+    pub guard_max_first_run_removals: u32,
 }
 
 impl GuardArgs {
     fn limits(&self) -> GuardLimits {
         GuardLimits {
-            primary_changes: self.guard_primary_changes,
-            removals: self.guard_removals,
-            removed_percent: self.guard_removed_percent,
-            first_run_removals: self.guard_first_run_removals,
+            primary_changes: self.guard_max_primary_changes,
+            removals: self.guard_max_removals,
+            removed_percent: self.guard_max_removed_percent,
+            first_run_removals: self.guard_max_first_run_removals,
         }
     }
 }
@@ -101,20 +101,23 @@ impl RunnerArgs {
     ///
     /// # Errors
     /// Values that make no sense, alone or together.
-    pub fn settings(&self) -> Result<Settings, ConfigError> {
+    pub fn settings(&self) -> Result<RunnerConfig, ConfigError> {
         let shown = humantime::format_duration;
         if self.runner_lease < MIN_LEASE {
             return Err(ConfigError(format!("RUNNER_LEASE={}: must be at least 1s", shown(self.runner_lease))));
         }
         // The answers to request ids are given for a day, and name runs.
-        if self.history_keep < MIN_KEEP {
-            return Err(ConfigError(format!("HISTORY_KEEP={}: must be at least 2d", shown(self.history_keep))));
+        if self.history_retention < MIN_RETENTION {
+            return Err(ConfigError(format!(
+                "HISTORY_RETENTION={}: must be at least 2d",
+                shown(self.history_retention)
+            )));
         }
         if self.runner_backoff > self.runner_backoff_max {
             let (first, longest) = (shown(self.runner_backoff), shown(self.runner_backoff_max));
             return Err(ConfigError(format!("RUNNER_BACKOFF={first}: must be at most RUNNER_BACKOFF_MAX={longest}")));
         }
-        Ok(Settings {
+        Ok(RunnerConfig {
             concurrency: self.runner_concurrency,
             lease: self.runner_lease,
             cooldown: self.runner_cooldown,
@@ -123,9 +126,12 @@ impl RunnerArgs {
                 max: self.runner_backoff_max,
                 jitter: self.runner_backoff_jitter,
             },
-            grace: self.runner_grace,
-            max_additional: self.runner_max_additional,
-            retention: Retention { all: self.history_keep, failed: self.history_keep_failed.max(self.history_keep) },
+            grace: self.shutdown_grace_period,
+            max_additional: self.gbp_max_additional_categories,
+            retention: Retention {
+                all: self.history_retention,
+                failed: self.history_retention_failed.max(self.history_retention),
+            },
             guards: self.guards.limits(),
         })
     }

@@ -65,7 +65,7 @@ impl ServeArgs {
     /// Warns of every secret file that other users can read.
     pub fn warn_of_exposed_files(&self) {
         let others = [
-            ("CREDENTIALS_KEY_FILE", self.credentials.credentials_key_file.as_ref()),
+            ("CREDENTIALS_KEYS_FILE", self.credentials.credentials_keys_file.as_ref()),
             ("DATABASE_URL_FILE", self.database.database_url_file.as_ref()),
             ("GBP_CREDENTIALS_FILE", self.gbp.gbp_credentials_file.as_ref()),
             ("GBP_ACCESS_TOKEN_FILE", self.gbp.gbp_access_token_file.as_ref()),

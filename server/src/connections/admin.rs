@@ -23,7 +23,7 @@ use super::{
 /// How long a connection may live: a scraper connects again, and one that does not read its answer holds no descriptor for longer.
 const MAX_LIFETIME: Duration = Duration::from_secs(60);
 /// How long the call under way may take from then on.
-const GRACE: Duration = Duration::from_secs(1);
+const LAST_CALL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Bytes of a request's head: far above what any client sends here, and the least that the HTTP library takes.
 const MAX_HEAD_BYTES: usize = 8 * 1024;
 
@@ -72,7 +72,7 @@ async fn connection(
         Some(_) => {}
         None => {
             http.as_mut().graceful_shutdown();
-            let _ = timeout(GRACE, http).await;
+            let _ = timeout(LAST_CALL_TIMEOUT, http).await;
         }
     }
 }

@@ -5,13 +5,13 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use super::{ConnectionLimits, permits::MAX_CLOSING};
 
 /// Descriptors that are no connection of a caller: database pools, requests to Google, the log, files, and the runtime's own.
-const RESERVED: u64 = 256;
+const RESERVED_DESCRIPTORS: u64 = 256;
 
 /// Returns how many descriptors are kept for everything but connections on the gRPC port.
 #[must_use]
 pub fn reserved_descriptors() -> u64 {
     let admin = ConnectionLimits::default().admin().max_connections;
-    RESERVED + u64::try_from(admin + 2 * MAX_CLOSING).unwrap_or(u64::MAX)
+    RESERVED_DESCRIPTORS + u64::try_from(admin + 2 * MAX_CLOSING).unwrap_or(u64::MAX)
 }
 
 /// Raises the soft limit of descriptors to the hard one, which needs no privilege. Returns the soft limit from then on. A failure is

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// The pause after an accept that failed for want of descriptors or memory.
-const PAUSE: Duration = Duration::from_millis(100);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// Waits for the next connection that is admitted. Cancel-safe.
 pub(super) async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream, Permit) {
@@ -31,7 +31,7 @@ pub(super) async fn accept(listener: &TcpListener, connections: &Connections) ->
                 connections.refused(RefusalReason::Descriptors, None);
                 // It frees a descriptor as soon as its task notices; without it, silent connections would keep everyone out.
                 connections.displace_one();
-                sleep(PAUSE).await;
+                sleep(ACCEPT_RETRY_DELAY).await;
             }
         }
     }

@@ -11,7 +11,7 @@ use metrics::counter;
 use super::permits::Port;
 
 /// A refusal this long after the one before begins a new burst, which is logged.
-const BURST_GAP: Duration = Duration::from_secs(10);
+const BURST_INTERVAL: Duration = Duration::from_secs(10);
 /// A burst that lasts is logged this often.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -66,7 +66,7 @@ impl Burst {
     /// Adds a refusal. Returns how many the line about it stands for, if one is due.
     fn add(&mut self, now: Instant) -> Option<u64> {
         let is_after = |at: Option<Instant>, gap| at.is_none_or(|at| now.saturating_duration_since(at) >= gap);
-        let is_due = is_after(self.last_at, BURST_GAP) || is_after(self.logged_at, LOG_INTERVAL);
+        let is_due = is_after(self.last_at, BURST_INTERVAL) || is_after(self.logged_at, LOG_INTERVAL);
         self.last_at = Some(now);
         self.unlogged += 1;
         if !is_due {

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    BatchRule, Flag, FlagState, GuardRule, OrganizationId, Percent, ProcessFlags, Rollout, RunKind, TenantId, Why,
-    evaluate,
+    BatchGuardRule, Flag, FlagReason, FlagState, GuardRule, OrganizationId, Percent, ProcessFlags, Rollout, RunKind,
+    TenantId, evaluate,
 };
 
 /// A batch's id, a UUIDv7: it sorts by the time of acceptance.
@@ -33,7 +33,7 @@ pub fn parse_batch_name(name: &str) -> Result<BatchId, &'static str> {
 
 /// A flag as it was when a batch was accepted: it decides for good which tenants the batch touches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Admission {
+pub struct FlagAtAcceptance {
     /// Which flag.
     pub flag: Flag,
     /// Whom it was on for; `None`: nobody had set it.
@@ -44,10 +44,10 @@ pub struct Admission {
     pub on_by_default: bool,
 }
 
-impl Admission {
+impl FlagAtAcceptance {
     /// Whether the tenant is in, and why.
     #[must_use]
-    pub fn evaluate(&self, tenant: &TenantId, organization: Option<&OrganizationId>) -> Why {
+    pub fn evaluate(&self, tenant: &TenantId, organization: Option<&OrganizationId>) -> FlagReason {
         let Self { flag, rollout, forced, on_by_default } = self;
         let process = ProcessFlags {
             category_mirroring: *forced,
@@ -60,7 +60,7 @@ impl Admission {
 
     /// Whether every tenant is in, so that none need be asked for.
     #[must_use]
-    pub fn is_everybody(&self) -> bool {
+    pub fn is_on_for_all(&self) -> bool {
         let Some(rollout) = &self.rollout else { return self.forced.unwrap_or(self.on_by_default) };
         let is_on = rollout.state == FlagState::On
             || rollout.state == FlagState::Partial && (self.forced == Some(true) || rollout.percent == Percent::ALL);
@@ -122,18 +122,18 @@ pub struct BatchChanges {
 
 /// A guard of a batch, and how it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BatchVerdict {
+pub struct BatchGuardVerdict {
     /// Which guard.
-    pub rule: BatchRule,
+    pub rule: BatchGuardRule,
     /// How many of the runs that are over are of its kind.
     pub value: i64,
     /// How many runs of its kind were let through to a write.
-    pub let_through: i64,
+    pub reserved: i64,
     /// How many may be; `None`: any number.
     pub limit: Option<i64>,
 }
 
-impl BatchVerdict {
+impl BatchGuardVerdict {
     /// Whether there are more than may be.
     #[must_use]
     pub fn is_exceeded(&self) -> bool {
@@ -146,7 +146,7 @@ pub type StoppedRuns = BTreeMap<String, i64>;
 
 /// How many of these runs are stopped by none but `overridden` rules, so that overriding these lets them through.
 #[must_use]
-pub fn let_through_by(stopped: &StoppedRuns, overridden: &BTreeSet<GuardRule>) -> i64 {
+pub fn overridden_run_count(stopped: &StoppedRuns, overridden: &BTreeSet<GuardRule>) -> i64 {
     let is_overridden = |name: &str| GuardRule::from_text(name).is_some_and(|rule| overridden.contains(&rule));
     stopped.iter().filter(|(rules, _)| rules.split(',').all(is_overridden)).map(|(_, runs)| runs).sum()
 }
@@ -168,7 +168,7 @@ pub struct Batch {
     /// Whose tenants; `None` is everybody's.
     pub organization: Option<OrganizationId>,
     /// The tenants that its caller may see; `None` is no limit.
-    pub only: Option<Vec<TenantId>>,
+    pub visible_tenants: Option<Vec<TenantId>>,
     /// Strategy and dry run.
     pub kind: RunKind,
     /// Where it is in its life.
@@ -178,7 +178,7 @@ pub struct Batch {
     /// Tenants that were left out for want of a location.
     pub without_location: i64,
     /// Tenants that were left out because the flag was off for them.
-    pub not_admitted: i64,
+    pub disabled: i64,
     /// How many of its tenants are where.
     pub counts: BatchCounts,
     /// Runs that are over and found differences.
@@ -186,19 +186,19 @@ pub struct Batch {
     /// What they planned or wrote.
     pub changes: BatchChanges,
     /// Its guards.
-    pub verdicts: Vec<BatchVerdict>,
+    pub verdicts: Vec<BatchGuardVerdict>,
     /// Runs that are over and that the guards of runs stopped, or in a dry run would stop.
     pub stopped: StoppedRuns,
     /// Failed runs by reason.
-    pub failure_reasons: BTreeMap<String, i64>,
+    pub failure_reason_counts: BTreeMap<String, i64>,
     /// Guards that its caller overrode, those of its runs among them.
-    pub overrides: Vec<String>,
+    pub overridden_guards: Vec<String>,
     /// For how many runs at most the guards of runs are overridden; `None`: they are not.
-    pub override_limit: Option<i64>,
+    pub max_overrides: Option<i64>,
     /// For how many they were.
-    pub overriding: i64,
+    pub overrides_reserved: i64,
     /// Why they did.
-    pub reason: String,
+    pub override_reason: String,
     /// Who asked.
     pub caller: String,
     /// The request's id, where it had one.
@@ -213,8 +213,8 @@ pub struct Batch {
 mod tests {
     use super::*;
 
-    fn admission(rollout: Option<Rollout>, forced: Option<bool>) -> Admission {
-        Admission { flag: Flag::CategoryMirroring, rollout, forced, on_by_default: false }
+    fn flag_at_acceptance(rollout: Option<Rollout>, forced: Option<bool>) -> FlagAtAcceptance {
+        FlagAtAcceptance { flag: Flag::CategoryMirroring, rollout, forced, on_by_default: false }
     }
 
     #[test]
@@ -231,7 +231,7 @@ mod tests {
             (vec![PrimaryChange, FirstRunRemovals], 42),
             (GuardRule::ALL.to_vec(), 46),
         ] {
-            assert_eq!(let_through_by(&stopped, &overridden.iter().copied().collect()), runs, "{overridden:?}");
+            assert_eq!(overridden_run_count(&stopped, &overridden.iter().copied().collect()), runs, "{overridden:?}");
         }
     }
 
@@ -252,13 +252,15 @@ mod tests {
         let partial = Rollout { state: FlagState::Partial, ..off.clone() };
         for rollout in [None, Some(on), Some(off), Some(excluding), Some(partial)] {
             for forced in [None, Some(true), Some(false)] {
-                let admission = admission(rollout.clone(), forced);
-                if admission.is_everybody() {
-                    assert!(admission.evaluate(&tenant, None).is_on(), "{admission:?}");
+                let flag_at_acceptance = flag_at_acceptance(rollout.clone(), forced);
+                if flag_at_acceptance.is_on_for_all() {
+                    assert!(flag_at_acceptance.evaluate(&tenant, None).is_on(), "{flag_at_acceptance:?}");
                 }
             }
         }
-        assert!(admission(Some(Rollout::all(true)), None).is_everybody());
-        assert!(admission(None, Some(true)).is_everybody() && !admission(None, None).is_everybody());
+        assert!(flag_at_acceptance(Some(Rollout::all(true)), None).is_on_for_all());
+        assert!(
+            flag_at_acceptance(None, Some(true)).is_on_for_all() && !flag_at_acceptance(None, None).is_on_for_all()
+        );
     }
 }

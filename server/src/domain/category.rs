@@ -91,13 +91,13 @@ pub struct TenantCategory {
     pub gcid: Option<Gcid>,
     /// The language and region, such as `en-US`, of the name that Google gave it when it was imported. `None`: it is the platform's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub imported: Option<String>,
+    pub imported_locale: Option<String>,
 }
 
 impl From<&PlatformCategory> for TenantCategory {
     fn from(category: &PlatformCategory) -> Self {
-        let PlatformCategory { slug, display_name, gcid, imported, .. } = category.clone();
-        Self { slug, display_name, gcid, imported }
+        let PlatformCategory { slug, display_name, gcid, imported_locale, .. } = category.clone();
+        Self { slug, display_name, gcid, imported_locale }
     }
 }
 
@@ -123,11 +123,11 @@ impl Category for TenantCategory {
 
     /// The name of an imported category is Google's, so that a new one is a change; any other is the platform's to choose.
     fn renames(&self, before: &Self) -> bool {
-        self.imported.is_some() && !is_same_name(&self.display_name, &before.display_name)
+        self.imported_locale.is_some() && !is_same_name(&self.display_name, &before.display_name)
     }
 
     fn canonical(&self) -> Value {
-        match self.imported {
+        match self.imported_locale {
             Some(_) => json!([self.slug, composed(&self.display_name)]),
             None => json!(self.slug),
         }
@@ -191,26 +191,26 @@ impl From<GbpCategory> for EitherCategory {
 /// A record of one side, where the other one was wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the record is about the other side")]
-pub struct OtherSide;
+pub struct WrongTarget;
 
 impl TryFrom<EitherCategory> for TenantCategory {
-    type Error = OtherSide;
+    type Error = WrongTarget;
 
-    fn try_from(category: EitherCategory) -> Result<Self, OtherSide> {
+    fn try_from(category: EitherCategory) -> Result<Self, WrongTarget> {
         match category {
             EitherCategory::Platform(category) => Ok(category),
-            EitherCategory::Gbp(_) => Err(OtherSide),
+            EitherCategory::Gbp(_) => Err(WrongTarget),
         }
     }
 }
 
 impl TryFrom<EitherCategory> for GbpCategory {
-    type Error = OtherSide;
+    type Error = WrongTarget;
 
-    fn try_from(category: EitherCategory) -> Result<Self, OtherSide> {
+    fn try_from(category: EitherCategory) -> Result<Self, WrongTarget> {
         match category {
             EitherCategory::Gbp(category) => Ok(category),
-            EitherCategory::Platform(_) => Err(OtherSide),
+            EitherCategory::Platform(_) => Err(WrongTarget),
         }
     }
 }

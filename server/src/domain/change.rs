@@ -7,7 +7,7 @@ use super::{Category, CategorySet, EitherCategory, GbpCategory};
 /// The role of a category in a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Place {
+pub enum CategoryRole {
     /// The one primary category.
     Primary,
     /// One of the additional categories.
@@ -16,11 +16,11 @@ pub enum Place {
 
 /// A category in its role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Placed<C = GbpCategory> {
+pub struct SetMember<C = GbpCategory> {
     /// The category.
     pub category: C,
     /// Its role.
-    pub place: Place,
+    pub role: CategoryRole,
 }
 
 /// One change of a target.
@@ -32,19 +32,19 @@ pub enum Change<C = GbpCategory> {
     /// The target gains a category.
     Create {
         /// What it gains.
-        after: Placed<C>,
+        after: SetMember<C>,
     },
     /// A category changes its role or its name, or one primary category replaces another.
     Update {
         /// What was there.
-        before: Placed<C>,
+        before: SetMember<C>,
         /// What is there instead.
-        after: Placed<C>,
+        after: SetMember<C>,
     },
     /// The target loses a category.
     Delete {
         /// What it loses.
-        before: Placed<C>,
+        before: SetMember<C>,
     },
 }
 
@@ -54,7 +54,7 @@ pub type RecordedChange = Change<EitherCategory>;
 impl<C> Change<C> {
     /// What it takes out.
     #[must_use]
-    pub fn before(&self) -> Option<&Placed<C>> {
+    pub fn before(&self) -> Option<&SetMember<C>> {
         match self {
             Self::Create { .. } => None,
             Self::Update { before, .. } | Self::Delete { before } => Some(before),
@@ -63,7 +63,7 @@ impl<C> Change<C> {
 
     /// What it puts in.
     #[must_use]
-    pub fn after(&self) -> Option<&Placed<C>> {
+    pub fn after(&self) -> Option<&SetMember<C>> {
         match self {
             Self::Create { after } | Self::Update { after, .. } => Some(after),
             Self::Delete { .. } => None,
@@ -72,12 +72,12 @@ impl<C> Change<C> {
 }
 
 impl<C: Category> Change<C> {
-    fn reading_order(&self) -> (Place, &str) {
-        let place = [self.before(), self.after()].into_iter().flatten().map(|p| p.place).min();
+    fn reading_order(&self) -> (CategoryRole, &str) {
+        let role = [self.before(), self.after()].into_iter().flatten().map(|p| p.role).min();
         let shown = self.after().or(self.before());
         // Each change has a side, by construction of the enum.
         let shown = shown.expect("a change has a before or an after");
-        (place.unwrap_or(shown.place), shown.category.key())
+        (role.unwrap_or(shown.role), shown.category.key())
     }
 
     /// The change as a run records it.
@@ -86,11 +86,11 @@ impl<C: Category> Change<C> {
     where
         C: Into<EitherCategory>,
     {
-        let placed = |placed: Placed<C>| Placed { category: placed.category.into(), place: placed.place };
+        let member = |member: SetMember<C>| SetMember { category: member.category.into(), role: member.role };
         match self {
-            Self::Create { after } => Change::Create { after: placed(after) },
-            Self::Update { before, after } => Change::Update { before: placed(before), after: placed(after) },
-            Self::Delete { before } => Change::Delete { before: placed(before) },
+            Self::Create { after } => Change::Create { after: member(after) },
+            Self::Update { before, after } => Change::Update { before: member(before), after: member(after) },
+            Self::Delete { before } => Change::Delete { before: member(before) },
         }
     }
 }
@@ -124,17 +124,19 @@ impl ChangeCounts {
 /// The changes that make `after` of `before`, the primary category's first, then by identity. `None` is a target without categories.
 #[must_use]
 pub fn diff<C: Category>(before: Option<&CategorySet<C>>, after: &CategorySet<C>) -> Vec<Change<C>> {
-    let old: Vec<Placed<C>> = before.map(placed).unwrap_or_default();
-    let new = placed(after);
+    let old: Vec<SetMember<C>> = before.map(set_members).unwrap_or_default();
+    let new = set_members(after);
 
-    let mut lost: Vec<&Placed<C>> = old.iter().filter(|o| !new.iter().any(|n| n.category == o.category)).collect();
+    let mut lost: Vec<&SetMember<C>> = old.iter().filter(|o| !new.iter().any(|n| n.category == o.category)).collect();
     let mut changes = Vec::new();
     for after in &new {
         match old.iter().find(|o| o.category == after.category) {
-            Some(before) if before.place == after.place && !after.category.renames(&before.category) => {}
+            Some(before) if before.role == after.role && !after.category.renames(&before.category) => {}
             Some(before) => changes.push(Change::Update { before: before.clone(), after: after.clone() }),
             // A new primary category in the place of one that goes is one change to a person, not two.
-            None if after.place == Place::Primary && lost.first().is_some_and(|l| l.place == Place::Primary) => {
+            None if after.role == CategoryRole::Primary
+                && lost.first().is_some_and(|l| l.role == CategoryRole::Primary) =>
+            {
                 changes.push(Change::Update { before: lost.remove(0).clone(), after: after.clone() });
             }
             None => changes.push(Change::Create { after: after.clone() }),
@@ -148,10 +150,10 @@ pub fn diff<C: Category>(before: Option<&CategorySet<C>>, after: &CategorySet<C>
 /// Applies changes to a set; the inverse question of [`diff`]. `None` when the result would be no category set.
 #[must_use]
 pub fn apply<C: Category>(set: Option<&CategorySet<C>>, changes: &[Change<C>]) -> Option<CategorySet<C>> {
-    let mut places: Vec<Placed<C>> = set.map(placed).unwrap_or_default();
-    places.retain(|place| !changes.iter().filter_map(Change::before).any(|before| before == place));
-    places.extend(changes.iter().filter_map(Change::after).cloned());
-    gathered(places)
+    let mut members: Vec<SetMember<C>> = set.map(set_members).unwrap_or_default();
+    members.retain(|member| !changes.iter().filter_map(Change::before).any(|before| before == member));
+    members.extend(changes.iter().filter_map(Change::after).cloned());
+    set_of(members)
 }
 
 /// Takes changes back, the last one first: what a set was before them. `None` when the set is not what they left, or was none before.
@@ -159,28 +161,30 @@ pub fn apply<C: Category>(set: Option<&CategorySet<C>>, changes: &[Change<C>]) -
 /// They may be those of several steps, one after the other.
 #[must_use]
 pub fn undo<C: Category>(set: &CategorySet<C>, changes: &[Change<C>]) -> Option<CategorySet<C>> {
-    let mut places = placed(set);
+    let mut members = set_members(set);
     for change in changes.iter().rev() {
         if let Some(after) = change.after() {
-            let position = places.iter().position(|place| place == after)?;
-            places.swap_remove(position);
+            let position = members.iter().position(|member| member == after)?;
+            members.swap_remove(position);
         }
-        places.extend(change.before().cloned());
+        members.extend(change.before().cloned());
     }
-    gathered(places)
+    set_of(members)
 }
 
-fn gathered<C: Category>(places: Vec<Placed<C>>) -> Option<CategorySet<C>> {
-    let (primary, additional): (Vec<_>, Vec<_>) = places.into_iter().partition(|p| p.place == Place::Primary);
-    let [primary] = <[Placed<C>; 1]>::try_from(primary).ok()?;
+fn set_of<C: Category>(members: Vec<SetMember<C>>) -> Option<CategorySet<C>> {
+    let (primary, additional): (Vec<_>, Vec<_>) = members.into_iter().partition(|p| p.role == CategoryRole::Primary);
+    let [primary] = <[SetMember<C>; 1]>::try_from(primary).ok()?;
     CategorySet::new(primary.category, additional.into_iter().map(|p| p.category).collect()).ok()
 }
 
 /// The categories of a set in their roles, the primary one first.
 #[must_use]
-pub fn placed<C: Category>(set: &CategorySet<C>) -> Vec<Placed<C>> {
-    let additional = set.additional().iter().map(|c| Placed { category: c.clone(), place: Place::Additional });
-    std::iter::once(Placed { category: set.primary().clone(), place: Place::Primary }).chain(additional).collect()
+pub fn set_members<C: Category>(set: &CategorySet<C>) -> Vec<SetMember<C>> {
+    let additional = set.additional().iter().map(|c| SetMember { category: c.clone(), role: CategoryRole::Additional });
+    std::iter::once(SetMember { category: set.primary().clone(), role: CategoryRole::Primary })
+        .chain(additional)
+        .collect()
 }
 
 #[cfg(test)]
@@ -197,7 +201,7 @@ mod tests {
     }
 
     fn shown(before: Option<&CategorySet>, after: &CategorySet) -> Vec<String> {
-        let side = |p: &Placed| format!("{}:{:?}", p.category.gcid, p.place);
+        let side = |p: &SetMember| format!("{}:{:?}", p.category.gcid, p.role);
         diff(before, after)
             .iter()
             .map(|change| match change {

@@ -87,7 +87,7 @@ impl FailureReason {
     /// Whether only an answer of Google's leads to it, so that it proves that Google works. Credentials that were rejected do not: that
     /// may be known from before, and be about one account only.
     #[must_use]
-    pub fn is_googles_answer(self) -> bool {
+    pub fn proves_upstream_reachable(self) -> bool {
         use FailureReason::{InvalidCategory, LocationNotFound, PermissionDenied, UpstreamRejected, VerifyMismatch};
         matches!(self, InvalidCategory | LocationNotFound | PermissionDenied | UpstreamRejected | VerifyMismatch)
     }
@@ -107,7 +107,7 @@ pub enum Retry {
 /// What Google says of a location that was changed too often: it alone has to wait, for hours.
 const THROTTLED: &str = "THROTTLED";
 /// The value of failures that are known from before.
-const REMEMBERED: &str = "remembered";
+const CACHED: &str = "remembered";
 /// The value of failures that say nothing of the credentials, although Google refused these.
 const ACCEPTED_ELSEWHERE: &str = "accepted_elsewhere";
 /// The value of failures that cost their run a wait, and no attempt.
@@ -177,14 +177,14 @@ impl Failure {
 
     /// The same failure for whoever was not sent to Google, because it is known what it would say.
     #[must_use]
-    pub fn remembered(self) -> Self {
-        self.with(REMEMBERED, true)
+    pub fn cached(self) -> Self {
+        self.with(CACHED, true)
     }
 
     /// Whether it is known from before.
     #[must_use]
-    pub fn is_remembered(&self) -> bool {
-        self.metadata.contains_key(REMEMBERED)
+    pub fn is_cached(&self) -> bool {
+        self.metadata.contains_key(CACHED)
     }
 
     /// The failure of a run that does not know whether its write took effect: whoever reads of it has to know that the target may not be as

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// The slug is far shorter in Google's list; this keeps stored and logged values bounded.
-const MAX_SLUG: usize = 120;
+const MAX_SLUG_CHARS: usize = 120;
 
 /// A Google category identifier, such as `gcid:grocery_store`.
 ///
@@ -24,7 +24,7 @@ pub enum InvalidGcid {
     #[error("`gcid:{0}` has hyphens, which Google's identifiers never have")]
     Hyphen(String),
     /// The slug is empty, too long, or has a character that Google does not use.
-    #[error("the part after `gcid:` must be 1 to {MAX_SLUG} characters of a-z, 0-9 and _")]
+    #[error("the part after `gcid:` must be 1 to {MAX_SLUG_CHARS} characters of a-z, 0-9 and _")]
     Slug,
 }
 
@@ -36,7 +36,7 @@ impl Gcid {
     pub fn parse(text: &str) -> Result<Self, InvalidGcid> {
         let slug = text.strip_prefix("categories/").unwrap_or(text).strip_prefix("gcid:").ok_or(InvalidGcid::Prefix)?;
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-        if slug.is_empty() || slug.len() > MAX_SLUG {
+        if slug.is_empty() || slug.len() > MAX_SLUG_CHARS {
             return Err(InvalidGcid::Slug);
         }
         if slug.bytes().all(allowed) {
@@ -113,7 +113,7 @@ mod tests {
         for text in ["GROCERY STORE", "", "gcid", "grocery_store", "categories/grocery_store"] {
             assert_eq!(Gcid::parse(text), Err(InvalidGcid::Prefix), "{text:?}");
         }
-        let long = format!("gcid:{}", "a".repeat(MAX_SLUG + 1));
+        let long = format!("gcid:{}", "a".repeat(MAX_SLUG_CHARS + 1));
         for text in ["gcid:", "gcid:Cafe", "gcid:caf\u{e9}", "gcid:a b", "gcid:a/b", "gcid:a\n", &long] {
             assert_eq!(Gcid::parse(text), Err(InvalidGcid::Slug), "{text:?}");
         }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{BatchId, Counterpart, Orders, PlanSource, RecordedPlan, RunKind, RunState, Strategy, batch_name};
+use super::{BatchId, PlanSource, RecordedPlan, RunKind, RunOptions, RunState, SourceCategory, Strategy, batch_name};
 
 /// What a request asks for, as far as joining goes.
 #[derive(Debug, Clone, Copy)]
@@ -13,7 +13,7 @@ pub struct Joiner<'a> {
     /// Strategy and dry run.
     pub kind: RunKind,
     /// What else is asked for.
-    pub orders: &'a Orders,
+    pub options: &'a RunOptions,
     /// Whether a batch asks, rather than a caller who waits for this one run.
     pub is_batch: bool,
 }
@@ -24,7 +24,7 @@ pub struct LiveRun {
     /// Strategy and dry run.
     pub kind: RunKind,
     /// What it was asked for beyond that.
-    pub orders: Orders,
+    pub options: RunOptions,
     /// Queued or running.
     pub state: RunState,
     /// Whether its cancellation is wanted.
@@ -56,10 +56,10 @@ pub enum Join {
     /// It joins, and an attempt that has read the source already plans anew.
     Anew,
     /// It joins if the tenant's categories and their mappings are still these: the attempt writes by them, or has just written.
-    IfUnchanged(Vec<Counterpart>),
+    IfUnchanged(Vec<SourceCategory>),
     /// The same of what an earlier attempt has written by, or has set out to: if it took effect, the run ends with it. Otherwise the run is
     /// planned anew, by an attempt that reads the source after this.
-    AnewIfUnchanged(Vec<Counterpart>),
+    AnewIfUnchanged(Vec<SourceCategory>),
     /// It joins: the attempt does what is asked for, and that rests on nothing that changes.
     AsItIs,
     /// It cannot join.
@@ -113,7 +113,7 @@ impl LiveRun {
     /// Decides whether `joiner` can join this run.
     #[must_use]
     pub fn join(&self, joiner: Joiner<'_>) -> Join {
-        if (self.kind, &self.orders) != (joiner.kind, joiner.orders) {
+        if (self.kind, &self.options) != (joiner.kind, joiner.options) {
             return Join::Refused(JoinRefusal::OtherRequest);
         }
         if self.cancel_requested {
@@ -159,6 +159,6 @@ impl LiveRun {
 
     /// Whether it writes once, whatever changes afterwards.
     fn has_one_write(&self) -> bool {
-        self.orders.plan.is_some() || self.orders.reverts.is_some()
+        self.options.applied_plan.is_some() || self.options.revert_of.is_some()
     }
 }

@@ -4,13 +4,13 @@ mod to_platform;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CategorySet, Complete, GbpCategory, Gcid, Place, PlatformCategory, Slug};
+use super::{CategoryRole, CategorySet, Complete, GbpCategory, Gcid, PlatformCategory, Slug};
 
-pub use to_platform::{PlatformSide, candidate_slugs, map_to_platform};
+pub use to_platform::{PlatformCatalog, candidate_slugs, map_to_platform};
 
 /// A platform category that maps to nothing: reported, never sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unmapped {
+pub struct UnmappedCategory {
     /// The platform category.
     pub slug: Slug,
     /// Its name for people.
@@ -19,7 +19,7 @@ pub struct Unmapped {
 
 /// A platform category that maps to a GBP category which the set has already.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Merged {
+pub struct MergedCategory {
     /// The platform category that adds nothing.
     pub slug: Slug,
     /// What the set has already.
@@ -28,9 +28,9 @@ pub struct Merged {
 
 /// A category of the source, and what it stands for on the other side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counterpart {
+pub struct SourceCategory {
     /// Its role in the source.
-    pub place: Place,
+    pub role: CategoryRole,
     /// The platform category.
     pub slug: Option<Slug>,
     /// Google's; `None` is unmapped.
@@ -39,25 +39,25 @@ pub struct Counterpart {
     pub display_name: String,
 }
 
-impl Counterpart {
+impl SourceCategory {
     /// What it is, without its name.
     #[must_use]
-    pub fn identity(&self) -> (Place, Option<&Slug>, Option<&Gcid>) {
-        (self.place, self.slug.as_ref(), self.gcid.as_ref())
+    pub fn identity(&self) -> (CategoryRole, Option<&Slug>, Option<&Gcid>) {
+        (self.role, self.slug.as_ref(), self.gcid.as_ref())
     }
 }
 
 /// What the whole of one side stands for on the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mapped<C = GbpCategory> {
+pub struct MappingResult<C = GbpCategory> {
     /// The set.
     pub set: CategorySet<C>,
     /// What is unmapped: left out of Google's set, and left alone in the tenant's.
-    pub unmapped: Vec<Unmapped>,
+    pub unmapped: Vec<UnmappedCategory>,
     /// What adds nothing to Google's set.
-    pub merged: Vec<Merged>,
+    pub merged: Vec<MergedCategory>,
     /// Each category of the source. Made only here, of complete reads.
-    pub(super) source: Vec<Counterpart>,
+    pub(super) source: Vec<SourceCategory>,
 }
 
 /// A source from which nothing may be planned.
@@ -92,7 +92,10 @@ pub enum SourceError {
 ///
 /// # Errors
 /// [`SourceError`]; there is no such thing as a partly mapped primary or an empty set.
-pub fn map_to_gbp(source: &Complete<Vec<PlatformCategory>>, max_additional: usize) -> Result<Mapped, SourceError> {
+pub fn map_to_gbp(
+    source: &Complete<Vec<PlatformCategory>>,
+    max_additional: usize,
+) -> Result<MappingResult, SourceError> {
     let (primary, additional) = source.get().split_first().ok_or(SourceError::Empty)?;
     let gcid = primary.gcid.clone().ok_or_else(|| SourceError::UnmappedPrimary(primary.slug.clone()))?;
     let primary = GbpCategory::new(gcid, &primary.display_name);
@@ -103,9 +106,9 @@ pub fn map_to_gbp(source: &Complete<Vec<PlatformCategory>>, max_additional: usiz
     for category in additional {
         let slug = category.slug.clone();
         match category.gcid.clone() {
-            None => unmapped.push(Unmapped { slug, display_name: category.display_name.clone() }),
+            None => unmapped.push(UnmappedCategory { slug, display_name: category.display_name.clone() }),
             Some(gcid) if gcid == primary.gcid || kept.iter().any(|k| k.gcid == gcid) => {
-                merged.push(Merged { slug, gcid })
+                merged.push(MergedCategory { slug, gcid })
             }
             Some(gcid) => kept.push(GbpCategory::new(gcid, &category.display_name)),
         }
@@ -114,14 +117,14 @@ pub fn map_to_gbp(source: &Complete<Vec<PlatformCategory>>, max_additional: usiz
         return Err(SourceError::TooMany { count: kept.len(), limit: max_additional });
     }
     let set = CategorySet::new(primary, kept).expect("duplicates were merged above");
-    let counterpart = |(position, category): (usize, &PlatformCategory)| Counterpart {
-        place: if position == 0 { Place::Primary } else { Place::Additional },
+    let source_category = |(position, category): (usize, &PlatformCategory)| SourceCategory {
+        role: if position == 0 { CategoryRole::Primary } else { CategoryRole::Additional },
         slug: Some(category.slug.clone()),
         gcid: category.gcid.clone(),
         display_name: category.display_name.clone(),
     };
-    let source = source.get().iter().enumerate().map(counterpart).collect();
-    Ok(Mapped { set, unmapped, merged, source })
+    let source = source.get().iter().enumerate().map(source_category).collect();
+    Ok(MappingResult { set, unmapped, merged, source })
 }
 
 #[cfg(test)]
@@ -134,13 +137,13 @@ mod tests {
             slug: Slug::parse(slug).expect("valid"),
             display_name: slug.to_uppercase(),
             gcid: gcid.map(|g| Gcid::parse(g).expect("valid")),
-            imported: None,
+            imported_locale: None,
             created_at: Utc::now(),
             updated_at: Utc::now(),
         }
     }
 
-    fn map(source: &[PlatformCategory]) -> Result<Mapped, SourceError> {
+    fn map(source: &[PlatformCategory]) -> Result<MappingResult, SourceError> {
         map_to_gbp(&Complete::read(source.to_vec()), 9)
     }
 

@@ -14,22 +14,23 @@ mod credentials;
 mod drift;
 mod failure;
 mod flag;
+mod flag_evaluation;
 mod gcid;
 mod guard;
 mod join;
 mod locale;
 mod location_issue;
 mod mapping;
+mod mapping_state;
 mod observation;
-mod orders;
 mod plan;
 mod platform_category;
 mod revert;
 #[cfg(test)]
 mod round_trip_tests;
 mod run;
+mod run_options;
 mod secret;
-mod standing;
 mod target;
 mod taxonomy;
 mod tenant;
@@ -38,52 +39,54 @@ pub mod text;
 mod trace;
 mod trace_state;
 mod trigram;
-mod verdict;
 mod write_intent;
 
 pub use backoff::Backoff;
 pub use batch::{
-    Admission, Batch, BatchChanges, BatchCounts, BatchId, BatchState, BatchVerdict, RunOverrides, StoppedRuns,
-    batch_name, let_through_by, parse_batch_name,
+    Batch, BatchChanges, BatchCounts, BatchGuardVerdict, BatchId, BatchState, FlagAtAcceptance, RunOverrides,
+    StoppedRuns, batch_name, overridden_run_count, parse_batch_name,
 };
-pub use batch_guard::{BatchRule, changes_primary};
+pub use batch_guard::{BatchGuardRule, changes_primary};
 pub use caller::{Caller, Role, TenantScope};
-pub use category::{Category, EitherCategory, GbpCategory, OtherSide, TenantCategory};
+pub use category::{Category, EitherCategory, GbpCategory, TenantCategory, WrongTarget};
 pub use category_index::{CategoryIndex, CategoryMatch};
 pub use category_set::{CategorySet, InvalidSet};
-pub use change::{Change, ChangeCounts, Place, Placed, RecordedChange, apply, diff, placed, undo};
+pub use change::{CategoryRole, Change, ChangeCounts, RecordedChange, SetMember, apply, diff, set_members, undo};
 pub use complete::Complete;
-pub use credentials::{AccountCredentials, AuthorizedUser, MAX_REJECTION_WAIT, RECHECK, Rejection, Sealed};
+pub use credentials::{
+    AccountCredentials, AuthorizedUser, EncryptedCredentials, MAX_REJECTION_WAIT, REJECTION_RETRY_INTERVAL, Rejection,
+};
 pub use drift::{
-    AtGoogle, Baseline, Cause, Choice, Contest, Decided, Decision, DecisionState, FLIP_WINDOW, Facts, Look, MAX_FLIPS,
-    Wanted, digest_of,
+    Baseline, ConflictHistory, Decision, DecisionRecord, DecisionState, DesiredState, DriftCause, DriftInputs, GbpRead,
+    GbpState, MAX_OVERWRITES, OVERWRITE_WINDOW, ResolvedCategory, observation_digest,
 };
 pub use failure::{Failure, FailureReason, Retry};
 pub use flag::{Flag, FlagChange, FlagSetting, FlagState, Percent, ProcessFlags, Rollout};
+pub use flag_evaluation::{FlagOrigin, FlagReason, evaluate};
 pub use gcid::{Gcid, InvalidGcid};
-pub use guard::{Circumstances, GuardLimits, GuardOutcome, GuardRule, GuardVerdict, enforce, judge};
+pub use guard::{GuardContext, GuardLimits, GuardOutcome, GuardRule, GuardVerdict, enforce, evaluate_guards};
 pub use join::{Join, JoinRefusal, Joiner, LiveBatch, LiveRun};
 pub use locale::{InvalidCode, LanguageCode, Locale, RegionCode};
 pub use location_issue::LocationIssue;
 pub use mapping::{
-    Counterpart, Mapped, Merged, PlatformSide, SourceError, Unmapped, candidate_slugs, map_to_gbp, map_to_platform,
+    MappingResult, MergedCategory, PlatformCatalog, SourceCategory, SourceError, UnmappedCategory, candidate_slugs,
+    map_to_gbp, map_to_platform,
 };
+pub use mapping_state::{CatalogEntry, MappingState, RegionalMapping, TaxonomyLookup, mappings};
 pub use observation::Observation;
-pub use orders::{CONFLICT_CHECK, COOLDOWN_CHECK, Orders, View};
-pub use plan::{Moved, Objection, Plan, PlanSource, RecordedPlan, named_as_observed};
+pub use plan::{Plan, PlanSource, RecordedPlan, StaleInput, ValidationError, named_as_observed};
 pub use platform_category::{MAX_ADDITIONAL, PlatformCategory, Slug, TenantCategories};
-pub use revert::{NotRevertible, WayBack};
-pub use run::{Attempt, AttemptResult, Run, RunError, RunId, RunKind, RunResult, RunState, Skip, SkipReason, Strategy};
+pub use revert::{NotRevertible, RevertTarget};
+pub use run::{Attempt, AttemptState, Run, RunError, RunId, RunKind, RunResult, RunState, Skip, SkipReason, Strategy};
+pub use run_options::{CONFLICT_CHECK, COOLDOWN_CHECK, RunOptions, View};
 pub use secret::{Secret, public_url};
-pub use standing::{CatalogEntry, RegionalMapping, Standing, Standings, mappings};
-pub use target::{WritesGbp, WritesPlatform};
+pub use target::{GbpWriteCapability, PlatformWriteCapability};
 pub use taxonomy::{
-    BrokenList, CompleteTaxonomy, MAX_SHRINK_PERCENT, Reading, Renamed, TaxonomyDiff, TaxonomyPage, TaxonomyPages,
-    TaxonomyVersion,
+    CompleteTaxonomy, InvalidTaxonomyList, MAX_SHRINK_PERCENT, Renamed, TaxonomyDiff, TaxonomyPage, TaxonomyPages,
+    TaxonomyRead, TaxonomyVersion,
 };
 pub use tenant::{AccountId, InvalidId, LocationId, OrganizationId, Tenant, TenantId};
-pub use tenant_sync::{By, Left, TenantSync, Wish, WrittenSet};
+pub use tenant_sync::{DesiredRecord, RunStamp, Stamped, TenantSync, WrittenSet};
 pub use trace::{TraceContext, TraceParent};
 pub use trace_state::TraceState;
-pub use verdict::{VerdictSource, Why, evaluate};
 pub use write_intent::{WriteIntent, WriteOutcome, visible_changes};

@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Category, CategorySet, Change, Circumstances, Complete, Counterpart, EitherCategory, GbpCategory, GuardVerdict,
-    LocationId, LocationIssue, Mapped, Merged, RunId, TenantCategory, Unmapped, View, diff, judge,
+    Category, CategorySet, Change, Complete, EitherCategory, GbpCategory, GuardContext, GuardVerdict, LocationId,
+    LocationIssue, MappingResult, MergedCategory, RunId, SourceCategory, TenantCategory, UnmappedCategory, View, diff,
+    evaluate_guards,
 };
 
 /// One of Google's objections to an update, from its validation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Objection {
+pub struct ValidationError {
     /// Google's reason, such as `INVALID_CATEGORY`.
     pub reason: String,
     /// Google's words.
@@ -44,17 +45,17 @@ pub struct Plan<C = GbpCategory> {
     pub from: PlanSource,
     /// The source as it was read, and what each of its categories stands for on the other side.
     #[serde(default)]
-    pub source: Vec<Counterpart>,
+    pub source: Vec<SourceCategory>,
     /// The target as it was read; `None` is one without categories.
     pub observed: Option<CategorySet<C>>,
     /// The target as it will be.
     pub desired: CategorySet<C>,
     /// What has no counterpart: of the platform's categories in either case.
-    pub unmapped: Vec<Unmapped>,
+    pub unmapped: Vec<UnmappedCategory>,
     /// What the platform says twice.
-    pub merged: Vec<Merged>,
+    pub merged: Vec<MergedCategory>,
     /// What Google's validation said. Only a dry run asks.
-    pub objections: Vec<Objection>,
+    pub validation_errors: Vec<ValidationError>,
     /// What every guard says.
     #[serde(default)]
     pub guards: Vec<GuardVerdict>,
@@ -77,9 +78,9 @@ impl Plan {
     /// Plans the way from what a location has to what the platform's categories stand for.
     #[must_use]
     pub fn to_gbp(
-        mapped: Mapped,
+        mapped: MappingResult,
         observed: Complete<Option<CategorySet>>,
-        now: &Circumstances,
+        now: &GuardContext,
         observed_at: DateTime<Utc>,
     ) -> Self {
         let desired = named_as_observed(mapped.set, observed.get().as_ref());
@@ -93,9 +94,9 @@ impl Plan<TenantCategory> {
     #[must_use]
     pub fn to_platform(
         view: View,
-        mapped: Mapped<TenantCategory>,
+        mapped: MappingResult<TenantCategory>,
         observed: Complete<Option<CategorySet<TenantCategory>>>,
-        now: &Circumstances,
+        now: &GuardContext,
         observed_at: DateTime<Utc>,
     ) -> Self {
         let source = (PlanSource::Gbp(view), mapped.source);
@@ -106,11 +107,11 @@ impl Plan<TenantCategory> {
 impl<C: Category> Plan<C> {
     /// Plans the way back to what was there before a run.
     #[must_use]
-    pub fn back(
+    pub fn revert(
         run: RunId,
         before: CategorySet<C>,
         observed: Complete<Option<CategorySet<C>>>,
-        now: &Circumstances,
+        now: &GuardContext,
         observed_at: DateTime<Utc>,
     ) -> Self {
         let source = (PlanSource::Before(run), Vec::new());
@@ -118,11 +119,11 @@ impl<C: Category> Plan<C> {
     }
 
     fn make(
-        (from, mut source): (PlanSource, Vec<Counterpart>),
+        (from, mut source): (PlanSource, Vec<SourceCategory>),
         observed: Complete<Option<CategorySet<C>>>,
         desired: CategorySet<C>,
-        (unmapped, merged): (Vec<Unmapped>, Vec<Merged>),
-        now: &Circumstances,
+        (unmapped, merged): (Vec<UnmappedCategory>, Vec<MergedCategory>),
+        now: &GuardContext,
         observed_at: DateTime<Utc>,
     ) -> Self {
         let observed = observed.into_inner();
@@ -132,12 +133,12 @@ impl<C: Category> Plan<C> {
             changes: diff(observed.as_ref(), &desired),
             from,
             source,
-            guards: judge(observed.as_ref(), &desired, now),
+            guards: evaluate_guards(observed.as_ref(), &desired, now),
             observed,
             desired,
             unmapped,
             merged,
-            objections: Vec::new(),
+            validation_errors: Vec::new(),
             location_issues: Vec::new(),
             hash: String::new(),
             observed_at,
@@ -173,7 +174,7 @@ impl<C: Category> Plan<C> {
     /// `[slug, name]` where the name is Google's and is written, too; `limits` is a list of `[rule, limit]`. Lists are sorted.
     #[must_use]
     pub fn canonical(&self) -> String {
-        let source: Vec<Value> = self.source.iter().map(|c| json!([c.place, c.slug, c.gcid])).collect();
+        let source: Vec<Value> = self.source.iter().map(|c| json!([c.role, c.slug, c.gcid])).collect();
         let limits: Vec<Value> = self.guards.iter().map(|guard| json!([guard.rule, guard.limit])).collect();
         let (observed, desired) = (self.observed.as_ref().map(canonical_set), canonical_set(&self.desired));
         json!(["plan/2", self.from, source, observed, desired, limits]).to_string()
@@ -181,26 +182,26 @@ impl<C: Category> Plan<C> {
 
     /// What has moved since `kept` was planned, when the same was planned again as `self`. Nothing: the two are the same plan.
     #[must_use]
-    pub fn moved_since<D: Category>(&self, kept: &Plan<D>) -> Vec<Moved> {
+    pub fn stale_inputs<D: Category>(&self, kept: &Plan<D>) -> Vec<StaleInput> {
         let elsewhere = self.location.as_ref().zip(kept.location.as_ref()).is_some_and(|(now, then)| now != then);
         if elsewhere {
-            return vec![Moved::Location];
+            return vec![StaleInput::Location];
         }
         if self.hash == kept.hash {
             return Vec::new();
         }
         // What the source's own side says, without what it stands for on the other.
-        let side = |plan: &[Counterpart], from: PlanSource| {
+        let side = |plan: &[SourceCategory], from: PlanSource| {
             let is_gbp = matches!(from, PlanSource::Gbp(_));
-            let own = |c: &Counterpart| {
-                if is_gbp { (c.place, None, c.gcid.clone()) } else { (c.place, c.slug.clone(), None) }
+            let own = |c: &SourceCategory| {
+                if is_gbp { (c.role, None, c.gcid.clone()) } else { (c.role, c.slug.clone(), None) }
             };
             let mut side: Vec<_> = plan.iter().map(own).collect();
             side.sort();
             side
         };
-        let mapped = |source: &[Counterpart]| {
-            source.iter().map(Counterpart::identity).eq(kept.source.iter().map(Counterpart::identity))
+        let mapped = |source: &[SourceCategory]| {
+            source.iter().map(SourceCategory::identity).eq(kept.source.iter().map(SourceCategory::identity))
         };
         let limits = |guards: &[GuardVerdict]| guards.iter().map(|g| (g.rule, g.limit)).collect::<Vec<_>>();
         let source = side(&self.source, self.from) != side(&kept.source, kept.from);
@@ -208,10 +209,15 @@ impl<C: Category> Plan<C> {
         let guards = limits(&self.guards) != limits(&kept.guards);
         // What is left when the sides are as they were is what leads from one to the other.
         let mapping = !source && (!mapped(&self.source) || !(target || guards));
-        [(source, Moved::Source), (mapping, Moved::Mapping), (target, Moved::Target), (guards, Moved::GuardLimits)]
-            .into_iter()
-            .filter_map(|(has_moved, what)| has_moved.then_some(what))
-            .collect()
+        [
+            (source, StaleInput::Source),
+            (mapping, StaleInput::Mapping),
+            (target, StaleInput::Target),
+            (guards, StaleInput::GuardLimits),
+        ]
+        .into_iter()
+        .filter_map(|(has_moved, what)| has_moved.then_some(what))
+        .collect()
     }
 
     /// The plan as a run records it.
@@ -229,7 +235,7 @@ impl<C: Category> Plan<C> {
             desired: plan.desired.recorded(),
             unmapped: plan.unmapped,
             merged: plan.merged,
-            objections: plan.objections,
+            validation_errors: plan.validation_errors,
             guards: plan.guards,
             location_issues: plan.location_issues,
             hash: plan.hash,
@@ -241,7 +247,7 @@ impl<C: Category> Plan<C> {
 
 super::failure::text_enum! {
     /// What has moved since a plan was made.
-    Moved {
+    StaleInput {
         /// The side that wins.
         Source = "source",
         /// What stands for what.

@@ -17,20 +17,20 @@ fn platform(categories: &[(&str, &str, Option<&str>)]) -> Complete<Vec<PlatformC
         slug: Slug::parse(slug).expect("valid"),
         display_name: (*name).to_owned(),
         gcid: gcid.map(|gcid| Gcid::parse(&format!("gcid:{gcid}")).expect("valid")),
-        imported: None,
+        imported_locale: None,
         created_at: Utc::now(),
         updated_at: Utc::now(),
     };
     Complete::read(categories.iter().map(category).collect())
 }
 
-fn usual() -> Circumstances {
-    Circumstances { limits: GuardLimits::default(), overridden: BTreeSet::new(), is_first_run: false }
+fn usual() -> GuardContext {
+    GuardContext { limits: GuardLimits::default(), overridden: BTreeSet::new(), is_first_run: false }
 }
 
 fn plan_within(source: &[(&str, &str, Option<&str>)], observed: Option<CategorySet>, limits: GuardLimits) -> Plan {
     let mapped = map_to_gbp(&platform(source), 9).expect("a source");
-    Plan::to_gbp(mapped, Complete::read(observed), &Circumstances { limits, ..usual() }, Utc::now())
+    Plan::to_gbp(mapped, Complete::read(observed), &GuardContext { limits, ..usual() }, Utc::now())
 }
 
 fn plan(source: &[(&str, &str, Option<&str>)], observed: Option<CategorySet>) -> Plan {
@@ -53,7 +53,7 @@ fn the_hash_depends_on_identifiers_and_not_on_names_or_order() {
     let one = plan(&[("a", "A", Some("a")), ("b", "B", Some("b")), ("c", "", Some("c"))], None);
     let two = plan(&[("a", "Other", Some("a")), ("c", "C", Some("c")), ("b", "", Some("b"))], None);
     assert_eq!(one.hash(), two.hash());
-    assert_eq!(two.moved_since(&one), []);
+    assert_eq!(two.stale_inputs(&one), []);
 }
 
 #[test]
@@ -62,20 +62,20 @@ fn what_has_moved_is_named() {
     let observed = || Some(set(category("x", "X"), vec![]));
     let kept = plan(&source, observed()).recorded();
     for (now, moved) in [
-        (plan(&[("a", "A", Some("a"))], observed()), vec![Moved::Source]),
-        (plan(&[("b", "B", Some("b")), ("a", "A", Some("a"))], observed()), vec![Moved::Source]),
-        (plan(&[("a", "A", Some("a")), ("b", "B", Some("c"))], observed()), vec![Moved::Mapping]),
-        (plan(&[("a", "A", Some("a")), ("b", "B", None)], observed()), vec![Moved::Mapping]),
-        (plan(&source, Some(set(category("y", ""), vec![]))), vec![Moved::Target]),
-        (plan(&source, None), vec![Moved::Target]),
-        (plan(&[("c", "", Some("c"))], None), vec![Moved::Source, Moved::Target]),
+        (plan(&[("a", "A", Some("a"))], observed()), vec![StaleInput::Source]),
+        (plan(&[("b", "B", Some("b")), ("a", "A", Some("a"))], observed()), vec![StaleInput::Source]),
+        (plan(&[("a", "A", Some("a")), ("b", "B", Some("c"))], observed()), vec![StaleInput::Mapping]),
+        (plan(&[("a", "A", Some("a")), ("b", "B", None)], observed()), vec![StaleInput::Mapping]),
+        (plan(&source, Some(set(category("y", ""), vec![]))), vec![StaleInput::Target]),
+        (plan(&source, None), vec![StaleInput::Target]),
+        (plan(&[("c", "", Some("c"))], None), vec![StaleInput::Source, StaleInput::Target]),
         (
             plan_within(&source, observed(), GuardLimits { removals: 4, ..GuardLimits::default() }),
-            vec![Moved::GuardLimits],
+            vec![StaleInput::GuardLimits],
         ),
         (plan(&[("a", "Another", Some("a")), ("b", "Name", Some("b"))], observed()), vec![]),
     ] {
-        assert_eq!(now.moved_since(&kept), moved);
+        assert_eq!(now.stale_inputs(&kept), moved);
     }
 }
 
@@ -96,7 +96,7 @@ fn an_equal_set_plans_nothing() {
 #[test]
 fn a_plan_from_before_there_were_guards_can_still_be_read() {
     let old = r#"{"changes": [], "observed": null, "desired": {"primary": {"gcid": "gcid:a"}, "additional": []}, "unmapped": [],
-        "merged": [], "objections": [], "hash": "00", "observed_at": "2026-01-01T00:00:00Z"}"#;
+        "merged": [], "validation_errors": [], "hash": "00", "observed_at": "2026-01-01T00:00:00Z"}"#;
     let plan: RecordedPlan = serde_json::from_str(old).expect("read");
     assert_eq!((plan.hash(), plan.guards.len()), ("00", 0));
 }

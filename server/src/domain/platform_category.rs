@@ -30,7 +30,7 @@ pub struct PlatformCategory {
     /// The GBP category it maps to; `None` is unmapped.
     pub gcid: Option<Gcid>,
     /// The language and region, such as `en-US`, of the name that Google gave it when it was imported. `None`: it is the platform's own.
-    pub imported: Option<String>,
+    pub imported_locale: Option<String>,
     /// When it was created.
     pub created_at: DateTime<Utc>,
     /// When it was last changed.

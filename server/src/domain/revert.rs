@@ -19,10 +19,10 @@ pub enum NotRevertible {
     NothingBefore,
     /// Its record does not tell what it has left.
     #[error("its record does not tell exactly what it has left")]
-    Unrecorded,
+    IncompleteRecord,
     /// Somebody changed the target, or took away a category that is to come back, between the read and the write.
     #[error("its target was changed just before the write, or a category that is to come back no longer exists")]
-    Overtaken,
+    ConcurrentChange,
     /// The tenant had another location then.
     #[error("it was about {then}, and the tenant has another location now")]
     Elsewhere {
@@ -53,7 +53,7 @@ pub enum NotRevertible {
 
 /// What a run has left of its target, and what was there before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WayBack {
+pub struct RevertTarget {
     /// What it has left.
     pub left: CategorySet<EitherCategory>,
     /// What was there before.
@@ -64,7 +64,7 @@ pub struct WayBack {
     is_unresolved: bool,
 }
 
-impl WayBack {
+impl RevertTarget {
     /// The way back from what `run` wrote, by its record alone.
     ///
     /// # Errors
@@ -76,27 +76,27 @@ impl WayBack {
         if !run.state.is_terminal() {
             return Err(NotRevertible::Live);
         }
-        match &run.intent {
+        match &run.write_intent {
             // Another actor's changes are among what is there, and nobody can tell them apart.
-            Some(_) if !run.written.is_empty() => return Err(NotRevertible::Unrecorded),
+            Some(_) if !run.written.is_empty() => return Err(NotRevertible::IncompleteRecord),
             Some(intent) => return Self::of_unresolved(intent),
             None => {}
         }
         if run.written.is_empty() {
             return Err(NotRevertible::WroteNothing);
         }
-        let plan = run.plan.as_ref().ok_or(NotRevertible::Unrecorded)?;
+        let plan = run.plan.as_ref().ok_or(NotRevertible::IncompleteRecord)?;
         // A run that did not succeed has written something else than it planned.
         let left = match run.state {
             RunState::Succeeded => Some(plan.desired.clone()),
             _ => apply(plan.observed.as_ref(), &run.written),
         };
-        let left = left.ok_or(NotRevertible::Unrecorded)?;
+        let left = left.ok_or(NotRevertible::IncompleteRecord)?;
         let all_new = run.written.iter().all(|change| change.before().is_none());
         if all_new && run.written.len() == left.iter().count() {
             return Err(NotRevertible::NothingBefore);
         }
-        let before = undo(&left, &run.written).ok_or(NotRevertible::Unrecorded)?;
+        let before = undo(&left, &run.written).ok_or(NotRevertible::IncompleteRecord)?;
         Ok(Self { left, before, location: plan.location.clone(), is_unresolved: false })
     }
 

@@ -18,18 +18,18 @@ fn gcid(slug: &str) -> Gcid {
 
 /// `slug`, `slug=gcid`, or `slug=gcid!` for an imported one.
 fn platform_category(text: &str) -> PlatformCategory {
-    let (slug, stands_for) = text.split_once('=').map_or((text, None), |(slug, gcid)| (slug, Some(gcid)));
+    let (slug, category_for) = text.split_once('=').map_or((text, None), |(slug, gcid)| (slug, Some(gcid)));
     PlatformCategory {
         slug: Slug::parse(slug).expect("valid"),
         display_name: slug.to_uppercase(),
-        gcid: stands_for.map(|text| gcid(text.trim_end_matches('!'))),
-        imported: text.ends_with('!').then(|| LOCALE.to_owned()),
+        gcid: category_for.map(|text| gcid(text.trim_end_matches('!'))),
+        imported_locale: text.ends_with('!').then(|| LOCALE.to_owned()),
         created_at: NOW,
         updated_at: NOW,
     }
 }
 
-fn stands_for(text: &&'static str) -> Option<&'static str> {
+fn category_for(text: &&'static str) -> Option<&'static str> {
     text.split_once('=').map(|(_, gcid)| gcid.trim_end_matches('!'))
 }
 
@@ -54,13 +54,13 @@ fn location(slugs: &[&str]) -> CategorySet {
     CategorySet::new(primary, categories.collect()).expect("a set")
 }
 
-fn circumstances(overridden: &[GuardRule], is_first_run: bool) -> Circumstances {
-    Circumstances { limits: GuardLimits::default(), overridden: overridden.iter().copied().collect(), is_first_run }
+fn guard_context(overridden: &[GuardRule], is_first_run: bool) -> GuardContext {
+    GuardContext { limits: GuardLimits::default(), overridden: overridden.iter().copied().collect(), is_first_run }
 }
 
-fn any_circumstances() -> impl Strategy<Value = Circumstances> {
+fn any_circumstances() -> impl Strategy<Value = GuardContext> {
     let overridden = proptest::sample::subsequence(GuardRule::ALL.to_vec(), 0..=4);
-    (overridden, any::<bool>()).prop_map(|(overridden, first)| circumstances(&overridden, first))
+    (overridden, any::<bool>()).prop_map(|(overridden, first)| guard_context(&overridden, first))
 }
 
 /// A set as one can see it: equality of sets passes over names.
@@ -70,10 +70,10 @@ fn seen<C: Category + serde::Serialize>(set: &CategorySet<C>) -> String {
 
 /// What each category is, and what has to be written for it to become so: its role and the name that is ours to write.
 fn written_form<C: Category>(set: Option<&CategorySet<C>>) -> BTreeMap<String, String> {
-    let placed = set.map(placed).unwrap_or_default();
-    placed
+    let set_members = set.map(set_members).unwrap_or_default();
+    set_members
         .into_iter()
-        .map(|p| (p.category.key().to_owned(), format!("{:?} {}", p.place, p.category.canonical())))
+        .map(|p| (p.category.key().to_owned(), format!("{:?} {}", p.role, p.category.canonical())))
         .collect()
 }
 
@@ -108,18 +108,18 @@ fn test_run() -> Run {
         organization: None,
         batch: None,
         kind: RunKind { strategy: super::Strategy::PlatformToGbp, dry_run: false },
-        orders: Orders::default(),
+        options: RunOptions::default(),
         state: RunState::Succeeded,
         revision: 1,
         attempt: 1,
         max_attempts: 5,
-        handed_back: 0,
+        uncounted_attempts: 0,
         cancel_requested: false,
         plan: None,
         written: Vec::new(),
-        intent: None,
+        write_intent: None,
         counts: ChangeCounts::default(),
-        skipped_categories: 0,
+        unmapped: 0,
         reason: None,
         error: None,
         caller: "tester".to_owned(),
@@ -127,16 +127,16 @@ fn test_run() -> Run {
         created_at: NOW,
         started_at: Some(NOW),
         attempts: Vec::new(),
-        attempted_at: Some(NOW),
+        attempt_started_at: Some(NOW),
         ended_at: Some(NOW),
-        due_at: None,
+        next_attempt_at: None,
     }
 }
 
 /// What holds of a plan, however it was made.
-fn holds<C>(plan: &Plan<C>, strategy: super::Strategy, now: &Circumstances) -> Result<(), TestCaseError>
+fn holds<C>(plan: &Plan<C>, strategy: super::Strategy, now: &GuardContext) -> Result<(), TestCaseError>
 where
-    C: Category + Into<EitherCategory> + TryFrom<EitherCategory, Error = OtherSide> + serde::Serialize,
+    C: Category + Into<EitherCategory> + TryFrom<EitherCategory, Error = WrongTarget> + serde::Serialize,
 {
     let (before, after) = (plan.observed.as_ref(), &plan.desired);
     // Carried out, it leads where it says, names included.
@@ -150,7 +150,7 @@ where
 
     // Taken back, as `RevertRun` does, it gives what was there; and that taken back gives what was planned.
     let run = run_of(plan, strategy);
-    let way = WayBack::of(&run);
+    let way = RevertTarget::of(&run);
     let Some(before) = before else {
         prop_assert_eq!(way, Err(NotRevertible::NothingBefore));
         return Ok(());
@@ -159,13 +159,13 @@ where
     prop_assert_eq!(way.check(Some(&after.clone().recorded())), Ok(()));
     let changed =
         plan.changes.iter().any(|change| change.before().map(|p| &p.category) != change.after().map(|p| &p.category))
-            || plan.changes.iter().any(|change| change.before().map(|p| p.place) != change.after().map(|p| p.place));
+            || plan.changes.iter().any(|change| change.before().map(|p| p.role) != change.after().map(|p| p.role));
     prop_assert_eq!(way.check(Some(&before.clone().recorded())).is_err(), changed);
     let goal = way.before.clone().try_map(C::try_from).expect("of this side");
-    let back = Plan::back(run.id, goal, Complete::read(Some(after.clone())), now, NOW);
+    let back = Plan::revert(run.id, goal, Complete::read(Some(after.clone())), now, NOW);
     let restored = apply(Some(after), &back.changes).expect("a set");
     prop_assert_eq!(written_form(Some(&restored)), written_form(Some(before)));
-    let again = WayBack::of(&run_of(&back, strategy)).expect("a revert can be reverted");
+    let again = RevertTarget::of(&run_of(&back, strategy)).expect("a revert can be reverted");
     let again = again.before.try_map(C::try_from).expect("of this side");
     prop_assert_eq!(written_form(Some(&again)), written_form(Some(after)));
     Ok(())
@@ -193,13 +193,13 @@ proptest! {
             prop_assert_eq!(mapped(&source), Err(SourceError::Empty));
             return Ok(());
         };
-        let Some(primary_gcid) = stands_for(primary) else {
+        let Some(primary_gcid) = category_for(primary) else {
             let slug = platform_category(primary).slug;
             prop_assert_eq!(mapped(&source), Err(SourceError::UnmappedPrimary(slug)));
             return Ok(());
         };
-        let additional: BTreeSet<&str> = source[1..].iter().filter_map(stands_for).filter(|it| *it != primary_gcid).collect();
-        let unmapped: Vec<&str> = source.iter().filter(|it| stands_for(it).is_none()).copied().collect();
+        let additional: BTreeSet<&str> = source[1..].iter().filter_map(category_for).filter(|it| *it != primary_gcid).collect();
+        let unmapped: Vec<&str> = source.iter().filter(|it| category_for(it).is_none()).copied().collect();
 
         let there = plan(&source, observed.clone()).expect("mapped");
         prop_assert_eq!(there.desired.primary().key(), primary_gcid);
@@ -233,7 +233,7 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let side = |chosen: &[PlatformCategory], known: &[PlatformCategory]| {
-            Complete::read(PlatformSide { chosen: chosen.to_vec(), known: [chosen, known].concat() })
+            Complete::read(PlatformCatalog { chosen: chosen.to_vec(), known: [chosen, known].concat() })
         };
         let all = |texts: &[&str]| texts.iter().map(|text| platform_category(text)).collect::<Vec<_>>();
         let plan = |google: &[&str], chosen: &[PlatformCategory], known: &[PlatformCategory]| {
@@ -269,7 +269,7 @@ proptest! {
             slug: it.slug.clone(),
             display_name: it.display_name.clone(),
             gcid: it.gcid.clone(),
-            imported: it.imported.clone(),
+            imported_locale: it.imported_locale.clone(),
             created_at: NOW,
             updated_at: NOW,
         };

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    BatchId, ChangeCounts, Failure, Orders, OrganizationId, RecordedChange, RecordedPlan, TenantId, WriteIntent,
+    BatchId, ChangeCounts, Failure, OrganizationId, RecordedChange, RecordedPlan, RunOptions, TenantId, WriteIntent,
     failure::text_enum,
 };
 
@@ -66,7 +66,7 @@ text_enum! {
         /// The tenant has left the organization since the batch for that was accepted.
         OrganizationChanged = "ORGANIZATION_CHANGED",
         /// What it would write was changed back too often, or is to be left alone: a person decides.
-        Contested = "CONTESTED",
+        EditConflict = "EDIT_CONFLICT",
         /// Google says that the location is closed for good, so it is left alone.
         LocationClosed = "LOCATION_CLOSED",
     }
@@ -150,7 +150,7 @@ impl RunError {
 
 text_enum! {
     /// What became of an attempt.
-    AttemptResult {
+    AttemptState {
         /// It is under way.
         Running = "running",
         /// It did what was asked.
@@ -162,9 +162,9 @@ text_enum! {
         /// It found the run cancelled.
         Cancelled = "cancelled",
         /// A shutdown cut it short, or it got no place.
-        HandedBack = "handed_back",
+        Released = "released",
         /// Its server gave no sign of life any more.
-        Lost = "lost",
+        LeaseExpired = "lease_expired",
     }
 }
 
@@ -172,13 +172,13 @@ text_enum! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     /// From 1, those included that are not counted.
-    pub number: i32,
+    pub claim_number: i32,
     /// When it began; `None` where that was not kept.
-    pub began_at: Option<DateTime<Utc>>,
+    pub started_at: Option<DateTime<Utc>>,
     /// When it ended, or was found to have; `None` while it is under way.
     pub ended_at: Option<DateTime<Utc>>,
     /// What became of it.
-    pub result: AttemptResult,
+    pub state: AttemptState,
     /// What it met.
     pub error: Option<RunError>,
 }
@@ -197,7 +197,7 @@ pub struct Run {
     /// Strategy and dry run.
     pub kind: RunKind,
     /// What else it was asked for.
-    pub orders: Orders,
+    pub options: RunOptions,
     /// Where it is in its life.
     pub state: RunState,
     /// Grows with every change, from 1.
@@ -207,7 +207,7 @@ pub struct Run {
     /// How many attempts there may be.
     pub max_attempts: i32,
     /// Attempts cut short by a shutdown or crash of ours.
-    pub handed_back: i32,
+    pub uncounted_attempts: i32,
     /// Whether somebody asked to cancel it.
     pub cancel_requested: bool,
     /// The newest plan.
@@ -215,11 +215,11 @@ pub struct Run {
     /// What it wrote, over all attempts.
     pub written: Vec<RecordedChange>,
     /// A write whose outcome is not known: yet, while the run is live; for good, once it is terminal.
-    pub intent: Option<WriteIntent>,
+    pub write_intent: Option<WriteIntent>,
     /// The plan's counts in a dry run, else those of `written`.
     pub counts: ChangeCounts,
     /// Unmapped categories that were left out, or left alone.
-    pub skipped_categories: i32,
+    pub unmapped: i32,
     /// Why it failed, was skipped, or why its last attempt failed.
     pub reason: Option<String>,
     /// What is behind the reason.
@@ -235,11 +235,11 @@ pub struct Run {
     /// The attempts that are over, the newest 50, but for the one that ended the run; see [`Run::all_attempts`].
     pub attempts: Vec<Attempt>,
     /// When the attempt under way or made last began.
-    pub attempted_at: Option<DateTime<Utc>>,
+    pub attempt_started_at: Option<DateTime<Utc>>,
     /// When it reached a terminal state.
     pub ended_at: Option<DateTime<Utc>>,
     /// When it comes back to the line for its next attempt. `None`: it is in line, or not queued.
-    pub due_at: Option<DateTime<Utc>>,
+    pub next_attempt_at: Option<DateTime<Utc>>,
 }
 
 impl Run {
@@ -252,22 +252,22 @@ impl Run {
     /// The newest attempts, in their order, with the one under way or the one that ended the run, of which the run itself tells.
     #[must_use]
     pub fn all_attempts(&self) -> Vec<Attempt> {
-        let number = self.attempt + self.handed_back;
-        let result = match self.state {
+        let claim_number = self.attempt + self.uncounted_attempts;
+        let state = match self.state {
             RunState::Queued => return self.attempts.clone(),
-            RunState::Running => AttemptResult::Running,
-            RunState::Succeeded => AttemptResult::Succeeded,
-            RunState::Failed => AttemptResult::Failed,
-            RunState::Skipped => AttemptResult::Skipped,
-            RunState::Cancelled => AttemptResult::Cancelled,
+            RunState::Running => AttemptState::Running,
+            RunState::Succeeded => AttemptState::Succeeded,
+            RunState::Failed => AttemptState::Failed,
+            RunState::Skipped => AttemptState::Skipped,
+            RunState::Cancelled => AttemptState::Cancelled,
         };
-        let is_known = self.attempts.last().is_some_and(|last| last.number >= number);
+        let is_known = self.attempts.last().is_some_and(|last| last.claim_number >= claim_number);
         // One that was cancelled while it was queued has no attempt more than those that are over.
-        let last = (self.attempted_at.is_some() && !is_known).then(|| Attempt {
-            number,
-            began_at: self.attempted_at,
+        let last = (self.attempt_started_at.is_some() && !is_known).then(|| Attempt {
+            claim_number,
+            started_at: self.attempt_started_at,
             ended_at: self.ended_at,
-            result,
+            state,
             error: self.error.clone().filter(|_| self.state.is_terminal()),
         });
         self.attempts.iter().cloned().chain(last).collect()

@@ -66,7 +66,7 @@ use super::{RunKind, Strategy};
 /// }
 /// ```
 #[derive(Debug)]
-pub struct WritesGbp(());
+pub struct GbpWriteCapability(());
 
 /// The word of a real run of `gbp_to_platform` that the platform's side is its target. The store writes no tenant's categories for a run
 /// without it.
@@ -85,18 +85,18 @@ pub struct WritesGbp(());
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct WritesPlatform(());
+pub struct PlatformWriteCapability(());
 
 impl RunKind {
     /// Whether such a run writes at Google.
     #[must_use]
-    pub fn writes_gbp(self) -> Option<WritesGbp> {
-        (self == Self { strategy: Strategy::PlatformToGbp, dry_run: false }).then_some(WritesGbp(()))
+    pub fn gbp_write_capability(self) -> Option<GbpWriteCapability> {
+        (self == Self { strategy: Strategy::PlatformToGbp, dry_run: false }).then_some(GbpWriteCapability(()))
     }
 
     /// Whether such a run writes on the platform.
     #[must_use]
-    pub fn writes_platform(self) -> Option<WritesPlatform> {
-        (self == Self { strategy: Strategy::GbpToPlatform, dry_run: false }).then_some(WritesPlatform(()))
+    pub fn platform_write_capability(self) -> Option<PlatformWriteCapability> {
+        (self == Self { strategy: Strategy::GbpToPlatform, dry_run: false }).then_some(PlatformWriteCapability(()))
     }
 }

@@ -31,7 +31,7 @@ pub struct TaxonomyPages {
 
 /// A list after one more page.
 #[derive(Debug)]
-pub enum Reading {
+pub enum TaxonomyRead {
     /// There are more pages; the token asks for the next one.
     More(TaxonomyPages, String),
     /// That was the last one.
@@ -40,45 +40,49 @@ pub enum Reading {
 
 /// Pages that make no list.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BrokenList {
+pub enum InvalidTaxonomyList {
     /// Following the tokens leads in a circle.
     #[error("the pages repeat: a page token came a second time")]
-    Circle,
+    RepeatedPageToken,
     /// It does not end.
     #[error("the list does not end after {0} pages")]
-    Endless(usize),
+    TooManyPages(usize),
     /// It ended, and there was nothing in it.
     #[error("the list is empty")]
     Empty,
     /// It changed while it was read.
     #[error("`{0}` is in the list twice under different names")]
-    Twice(Gcid),
+    ConflictingNames(Gcid),
 }
 
 impl TaxonomyPages {
     /// Adds the next page.
     ///
     /// # Errors
-    /// [`BrokenList`]; then the list has to be read again from its beginning.
-    pub fn with(mut self, page: TaxonomyPage) -> Result<Reading, BrokenList> {
+    /// [`InvalidTaxonomyList`]; then the list has to be read again from its beginning.
+    pub fn with(mut self, page: TaxonomyPage) -> Result<TaxonomyRead, InvalidTaxonomyList> {
         for GbpCategory { gcid, display_name } in page.categories {
             // A list that Google changes between two pages can show a category on both.
             if self.names.get(&gcid).is_some_and(|name| !is_same_name(name, &display_name)) {
-                return Err(BrokenList::Twice(gcid));
+                return Err(InvalidTaxonomyList::ConflictingNames(gcid));
             }
             self.names.insert(gcid, display_name);
         }
         let Some(token) = page.next else {
             let complete = CompleteTaxonomy(self.names);
-            return if complete.0.is_empty() { Err(BrokenList::Empty) } else { Ok(Reading::Complete(complete)) };
+            return if complete.0.is_empty() {
+                Err(InvalidTaxonomyList::Empty)
+            } else {
+                Ok(TaxonomyRead::Complete(complete))
+            };
         };
         if !self.tokens.insert(token.clone()) {
-            return Err(BrokenList::Circle);
+            return Err(InvalidTaxonomyList::RepeatedPageToken);
         }
         if self.names.len() > MAX_CATEGORIES || self.tokens.len() >= MAX_PAGES {
-            return Err(BrokenList::Endless(self.tokens.len()));
+            return Err(InvalidTaxonomyList::TooManyPages(self.tokens.len()));
         }
-        Ok(Reading::More(self, token))
+        Ok(TaxonomyRead::More(self, token))
     }
 }
 
@@ -187,7 +191,7 @@ pub struct TaxonomyVersion {
     /// Who imported it.
     pub caller: String,
     /// Why, although it had shrunk.
-    pub reason: String,
+    pub allow_shrink_reason: String,
     /// When it was imported.
     pub imported_at: DateTime<Utc>,
     /// When Google's list was last found to be this one.
@@ -209,15 +213,15 @@ mod tests {
 
     fn more(pages: TaxonomyPages, page: TaxonomyPage) -> TaxonomyPages {
         match pages.with(page).expect("good") {
-            Reading::More(pages, _) => pages,
-            Reading::Complete(_) => panic!("not yet"),
+            TaxonomyRead::More(pages, _) => pages,
+            TaxonomyRead::Complete(_) => panic!("not yet"),
         }
     }
 
     fn complete(categories: &[(&str, &str)]) -> CompleteTaxonomy {
         match TaxonomyPages::default().with(page(categories, None)).expect("good") {
-            Reading::Complete(complete) => complete,
-            Reading::More(..) => panic!("there is no more"),
+            TaxonomyRead::Complete(complete) => complete,
+            TaxonomyRead::More(..) => panic!("there is no more"),
         }
     }
 
@@ -225,7 +229,7 @@ mod tests {
     fn d7_only_the_last_page_completes_a_list() {
         let pages = more(TaxonomyPages::default(), page(&[("a", "A")], Some("1")));
         let pages = more(pages, page(&[], Some("2")));
-        let Ok(Reading::Complete(list)) = pages.with(page(&[("b", "B"), ("a", "A")], None)) else {
+        let Ok(TaxonomyRead::Complete(list)) = pages.with(page(&[("b", "B"), ("a", "A")], None)) else {
             panic!("the last page")
         };
         assert_eq!(list.count(), 2);
@@ -234,20 +238,23 @@ mod tests {
     #[test]
     fn d7_pages_that_make_no_list_are_refused() {
         let begun = || more(TaxonomyPages::default(), page(&[("a", "A")], Some("1")));
-        assert_eq!(begun().with(page(&[("b", "B")], Some("1"))).expect_err("a circle"), BrokenList::Circle);
+        assert_eq!(
+            begun().with(page(&[("b", "B")], Some("1"))).expect_err("a circle"),
+            InvalidTaxonomyList::RepeatedPageToken
+        );
         let twice = begun().with(page(&[("a", "Other")], None)).expect_err("two names");
-        assert_eq!(twice, BrokenList::Twice(category("a", "").gcid));
-        assert_eq!(TaxonomyPages::default().with(page(&[], None)).expect_err("nothing"), BrokenList::Empty);
+        assert_eq!(twice, InvalidTaxonomyList::ConflictingNames(category("a", "").gcid));
+        assert_eq!(TaxonomyPages::default().with(page(&[], None)).expect_err("nothing"), InvalidTaxonomyList::Empty);
         let mut pages = TaxonomyPages::default();
         let endless =
             (0..=MAX_PAGES).find_map(|n| match std::mem::take(&mut pages).with(page(&[], Some(&n.to_string()))) {
-                Ok(Reading::More(more, _)) => {
+                Ok(TaxonomyRead::More(more, _)) => {
                     pages = more;
                     None
                 }
                 end => Some(end),
             });
-        assert_eq!(endless.expect("it ends").expect_err("endless"), BrokenList::Endless(MAX_PAGES));
+        assert_eq!(endless.expect("it ends").expect_err("endless"), InvalidTaxonomyList::TooManyPages(MAX_PAGES));
     }
 
     #[test]

@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{AtGoogle, Baseline, CategorySet, Cause, Contest, Gcid, LocationId, OrganizationId, RunId, TenantId};
+use super::{
+    Baseline, CategorySet, ConflictHistory, DriftCause, GbpState, Gcid, LocationId, OrganizationId, RunId, TenantId,
+};
 
 /// A run, and when it did what is told of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct By {
+pub struct RunStamp {
     /// The run.
     pub run: RunId,
     /// When.
@@ -18,24 +20,24 @@ pub struct By {
 
 /// What the platform wants of Google, as it is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wish {
+pub struct DesiredRecord {
     /// The set; `None`: nothing that could be written.
     pub set: Option<CategorySet>,
     /// Why there is no set.
-    pub problem: Option<String>,
+    pub error: Option<String>,
     /// What of it Google's list has no more.
     pub retired: BTreeSet<Gcid>,
 }
 
 /// What a run left, or wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Left<T> {
+pub struct Stamped<T> {
     /// What.
     #[serde(flatten)]
     pub what: T,
     /// By whom.
     #[serde(flatten)]
-    pub by: By,
+    pub by: RunStamp,
 }
 
 /// Google's set after a write.
@@ -55,25 +57,25 @@ pub struct TenantSync {
     /// The location; `None`: the tenant has none.
     pub location: Option<LocationId>,
     /// Why it is, or is not, in sync.
-    pub cause: Cause,
+    pub cause: DriftCause,
     /// Since when that is the cause; `None`: no run has looked yet.
-    pub since: Option<DateTime<Utc>>,
+    pub cause_at: Option<DateTime<Utc>>,
     /// Who found what is here.
-    pub observed: Option<By>,
+    pub observed: Option<RunStamp>,
     /// Whose look failed, while the cause is unknown.
-    pub failed: Option<By>,
+    pub observe_failed: Option<RunStamp>,
     /// What the platform wants.
-    pub wanted: Option<Wish>,
+    pub desired: Option<DesiredRecord>,
     /// What Google has.
-    pub google: Option<AtGoogle>,
+    pub google: Option<GbpState>,
     /// What the last successful real run left.
-    pub baseline: Option<Left<Baseline>>,
+    pub baseline: Option<Stamped<Baseline>>,
     /// What a run last wrote to Google.
-    pub written: Option<Left<WrittenSet>>,
+    pub written: Option<Stamped<WrittenSet>>,
     /// The last write to Google whose outcome is unknown, until a run observes the location.
-    pub unresolved: Option<Left<WrittenSet>>,
+    pub unresolved: Option<Stamped<WrittenSet>>,
     /// Whose value it is.
-    pub contest: Contest,
+    pub conflicts: ConflictHistory,
     /// When a real run last succeeded; only where one tenant was asked for.
     pub last_success_at: Option<DateTime<Utc>>,
 }
@@ -86,16 +88,16 @@ impl TenantSync {
             tenant: tenant.id.clone(),
             organization: tenant.organization.clone(),
             location: tenant.location.clone(),
-            cause: Cause::NeverSynced,
-            since: None,
+            cause: DriftCause::NeverSynced,
+            cause_at: None,
             observed: None,
-            failed: None,
-            wanted: None,
+            observe_failed: None,
+            desired: None,
             google: None,
             baseline: None,
             written: None,
             unresolved: None,
-            contest: Contest::default(),
+            conflicts: ConflictHistory::default(),
             last_success_at: None,
         }
     }

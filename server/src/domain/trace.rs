@@ -5,7 +5,7 @@ use std::fmt;
 use super::TraceState;
 
 /// What does not belong to the first version: a text of this length does.
-const LENGTH: usize = 55;
+const TRACEPARENT_CHARS: usize = 55;
 
 /// A `traceparent`: which trace a piece of work belongs to, and which span of it asked for it.
 #[derive(Clone, PartialEq, Eq)]
@@ -16,8 +16,9 @@ impl TraceParent {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (version, rest) = text.split_once('-')?;
-        let known = text.get(..LENGTH)?;
-        let is_whole = text.len() == LENGTH || (version != "00" && text[LENGTH..].starts_with('-'));
+        let known = text.get(..TRACEPARENT_CHARS)?;
+        let is_whole =
+            text.len() == TRACEPARENT_CHARS || (version != "00" && text[TRACEPARENT_CHARS..].starts_with('-'));
         let (trace, rest) = rest.split_once('-')?;
         let (parent, rest) = rest.split_once('-')?;
         let flags = rest.get(..2)?;

@@ -9,7 +9,7 @@ const MAX_PART: usize = 256;
 /// Characters that are passed on: the standard's least. What is beyond is left out, member by member.
 const MAX_LENGTH: usize = 512;
 /// Members longer than this are left out first, by the standard.
-const LONG_MEMBER: usize = 128;
+const LONG_MEMBER_CHARS: usize = 128;
 
 /// A `tracestate`: not empty, valid, and at most 512 characters. It has a meaning only beside the `traceparent` that it came with.
 #[derive(Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl TraceState {
             }
         }
         while length(&members) > MAX_LENGTH {
-            let last_long = members.iter().rposition(|member| member.len() > LONG_MEMBER);
+            let last_long = members.iter().rposition(|member| member.len() > LONG_MEMBER_CHARS);
             members.remove(last_long.unwrap_or(members.len() - 1));
         }
         Some(members.join(",")).filter(|list| !list.is_empty()).map(Self)

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, Category, CategorySet, Change, LocationId, placed};
+use super::{AccountId, Category, CategorySet, Change, LocationId, set_members};
 
 /// A write that an attempt is about to send, or has sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,10 +36,10 @@ pub enum WriteOutcome {
 /// run's own; any other difference was made by another actor.
 #[must_use]
 pub fn visible_changes<C: Category>(changes: &[Change<C>], actual: &CategorySet<C>) -> Vec<Change<C>> {
-    let places = placed(actual);
+    let members = set_members(actual);
     let is_visible = |change: &&Change<C>| {
-        change.after().is_none_or(|after| places.contains(after))
-            && change.before().is_none_or(|before| !places.contains(before))
+        change.after().is_none_or(|after| members.contains(after))
+            && change.before().is_none_or(|before| !members.contains(before))
     };
     changes.iter().filter(is_visible).cloned().collect()
 }

@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use super::answer::GoogleError;
 use super::paging::Paging;
 use super::query::{Query, snake_case};
+use super::state::EmulatorState;
 use super::taxonomy::Locale;
-use super::world::World;
 use crate::domain::Gcid;
 
 /// `categories.list`
-pub(super) fn list(world: &World, query: &Query) -> Result<Value, GoogleError> {
+pub(super) fn list(state: &EmulatorState, query: &Query) -> Result<Value, GoogleError> {
     query.check(&["regionCode", "languageCode", "view", "filter", "pageSize", "pageToken"], &[])?;
     check_locale(query, &["regionCode", "languageCode", "view"])?;
     let prefix = match query.one("filter") {
@@ -25,7 +25,7 @@ pub(super) fn list(world: &World, query: &Query) -> Result<Value, GoogleError> {
         },
     };
     let paging = Paging::read(query, "categories", 100)?;
-    let page = paging.cut(world.taxonomy.search(paging.after(), prefix, locale(query)));
+    let page = paging.cut(state.taxonomy.search(paging.after(), prefix, locale(query)));
     let mut answer = json!({});
     if !page.items.is_empty() {
         answer["categories"] = json!(page.items);
@@ -37,7 +37,7 @@ pub(super) fn list(world: &World, query: &Query) -> Result<Value, GoogleError> {
 }
 
 /// `categories.batchGet`; a name that is not in the list is missing from the answer.
-pub(super) fn batch_get(world: &World, query: &Query) -> Result<Value, GoogleError> {
+pub(super) fn batch_get(state: &EmulatorState, query: &Query) -> Result<Value, GoogleError> {
     query.check(&["languageCode", "regionCode", "view"], &["names"])?;
     check_locale(query, &["names", "languageCode", "view"])?;
     let mut error = GoogleError::invalid();
@@ -52,8 +52,8 @@ pub(super) fn batch_get(world: &World, query: &Query) -> Result<Value, GoogleErr
         return Err(error);
     }
     // Sorted, so not in the order of the request: Google promises none.
-    let known = wanted.iter().filter(|gcid| world.taxonomy.contains(gcid));
-    let found: Vec<_> = known.map(|gcid| world.taxonomy.category(gcid, locale(query))).collect();
+    let known = wanted.iter().filter(|gcid| state.taxonomy.contains(gcid));
+    let found: Vec<_> = known.map(|gcid| state.taxonomy.category(gcid, locale(query))).collect();
     Ok(if found.is_empty() { json!({}) } else { json!({ "categories": found }) })
 }
 

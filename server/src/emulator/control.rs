@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use super::google::MAX_BODY;
 use super::local::only_local;
 use super::seeding;
-use super::world::{Shared, World};
+use super::state::{EmulatorState, Shared};
 
 /// Everything under `/_control/`.
-pub(super) fn routes(world: Shared) -> Router {
+pub(super) fn routes(state: Shared) -> Router {
     Router::new()
         .route(
             "/locations/{location}",
@@ -36,7 +36,7 @@ pub(super) fn routes(world: Shared) -> Router {
         })
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(only_local))
-        .with_state(world)
+        .with_state(state)
 }
 
 /// A control call that was not carried out, and why.
@@ -64,44 +64,44 @@ pub(super) fn bad(reason: impl Into<String>) -> Refused {
 
 /// Reads a change and applies it to the world.
 fn change<T: DeserializeOwned>(
-    world: &Shared,
+    state: &Shared,
     body: &[u8],
-    apply: impl FnOnce(&mut World, T) -> Result<(), String>,
+    apply: impl FnOnce(&mut EmulatorState, T) -> Result<(), String>,
 ) -> Reply {
     let change = parse(body)?;
-    apply(&mut world.lock(), change).map_err(bad)?;
+    apply(&mut state.lock(), change).map_err(bad)?;
     Ok(Json(json!({})))
 }
 
-async fn show_calls(State(world): State<Shared>) -> Json<Value> {
-    Json(world.lock().calls.report())
+async fn show_calls(State(state): State<Shared>) -> Json<Value> {
+    Json(state.lock().calls.report())
 }
 
-async fn forget_calls(State(world): State<Shared>) -> Json<Value> {
-    world.lock().calls.forget();
+async fn forget_calls(State(state): State<Shared>) -> Json<Value> {
+    state.lock().calls.forget();
     Json(json!({}))
 }
 
-async fn show_patches(State(world): State<Shared>) -> Json<Value> {
-    Json(world.lock().calls.patches())
+async fn show_patches(State(state): State<Shared>) -> Json<Value> {
+    Json(state.lock().calls.patches())
 }
 
-async fn show_faults(State(world): State<Shared>) -> Json<Value> {
-    Json(world.lock().faults.report())
+async fn show_faults(State(state): State<Shared>) -> Json<Value> {
+    Json(state.lock().faults.report())
 }
 
-async fn add_fault(State(world): State<Shared>, body: Bytes) -> Reply {
-    change(&world, &body, |world, script| world.faults.add(script))
+async fn add_fault(State(state): State<Shared>, body: Bytes) -> Reply {
+    change(&state, &body, |state, script| state.faults.add(script))
 }
 
-async fn remove_faults(State(world): State<Shared>) -> Json<Value> {
-    world.lock().faults = Default::default();
+async fn remove_faults(State(state): State<Shared>) -> Json<Value> {
+    state.lock().faults = Default::default();
     Json(json!({}))
 }
 
-async fn set_quota(State(world): State<Shared>, body: Bytes) -> Reply {
-    change(&world, &body, |world, limits| {
-        world.quota.set(limits);
+async fn set_quota(State(state): State<Shared>, body: Bytes) -> Reply {
+    change(&state, &body, |state, limits| {
+        state.quota.set(limits);
         Ok(())
     })
 }
@@ -113,17 +113,17 @@ struct Review {
     enabled: bool,
 }
 
-async fn set_review(State(world): State<Shared>, body: Bytes) -> Reply {
-    change(&world, &body, |world, review: Review| {
-        world.review = review.enabled;
+async fn set_review(State(state): State<Shared>, body: Bytes) -> Reply {
+    change(&state, &body, |state, review: Review| {
+        state.review = review.enabled;
         Ok(())
     })
 }
 
-async fn change_taxonomy(State(world): State<Shared>, body: Bytes) -> Reply {
-    change(&world, &body, |world, change| world.taxonomy.change(change))
+async fn change_taxonomy(State(state): State<Shared>, body: Bytes) -> Reply {
+    change(&state, &body, |state, change| state.taxonomy.change(change))
 }
 
-async fn change_tokens(State(world): State<Shared>, body: Bytes) -> Reply {
-    change(&world, &body, |world, change| world.tokens.change(change))
+async fn change_tokens(State(state): State<Shared>, body: Bytes) -> Reply {
+    change(&state, &body, |state, change| state.tokens.change(change))
 }

@@ -1,7 +1,7 @@
 //! Google's side of the demo: each location differs from the platform's in one way that a mirror must cope with.
 
 use super::location::Location;
-use super::world::World;
+use super::state::EmulatorState;
 use crate::domain::{AccountId, CategorySet, GbpCategory, Gcid, LocationId};
 
 /// Account, location, title, primary category, additional categories. `locations/2999` is missing on purpose.
@@ -19,7 +19,7 @@ const LOCATIONS: [(&str, &str, &str, &str, &[&str]); 5] = [
 ];
 
 /// Adds the demo's locations.
-pub(super) fn seed(world: &mut World) {
+pub(super) fn seed(state: &mut EmulatorState) {
     for (account, id, title, primary, additional) in LOCATIONS {
         let category = |slug: &&str| {
             let gcid = Gcid::parse(&format!("gcid:{slug}")).expect("the demo's slugs are valid");
@@ -29,6 +29,6 @@ pub(super) fn seed(world: &mut World) {
         let set = CategorySet::new(category(&primary), additional).expect("the demo's sets have no duplicates");
         let account = AccountId::parse(account).expect("the demo's ids are numbers");
         let id = LocationId::parse(id).expect("the demo's ids are numbers");
-        world.locations.put(id, Location::new(account, title.into(), "US".into(), "en".into(), set));
+        state.locations.put(id, Location::new(account, title.into(), "US".into(), "en".into(), set));
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, GoogleError, hang_up};
 use super::method::{Call, Method};
-use super::world::{Shared, World};
+use super::state::{EmulatorState, Shared};
 use super::{quota, tokens};
 use crate::domain::LocationId;
 
@@ -137,7 +137,7 @@ impl Script {
         let mut answer = match &self.body {
             Some(Value::String(text)) => Answer::new(status, "text/html; charset=UTF-8", text.clone()),
             Some(body) => Answer::json(status, body, true),
-            None => usual_answer(call, status),
+            None => default_answer(call, status),
         };
         for (name, value) in &self.headers {
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
@@ -149,7 +149,7 @@ impl Script {
 }
 
 /// What Google would send with a status, if nothing else is known.
-fn usual_answer(call: &Call, status: StatusCode) -> Answer {
+fn default_answer(call: &Call, status: StatusCode) -> Answer {
     if status.is_success() {
         return Answer::json(status, &json!({}), true);
     }
@@ -171,13 +171,17 @@ fn usual_answer(call: &Call, status: StatusCode) -> Answer {
 }
 
 /// Counts a call and carries it out, unless and as far as a fault lets it.
-pub(super) async fn spoil(world: &Shared, call: &Call, perform: impl FnOnce(&mut World) -> Answer) -> Response {
+pub(super) async fn apply_fault(
+    state: &Shared,
+    call: &Call,
+    perform: impl FnOnce(&mut EmulatorState) -> Answer,
+) -> Response {
     let struck = {
-        let mut world = world.lock();
-        world.calls.count(call.method);
-        world.faults.strike(call)
+        let mut state = state.lock();
+        state.calls.count(call.method);
+        state.faults.strike(call)
     };
-    let Some(fault) = struck else { return perform(&mut world.lock()).send() };
+    let Some(fault) = struck else { return perform(&mut state.lock()).send() };
     // Not the headers and the body, which may repeat a token: that is one of the faults to rehearse.
     let Script { status, delay_ms, drop, .. } = &fault;
     tracing::debug!(method = call.method.name(), status, delay_ms, ?drop, "a scripted fault strikes");
@@ -188,7 +192,7 @@ pub(super) async fn spoil(world: &Shared, call: &Call, perform: impl FnOnce(&mut
         return hang_up();
     }
     let is_bare = fault.delay_ms == 0 && fault.drop.is_none();
-    let answer = if fault.has_answer() || is_bare { fault.answer(call) } else { perform(&mut world.lock()) };
+    let answer = if fault.has_answer() || is_bare { fault.answer(call) } else { perform(&mut state.lock()) };
     match fault.drop {
         Some(Break::Truncate) => answer.send_half(),
         Some(Break::After) => hang_up(),

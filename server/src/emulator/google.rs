@@ -12,30 +12,30 @@ use chrono::Utc;
 use percent_encoding::percent_decode_str;
 
 use super::answer::{Answer, GoogleError};
-use super::faults::spoil;
+use super::faults::apply_fault;
 use super::method::{Call, Method};
 use super::query::Query;
-use super::world::{Shared, World};
+use super::state::{EmulatorState, Shared};
 use super::{categories, locations};
 
 /// The most bytes of a request's body.
 pub(super) const MAX_BODY: usize = 1024 * 1024;
 
 /// The API and the token endpoint.
-pub(super) fn routes(world: Shared) -> Router {
-    Router::new().route("/token", post(token)).fallback(api).with_state(world)
+pub(super) fn routes(state: Shared) -> Router {
+    Router::new().route("/token", post(token)).fallback(api).with_state(state)
 }
 
-async fn token(State(world): State<Shared>, request: Request) -> Response {
+async fn token(State(state): State<Shared>, request: Request) -> Response {
     let body = match read_body(request).await {
         Ok(body) => body,
         Err(error) => return error.answer(true).send(),
     };
     let form = String::from_utf8_lossy(&body);
-    spoil(&world, &Call::TOKEN, |world| world.tokens.grant(&form, Instant::now())).await
+    apply_fault(&state, &Call::TOKEN, |state| state.tokens.grant(&form, Instant::now())).await
 }
 
-async fn api(State(world): State<Shared>, request: Request) -> Response {
+async fn api(State(state): State<Shared>, request: Request) -> Response {
     let received = Utc::now();
     let (mut verb, uri, headers) = (request.method().clone(), request.uri().clone(), request.headers().clone());
     let body = match read_body(request).await {
@@ -55,15 +55,15 @@ async fn api(State(world): State<Shared>, request: Request) -> Response {
     let path = percent_decode_str(uri.path()).decode_utf8_lossy();
     let Some(call) = Call::identify(&verb, &path, validate_only) else { return no_such_page().send() };
     let patch = (call.method == Method::PatchLocation)
-        .then(|| world.lock().calls.patch_arrived(&call, &headers, &body, received));
-    let carry_out = |world: &mut World| {
-        let answer = perform(world, &call, query, &headers, &body);
+        .then(|| state.lock().calls.patch_arrived(&call, &headers, &body, received));
+    let carry_out = |state: &mut EmulatorState| {
+        let answer = perform(state, &call, query, &headers, &body);
         if let Some(patch) = patch.filter(|_| answer.is_success()) {
-            world.calls.patch_took_effect(patch, Utc::now());
+            state.calls.patch_took_effect(patch, Utc::now());
         }
         answer
     };
-    spoil(&world, &call, carry_out).await
+    apply_fault(&state, &call, carry_out).await
 }
 
 async fn read_body(request: Request) -> Result<Bytes, GoogleError> {
@@ -74,7 +74,7 @@ async fn read_body(request: Request) -> Result<Bytes, GoogleError> {
 }
 
 fn perform(
-    world: &mut World,
+    state: &mut EmulatorState,
     call: &Call,
     query: Result<Query, GoogleError>,
     headers: &HeaderMap,
@@ -82,15 +82,15 @@ fn perform(
 ) -> Answer {
     let now = Instant::now();
     let pretty = query.as_ref().map_or(true, Query::pretty);
-    let authenticated = world.tokens.check(call, headers, now);
-    let admitted = authenticated.and_then(|()| world.quota.admit(call, now));
+    let authenticated = state.tokens.check(call, headers, now);
+    let admitted = authenticated.and_then(|()| state.quota.admit(call, now));
     let answer = admitted.and(query).and_then(|query| match call.method {
-        Method::GetLocation => locations::get(world, call, &query),
-        Method::PatchLocation | Method::ValidateLocation => locations::patch(world, call, &query, body),
-        Method::GetGoogleUpdated => locations::get_google_updated(world, call, &query),
-        Method::ListLocations => locations::list(world, call, &query),
-        Method::ListCategories => categories::list(world, &query),
-        Method::BatchGetCategories => categories::batch_get(world, &query),
+        Method::GetLocation => locations::get(state, call, &query),
+        Method::PatchLocation | Method::ValidateLocation => locations::patch(state, call, &query, body),
+        Method::GetGoogleUpdated => locations::get_google_updated(state, call, &query),
+        Method::ListLocations => locations::list(state, call, &query),
+        Method::ListCategories => categories::list(state, &query),
+        Method::BatchGetCategories => categories::batch_get(state, &query),
         Method::Token => Err(GoogleError::not_found()),
     });
     match answer {

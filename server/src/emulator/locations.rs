@@ -8,44 +8,44 @@ use super::location::Location;
 use super::method::Call;
 use super::paging::Paging;
 use super::query::Query;
-use super::world::World;
+use super::state::EmulatorState;
 use super::{edit, mask};
 use crate::domain::LocationId;
 
 /// `locations.get`: the merchant's view.
-pub(super) fn get(world: &World, call: &Call, query: &Query) -> Result<Value, GoogleError> {
+pub(super) fn get(state: &EmulatorState, call: &Call, query: &Query) -> Result<Value, GoogleError> {
     query.check(&["readMask"], &[])?;
     let paths = mask::read_mask(query.required("readMask")?)?;
-    let (id, location) = find(world, call)?;
-    Ok(mask::apply(&paths, &location.resource(id, &world.taxonomy)))
+    let (id, location) = find(state, call)?;
+    Ok(mask::apply(&paths, &location.resource(id, &state.taxonomy)))
 }
 
 /// `locations.getGoogleUpdated`: the public's view.
-pub(super) fn get_google_updated(world: &World, call: &Call, query: &Query) -> Result<Value, GoogleError> {
+pub(super) fn get_google_updated(state: &EmulatorState, call: &Call, query: &Query) -> Result<Value, GoogleError> {
     query.check(&["readMask"], &[])?;
     let paths = mask::read_mask(query.required("readMask")?)?;
-    let (id, location) = find(world, call)?;
-    Ok(location.google_updated(id, &world.taxonomy, |whole| mask::apply(&paths, whole)))
+    let (id, location) = find(state, call)?;
+    Ok(location.google_updated(id, &state.taxonomy, |whole| mask::apply(&paths, whole)))
 }
 
 /// `locations.patch`, and its rehearsal with `validateOnly`.
-pub(super) fn patch(world: &mut World, call: &Call, query: &Query, body: &[u8]) -> Result<Value, GoogleError> {
+pub(super) fn patch(state: &mut EmulatorState, call: &Call, query: &Query, body: &[u8]) -> Result<Value, GoogleError> {
     query.check(&["updateMask", "validateOnly"], &[])?;
     let validate_only = query.flag("validateOnly")?;
     mask::update_mask(query.required("updateMask")?)?;
-    let (id, _) = find(world, call)?;
-    let categories = edit::read(body, &world.taxonomy)?;
+    let (id, _) = find(state, call)?;
+    let categories = edit::read(body, &state.taxonomy)?;
     if validate_only {
         return Ok(json!({}));
     }
-    let location = world.locations.get_mut(id).ok_or_else(GoogleError::not_found)?;
-    location.edit(categories.clone(), world.review);
-    world.calls.wrote(id, &categories, Utc::now());
-    Ok(location.resource(id, &world.taxonomy))
+    let location = state.locations.get_mut(id).ok_or_else(GoogleError::not_found)?;
+    location.edit(categories.clone(), state.review);
+    state.calls.wrote(id, &categories, Utc::now());
+    Ok(location.resource(id, &state.taxonomy))
 }
 
 /// `accounts.locations.list`; `accounts/-` lists those of every account.
-pub(super) fn list(world: &World, call: &Call, query: &Query) -> Result<Value, GoogleError> {
+pub(super) fn list(state: &EmulatorState, call: &Call, query: &Query) -> Result<Value, GoogleError> {
     query.check(&["readMask", "pageSize", "pageToken", "filter", "orderBy"], &[])?;
     let paths = mask::read_mask(query.required("readMask")?)?;
     for unsupported in ["filter", "orderBy"] {
@@ -55,14 +55,14 @@ pub(super) fn list(world: &World, call: &Call, query: &Query) -> Result<Value, G
     }
     let account = call.account.as_ref().ok_or_else(GoogleError::not_found)?;
     let is_wildcard = account.as_str() == "-";
-    if !is_wildcard && !world.locations.has_account(account) {
+    if !is_wildcard && !state.locations.has_account(account) {
         return Err(GoogleError::not_found());
     }
     let paging = Paging::read(query, account.as_str(), 10)?;
-    let rest = world.locations.after(paging.after());
+    let rest = state.locations.after(paging.after());
     let page = paging.cut(rest.filter(|(_, (_, location))| is_wildcard || location.account == *account));
     let locations =
-        page.items.iter().map(|(id, location)| mask::apply(&paths, &location.resource(id, &world.taxonomy)));
+        page.items.iter().map(|(id, location)| mask::apply(&paths, &location.resource(id, &state.taxonomy)));
     let locations: Vec<_> = locations.collect();
     let mut answer = json!({});
     if !locations.is_empty() {
@@ -74,7 +74,7 @@ pub(super) fn list(world: &World, call: &Call, query: &Query) -> Result<Value, G
     Ok(answer)
 }
 
-fn find<'w, 'c>(world: &'w World, call: &'c Call) -> Result<(&'c LocationId, &'w Location), GoogleError> {
-    let found = call.location.as_ref().and_then(|id| Some((id, world.locations.get(id)?)));
+fn find<'w, 'c>(state: &'w EmulatorState, call: &'c Call) -> Result<(&'c LocationId, &'w Location), GoogleError> {
+    let found = call.location.as_ref().and_then(|id| Some((id, state.locations.get(id)?)));
     found.ok_or_else(GoogleError::not_found)
 }

@@ -53,9 +53,9 @@ mod query;
 mod quota;
 mod seeding;
 mod server;
+mod state;
 mod taxonomy;
 mod tokens;
-mod world;
 
 pub use command::{Args, run};
 pub use server::Emulator;

@@ -10,7 +10,7 @@ const MAX_PAGE: usize = 100;
 
 /// One page of a list.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Page<T> {
+pub(super) struct ResultPage<T> {
     /// The entries.
     pub(super) items: Vec<T>,
     /// Where the next page begins; absent on the last one.
@@ -46,7 +46,7 @@ impl<'a> Paging<'a> {
     }
 
     /// Cuts the page from `rest`: the entries after [`Self::after`], sorted by their key.
-    pub(super) fn cut<'e, T>(&self, rest: impl Iterator<Item = (&'e str, T)>) -> Page<T> {
+    pub(super) fn cut<'e, T>(&self, rest: impl Iterator<Item = (&'e str, T)>) -> ResultPage<T> {
         let mut rest = rest.peekable();
         let (mut items, mut last) = (Vec::new(), "");
         while items.len() < self.size
@@ -56,7 +56,7 @@ impl<'a> Paging<'a> {
             last = key;
         }
         let next = rest.peek().is_some().then(|| seal(last, self.query, self.scope));
-        Page { items, next }
+        ResultPage { items, next }
     }
 }
 
@@ -92,7 +92,7 @@ mod tests {
         Query::decode(text).expect("decodes")
     }
 
-    fn cut(text: &str, keys: &[&'static str]) -> Result<Page<&'static str>, GoogleError> {
+    fn cut(text: &str, keys: &[&'static str]) -> Result<ResultPage<&'static str>, GoogleError> {
         let query = query(text);
         let paging = Paging::read(&query, "accounts/1", 2)?;
         Ok(paging.cut(keys.iter().filter(|key| **key > paging.after()).map(|key| (*key, *key))))
@@ -104,7 +104,11 @@ mod tests {
         assert_eq!(first.items, ["a", "b"]);
         let token = first.next.expect("more");
         let second = cut(&format!("readMask=name&pageSize=5&pageToken={token}"), &["a", "c", "d"]).expect("a page");
-        assert_eq!(second, Page { items: vec!["c", "d"], next: None }, "`b` left meanwhile and nothing was skipped");
+        assert_eq!(
+            second,
+            ResultPage { items: vec!["c", "d"], next: None },
+            "`b` left meanwhile and nothing was skipped"
+        );
         assert_eq!(cut("", &["a", "b"]).expect("a page").next, None, "an exactly full last page has no successor");
     }
 

@@ -15,7 +15,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// The limits; absent is unlimited, 0 is no access at all.
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Limits {
+pub(super) struct QuotaLimits {
     /// Requests of the project in a minute.
     #[serde(default)]
     pub(super) requests_per_minute: Option<usize>,
@@ -27,14 +27,14 @@ pub(super) struct Limits {
 /// The limits, and what was used of them in the last minute.
 #[derive(Debug, Default)]
 pub(super) struct Quota {
-    limits: Limits,
+    limits: QuotaLimits,
     requests: VecDeque<Instant>,
     edits: HashMap<String, VecDeque<Instant>>,
 }
 
 impl Quota {
     /// Sets other limits, and starts counting anew.
-    pub(super) fn set(&mut self, limits: Limits) {
+    pub(super) fn set(&mut self, limits: QuotaLimits) {
         *self = Self { limits, ..Self::default() };
     }
 
@@ -112,7 +112,7 @@ mod tests {
 
     fn quota(requests_per_minute: Option<usize>, edits_per_minute_per_location: Option<usize>) -> Quota {
         let mut quota = Quota::default();
-        quota.set(Limits { requests_per_minute, edits_per_minute_per_location });
+        quota.set(QuotaLimits { requests_per_minute, edits_per_minute_per_location });
         quota
     }
 

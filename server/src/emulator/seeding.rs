@@ -12,7 +12,7 @@ use super::calls::shown;
 use super::condition::{Condition, ConditionChange, MetadataChange, OpenInfoChange};
 use super::control::{Refused, Reply, bad, parse};
 use super::location::Location;
-use super::world::Shared;
+use super::state::Shared;
 use crate::domain::{AccountId, CategorySet, GbpCategory, Gcid, LocationId};
 
 /// A location to seed.
@@ -98,47 +98,47 @@ fn unknown(id: &LocationId) -> Refused {
 }
 
 /// `PUT`: seeds a location, in place of what was there.
-pub(super) async fn put(State(world): State<Shared>, Path(id): Path<String>, body: Bytes) -> Reply {
+pub(super) async fn put(State(state): State<Shared>, Path(id): Path<String>, body: Bytes) -> Reply {
     let id = location_id(&id)?;
     let seed: Seed = parse(&body)?;
     let set = seed.categories.into_set()?;
     let condition = Condition::default().changed(seed.metadata, seed.open_info).map_err(bad)?;
     let location = Location::new(seed.account, seed.title, seed.region_code, seed.language_code, set);
     let location = location.with_condition(condition);
-    let mut world = world.lock();
-    let report = location.report(&id, &world.taxonomy);
-    world.locations.put(id, location);
+    let mut state = state.lock();
+    let report = location.report(&id, &state.taxonomy);
+    state.locations.put(id, location);
     Ok(Json(report))
 }
 
 /// `GET`: every view of a location.
-pub(super) async fn show(State(world): State<Shared>, Path(id): Path<String>) -> Reply {
+pub(super) async fn show(State(state): State<Shared>, Path(id): Path<String>) -> Reply {
     let id = location_id(&id)?;
-    let world = world.lock();
-    let location = world.locations.get(&id).ok_or_else(|| unknown(&id))?;
-    Ok(Json(location.report(&id, &world.taxonomy)))
+    let state = state.lock();
+    let location = state.locations.get(&id).ok_or_else(|| unknown(&id))?;
+    Ok(Json(location.report(&id, &state.taxonomy)))
 }
 
 /// `PATCH`: changes what Google says of a location as a whole; what is left out stays as it is.
-pub(super) async fn change(State(world): State<Shared>, Path(id): Path<String>, body: Bytes) -> Reply {
+pub(super) async fn change(State(state): State<Shared>, Path(id): Path<String>, body: Bytes) -> Reply {
     let id = location_id(&id)?;
     let (metadata, open_info) = parse::<ConditionChange>(&body)?.parts();
-    let mut world = world.lock();
-    let location = world.locations.get_mut(&id).ok_or_else(|| unknown(&id))?;
+    let mut state = state.lock();
+    let location = state.locations.get_mut(&id).ok_or_else(|| unknown(&id))?;
     let condition = location.condition().changed(metadata, open_info).map_err(bad)?;
     location.set_condition(condition);
-    let location = world.locations.get(&id).ok_or_else(|| unknown(&id))?;
-    Ok(Json(location.report(&id, &world.taxonomy)))
+    let location = state.locations.get(&id).ok_or_else(|| unknown(&id))?;
+    Ok(Json(location.report(&id, &state.taxonomy)))
 }
 
 /// `DELETE`: removes a location.
-pub(super) async fn remove(State(world): State<Shared>, Path(id): Path<String>) -> Reply {
+pub(super) async fn remove(State(state): State<Shared>, Path(id): Path<String>) -> Reply {
     let id = location_id(&id)?;
-    if world.lock().locations.remove(&id) { Ok(Json(json!({}))) } else { Err(unknown(&id)) }
+    if state.lock().locations.remove(&id) { Ok(Json(json!({}))) } else { Err(unknown(&id)) }
 }
 
 /// `POST …:edit` and `POST …:publish`.
-pub(super) async fn edit(State(world): State<Shared>, Path(target): Path<String>, body: Bytes) -> Reply {
+pub(super) async fn edit(State(state): State<Shared>, Path(target): Path<String>, body: Bytes) -> Reply {
     let (id, verb) = target.split_once(':').unwrap_or((&target, ""));
     let id = location_id(id)?;
     let edit = match verb {
@@ -149,16 +149,16 @@ pub(super) async fn edit(State(world): State<Shared>, Path(target): Path<String>
         "publish" => None,
         _ => return Err(bad("POST a location with `:edit` or `:publish`")),
     };
-    let mut world = world.lock();
-    let location = world.locations.get_mut(&id).ok_or_else(|| unknown(&id))?;
+    let mut state = state.lock();
+    let location = state.locations.get_mut(&id).ok_or_else(|| unknown(&id))?;
     match edit {
         Some((Editor::Owner, set)) => location.edit(set, false),
         Some((Editor::Google, set)) => location.edit_by_google(set),
         None if location.publish() => {}
         None => return Err(Refused(StatusCode::CONFLICT, format!("{} has nothing in review", id.resource_name()))),
     }
-    let location = world.locations.get(&id).ok_or_else(|| unknown(&id))?;
-    let mut report = location.report(&id, &world.taxonomy);
+    let location = state.locations.get(&id).ok_or_else(|| unknown(&id))?;
+    let mut report = location.report(&id, &state.taxonomy);
     // Read under the lock that every write takes, so edits and writes can be put in one order.
     report["time"] = json!(shown(Utc::now()));
     Ok(Json(report))

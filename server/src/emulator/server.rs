@@ -19,7 +19,7 @@ use tower::Service;
 
 use super::answer::HangUp;
 use super::local::Peer;
-use super::world::Shared;
+use super::state::Shared;
 use super::{control, demo, google};
 
 /// The emulator, bound to its address and not yet serving.
@@ -27,7 +27,7 @@ use super::{control, demo, google};
 pub struct Emulator {
     listener: TcpListener,
     address: SocketAddr,
-    world: Shared,
+    state: Shared,
 }
 
 impl Emulator {
@@ -38,7 +38,7 @@ impl Emulator {
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address, world: Shared::default() })
+        Ok(Self { listener, address, state: Shared::default() })
     }
 
     /// Where it listens.
@@ -55,7 +55,7 @@ impl Emulator {
 
     /// Adds the locations of the demo, as Google sees them.
     pub fn seed_demo(&self) {
-        demo::seed(&mut self.world.lock());
+        demo::seed(&mut self.state.lock());
     }
 
     /// Serves until `shutdown` is ready, then ends at once: open connections break, answers that a fault delays are never sent.
@@ -63,7 +63,7 @@ impl Emulator {
     /// # Errors
     /// None today; a connection that cannot be accepted is logged and the next one waited for.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-        let router = google::routes(self.world.clone()).nest("/_control", control::routes(self.world));
+        let router = google::routes(self.state.clone()).nest("/_control", control::routes(self.state));
         // The set aborts what it holds when it is dropped, so no connection outlives the emulator.
         let mut connections = JoinSet::new();
         tokio::pin!(shutdown);

@@ -16,7 +16,7 @@ use super::query::Query;
 /// The scope that the API asks for.
 const SCOPE: &str = "https://www.googleapis.com/auth/business.manage";
 /// Google's tokens live an hour, less a second on the way.
-const LIFETIME: Duration = Duration::from_secs(3599);
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(3599);
 /// Longer than any test; keeps the arithmetic of time in range.
 const MAX_LIFETIME: u64 = 31_536_000;
 
@@ -46,7 +46,7 @@ pub(super) struct Tokens {
 
 impl Default for Tokens {
     fn default() -> Self {
-        Self { lifetime: LIFETIME, issued: HashMap::new(), allowed: None, revoked: HashSet::new() }
+        Self { lifetime: DEFAULT_LIFETIME, issued: HashMap::new(), allowed: None, revoked: HashSet::new() }
     }
 }
 

@@ -14,7 +14,7 @@ impl Error {
             Self::NotFound(_, name) | Self::AlreadyExists(_, name) => vec![("name", name.clone())],
             Self::LocationTaken(location) => vec![("location", format!("locations/{location}"))],
             Self::NoLocation(tenant) => vec![("tenant", tenant.resource_name())],
-            Self::NobodyToMirror(target) => vec![("target", target.clone())],
+            Self::NoTenantWithLocation(target) => vec![("target", target.clone())],
             Self::OverrideMismatch { dry_batch, expected, confirmed } => vec![
                 ("batch", dry_batch.clone()),
                 ("expected", expected.to_string()),
@@ -26,10 +26,10 @@ impl Error {
                 ("confirmed", confirmed.to_string()),
             ],
             Self::RunInProgress { run, kind } | Self::UnsettledWrite { run, kind, .. } => {
-                vec![("run", run.clone()), ("kind", kind.clone())]
+                vec![("run", run.clone()), ("run_kind", kind.clone())]
             }
             Self::CannotJoin { run, kind, why } => {
-                vec![("run", run.clone()), ("kind", kind.clone()), ("why", why.as_str().to_owned())]
+                vec![("run", run.clone()), ("run_kind", kind.clone()), ("join_refusal", why.as_str().to_owned())]
             }
             Self::NotRevertible { run, why: NotRevertible::Changed { left, now } } => {
                 vec![("run", run.clone()), ("expected", left.clone()), ("actual", now.clone())]
@@ -40,7 +40,9 @@ impl Error {
             }
             Self::RateLimited { limit, .. } => vec![("limit", limit.to_string())],
             Self::DeadlineExceeded(limit) => vec![("limit_ms", limit.as_millis().to_string())],
-            Self::FeatureDisabled { flag, why } => vec![("flag", flag.to_string()), ("why", why.reason().to_owned())],
+            Self::FeatureDisabled { flag, why } => {
+                vec![("flag", flag.to_string()), ("flag_reason", why.reason().to_owned())]
+            }
             Self::FlagChanged { flag, revision } => {
                 vec![("flag", flag.to_string()), ("revision", revision.to_string())]
             }

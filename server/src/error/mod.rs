@@ -7,14 +7,14 @@ mod violations;
 use std::time::Duration;
 
 use crate::domain::{
-    AccountId, Failure, Flag, JoinRefusal, Locale, MAX_SHRINK_PERCENT, NotRevertible, Slug, TenantId, Why,
+    AccountId, Failure, Flag, FlagReason, JoinRefusal, Locale, MAX_SHRINK_PERCENT, NotRevertible, Slug, TenantId,
 };
 
 pub use reason::Reason;
 pub use violations::{FieldViolation, Violations};
 
 /// The cause behind an error: logged once, never sent.
-pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Kinds of things that have names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub enum Error {
     NoLocation(TenantId),
     /// A batch of nobody: there is no tenant to mirror in its target.
     #[error("{0} has no tenant with a GBP location")]
-    NobodyToMirror(String),
+    NoTenantWithLocation(String),
     /// The caller overrides guards for another number of runs than a dry batch has shown.
     #[error(
         "{dry_batch} says that the overridden guards let {expected} runs through, and {confirmed} were confirmed; {}, or make another dry batch",
@@ -151,7 +151,7 @@ pub enum Error {
         /// The flag.
         flag: Flag,
         /// Why it is off.
-        why: Why,
+        why: FlagReason,
     },
     /// Somebody else has changed the flag meanwhile.
     #[error("{flag} has revision {revision} meanwhile; look at it again, and decide again")]
@@ -184,7 +184,7 @@ pub enum Error {
     #[error("{}; nothing was changed", .0.message)]
     Google(Failure),
     /// There is nothing to encrypt credentials with.
-    #[error("this server has no key to encrypt credentials with: set CREDENTIALS_KEY_FILE")]
+    #[error("this server has no key to encrypt credentials with: set CREDENTIALS_KEYS_FILE")]
     NoCredentialsKey,
     /// An account's credentials cannot be read.
     #[error("the credentials of accounts/{account} cannot be used: {problem}")]
@@ -226,10 +226,10 @@ pub enum Error {
     ConnectionExpired,
     /// PostgreSQL is not reachable now.
     #[error("the database is not available now; try again")]
-    DatabaseUnavailable(#[source] Cause),
+    DatabaseUnavailable(#[source] BoxError),
     /// A defect of ours.
     #[error("internal error")]
-    Internal(#[source] Cause),
+    Internal(#[source] BoxError),
 }
 
 impl Error {

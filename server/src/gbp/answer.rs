@@ -11,7 +11,7 @@ use crate::domain::{Failure, FailureReason};
 
 /// An answer as it came.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct UpstreamResponse {
     /// The status.
     pub(super) status: StatusCode,
     /// How long the other side asks to wait, bounded.
@@ -24,7 +24,7 @@ pub(super) struct Answer {
     pub(super) body: Result<Vec<u8>, Failure>,
 }
 
-impl Answer {
+impl UpstreamResponse {
     /// The same without `secrets`, unless it is a success: an error may repeat what was sent, and is kept, shown and logged. A body that
     /// is no JSON is none of these.
     pub(super) fn without(mut self, secrets: &[&str]) -> Self {

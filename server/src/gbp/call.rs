@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::Value;
 
-use super::{Endpoint, WriteFailure, answer::Answer, classify};
+use super::{Endpoint, WriteFailure, answer::UpstreamResponse, classify};
 use crate::domain::LocationId;
 
 /// What a call is about.
@@ -79,7 +79,7 @@ impl Call<'_> {
     }
 
     /// The failure that an answer means which is no success.
-    pub(super) fn refused(&self, answer: &Answer) -> WriteFailure {
+    pub(super) fn refused(&self, answer: &UpstreamResponse) -> WriteFailure {
         let failure = classify::failure(&self.label(), answer);
         WriteFailure::new(classify::is_certain(answer), failure)
     }

@@ -4,13 +4,13 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{
-    Client, Location, PublicLocation, Side,
-    answer::Answer,
+    Client, Location, LocationViews, PublicLocation,
+    answer::UpstreamResponse,
     call::{Call, Deadline, Target},
     google_error::GoogleError,
     location::{WireGoogleUpdated, WireLocation},
 };
-use crate::domain::{CategorySet, Failure, FailureReason, GbpCategory, LocationId, Objection, Retry};
+use crate::domain::{CategorySet, Failure, FailureReason, GbpCategory, LocationId, Retry, ValidationError};
 
 /// Reads locations.
 #[derive(Debug, Clone)]
@@ -92,22 +92,22 @@ impl Reader {
     ///
     /// # Errors
     /// Those of [`Reader::location`].
-    pub async fn side(&self, id: &LocationId) -> Result<Side, Failure> {
+    pub async fn merchant_view(&self, id: &LocationId) -> Result<LocationViews, Failure> {
         let merchant = self.location(id).await?;
         let differs = merchant.has_google_updated || merchant.has_pending_edits;
         let public = if differs { Some(self.public_location(id).await?) } else { None };
-        Ok(Side::of(merchant, public))
+        Ok(LocationViews::of(merchant, public))
     }
 
     /// Reads a location in both views, whatever Google hints.
     ///
     /// # Errors
     /// Those of [`Reader::location`].
-    pub async fn both_views(&self, id: &LocationId) -> Result<Side, Failure> {
-        Ok(Side::of(self.location(id).await?, Some(self.public_location(id).await?)))
+    pub async fn both_views(&self, id: &LocationId) -> Result<LocationViews, Failure> {
+        Ok(LocationViews::of(self.location(id).await?, Some(self.public_location(id).await?)))
     }
 
-    async fn answer(&self, call: &Call<'_>) -> Result<Answer, Failure> {
+    async fn answer(&self, call: &Call<'_>) -> Result<UpstreamResponse, Failure> {
         let answer = self.0.call(call).await.map_err(WriteFailure::into_failure)?;
         if answer.status.is_success() { Ok(answer) } else { Err(call.refused(&answer).into_failure()) }
     }
@@ -118,7 +118,7 @@ impl Validator {
     ///
     /// # Errors
     /// Everything that is no verdict about the update: no access, no such location, no quota, no answer.
-    pub async fn validate(&self, id: &LocationId, categories: &CategorySet) -> Result<Vec<Objection>, Failure> {
+    pub async fn validate(&self, id: &LocationId, categories: &CategorySet) -> Result<Vec<ValidationError>, Failure> {
         let query = [("updateMask", "categories"), ("validateOnly", "true")];
         let call = patch(id, categories, &query);
         let answer = self.0.call(&call).await.map_err(WriteFailure::into_failure)?;
@@ -128,7 +128,7 @@ impl Validator {
         let failure = call.refused(&answer).into_failure();
         let verdict = answer.body.as_ref().ok().and_then(|body| GoogleError::parse(body));
         match verdict {
-            Some(error) if answer.status == 400 && failure.retry == Retry::Never => Ok(error.objections()),
+            Some(error) if answer.status == 400 && failure.retry == Retry::Never => Ok(error.validation_errors()),
             _ => Err(failure),
         }
     }
@@ -175,13 +175,13 @@ fn patch<'a>(location: &'a LocationId, categories: &CategorySet, query: &'a [(&'
     }
 }
 
-fn location(call: &Call<'_>, id: &LocationId, answer: &Answer) -> Result<Location, Failure> {
+fn location(call: &Call<'_>, id: &LocationId, answer: &UpstreamResponse) -> Result<Location, Failure> {
     let label = call.label();
     answer.json::<WireLocation>(&label)?.checked(&label, id)
 }
 
 /// A validation that succeeds answers `{}`, or nothing at all.
-fn accepted(call: &Call<'_>, answer: &Answer) -> Result<(), Failure> {
+fn accepted(call: &Call<'_>, answer: &UpstreamResponse) -> Result<(), Failure> {
     match &answer.body {
         Ok(body) if body.is_empty() => Ok(()),
         _ => answer.json::<serde_json::Map<_, _>>(&call.label()).map(drop),

@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use super::{answer::Answer, google_error::GoogleError, retry_after, text};
+use super::{answer::UpstreamResponse, google_error::GoogleError, retry_after, text};
 use crate::domain::{
     Failure,
     FailureReason::{
@@ -23,7 +23,7 @@ const REASONS: &[(&str, FailureReason, Retry)] = &[
     ("STALE_DATA", UpstreamRejected, Retry::Never),
     ("UNVERIFIED_LOCATION", UpstreamRejected, Retry::Never),
     // Hours rather than seconds, says Google.
-    ("THROTTLED", QuotaExhausted, Retry::After(retry_after::LONGEST)),
+    ("THROTTLED", QuotaExhausted, Retry::After(retry_after::MAX_RETRY_AFTER)),
 ];
 
 /// The reasons of a 403 that are rate limits, in `details[]` or in the list `errors[]` of Google's older APIs *(inferred from those)*.
@@ -36,17 +36,17 @@ const RESOURCE_EXHAUSTED: &str = "RESOURCE_EXHAUSTED";
 ///
 /// 408 and 499 are given up by the other side in the middle, a gateway's redirect or 5xx says nothing about Google, and neither does a 4xx
 /// without Google's envelope: what stands in front of Google can answer with it after it has passed the request on.
-pub(super) fn is_certain(answer: &Answer) -> bool {
+pub(super) fn is_certain(answer: &UpstreamResponse) -> bool {
     answer.status.is_client_error() && !matches!(answer.status.as_u16(), 408 | 499) && is_googles(answer)
 }
 
 /// Whether an answer, which is no success, is Google's own word.
-pub(super) fn is_googles(answer: &Answer) -> bool {
+pub(super) fn is_googles(answer: &UpstreamResponse) -> bool {
     answer.body.as_ref().is_ok_and(|body| GoogleError::parse(body).is_some())
 }
 
 /// The failure that `answer`, which is no success, means for the call `label`.
-pub(super) fn failure(label: &str, answer: &Answer) -> Failure {
+pub(super) fn failure(label: &str, answer: &UpstreamResponse) -> Failure {
     let error = match &answer.body {
         Ok(body) => GoogleError::parse(body),
         // Whether it is Google's word, and which, only the body tells. A rate limit may ask for a time, which counts either way.
@@ -62,7 +62,7 @@ pub(super) fn failure(label: &str, answer: &Answer) -> Failure {
         None => of_anybody(answer.status),
     };
     let said = match &error {
-        Some(error) => format!("Google answered {}: {}", answer.status, error.said()),
+        Some(error) => format!("Google answered {}: {}", answer.status, error.description()),
         None => format!("answered {}: no error body of Google's, but `{}`", answer.status, answer.content_type),
     };
     let message = format!("{label}: {said}");
@@ -114,7 +114,7 @@ fn of_anybody(status: StatusCode) -> (FailureReason, Retry) {
 }
 
 /// Backoff, and not before the time that the answer asks for.
-pub(super) fn wait(retry: Retry, answer: &Answer) -> Retry {
+pub(super) fn wait(retry: Retry, answer: &UpstreamResponse) -> Retry {
     match (retry, answer.retry_after) {
         (Retry::Backoff, Some(wait)) => Retry::After(wait),
         (retry, _) => retry,
@@ -129,9 +129,9 @@ mod tests {
 
     use super::*;
 
-    fn answer(status: u16, details: Value) -> Answer {
+    fn answer(status: u16, details: Value) -> UpstreamResponse {
         let body = json!({"error": {"code": status, "status": "X", "message": "Generic.", "details": details}});
-        Answer {
+        UpstreamResponse {
             status: StatusCode::from_u16(status).expect("a status"),
             retry_after: None,
             is_json: true,
@@ -144,7 +144,7 @@ mod tests {
         json!({"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "metadata": metadata})
     }
 
-    fn classed(answer: &Answer) -> (FailureReason, Retry) {
+    fn classed(answer: &UpstreamResponse) -> (FailureReason, Retry) {
         let failure = failure("locations.patch", answer);
         (failure.reason, failure.retry)
     }
@@ -211,7 +211,7 @@ mod tests {
         let wait = Some(Duration::from_secs(7));
         let later = Retry::After(Duration::from_secs(7));
         for (status, retry) in [(429, later), (503, later), (403, Retry::Never)] {
-            let answer = Answer { retry_after: wait, ..answer(status, json!([])) };
+            let answer = UpstreamResponse { retry_after: wait, ..answer(status, json!([])) };
             assert_eq!(classed(&answer).1, retry, "{status}");
         }
     }
@@ -220,11 +220,14 @@ mod tests {
     fn a_half_4xx_is_no_verdict_and_neither_is_a_foreign_one() {
         let broken = Failure::transient(UpstreamUnavailable, "the connection broke");
         for status in [400, 401, 403, 404] {
-            let half = Answer { body: Err(broken.clone()), ..answer(status, json!([])) };
+            let half = UpstreamResponse { body: Err(broken.clone()), ..answer(status, json!([])) };
             assert_eq!(failure("locations.get", &half), broken, "{status}");
         }
-        let html =
-            Answer { body: Ok(b"<html>".to_vec()), content_type: "text/html".to_owned(), ..answer(400, json!([])) };
+        let html = UpstreamResponse {
+            body: Ok(b"<html>".to_vec()),
+            content_type: "text/html".to_owned(),
+            ..answer(400, json!([]))
+        };
         assert_eq!(classed(&html), (UpstreamInvalid, Retry::Backoff));
         let message = failure("locations.get", &html).message;
         assert_eq!(message, "locations.get: answered 400 Bad Request: no error body of Google's, but `text/html`");

@@ -5,22 +5,22 @@ use std::{fmt, sync::Arc, time::Duration};
 use reqwest::header::AUTHORIZATION;
 
 use super::{
-    Credentials, Endpoint, InProcess, Quota, Reader, TaxonomyReader, USUAL_QUOTA, Validator, WriteFailure, Writer,
-    answer::Answer,
+    Credentials, DEFAULT_QUOTA, Endpoint, InProcessGbp, Quota, Reader, TaxonomyReader, Validator, WriteFailure, Writer,
+    answer::UpstreamResponse,
     call::Call,
-    counted::{About, counted},
     exchange,
+    instrumented::{RequestContext, instrumented},
     rejection::is_rejected,
     token::{Bearer, TokenSource},
 };
 use crate::{
-    domain::{AuthorizedUser, Failure, TraceContext, WritesGbp},
+    domain::{AuthorizedUser, Failure, GbpWriteCapability, TraceContext},
     key_files::Current,
 };
 
 /// What a [`Client`] needs to know.
 #[derive(Debug, Clone)]
-pub struct Config {
+pub struct GbpConfig {
     /// Where the API is. Over plain `http` the token can be read on the way: for the emulator only.
     pub endpoint: Endpoint,
     /// Where access tokens are renewed; Google's own where `None`.
@@ -33,7 +33,7 @@ pub struct Config {
 
 /// Settings with which no client can be made.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
+pub enum GbpConfigError {
     /// The machine has no usable root certificates, or the HTTP client refuses to start for another reason.
     #[error("the HTTP client cannot be made: {0}")]
     Http(String),
@@ -56,13 +56,13 @@ pub struct Client {
 #[derive(Clone)]
 enum Inner {
     /// Google, or what stands for it, behind HTTP.
-    Http { site: Arc<Site>, tokens: Arc<Current<TokenSource>> },
+    Http { site: Arc<Transport>, tokens: Arc<Current<TokenSource>> },
     /// What stands for Google in a benchmark of everything else.
-    InProcess(InProcess),
+    InProcessGbp(InProcessGbp),
 }
 
 /// Where Google is, and the connections to it, whoever calls.
-pub(super) struct Site {
+pub(super) struct Transport {
     api: reqwest::Client,
     endpoint: Endpoint,
     renewal: reqwest::Client,
@@ -75,30 +75,30 @@ impl Client {
     /// Makes a client. Nothing is connected, and no token is asked for, before the first call.
     ///
     /// # Errors
-    /// [`ConfigError`] says what cannot be.
-    pub fn new(config: Config) -> Result<Self, ConfigError> {
-        let Config { endpoint, token_url, credentials, timeout } = config;
+    /// [`GbpConfigError`] says what cannot be.
+    pub fn new(config: GbpConfig) -> Result<Self, GbpConfigError> {
+        let GbpConfig { endpoint, token_url, credentials, timeout } = config;
         let token_url = token_url.unwrap_or_else(Endpoint::google_token);
         let api = exchange::http_client(&endpoint, timeout)?;
         let renewal = exchange::http_client(&token_url, timeout)?;
-        let site = Arc::new(Site { api, endpoint, renewal, token_url, timeout });
+        let site = Arc::new(Transport { api, endpoint, renewal, token_url, timeout });
         let tokens = site.tokens(credentials)?;
         let inner = Inner::Http { site, tokens: Arc::new(Current::new(tokens)) };
-        Ok(Self { inner, trace: None, quota: Arc::new(Quota::new(USUAL_QUOTA)) })
+        Ok(Self { inner, trace: None, quota: Arc::new(Quota::new(DEFAULT_QUOTA)) })
     }
 
     /// Calls in the name of other credentials from now on, in every clone. Calls under way go on as they began.
     ///
     /// # Errors
-    /// [`ConfigError`]; then nothing has changed.
-    pub fn replace_credentials(&self, credentials: Credentials) -> Result<(), ConfigError> {
+    /// [`GbpConfigError`]; then nothing has changed.
+    pub fn replace_credentials(&self, credentials: Credentials) -> Result<(), GbpConfigError> {
         if let Inner::Http { site, tokens } = &self.inner {
             tokens.set(site.tokens(credentials)?);
         }
         Ok(())
     }
 
-    /// The same, with so many requests a minute that Google lets it make instead of [`USUAL_QUOTA`].
+    /// The same, with so many requests a minute that Google lets it make instead of [`DEFAULT_QUOTA`].
     #[must_use]
     pub fn with_quota(self, requests_per_minute: u32) -> Self {
         Self { quota: Arc::new(Quota::new(requests_per_minute)), ..self }
@@ -116,10 +116,10 @@ impl Client {
         match &self.inner {
             Inner::Http { site, .. } => {
                 let tokens = Arc::new(Current::new(site.tokens_of(user)));
-                let quota = Arc::new(Quota::new(USUAL_QUOTA));
+                let quota = Arc::new(Quota::new(DEFAULT_QUOTA));
                 Self { inner: Inner::Http { site: site.clone(), tokens }, trace: self.trace.clone(), quota }
             }
-            Inner::InProcess(_) => self.clone(),
+            Inner::InProcessGbp(_) => self.clone(),
         }
     }
 
@@ -127,17 +127,17 @@ impl Client {
     ///
     /// # Errors
     /// `CREDENTIALS_REJECTED` where Google refuses them; anything else says nothing about them.
-    pub async fn renew(&self) -> Result<(), Failure> {
+    pub async fn refresh(&self) -> Result<(), Failure> {
         match &self.inner {
-            Inner::Http { tokens, .. } => tokens.get().renew().await,
-            Inner::InProcess(_) => Ok(()),
+            Inner::Http { tokens, .. } => tokens.get().refresh().await,
+            Inner::InProcessGbp(_) => Ok(()),
         }
     }
 
-    /// Makes a client that asks nobody: [`InProcess`] answers.
+    /// Makes a client that asks nobody: [`InProcessGbp`] answers.
     #[must_use]
-    pub fn in_process(google: InProcess) -> Self {
-        Self { inner: Inner::InProcess(google), trace: None, quota: Arc::new(Quota::new(USUAL_QUOTA)) }
+    pub fn in_process(google: InProcessGbp) -> Self {
+        Self { inner: Inner::InProcessGbp(google), trace: None, quota: Arc::new(Quota::new(DEFAULT_QUOTA)) }
     }
 
     /// The same, for work that belongs to a trace: each call tells Google which.
@@ -166,7 +166,7 @@ impl Client {
 
     /// Writes, for a run whose target this is.
     #[must_use]
-    pub fn writer(&self, _: WritesGbp) -> Writer {
+    pub fn writer(&self, _: GbpWriteCapability) -> Writer {
         Writer(self.clone())
     }
 
@@ -174,12 +174,12 @@ impl Client {
     /// credentials' end.
     ///
     /// # Errors
-    /// When no status came back, and where Google rejects the token twice; every other status is an [`Answer`]. [`WriteFailure::Expired`]
+    /// When no status came back, and where Google rejects the token twice; every other status is an [`UpstreamResponse`]. [`WriteFailure::Expired`]
     /// when the call's deadline leaves no time for a request, before the first or before the second one.
-    pub(super) async fn call(&self, call: &Call<'_>) -> Result<Answer, WriteFailure> {
+    pub(super) async fn call(&self, call: &Call<'_>) -> Result<UpstreamResponse, WriteFailure> {
         let (site, tokens) = match &self.inner {
             Inner::Http { site, tokens } => (site, tokens.get()),
-            Inner::InProcess(google) => return Ok(google.answer(&call.target).await),
+            Inner::InProcessGbp(google) => return Ok(google.answer(&call.target).await),
         };
         // Without a token nothing is sent.
         let bearer = tokens.current().await.map_err(WriteFailure::Refused)?;
@@ -198,7 +198,12 @@ impl Client {
         Err(WriteFailure::Refused(self.rejection(site, &tokens, call, &answer, &bearer).await))
     }
 
-    pub(super) async fn send(&self, site: &Site, call: &Call<'_>, bearer: &Bearer) -> Result<Answer, WriteFailure> {
+    pub(super) async fn send(
+        &self,
+        site: &Transport,
+        call: &Call<'_>,
+        bearer: &Bearer,
+    ) -> Result<UpstreamResponse, WriteFailure> {
         // Here, where the request leaves, and not before: a token may have been waited for.
         if !call.may_be_sent(site.timeout) {
             return Err(WriteFailure::Expired);
@@ -210,15 +215,15 @@ impl Client {
             None => request,
         };
         self.quota.spend();
-        let about = About { method: call.name, location: call.target.location(), trace: self.trace.as_ref() };
-        let result = counted(&call.label(), about, request).await;
-        let lost = |lost: exchange::Lost| WriteFailure::new(!lost.sent, lost.failure);
+        let about = RequestContext { method: call.name, location: call.target.location(), trace: self.trace.as_ref() };
+        let result = instrumented(&call.label(), about, request).await;
+        let lost = |lost: exchange::NoResponse| WriteFailure::new(!lost.sent, lost.failure);
         result.map(|answer| answer.without(&[bearer.token()])).map_err(lost)
     }
 }
 
-impl Site {
-    fn tokens(&self, credentials: Credentials) -> Result<TokenSource, ConfigError> {
+impl Transport {
+    fn tokens(&self, credentials: Credentials) -> Result<TokenSource, GbpConfigError> {
         match credentials {
             Credentials::AccessToken(token) => TokenSource::fixed(&token),
             Credentials::AuthorizedUser(user) => Ok(self.tokens_of(user)),
@@ -226,7 +231,7 @@ impl Site {
     }
 
     fn tokens_of(&self, user: AuthorizedUser) -> TokenSource {
-        TokenSource::renewed(user, self.renewal.clone(), self.token_url.clone())
+        TokenSource::refreshed(user, self.renewal.clone(), self.token_url.clone())
     }
 }
 
@@ -234,7 +239,7 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let endpoint = match &self.inner {
             Inner::Http { site, .. } => Some(&site.endpoint),
-            Inner::InProcess(_) => None,
+            Inner::InProcessGbp(_) => None,
         };
         f.debug_struct("Client").field("endpoint", &endpoint).finish_non_exhaustive()
     }

@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde::Deserialize;
 
-use super::{answer::Answer, classify};
+use super::{answer::UpstreamResponse, classify};
 use crate::domain::{Failure, FailureReason, Retry};
 
 /// What the token endpoint says when it cannot decide now, with whichever status: nothing about the credentials.
@@ -21,7 +21,7 @@ struct Denied {
 }
 
 /// The failure of a renewal that was answered, but with no token.
-pub(super) fn denied(label: &str, answer: &Answer) -> Failure {
+pub(super) fn denied(label: &str, answer: &UpstreamResponse) -> Failure {
     let error = answer.json::<Denied>(label).ok().map(|denied| denied.error).filter(|error| is_error_code(error));
     let refusal = matches!(answer.status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
     let passing = error.as_deref().and_then(|error| PASSING.iter().find(|row| row.0 == error)).map(|row| row.1);

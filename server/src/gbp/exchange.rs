@@ -8,7 +8,7 @@ use reqwest::{
     redirect, retry,
 };
 
-use super::{Endpoint, answer::Answer, client::ConfigError, retry_after, text};
+use super::{Endpoint, answer::UpstreamResponse, client::GbpConfigError, retry_after, text};
 use crate::domain::{Failure, FailureReason};
 
 /// Bytes of an answer that are read; a location is a few kilobytes.
@@ -16,7 +16,7 @@ const MAX_BODY: usize = 1024 * 1024;
 
 /// A request without an answer.
 #[derive(Debug)]
-pub(super) struct Lost {
+pub(super) struct NoResponse {
     /// Whether the other side may have seen the request.
     pub(super) sent: bool,
     /// What happened.
@@ -24,7 +24,7 @@ pub(super) struct Lost {
 }
 
 /// A client for `endpoint` that keeps connections, sends nothing twice and follows nothing.
-pub(super) fn http_client(endpoint: &Endpoint, timeout: Duration) -> Result<reqwest::Client, ConfigError> {
+pub(super) fn http_client(endpoint: &Endpoint, timeout: Duration) -> Result<reqwest::Client, GbpConfigError> {
     let builder = reqwest::Client::builder()
         .user_agent(concat!("category-mirror/", env!("CARGO_PKG_VERSION")))
         .timeout(timeout)
@@ -41,17 +41,17 @@ pub(super) fn http_client(endpoint: &Endpoint, timeout: Duration) -> Result<reqw
         // It would see the token here, and a loopback address of its own. No roots: a machine without any can run the emulator.
         builder.no_proxy().tls_certs_only([])
     };
-    builder.build().map_err(|error| ConfigError::Http(chain(&error)))
+    builder.build().map_err(|error| GbpConfigError::Http(chain(&error)))
 }
 
 /// Sends `request`, called `label` in messages, and reads the answer.
 ///
 /// # Errors
-/// [`Lost`] when no status came back. A body that breaks off after the status is in [`Answer::body`].
-pub(super) async fn exchange(label: &str, request: RequestBuilder) -> Result<Answer, Lost> {
+/// [`NoResponse`] when no status came back. A body that breaks off after the status is in [`UpstreamResponse::body`].
+pub(super) async fn exchange(label: &str, request: RequestBuilder) -> Result<UpstreamResponse, NoResponse> {
     let mut response = request.send().await.map_err(|error| {
         // Without a connection, or without a well-formed request, nothing went out.
-        Lost { sent: !(error.is_connect() || error.is_builder()), failure: unavailable(label, &error) }
+        NoResponse { sent: !(error.is_connect() || error.is_builder()), failure: unavailable(label, &error) }
     })?;
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     let retry_after = header(RETRY_AFTER).and_then(|value| retry_after::parse(value, SystemTime::now()));
@@ -61,7 +61,7 @@ pub(super) async fn exchange(label: &str, request: RequestBuilder) -> Result<Ans
     let content_type = text::bounded(content_type, 100);
     let status = response.status();
     let body = body(label, &mut response).await;
-    Ok(Answer { status, retry_after, is_json, content_type, body })
+    Ok(UpstreamResponse { status, retry_after, is_json, content_type, body })
 }
 
 async fn body(label: &str, response: &mut Response) -> Result<Vec<u8>, Failure> {

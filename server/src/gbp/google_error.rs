@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::text;
-use crate::domain::Objection;
+use crate::domain::ValidationError;
 
 /// Characters of each text that are kept.
-const MAX_TEXT: usize = 500;
+const MAX_TEXT_CHARS: usize = 500;
 /// Entries of the list `errors` that are read; Google sends one.
-const MAX_OLDER: usize = 10;
+const MAX_VIOLATIONS: usize = 10;
 
 /// What an error body says. The use is in the details: the message is nearly always generic.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ impl GoogleError {
         let body: Value = serde_json::from_slice(body).ok()?;
         let error = body.get("error")?.as_object()?;
         let details = error.get("details").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let older = error.get("errors").and_then(Value::as_array).into_iter().flatten().take(MAX_OLDER);
+        let older = error.get("errors").and_then(Value::as_array).into_iter().flatten().take(MAX_VIOLATIONS);
         let mut parsed = Self {
             older: older.map(|one| text_of(one.get("reason"))).collect(),
             status: text_of(error.get("status")),
@@ -81,36 +81,36 @@ impl GoogleError {
     }
 
     /// What people need to know: the details, and Google's own message where there are none.
-    pub(super) fn said(&self) -> String {
+    pub(super) fn description(&self) -> String {
         let infos = self.infos.iter().map(ToString::to_string);
         let violations = self.violations.iter().map(ToString::to_string);
-        let said: Vec<String> = violations.chain(infos).filter(|part| !part.is_empty()).collect();
-        if said.is_empty() { self.message.clone() } else { said.join("; ") }
+        let description: Vec<String> = violations.chain(infos).filter(|part| !part.is_empty()).collect();
+        if description.is_empty() { self.message.clone() } else { description.join("; ") }
     }
 
     /// The error as objections to an update, one for each thing that is wrong.
-    pub(super) fn objections(&self) -> Vec<Objection> {
+    pub(super) fn validation_errors(&self) -> Vec<ValidationError> {
         let reason = |info: Option<&ErrorInfo>| info.map_or(&self.status, |info| &info.reason).clone();
         // Google names the field in one list and the reason in another; in their order they belong together.
-        let violations = self.violations.iter().enumerate().map(|(i, violation)| Objection {
+        let violations = self.violations.iter().enumerate().map(|(i, violation)| ValidationError {
             reason: reason(self.infos.get(i).or(self.infos.first())),
             message: violation.description.clone(),
             field: violation.field.clone(),
         });
-        let infos = self.infos.iter().skip(self.violations.len()).map(|info| Objection {
+        let infos = self.infos.iter().skip(self.violations.len()).map(|info| ValidationError {
             reason: info.reason.clone(),
             message: info.values().unwrap_or_else(|| self.message.clone()),
             field: String::new(),
         });
-        let mut objections: Vec<Objection> = violations.chain(infos).collect();
-        if objections.is_empty() {
-            objections.push(Objection {
+        let mut validation_errors: Vec<ValidationError> = violations.chain(infos).collect();
+        if validation_errors.is_empty() {
+            validation_errors.push(ValidationError {
                 reason: self.status.clone(),
                 message: self.message.clone(),
                 field: String::new(),
             });
         }
-        objections
+        validation_errors
     }
 }
 
@@ -153,7 +153,7 @@ impl std::fmt::Display for Violation {
 
 /// The text of a JSON string, bounded; empty for anything else.
 fn text_of(value: Option<&Value>) -> String {
-    text::bounded(value.and_then(Value::as_str).unwrap_or_default(), MAX_TEXT)
+    text::bounded(value.and_then(Value::as_str).unwrap_or_default(), MAX_TEXT_CHARS)
 }
 
 #[cfg(test)]
@@ -180,13 +180,13 @@ mod tests {
     #[test]
     fn the_recorded_error_is_told_by_its_details() {
         let error = parse(json!([violations(json!([{"field": "read_mask", "description": "Field is required"}]))]));
-        assert_eq!(error.said(), "read_mask: Field is required");
-        let objection = Objection {
+        assert_eq!(error.description(), "read_mask: Field is required");
+        let validation_error = ValidationError {
             reason: "INVALID_ARGUMENT".into(),
             message: "Field is required".into(),
             field: "read_mask".into(),
         };
-        assert_eq!(error.objections(), [objection]);
+        assert_eq!(error.validation_errors(), [validation_error]);
     }
 
     #[test]
@@ -198,10 +198,11 @@ mod tests {
         ]));
         let told =
             "categories.primary_category: Unknown; INVALID_CATEGORY (category=gcid:a); TOO_MANY_ENTRIES (max_count=9)";
-        assert_eq!(error.said(), told);
-        let objections = error.objections();
-        let objections: Vec<_> = objections.iter().map(|o| (o.reason.as_str(), o.message.as_str())).collect();
-        assert_eq!(objections, [("INVALID_CATEGORY", "Unknown"), ("TOO_MANY_ENTRIES", "max_count=9")]);
+        assert_eq!(error.description(), told);
+        let validation_errors = error.validation_errors();
+        let validation_errors: Vec<_> =
+            validation_errors.iter().map(|o| (o.reason.as_str(), o.message.as_str())).collect();
+        assert_eq!(validation_errors, [("INVALID_CATEGORY", "Unknown"), ("TOO_MANY_ENTRIES", "max_count=9")]);
     }
 
     #[test]
@@ -223,8 +224,8 @@ mod tests {
     #[test]
     fn without_details_the_message_is_all_there_is() {
         let error = parse(json!([]));
-        assert_eq!(error.said(), "Request contains an invalid argument.");
-        assert_eq!(error.objections()[0].reason, "INVALID_ARGUMENT");
+        assert_eq!(error.description(), "Request contains an invalid argument.");
+        assert_eq!(error.validation_errors()[0].reason, "INVALID_ARGUMENT");
     }
 
     #[test]

@@ -4,24 +4,24 @@ use std::{sync::Arc, time::Duration};
 
 use reqwest::StatusCode;
 
-use super::{answer::Answer, call::Target};
+use super::{answer::UpstreamResponse, call::Target};
 use crate::domain::LocationId;
 
 /// Says of each location that it has the categories `gcid:cafe` and `gcid:bakery`, and knows nothing else.
 #[derive(Clone)]
-pub struct InProcess {
+pub struct InProcessGbp {
     delay: Duration,
     asked: Arc<dyn Fn(&LocationId) + Send + Sync>,
 }
 
-impl InProcess {
+impl InProcessGbp {
     /// Answers after `delay`, and tells `asked` of each call before.
     #[must_use]
     pub fn new(delay: Duration, asked: impl Fn(&LocationId) + Send + Sync + 'static) -> Self {
         Self { delay, asked: Arc::new(asked) }
     }
 
-    pub(super) async fn answer(&self, target: &Target<'_>) -> Answer {
+    pub(super) async fn answer(&self, target: &Target<'_>) -> UpstreamResponse {
         let Some(location) = target.location() else { return answer(StatusCode::NOT_FOUND, "{}".to_owned()) };
         (self.asked)(location);
         if !self.delay.is_zero() {
@@ -33,8 +33,8 @@ impl InProcess {
     }
 }
 
-fn answer(status: StatusCode, body: String) -> Answer {
-    Answer {
+fn answer(status: StatusCode, body: String) -> UpstreamResponse {
+    UpstreamResponse {
         status,
         retry_after: None,
         is_json: true,

@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Requests a minute that Google lets a project make, unless it was given more.
-pub const USUAL_QUOTA: u32 = 300;
+pub const DEFAULT_QUOTA: u32 = 300;
 
 /// The seconds of a minute.
 const SECONDS: usize = 60;

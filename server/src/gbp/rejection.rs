@@ -6,10 +6,10 @@ use reqwest::{Method, StatusCode};
 
 use super::{
     Client,
-    answer::Answer,
+    answer::UpstreamResponse,
     call::{Call, Target},
     classify,
-    client::Site,
+    client::Transport,
     token::{Bearer, TokenSource},
 };
 use crate::domain::{Failure, FailureReason};
@@ -19,7 +19,7 @@ const SOME_CATEGORY: &str = "categories/gcid:restaurant";
 
 /// Whether Google rejects the token that `call` was sent with. Without its envelope a 401 is not Google's word: a read may be sent again
 /// all the same, and a write may not.
-pub(super) fn is_rejected(call: &Call<'_>, answer: &Answer) -> bool {
+pub(super) fn is_rejected(call: &Call<'_>, answer: &UpstreamResponse) -> bool {
     answer.status == StatusCode::UNAUTHORIZED && (classify::is_googles(answer) || call.method == Method::GET)
 }
 
@@ -27,10 +27,10 @@ impl Client {
     /// The failure of `call`, whose `answer` rejects `bearer`, a token that was just made, or the only one that there is.
     pub(super) async fn rejection(
         &self,
-        site: &Site,
+        site: &Transport,
         tokens: &TokenSource,
         call: &Call<'_>,
-        answer: &Answer,
+        answer: &UpstreamResponse,
         bearer: &Bearer,
     ) -> Failure {
         let rejected = call.refused(answer).into_failure();
@@ -59,7 +59,7 @@ impl Client {
 }
 
 /// Whether an answer shows that Google takes the token: it does what was asked, or says why not. A quota may be checked before.
-fn is_taken(answer: &Answer) -> bool {
+fn is_taken(answer: &UpstreamResponse) -> bool {
     let is_refusal = answer.status.is_client_error() && !matches!(answer.status.as_u16(), 401 | 408 | 429 | 499);
     answer.status.is_success() || (is_refusal && classify::is_googles(answer))
 }

@@ -3,9 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 /// The longest wait that an answer can ask for: a wrong clock or a hostile proxy must not park a run for days.
-pub(super) const LONGEST: Duration = Duration::from_secs(3600);
+pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
-/// The wait that `value` asks for, at most [`LONGEST`]: seconds, or an HTTP date, of which a past one is no wait. `None`: it is neither.
+/// The wait that `value` asks for, at most [`MAX_RETRY_AFTER`]: seconds, or an HTTP date, of which a past one is no wait. `None`: it is neither.
 pub(super) fn parse(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     let wait = if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
@@ -14,7 +14,7 @@ pub(super) fn parse(value: &str, now: SystemTime) -> Option<Duration> {
     } else {
         httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default()
     };
-    Some(wait.min(LONGEST))
+    Some(wait.min(MAX_RETRY_AFTER))
 }
 
 #[cfg(test)]
@@ -40,7 +40,7 @@ mod tests {
     fn long_waits_are_bounded_and_nonsense_is_none() {
         let now = SystemTime::UNIX_EPOCH;
         for value in ["86400", "99999999999999999999999999", "Sun, 06 Nov 1994 08:49:37 GMT"] {
-            assert_eq!(parse(value, now), Some(LONGEST), "{value:?}");
+            assert_eq!(parse(value, now), Some(MAX_RETRY_AFTER), "{value:?}");
         }
         for value in ["", "soon", "-1", "1.5", "+3"] {
             assert_eq!(parse(value, now), None, "{value:?}");

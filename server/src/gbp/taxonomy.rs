@@ -19,7 +19,7 @@ const PAGE_SIZE: &str = "100";
 const MAX_TOKEN: usize = 4096;
 
 /// One entry in so many may be odd. A page with more of them is another list than the one that was asked for.
-const ODD_SHARE: usize = 10;
+const MAX_INVALID_ENTRY_DIVISOR: usize = 10;
 
 /// An entry of Google's list.
 enum Entry {
@@ -116,7 +116,7 @@ impl WirePage {
             }
         }
         match odd.first() {
-            Some(first) if odd.len() * ODD_SHARE > count => return Err(first.clone()),
+            Some(first) if odd.len() * MAX_INVALID_ENTRY_DIVISOR > count => return Err(first.clone()),
             Some(first) => {
                 tracing::warn!(left_out = odd.len(), error = first.message, "left odd entries out of google's list");
             }

@@ -11,7 +11,7 @@ pub(super) const MAX_MESSAGE: usize = 1000;
 const MAX_DETAILS: usize = 16 * 1024;
 
 /// Characters of the shortest secret that is looked for; Google's have 24 and more.
-const SHORTEST_SECRET: usize = 8;
+const MIN_SECRET_CHARS: usize = 8;
 
 /// At most `max` characters of `text`. Control characters become spaces: a terminal would obey them, and PostgreSQL refuses NUL.
 pub(super) fn bounded(text: &str, max: usize) -> String {
@@ -57,7 +57,7 @@ pub(super) fn mapped(value: &Value, change: &impl Fn(&str) -> String) -> Value {
 
 /// `text` without `secrets`. One that is as short as a word is left alone: it would be found in what has nothing to do with it.
 pub(super) fn without(text: &str, secrets: &[&str]) -> String {
-    let secrets = secrets.iter().filter(|secret| secret.len() >= SHORTEST_SECRET);
+    let secrets = secrets.iter().filter(|secret| secret.len() >= MIN_SECRET_CHARS);
     secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "[redacted]"))
 }
 

@@ -12,11 +12,11 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::{
     Endpoint,
     answer::unreadable,
-    client::ConfigError,
-    counted::{About, counted},
+    client::GbpConfigError,
     denial::denied,
+    instrumented::{RequestContext, instrumented},
 };
-use crate::domain::{AuthorizedUser, Failure, FailureReason, RECHECK, Secret};
+use crate::domain::{AuthorizedUser, Failure, FailureReason, REJECTION_RETRY_INTERVAL, Secret};
 
 /// What stands before an access token in its header.
 const SCHEME: &str = "Bearer ";
@@ -25,11 +25,11 @@ const LABEL: &str = "token renewal";
 /// Characters of an access token; Google promises at most 2,048.
 pub(super) const MAX_TOKEN: usize = 4096;
 /// A token is renewed this long before it expires, so that it does not expire on the way.
-const MARGIN: Duration = Duration::from_secs(60);
+const REFRESH_MARGIN: Duration = Duration::from_secs(60);
 /// How long a token is believed to last, whatever its maker says.
-const MAX_LIFE: Duration = Duration::from_secs(24 * 3600);
+const MAX_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// How long it is believed to last when its maker says nothing: Google's usual time.
-const USUAL_LIFE: u64 = 3600;
+const DEFAULT_LIFETIME_SECONDS: u64 = 3600;
 
 /// The value of an `Authorization` header. Its `Debug` shows nothing.
 #[derive(Debug, Clone)]
@@ -45,11 +45,11 @@ pub(super) enum TokenSource {
     /// One that was given.
     Fixed(Bearer),
     /// Made anew from a refresh token.
-    Renewed(Box<Renewal>),
+    Renewed(Box<TokenRefresher>),
 }
 
 /// The shared state of the renewals.
-pub(super) struct Renewal {
+pub(super) struct TokenRefresher {
     http: reqwest::Client,
     endpoint: Endpoint,
     user: AuthorizedUser,
@@ -91,15 +91,15 @@ impl Bearer {
 
 impl TokenSource {
     /// Always the same token.
-    pub(super) fn fixed(token: &Secret) -> Result<Self, ConfigError> {
-        let header = header(token.reveal()).ok_or(ConfigError::AccessToken)?;
+    pub(super) fn fixed(token: &Secret) -> Result<Self, GbpConfigError> {
+        let header = header(token.reveal()).ok_or(GbpConfigError::AccessToken)?;
         Ok(Self::Fixed(Bearer { header, round: 0 }))
     }
 
     /// Tokens that `endpoint` makes for `user`. Asks for nothing yet.
-    pub(super) fn renewed(user: AuthorizedUser, http: reqwest::Client, endpoint: Endpoint) -> Self {
+    pub(super) fn refreshed(user: AuthorizedUser, http: reqwest::Client, endpoint: Endpoint) -> Self {
         let (rounds, last, turn) = (AtomicU64::new(0), Mutex::new(None), Mutex::new(()));
-        Self::Renewed(Box::new(Renewal { http, endpoint, user, rounds, last, turn }))
+        Self::Renewed(Box::new(TokenRefresher { http, endpoint, user, rounds, last, turn }))
     }
 
     /// A token for a call.
@@ -130,7 +130,7 @@ impl TokenSource {
     pub(super) async fn known_rejection(&self) -> Option<Failure> {
         let Self::Renewed(renewal) = self else { return None };
         match &*renewal.last.lock().await {
-            Some(Last::Failed { failure, .. }) if is_rejection(failure) => Some(failure.clone().remembered()),
+            Some(Last::Failed { failure, .. }) if is_rejection(failure) => Some(failure.clone().cached()),
             _ => None,
         }
     }
@@ -143,34 +143,34 @@ impl TokenSource {
     }
 
     /// Makes a new token now. A fixed one is as good as it was.
-    pub(super) async fn renew(&self) -> Result<(), Failure> {
+    pub(super) async fn refresh(&self) -> Result<(), Failure> {
         match self {
             Self::Fixed(_) => Ok(()),
-            Self::Renewed(renewal) => renewal.renew_in(&mut *renewal.last.lock().await).await.map(drop),
+            Self::Renewed(renewal) => renewal.refresh_in(&mut *renewal.last.lock().await).await.map(drop),
         }
     }
 }
 
-impl Renewal {
+impl TokenRefresher {
     async fn bearer(&self, rejected: Option<&Bearer>) -> Result<Bearer, Failure> {
-        let seen = self.rounds.load(Ordering::Acquire);
+        let state = self.rounds.load(Ordering::Acquire);
         let mut last = self.last.lock().await;
         // It failed while this call waited; asking again at once would only queue up the timeouts.
-        let is_news = self.rounds.load(Ordering::Acquire) != seen;
+        let is_news = self.rounds.load(Ordering::Acquire) != state;
         match &*last {
             Some(Last::Granted(current)) if current.serves(rejected) => return Ok(current.bearer.clone()),
             Some(Last::Failed { failure, .. }) if is_news => return Err(failure.clone()),
             // Google refuses the credentials themselves: it is left alone for a while.
-            Some(Last::Failed { failure, at }) if is_rejection(failure) && at.elapsed() < RECHECK => {
-                return Err(failure.clone().remembered());
+            Some(Last::Failed { failure, at }) if is_rejection(failure) && at.elapsed() < REJECTION_RETRY_INTERVAL => {
+                return Err(failure.clone().cached());
             }
             _ => {}
         }
-        self.renew_in(&mut last).await
+        self.refresh_in(&mut last).await
     }
 
     /// Renews, and keeps what came of it.
-    async fn renew_in(&self, last: &mut Option<Last>) -> Result<Bearer, Failure> {
+    async fn refresh_in(&self, last: &mut Option<Last>) -> Result<Bearer, Failure> {
         let round = self.rounds.load(Ordering::Acquire) + 1;
         let renewed = self.ask(round).await;
         let result = renewed.as_ref().map(|current| current.bearer.clone()).map_err(Clone::clone);
@@ -204,8 +204,8 @@ impl Renewal {
         // The life of the token begins before the answer arrives.
         let asked = Instant::now();
         let request = self.http.post(self.endpoint.url()).form(&form);
-        let about = About { method: "token", location: None, trace: None };
-        let answer = counted(LABEL, about, request).await.map_err(|lost| lost.failure)?;
+        let about = RequestContext { method: "token", location: None, trace: None };
+        let answer = instrumented(LABEL, about, request).await.map_err(|lost| lost.failure)?;
         if !answer.status.is_success() {
             return Err(denied(LABEL, &answer.without(&[client_secret, refresh_token])));
         }
@@ -215,7 +215,7 @@ impl Renewal {
         }
         let header = header(&granted.access_token)
             .ok_or_else(|| unreadable(LABEL, "the field `access_token` holds no access token"))?;
-        let life = Duration::from_secs(granted.expires_in.unwrap_or(USUAL_LIFE));
+        let life = Duration::from_secs(granted.expires_in.unwrap_or(DEFAULT_LIFETIME_SECONDS));
         tracing::debug!(expires_in_s = life.as_secs(), "access token renewed");
         Ok(Current { bearer: Bearer { header, round }, renew_at: asked + usable(life) })
     }
@@ -229,9 +229,9 @@ impl Current {
 
 /// How long a token is used of the life that it has.
 fn usable(life: Duration) -> Duration {
-    let life = life.min(MAX_LIFE);
+    let life = life.min(MAX_LIFETIME);
     // A short life keeps most of itself.
-    life - MARGIN.min(life / 10)
+    life - REFRESH_MARGIN.min(life / 10)
 }
 
 fn is_rejection(failure: &Failure) -> bool {
@@ -259,7 +259,7 @@ mod tests {
         assert_eq!(usable(seconds(3600)), seconds(3540));
         assert_eq!(usable(seconds(10)), seconds(9));
         assert_eq!(usable(seconds(0)), seconds(0));
-        assert_eq!(usable(seconds(u64::MAX)), MAX_LIFE - MARGIN);
+        assert_eq!(usable(seconds(u64::MAX)), MAX_LIFETIME - REFRESH_MARGIN);
     }
 
     #[test]

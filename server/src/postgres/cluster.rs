@@ -20,11 +20,11 @@ use super::account::Account;
 use super::binaries::Binaries;
 use super::lock::Lock;
 use super::postmaster::Postmaster;
-use super::{Durability, Error, Options, ROLE, leftovers, pid_file, spawn};
+use super::{Durability, Error, Options, ROLE, pid_file, spawn, stale_processes};
 use crate::data_dir::DataDir;
 
 /// Recovery after a crash replays at most `max_wal_size` of log.
-const START_PATIENCE: Duration = Duration::from_secs(120);
+const START_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A cluster that is ours alone, initialised.
 #[derive(Debug)]
@@ -81,14 +81,14 @@ impl Cluster {
 
     /// Starts a server and waits until it takes connections.
     pub(super) async fn start(&self) -> Result<Postmaster, Error> {
-        leftovers::clear(&self.path(), &self.socket_dir(), &self.account).await?;
+        stale_processes::clear(&self.path(), &self.socket_dir(), &self.account).await?;
         self.write_access_rules()?;
         let log = self.open_log()?;
         let program = self.binaries.program("postgres");
         let mut command = spawn::command(&program, &self.account, self.dir.path());
         command.args(self.arguments()).stdout(log.try_clone().map_err(Error::io(&program))?).stderr(log);
         let mut postmaster = Postmaster::new(spawn::spawn(command).await.map_err(Error::io(&program))?)?;
-        match tokio::time::timeout(START_PATIENCE, self.ready(&mut postmaster)).await {
+        match tokio::time::timeout(START_TIMEOUT, self.ready(&mut postmaster)).await {
             Ok(true) => Ok(postmaster),
             answer => {
                 postmaster.stop().await;

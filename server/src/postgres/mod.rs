@@ -8,11 +8,11 @@ mod account;
 mod binaries;
 mod cluster;
 mod error;
-mod leftovers;
 mod lock;
 mod pid_file;
 mod postmaster;
 mod spawn;
+mod stale_processes;
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -33,10 +33,10 @@ use self::postmaster::Postmaster;
 const ROLE: &str = "category_mirror";
 
 /// What a unix socket's path holds, less the socket's own name.
-const SOCKET_DIR_LIMIT: usize = 107 - "/.s.PGSQL.5432".len();
+const MAX_SOCKET_DIR_BYTES: usize = 107 - "/.s.PGSQL.5432".len();
 
 /// Between two tries to start a child that died.
-const RESTART_PAUSE: Duration = Duration::from_secs(1);
+const RESTART_DELAY: Duration = Duration::from_secs(1);
 
 /// Whether a commit is on disk when it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -98,7 +98,7 @@ impl Embedded {
         let (pid_of, pid) = watch::channel(postmaster.pid());
         let (stop, stopped) = oneshot::channel();
         let data_dir = cluster.path();
-        let keeper = tokio::spawn(keep(cluster, postmaster, stopped, pid_of));
+        let keeper = tokio::spawn(supervise(cluster, postmaster, stopped, pid_of));
         let embedded = Self { version, binaries, socket_dir, socket_dir_handle, pid, stop, keeper };
         if let Err(error) = embedded.create_database().await {
             embedded.stop().await;
@@ -154,7 +154,7 @@ impl Embedded {
 
     /// A path that is short enough for a socket, however long `DATA_DIR` is.
     fn socket_path(&self) -> PathBuf {
-        if self.socket_dir.as_os_str().len() <= SOCKET_DIR_LIMIT {
+        if self.socket_dir.as_os_str().len() <= MAX_SOCKET_DIR_BYTES {
             return self.socket_dir.clone();
         }
         Path::new("/proc/self/fd").join(self.socket_dir_handle.as_raw_fd().to_string())
@@ -177,7 +177,12 @@ impl Embedded {
 }
 
 /// Keeps a postmaster running until it is told to stop.
-async fn keep(cluster: Cluster, mut postmaster: Postmaster, mut stop: oneshot::Receiver<()>, pid: watch::Sender<u32>) {
+async fn supervise(
+    cluster: Cluster,
+    mut postmaster: Postmaster,
+    mut stop: oneshot::Receiver<()>,
+    pid: watch::Sender<u32>,
+) {
     loop {
         tokio::select! {
             _ = &mut stop => return postmaster.stop().await,
@@ -194,7 +199,7 @@ async fn keep(cluster: Cluster, mut postmaster: Postmaster, mut stop: oneshot::R
             }
             tokio::select! {
                 _ = &mut stop => return,
-                () = tokio::time::sleep(RESTART_PAUSE) => {}
+                () = tokio::time::sleep(RESTART_DELAY) => {}
             }
         };
         tracing::info!(pid = postmaster.pid(), "embedded postgresql is ready again");

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::Error;
 
 /// Fast shutdown, then immediate shutdown (the next start recovers), then no mercy.
-const STOP: [(Signal, Duration); 3] = [
+const STOP_STEPS: [(Signal, Duration); 3] = [
     (Signal::SIGINT, Duration::from_secs(15)),
     (Signal::SIGQUIT, Duration::from_secs(10)),
     (Signal::SIGKILL, Duration::from_secs(10)),
@@ -54,7 +54,7 @@ impl Postmaster {
 
     /// Stops it and waits for its end, at most half a minute.
     pub(super) async fn stop(mut self) {
-        for (signal, patience) in STOP {
+        for (signal, patience) in STOP_STEPS {
             self.signal(signal);
             if timeout(patience, self.ended()).await.is_ok() {
                 return;

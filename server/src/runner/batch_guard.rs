@@ -1,27 +1,27 @@
 //! What a batch as a whole may change: asked last before a run of it writes.
 
-use super::attempt::{Attempt, Stop};
+use super::attempt::{Abort, AttemptExecution};
 use crate::{
     domain::{
-        Batch, BatchId, BatchRule, Change, Failure, FailureReason, GuardOutcome, GuardVerdict, Skip, batch_name,
+        Batch, BatchGuardRule, BatchId, Change, Failure, FailureReason, GuardOutcome, GuardVerdict, Skip, batch_name,
         changes_primary,
     },
     error::Error,
-    store::{BatchPlace, FullGuard},
+    store::{BatchReservation, FullGuard},
 };
 
 /// Lets a run of a batch through to its write, if its tenant still belongs to whom the batch is for, and the batch has a place left for it.
 /// Every other run passes, and one that a single request has joined.
-pub(super) async fn pass<C>(attempt: &Attempt, changes: &[Change<C>]) -> Result<(), Stop> {
+pub(super) async fn pass<C>(attempt: &AttemptExecution, changes: &[Change<C>]) -> Result<(), Abort> {
     let Some(batch) = attempt.run.batch else { return Ok(()) };
-    let store = &attempt.tools.store;
+    let store = &attempt.context.store;
     let overridden = overridden(attempt);
     let (primary, overrides) = (changes_primary(changes), !overridden.is_empty());
-    let full = match store.take_place(attempt.now, attempt.claim.held, primary, overrides).await? {
-        BatchPlace::Taken => return Ok(()),
-        BatchPlace::Lost => return Err(Stop::Lost),
-        BatchPlace::OrganizationChanged => return Err(Stop::Skipped(left_organization(attempt, batch).await?)),
-        BatchPlace::Refused(full) => full,
+    let full = match store.reserve_batch_write(attempt.now, attempt.claim.held, primary, overrides).await? {
+        BatchReservation::Granted => return Ok(()),
+        BatchReservation::LeaseLost => return Err(Abort::LeaseLost),
+        BatchReservation::OrganizationChanged => return Err(Abort::Skipped(left_organization(attempt, batch).await?)),
+        BatchReservation::Refused(full) => full,
     };
     let batch = store.batch(batch).await?.ok_or_else(|| Error::Internal("a run's batch is missing".into()))?;
     let rule = match full {
@@ -33,7 +33,7 @@ pub(super) async fn pass<C>(attempt: &Attempt, changes: &[Change<C>]) -> Result<
     else {
         return Err(Error::Internal("a batch without a limit refused a run".into()).into());
     };
-    let kind = if rule == BatchRule::Primary { "another primary category" } else { "a change" };
+    let kind = if rule == BatchGuardRule::Primary { "another primary category" } else { "a change" };
     let message = format!(
         "guard {rule} of {}: {} of its {} tenants would get {kind}, at most {limit} may; override {rule} with a reason to go on",
         batch_name(batch.id),
@@ -45,20 +45,20 @@ pub(super) async fn pass<C>(attempt: &Attempt, changes: &[Change<C>]) -> Result<
 }
 
 /// What the run shows of a tenant that has left the organization since its run was made.
-async fn left_organization(attempt: &Attempt, batch: BatchId) -> Result<Skip, Error> {
-    let batch = attempt.tools.store.batch(batch).await?;
+async fn left_organization(attempt: &AttemptExecution, batch: BatchId) -> Result<Skip, Error> {
+    let batch = attempt.context.store.batch(batch).await?;
     let organization = batch.and_then(|batch| batch.organization).map(|organization| organization.resource_name());
     Ok(Skip::left_organization(&attempt.run.tenant, organization.unwrap_or_default()))
 }
 
 /// The guards that would stop the run, had its batch's caller not overridden them.
-fn overridden(attempt: &Attempt) -> Vec<GuardVerdict> {
+fn overridden(attempt: &AttemptExecution) -> Vec<GuardVerdict> {
     let guards = attempt.progress.plan.as_ref().map(|plan| plan.guards.as_slice()).unwrap_or_default();
     guards.iter().filter(|verdict| verdict.outcome == GuardOutcome::Overridden).cloned().collect()
 }
 
 fn beyond_confirmed(batch: &Batch, overridden: &[GuardVerdict]) -> Failure {
-    let limit = batch.override_limit.unwrap_or_default();
+    let limit = batch.max_overrides.unwrap_or_default();
     let rules: Vec<&str> = overridden.iter().map(|verdict| verdict.rule.as_str()).collect();
     let stopping: Vec<String> = overridden.iter().map(ToString::to_string).collect();
     let message = format!(

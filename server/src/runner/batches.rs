@@ -4,65 +4,66 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
-use super::{Tools, attempt, cause};
+use super::{RunnerContext, attempt, error_chain};
 use crate::{
     app::FlagSnapshot,
     domain::{Flag, OrganizationId, Skip, TenantId},
     error::Error,
-    store::{Chunk, Now, Worked},
-    wake::{Hint, Topic},
+    store::{ChunkLimits, ChunkResult, StatementTime},
+    wake::{Topic, WakeUp},
 };
 
 /// A chunk is small, because a request for one of its tenants waits for its commit: that is a few milliseconds, of which smaller ones would
 /// save hardly any (`bench batch`). What is made ahead is little beside a large batch, so that the queue is no longer for it, and nothing is
 /// to be undone when it is cancelled.
-pub(crate) const CHUNK: Chunk = Chunk { size: 200, live: 5000 };
+pub(crate) const CHUNK_LIMITS: ChunkLimits = ChunkLimits { size: 200, live: 5000 };
 /// Between looks while a batch waits for some of its runs to end.
-const POLL_BUSY: Duration = Duration::from_millis(100);
+const BUSY_POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Between looks otherwise: what a lost hint costs.
-const POLL: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Works on batches. Never ends.
-pub(super) async fn run(tools: Arc<Tools>) {
-    let mut hints = tools.wake.subscribe(Topic::Batches);
+pub(super) async fn run(context: Arc<RunnerContext>) {
+    let mut wake_ups = context.wake.subscribe(Topic::Batches);
     loop {
-        let pause = match work(&tools, None).await {
+        let pause = match process_chunk(&context, None).await {
             Ok(Some(_)) => continue,
-            Ok(None) => match tools.store.has_batch_work().await {
-                Ok(true) => POLL_BUSY,
-                _ => POLL,
+            Ok(None) => match context.store.has_batch_to_process().await {
+                Ok(true) => BUSY_POLL_INTERVAL,
+                _ => POLL_INTERVAL,
             },
             Err(error) => {
-                tracing::warn!(error = %cause(&error), "cannot work on a batch");
-                POLL
+                tracing::warn!(error = %error_chain(&error), "cannot work on a batch");
+                POLL_INTERVAL
             }
         };
         tokio::select! {
             () = sleep(pause) => {}
-            _ = hints.next() => {}
+            _ = wake_ups.next() => {}
         }
     }
 }
 
 /// Does one chunk, where there is one to do.
-pub(super) async fn work(tools: &Tools, now: Now) -> Result<Option<Worked>, Error> {
-    let flags = tools.flags.now().await?;
-    let worked = tools.store.work_on_batch(now, CHUNK, |tenant, of| switched_off(&flags, tenant, of)).await?;
-    if let Some(worked) = &worked {
-        tools.wake.hint(Hint::Queued);
-        for run in &worked.cancelling {
-            tools.wake.hint(Hint::Cancel(*run));
+pub(super) async fn process_chunk(context: &RunnerContext, now: StatementTime) -> Result<Option<ChunkResult>, Error> {
+    let flags = context.flags.now().await?;
+    let processed =
+        context.store.process_batch_chunk(now, CHUNK_LIMITS, |tenant, of| flag_skip(&flags, tenant, of)).await?;
+    if let Some(processed) = &processed {
+        context.wake.send(WakeUp::RunsReady);
+        for run in &processed.cancelling {
+            context.wake.send(WakeUp::CancelRequested(*run));
         }
         // The batch's own id, too: a stream of it looks whether that was the last of it.
-        tools.wake.hint(Hint::Changed(worked.changed.iter().copied().chain([worked.batch]).collect()));
-        if worked.is_done {
-            tracing::info!(batch = %worked.batch, "nothing is left to do of a batch but its runs");
+        context.wake.send(WakeUp::RunsChanged(processed.changed.iter().copied().chain([processed.batch]).collect()));
+        if processed.is_done {
+            tracing::info!(batch_id = %processed.batch, "nothing is left to do of a batch but its runs");
         }
     }
-    Ok(worked)
+    Ok(processed)
 }
 
 /// A tenant that was in when the batch was accepted, and that the flag is off for since.
-fn switched_off(flags: &FlagSnapshot, tenant: &TenantId, organization: Option<&OrganizationId>) -> Option<Skip> {
+fn flag_skip(flags: &FlagSnapshot, tenant: &TenantId, organization: Option<&OrganizationId>) -> Option<Skip> {
     attempt::disabled(flags.require(Flag::CategoryMirroring, tenant, organization))
 }

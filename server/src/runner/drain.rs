@@ -5,50 +5,50 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
-    BREATH, Runner, Tools, cause, log_end,
-    ready::{self, Waiting},
+    MIN_POLL_INTERVAL, Runner, RunnerContext, error_chain, log_end,
+    prefetch::{self, PrefetchedRun},
 };
-use crate::{store::Held, wake::Hint};
+use crate::{store::LeaseKey, wake::WakeUp};
 
 /// How long a claim that the database has not answered is waited for, and the last hand-back repeated, once the grace period has ended.
 /// Short, because a supervisor kills what stays longer; longer than one wait for a connection (3 s), so that it is tried once more.
-const LAST_TIMEOUT: Duration = Duration::from_secs(5);
+const FINAL_RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Runner {
     /// Hands back what got no place here.
-    pub(super) async fn hand_back(&self, waiting: Vec<Waiting>) {
-        if !waiting.is_empty() {
-            hand_back_until(&self.tools, &ready::held(&waiting), Instant::now()).await;
+    pub(super) async fn release(&self, prefetched: Vec<PrefetchedRun>) {
+        if !prefetched.is_empty() {
+            release_until(&self.context, &prefetch::held(&prefetched), Instant::now()).await;
         }
     }
 
     pub(super) async fn drain(&mut self) {
-        let deadline = Instant::now() + self.tools.settings.grace;
-        let waiting = self.ready.take_all();
-        if !waiting.is_empty() {
-            hand_back_until(&self.tools, &ready::held(&waiting), deadline).await;
+        let deadline = Instant::now() + self.context.settings.grace;
+        let prefetched = self.prefetched.take_all();
+        if !prefetched.is_empty() {
+            release_until(&self.context, &prefetch::held(&prefetched), deadline).await;
         }
-        drop(waiting);
-        let under_way = self.claims.len();
-        if under_way > 0 {
-            tracing::info!(runs = under_way, "waiting for attempts under way");
+        drop(prefetched);
+        let in_progress = self.claims.len();
+        if in_progress > 0 {
+            tracing::info!(runs = in_progress, "waiting for attempts under way");
         }
-        let Self { tools, claims, attempts, claiming, .. } = self;
+        let Self { context, claims, attempts, claiming, .. } = self;
         let all_ended = async {
             while let Some(ended) = attempts.join_next().await {
                 log_end(ended);
             }
         };
-        let late_deadline = deadline.max(Instant::now() + LAST_TIMEOUT);
+        let late_deadline = deadline.max(Instant::now() + FINAL_RELEASE_TIMEOUT);
         let late_claims = async {
             while let Some(claimed) = claiming.join_next().await {
-                let Ok(Ok(waiting)) = claimed else { continue };
-                if !waiting.is_empty() {
-                    hand_back_until(tools, &ready::held(&waiting), late_deadline).await;
+                let Ok(Ok(prefetched)) = claimed else { continue };
+                if !prefetched.is_empty() {
+                    release_until(context, &prefetch::held(&prefetched), late_deadline).await;
                 }
             }
-            if let Err(error) = tools.return_unanswered_claims().await {
-                tracing::warn!(error = %cause(&error), "could not return runs whose claim had no answer");
+            if let Err(error) = context.return_unanswered_claims().await {
+                tracing::warn!(error = %error_chain(&error), "could not return runs whose claim had no answer");
             }
         };
         let (all_ended, _late_claims) =
@@ -60,27 +60,27 @@ impl Runner {
         let held = claims.held();
         attempts.shutdown().await;
         tracing::warn!(runs = held.len(), "runs did not end within the grace period");
-        hand_back_until(tools, &held, Instant::now() + LAST_TIMEOUT).await;
+        release_until(context, &held, Instant::now() + FINAL_RELEASE_TIMEOUT).await;
     }
 }
 
 /// Returns claims to the queue. A statement that fails is repeated until `deadline`: without it the runs would lie idle until their leases
 /// expire. Repeating is safe, because a claim that was returned no longer matches its fence and state.
-async fn hand_back_until(tools: &Tools, held: &[Held], deadline: Instant) {
+async fn release_until(context: &RunnerContext, held: &[LeaseKey], deadline: Instant) {
     loop {
-        match tools.store.hand_back(held).await {
+        match context.store.release(held).await {
             Ok(runs) => {
                 tracing::info!(runs = runs.len(), "handed back runs that got no place or no time here");
-                tools.wake.hint(Hint::Queued);
-                tools.wake.hint(Hint::Changed(runs.into()));
+                context.wake.send(WakeUp::RunsReady);
+                context.wake.send(WakeUp::RunsChanged(runs.into()));
                 return;
             }
             Err(error) if Instant::now() < deadline => {
-                tracing::warn!(error = %cause(&error), "could not hand runs back; trying again");
-                sleep(BREATH).await;
+                tracing::warn!(error = %error_chain(&error), "could not hand runs back; trying again");
+                sleep(MIN_POLL_INTERVAL).await;
             }
             Err(error) => {
-                tracing::error!(error = %cause(&error), "could not hand runs back; their leases will expire");
+                tracing::error!(error = %error_chain(&error), "could not hand runs back; their leases will expire");
                 return;
             }
         }

@@ -2,90 +2,94 @@
 //! reader of Google's side and has no more for it, so nothing is ever written there.
 
 use super::{
-    attempt::{Attempt, SUPERSEDED, Stop},
+    attempt::{Abort, AttemptExecution, SUPERSEDED},
     batch_guard,
-    orders::{Kept, other_side, source_failure},
     platform_to_gbp::location_of,
+    run_options::{PlanToApply, source_failure, wrong_target},
 };
 use crate::{
     domain::{
-        CategorySet, Failure, FailureReason, NotRevertible, Plan, RunId, RunResult, TenantCategory, View, WayBack,
-        WritesPlatform, enforce, map_to_platform,
+        CategorySet, Failure, FailureReason, NotRevertible, Plan, PlatformWriteCapability, RevertTarget, RunId,
+        RunResult, TenantCategory, View, enforce, map_to_platform,
     },
-    store::{PlatformWritten, Source},
-    wake::Hint,
+    store::{PlatformWriteResult, TenantSnapshot},
+    wake::WakeUp,
 };
 
 /// Carries the strategy out.
-pub(super) async fn carry_out(attempt: &mut Attempt, source: &Source) -> Result<RunResult, Stop> {
-    let kept = attempt.kept_plan().await?;
-    let mut plan = match attempt.way_back().await? {
-        Some((run, way)) => plan_back(attempt, source, run, &way).await?,
-        None => plan(attempt, source, kept.as_ref()).await?,
+pub(super) async fn execute(attempt: &mut AttemptExecution, source: &TenantSnapshot) -> Result<RunResult, Abort> {
+    let applied = attempt.plan_to_apply().await?;
+    let mut plan = match attempt.revert_target().await? {
+        Some((run, target)) => plan_revert(attempt, source, run, &target).await?,
+        None => plan(attempt, source, applied.as_ref()).await?,
     };
-    plan.location_issues = attempt.standing.issues().to_vec();
+    plan.location_issues = attempt.sync_tracker.issues().to_vec();
     let plan = plan.at(source.tenant.location.clone());
     attempt.planned(plan.recorded());
     if !plan.is_empty() {
         attempt.assess(source).await?;
     }
-    if let Some(kept) = &kept {
-        kept.check(&plan)?;
+    if let Some(applied) = &applied {
+        applied.check(&plan)?;
     }
-    let word = match attempt.run.kind.writes_platform() {
-        Some(word) if !plan.is_empty() => word,
+    let capability = match attempt.run.kind.platform_write_capability() {
+        Some(capability) if !plan.is_empty() => capability,
         _ => return Ok(RunResult::Succeeded),
     };
     if attempt.claim.cancelled.is_cancelled() {
-        return Err(Stop::Cancelled);
+        return Err(Abort::Cancelled);
     }
     enforce(&plan.guards)?;
-    if let Some(skip) = attempt.switched_off(&source.tenant).await? {
+    if let Some(skip) = attempt.flag_skip(&source.tenant).await? {
         return Ok(RunResult::Skipped(skip));
     }
     batch_guard::pass(attempt, &plan.changes).await?;
-    write(attempt, source, &plan, kept.as_ref(), word).await
+    write(attempt, source, &plan, applied.as_ref(), capability).await
 }
 
-async fn plan(attempt: &mut Attempt, source: &Source, kept: Option<&Kept>) -> Result<Plan<TenantCategory>, Stop> {
+async fn plan(
+    attempt: &mut AttemptExecution,
+    source: &TenantSnapshot,
+    applied: Option<&PlanToApply>,
+) -> Result<Plan<TenantCategory>, Abort> {
     let location = location_of(&source.tenant)?;
-    let view = attempt.run.orders.view();
+    let view = attempt.run.options.view();
     let reader = attempt.reader(source).await?;
     let side = match view {
-        View::Merchant => reader.side(&location).await?,
+        View::Merchant => reader.merchant_view(&location).await?,
         View::Public => reader.both_views(&location).await?,
     };
-    attempt.standing.saw(&side);
-    attempt.standing.wants(attempt.wanted(source));
+    attempt.sync_tracker.observed(&side);
+    attempt.sync_tracker.set_desired(attempt.desired(source));
     let at_google = match (view, side.public) {
         (View::Public, Some(public)) => public,
         _ => side.merchant,
     };
     let gcids: Vec<_> =
         at_google.get().iter().flat_map(|set| set.iter()).map(|category| category.gcid.clone()).collect();
-    let platform = attempt.tools.store.platform_side(&source.tenant.id, &gcids).await?;
+    let platform = attempt.context.store.platform_catalog(&source.tenant.id, &gcids).await?;
     let mapped = map_to_platform(&at_google, &platform, &source.tenant.locale());
-    let mapped = mapped.map_err(|error| match kept {
-        Some(kept) => kept.source_moved(&error),
+    let mapped = mapped.map_err(|error| match applied {
+        Some(applied) => applied.source_changed(&error),
         None => source_failure(error).into(),
     })?;
-    Ok(Plan::to_platform(view, mapped, platform.tenants_set(), &attempt.circumstances(source), source.read_at))
+    Ok(Plan::to_platform(view, mapped, platform.tenants_set(), &attempt.guard_context(source), source.read_at))
 }
 
 /// Plans what takes a run's changes back. Google is not asked.
-async fn plan_back(
-    attempt: &mut Attempt,
-    source: &Source,
+async fn plan_revert(
+    attempt: &mut AttemptExecution,
+    source: &TenantSnapshot,
     run: RunId,
-    way: &WayBack,
-) -> Result<Plan<TenantCategory>, Stop> {
-    attempt.standing.wants(attempt.wanted(source));
-    let observed = attempt.tools.store.platform_side(&source.tenant.id, &[]).await?.tenants_set();
+    target: &RevertTarget,
+) -> Result<Plan<TenantCategory>, Abort> {
+    attempt.sync_tracker.set_desired(attempt.desired(source));
+    let observed = attempt.context.store.platform_catalog(&source.tenant.id, &[]).await?.tenants_set();
     let now: Option<_> = observed.get().clone().map(|set| set.recorded());
-    way.check(now.as_ref()).map_err(|why| attempt.not_revertible(&why))?;
-    let before = way.before.clone().try_map(TenantCategory::try_from).map_err(other_side)?;
+    target.check(now.as_ref()).map_err(|why| attempt.not_revertible(&why))?;
+    let before = target.before.clone().try_map(TenantCategory::try_from).map_err(wrong_target)?;
     let before = with_own_names(before, observed.get().as_ref());
-    Ok(Plan::back(run, before, observed, &attempt.circumstances(source), source.read_at))
+    Ok(Plan::revert(run, before, observed, &attempt.guard_context(source), source.read_at))
 }
 
 /// A name that has become the platform's own since is not Google's to bring back.
@@ -94,7 +98,7 @@ fn with_own_names(
     observed: Option<&CategorySet<TenantCategory>>,
 ) -> CategorySet<TenantCategory> {
     let named = |category: TenantCategory| {
-        let own = observed.and_then(|set| set.get(&category)).filter(|now| now.imported.is_none());
+        let own = observed.and_then(|set| set.get(&category)).filter(|now| now.imported_locale.is_none());
         Ok::<_, std::convert::Infallible>(own.cloned().unwrap_or(category))
     };
     match before.try_map(named) {
@@ -104,37 +108,37 @@ fn with_own_names(
 }
 
 async fn write(
-    attempt: &mut Attempt,
-    source: &Source,
+    attempt: &mut AttemptExecution,
+    source: &TenantSnapshot,
     plan: &Plan<TenantCategory>,
-    kept: Option<&Kept>,
-    word: WritesPlatform,
-) -> Result<RunResult, Stop> {
+    applied: Option<&PlanToApply>,
+    capability: PlatformWriteCapability,
+) -> Result<RunResult, Abort> {
     let mut progress = attempt.progress.clone();
     progress.written = plan.changes.iter().cloned().map(|change| change.recorded()).collect();
-    progress.observation = attempt.standing.observation_after(&plan.desired);
-    let (store, tenant) = (&attempt.tools.store, &source.tenant);
-    match store.write_platform(attempt.now, attempt.claim.held, tenant, plan, &progress, word).await? {
-        PlatformWritten::Done => {
+    progress.observation = attempt.sync_tracker.observation_after(&plan.desired);
+    let (store, tenant) = (&attempt.context.store, &source.tenant);
+    match store.write_platform(attempt.now, attempt.claim.held, tenant, plan, &progress, capability).await? {
+        PlatformWriteResult::Written => {
             attempt.progress = progress;
-            attempt.standing.wrote_platform(&plan.desired);
-            attempt.tools.wake.hint(Hint::Changed([attempt.run.id].into()));
+            attempt.sync_tracker.wrote_platform(&plan.desired);
+            attempt.context.wake.send(WakeUp::RunsChanged([attempt.run.id].into()));
             Ok(RunResult::Succeeded)
         }
-        PlatformWritten::Cancelled => Err(Stop::Cancelled),
-        PlatformWritten::Lost => Err(Stop::Lost),
-        PlatformWritten::Moved => Err(moved(attempt, tenant.id.resource_name(), kept)),
-        PlatformWritten::Superseded => Err(Stop::Anew(SUPERSEDED)),
+        PlatformWriteResult::Cancelled => Err(Abort::Cancelled),
+        PlatformWriteResult::LeaseLost => Err(Abort::LeaseLost),
+        PlatformWriteResult::TargetChanged => Err(target_changed(attempt, tenant.id.resource_name(), applied)),
+        PlatformWriteResult::Superseded => Err(Abort::Superseded(SUPERSEDED)),
     }
 }
 
 /// Somebody was quicker. Nothing was written.
-fn moved(attempt: &Attempt, tenant: String, kept: Option<&Kept>) -> Stop {
-    if let Some(kept) = kept {
-        return kept.target_moved();
+fn target_changed(attempt: &AttemptExecution, tenant: String, applied: Option<&PlanToApply>) -> Abort {
+    if let Some(applied) = applied {
+        return applied.target_changed();
     }
-    if attempt.run.orders.reverts.is_some() {
-        return attempt.not_revertible(&NotRevertible::Overtaken).into();
+    if attempt.run.options.revert_of.is_some() {
+        return attempt.not_revertible(&NotRevertible::ConcurrentChange).into();
     }
     let message = format!("the categories or the location of {tenant} were changed between the read and the write");
     Failure::transient(FailureReason::TargetChanged, message).with("tenant", tenant).into()

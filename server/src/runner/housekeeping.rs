@@ -4,86 +4,86 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::{Tools, cause};
+use super::{RunnerContext, error_chain};
 
 /// Between looks at what comes, which is days away.
-const HOUR: Duration = Duration::from_secs(3600);
+const HISTORY_INTERVAL: Duration = Duration::from_secs(3600);
 /// Between looks, while there is little to forget.
-const PAUSE: Duration = Duration::from_secs(60);
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(60);
 /// How many rows one statement forgets: some tens of milliseconds of work.
-const BATCH: u64 = 10_000;
+const DELETE_BATCH_SIZE: u64 = 10_000;
 
 /// Between sums. What is not summed up yet, every reader of the statistics adds for itself.
-const SUMMING: Duration = Duration::from_secs(2);
+const COMPACT_INTERVAL: Duration = Duration::from_secs(2);
 /// How many counts one statement sums up.
-const COUNTS: i64 = 1_000;
+const COMPACT_BATCH_SIZE: i64 = 1_000;
 
 /// Prepares the history's next days and drops those whose time has come, sums counts up, counts days that are over, forgets
 /// answers to request ids that are too old to be asked for again, and counts the accounts that Google refuses. Never ends.
 ///
 /// Sums and what is forgotten do not wait for the history: a piece of it may wait for a reader. Its own pieces lock the same table, and so
 /// take turns.
-pub(super) async fn run(tools: Arc<Tools>) {
-    tokio::join!(keep_history(&tools), sum_up(&tools), forget(&tools));
+pub(super) async fn run(context: Arc<RunnerContext>) {
+    tokio::join!(keep_history(&context), compact(&context), delete_expired(&context));
 }
 
-async fn keep_history(tools: &Tools) {
-    let (mut hour, mut counting) = (every(HOUR), every(PAUSE));
+async fn keep_history(context: &RunnerContext) {
+    let (mut hour, mut counting) = (interval_of(HISTORY_INTERVAL), interval_of(CLEANUP_INTERVAL));
     loop {
         tokio::select! {
-            _ = hour.tick() => shorten_history(tools).await,
-            _ = counting.tick() => match tools.store.count_day(None).await {
+            _ = hour.tick() => shorten_history(context).await,
+            _ = counting.tick() => match context.store.roll_up_day(None).await {
                 // There may be more.
                 Ok(true) => counting.reset_immediately(),
                 Ok(false) => {}
-                Err(error) => tracing::warn!(error = %cause(&error), "cannot count a day for its tenants yet"),
+                Err(error) => tracing::warn!(error = %error_chain(&error), "cannot count a day for its tenants yet"),
             },
         }
     }
 }
 
-async fn shorten_history(tools: &Tools) {
-    if let Err(error) = tools.store.prepare_history(None).await {
-        tracing::warn!(error = %cause(&error), "cannot prepare the history's next days");
+async fn shorten_history(context: &RunnerContext) {
+    if let Err(error) = context.store.prepare_history(None).await {
+        tracing::warn!(error = %error_chain(&error), "cannot prepare the history's next days");
     }
-    match tools.store.drop_history(None, tools.settings.retention).await {
+    match context.store.drop_history(None, context.settings.retention).await {
         Ok(0) => {}
         Ok(days) => tracing::info!(days, "dropped days of history"),
-        Err(error) => tracing::warn!(error = %cause(&error), "cannot drop old days of history yet"),
+        Err(error) => tracing::warn!(error = %error_chain(&error), "cannot drop old days of history yet"),
     }
 }
 
-async fn sum_up(tools: &Tools) {
-    let mut summing = every(SUMMING);
+async fn compact(context: &RunnerContext) {
+    let mut summing = interval_of(COMPACT_INTERVAL);
     loop {
         summing.tick().await;
-        match tools.store.fold_rollups(COUNTS).await {
-            Ok(COUNTS) => summing.reset_immediately(),
+        match context.store.compact_rollup_deltas(COMPACT_BATCH_SIZE).await {
+            Ok(COMPACT_BATCH_SIZE) => summing.reset_immediately(),
             Ok(_) => {}
-            Err(error) => tracing::warn!(error = %cause(&error), "cannot sum counts up"),
+            Err(error) => tracing::warn!(error = %error_chain(&error), "cannot sum counts up"),
         }
     }
 }
 
-async fn forget(tools: &Tools) {
-    let mut pause = every(PAUSE);
+async fn delete_expired(context: &RunnerContext) {
+    let mut pause = interval_of(CLEANUP_INTERVAL);
     loop {
         pause.tick().await;
-        tools.accounts.count().await;
-        if let Err(error) = tools.store.forget_rollups(None, BATCH).await {
-            tracing::warn!(error = %cause(&error), "cannot forget old counts");
+        context.accounts.count().await;
+        if let Err(error) = context.store.delete_expired_rollups(None, DELETE_BATCH_SIZE).await {
+            tracing::warn!(error = %error_chain(&error), "cannot forget old counts");
         }
-        match tools.store.forget_requests(None, BATCH).await {
+        match context.store.delete_expired_requests(None, DELETE_BATCH_SIZE).await {
             // There may be more.
-            Ok(BATCH) => pause.reset_immediately(),
+            Ok(DELETE_BATCH_SIZE) => pause.reset_immediately(),
             Ok(_) => {}
-            Err(error) => tracing::warn!(error = %cause(&error), "cannot forget old request ids"),
+            Err(error) => tracing::warn!(error = %error_chain(&error), "cannot forget old request ids"),
         }
     }
 }
 
 /// Ticks at once, and then with this pause at least.
-fn every(pause: Duration) -> Interval {
+fn interval_of(pause: Duration) -> Interval {
     let mut ticks = interval(pause);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks

@@ -5,20 +5,20 @@
 mod attempt;
 mod batch_guard;
 mod batches;
-mod circuit;
-mod claims;
-mod closed;
+mod circuit_breaker;
+mod closed_location;
+mod dispatcher;
 mod drain;
 mod gbp_to_platform;
-mod heartbeat;
+mod held_leases;
 mod housekeeping;
-mod look;
-mod orders;
-mod places;
+mod lease_renewal;
 mod platform_to_gbp;
-mod ready;
+mod prefetch;
 mod record;
-mod standing;
+mod run_options;
+mod sync_tracker;
+mod worker_slots;
 
 use std::{
     sync::Arc,
@@ -31,31 +31,31 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub(crate) use self::batches::CHUNK;
+pub(crate) use self::batches::CHUNK_LIMITS;
 use self::{
-    attempt::Names,
-    circuit::Circuit,
-    claims::Claims,
-    look::PROMOTED,
-    places::Places,
-    ready::{Ready, Waiting},
+    attempt::AccountClientHandle,
+    circuit_breaker::CircuitBreaker,
+    dispatcher::DUE_BATCH_SIZE,
+    held_leases::HeldLeases,
+    prefetch::{PrefetchQueue, PrefetchedRun},
+    worker_slots::WorkerSlots,
 };
 use crate::{
-    app::{Accounts, Flags},
+    app::{AccountClients, FlagCache},
     domain::{Backoff, GuardLimits},
     error::Error,
-    store::{Finisher, Now, Retention, Room, Store},
-    wake::{Hint, Hints, Topic, Wake},
+    store::{ClaimLimits, Finisher, Retention, StatementTime, Store},
+    wake::{Topic, WakeUp, WakeUpBus, WakeUpReceiver},
 };
 
 /// The longest wait between looks at the queue: what a lost hint costs.
-const POLL: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// The shortest wait for a run that is due: one that somebody holds locked must not be looked at without pause.
-const BREATH: Duration = Duration::from_millis(10);
+const MIN_POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How runs are carried out.
 #[derive(Debug, Clone, Copy)]
-pub struct Settings {
+pub struct RunnerConfig {
     /// Runs at once.
     pub concurrency: usize,
     /// How long a claim lasts without a heartbeat.
@@ -76,36 +76,36 @@ pub struct Settings {
 
 /// What an attempt works with.
 #[derive(Debug, Clone)]
-struct Tools {
+struct RunnerContext {
     store: Store,
     finisher: Finisher,
-    accounts: Names,
-    circuit: Circuit,
-    wake: Wake,
-    flags: Flags,
-    settings: Settings,
+    accounts: AccountClientHandle,
+    circuit: CircuitBreaker,
+    wake: WakeUpBus,
+    flags: FlagCache,
+    settings: RunnerConfig,
 }
 
 /// A reason to look at the queue again. A hint is always one.
 #[derive(Debug)]
-struct Next {
+struct NextPoll {
     /// A free place for such a run: bulk, or any.
-    place: Option<bool>,
+    slot: Option<bool>,
     /// So much time.
     time: Duration,
 }
 
 /// A runner of one process.
 pub struct Runner {
-    tools: Arc<Tools>,
-    claims: Claims,
-    places: Places,
-    ready: Ready,
+    context: Arc<RunnerContext>,
+    claims: HeldLeases,
+    slots: WorkerSlots,
+    prefetched: PrefetchQueue,
     /// The claim that a look waits for: at most one. A task of its own, so that a look that is cut short does not lose what it brings.
-    claiming: JoinSet<Result<Vec<Waiting>, Error>>,
+    claiming: JoinSet<Result<Vec<PrefetchedRun>, Error>>,
     attempts: JoinSet<()>,
     /// When runs that wait for their time are looked at next.
-    promotion: Instant,
+    next_enqueue_due: Instant,
     /// Ends the work: what was claimed by a look under way is not begun any more.
     stop: CancellationToken,
     _finisher_stop: DropGuard,
@@ -114,25 +114,31 @@ pub struct Runner {
 impl Runner {
     /// Makes a runner; nothing happens before [`Runner::run`] or [`Runner::tick`].
     #[must_use]
-    pub fn new(store: Store, accounts: Accounts, wake: Wake, flags: Flags, settings: Settings) -> Self {
+    pub fn new(
+        store: Store,
+        accounts: AccountClients,
+        wake: WakeUpBus,
+        flags: FlagCache,
+        settings: RunnerConfig,
+    ) -> Self {
         let finisher_stop = CancellationToken::new();
         let finisher = Finisher::start(&store, &finisher_stop);
         Self {
-            tools: Arc::new(Tools {
+            context: Arc::new(RunnerContext {
                 store,
                 finisher,
-                accounts: Names::new(accounts),
-                circuit: Circuit::new(),
+                accounts: AccountClientHandle::new(accounts),
+                circuit: CircuitBreaker::new(),
                 wake,
                 flags,
                 settings,
             }),
-            claims: Claims::default(),
-            places: Places::new(settings.concurrency),
-            ready: Ready::default(),
+            claims: HeldLeases::default(),
+            slots: WorkerSlots::new(settings.concurrency),
+            prefetched: PrefetchQueue::default(),
             claiming: JoinSet::new(),
             attempts: JoinSet::new(),
-            promotion: Instant::now(),
+            next_enqueue_due: Instant::now(),
             stop: CancellationToken::new(),
             _finisher_stop: finisher_stop.drop_guard(),
         }
@@ -143,15 +149,20 @@ impl Runner {
     pub async fn run(mut self, stop: CancellationToken) {
         self.stop = stop.clone();
         let heartbeat_stop = CancellationToken::new();
-        let heartbeat = tokio::spawn(heartbeat::run(self.tools.clone(), self.claims.clone(), heartbeat_stop.clone()));
-        tokio::spawn(heartbeat_stop.clone().run_until_cancelled_owned(heartbeat::rescue_expired(self.tools.clone())));
+        let heartbeat =
+            tokio::spawn(lease_renewal::run(self.context.clone(), self.claims.clone(), heartbeat_stop.clone()));
+        tokio::spawn(
+            heartbeat_stop
+                .clone()
+                .run_until_cancelled_owned(lease_renewal::keep_reclaiming_expired(self.context.clone())),
+        );
         // Also when this is dropped in the middle.
         let heartbeat_stop = heartbeat_stop.drop_guard();
-        tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping::run(self.tools.clone())));
-        tokio::spawn(stop.clone().run_until_cancelled_owned(batches::run(self.tools.clone())));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping::run(self.context.clone())));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(batches::run(self.context.clone())));
         // Subscribed before the first look: what comes between the look and the wait is not missed.
-        let mut hints = self.tools.wake.subscribe(Topic::Work);
-        let grace = self.tools.settings.grace;
+        let mut wake_ups = self.context.wake.subscribe(Topic::Work);
+        let grace = self.context.settings.grace;
         while !stop.is_cancelled() {
             // A stop does not cut a look short; a database that hangs does. What its claim still brings is handed back by the drain.
             let is_late = async {
@@ -159,10 +170,10 @@ impl Runner {
                 sleep(grace).await;
             };
             let next = tokio::select! {
-                next = self.look() => next,
+                next = self.poll_queue() => next,
                 () = is_late => break,
             };
-            stop.run_until_cancelled(self.wait(next, &mut hints)).await;
+            stop.run_until_cancelled(self.wait(next, &mut wake_ups)).await;
         }
         self.drain().await;
         drop(heartbeat_stop);
@@ -175,12 +186,12 @@ impl Runner {
     ///
     /// # Errors
     /// The database's.
-    pub async fn tick(&mut self, now: Now) -> Result<usize, Error> {
-        heartbeat::rescue(&self.tools, now).await?;
-        self.tools.store.promote(now, PROMOTED).await?;
-        let limit = i64::try_from(self.tools.settings.concurrency).unwrap_or(i64::MAX);
-        let claimed = self.claim(now, Room::of(limit)).await?;
-        while self.ready.next_is_bulk().is_some() {
+    pub async fn tick(&mut self, now: StatementTime) -> Result<usize, Error> {
+        lease_renewal::reclaim_expired(&self.context, now).await?;
+        self.context.store.enqueue_due(now, DUE_BATCH_SIZE).await?;
+        let limit = i64::try_from(self.context.settings.concurrency).unwrap_or(i64::MAX);
+        let claimed = self.claim(now, ClaimLimits::of(limit)).await?;
+        while self.prefetched.next_is_bulk().is_some() {
             self.start(now);
             if let Some(ended) = self.attempts.join_next().await {
                 log_end(ended);
@@ -193,20 +204,20 @@ impl Runner {
     }
 
     /// Waits for a reason to look again.
-    async fn wait(&mut self, next: Next, hints: &mut Hints) {
+    async fn wait(&mut self, next: NextPoll, wake_ups: &mut WakeUpReceiver) {
         tokio::select! {
             () = sleep(next.time) => {}
-            hint = hints.next() => {
+            wake_up = wake_ups.next() => {
                 // One look serves all that is there.
-                let mut hint = Some(hint);
-                while let Some(next) = hint {
-                    if let Hint::Waiting(time) = next {
-                        self.promotion = self.promotion.min(Instant::now() + time.max(BREATH));
+                let mut wake_up = Some(wake_up);
+                while let Some(next) = wake_up {
+                    if let WakeUp::RunDueIn(time) = next {
+                        self.next_enqueue_due = self.next_enqueue_due.min(Instant::now() + time.max(MIN_POLL_INTERVAL));
                     }
-                    hint = hints.pending();
+                    wake_up = wake_ups.pending();
                 }
             }
-            () = self.places.freed(next.place.unwrap_or_default()), if next.place.is_some() => {}
+            () = self.slots.freed(next.slot.unwrap_or_default()), if next.slot.is_some() => {}
         }
     }
 }
@@ -219,7 +230,7 @@ fn log_end(ended: Result<(), JoinError>) {
 }
 
 /// An error with what is behind it, for a log line.
-fn cause(error: &Error) -> String {
+fn error_chain(error: &Error) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),

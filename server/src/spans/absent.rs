@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracing::Span;
 use tracing_subscriber::{Layer, Registry, layer::Identity};
 
-use super::{ExportError, Settings};
+use super::{ExportError, SpanConfig};
 use crate::domain::TraceContext;
 
 /// No exporter. There is none of it.
@@ -17,7 +17,7 @@ impl Exporter {
     ///
     /// # Errors
     /// Always: whoever asks for spans shall not wait for them in vain.
-    pub fn start(_settings: Settings) -> Result<Self, ExportError> {
+    pub fn start(_settings: SpanConfig) -> Result<Self, ExportError> {
         Err(ExportError::NotBuilt)
     }
 

@@ -20,7 +20,7 @@ use tracing_subscriber::{
     filter::{LevelFilter, filter_fn},
 };
 
-use super::{ExportError, Protocol, Sampling, Settings, TARGET, queue::queue};
+use super::{ExportError, Protocol, Sampling, SpanConfig, TARGET, queue::queue};
 
 /// Where a collector takes traces, below its address.
 const TRACES: [&str; 2] = ["v1", "traces"];
@@ -40,18 +40,18 @@ impl Exporter {
     ///
     /// # Errors
     /// [`ExportError::Client`], where the machine has no usable root certificates, or the endpoint is no URL for the client.
-    pub fn start(settings: Settings) -> Result<Self, ExportError> {
+    pub fn start(settings: SpanConfig) -> Result<Self, ExportError> {
         let mut exporter = match settings.protocol {
             Protocol::Http => over_http(&settings),
             Protocol::Grpc => over_grpc(&settings),
         }?;
         let resource = resource(&settings);
         exporter.set_resource(&resource);
-        let (entrance, exit) = queue();
+        let (sender, exit) = queue();
         let provider = SdkTracerProvider::builder()
             .with_resource(resource)
             .with_sampler(sampler(settings.sampling))
-            .with_span_processor(entrance)
+            .with_span_processor(sender)
             .build();
         let end = CancellationToken::new();
         let task = tokio::spawn(exit.export(exporter, end.clone()));
@@ -87,12 +87,12 @@ impl Exporter {
 
 fn sampler(sampling: Sampling) -> Sampler {
     match sampling {
-        Sampling::Share(share) => Sampler::TraceIdRatioBased(share),
-        Sampling::AsCaller(share) => Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(share))),
+        Sampling::Ratio(share) => Sampler::TraceIdRatioBased(share),
+        Sampling::ParentBased(share) => Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(share))),
     }
 }
 
-fn resource(settings: &Settings) -> Resource {
+fn resource(settings: &SpanConfig) -> Resource {
     let instance = uuid::Uuid::now_v7().to_string();
     let others = settings.attributes.iter().map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
     Resource::builder()
@@ -103,7 +103,7 @@ fn resource(settings: &Settings) -> Resource {
         .build()
 }
 
-fn over_http(settings: &Settings) -> Result<SpanExporter, ExportError> {
+fn over_http(settings: &SpanConfig) -> Result<SpanExporter, ExportError> {
     let failed = |error: &dyn std::fmt::Display| ExportError::Client(error.to_string());
     let mut endpoint = settings.endpoint.clone();
     if let Ok(mut path) = endpoint.path_segments_mut() {
@@ -126,7 +126,7 @@ fn over_http(settings: &Settings) -> Result<SpanExporter, ExportError> {
         .map_err(|error| failed(&error))
 }
 
-fn over_grpc(settings: &Settings) -> Result<SpanExporter, ExportError> {
+fn over_grpc(settings: &SpanConfig) -> Result<SpanExporter, ExportError> {
     let failed = |error: &dyn std::fmt::Display| ExportError::Client(error.to_string());
     let mut endpoint = Endpoint::from_shared(settings.endpoint.as_str().to_owned()).map_err(|error| failed(&error))?;
     if settings.endpoint.scheme() == "https" {

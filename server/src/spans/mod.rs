@@ -6,6 +6,7 @@
 
 #[cfg(not(feature = "otel"))]
 mod absent;
+mod config;
 #[cfg(feature = "otel")]
 mod context;
 #[cfg(feature = "otel")]
@@ -13,7 +14,6 @@ mod export;
 mod methods;
 #[cfg(feature = "otel")]
 mod queue;
-mod settings;
 
 use http::{Method, Uri};
 use reqwest::Url;
@@ -27,12 +27,12 @@ use crate::domain::{LocationId, Run, RunKind, TenantId, TraceContext};
 
 #[cfg(not(feature = "otel"))]
 pub use absent::{Exporter, traceparent};
+pub use config::{ExportError, Protocol, Sampling, SpanConfig};
 #[cfg(feature = "otel")]
 pub use context::traceparent;
 #[cfg(feature = "otel")]
 pub use export::Exporter;
 pub use methods::method;
-pub use settings::{ExportError, Protocol, Sampling, Settings};
 
 /// The target of all spans that are exported.
 pub const TARGET: &str = "category_mirror::spans";
@@ -98,7 +98,7 @@ pub fn acceptance(tenant: &TenantId, kind: RunKind) -> Span {
     info_span!(
         target: TARGET, "accept",
         otel.kind = "producer", otel.status_code = field::Empty,
-        tenant = %tenant, strategy = %kind.strategy, dry_run = kind.dry_run,
+        tenant_id = %tenant, strategy = %kind.strategy, dry_run = kind.dry_run,
         run_id = field::Empty, joined = field::Empty, reason = field::Empty,
     )
 }
@@ -110,9 +110,9 @@ pub fn attempt(run: &Run, parent: Option<&TraceContext>) -> Span {
     let span = info_span!(
         target: TARGET, "attempt",
         otel.kind = "consumer", otel.status_code = field::Empty, otel.status_description = field::Empty,
-        run_id = %run.id, attempt = run.attempt, tenant = %run.tenant, batch_id,
+        run_id = %run.id, attempt = run.attempt, tenant_id = %run.tenant, batch_id,
         strategy = %run.kind.strategy, dry_run = run.kind.dry_run,
-        result = field::Empty, reason = field::Empty,
+        state = field::Empty, reason = field::Empty,
     );
     continue_in(span, parent)
 }
@@ -125,7 +125,7 @@ pub fn request(method: &'static str, location: Option<&LocationId>) -> Span {
         target: TARGET, "google",
         otel.name = method, otel.kind = "client", otel.status_code = field::Empty,
         http.request.method = field::Empty, url.full = field::Empty, server.address = field::Empty, server.port = field::Empty,
-        http.response.status_code = field::Empty, error.type = field::Empty, location, class = field::Empty,
+        http.response.status_code = field::Empty, error.type = field::Empty, location_id = location, outcome = field::Empty,
     )
 }
 

@@ -18,47 +18,47 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// Spans that wait; a span is about a kilobyte.
-const WAITING: usize = 4096;
+const MAX_QUEUED_SPANS: usize = 4096;
 /// Spans that go together.
-const BATCH: usize = 512;
+const EXPORT_BATCH_SIZE: usize = 512;
 /// How long the first of them waits for company.
-const COMPANY: Duration = Duration::from_secs(1);
+const EXPORT_DELAY: Duration = Duration::from_secs(1);
 /// Between two lines about what was lost.
-const SILENCE: Duration = Duration::from_secs(60);
+const WARN_INTERVAL: Duration = Duration::from_secs(60);
 /// Characters of an error that are told.
-const MAX_ERROR: usize = 300;
+const MAX_ERROR_CHARS: usize = 300;
 
 /// The end that spans go in at.
 #[derive(Debug)]
-pub(super) struct Entrance {
+pub(super) struct SpanSender {
     queue: mpsc::Sender<SpanData>,
     overflow: Arc<AtomicU64>,
 }
 
 /// The end that they come out at.
-pub(super) struct Exit {
+pub(super) struct SpanExportTask {
     queue: mpsc::Receiver<SpanData>,
     overflow: Arc<AtomicU64>,
-    losses: Losses,
+    losses: DroppedSpans,
 }
 
 /// What was lost, and not yet told.
 #[derive(Default)]
-struct Losses {
+struct DroppedSpans {
     spans: u64,
     why: String,
     told: Option<Instant>,
 }
 
 /// A queue of spans.
-pub(super) fn queue() -> (Entrance, Exit) {
-    let (sender, receiver) = mpsc::channel(WAITING);
+pub(super) fn queue() -> (SpanSender, SpanExportTask) {
+    let (sender, receiver) = mpsc::channel(MAX_QUEUED_SPANS);
     let overflow = Arc::new(AtomicU64::new(0));
-    let entrance = Entrance { queue: sender, overflow: overflow.clone() };
-    (entrance, Exit { queue: receiver, overflow, losses: Losses::default() })
+    let sender = SpanSender { queue: sender, overflow: overflow.clone() };
+    (sender, SpanExportTask { queue: receiver, overflow, losses: DroppedSpans::default() })
 }
 
-impl SpanProcessor for Entrance {
+impl SpanProcessor for SpanSender {
     fn on_start(&self, _span: &mut Span, _context: &Context) {}
 
     fn on_end(&self, span: SpanData) {
@@ -76,20 +76,20 @@ impl SpanProcessor for Entrance {
     }
 }
 
-impl Exit {
+impl SpanExportTask {
     /// Exports until `end`, and then what is still there.
     pub(super) async fn export(mut self, exporter: impl SpanExporter, end: CancellationToken) {
-        let mut batch = Vec::with_capacity(BATCH);
+        let mut batch = Vec::with_capacity(EXPORT_BATCH_SIZE);
         loop {
             tokio::select! {
-                count = self.queue.recv_many(&mut batch, BATCH) => if count == 0 { return },
+                count = self.queue.recv_many(&mut batch, EXPORT_BATCH_SIZE) => if count == 0 { return },
                 () = end.cancelled(), if !self.queue.is_closed() => {
                     self.queue.close();
                     continue;
                 }
             }
             // Whoever ends it does not wait for company.
-            let gathered = tokio::time::timeout(COMPANY, gather(&mut self.queue, &mut batch));
+            let gathered = tokio::time::timeout(EXPORT_DELAY, gather(&mut self.queue, &mut batch));
             let _ = end.run_until_cancelled(gathered).await;
             let count = batch.len();
             let result = exporter.export(std::mem::take(&mut batch)).await;
@@ -116,24 +116,24 @@ impl Exit {
 }
 
 async fn gather(queue: &mut mpsc::Receiver<SpanData>, batch: &mut Vec<SpanData>) {
-    while batch.len() < BATCH {
-        let room = BATCH - batch.len();
+    while batch.len() < EXPORT_BATCH_SIZE {
+        let room = EXPORT_BATCH_SIZE - batch.len();
         if queue.recv_many(batch, room).await == 0 {
             return;
         }
     }
 }
 
-impl Losses {
+impl DroppedSpans {
     fn add(&mut self, spans: u64, why: &str) {
-        metrics::counter!("category_mirror_spans_lost_total").increment(spans);
+        metrics::counter!("category_mirror_spans_dropped_total").increment(spans);
         self.spans += spans;
-        self.why = why.chars().take(MAX_ERROR).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        self.why = why.chars().take(MAX_ERROR_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
     }
 
     /// What is to be told now.
     fn due(&mut self, now: Instant) -> Option<(u64, String)> {
-        let is_quiet = self.told.is_none_or(|told| now.duration_since(told) >= SILENCE);
+        let is_quiet = self.told.is_none_or(|told| now.duration_since(told) >= WARN_INTERVAL);
         if self.spans == 0 || !is_quiet {
             return None;
         }
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn what_was_lost_is_told_at_most_once_a_minute_and_none_of_it_is_forgotten() {
-        let mut losses = Losses::default();
+        let mut losses = DroppedSpans::default();
         let start = Instant::now();
         assert_eq!(losses.due(start), None);
         losses.add(512, "no connection");
@@ -157,8 +157,8 @@ mod tests {
             losses.add(1, "503");
             assert_eq!(losses.due(start + Duration::from_secs(second)), None);
         }
-        assert_eq!(losses.due(start + SILENCE), Some((59, "503".to_owned())));
-        assert_eq!(losses.due(start + 3 * SILENCE), None);
+        assert_eq!(losses.due(start + WARN_INTERVAL), Some((59, "503".to_owned())));
+        assert_eq!(losses.due(start + 3 * WARN_INTERVAL), None);
     }
 
     /// A collector that takes nothing, or everything.
@@ -175,9 +175,9 @@ mod tests {
         }
     }
 
-    fn end_spans(entrance: Entrance, count: usize) {
+    fn end_spans(sender: SpanSender, count: usize) {
         use opentelemetry::trace::{Tracer, TracerProvider};
-        let provider = opentelemetry_sdk::trace::SdkTracerProvider::builder().with_span_processor(entrance).build();
+        let provider = opentelemetry_sdk::trace::SdkTracerProvider::builder().with_span_processor(sender).build();
         let tracer = provider.tracer("test");
         for _ in 0..count {
             drop(tracer.start("span"));
@@ -187,17 +187,17 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_loses_spans_and_the_end_exports_what_there_is() {
         for takes in [true, false] {
-            let (entrance, exit) = queue();
+            let (sender, exit) = queue();
             let overflow = exit.overflow.clone();
-            end_spans(entrance, WAITING + 7);
+            end_spans(sender, MAX_QUEUED_SPANS + 7);
             assert_eq!(overflow.load(Ordering::Relaxed), 7);
             let batches = Arc::default();
             let end = CancellationToken::new();
             end.cancel();
             exit.export(Collector { takes, batches: Arc::clone(&batches) }, end).await;
             let batches = batches.lock().expect("not poisoned");
-            assert_eq!(batches.iter().sum::<usize>(), WAITING);
-            assert!(batches.iter().all(|batch| *batch <= BATCH));
+            assert_eq!(batches.iter().sum::<usize>(), MAX_QUEUED_SPANS);
+            assert!(batches.iter().all(|batch| *batch <= EXPORT_BATCH_SIZE));
         }
     }
 }

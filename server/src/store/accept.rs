@@ -4,15 +4,15 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{
-    Now, Store,
+    StatementTime, Store,
     connections::Connection,
+    idempotency_key::{IdempotencyKey, NO_RUN, arguments},
     join::{Met, join, lock_live},
-    request_key::{NO_RUN, RequestKey, arguments},
     row::{RunRow, run_columns},
     tenant::not_found,
 };
 use crate::{
-    domain::{JoinRefusal, Joiner, Orders, Run, RunId, RunKind, TenantId, TraceContext},
+    domain::{JoinRefusal, Joiner, Run, RunId, RunKind, RunOptions, TenantId, TraceContext},
     error::Error,
 };
 
@@ -30,7 +30,7 @@ pub struct NewRun {
     /// Strategy and dry run.
     pub kind: RunKind,
     /// What else is asked for.
-    pub orders: Orders,
+    pub options: RunOptions,
     /// Who asks.
     pub caller: String,
     /// The request's id, where it has one.
@@ -57,22 +57,22 @@ pub struct Accepted {
 
 impl NewRun {
     /// The key of its request, where it has an id.
-    pub(super) fn request(&self) -> Option<RequestKey> {
+    pub(super) fn request(&self) -> Option<IdempotencyKey> {
         let request_id = self.request_id.as_deref()?;
         if let Some(asked) = &self.asked {
-            return Some(RequestKey::new(&self.caller, request_id, asked));
+            return Some(IdempotencyKey::new(&self.caller, request_id, asked));
         }
-        Some(RequestKey::new(&self.caller, request_id, &arguments(&self.tenant, self.kind, &self.orders)))
+        Some(IdempotencyKey::new(&self.caller, request_id, &arguments(&self.tenant, self.kind, &self.options)))
     }
 
     /// What else is asked for, as the table keeps it.
-    pub(super) fn orders(&self) -> Option<Json<&Orders>> {
-        (!self.orders.is_empty()).then_some(Json(&self.orders))
+    pub(super) fn options(&self) -> Option<Json<&RunOptions>> {
+        (!self.options.is_empty()).then_some(Json(&self.options))
     }
 
     /// What it asks of a live run that it would join.
     fn joiner(&self) -> Joiner<'_> {
-        Joiner { kind: self.kind, orders: &self.orders, is_batch: false }
+        Joiner { kind: self.kind, options: &self.options, is_batch: false }
     }
 }
 
@@ -83,7 +83,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] and [`Error::NoLocation`] of the tenant, [`Error::RunInProgress`], [`Error::CannotJoin`],
     /// [`Error::RequestIdReused`], or the database's.
-    pub async fn accept(&self, now: Now, new: &NewRun) -> Result<Accepted, Error> {
+    pub async fn accept(&self, now: StatementTime, new: &NewRun) -> Result<Accepted, Error> {
         let mut transaction = self.pool.begin().await?;
         match accept_within(&mut transaction, now, new).await {
             Ok(accepted) => {
@@ -100,12 +100,16 @@ impl Store {
 }
 
 /// Makes an id of the time that the other statements go by.
-pub(super) async fn new_id(connection: &mut Connection, now: Now) -> Result<Uuid, sqlx::Error> {
+pub(super) async fn new_id(connection: &mut Connection, now: StatementTime) -> Result<Uuid, sqlx::Error> {
     sqlx::query_scalar("select run_id_at(coalesce($1, now()), 0)").bind(now).fetch_one(connection).await
 }
 
 /// The same within somebody's transaction.
-pub(super) async fn accept_within(connection: &mut Connection, now: Now, new: &NewRun) -> Result<Accepted, Error> {
+pub(super) async fn accept_within(
+    connection: &mut Connection,
+    now: StatementTime,
+    new: &NewRun,
+) -> Result<Accepted, Error> {
     let with_id;
     let new = if new.id == ID_BY_DATABASE {
         with_id = NewRun { id: new_id(connection, now).await?, ..new.clone() };
@@ -121,7 +125,7 @@ pub(super) async fn accept_within(connection: &mut Connection, now: Now, new: &N
     }
     let accepted = insert_or_join(connection, now, new).await?;
     if let Some(request) = request {
-        sqlx::query("update mirror_request set run_id = $2, joined = $3 where key = $1")
+        sqlx::query("update idempotency_key set result_id = $2, joined = $3 where key = $1")
             .bind(request.key)
             .bind(accepted.run.id)
             .bind(accepted.joined)
@@ -135,31 +139,31 @@ pub(super) async fn accept_within(connection: &mut Connection, now: Now, new: &N
 /// An id whose run never came to be, because its batch lost a race, was never answered: it is free.
 async fn claim_request(
     connection: &mut Connection,
-    now: Now,
+    now: StatementTime,
     new: &NewRun,
-    request: RequestKey,
+    request: IdempotencyKey,
 ) -> Result<Option<Accepted>, Error> {
     if request.claim(connection, now, new.id).await? {
         return Ok(None);
     }
     // A statement of its own, because it has to see the run of an insert that the first one waited for.
     let (fingerprint, run_id, joined): (Uuid, RunId, bool) =
-        sqlx::query_as("select fingerprint, run_id, joined from mirror_request where key = $1 for update")
+        sqlx::query_as("select fingerprint, result_id, joined from idempotency_key where key = $1 for update")
             .bind(request.key)
             .fetch_one(&mut *connection)
             .await?;
     let run = sqlx::query_as::<_, RunRow>(concat!(
         "select ",
         run_columns!(),
-        ", due_at, ended_at from every_run where id = $1"
+        ", next_attempt_at, ended_at from all_runs where id = $1"
     ))
     .bind(run_id)
     .fetch_optional(&mut *connection)
     .await?;
     let Some(RunRow(run)) = run else {
         let freed = sqlx::query(
-            "update mirror_request set fingerprint = $2
-              where key = $1 and run_id <> $3 and not exists (select 1 from batch where batch.id = run_id)",
+            "update idempotency_key set fingerprint = $2
+              where key = $1 and result_id <> $3 and not exists (select 1 from batch where batch.id = result_id)",
         )
         .bind(request.key)
         .bind(request.fingerprint)
@@ -191,21 +195,21 @@ async fn check_tenant(connection: &mut Connection, tenant: &TenantId) -> Result<
     if has_location { Ok(()) } else { Err(Error::NoLocation(tenant.clone())) }
 }
 
-async fn insert_or_join(connection: &mut Connection, now: Now, new: &NewRun) -> Result<Accepted, Error> {
+async fn insert_or_join(connection: &mut Connection, now: StatementTime, new: &NewRun) -> Result<Accepted, Error> {
     // A live run can end between the conflict and the look at it: then the place is free, and we try again.
     loop {
         check_tenant(connection, &new.tenant).await?;
         let inserted = sqlx::query_as::<_, RunRow>(concat!(
-            "insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, lane, turn,
-                              caller, request_id, created_at, orders, traceparent, tracestate)
+            "insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, fairness_key, fairness_rank,
+                              caller, request_id, created_at, options, traceparent, tracestate)
              select $1, tenant.id, tenant.organization_id, $3, $4, 'queued', $5, tenant.organization_id,
-                    1 + greatest((select turn from run
-                                   where state = 'queued' and due_at is null and not bulk
-                                   order by turn, id
+                    1 + greatest((select fairness_rank from run
+                                   where state = 'queued' and next_attempt_at is null and not bulk
+                                   order by fairness_rank, id
                                    limit 1),
-                                 (select turn from run
-                                   where state = 'queued' and due_at is null and lane = tenant.organization_id and not bulk
-                                   order by turn desc
+                                 (select fairness_rank from run
+                                   where state = 'queued' and next_attempt_at is null and fairness_key = tenant.organization_id and not bulk
+                                   order by fairness_rank desc
                                    limit 1),
                                  0),
                     $6, $7, coalesce($8, now()), $9, $10, $11
@@ -214,7 +218,7 @@ async fn insert_or_join(connection: &mut Connection, now: Now, new: &NewRun) -> 
              on conflict (tenant_id) do nothing
              returning ",
             run_columns!(),
-            ", due_at"
+            ", next_attempt_at"
         ))
         .bind(new.id)
         .bind(new.tenant.as_str())
@@ -224,7 +228,7 @@ async fn insert_or_join(connection: &mut Connection, now: Now, new: &NewRun) -> 
         .bind(&new.caller)
         .bind(&new.request_id)
         .bind(now)
-        .bind(new.orders())
+        .bind(new.options())
         .bind(new.traceparent.as_ref().map(TraceContext::traceparent))
         .bind(new.traceparent.as_ref().and_then(TraceContext::tracestate))
         .fetch_optional(&mut *connection)
@@ -246,10 +250,14 @@ async fn insert_or_join(connection: &mut Connection, now: Now, new: &NewRun) -> 
 
 /// The tenant's live run.
 pub(super) async fn live_run(connection: &mut Connection, tenant: &TenantId) -> Result<Option<Run>, Error> {
-    let row = sqlx::query_as::<_, RunRow>(concat!("select ", run_columns!(), ", due_at from run where tenant_id = $1"))
-        .bind(tenant.as_str())
-        .fetch_optional(connection)
-        .await?;
+    let row = sqlx::query_as::<_, RunRow>(concat!(
+        "select ",
+        run_columns!(),
+        ", next_attempt_at from run where tenant_id = $1"
+    ))
+    .bind(tenant.as_str())
+    .fetch_optional(connection)
+    .await?;
     Ok(row.map(|row| row.0))
 }
 
@@ -269,6 +277,6 @@ fn cannot_join(run: &Run, why: JoinRefusal) -> Error {
 
 pub(super) fn kind(run: &Run) -> String {
     let dry = if run.kind.dry_run { ", dry run" } else { "" };
-    let orders = if run.orders.is_empty() { "" } else { ", with orders of its own" };
-    format!("{}{dry}{orders}", run.kind.strategy)
+    let options = if run.options.is_empty() { "" } else { ", with orders of its own" };
+    format!("{}{dry}{options}", run.kind.strategy)
 }

@@ -5,7 +5,8 @@ use futures::{StreamExt, stream};
 use sqlx::{FromRow, Row, error::DatabaseError, postgres::PgRow};
 
 use super::{
-    Accepted, ID_BY_DATABASE, LogFilter, NewRun, Now, Store, accept::reused, row::optional_id, tenant::not_found,
+    Accepted, ID_BY_DATABASE, NewRun, RunFilter, StatementTime, Store, accept::reused, row::optional_id,
+    tenant::not_found,
 };
 use crate::{
     domain::{ChangeCounts, OrganizationId, Run, RunId, RunState, TraceContext},
@@ -13,12 +14,12 @@ use crate::{
 };
 
 /// How often a group looks again that met another transaction on its way.
-const LOOKS: usize = 3;
+const MAX_RACE_RETRIES: usize = 3;
 /// How many runs of a group are joined at a time: each is a transaction of its own.
 const MAX_CONCURRENT_JOINS: usize = 8;
 
 /// What the statement found for one of the wanted runs. Where nothing was in the way, the run was made.
-struct Found {
+struct AcceptLookup {
     position: i64,
     /// The run's own id, if it was made.
     id: RunId,
@@ -28,14 +29,14 @@ struct Found {
     /// The live run of the tenant, from before.
     live: Option<RunId>,
     /// The first answer to the request id.
-    first: Option<First>,
+    first: Option<RecordedRun>,
     /// The time of the statement.
     at: DateTime<Utc>,
 }
 
 /// The first answer to a request id.
 #[derive(Clone, Copy)]
-struct First {
+struct RecordedRun {
     run: RunId,
     joined: bool,
     /// It was asked the same.
@@ -50,13 +51,17 @@ impl Store {
     ///
     /// # Errors
     /// The database's, which concern all of them; what concerns one is in its answer.
-    pub async fn accept_all(&self, now: Now, wanted: &[NewRun]) -> Result<Vec<Option<Result<Accepted, Error>>>, Error> {
-        let Some(mut found) = self.find_or_make(now, wanted).await? else {
+    pub async fn accept_all(
+        &self,
+        now: StatementTime,
+        wanted: &[NewRun],
+    ) -> Result<Vec<Option<Result<Accepted, Error>>>, Error> {
+        let Some(mut found) = self.find_or_create(now, wanted).await? else {
             return Ok(wanted.iter().map(|_| None).collect());
         };
         found.sort_by_key(|found| found.position);
         let others: Vec<RunId> = found.iter().filter_map(|f| f.first.map(|first| first.run)).collect();
-        let others = if others.is_empty() { Vec::new() } else { self.runs(&LogFilter::default(), &others).await? };
+        let others = if others.is_empty() { Vec::new() } else { self.runs(&RunFilter::default(), &others).await? };
         let run = |id: RunId| others.iter().find(|run| run.id == id).cloned();
         let answers: Vec<_> = wanted.iter().zip(found).map(|(new, found)| answer(new, &found, run)).collect();
         if answers.iter().any(|answer| matches!(answer, Err(Unanswered::BesideLive))) {
@@ -68,7 +73,7 @@ impl Store {
     /// Accepts those that met a live run one by one: a join locks the run, and most groups have none.
     async fn join_all(
         &self,
-        now: Now,
+        now: StatementTime,
         wanted: &[NewRun],
         answers: Vec<Answer>,
     ) -> Vec<Option<Result<Accepted, Error>>> {
@@ -77,7 +82,7 @@ impl Store {
         stream::iter(joining).buffered(MAX_CONCURRENT_JOINS).collect().await
     }
 
-    async fn join_if_live(&self, now: Now, new: &NewRun, answer: Answer) -> Option<Result<Accepted, Error>> {
+    async fn join_if_live(&self, now: StatementTime, new: &NewRun, answer: Answer) -> Option<Result<Accepted, Error>> {
         match answer {
             Err(Unanswered::BesideLive) => Some(self.accept(now, new).await),
             answer => answer.ok(),
@@ -85,8 +90,8 @@ impl Store {
     }
 
     /// `None`: a race, again and again. Who meets one has waited for the other's commit, and sees at the next look what it left.
-    async fn find_or_make(&self, now: Now, wanted: &[NewRun]) -> Result<Option<Vec<Found>>, Error> {
-        for _ in 0..LOOKS {
+    async fn find_or_create(&self, now: StatementTime, wanted: &[NewRun]) -> Result<Option<Vec<AcceptLookup>>, Error> {
+        for _ in 0..MAX_RACE_RETRIES {
             match self.accept_statement(now, wanted).await {
                 Err(error) if error.as_database_error().is_some_and(is_race) => {}
                 found => return Ok(Some(found?)),
@@ -97,7 +102,7 @@ impl Store {
 
     /// What is in the way is looked up, and the inserts expect nothing there: to be ready for a conflict with each row would cost a third
     /// of the statement, and only a race makes one.
-    async fn accept_statement(&self, now: Now, wanted: &[NewRun]) -> Result<Vec<Found>, sqlx::Error> {
+    async fn accept_statement(&self, now: StatementTime, wanted: &[NewRun]) -> Result<Vec<AcceptLookup>, sqlx::Error> {
         fn column<'a, T>(wanted: &'a [NewRun], value: impl Fn(&'a NewRun) -> T) -> Vec<T> {
             wanted.iter().map(value).collect()
         }
@@ -107,15 +112,15 @@ impl Store {
                  -- A look-up for each, by an index: a plan is made once, for a table of any size, and must not read one whole.
                  -- The ids of one statement are in the order in which it was asked.
                  select coalesce(asked.given_id, run_id_at(coalesce($1, now()), asked.position)) as id, asked.tenant_id, asked.strategy,
-                        asked.dry_run, asked.max_attempts, asked.caller, asked.request_id, asked.key, asked.fingerprint, asked.orders,
+                        asked.dry_run, asked.max_attempts, asked.caller, asked.request_id, asked.key, asked.fingerprint, asked.options,
                         asked.traceparent, asked.tracestate, asked.position, place.organization_id, place.has_location, live.id as live_id,
-                        first.run_id as first_run_id, first.joined as first_joined,
+                        first.result_id as first_run_id, first.joined as first_joined,
                         first.fingerprint = asked.fingerprint as is_same,
                         first.created_at < coalesce($1, now()) - interval '24 hours' as is_old
                    from unnest($2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::integer[], $7::text[], $8::text[],
                                $9::uuid[], $10::uuid[], $11::jsonb[], $12::text[], $13::text[])
                        with ordinality
-                       as asked (given_id, tenant_id, strategy, dry_run, max_attempts, caller, request_id, key, fingerprint, orders,
+                       as asked (given_id, tenant_id, strategy, dry_run, max_attempts, caller, request_id, key, fingerprint, options,
                                  traceparent, tracestate, position)
                    left join lateral (select organization_id, gbp_location is not null as has_location
                                         from tenant
@@ -125,37 +130,37 @@ impl Store {
                                         from run
                                        where run.tenant_id = asked.tenant_id
                                        limit 1) live on true
-                   left join lateral (select run_id, joined, mirror_request.fingerprint, created_at
-                                        from mirror_request
-                                       where mirror_request.key = asked.key
+                   left join lateral (select result_id, joined, idempotency_key.fingerprint, created_at
+                                        from idempotency_key
+                                       where idempotency_key.key = asked.key
                                        limit 1) first on true
              ), claimed_request as (
-                 insert into mirror_request (key, fingerprint, run_id, joined, created_at)
+                 insert into idempotency_key (key, fingerprint, result_id, joined, created_at)
                  select key, fingerprint, id, false, coalesce($1, now())
                    from wanted
                   where key is not null and first_run_id is null and has_location and live_id is null
                   order by key
                  returning key
-             ), first_in_line as materialized (
-                 select turn from run
-                  where state = 'queued' and due_at is null and not bulk
-                  order by turn, id
+             ), first_ready as materialized (
+                 select fairness_rank from run
+                  where state = 'queued' and next_attempt_at is null and not bulk
+                  order by fairness_rank, id
                   limit 1
              ), created as (
-                 insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, lane, turn,
-                                  caller, request_id, created_at, orders, traceparent, tracestate)
+                 insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, fairness_key, fairness_rank,
+                                  caller, request_id, created_at, options, traceparent, tracestate)
                  select id, tenant_id, organization_id, strategy, dry_run, 'queued', max_attempts, organization_id,
-                        case when organization_id is null then 1 + coalesce((select turn from first_in_line), 0)
+                        case when organization_id is null then 1 + coalesce((select fairness_rank from first_ready), 0)
                              else row_number() over (partition by organization_id order by position)
-                                  + greatest((select turn from first_in_line),
-                                             (select turn from run
-                                               where state = 'queued' and due_at is null
-                                                 and lane = wanted.organization_id and not bulk
-                                               order by turn desc
+                                  + greatest((select fairness_rank from first_ready),
+                                             (select fairness_rank from run
+                                               where state = 'queued' and next_attempt_at is null
+                                                 and fairness_key = wanted.organization_id and not bulk
+                                               order by fairness_rank desc
                                                limit 1),
                                              0)
                         end,
-                        caller, request_id, coalesce($1, now()), orders, traceparent, tracestate
+                        caller, request_id, coalesce($1, now()), options, traceparent, tracestate
                    from wanted
                   where has_location and live_id is null and first_run_id is null
                     -- The requests first, as everybody: two who meet on both would wait for each other.
@@ -176,10 +181,10 @@ impl Store {
         .bind(column(wanted, |new| new.request_id.as_deref()))
         .bind(requests.iter().map(|request| request.map(|request| request.key)).collect::<Vec<_>>())
         .bind(requests.iter().map(|request| request.map(|request| request.fingerprint)).collect::<Vec<_>>())
-        .bind(column(wanted, NewRun::orders))
+        .bind(column(wanted, NewRun::options))
         .bind(column(wanted, |new| new.traceparent.as_ref().map(TraceContext::traceparent)))
         .bind(column(wanted, |new| new.traceparent.as_ref().and_then(TraceContext::tracestate)));
-        statement.fetch_all(&self.hot).await
+        statement.fetch_all(&self.queue_pool).await
     }
 }
 
@@ -201,11 +206,11 @@ enum Unanswered {
     Race,
 }
 
-fn answer(new: &NewRun, found: &Found, run: impl Fn(RunId) -> Option<Run>) -> Answer {
+fn answer(new: &NewRun, found: &AcceptLookup, run: impl Fn(RunId) -> Option<Run>) -> Answer {
     match found.first {
-        Some(First { is_old: true, .. }) => return Err(Unanswered::Race),
-        Some(First { is_same: false, .. }) => return Ok(Err(reused(new))),
-        Some(First { run: id, joined, .. }) => {
+        Some(RecordedRun { is_old: true, .. }) => return Err(Unanswered::Race),
+        Some(RecordedRun { is_same: false, .. }) => return Ok(Err(reused(new))),
+        Some(RecordedRun { run: id, joined, .. }) => {
             return run(id).map_or(Err(Unanswered::Race), |run| Ok(Ok(Accepted { run, joined, created: false })));
         }
         None => {}
@@ -230,18 +235,18 @@ impl NewRun {
             organization,
             batch: None,
             kind: self.kind,
-            orders: self.orders.clone(),
+            options: self.options.clone(),
             state: RunState::Queued,
             revision: 1,
             attempt: 0,
             max_attempts: self.max_attempts,
-            handed_back: 0,
+            uncounted_attempts: 0,
             cancel_requested: false,
             plan: None,
-            intent: None,
+            write_intent: None,
             written: Vec::new(),
             counts: ChangeCounts::default(),
-            skipped_categories: 0,
+            unmapped: 0,
             reason: None,
             error: None,
             caller: self.caller.clone(),
@@ -249,19 +254,19 @@ impl NewRun {
             created_at,
             started_at: None,
             attempts: Vec::new(),
-            attempted_at: None,
+            attempt_started_at: None,
             ended_at: None,
-            due_at: None,
+            next_attempt_at: None,
         }
     }
 }
 
-impl FromRow<'_, PgRow> for Found {
+impl FromRow<'_, PgRow> for AcceptLookup {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         let first: Option<RunId> = row.try_get("first_run_id")?;
         let first = match first {
             None => None,
-            Some(run) => Some(First {
+            Some(run) => Some(RecordedRun {
                 run,
                 joined: row.try_get("first_joined")?,
                 is_same: row.try_get("is_same")?,

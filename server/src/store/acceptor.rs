@@ -6,30 +6,39 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Accepted, NewRun, Store,
-    group::{Group, Limits, Waiting, refuse},
+    group_commit::{GroupCommitter, GroupLimits, PendingItem, fail_all},
 };
 use crate::{domain::RunId, error::Error};
 
-const LIMITS: Limits =
-    Limits { committers: 3, company: 32, patience: Duration::from_millis(5), batch: 256, waiting: 4096 };
+const GROUP_LIMITS: GroupLimits = GroupLimits {
+    committers: 3,
+    min_batch: 32,
+    linger: Duration::from_millis(5),
+    max_batch: 256,
+    queue_capacity: 4096,
+};
 
-type Asking = Waiting<NewRun, Accepted>;
+type PendingRun = PendingItem<NewRun, Accepted>;
 
 /// Accepts runs, for all callers of the process. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Acceptor {
-    group: Group<NewRun, Accepted>,
+    group: GroupCommitter<NewRun, Accepted>,
     store: Store,
 }
 
 impl Acceptor {
-    /// Starts the committers; they end with `stop`. `made` hears of the runs of each commit, once for all of them, before those who asked.
+    /// Starts the committers; they end with `stop`. `runs_created` hears of the runs of each commit, once for all of them, before those who asked.
     #[must_use]
-    pub fn start(store: &Store, stop: &CancellationToken, made: impl Fn(&[RunId]) + Send + Sync + 'static) -> Self {
-        let (committing, made) = (store.clone(), Arc::new(made));
-        let group = Group::start(LIMITS, stop, move |group| {
-            let (store, made) = (committing.clone(), made.clone());
-            async move { accept_group(&store, &*made, group).await }
+    pub fn start(
+        store: &Store,
+        stop: &CancellationToken,
+        on_created: impl Fn(&[RunId]) + Send + Sync + 'static,
+    ) -> Self {
+        let (committing, on_created) = (store.clone(), Arc::new(on_created));
+        let group = GroupCommitter::start(GROUP_LIMITS, stop, move |group| {
+            let (store, on_created) = (committing.clone(), on_created.clone());
+            async move { accept_group(&store, &*on_created, group).await }
         });
         Self { group, store: store.clone() }
     }
@@ -40,7 +49,7 @@ impl Acceptor {
     /// Those of [`Store::accept`], [`Error::RateLimited`] when too many wait already, [`Error::DatabaseUnavailable`] when that is because
     /// the database is away, and [`Error::Draining`] after the stop.
     pub async fn accept(&self, new: NewRun) -> Result<Accepted, Error> {
-        self.group.ask(new).await.map_err(|error| match error {
+        self.group.submit(new).await.map_err(|error| match error {
             // Sending less would not help its caller.
             Error::RateLimited { .. } if self.store.is_away() => {
                 Error::DatabaseUnavailable("the database does not answer the requests before".into())
@@ -50,20 +59,20 @@ impl Acceptor {
     }
 }
 
-async fn accept_group(store: &Store, made: &(impl Fn(&[RunId]) + Sync), mut group: Vec<Asking>) {
+async fn accept_group(store: &Store, on_created: &(impl Fn(&[RunId]) + Sync), mut group: Vec<PendingRun>) {
     while !group.is_empty() {
         let rest = split_duplicates(&mut group);
-        commit(store, made, std::mem::replace(&mut group, rest)).await;
+        commit(store, on_created, std::mem::replace(&mut group, rest)).await;
     }
 }
 
 /// Keeps one request a tenant and one a request id, and gives the others: in one statement they would not see each other.
-fn split_duplicates(group: &mut Vec<Asking>) -> Vec<Asking> {
+fn split_duplicates(group: &mut Vec<PendingRun>) -> Vec<PendingRun> {
     let mut tenants = HashSet::new();
     let mut requests = HashSet::new();
     // A caller who no longer waits has no use for a run.
     let (unique, rest) = group.drain(..).filter(|waiting| !waiting.is_given_up()).partition(|waiting| {
-        let new = &waiting.question;
+        let new = &waiting.item;
         let is_first_request = match &new.request_id {
             Some(id) => requests.insert((new.caller.clone(), id.clone())),
             None => true,
@@ -74,8 +83,8 @@ fn split_duplicates(group: &mut Vec<Asking>) -> Vec<Asking> {
     rest
 }
 
-async fn commit(store: &Store, made: &(impl Fn(&[RunId]) + Sync), group: Vec<Asking>) {
-    let (wanted, answers): (Vec<NewRun>, Vec<_>) = group.into_iter().map(|w| (w.question, w.answer)).unzip();
+async fn commit(store: &Store, on_created: &(impl Fn(&[RunId]) + Sync), group: Vec<PendingRun>) {
+    let (wanted, answers): (Vec<NewRun>, Vec<_>) = group.into_iter().map(|w| (w.item, w.answer)).unzip();
     if wanted.is_empty() {
         return;
     }
@@ -83,15 +92,15 @@ async fn commit(store: &Store, made: &(impl Fn(&[RunId]) + Sync), group: Vec<Ask
         Ok(found) => found,
         // One of them may be what the database refuses: alone, each meets its own error.
         Err(Error::Internal(_)) if wanted.len() > 1 => wanted.iter().map(|_| None).collect(),
-        Err(error) => return refuse(answers.into_iter(), &error),
+        Err(error) => return fail_all(answers.into_iter(), &error),
     };
-    tell(made, found.iter().flatten());
+    report_created(on_created, found.iter().flatten());
     for ((new, answer), found) in wanted.iter().zip(answers).zip(found) {
         let accepted = match found {
             Some(accepted) => accepted,
             None => {
                 let alone = store.accept(None, new).await;
-                tell(made, [&alone]);
+                report_created(on_created, [&alone]);
                 alone
             }
         };
@@ -99,10 +108,10 @@ async fn commit(store: &Store, made: &(impl Fn(&[RunId]) + Sync), group: Vec<Ask
     }
 }
 
-fn tell<'a>(made: &impl Fn(&[RunId]), accepted: impl IntoIterator<Item = &'a Result<Accepted, Error>>) {
+fn report_created<'a>(on_created: &impl Fn(&[RunId]), accepted: impl IntoIterator<Item = &'a Result<Accepted, Error>>) {
     let runs: Vec<RunId> =
         accepted.into_iter().flatten().filter(|accepted| accepted.created).map(|accepted| accepted.run.id).collect();
     if !runs.is_empty() {
-        made(&runs);
+        on_created(&runs);
     }
 }

@@ -2,7 +2,7 @@
 
 use sqlx::{FromRow, Row, postgres::PgRow};
 
-use super::{NewTaxonomy, Now, Store, connections::Connection, row::id};
+use super::{NewTaxonomy, StatementTime, Store, connections::Connection, row::id};
 use crate::{
     domain::{GbpCategory, Gcid, Locale, Slug, TenantId},
     error::Error,
@@ -131,7 +131,7 @@ impl Store {
 /// nothing of the kind any longer. What runs would find out one by one is known of all of them now.
 pub(super) async fn mark_tenants(
     connection: &mut Connection,
-    now: Now,
+    now: StatementTime,
     new: &NewTaxonomy<'_>,
 ) -> Result<(), sqlx::Error> {
     let gcids = |categories: &[GbpCategory]| categories.iter().map(|it| it.gcid.to_string()).collect::<Vec<_>>();
@@ -152,7 +152,7 @@ pub(super) async fn mark_tenants(
                     for no key update
              )
              update tenant_sync
-                set cause = 'category_retired', since_at = coalesce($3, now()), digest = null
+                set cause = 'category_retired', cause_at = coalesce($3, now()), digest = null
                from locked
               where tenant_sync.tenant_id = locked.tenant_id",
         )

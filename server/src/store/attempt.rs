@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
-use super::{Held, Now, Store, interval};
+use super::{LeaseKey, StatementTime, Store, interval};
 use crate::{
     domain::{AccountId, LocationId, Observation, RecordedChange, RecordedPlan, RunError, WriteIntent},
     error::Error,
@@ -13,28 +13,28 @@ use crate::{
 
 /// Whether an attempt may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BeginWrite {
+pub enum BeginWriteResult {
     /// It may, and its lease was renewed.
-    Go,
+    Granted,
     /// Somebody cancelled the run.
     Cancelled,
     /// The run is in other hands.
-    Lost,
+    LeaseLost,
     /// The location is no longer the tenant's, or is in another account.
-    Moved,
+    TargetChanged,
     /// A request has joined the run since the attempt read its source.
     Superseded,
 }
 
 /// What an attempt knows of its run, and passes on to the next one.
 #[derive(Debug, Clone, Default)]
-pub struct Progress {
+pub struct AttemptProgress {
     /// The newest plan, where there is one.
     pub plan: Option<RecordedPlan>,
     /// What was written, over all attempts.
     pub written: Vec<RecordedChange>,
     /// What was begun and is not known to be written.
-    pub intent: Option<WriteIntent>,
+    pub write_intent: Option<WriteIntent>,
     /// What was observed of both sides before the write.
     pub observation: Option<Observation>,
     /// When the source was read that the attempt goes by, by the database's clock. `None`: it goes by none.
@@ -49,12 +49,12 @@ impl Store {
     /// The database's.
     pub async fn begin_write(
         &self,
-        now: Now,
-        held: Held,
-        progress: &Progress,
+        now: StatementTime,
+        held: LeaseKey,
+        progress: &AttemptProgress,
         lease: Duration,
-    ) -> Result<BeginWrite, Error> {
-        let intent = progress.intent.as_ref();
+    ) -> Result<BeginWriteResult, Error> {
+        let intent = progress.write_intent.as_ref();
         let location = intent.and_then(|intent| intent.location.as_ref());
         // Whether the run was cancelled, where it was held and could be written; and whether the location is still the tenant's.
         // The tenant's row is locked before the run's, as by everything that takes both. A move that is not committed yet is waited for; the
@@ -68,12 +68,12 @@ impl Store {
              ), begun as (
                  update run
                     set plan = case when cancel_requested then plan else $4 end,
-                        intent = case when cancel_requested then intent else $5 end,
+                        write_intent = case when cancel_requested then write_intent else $5 end,
                         observation = coalesce($10, observation),
                         written = $6,
-                        lease_until = coalesce($1, now()) + $7,
+                        lease_expires_at = coalesce($1, now()) + $7,
                         revision = revision + 1
-                  where id = $2 and attempt = $3 and state = 'running' and lease_until > coalesce($1, now())
+                  where id = $2 and fencing_token = $3 and state = 'running' and lease_expires_at > coalesce($1, now())
                     and ($8::text is null or exists (select from binding))
                     and (joined_at is null or $11::timestamptz is null or joined_at < $11)
                  returning cancel_requested
@@ -82,7 +82,7 @@ impl Store {
         )
         .bind(now)
         .bind(held.id)
-        .bind(held.fence)
+        .bind(held.fencing_token)
         .bind(progress.plan.as_ref().map(Json))
         .bind(intent.map(Json))
         .bind(Json(&progress.written))
@@ -94,12 +94,12 @@ impl Store {
         .fetch_one(&self.pool)
         .await?;
         Ok(match begun {
-            (Some(true), _) => BeginWrite::Cancelled,
-            (Some(false), _) => BeginWrite::Go,
-            (None, false) => BeginWrite::Moved,
+            (Some(true), _) => BeginWriteResult::Cancelled,
+            (Some(false), _) => BeginWriteResult::Granted,
+            (None, false) => BeginWriteResult::TargetChanged,
             // Asked in a statement of its own: the one above may have waited for the very join that it then found.
-            (None, true) if self.is_superseded(held, progress.read_at).await? => BeginWrite::Superseded,
-            (None, true) => BeginWrite::Lost,
+            (None, true) if self.is_superseded(held, progress.read_at).await? => BeginWriteResult::Superseded,
+            (None, true) => BeginWriteResult::LeaseLost,
         })
     }
 
@@ -111,32 +111,32 @@ impl Store {
     /// The database's.
     pub async fn retry(
         &self,
-        now: Now,
-        held: Held,
+        now: StatementTime,
+        held: LeaseKey,
         delay: Duration,
         counts: bool,
         error: &RunError,
-        progress: &Progress,
+        progress: &AttemptProgress,
     ) -> Result<bool, Error> {
         let done = sqlx::query(
             "update run
-                set state = 'queued', lease_until = null, revision = revision + 1,
-                    due_at = case when cancel_requested and $9::jsonb is null then null else coalesce($1, now()) + $4 end,
-                    handed_back = case when $10 then handed_back else handed_back + 1 end,
-                    attempts = attempts_with(attempts, attempt, attempted_at, coalesce($1, now()), 'failed', $6),
-                    reason = $5, error = $6, plan = coalesce($7, plan), written = $8, intent = $9,
+                set state = 'queued', lease_expires_at = null, revision = revision + 1,
+                    next_attempt_at = case when cancel_requested and $9::jsonb is null then null else coalesce($1, now()) + $4 end,
+                    uncounted_attempts = case when $10 then uncounted_attempts else uncounted_attempts + 1 end,
+                    attempts = append_attempt(attempts, fencing_token, attempt_started_at, coalesce($1, now()), 'failed', $6),
+                    reason = $5, error = $6, plan = coalesce($7, plan), written = $8, write_intent = $9,
                     observation = coalesce($11, observation)
-              where id = $2 and attempt = $3 and state = 'running'",
+              where id = $2 and fencing_token = $3 and state = 'running'",
         )
         .bind(now)
         .bind(held.id)
-        .bind(held.fence)
+        .bind(held.fencing_token)
         .bind(interval(delay))
         .bind(error.reason.as_str())
         .bind(Json(error))
         .bind(progress.plan.as_ref().map(Json))
         .bind(Json(&progress.written))
-        .bind(progress.intent.as_ref().map(Json))
+        .bind(progress.write_intent.as_ref().map(Json))
         .bind(counts)
         .bind(progress.observation.as_ref().map(Json))
         .execute(&self.pool)
@@ -150,22 +150,28 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn requeue(&self, now: Now, held: Held, pause: Duration, progress: &Progress) -> Result<bool, Error> {
+    pub async fn requeue(
+        &self,
+        now: StatementTime,
+        held: LeaseKey,
+        pause: Duration,
+        progress: &AttemptProgress,
+    ) -> Result<bool, Error> {
         let done = sqlx::query(
             "update run
-                set state = 'queued', lease_until = null, handed_back = handed_back + 1, revision = revision + 1,
-                    due_at = case when $8 > interval '0' then coalesce($1, now()) + $8 end,
-                    attempts = attempts_with(attempts, attempt, attempted_at, coalesce($1, now()), 'handed_back', null),
+                set state = 'queued', lease_expires_at = null, uncounted_attempts = uncounted_attempts + 1, revision = revision + 1,
+                    next_attempt_at = case when $8 > interval '0' then coalesce($1, now()) + $8 end,
+                    attempts = append_attempt(attempts, fencing_token, attempt_started_at, coalesce($1, now()), 'released', null),
                     joined_at = least(joined_at, coalesce($1, now())),
-                    plan = coalesce($4, plan), written = $5, intent = $6, observation = coalesce($7, observation)
-              where id = $2 and attempt = $3 and state = 'running'",
+                    plan = coalesce($4, plan), written = $5, write_intent = $6, observation = coalesce($7, observation)
+              where id = $2 and fencing_token = $3 and state = 'running'",
         )
         .bind(now)
         .bind(held.id)
-        .bind(held.fence)
+        .bind(held.fencing_token)
         .bind(progress.plan.as_ref().map(Json))
         .bind(Json(&progress.written))
-        .bind(progress.intent.as_ref().map(Json))
+        .bind(progress.write_intent.as_ref().map(Json))
         .bind(progress.observation.as_ref().map(Json))
         .bind(interval(pause))
         .execute(&self.pool)
@@ -177,12 +183,12 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn is_superseded(&self, held: Held, read_at: Option<DateTime<Utc>>) -> Result<bool, Error> {
+    pub async fn is_superseded(&self, held: LeaseKey, read_at: Option<DateTime<Utc>>) -> Result<bool, Error> {
         Ok(sqlx::query_scalar(
-            "select exists (select from run where id = $1 and attempt = $2 and state = 'running' and joined_at >= $3)",
+            "select exists (select from run where id = $1 and fencing_token = $2 and state = 'running' and joined_at >= $3)",
         )
         .bind(held.id)
-        .bind(held.fence)
+        .bind(held.fencing_token)
         .bind(read_at)
         .fetch_one(&self.pool)
         .await?)

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Batch, BatchChanges, BatchCounts, BatchId, BatchRule, BatchState, BatchVerdict, OrganizationId, RunKind,
-        Strategy, TenantId,
+        Batch, BatchChanges, BatchCounts, BatchGuardRule, BatchGuardVerdict, BatchId, BatchState, OrganizationId,
+        RunKind, Strategy, TenantId,
     },
     error::Error,
 };
@@ -18,9 +18,9 @@ use crate::{
 /// The columns of `batch` that a batch is read from.
 macro_rules! batch_columns {
     () => {
-        "id, organization_id, only_tenants, strategy, dry_run, tenants, without_location, not_admitted, change_limit, primary_limit,
-                    overrides, stopped, failure_reasons, override_limit, overriding, changing, changing_primary, made, succeeded, failed, skipped, joined, cancelled, over, out_of_sync,
-                    out_of_primary, created, updated, deleted, unmapped, caller, request_id, reason, created_at, cancel_requested_at,
+        "id, organization_id, visible_tenants, strategy, dry_run, tenants, without_location, disabled, max_changes, max_primary_changes,
+                    overridden_guards, stopped, failure_reason_counts, max_overrides, overrides_reserved, changes_reserved, primary_changes_reserved, runs_created, succeeded, failed, skipped, joined, cancelled, runs_ended, out_of_sync,
+                    primary_changes, created, updated, deleted, unmapped, caller, request_id, override_reason, created_at, cancel_requested_at,
                     expanded_at, ended_at"
     };
 }
@@ -55,14 +55,14 @@ impl Store {
                from batch
               where dry_run and strategy = $1
                 and organization_id is not distinct from $2
-                and only_tenants is not distinct from $3
+                and visible_tenants is not distinct from $3
                 and ended_at is not null and cancel_requested_at is null
               order by id desc
               limit 1"
         ))
         .bind(strategy.as_str())
         .bind(target.organization())
-        .bind(target.only());
+        .bind(target.visible_tenants());
         Ok(row.fetch_optional(&self.pool).await?.map(|row| row.0))
     }
 
@@ -83,7 +83,7 @@ impl Store {
             ", (select count(*) from run where batch_id = batch.id and state = 'running') as running
                from batch
               where (id < $1 or $1::uuid is null)
-                and ($2::text[] is null or only_tenants <@ $2)
+                and ($2::text[] is null or visible_tenants <@ $2)
               order by id desc
               limit $3"
         ))
@@ -102,26 +102,26 @@ pub(super) struct BatchRow(pub(super) Batch);
 impl FromRow<'_, PgRow> for BatchRow {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         let number = |column: &str| row.try_get::<i64, _>(column);
-        let only: Option<Vec<String>> = row.try_get("only_tenants")?;
+        let only: Option<Vec<String>> = row.try_get("visible_tenants")?;
         let only = only.map(|only| only.iter().map(|id| TenantId::parse(id)).collect::<Result<_, _>>());
         let is_expanded = row.try_get::<Option<DateTime<Utc>>, _>("expanded_at")?.is_some();
         let is_cancelled = row.try_get::<Option<DateTime<Utc>>, _>("cancel_requested_at")?.is_some();
         let ended_at: Option<DateTime<Utc>> = row.try_get("ended_at")?;
-        let (tenants, made, running) = (number("tenants")?, number("made")?, number("running")?);
+        let (tenants, made, running) = (number("tenants")?, number("runs_created")?, number("running")?);
         let unmade = tenants - made;
         let [pending, gone, never] = match (is_expanded, is_cancelled) {
             (false, _) => [unmade, 0, 0],
             (true, false) => [0, unmade, 0],
             (true, true) => [0, 0, unmade],
         };
-        let verdict = |rule, value, let_through, limit| -> Result<BatchVerdict, sqlx::Error> {
-            let (value, let_through) = (number(value)?, number(let_through)?);
-            Ok(BatchVerdict { rule, value, let_through, limit: row.try_get(limit)? })
+        let verdict = |rule, value, reserved, limit| -> Result<BatchGuardVerdict, sqlx::Error> {
+            let (value, reserved) = (number(value)?, number(reserved)?);
+            Ok(BatchGuardVerdict { rule, value, reserved, limit: row.try_get(limit)? })
         };
         Ok(Self(Batch {
             id: row.try_get("id")?,
             organization: optional_id(row, "organization_id", OrganizationId::parse)?,
-            only: only.transpose().map_err(|error| decode("only_tenants", error))?,
+            visible_tenants: only.transpose().map_err(|error| decode("visible_tenants", error))?,
             kind: RunKind { strategy: text(row, "strategy", Strategy::from_text)?, dry_run: row.try_get("dry_run")? },
             state: match (is_cancelled, ended_at.is_some(), is_expanded) {
                 (true, true, _) => BatchState::Cancelled,
@@ -132,10 +132,10 @@ impl FromRow<'_, PgRow> for BatchRow {
             },
             tenants,
             without_location: number("without_location")?,
-            not_admitted: number("not_admitted")?,
+            disabled: number("disabled")?,
             counts: BatchCounts {
                 pending,
-                queued: made - number("over")? - running,
+                queued: made - number("runs_ended")? - running,
                 running,
                 succeeded: number("succeeded")?,
                 failed: number("failed")?,
@@ -151,15 +151,15 @@ impl FromRow<'_, PgRow> for BatchRow {
                 unmapped: number("unmapped")?,
             },
             verdicts: vec![
-                verdict(BatchRule::Tenants, "out_of_sync", "changing", "change_limit")?,
-                verdict(BatchRule::Primary, "out_of_primary", "changing_primary", "primary_limit")?,
+                verdict(BatchGuardRule::Tenants, "out_of_sync", "changes_reserved", "max_changes")?,
+                verdict(BatchGuardRule::Primary, "primary_changes", "primary_changes_reserved", "max_primary_changes")?,
             ],
             stopped: row.try_get::<Json<_>, _>("stopped")?.0,
-            failure_reasons: row.try_get::<Json<_>, _>("failure_reasons")?.0,
-            overrides: row.try_get("overrides")?,
-            override_limit: row.try_get("override_limit")?,
-            overriding: number("overriding")?,
-            reason: row.try_get("reason")?,
+            failure_reason_counts: row.try_get::<Json<_>, _>("failure_reason_counts")?.0,
+            overridden_guards: row.try_get("overridden_guards")?,
+            max_overrides: row.try_get("max_overrides")?,
+            overrides_reserved: number("overrides_reserved")?,
+            override_reason: row.try_get("override_reason")?,
             caller: row.try_get("caller")?,
             request_id: row.try_get("request_id")?,
             created_at: row.try_get("created_at")?,

@@ -1,12 +1,12 @@
 //! Cancelling batches.
 
 use super::{
-    Chunk, Now, Store, Worked,
-    batch_work::{Expansion, TURNS_PER_CALLER, end_turn, is_expanded},
-    cancel::{as_cancelled, awaits_its_write},
+    ChunkLimits, ChunkResult, StatementTime, Store,
+    batch_expansion::{BATCHES_PER_CALLER_PER_ROUND, Expansion, end_chunk, is_expanded},
+    cancel::{awaits_write_outcome, cancelled_columns},
     connections::Connection,
-    ending::{carried, into_history},
-    rollup::{counted, counted_columns},
+    history::{insert_into_history, run_to_history_columns},
+    rollup::{insert_rollup_delta, rollup_source_columns},
 };
 use crate::{
     domain::{BatchId, RunId},
@@ -14,40 +14,40 @@ use crate::{
 };
 
 impl Store {
-    /// Marks a batch as cancelled; [`Store::work_on_batch`] does the rest. Nothing happens to one that is over.
+    /// Marks a batch as cancelled; [`Store::process_batch_chunk`] does the rest. Nothing happens to one that is over.
     ///
     /// # Errors
     /// The database's.
-    pub async fn cancel_batch(&self, now: Now, batch: BatchId) -> Result<bool, Error> {
+    pub async fn cancel_batch(&self, now: StatementTime, batch: BatchId) -> Result<bool, Error> {
         let done = sqlx::query_scalar(
             "with cancelled as (
                  update batch set cancel_requested_at = coalesce(cancel_requested_at, $2, now())
                   where id = $1 and ended_at is null
                  returning id, caller
-             ), place as materialized (
+             ), ranked as materialized (
                  -- The first of its round, and in turn with the caller's other batches that are being cancelled, but not with those that are
                  -- being made: a caller who has many of these is stopped as soon as any other.
-                 select id, caller, coalesce((select turn from batch_work order by turn limit 1), 0)
-                                    + (select count(*) from batch_work own where own.caller = cancelled.caller and own.cancelling) / $3
-                                    as turn
+                 select id, caller, coalesce((select fairness_rank from batch_expansion order by fairness_rank limit 1), 0)
+                                    + (select count(*) from batch_expansion own where own.caller = cancelled.caller and own.cancelling) / $3
+                                    as fairness_rank
                    from cancelled
              ), moved as (
                  -- Not while a chunk of it is being made, which a caller is not to wait for: the end of its turn finds the cancellation.
-                 update batch_work
-                    set turn_at = '-infinity', cancelling = true, turn = least(batch_work.turn, place.turn)
-                   from place
-                  where batch_id = any (array(select batch_id from batch_work
+                 update batch_expansion
+                    set last_chunk_at = '-infinity', cancelling = true, fairness_rank = least(batch_expansion.fairness_rank, ranked.fairness_rank)
+                   from ranked
+                  where batch_id = any (array(select batch_id from batch_expansion
                                                where batch_id = $1 and not cancelling
                                                  for update skip locked))
              ), to_do as (
-                 insert into batch_work (batch_id, turn_at, caller, cancelling, turn) select id, '-infinity', caller, true, turn from place
+                 insert into batch_expansion (batch_id, last_chunk_at, caller, cancelling, fairness_rank) select id, '-infinity', caller, true, fairness_rank from ranked
                  on conflict (batch_id) do nothing
              )
              select exists (select 1 from cancelled)",
         )
         .bind(batch)
         .bind(now)
-        .bind(TURNS_PER_CALLER)
+        .bind(BATCHES_PER_CALLER_PER_ROUND)
         .fetch_one(&self.pool)
         .await?;
         Ok(done)
@@ -58,13 +58,13 @@ impl Store {
 /// are left alone, because that was promised that they do what it asks for.
 pub(super) async fn cancel(
     connection: &mut Connection,
-    now: Now,
+    now: StatementTime,
     expansion: &Expansion,
-    chunk: Chunk,
-) -> Result<Worked, sqlx::Error> {
+    chunk: ChunkLimits,
+) -> Result<ChunkResult, sqlx::Error> {
     let rows: Vec<(RunId, bool)> = sqlx::query_as(concat!(
         "with chosen as materialized (
-             select id, state = 'queued' and intent is null and written = '[]' as is_over from run
+             select id, state = 'queued' and write_intent is null and written = '[]' as is_over from run
               where batch_id = $2 and not cancel_requested and bulk and joined_at is null
               order by id
               limit $3
@@ -72,25 +72,25 @@ pub(super) async fn cancel(
          ), marked as (
              update run
                 set cancel_requested = true, revision = revision + 1,
-                    due_at = case when ",
-        awaits_its_write!(),
-        " then due_at end
+                    next_attempt_at = case when ",
+        awaits_write_outcome!(),
+        " then next_attempt_at end
               where id = any (array(select id from chosen where not is_over))
              returning id, state
          ), ended as (
              delete from run
               where id = any (array(select id from chosen where is_over))
              returning ",
-        carried!(),
-        as_cancelled!(),
+        run_to_history_columns!(),
+        cancelled_columns!(),
         "
          ), moved as (",
-        into_history!(),
+        insert_into_history!(),
         "returning ",
-        counted_columns!(),
+        rollup_source_columns!(),
         "
          ), counted as (",
-        counted!(),
+        insert_rollup_delta!(),
         ")
          select id, state = 'running' from marked
           union all
@@ -111,7 +111,7 @@ pub(super) async fn cancel(
     .await?;
     let is_done = !is_left && is_expanded(connection, now, expansion.id, true).await?;
     if !is_done {
-        end_turn(connection, now, expansion.id, chunk).await?;
+        end_chunk(connection, now, expansion.id, chunk).await?;
     }
-    Ok(Worked { batch: expansion.id, changed, cancelling, is_done })
+    Ok(ChunkResult { batch: expansion.id, changed, cancelling, is_done })
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 
 use super::{
-    Now,
+    StatementTime,
     connections::Connection,
     row::{id, optional_id},
 };
@@ -16,16 +16,16 @@ pub struct BatchTarget {
     /// One organization's; `None` is everybody's.
     pub organization: Option<OrganizationId>,
     /// Only those that the caller may see; `None` is no limit.
-    pub only: Option<Vec<TenantId>>,
+    pub visible_tenants: Option<Vec<TenantId>>,
 }
 
 /// How many tenants a target has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Population {
+pub(super) struct TargetCounts {
     /// In all.
     pub(super) tenants: i64,
     /// Those with a location.
-    pub(super) located: i64,
+    pub(super) with_location: i64,
     /// When they were counted.
     pub(super) at: DateTime<Utc>,
     /// No tenant of the target was created later.
@@ -37,18 +37,18 @@ impl BatchTarget {
         self.organization.as_ref().map(OrganizationId::as_str)
     }
 
-    pub(super) fn only(&self) -> Option<Vec<&str>> {
-        self.only.as_ref().map(|only| only.iter().map(TenantId::as_str).collect())
+    pub(super) fn visible_tenants(&self) -> Option<Vec<&str>> {
+        self.visible_tenants.as_ref().map(|visible_tenants| visible_tenants.iter().map(TenantId::as_str).collect())
     }
 }
 
 /// Counts a target's tenants.
-pub(super) async fn population(
+pub(super) async fn target_counts(
     connection: &mut Connection,
-    now: Now,
+    now: StatementTime,
     target: &BatchTarget,
-) -> Result<Population, sqlx::Error> {
-    let (tenants, located, at, created_until) = sqlx::query_as(
+) -> Result<TargetCounts, sqlx::Error> {
+    let (tenants, with_location, at, created_until) = sqlx::query_as(
         "select count(*), count(gbp_location), coalesce($1, now()), greatest(coalesce($1, now()), max(created_at))
            from tenant
           where ($2::text is null or organization_id = $2)
@@ -56,10 +56,10 @@ pub(super) async fn population(
     )
     .bind(now)
     .bind(target.organization())
-    .bind(target.only())
+    .bind(target.visible_tenants())
     .fetch_one(connection)
     .await?;
-    Ok(Population { tenants, located, at, created_until })
+    Ok(TargetCounts { tenants, with_location, at, created_until })
 }
 
 /// Lists a target's tenants that have a location, and the organization of each, by id, after `after`, at most `limit`. With
@@ -82,7 +82,7 @@ pub(super) async fn located_tenants(
     )
     .bind(after)
     .bind(target.organization())
-    .bind(target.only())
+    .bind(target.visible_tenants())
     .bind(created_until)
     .bind(limit)
     .fetch_all(connection)

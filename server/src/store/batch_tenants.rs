@@ -12,27 +12,27 @@ use super::{
     connections::Connection,
     row::{id, optional_id},
 };
-use crate::domain::{Admission, BatchId, OrganizationId, TenantId, Why};
+use crate::domain::{BatchId, FlagAtAcceptance, FlagReason, OrganizationId, TenantId};
 
 /// Tenants of a page. More than a chunk of runs, so that a chunk reads two pages at most.
 const PAGE_SIZE: i64 = 1000;
 /// How many tenants are asked for at a time, where the flag is not the same for all.
-const ADMISSION_PAGE_SIZE: i64 = 10_000;
+const EVALUATION_PAGE_SIZE: i64 = 10_000;
 
 /// Who was admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Admitted {
+pub(super) struct EnabledTenants {
     /// How many tenants.
     pub(super) tenants: i64,
     /// Why the first of the others was not, where there is one.
-    pub(super) refusal: Option<Why>,
+    pub(super) refusal: Option<FlagReason>,
 }
 
 /// A tenant of a batch, as it is now.
 pub(super) struct Member {
     pub(super) id: TenantId,
     /// `None`: it is gone, or has no location.
-    pub(super) place: Option<Option<OrganizationId>>,
+    pub(super) organization_if_located: Option<Option<OrganizationId>>,
 }
 
 /// Writes down the target's located tenants after `after` that are admitted. It may take several statements, so a caller that relies on one
@@ -41,29 +41,29 @@ pub(super) async fn write_tenants(
     connection: &mut Connection,
     batch: BatchId,
     target: &BatchTarget,
-    admission: &Admission,
+    flag_at_acceptance: &FlagAtAcceptance,
     (after, created_until): (&str, Option<DateTime<Utc>>),
-) -> Result<Admitted, sqlx::Error> {
-    if admission.is_everybody() {
+) -> Result<EnabledTenants, sqlx::Error> {
+    if flag_at_acceptance.is_on_for_all() {
         let tenants = write_all(connection, batch, target, (after, created_until)).await?;
-        return Ok(Admitted { tenants, refusal: None });
+        return Ok(EnabledTenants { tenants, refusal: None });
     }
-    let (mut admitted, mut after) = (Admitted { tenants: 0, refusal: None }, after.to_owned());
+    let (mut enabled, mut after) = (EnabledTenants { tenants: 0, refusal: None }, after.to_owned());
     let mut page = Vec::new();
     loop {
-        let tenants = located_tenants(connection, target, created_until, &after, ADMISSION_PAGE_SIZE).await?;
+        let tenants = located_tenants(connection, target, created_until, &after, EVALUATION_PAGE_SIZE).await?;
         let Some((last, _)) = tenants.last() else { break };
         after = last.to_string();
         for (tenant, organization) in tenants {
-            match admission.evaluate(&tenant, organization.as_ref()) {
+            match flag_at_acceptance.evaluate(&tenant, organization.as_ref()) {
                 why if why.is_on() => page.push(tenant.to_string()),
-                why => admitted.refusal = admitted.refusal.or(Some(why)),
+                why => enabled.refusal = enabled.refusal.or(Some(why)),
             }
         }
-        admitted.tenants += write_pages(connection, batch, &page).await?;
+        enabled.tenants += write_pages(connection, batch, &page).await?;
         page.clear();
     }
-    Ok(admitted)
+    Ok(enabled)
 }
 
 /// One statement, which reads one snapshot whatever the transaction does.
@@ -90,7 +90,7 @@ async fn write_all(
     )
     .bind(batch)
     .bind(target.organization())
-    .bind(target.only())
+    .bind(target.visible_tenants())
     .bind(after)
     .bind(created_until)
     .bind(PAGE_SIZE)
@@ -152,7 +152,7 @@ pub(super) async fn next_members(
 fn member(row: &PgRow) -> Result<Member, sqlx::Error> {
     let organization = optional_id(row, "organization_id", OrganizationId::parse)?;
     let is_located: bool = row.try_get("is_located")?;
-    Ok(Member { id: id(row, "id", TenantId::parse)?, place: is_located.then_some(organization) })
+    Ok(Member { id: id(row, "id", TenantId::parse)?, organization_if_located: is_located.then_some(organization) })
 }
 
 /// Forgets which tenants a batch touches: there is no run of it left to make.

@@ -4,12 +4,12 @@ use sqlx::PgPool;
 
 use super::{BatchTarget, NewBatch};
 use crate::domain::{
-    Admission, AtGoogle, BatchId, CategorySet, Choice, Flag, GbpCategory, Gcid, Place, RunKind, RunOverrides, Slug,
-    Strategy, Wanted, digest_of,
+    BatchId, CategoryRole, CategorySet, DesiredState, Flag, FlagAtAcceptance, GbpCategory, GbpState, Gcid,
+    ResolvedCategory, RunKind, RunOverrides, Slug, Strategy, observation_digest,
 };
 
 /// Rows of a piece.
-const PIECE: i64 = 20_000;
+const PIECE_SIZE: i64 = 20_000;
 
 /// Adds `tenants` tenants, `bench-0` and so on, each with a location and two categories.
 ///
@@ -36,7 +36,7 @@ async fn in_pieces(
 ) -> Result<(), sqlx::Error> {
     let mut done = 0;
     while done < count {
-        let next = (done + PIECE).min(count);
+        let next = (done + PIECE_SIZE).min(count);
         work(done, next - 1).await?;
         done = next;
         tracing::info!(done, of = count, "{what}");
@@ -65,37 +65,40 @@ async fn fill_piece(pool: &PgPool, first: i64, last: i64) -> Result<(), sqlx::Er
     // As a run has left them: what a tenant's very first run records, no other does.
     let (wanted, google) = in_sync();
     sqlx::query(
-        "insert into tenant_sync (tenant_id, gbp_location, cause, since_at, observed_at, digest, settled)
+        "insert into tenant_sync (tenant_id, gbp_location, cause, cause_at, observed_at, digest, matches_baseline)
          select 'bench-' || n, n::text, 'in_sync', now(), now(), $3, true from generate_series($1::bigint, $2) n",
     )
     .bind(first)
     .bind(last)
-    .bind(digest_of(&wanted, Some(&google)))
+    .bind(observation_digest(&wanted, Some(&google)))
     .execute(pool)
     .await?;
     Ok(())
 }
 
 /// What both sides of such a tenant have.
-fn in_sync() -> (Wanted, AtGoogle) {
+fn in_sync() -> (DesiredState, GbpState) {
     let category = |slug: &str| GbpCategory::new(Gcid::parse(&format!("gcid:{slug}")).expect("a gcid"), "");
-    let choice =
-        |place, slug: &str| Choice { place, slug: Slug::parse(slug).expect("a slug"), gcid: Some(category(slug).gcid) };
+    let category_of = |role, slug: &str| ResolvedCategory {
+        role,
+        slug: Slug::parse(slug).expect("a slug"),
+        gcid: Some(category(slug).gcid),
+    };
     let set = CategorySet::new(category("cafe"), vec![category("bakery")]).expect("two categories");
-    let choices = vec![choice(Place::Primary, "cafe"), choice(Place::Additional, "bakery")];
-    let google = AtGoogle { merchant: Some(set.clone()), public: None, in_review: false, issues: Vec::new() };
-    (Wanted { choices, set: Ok(set) }, google)
+    let categories = vec![category_of(CategoryRole::Primary, "cafe"), category_of(CategoryRole::Additional, "bakery")];
+    let google = GbpState { merchant: Some(set.clone()), public: None, in_review: false, issues: Vec::new() };
+    (DesiredState { categories, set: Ok(set) }, google)
 }
 
 /// Forgets every run, what came of it, and every request.
 ///
 /// # Errors
 /// The database's.
-pub async fn sweep(pool: &PgPool) -> Result<(), sqlx::Error> {
-    sqlx::query("truncate run, run_history, last_success, rollup, rollup_delta, tenant_rollup, mirror_request")
+pub async fn clear_runs(pool: &PgPool) -> Result<(), sqlx::Error> {
+    sqlx::query("truncate run, run_history, last_success, rollup, rollup_delta, tenant_rollup, idempotency_key")
         .execute(pool)
         .await?;
-    sqlx::query("update tenant_rollup_until set day = null, counted_to = null").execute(pool).await?;
+    sqlx::query("update tenant_rollup_watermark set day = null, counted_to = null").execute(pool).await?;
     Ok(())
 }
 
@@ -104,9 +107,14 @@ pub async fn sweep(pool: &PgPool) -> Result<(), sqlx::Error> {
 pub fn everybody(tenants: u64) -> NewBatch {
     NewBatch {
         id: BatchId::now_v7(),
-        target: BatchTarget { organization: None, only: None },
+        target: BatchTarget { organization: None, visible_tenants: None },
         kind: RunKind { strategy: Strategy::PlatformToGbp, dry_run: false },
-        admission: Admission { flag: Flag::CategoryMirroring, rollout: None, forced: None, on_by_default: true },
+        flag_at_acceptance: FlagAtAcceptance {
+            flag: Flag::CategoryMirroring,
+            rollout: None,
+            forced: None,
+            on_by_default: true,
+        },
         confirmed: Some(i64::try_from(tenants).unwrap_or(i64::MAX)),
         overrides: Vec::new(),
         run_overrides: RunOverrides::default(),
@@ -126,7 +134,7 @@ pub async fn queue(pool: &PgPool, runs: u64, bulk: bool) -> Result<(), sqlx::Err
     let runs = i64::try_from(runs).unwrap_or(i64::MAX);
     in_pieces("queued runs", runs, async |first, last| {
         sqlx::query(
-            "insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, bulk, lane, turn, caller, created_at)
+            "insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, bulk, fairness_key, fairness_rank, caller, created_at)
              select overlay(gen_random_uuid()::text placing left(run_id_floor(clock_timestamp())::text, 14) || '7' from 1)::uuid,
                     'bench-' || n, 'platform_to_gbp', false, 'queued', 5, $3, case when $3 then 'batch' end,
                     case when $3 then n else 1 end, 'bench', now()

@@ -18,7 +18,7 @@ pub async fn fill_catalog(pool: &PgPool, locales: i32, listed: i32, mapped: i32)
         "initcap(({WORDS})[1 + n % 60] || ' ' || ({WORDS})[1 + n / 60 % 60] || ' ' || ({WORDS})[1 + n * 7 % 60])"
     );
     let fill = format!(
-        "insert into taxonomy_version (region_code, language_code, version, category_count, added, renamed, retired, caller, reason,
+        "insert into taxonomy_version (region_code, language_code, version, category_count, added, renamed, retired, caller, allow_shrink_reason,
                                        imported_at, checked_at)
          select region, 'en', 1, {listed}, {listed}, 0, 0, 'bench', '', now(), now()
            from (select case when nth = 0 then 'US' else 'A' || chr(65 + nth % 26) end as region

@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, PgPool};
 
-use super::rollup::counted;
+use super::rollup::insert_rollup_delta;
 use crate::domain::RunId;
 
 /// Whose runs a history has.
@@ -36,9 +36,9 @@ pub async fn fill_history(pool: &PgPool, days_ago: i32, runs: i32, spread: Sprea
     // The indexes are made when all rows are there, which takes a third of the time.
     let fill = format!(
         "create table {table} (like run_history including all excluding indexes);
-         insert into {table} (id, tenant_id, organization_id, batch_id, strategy, dry_run, state, revision, attempt, handed_back, max_attempts,
-                              cancel_requested, plan, attempts, written, created, updated, deleted, skipped, reason, error,
-                              caller, request_id, created_at, started_at, attempted_at, ended_at)
+         insert into {table} (id, tenant_id, organization_id, batch_id, strategy, dry_run, state, revision, fencing_token, uncounted_attempts, max_attempts,
+                              cancel_requested, plan, attempts, written, created, updated, deleted, unmapped, reason, error,
+                              caller, request_id, created_at, started_at, attempt_started_at, ended_at)
          select overlay(gen_random_uuid()::text placing left(run_id_floor(at)::text, 14) || '7' from 1)::uuid,
                 'tenant-' || tenant, case when tenant % 2 = 0 then 'org-' || tenant % 400 end,
                 case when n % 3 = 2 then lpad(to_hex((n + {days_ago}) % 100), 32, '0')::uuid end,
@@ -55,7 +55,7 @@ pub async fn fill_history(pool: &PgPool, days_ago: i32, runs: i32, spread: Sprea
                         case when n % 50 = 9 then (array['UPSTREAM_UNAVAILABLE', 'EMPTY_SOURCE', 'QUOTA_EXHAUSTED'])[1 + n % 3]
                              when n % 50 = 19 then 'COOLDOWN' end as reason
                    from generate_series(1, {runs}) n) as runs;
-         select run_history_equip('{table}', '-infinity');
+         select configure_run_history_partition('{table}', '-infinity');
          alter table run_history attach partition {table} for values from ('{first}') to ('{next}')"
     );
     sqlx::raw_sql(AssertSqlSafe(fill)).execute(pool).await?;
@@ -71,11 +71,11 @@ pub async fn fill_history(pool: &PgPool, days_ago: i32, runs: i32, spread: Sprea
 pub async fn count_history(pool: &PgPool, days_ago: i32) -> Result<(), sqlx::Error> {
     sqlx::query(concat!(
         "with moved as (
-             select organization_id, dry_run, state, reason, found_differences, started_at, ended_at from run_history
+             select organization_id, dry_run, state, reason, out_of_sync, started_at, ended_at from run_history
               where id >= run_id_floor(date_trunc('day', now(), 'UTC') - interval '1 day' * $1::integer)
                 and id < run_id_floor(date_trunc('day', now(), 'UTC') - interval '1 day' * ($1::integer - 1))
          )",
-        counted!()
+        insert_rollup_delta!()
     ))
     .bind(days_ago)
     .execute(pool)
@@ -90,18 +90,18 @@ pub async fn count_history(pool: &PgPool, days_ago: i32) -> Result<(), sqlx::Err
 pub async fn end_one(pool: &PgPool, tenant: i32, fails: bool) -> Result<(), sqlx::Error> {
     sqlx::query(concat!(
         "with moved as (
-             insert into run_history (id, tenant_id, organization_id, strategy, dry_run, state, revision, attempt, handed_back,
-                                      max_attempts, cancel_requested, attempts, written, created, updated, deleted, skipped, reason, error,
-                                      caller, created_at, started_at, attempted_at, ended_at)
+             insert into run_history (id, tenant_id, organization_id, strategy, dry_run, state, revision, fencing_token, uncounted_attempts,
+                                      max_attempts, cancel_requested, attempts, written, created, updated, deleted, unmapped, reason, error,
+                                      caller, created_at, started_at, attempt_started_at, ended_at)
              select overlay(gen_random_uuid()::text placing left(run_id_floor(now())::text, 14) || '7' from 1)::uuid, 'tenant-' || $1::integer,
                     'org-' || $1 % 200 * 2, 'platform_to_gbp', false, case when $2 then 'failed' else 'succeeded' end, 3, 1, 0, 5, false, '[]', '[]',
                     0, 0, 0, 0, case when $2 then 'EMPTY_SOURCE' end,
                     case when $2 then jsonb_build_object('reason', 'EMPTY_SOURCE', 'message', 'as it happens', 'attempt', 1,
                                                          'metadata', '{}'::jsonb, 'upstream_details', null) end,
                     'caller-1', now(), now(), now(), now()
-             returning organization_id, dry_run, state, reason, found_differences, started_at, ended_at
+             returning organization_id, dry_run, state, reason, out_of_sync, started_at, ended_at
          )",
-        counted!()
+        insert_rollup_delta!()
     ))
     .bind(tenant)
     .bind(fails)

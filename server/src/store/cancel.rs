@@ -1,9 +1,9 @@
 //! Cancelling a run.
 
 use super::{
-    Now, Store,
-    ending::{carried, into_history},
-    rollup::counted,
+    StatementTime, Store,
+    history::{insert_into_history, run_to_history_columns},
+    rollup::insert_rollup_delta,
     row::{RunRow, run_columns},
 };
 use crate::{
@@ -11,24 +11,24 @@ use crate::{
     error::Error,
 };
 
-/// What a deleted run is in the history that was cancelled before it began, besides what is [`carried`].
-macro_rules! as_cancelled {
+/// What a deleted run is in the history that was cancelled before it began, besides what is [`run_to_history_columns`].
+macro_rules! cancelled_columns {
     () => {
         ", 'cancelled' as end_state, reason as end_reason, error as end_error, plan as end_plan,
-                           written as end_written, intent as end_intent, created as end_created, updated as end_updated,
-                           deleted as end_deleted, skipped as end_skipped, handed_back as end_handed_back, true as end_cancel_requested"
+                           written as end_written, write_intent as end_write_intent, created as end_created, updated as end_updated,
+                           deleted as end_deleted, unmapped as end_unmapped, uncounted_attempts as end_handed_back, true as end_cancel_requested"
     };
 }
-pub(super) use as_cancelled;
+pub(super) use cancelled_columns;
 
 /// Whether a run was handed back while its write may have been on its way. It is due when the write no longer can be, and not before:
 /// whoever looks earlier may find nothing, and the write arrives afterwards.
-macro_rules! awaits_its_write {
+macro_rules! awaits_write_outcome {
     () => {
-        "(intent is not null and attempts -> -1 ->> 'result' = 'handed_back')"
+        "(write_intent is not null and attempts -> -1 ->> 'state' = 'released')"
     };
 }
-pub(super) use awaits_its_write;
+pub(super) use awaits_write_outcome;
 
 impl Store {
     /// Cancels a run: a queued one at once, unless an earlier attempt's write is unsettled or done, and nobody lived to end the run; any
@@ -36,8 +36,8 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn cancel(&self, now: Now, run: RunId) -> Result<Option<Run>, Error> {
-        if let Some(ended) = self.ending(now, || self.cancel_queued(now, run)).await? {
+    pub async fn cancel(&self, now: StatementTime, run: RunId) -> Result<Option<Run>, Error> {
+        if let Some(ended) = self.with_history_partition(now, || self.cancel_queued(now, run)).await? {
             return Ok(Some(ended.0));
         }
         // It is marked whatever it has become since, unless it is over. The first cancellation makes the next attempt due at once, which
@@ -45,13 +45,13 @@ impl Store {
         let marked = sqlx::query_as::<_, RunRow>(concat!(
             "update run
                 set cancel_requested = true, revision = revision + 1,
-                    due_at = case when cancel_requested or ",
-            awaits_its_write!(),
-            " then due_at end
+                    next_attempt_at = case when cancel_requested or ",
+            awaits_write_outcome!(),
+            " then next_attempt_at end
               where id = $1
              returning ",
             run_columns!(),
-            ", due_at"
+            ", next_attempt_at"
         ))
         .bind(run)
         .fetch_optional(&self.pool)
@@ -59,22 +59,22 @@ impl Store {
         Ok(marked.map(|row| row.0))
     }
 
-    async fn cancel_queued(&self, now: Now, run: RunId) -> Result<Option<RunRow>, sqlx::Error> {
+    async fn cancel_queued(&self, now: StatementTime, run: RunId) -> Result<Option<RunRow>, sqlx::Error> {
         sqlx::query_as::<_, RunRow>(concat!(
             "with ended as (
                  delete from run
-                  where id = $2 and state = 'queued' and intent is null and written = '[]'
+                  where id = $2 and state = 'queued' and write_intent is null and written = '[]'
                  returning ",
-            carried!(),
-            as_cancelled!(),
+            run_to_history_columns!(),
+            cancelled_columns!(),
             "
              ), moved as (",
-            into_history!(),
+            insert_into_history!(),
             "returning ",
             run_columns!(),
-            ", found_differences, ended_at
+            ", out_of_sync, ended_at
              ), counted as (",
-            counted!(),
+            insert_rollup_delta!(),
             ")
              select ",
             run_columns!(),

@@ -3,15 +3,15 @@
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Row, postgres::PgRow};
 
-use super::{Now, Store, interval, row::id};
+use super::{StatementTime, Store, interval, row::id};
 use crate::{
-    domain::{AccountCredentials, AccountId, FailureReason, RECHECK, Rejection, Sealed},
+    domain::{AccountCredentials, AccountId, EncryptedCredentials, FailureReason, REJECTION_RETRY_INTERVAL, Rejection},
     error::{Error, Resource},
 };
 
 /// What a run's claim tells of its account's own credentials: which they are, and whether Google refuses them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CredentialsMark {
+pub struct CredentialsVersion {
     /// Their revision.
     pub revision: i64,
     /// Google has refused them, and not taken them since.
@@ -33,9 +33,9 @@ pub struct NewCredentials<'a> {
     /// The account.
     pub account: &'a AccountId,
     /// The end of the OAuth client's id.
-    pub client_id_tail: &'a str,
+    pub client_id_suffix: &'a str,
     /// All of them, encrypted.
-    pub sealed: &'a Sealed,
+    pub encrypted: &'a EncryptedCredentials,
     /// Who sets them.
     pub caller: &'a str,
 }
@@ -43,7 +43,7 @@ pub struct NewCredentials<'a> {
 /// The columns of `gbp_credentials` that every server can read.
 macro_rules! credentials_columns {
     () => {
-        "account_id, client_id_tail, key_id, revision, updated_at, updated_by, rejected_at, rejected_since, rejected_because"
+        "account_id, client_id_suffix, key_id, revision, updated_at, updated_by, rejected_at, rejected_since, reject_reason"
     };
 }
 
@@ -52,21 +52,25 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn set_credentials(&self, now: Now, new: &NewCredentials<'_>) -> Result<AccountCredentials, Error> {
+    pub async fn set_credentials(
+        &self,
+        now: StatementTime,
+        new: &NewCredentials<'_>,
+    ) -> Result<AccountCredentials, Error> {
         let row: CredentialsRow = sqlx::query_as(concat!(
-            "insert into gbp_credentials as known (account_id, client_id_tail, key_id, sealed, revision, updated_at, updated_by)
+            "insert into gbp_credentials as known (account_id, client_id_suffix, key_id, ciphertext, revision, updated_at, updated_by)
              values ($1, $2, $3, $4, nextval('gbp_credentials_revision'), coalesce($5, now()), $6)
              on conflict (account_id) do update
-                set client_id_tail = excluded.client_id_tail, key_id = excluded.key_id, sealed = excluded.sealed,
+                set client_id_suffix = excluded.client_id_suffix, key_id = excluded.key_id, ciphertext = excluded.ciphertext,
                     revision = excluded.revision, updated_at = excluded.updated_at, updated_by = excluded.updated_by,
-                    rejected_at = null, rejected_since = null, rejected_because = null
+                    rejected_at = null, rejected_since = null, reject_reason = null
              returning ",
             credentials_columns!()
         ))
         .bind(new.account.as_str())
-        .bind(new.client_id_tail)
-        .bind(&new.sealed.key_id)
-        .bind(&new.sealed.bytes)
+        .bind(new.client_id_suffix)
+        .bind(&new.encrypted.key_id)
+        .bind(&new.encrypted.bytes)
         .bind(now)
         .bind(new.caller)
         .fetch_one(&self.pool)
@@ -78,13 +82,16 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn credentials(&self, account: &AccountId) -> Result<Option<(AccountCredentials, Sealed)>, Error> {
+    pub async fn credentials(
+        &self,
+        account: &AccountId,
+    ) -> Result<Option<(AccountCredentials, EncryptedCredentials)>, Error> {
         let row = sqlx::query_as(concat!(
             "select ",
             credentials_columns!(),
-            ", sealed from gbp_credentials where account_id = $1"
+            ", ciphertext from gbp_credentials where account_id = $1"
         ));
-        let row: Option<SealedRow> = row.bind(account.as_str()).fetch_optional(&self.pool).await?;
+        let row: Option<EncryptedRow> = row.bind(account.as_str()).fetch_optional(&self.pool).await?;
         Ok(row.map(|row| (row.0, row.1)))
     }
 
@@ -97,11 +104,11 @@ impl Store {
         after: &str,
         but_key_id: Option<&str>,
         limit: i64,
-    ) -> Result<Vec<(AccountCredentials, Sealed)>, Error> {
-        let rows: Vec<SealedRow> = sqlx::query_as(concat!(
+    ) -> Result<Vec<(AccountCredentials, EncryptedCredentials)>, Error> {
+        let rows: Vec<EncryptedRow> = sqlx::query_as(concat!(
             "select ",
             credentials_columns!(),
-            ", sealed from gbp_credentials
+            ", ciphertext from gbp_credentials
               where account_id > $1
                 and ($2::text is null or key_id <> $2)
               order by account_id
@@ -136,7 +143,7 @@ impl Store {
     /// The database's.
     pub async fn reject_credentials(
         &self,
-        now: Now,
+        now: StatementTime,
         account: &AccountId,
         revision: i64,
         cause: &str,
@@ -150,7 +157,7 @@ impl Store {
                     for update
              ), noted as (
                  update gbp_credentials
-                    set rejected_at = coalesce($1, now()), rejected_because = $4, rejected_since = coalesce(known.since, $1, now())
+                    set rejected_at = coalesce($1, now()), reject_reason = $4, rejected_since = coalesce(known.since, $1, now())
                    from known
                   where account_id = $2
                     and (known.rejected_at is null or known.rejected_at <= coalesce($1, now()) - $5::interval)
@@ -162,7 +169,7 @@ impl Store {
         .bind(account.as_str())
         .bind(revision)
         .bind(cause)
-        .bind(interval(RECHECK))
+        .bind(interval(REJECTION_RETRY_INTERVAL))
         .fetch_optional(&self.pool)
         .await?;
         Ok(noted.map(|(before, is_news)| NotedRejection { before, is_news }))
@@ -175,7 +182,7 @@ impl Store {
     pub async fn accept_credentials(&self, account: &AccountId, revision: i64) -> Result<bool, Error> {
         let accepted = sqlx::query(
             "update gbp_credentials
-                set rejected_at = null, rejected_since = null, rejected_because = null
+                set rejected_at = null, rejected_since = null, reject_reason = null
               where account_id = $1
                 and revision = $2
                 and rejected_at is not null",
@@ -192,19 +199,24 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn end_credentials_wait(&self, now: Now, account: Option<&AccountId>, limit: i64) -> Result<u64, Error> {
+    pub async fn end_credentials_wait(
+        &self,
+        now: StatementTime,
+        account: Option<&AccountId>,
+        limit: i64,
+    ) -> Result<u64, Error> {
         let due = sqlx::query(
             "with waiting as materialized (
                  select run.id from run
                    join tenant on tenant.id = run.tenant_id
-                  where run.state = 'queued' and run.due_at > coalesce($1, now()) and run.reason = $3
+                  where run.state = 'queued' and run.next_attempt_at > coalesce($1, now()) and run.reason = $3
                     and (tenant.gbp_account = $2
                          or $2 is null and not exists (select from gbp_credentials where account_id = tenant.gbp_account))
-                  order by run.due_at
+                  order by run.next_attempt_at
                   limit $4
                     for update of run skip locked
              )
-             update run set due_at = coalesce($1, now()) where id = any (array(select id from waiting))",
+             update run set next_attempt_at = coalesce($1, now()) where id = any (array(select id from waiting))",
         )
         .bind(now)
         .bind(account.map(AccountId::as_str))
@@ -228,16 +240,16 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn reseal_credentials(
+    pub async fn reencrypt_credentials(
         &self,
         account: &AccountId,
         revision: i64,
-        before: &Sealed,
-        after: &Sealed,
+        before: &EncryptedCredentials,
+        after: &EncryptedCredentials,
     ) -> Result<bool, Error> {
-        let resealed = sqlx::query(
+        let reencrypted = sqlx::query(
             "update gbp_credentials
-                set key_id = $4, sealed = $5
+                set key_id = $4, ciphertext = $5
               where account_id = $1
                 and revision = $2
                 and key_id = $3",
@@ -249,7 +261,7 @@ impl Store {
         .bind(&after.bytes)
         .execute(&self.pool)
         .await?;
-        Ok(resealed.rows_affected() > 0)
+        Ok(reencrypted.rows_affected() > 0)
     }
 }
 
@@ -257,10 +269,10 @@ struct CredentialsRow(AccountCredentials);
 
 impl FromRow<'_, PgRow> for CredentialsRow {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let CredentialsMark { revision, rejection } = mark(row)?;
+        let CredentialsVersion { revision, rejection } = version(row)?;
         Ok(Self(AccountCredentials {
             account: id(row, "account_id", AccountId::parse)?,
-            client_id_tail: row.try_get("client_id_tail")?,
+            client_id_suffix: row.try_get("client_id_suffix")?,
             key_id: row.try_get("key_id")?,
             revision,
             updated_at: row.try_get("updated_at")?,
@@ -270,20 +282,20 @@ impl FromRow<'_, PgRow> for CredentialsRow {
     }
 }
 
-struct SealedRow(AccountCredentials, Sealed);
+struct EncryptedRow(AccountCredentials, EncryptedCredentials);
 
-impl FromRow<'_, PgRow> for SealedRow {
+impl FromRow<'_, PgRow> for EncryptedRow {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let sealed = Sealed { key_id: row.try_get("key_id")?, bytes: row.try_get("sealed")? };
-        Ok(Self(CredentialsRow::from_row(row)?.0, sealed))
+        let encrypted = EncryptedCredentials { key_id: row.try_get("key_id")?, bytes: row.try_get("ciphertext")? };
+        Ok(Self(CredentialsRow::from_row(row)?.0, encrypted))
     }
 }
 
 /// What a row says of credentials without giving them away.
-pub(super) fn mark(row: &PgRow) -> Result<CredentialsMark, sqlx::Error> {
+pub(super) fn version(row: &PgRow) -> Result<CredentialsVersion, sqlx::Error> {
     let rejected_at: Option<_> = row.try_get("rejected_at")?;
     let since: Option<_> = row.try_get("rejected_since")?;
-    let rejection = rejected_at.zip(row.try_get("rejected_because")?);
-    let rejection = rejection.map(|(at, cause)| Rejection { since: since.unwrap_or(at), at, cause });
-    Ok(CredentialsMark { revision: row.try_get("revision")?, rejection })
+    let rejection = rejected_at.zip(row.try_get("reject_reason")?);
+    let rejection = rejection.map(|(at, reason)| Rejection { since: since.unwrap_or(at), at, reason });
+    Ok(CredentialsVersion { revision: row.try_get("revision")?, rejection })
 }

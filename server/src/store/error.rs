@@ -4,10 +4,10 @@ use super::connections::{is_outgrown, note_outgrown};
 use crate::error::Error;
 
 /// Classes and codes of SQLSTATE that end a connection: connection exceptions, shutdown, crash, start-up, and having been idle for too long.
-const CUTTING: [&str; 5] = ["08", "57P01", "57P02", "57P03", "57P05"];
+const CONNECTION_LOST_CODES: [&str; 5] = ["08", "57P01", "57P02", "57P03", "57P05"];
 /// Those that pass by themselves as well: serialization failures and deadlocks, a lack of resources, a statement or transaction that took
 /// too long, and a standby that was promoted away.
-const PASSING: [&str; 6] = ["40001", "40P01", "53", "57014", "25P03", READ_ONLY];
+const TRANSIENT_CODES: [&str; 6] = ["40001", "40P01", "53", "57014", "25P03", READ_ONLY];
 /// A write to a server that takes none.
 const READ_ONLY: &str = "25006";
 
@@ -20,14 +20,15 @@ impl From<sqlx::Error> for Error {
         if is_outgrown {
             note_outgrown();
         }
-        let passes = is_cut(&error) || is_of_pool || is_outgrown || is_one_of(&error, &PASSING);
+        let passes = is_cut(&error) || is_of_pool || is_outgrown || is_one_of(&error, &TRANSIENT_CODES);
         if passes { Self::DatabaseUnavailable(error.into()) } else { Self::Internal(error.into()) }
     }
 }
 
 /// Whether the connection did not outlive what was asked on it.
 fn is_cut(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_)) || is_one_of(error, &CUTTING)
+    matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_))
+        || is_one_of(error, &CONNECTION_LOST_CODES)
 }
 
 /// Whether the server behind the connection is gone, or takes no writes any more, so that its other connections are of no more use.

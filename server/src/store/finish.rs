@@ -6,11 +6,11 @@ use sqlx::types::Json;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Held, Now, Progress, Store,
-    ending::{carried, into_history},
-    found::{Found, found, recorded},
-    group::{Group, Limits, Waiting, refuse},
-    rollup::{counted, counted_columns},
+    AttemptProgress, LeaseKey, StatementTime, Store,
+    group_commit::{GroupCommitter, GroupLimits, PendingItem, fail_all},
+    history::{insert_into_history, run_to_history_columns},
+    rollup::{insert_rollup_delta, rollup_source_columns},
+    sync_observation::{SyncObservation, observations, upsert_tenant_sync},
 };
 use crate::{
     domain::{ChangeCounts, LocationId, RecordedChange, RecordedPlan, RunError, RunId, RunResult, RunState},
@@ -18,23 +18,24 @@ use crate::{
 };
 
 /// What waits is bounded by what the runner holds. One committer: while its statement runs, the next batch collects.
-const LIMITS: Limits = Limits { committers: 1, company: 1, patience: Duration::ZERO, batch: 256, waiting: 4096 };
+const GROUP_LIMITS: GroupLimits =
+    GroupLimits { committers: 1, min_batch: 1, linger: Duration::ZERO, max_batch: 256, queue_capacity: 4096 };
 
 /// The end of a run, as its attempt found it.
 #[derive(Debug, Clone)]
 pub struct Finish {
     /// Run and fence.
-    pub held: Held,
+    pub held: LeaseKey,
     /// The attempt that counts.
     pub attempt: i32,
     /// How it ended.
     pub result: RunResult,
     /// What is known of it.
-    pub progress: Progress,
+    pub progress: AttemptProgress,
     /// The location that it was about: a success starts the cooldown of this one, and of no other.
     pub location: Option<LocationId>,
     /// What it has found of its tenant, where that is new.
-    pub found: Option<Found>,
+    pub observation: Option<SyncObservation>,
 }
 
 impl Finish {
@@ -80,8 +81,8 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn finish(&self, now: Now, ends: &[Finish]) -> Result<HashSet<RunId>, Error> {
-        let finished = self.ending(now, || self.finish_statement(now, ends)).await?;
+    pub async fn finish(&self, now: StatementTime, ends: &[Finish]) -> Result<HashSet<RunId>, Error> {
+        let finished = self.with_history_partition(now, || self.finish_statement(now, ends)).await?;
         Ok(finished.into_iter().map(|(id,)| id).collect())
     }
 
@@ -90,13 +91,14 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn has_ended(&self, held: Held, state: RunState) -> Result<bool, Error> {
-        let ended =
-            sqlx::query_scalar("select exists (select from run_history where id = $1 and attempt = $2 and state = $3)");
-        Ok(ended.bind(held.id).bind(held.fence).bind(state.as_str()).fetch_one(&self.planned).await?)
+    pub async fn has_ended(&self, held: LeaseKey, state: RunState) -> Result<bool, Error> {
+        let ended = sqlx::query_scalar(
+            "select exists (select from run_history where id = $1 and fencing_token = $2 and state = $3)",
+        );
+        Ok(ended.bind(held.id).bind(held.fencing_token).bind(state.as_str()).fetch_one(&self.history_pool).await?)
     }
 
-    async fn finish_statement(&self, now: Now, ends: &[Finish]) -> Result<Vec<(RunId,)>, sqlx::Error> {
+    async fn finish_statement(&self, now: StatementTime, ends: &[Finish]) -> Result<Vec<(RunId,)>, sqlx::Error> {
         let column = Column(ends);
         let statement = sqlx::query_as(concat!(
             "with ended as (
@@ -104,31 +106,31 @@ impl Store {
                   using unnest($2::uuid[], $3::integer[], $4::text[], $5::text[], $6::jsonb[], $7::jsonb[], $8::jsonb[],
                                $9::integer[], $10::integer[], $11::integer[], $12::integer[], $13::integer[], $14::integer[],
                                $15::integer[], $17::jsonb[], $18::timestamptz[], $19::text[])
-                        as ending (id, attempt, state, reason, error, plan, written,
+                        as ending (id, fencing_token, state, reason, error, plan, written,
                                    plan_created, plan_updated, plan_deleted, written_created, written_updated, written_deleted,
-                                   unmapped, intent, read_at, location)
+                                   unmapped, write_intent, read_at, location)
                   where run.id = any ($2)
-                    and run.id = ending.id and run.attempt = ending.attempt and run.state = 'running'
+                    and run.id = ending.id and run.fencing_token = ending.fencing_token and run.state = 'running'
                     -- What was written is the run's end, whoever joined since; so is a cancellation.
                     and (run.joined_at is null or ending.read_at is null or run.joined_at < ending.read_at
-                         or run.cancel_requested or ending.written <> '[]' or ending.intent is not null)
+                         or run.cancel_requested or ending.written <> '[]' or ending.write_intent is not null)
                  returning ",
-            carried!(),
+            run_to_history_columns!(),
             ",
                            ending.state as end_state, ending.reason as end_reason, ending.error as end_error,
-                           coalesce(ending.plan, run.plan) as end_plan, ending.written as end_written, ending.intent as end_intent,
+                           coalesce(ending.plan, run.plan) as end_plan, ending.written as end_written, ending.write_intent as end_write_intent,
                            case when dry_run then ending.plan_created else ending.written_created end as end_created,
                            case when dry_run then ending.plan_updated else ending.written_updated end as end_updated,
                            case when dry_run then ending.plan_deleted else ending.written_deleted end as end_deleted,
-                           coalesce(ending.unmapped, run.skipped) as end_skipped, ending.location as end_location, run.handed_back as end_handed_back,
+                           coalesce(ending.unmapped, run.unmapped) as end_unmapped, ending.location as end_location, run.uncounted_attempts as end_handed_back,
                            run.cancel_requested as end_cancel_requested
              ), moved as (",
-            into_history!(),
+            insert_into_history!(),
             "returning ",
-            counted_columns!(),
+            rollup_source_columns!(),
             "
              ), counted as (",
-            counted!(),
+            insert_rollup_delta!(),
             "), succeeded as (
                  insert into last_success as last (tenant_id, strategy, ended_at, gbp_location)
                  select moved.tenant_id, moved.strategy, moved.ended_at, ended.end_location
@@ -142,20 +144,20 @@ impl Store {
                                         else excluded.ended_at end,
                         gbp_location = excluded.gbp_location
              ), found as (
-                 select run, location, cause, digest, settled, wanted, google, baseline, written, unresolved, resolved, flipped_at,
-                        contested
-                   from jsonb_to_recordset($16) as found (run uuid, location text, cause text, digest text, settled boolean,
-                                                                 wanted jsonb, google jsonb, baseline jsonb, written jsonb,
-                                                                 unresolved jsonb, resolved jsonb, flipped_at timestamptz,
-                                                                 contested boolean)
+                 select run, location, cause, digest, matches_baseline, desired, google, baseline, written, unresolved, resolved, overwritten_at,
+                        in_conflict
+                   from jsonb_to_recordset($16) as found (run uuid, location text, cause text, digest text, matches_baseline boolean,
+                                                                 desired jsonb, google jsonb, baseline jsonb, written jsonb,
+                                                                 unresolved jsonb, resolved jsonb, overwritten_at timestamptz,
+                                                                 in_conflict boolean)
              ), recorded as (",
-            recorded!(),
+            upsert_tenant_sync!(),
             ")
              select id from moved"
         ))
         .bind(now)
         .bind(column.of(|end| end.held.id))
-        .bind(column.of(|end| end.held.fence))
+        .bind(column.of(|end| end.held.fencing_token))
         .bind(column.of(|end| end.state().as_str()))
         .bind(column.of(Finish::reason))
         .bind(column.of(|end| end.error().map(Json)))
@@ -168,11 +170,11 @@ impl Store {
         .bind(column.of(|end| ChangeCounts::of(&end.progress.written).updated))
         .bind(column.of(|end| ChangeCounts::of(&end.progress.written).deleted))
         .bind(column.of(Finish::unmapped))
-        .bind(found(ends))
-        .bind(column.of(|end| end.progress.intent.as_ref().map(Json)))
+        .bind(observations(ends))
+        .bind(column.of(|end| end.progress.write_intent.as_ref().map(Json)))
         .bind(column.of(|end| end.progress.read_at))
         .bind(column.of(|end| end.location.as_ref().map(LocationId::as_str)));
-        statement.fetch_all(&self.hot).await
+        statement.fetch_all(&self.queue_pool).await
     }
 }
 
@@ -187,27 +189,27 @@ impl<'a> Column<'a> {
 
 /// Ends runs, for all attempts of the process: those that end at the same time share a commit. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Finisher(Group<(Now, Finish), bool>);
+pub struct Finisher(GroupCommitter<(StatementTime, Finish), bool>);
 
 impl Finisher {
     /// Starts the committer; it ends with `stop`.
     #[must_use]
     pub fn start(store: &Store, stop: &CancellationToken) -> Self {
         let store = store.clone();
-        Self(Group::start(LIMITS, stop, move |group| finish_group(store.clone(), group)))
+        Self(GroupCommitter::start(GROUP_LIMITS, stop, move |group| finish_group(store.clone(), group)))
     }
 
     /// Ends a run. Gives whether it was still held; when this returns, the end is durable.
     ///
     /// # Errors
     /// The database's, and [`Error::Draining`] after the stop.
-    pub async fn finish(&self, now: Now, end: Finish) -> Result<bool, Error> {
-        self.0.ask_patiently((now, end)).await
+    pub async fn finish(&self, now: StatementTime, end: Finish) -> Result<bool, Error> {
+        self.0.submit_when_free((now, end)).await
     }
 }
 
-async fn finish_group(store: Store, group: Vec<Waiting<(Now, Finish), bool>>) {
-    let (ends, answers): (Vec<_>, Vec<_>) = group.into_iter().map(|w| (w.question, w.answer)).unzip();
+async fn finish_group(store: Store, group: Vec<PendingItem<(StatementTime, Finish), bool>>) {
+    let (ends, answers): (Vec<_>, Vec<_>) = group.into_iter().map(|w| (w.item, w.answer)).unzip();
     // Tests alone have times of their own, and one for all.
     let now = ends.first().and_then(|(now, _)| *now);
     let ends: Vec<Finish> = ends.into_iter().map(|(_, end)| end).collect();
@@ -224,6 +226,6 @@ async fn finish_group(store: Store, group: Vec<Waiting<(Now, Finish), bool>>) {
                 let _ = answer.send(finished.map(|finished| finished.contains(&end.held.id)));
             }
         }
-        Err(error) => refuse(answers.into_iter(), &error),
+        Err(error) => fail_all(answers.into_iter(), &error),
     }
 }

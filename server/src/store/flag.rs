@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
 use super::{
-    Now, Store,
+    StatementTime, Store,
     connections::ConnectionPool,
     row::{decode, text},
 };
@@ -18,7 +18,7 @@ use crate::{
 /// The columns of `flag` that a setting is read from.
 macro_rules! setting_columns {
     () => {
-        "state, percent, tenants, organizations, excluded_tenants, excluded_organizations, revision, updated_at"
+        "state, rollout_basis_points, tenants, organizations, excluded_tenants, excluded_organizations, revision, updated_at"
     };
 }
 
@@ -52,7 +52,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn flags_for_safety(&self) -> Result<HashMap<Flag, FlagSetting>, Error> {
-        self.flags_over(&self.apart).await
+        self.flags_over(&self.flag_pool).await
     }
 
     async fn flags_over(&self, connections: &ConnectionPool) -> Result<HashMap<Flag, FlagSetting>, Error> {
@@ -82,15 +82,15 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn update_flag(&self, now: Now, update: &FlagUpdate<'_>) -> Result<Option<FlagSetting>, Error> {
+    pub async fn update_flag(&self, now: StatementTime, update: &FlagUpdate<'_>) -> Result<Option<FlagSetting>, Error> {
         let after = update.after;
         let changed: Option<(i64, DateTime<Utc>)> = sqlx::query_as(
             "with changed as (
-                 insert into flag (name, state, percent, tenants, organizations, excluded_tenants, excluded_organizations,
+                 insert into flag (name, state, rollout_basis_points, tenants, organizations, excluded_tenants, excluded_organizations,
                                    revision, updated_at)
                  values ($1, $2, $3, $4, $5, $6, $7, 1, coalesce($8, now()))
                  on conflict (name) do update
-                    set state = excluded.state, percent = excluded.percent,
+                    set state = excluded.state, rollout_basis_points = excluded.rollout_basis_points,
                         tenants = excluded.tenants, organizations = excluded.organizations,
                         excluded_tenants = excluded.excluded_tenants,
                         excluded_organizations = excluded.excluded_organizations,
@@ -157,10 +157,10 @@ struct SettingRow(FlagSetting);
 
 impl FromRow<'_, PgRow> for SettingRow {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let percent: i32 = row.try_get("percent")?;
+        let percent: i32 = row.try_get("rollout_basis_points")?;
         let rollout = Rollout {
             state: text(row, "state", FlagState::from_text)?,
-            percent: percent.try_into().map_err(|error: &str| decode("percent", error))?,
+            percent: percent.try_into().map_err(|error: &str| decode("rollout_basis_points", error))?,
             tenants: ids(row, "tenants", TenantId::parse)?,
             organizations: ids(row, "organizations", OrganizationId::parse)?,
             excluded_tenants: ids(row, "excluded_tenants", TenantId::parse)?,

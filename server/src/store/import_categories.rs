@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    Imported, Now, Store,
+    ImportResult, StatementTime, Store,
     platform_category::{EntryRow, category_columns, delete_regional, insert_regional},
 };
 use crate::{
@@ -25,11 +25,16 @@ pub struct NewCategory {
 }
 
 impl Store {
-    /// Creates or changes platform categories, each of which is there once, in one transaction. `rehearse` undoes it.
+    /// Creates or changes platform categories, each of which is there once, in one transaction. `validate_only` undoes it.
     ///
     /// # Errors
     /// The database's. Nothing is changed then.
-    pub async fn import_categories(&self, now: Now, wanted: &[NewCategory], rehearse: bool) -> Result<Imported, Error> {
+    pub async fn import_categories(
+        &self,
+        now: StatementTime,
+        wanted: &[NewCategory],
+        validate_only: bool,
+    ) -> Result<ImportResult, Error> {
         let slugs: Vec<&str> = wanted.iter().map(|it| it.slug.as_str()).collect();
         let mut transaction = self.pool.begin().await?;
         sqlx::query("select 1 from platform_category where slug = any ($1) order by slug for update")
@@ -76,13 +81,13 @@ impl Store {
         .await?;
         delete_regional(&mut transaction, &moved.iter().map(|it| &it.slug).collect::<Vec<_>>()).await?;
         insert_regional(&mut transaction, &moved.iter().map(|it| (&it.slug, &it.regional)).collect::<Vec<_>>()).await?;
-        if rehearse {
+        if validate_only {
             transaction.rollback().await?;
         } else {
             transaction.commit().await?;
         }
         let created = written.iter().filter(|(_, is_new)| *is_new).count();
-        Ok(Imported {
+        Ok(ImportResult {
             created,
             updated: written.len() - created,
             unchanged: wanted.len() - written.len(),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::{Now, Store, connections::Connection, error::OnConstraint};
+use super::{StatementTime, Store, connections::Connection, error::OnConstraint};
 use crate::{
     domain::{AccountId, LocationId, OrganizationId, RunId, Slug, Tenant},
     error::Error,
@@ -19,7 +19,7 @@ pub struct NewTenant {
 
 /// What an import did, or would have done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Imported {
+pub struct ImportResult {
     /// How many were created.
     pub created: usize,
     /// How many were there, and changed.
@@ -27,12 +27,12 @@ pub struct Imported {
     /// How many were there as they should be.
     pub unchanged: usize,
     /// The others, by their place, with everything that is against them.
-    pub refused: Vec<(usize, Vec<Refused>)>,
+    pub refused: Vec<(usize, Vec<ImportRejection>)>,
 }
 
 /// What is against an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refused {
+pub enum ImportRejection {
     /// The location belongs to another tenant.
     LocationTaken(LocationId),
     /// The platform does not know the category at this position, the primary one being 0.
@@ -42,11 +42,16 @@ pub enum Refused {
 }
 
 impl Store {
-    /// Creates or changes tenants, each of which is there once: those that nothing is against, in one transaction. `rehearse` undoes it.
+    /// Creates or changes tenants, each of which is there once: those that nothing is against, in one transaction. `validate_only` undoes it.
     ///
     /// # Errors
     /// [`Error::LocationTaken`] when somebody else takes a location at the same moment, or the database's. Nothing is changed then.
-    pub async fn import_tenants(&self, now: Now, wanted: &[NewTenant], rehearse: bool) -> Result<Imported, Error> {
+    pub async fn import_tenants(
+        &self,
+        now: StatementTime,
+        wanted: &[NewTenant],
+        validate_only: bool,
+    ) -> Result<ImportResult, Error> {
         let mut transaction = self.pool.begin().await?;
         let before = lock(&mut transaction, wanted).await?;
         let refused = refused(&mut transaction, wanted).await?;
@@ -62,7 +67,7 @@ impl Store {
             .collect();
         replace_categories(&mut transaction, now, &moved).await?;
         let moved: HashSet<&str> = moved.iter().map(|it| it.tenant.id.as_str()).collect();
-        let mut imported = Imported { refused, ..Imported::default() };
+        let mut imported = ImportResult { refused, ..ImportResult::default() };
         for it in taken {
             let has_moved = moved.contains(it.tenant.id.as_str());
             match written.get(it.tenant.id.as_str()) {
@@ -72,7 +77,7 @@ impl Store {
                 None => imported.unchanged += 1,
             }
         }
-        if rehearse {
+        if validate_only {
             transaction.rollback().await?;
         } else {
             transaction.commit().await?;
@@ -105,7 +110,10 @@ async fn lock(connection: &mut Connection, wanted: &[NewTenant]) -> Result<HashM
 }
 
 /// What is against the tenants, by their place.
-async fn refused(connection: &mut Connection, wanted: &[NewTenant]) -> Result<Vec<(usize, Vec<Refused>)>, Error> {
+async fn refused(
+    connection: &mut Connection,
+    wanted: &[NewTenant],
+) -> Result<Vec<(usize, Vec<ImportRejection>)>, Error> {
     let locations = wanted.iter().filter_map(|it| it.tenant.location.as_ref()).map(LocationId::as_str);
     let owners: Vec<(String, String)> =
         sqlx::query_as("select gbp_location, id from tenant where gbp_location = any ($1)")
@@ -129,15 +137,15 @@ async fn refused(connection: &mut Connection, wanted: &[NewTenant]) -> Result<Ve
         if let Some(location) = &tenant.location
             && owners.get(location.as_str()).is_some_and(|owner| owner != tenant.id.as_str())
         {
-            refused.push(Refused::LocationTaken(location.clone()));
+            refused.push(ImportRejection::LocationTaken(location.clone()));
         }
         for (position, slug) in categories.iter().flatten().enumerate() {
             if !known.contains(slug.as_str()) {
-                refused.push(Refused::UnknownCategory(position, slug.clone()));
+                refused.push(ImportRejection::UnknownCategory(position, slug.clone()));
             }
         }
         if let Some(run) = writing.get(tenant.id.as_str()) {
-            refused.push(Refused::RunInProgress(*run));
+            refused.push(ImportRejection::RunInProgress(*run));
         }
         if !refused.is_empty() {
             all.push((index, refused));
@@ -157,7 +165,7 @@ async fn refused_moves(
         "select tenant.id, run.id
            from unnest($1::text[], $2::text[], $3::text[]) as wanted (id, gbp_account, gbp_location)
            join tenant on tenant.id = wanted.id
-           join run on run.tenant_id = tenant.id and (run.intent is not null or run.orders ?| array['decision', 'override_guards'])
+           join run on run.tenant_id = tenant.id and (run.write_intent is not null or run.options ?| array['decision', 'overridden_guards'])
           where tenant.gbp_account is distinct from coalesce(wanted.gbp_account, tenant.gbp_account)
              or tenant.gbp_location is distinct from coalesce(wanted.gbp_location, tenant.gbp_location)",
     )
@@ -170,7 +178,11 @@ async fn refused_moves(
 }
 
 /// Writes the tenants; gives those that were created (true) or changed (false).
-async fn upsert(connection: &mut Connection, now: Now, wanted: &[&NewTenant]) -> Result<HashMap<String, bool>, Error> {
+async fn upsert(
+    connection: &mut Connection,
+    now: StatementTime,
+    wanted: &[&NewTenant],
+) -> Result<HashMap<String, bool>, Error> {
     let tenants = || wanted.iter().map(|it| &it.tenant);
     let rows: Vec<(String, bool)> = sqlx::query_as(
         "insert into tenant as present (id, display_name, organization_id, gbp_account, gbp_location, region_code, language_code,
@@ -205,11 +217,15 @@ async fn upsert(connection: &mut Connection, now: Now, wanted: &[&NewTenant]) ->
     .bind(now)
     .fetch_all(connection)
     .await
-    .on_constraint("tenant_location_is_its_own", || Error::LocationTaken("of one of the tenants".to_owned()))?;
+    .on_constraint("tenant_location_is_unique", || Error::LocationTaken("of one of the tenants".to_owned()))?;
     Ok(rows.into_iter().collect())
 }
 
-async fn replace_categories(connection: &mut Connection, now: Now, wanted: &[&NewTenant]) -> Result<(), Error> {
+async fn replace_categories(
+    connection: &mut Connection,
+    now: StatementTime,
+    wanted: &[&NewTenant],
+) -> Result<(), Error> {
     let ids: Vec<&str> = wanted.iter().map(|it| it.tenant.id.as_str()).collect();
     sqlx::query("update tenant set categories_updated_at = coalesce($2, now()) where tenant.id = any ($1)")
         .bind(&ids)

@@ -5,13 +5,13 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
 use super::{
-    Now,
+    StatementTime,
     connections::Connection,
     row::{decode, id, text},
 };
 use crate::domain::{
-    BatchId, Counterpart, Gcid, Join, JoinRefusal, Joiner, LiveBatch, LiveRun, Orders, Place, RecordedPlan, RunId,
-    RunKind, RunState, Slug, Strategy, TenantId,
+    BatchId, CategoryRole, Gcid, Join, JoinRefusal, Joiner, LiveBatch, LiveRun, RecordedPlan, RunId, RunKind,
+    RunOptions, RunState, Slug, SourceCategory, Strategy, TenantId,
 };
 
 /// A live run that is locked until the end of the transaction.
@@ -20,7 +20,7 @@ pub(super) struct LockedRun {
     tenant: TenantId,
     live: LiveRun,
     /// When the running attempt was claimed.
-    attempted_at: Option<DateTime<Utc>>,
+    attempt_started_at: Option<DateTime<Utc>>,
 }
 
 /// Whether a request joins a run now.
@@ -38,12 +38,12 @@ enum Joining {
 /// statement waited for it.
 pub(super) async fn lock_live(connection: &mut Connection, tenants: &[&str]) -> Result<Vec<LockedRun>, sqlx::Error> {
     sqlx::query_as(
-        "select run.id, run.tenant_id, run.strategy, run.dry_run, run.orders, run.state, run.cancel_requested, run.attempted_at,
-                run.intent is not null or run.written <> '[]' as has_begun_to_write,
-                case when run.intent is not null or run.written <> '[]' then run.plan end as plan,
+        "select run.id, run.tenant_id, run.strategy, run.dry_run, run.options, run.state, run.cancel_requested, run.attempt_started_at,
+                run.write_intent is not null or run.written <> '[]' as has_begun_to_write,
+                case when run.write_intent is not null or run.written <> '[]' then run.plan end as plan,
                 case when run.bulk then run.batch_id end as batch_id,
                 -- A limit, or an organization that the tenant may leave.
-                not run.dry_run and num_nonnulls(batch.change_limit, batch.primary_limit, batch.override_limit, batch.organization_id) > 0
+                not run.dry_run and num_nonnulls(batch.max_changes, batch.max_primary_changes, batch.max_overrides, batch.organization_id) > 0
                     as is_guarded,
                 batch.cancel_requested_at is not null as is_cancelled
            from run
@@ -68,11 +68,11 @@ pub(super) struct Met {
 /// guard or cancellation of the batch concerns it from then on.
 pub(super) async fn join(
     connection: &mut Connection,
-    now: Now,
+    now: StatementTime,
     runs: Vec<LockedRun>,
     joiner: Joiner<'_>,
 ) -> Result<Vec<Met>, sqlx::Error> {
-    let (mut met, mut anew, mut promoted) = (Vec::with_capacity(runs.len()), Vec::new(), Vec::new());
+    let (mut met, mut anew, mut enqueued) = (Vec::with_capacity(runs.len()), Vec::new(), Vec::new());
     for run in runs {
         let joining = run.decide(connection, joiner).await?;
         if joining == Joining::Anew {
@@ -80,14 +80,14 @@ pub(super) async fn join(
         }
         let joined = if let Joining::Refused(why) = joining { Err(why) } else { Ok(()) };
         if joined.is_ok() && !joiner.is_batch && run.live.batch.is_some() {
-            promoted.push(run.id);
+            enqueued.push(run.id);
         }
         met.push(Met { run: run.id, tenant: run.tenant, joined });
     }
     if !anew.is_empty() {
         renew(connection, now, &anew).await?;
     }
-    for run in promoted {
+    for run in enqueued {
         take_out_of_bulk(connection, run).await?;
     }
     Ok(met)
@@ -99,7 +99,9 @@ impl LockedRun {
             Join::Anew => Joining::Anew,
             Join::AsItIs => Joining::AsItIs,
             Join::Refused(why) => Joining::Refused(why),
-            Join::IfUnchanged(source) if is_unchanged(connection, &self.tenant, &source, self.attempted_at).await? => {
+            Join::IfUnchanged(source)
+                if is_unchanged(connection, &self.tenant, &source, self.attempt_started_at).await? =>
+            {
                 Joining::AsItIs
             }
             Join::AnewIfUnchanged(source)
@@ -118,7 +120,7 @@ impl LockedRun {
 }
 
 /// Notes when the runs were joined. Not the time at which the transaction began: a caller's change may have been committed since.
-async fn renew(connection: &mut Connection, now: Now, runs: &[RunId]) -> Result<(), sqlx::Error> {
+async fn renew(connection: &mut Connection, now: StatementTime, runs: &[RunId]) -> Result<(), sqlx::Error> {
     sqlx::query("update run set joined_at = greatest(joined_at, coalesce($2, clock_timestamp())) where id = any ($1)")
         .bind(runs)
         .bind(now)
@@ -132,15 +134,15 @@ async fn take_out_of_bulk(connection: &mut Connection, run: RunId) -> Result<(),
     sqlx::query(
         "update run
             set bulk = false,
-                lane = organization_id,
-                turn = 1 + greatest((select turn from run
-                                      where state = 'queued' and due_at is null and not bulk
-                                      order by turn, id
+                fairness_key = organization_id,
+                fairness_rank = 1 + greatest((select fairness_rank from run
+                                      where state = 'queued' and next_attempt_at is null and not bulk
+                                      order by fairness_rank, id
                                       limit 1),
-                                    (select other.turn from run other
-                                      where other.state = 'queued' and other.due_at is null
-                                        and other.lane = run.organization_id and not other.bulk
-                                      order by other.turn desc
+                                    (select other.fairness_rank from run other
+                                      where other.state = 'queued' and other.next_attempt_at is null
+                                        and other.fairness_key = run.organization_id and not other.bulk
+                                      order by other.fairness_rank desc
                                       limit 1),
                                     0)
           where id = $1",
@@ -156,7 +158,7 @@ async fn take_out_of_bulk(connection: &mut Connection, run: RunId) -> Result<(),
 async fn is_unchanged(
     connection: &mut Connection,
     tenant: &TenantId,
-    source: &[Counterpart],
+    source: &[SourceCategory],
     time: Option<DateTime<Utc>>,
 ) -> Result<bool, sqlx::Error> {
     let rows = sqlx::query(
@@ -172,19 +174,19 @@ async fn is_unchanged(
     .bind(time)
     .fetch_all(connection)
     .await?;
-    let now = rows.iter().map(counterpart).collect::<Result<Vec<_>, _>>()?;
-    let sorted = |source: &[Counterpart]| {
-        let mut identities: Vec<_> = source.iter().map(|c| (c.place, c.slug.clone(), c.gcid.clone())).collect();
+    let now = rows.iter().map(source_category).collect::<Result<Vec<_>, _>>()?;
+    let sorted = |source: &[SourceCategory]| {
+        let mut identities: Vec<_> = source.iter().map(|c| (c.role, c.slug.clone(), c.gcid.clone())).collect();
         identities.sort();
         identities
     };
     Ok(sorted(&now) == sorted(source))
 }
 
-fn counterpart(row: &PgRow) -> Result<Counterpart, sqlx::Error> {
+fn source_category(row: &PgRow) -> Result<SourceCategory, sqlx::Error> {
     let gcid: Option<&str> = row.try_get("gcid")?;
-    Ok(Counterpart {
-        place: if row.try_get::<i16, _>("position")? == 0 { Place::Primary } else { Place::Additional },
+    Ok(SourceCategory {
+        role: if row.try_get::<i16, _>("position")? == 0 { CategoryRole::Primary } else { CategoryRole::Additional },
         slug: Some(id(row, "slug", Slug::parse)?),
         gcid: gcid.map(Gcid::parse).transpose().map_err(|error| decode("gcid", error))?,
         display_name: row.try_get("display_name")?,
@@ -193,7 +195,7 @@ fn counterpart(row: &PgRow) -> Result<Counterpart, sqlx::Error> {
 
 impl FromRow<'_, PgRow> for LockedRun {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let attempted_at: Option<DateTime<Utc>> = row.try_get("attempted_at")?;
+        let attempt_started_at: Option<DateTime<Utc>> = row.try_get("attempt_started_at")?;
         let plan = row.try_get::<Option<Json<RecordedPlan>>, _>("plan")?.map(|json| json.0);
         let batch: Option<BatchId> = row.try_get("batch_id")?;
         let batch = match batch {
@@ -212,16 +214,19 @@ impl FromRow<'_, PgRow> for LockedRun {
                     strategy: text(row, "strategy", Strategy::from_text)?,
                     dry_run: row.try_get("dry_run")?,
                 },
-                orders: row.try_get::<Option<Json<Orders>>, _>("orders")?.map(|json| json.0).unwrap_or_default(),
+                options: row.try_get::<Option<Json<RunOptions>>, _>("options")?.map(|json| json.0).unwrap_or_default(),
                 state: text(row, "state", RunState::from_text)?,
                 cancel_requested: row.try_get("cancel_requested")?,
                 has_begun_to_write: row.try_get("has_begun_to_write")?,
                 // An attempt reads its source after it was claimed, and a plan bears the time of that read.
-                is_plan_of_attempt: plan.as_ref().zip(attempted_at).is_some_and(|(plan, at)| plan.observed_at >= at),
+                is_plan_of_attempt: plan
+                    .as_ref()
+                    .zip(attempt_started_at)
+                    .is_some_and(|(plan, at)| plan.observed_at >= at),
                 plan,
                 batch,
             },
-            attempted_at,
+            attempt_started_at,
         })
     }
 }

@@ -18,25 +18,26 @@ impl Store {
                  or exists (select from run_history where tenant_id = $1)",
         );
         // Over the connections for what reads every day of the history.
-        Ok(known.bind(tenant.as_str()).fetch_one(&self.planned).await?)
+        Ok(known.bind(tenant.as_str()).fetch_one(&self.history_pool).await?)
     }
 
-    /// Returns whether an organization has tenants, or runs: these outlive its tenants. Where `only` is given, of those tenants.
+    /// Returns whether an organization has tenants, or runs: these outlive its tenants. Where `visible_tenants` is given, of those tenants.
     ///
     /// # Errors
     /// [`Error::DatabaseUnavailable`].
     pub async fn is_known_organization(
         &self,
         organization: &OrganizationId,
-        only: Option<&[TenantId]>,
+        visible_tenants: Option<&[TenantId]>,
     ) -> Result<bool, Error> {
         let known = sqlx::query_scalar(
             "select exists (select from tenant where organization_id = $1 and ($2::text[] is null or id = any ($2)))
                  or exists (select from run where organization_id = $1 and ($2::text[] is null or tenant_id = any ($2)))
                  or exists (select from run_history where organization_id = $1 and ($2::text[] is null or tenant_id = any ($2)))",
         );
-        let only = only.map(|only| only.iter().map(TenantId::as_str).collect::<Vec<_>>());
-        Ok(known.bind(organization.as_str()).bind(only).fetch_one(&self.planned).await?)
+        let visible_tenants =
+            visible_tenants.map(|visible_tenants| visible_tenants.iter().map(TenantId::as_str).collect::<Vec<_>>());
+        Ok(known.bind(organization.as_str()).bind(visible_tenants).fetch_one(&self.history_pool).await?)
     }
 
     /// Returns those of `tenants` that do not exist, in their order.

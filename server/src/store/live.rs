@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    Now, Store,
+    StatementTime, Store,
     row::{RunRow, run_columns},
 };
 use crate::{
@@ -32,7 +32,7 @@ impl Store {
         let rows = sqlx::query_as::<_, RunRow>(concat!(
             "select ",
             run_columns!(),
-            ", due_at from run
+            ", next_attempt_at from run
               where id > $1
                 and ($2::text[] is null or tenant_id = any ($2))
                 and ($3::text is null or organization_id = $3)
@@ -54,7 +54,7 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn time(&self, now: Now) -> Result<DateTime<Utc>, Error> {
+    pub async fn time(&self, now: StatementTime) -> Result<DateTime<Utc>, Error> {
         let (time,) = sqlx::query_as("select coalesce($1, now())").bind(now).fetch_one(&self.pool).await?;
         Ok(time)
     }
@@ -69,7 +69,7 @@ impl Store {
         Ok(sqlx::query_as(
             "select id, revision from run where state = 'running'
              union
-             select id, revision from run where state = 'queued' and due_at is not null
+             select id, revision from run where state = 'queued' and next_attempt_at is not null
              union
              select id, revision from run where id > $2
              union
@@ -95,7 +95,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn revisions(&self, ids: &[RunId]) -> Result<Vec<(RunId, i64)>, Error> {
-        Ok(sqlx::query_as("select id, revision from every_run where id = any ($1)")
+        Ok(sqlx::query_as("select id, revision from all_runs where id = any ($1)")
             .bind(ids)
             .fetch_all(&self.pool)
             .await?)

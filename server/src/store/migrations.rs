@@ -13,8 +13,8 @@ use super::route::Route;
 /// How long a migration waits for a table that is in use, and everybody who comes after it for the migration.
 const LOCK_TIMEOUT: &str = "set lock_timeout = '3s'";
 /// How often that is tried, and after which pause again.
-const TRIES: u32 = 20;
-const PAUSE: Duration = Duration::from_secs(1);
+const MAX_LOCK_TRIES: u32 = 20;
+const LOCK_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// `(version, name, up, down)`, listed by the build script.
 const MIGRATIONS: &[(i64, &str, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
@@ -91,10 +91,10 @@ async fn migrate_locked(connection: &mut PgConnection) -> Result<(), MigrationEr
     loop {
         match migrator.run_direct(None, connection, false).await {
             // Nothing of this migration is left: it is a transaction, as is every one that locks a table.
-            Err(MigrateError::ExecuteMigration(error, version)) if is_locked(&error) && tries < TRIES => {
+            Err(MigrateError::ExecuteMigration(error, version)) if is_locked(&error) && tries < MAX_LOCK_TRIES => {
                 tracing::info!(version, "waiting for a table that is in use, to migrate it");
                 tries += 1;
-                sleep(PAUSE).await;
+                sleep(LOCK_RETRY_DELAY).await;
             }
             migrated => return Ok(migrated?),
         }

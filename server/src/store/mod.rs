@@ -1,6 +1,6 @@
 //! PostgreSQL: every SQL statement of the service, one typed function each.
 //!
-//! The time of a statement is a parameter, [`Now`]: `None` is the database's own clock, the one clock that all replicas share; tests
+//! The time of a statement is a parameter, [`StatementTime`]: `None` is the database's own clock, the one clock that all replicas share; tests
 //! pass another. A statement that finds its run in other hands changes nothing, and says so in its answer.
 
 mod accept;
@@ -11,94 +11,94 @@ mod attempt;
 mod batch;
 mod batch_accept;
 mod batch_cancel;
-mod batch_place;
+mod batch_expansion;
+mod batch_reservation;
+mod batch_runs;
 mod batch_target;
 mod batch_tenants;
-mod batch_work;
 mod bench;
 mod bench_catalog;
 mod bench_history;
 mod cancel;
 mod category_search;
 mod connections;
+mod count_map;
 mod credentials;
-mod ending;
+mod database_facts;
 mod error;
-mod expand;
-mod facts;
 mod finish;
 mod flag;
-mod found;
-mod group;
+mod group_commit;
+mod history;
+mod idempotency_key;
 mod import_categories;
 mod import_tenants;
 mod join;
 mod known;
-mod line;
 mod live;
-mod log_query;
-mod logs;
 pub mod migrations;
-mod part;
+mod partial_aggregate;
 mod platform_category;
 mod platform_write;
 mod pool;
 mod probe;
 mod queue;
-mod request_key;
+mod ready_queue;
 mod requirements;
 mod retention;
 mod rollup;
 mod route;
 mod row;
+mod run_search;
+mod run_search_query;
 mod runs;
 mod sample;
 mod session;
 mod sessions;
 mod source;
 mod stats;
-mod tally;
+mod sync_observation;
 mod taxonomy;
 mod tenant;
 mod tenant_categories;
 mod tenant_stats;
 mod tenant_sync;
-mod unanswered;
+mod unanswered_claims;
 mod window;
 
 pub use accept::{Accepted, ID_BY_DATABASE, NewRun};
 pub use acceptor::Acceptor;
 pub use affected::{Affected, AffectedMapping, Effect};
-pub use attempt::{BeginWrite, Progress};
+pub use attempt::{AttemptProgress, BeginWriteResult};
 pub use batch_accept::NewBatch;
-pub use batch_place::{BatchPlace, FullGuard};
+pub use batch_expansion::{ChunkLimits, ChunkResult};
+pub use batch_reservation::{BatchReservation, FullGuard};
 pub use batch_target::BatchTarget;
-pub use batch_work::{Chunk, Worked};
-pub use bench::{checkpoint, clear_up, everybody, fill, is_busy, queue, succeeded, sweep};
+pub use bench::{checkpoint, clear_runs, clear_up, everybody, fill, is_busy, queue, succeeded};
 pub use bench_catalog::fill_catalog;
 pub use bench_history::{Spread, count_history, end_one, fill_history, row_after, who_failed};
 pub use category_search::MappedCategory;
-pub use credentials::{CredentialsMark, NewCredentials, NotedRejection};
+pub use credentials::{CredentialsVersion, NewCredentials, NotedRejection};
 pub use finish::{Finish, Finisher};
 pub use flag::FlagUpdate;
-pub use found::{Found, LastLook};
+pub use idempotency_key::{IdempotencyKey, RecordedResponse, arguments};
 pub use import_categories::NewCategory;
-pub use import_tenants::{Imported, NewTenant, Refused};
-pub use line::Promoted;
+pub use import_tenants::{ImportRejection, ImportResult, NewTenant};
 pub use live::LiveFilter;
-pub use logs::{LogFilter, Logs};
 pub use platform_category::PlatformCategoryChange;
-pub use platform_write::PlatformWritten;
+pub use platform_write::PlatformWriteResult;
 pub use pool::{HISTORY_CONNECTIONS, connect};
-pub use queue::{Claimed, Heard, Held, Rescued, Room};
-pub use request_key::{FirstAnswer, RequestKey, arguments};
-pub use requirements::{Unfit, check};
-pub use retention::{Retention, Shortened};
+pub use queue::{ClaimLimits, ClaimedRun, LeaseKey, LeaseStatus, ReclaimedRun};
+pub use ready_queue::EnqueuedDue;
+pub use requirements::{UnfitDatabase, check};
+pub use retention::{ReductionStep, Retention};
 pub use route::{Pools, Route};
+pub use run_search::{RunFilter, RunSearchPage};
 pub use sample::{Connections, QueueSample};
 pub use session::{DEFAULT_SCHEMA, Session};
-pub use source::Source;
+pub use source::TenantSnapshot;
 pub use stats::{Counts, SyncStats};
+pub use sync_observation::{LastObservation, SyncObservation};
 pub use taxonomy::NewTaxonomy;
 pub use tenant::TenantChange;
 pub use tenant_sync::{NewDecision, SyncFilter};
@@ -116,25 +116,25 @@ pub use connections::ConnectionPool;
 use connections::{Epochs, Watchdog};
 use sqlx::{PgPool, postgres::types::PgInterval};
 
-use unanswered::UnansweredClaims;
+use unanswered_claims::UnansweredClaims;
 
 /// The time of a statement; `None` is the database's clock.
-pub type Now = Option<DateTime<Utc>>;
+pub type StatementTime = Option<DateTime<Utc>>;
 
 /// Everything that is stored. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: ConnectionPool,
     /// For the statements that every run goes through.
-    hot: ConnectionPool,
-    /// For the safety controls, and for nothing that a call asks for; see [`pool::apart`].
-    apart: ConnectionPool,
-    /// For what may read of every day of the history; see [`pool::planned`].
-    planned: ConnectionPool,
+    queue_pool: ConnectionPool,
+    /// For the safety controls, and for nothing that a call asks for; see [`pool::flag_pool`].
+    flag_pool: ConnectionPool,
+    /// For what may read of every day of the history; see [`pool::history_pool`].
+    history_pool: ConnectionPool,
     /// For the renewal of leases, which must not wait behind what is done under them.
-    leases: ConnectionPool,
+    lease_pool: ConnectionPool,
     /// For changes of the schema that cannot run in a transaction.
-    definitions: ConnectionPool,
+    definition_pool: ConnectionPool,
     watchdogs: Watchdogs,
     unanswered: UnansweredClaims,
     /// What the settings are from.
@@ -160,20 +160,20 @@ impl Store {
         let epochs = Epochs::default();
         let pool = ConnectionPool::new(route.hosts(&[]), epochs.clone(), pool::shared(pools.max_connections()));
         let own = Watchdog::new(route.hosts(&[]), epochs.clone());
-        let (direct, direct_epochs, definitions) = if route.has_pooler() {
+        let (direct, direct_epochs, definition_pool) = if route.has_pooler() {
             let epochs = Epochs::default();
             let watchdog = Watchdog::new(route.direct_hosts(&[]), epochs.clone());
-            (Some(watchdog), epochs.clone(), pool::apart(route, &epochs))
+            (Some(watchdog), epochs.clone(), pool::single(route, &epochs))
         } else {
             (None, epochs.clone(), pool.clone())
         };
         Self {
             pool,
-            hot: pool::hot(route, &epochs),
-            apart: pool::apart(route, &direct_epochs),
-            planned: pool::planned(route, &epochs),
-            leases: pool::apart(route, &direct_epochs),
-            definitions,
+            queue_pool: pool::queue_pool(route, &epochs),
+            flag_pool: pool::single(route, &direct_epochs),
+            history_pool: pool::history_pool(route, &epochs),
+            lease_pool: pool::single(route, &direct_epochs),
+            definition_pool,
             watchdogs: Watchdogs { own, direct, is_away: Arc::default() },
             unanswered: UnansweredClaims::default(),
             given: pools.given(),
@@ -194,8 +194,25 @@ impl Store {
 
     /// Closes every connection.
     pub async fn close(&self) {
-        let Self { pool, hot, apart, planned, leases, definitions, watchdogs, unanswered: _, given } = self;
-        tokio::join!(pool.close(), hot.close(), apart.close(), planned.close(), leases.close(), definitions.close());
+        let Self {
+            pool,
+            queue_pool,
+            flag_pool,
+            history_pool,
+            lease_pool,
+            definition_pool,
+            watchdogs,
+            unanswered: _,
+            given,
+        } = self;
+        tokio::join!(
+            pool.close(),
+            queue_pool.close(),
+            flag_pool.close(),
+            history_pool.close(),
+            lease_pool.close(),
+            definition_pool.close()
+        );
         watchdogs.close().await;
         if let Some(given) = given {
             given.close().await;

@@ -3,7 +3,7 @@
 use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
 use super::{
-    Now, Store,
+    StatementTime, Store,
     connections::Connection,
     error::OnConstraint,
     row::{id, optional_id},
@@ -39,7 +39,7 @@ impl Store {
     /// [`Error::AlreadyExists`], or the database's.
     pub async fn insert_platform_category(
         &self,
-        now: Now,
+        now: StatementTime,
         slug: &Slug,
         display_name: &str,
         gcid: Option<&Gcid>,
@@ -118,7 +118,7 @@ impl Store {
     /// [`Error::NotFound`], or the database's.
     pub async fn update_platform_category(
         &self,
-        now: Now,
+        now: StatementTime,
         slug: &Slug,
         change: &PlatformCategoryChange,
     ) -> Result<CatalogEntry, Error> {
@@ -184,7 +184,7 @@ impl FromRow<'_, PgRow> for CategoryRow {
             slug: id(row, "slug", Slug::parse)?,
             display_name: row.try_get("display_name")?,
             gcid: optional_id(row, "gcid", Gcid::parse)?,
-            imported: row.try_get("imported_locale")?,
+            imported_locale: row.try_get("imported_locale")?,
             created_at: row.try_get("created_at")?,
             updated_at: row.try_get("updated_at")?,
         }))

@@ -2,26 +2,26 @@
 
 use sqlx::{FromRow, Row, types::Json};
 
-use super::{Held, Now, Progress, Store, connections::Connection, platform_category::CategoryRow};
+use super::{AttemptProgress, LeaseKey, StatementTime, Store, connections::Connection, platform_category::CategoryRow};
 use crate::{
     domain::{
-        AccountId, Category, Complete, Gcid, LocationId, Plan, PlanSource, PlatformCategory, PlatformSide, Tenant,
-        TenantCategory, TenantId, WritesPlatform, candidate_slugs, text::is_same_name,
+        AccountId, Category, Complete, Gcid, LocationId, Plan, PlanSource, PlatformCatalog, PlatformCategory,
+        PlatformWriteCapability, Tenant, TenantCategory, TenantId, candidate_slugs, text::is_same_name,
     },
     error::Error,
 };
 
 /// What became of a write to the platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PlatformWritten {
+pub enum PlatformWriteResult {
     /// It is durable, and so is the record of it in the run.
-    Done,
+    Written,
     /// Somebody cancelled the run.
     Cancelled,
     /// The run is in other hands.
-    Lost,
+    LeaseLost,
     /// The platform is no longer what the plan was made from, or the tenant has another location.
-    Moved,
+    TargetChanged,
     /// A request has joined the run since the attempt read its source.
     Superseded,
 }
@@ -31,7 +31,11 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn platform_side(&self, tenant: &TenantId, gcids: &[Gcid]) -> Result<Complete<PlatformSide>, Error> {
+    pub async fn platform_catalog(
+        &self,
+        tenant: &TenantId,
+        gcids: &[Gcid],
+    ) -> Result<Complete<PlatformCatalog>, Error> {
         let slugs = gcids.iter().flat_map(candidate_slugs).map(|slug| slug.to_string());
         let rows = sqlx::query(
             "select category.slug, category.display_name, category.imported_locale, category.created_at, category.updated_at,
@@ -50,7 +54,7 @@ impl Store {
         .bind(slugs.collect::<Vec<_>>())
         .fetch_all(&self.pool)
         .await?;
-        let mut side = PlatformSide { chosen: Vec::new(), known: Vec::new() };
+        let mut side = PlatformCatalog { chosen: Vec::new(), known: Vec::new() };
         for row in &rows {
             let category = CategoryRow::from_row(row)?.0;
             if row.try_get::<Option<i16>, _>("position")?.is_some() {
@@ -69,13 +73,13 @@ impl Store {
     /// The database's.
     pub async fn write_platform(
         &self,
-        now: Now,
-        held: Held,
+        now: StatementTime,
+        held: LeaseKey,
         tenant: &Tenant,
         plan: &Plan<TenantCategory>,
-        progress: &Progress,
-        _: WritesPlatform,
-    ) -> Result<PlatformWritten, Error> {
+        progress: &AttemptProgress,
+        _: PlatformWriteCapability,
+    ) -> Result<PlatformWriteResult, Error> {
         let mut transaction = self.pool.begin().await?;
         // Locks the tenant first, as everything does that changes its categories.
         let touched = sqlx::query(
@@ -90,23 +94,23 @@ impl Store {
         .fetch_optional(&mut *transaction)
         .await?;
         if touched.is_none() || !import(&mut transaction, now, &tenant.id, plan).await? {
-            return Ok(PlatformWritten::Moved);
+            return Ok(PlatformWriteResult::TargetChanged);
         }
         let before = chosen(&mut transaction, &tenant.id).await?;
         if !is_observed(plan, &before) {
-            return Ok(PlatformWritten::Moved);
+            return Ok(PlatformWriteResult::TargetChanged);
         }
         replace(&mut transaction, &tenant.id, &in_order(plan, &before)).await?;
         let row: Option<(bool,)> = sqlx::query_as(
             "update run
                 set plan = $4, written = $5, observation = $6, revision = revision + 1
-              where id = $2 and attempt = $3 and state = 'running' and lease_until > coalesce($1, now())
+              where id = $2 and fencing_token = $3 and state = 'running' and lease_expires_at > coalesce($1, now())
                 and (joined_at is null or $7::timestamptz is null or joined_at < $7)
              returning cancel_requested",
         )
         .bind(now)
         .bind(held.id)
-        .bind(held.fence)
+        .bind(held.fencing_token)
         .bind(progress.plan.as_ref().map(Json))
         .bind(Json(&progress.written))
         .bind(progress.observation.as_ref().map(Json))
@@ -117,12 +121,12 @@ impl Store {
             None => {
                 transaction.rollback().await?;
                 let superseded = self.is_superseded(held, progress.read_at).await?;
-                Ok(if superseded { PlatformWritten::Superseded } else { PlatformWritten::Lost })
+                Ok(if superseded { PlatformWriteResult::Superseded } else { PlatformWriteResult::LeaseLost })
             }
-            Some((true,)) => Ok(PlatformWritten::Cancelled),
+            Some((true,)) => Ok(PlatformWriteResult::Cancelled),
             Some((false,)) => {
                 transaction.commit().await?;
-                Ok(PlatformWritten::Done)
+                Ok(PlatformWriteResult::Written)
             }
         }
     }
@@ -132,12 +136,12 @@ impl Store {
 /// commit. Returns whether each of them is what the plan takes it for, in the tenant's region.
 async fn import(
     connection: &mut Connection,
-    now: Now,
+    now: StatementTime,
     tenant: &TenantId,
     plan: &Plan<TenantCategory>,
 ) -> Result<bool, Error> {
     // One that maps to nothing in this region is only kept: it is not added, and has no name of Google's to follow.
-    let is_imported = |category: &&TenantCategory| category.imported.is_some() && category.gcid.is_some();
+    let is_imported = |category: &&TenantCategory| category.imported_locale.is_some() && category.gcid.is_some();
     let imported: Vec<&TenantCategory> = plan.desired.iter().filter(is_imported).collect();
     add_missing(connection, now, &imported).await?;
     // Exclusively what may be renamed, and in the order of slugs, as every run does: two that share categories wait for one another once.
@@ -168,8 +172,8 @@ async fn import(
     let goes_back = matches!(plan.from, PlanSource::Before(_));
     let is_as_planned = |wanted: &TenantCategory, known: &PlatformCategory| {
         known.gcid == wanted.gcid
-            && known.imported == wanted.imported
-            && (wanted.imported.is_none() || is_same_name(&known.display_name, &wanted.display_name))
+            && known.imported_locale == wanted.imported_locale
+            && (wanted.imported_locale.is_none() || is_same_name(&known.display_name, &wanted.display_name))
     };
     let is_known = |wanted: &&TenantCategory| {
         known.iter().any(|CategoryRow(known)| known.slug == wanted.slug && (goes_back || is_as_planned(wanted, known)))
@@ -177,7 +181,11 @@ async fn import(
     Ok(desired.iter().all(is_known))
 }
 
-async fn add_missing(connection: &mut Connection, now: Now, imported: &[&TenantCategory]) -> Result<(), sqlx::Error> {
+async fn add_missing(
+    connection: &mut Connection,
+    now: StatementTime,
+    imported: &[&TenantCategory],
+) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into platform_category (slug, display_name, gcid, imported_locale, created_at, updated_at)
          select slug, display_name, gcid, locale, coalesce($1, now()), coalesce($1, now())
@@ -189,7 +197,7 @@ async fn add_missing(connection: &mut Connection, now: Now, imported: &[&TenantC
     .bind(slugs(imported))
     .bind(imported.iter().map(|category| category.display_name.as_str()).collect::<Vec<_>>())
     .bind(imported.iter().map(|category| category.gcid.as_ref().map(ToString::to_string)).collect::<Vec<_>>())
-    .bind(imported.iter().map(|category| category.imported.as_deref()).collect::<Vec<_>>())
+    .bind(imported.iter().map(|category| category.imported_locale.as_deref()).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())
@@ -198,7 +206,7 @@ async fn add_missing(connection: &mut Connection, now: Now, imported: &[&TenantC
 /// Gives imported categories Google's name of what they map to in the tenant's region. What is the platform's own by now is left alone.
 async fn follow_names(
     connection: &mut Connection,
-    now: Now,
+    now: StatementTime,
     tenant: &TenantId,
     imported: &[&TenantCategory],
 ) -> Result<(), sqlx::Error> {
@@ -218,7 +226,7 @@ async fn follow_names(
     .bind(slugs(imported))
     .bind(imported.iter().map(|category| category.display_name.as_str()).collect::<Vec<_>>())
     .bind(imported.iter().map(|category| category.gcid.as_ref().map(ToString::to_string)).collect::<Vec<_>>())
-    .bind(imported.iter().map(|category| category.imported.as_deref()).collect::<Vec<_>>())
+    .bind(imported.iter().map(|category| category.imported_locale.as_deref()).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())
@@ -248,7 +256,7 @@ async fn chosen(connection: &mut Connection, tenant: &TenantId) -> Result<Vec<Pl
 
 /// Whether the tenant still has what the plan was made from, and each of these stands for what it stood for.
 fn is_observed(plan: &Plan<TenantCategory>, now: &[PlatformCategory]) -> bool {
-    let now = PlatformSide { chosen: now.to_vec(), known: Vec::new() }.set();
+    let now = PlatformCatalog { chosen: now.to_vec(), known: Vec::new() }.set();
     let stands_for_the_same = |category: &TenantCategory| {
         let observed = plan.observed.as_ref().and_then(|set| set.get(category));
         observed.is_some_and(|observed| observed.gcid == category.gcid)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Claimed, Now, Store, interval, queue::ClaimedRow, row::run_columns};
+use super::{ClaimedRun, StatementTime, Store, interval, queue::ClaimedRow, row::run_columns};
 use crate::error::Error;
 
 impl Store {
@@ -13,39 +13,39 @@ impl Store {
     /// The database's; nothing is claimed.
     pub async fn claim_for_probe(
         &self,
-        now: Now,
+        now: StatementTime,
         probed: &[String],
         lease: Duration,
-    ) -> Result<Option<Claimed>, Error> {
+    ) -> Result<Option<ClaimedRun>, Error> {
         // next: the run, locked. claimed: the same run, under its new lease.
         let claim = self.unanswered.begin(lease);
         let claimed: Option<ClaimedRow> = sqlx::query_as(concat!(
             "with next as materialized (
                  select id from run
-                  where state = 'queued' and due_at is null
+                  where state = 'queued' and next_attempt_at is null
                     and 'tenants/' || tenant_id <> all ($2)
                     and not exists (select from tenant
                                      where tenant.id = run.tenant_id and 'accounts/' || tenant.gbp_account = any ($2))
-                  order by bulk, turn, id
+                  order by bulk, fairness_rank, id
                   limit 1
                     for update of run skip locked
              ), claimed as (
                  update run
                     set state = 'running',
-                        attempt = attempt + 1,
+                        fencing_token = fencing_token + 1,
                         revision = revision + 1,
-                        lease_until = coalesce($1, now()) + $3,
+                        lease_expires_at = coalesce($1, now()) + $3,
                         started_at = coalesce(started_at, $1, now()),
-                        attempted_at = coalesce($1, now()),
+                        attempt_started_at = coalesce($1, now()),
                         claim_id = $4
                   where id = (select id from next)
                  returning ",
             run_columns!(),
-            ", due_at, bulk, observation, traceparent, tracestate
+            ", next_attempt_at, bulk, observation, traceparent, tracestate
              )
              select ",
             run_columns!(),
-            ", due_at, bulk, observation, traceparent, tracestate from claimed"
+            ", next_attempt_at, bulk, observation, traceparent, tracestate from claimed"
         ))
         .bind(now)
         .bind(probed)

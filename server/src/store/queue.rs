@@ -6,12 +6,12 @@ use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 use tokio::time::sleep;
 
 use super::{
-    Now, Store,
-    ending::{carried, into_history},
-    found::recorded,
+    StatementTime, Store,
+    history::{insert_into_history, run_to_history_columns},
     interval,
-    rollup::{counted, counted_columns},
+    rollup::{insert_rollup_delta, rollup_source_columns},
     row::{RunRow, run_columns},
+    sync_observation::upsert_tenant_sync,
 };
 use crate::{
     domain::{Failure, FailureReason, Observation, Run, RunError, RunId, TraceContext},
@@ -19,16 +19,16 @@ use crate::{
 };
 
 /// How often what is to be handed back is looked at, and after which pause again: for 5 s.
-const LOOKS: usize = 200;
-const BREATH: Duration = Duration::from_millis(25);
+const RELEASE_MAX_RETRIES: usize = 200;
+const RELEASE_RETRY_DELAY: Duration = Duration::from_millis(25);
 
 /// A claimed run, with the fence that every write of this attempt names.
 #[derive(Debug, Clone)]
-pub struct Claimed {
+pub struct ClaimedRun {
     /// The run.
     pub run: Run,
     /// The fence.
-    pub fence: i32,
+    pub fencing_token: i32,
     /// Whether it is one of a batch, so that nobody waits for it alone.
     pub bulk: bool,
     /// What an earlier attempt observed before it wrote, or failed.
@@ -39,14 +39,14 @@ pub struct Claimed {
 
 /// How many runs to claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
+pub struct ClaimLimits {
     /// In all.
     pub runs: i64,
     /// How many of them may be bulk ones.
     pub bulk: i64,
 }
 
-impl Room {
+impl ClaimLimits {
     /// Room for runs of either kind.
     #[must_use]
     pub fn of(runs: i64) -> Self {
@@ -56,16 +56,16 @@ impl Room {
 
 /// A claim, as the heartbeat names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Held {
+pub struct LeaseKey {
     /// The run.
     pub id: RunId,
     /// The fence.
-    pub fence: i32,
+    pub fencing_token: i32,
 }
 
 /// What a heartbeat found of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Heard {
+pub struct LeaseStatus {
     /// The run.
     pub id: RunId,
     /// Whether somebody wants it cancelled.
@@ -76,11 +76,11 @@ pub struct Heard {
 
 /// A run whose lease had expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rescued {
+pub struct ReclaimedRun {
     /// The run.
     pub id: RunId,
     /// Whether it failed, rather than being queued again.
-    pub given_up: bool,
+    pub failed: bool,
 }
 
 impl Store {
@@ -88,47 +88,52 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn claim(&self, now: Now, room: Room, lease: Duration) -> Result<Vec<Claimed>, Error> {
+    pub async fn claim(
+        &self,
+        now: StatementTime,
+        room: ClaimLimits,
+        lease: Duration,
+    ) -> Result<Vec<ClaimedRun>, Error> {
         let claim = self.unanswered.begin(lease);
         let statement = sqlx::query_as(concat!(
             "with interactive as materialized (
                  select id from run
-                  where state = 'queued' and due_at is null and not bulk
-                  order by turn, id
+                  where state = 'queued' and next_attempt_at is null and not bulk
+                  order by fairness_rank, id
                   limit $2
                     for update skip locked
              ), bulk as materialized (
                  select id from run
-                  where state = 'queued' and due_at is null and bulk
-                  order by turn, id
+                  where state = 'queued' and next_attempt_at is null and bulk
+                  order by fairness_rank, id
                   limit greatest(0, least($3, $2 - (select count(*) from interactive)))
                     for update skip locked
              ), claimed as (
                  update run
                     set state = 'running',
-                        attempt = attempt + 1,
+                        fencing_token = fencing_token + 1,
                         revision = revision + 1,
-                        lease_until = coalesce($1, now()) + $4,
+                        lease_expires_at = coalesce($1, now()) + $4,
                         started_at = coalesce(started_at, $1, now()),
-                        attempted_at = coalesce($1, now()),
+                        attempt_started_at = coalesce($1, now()),
                         claim_id = $5
                   where id = any (array(select id from interactive union all select id from bulk))
                  returning ",
             run_columns!(),
-            ", due_at, bulk, turn, observation, traceparent, tracestate
+            ", next_attempt_at, bulk, fairness_rank, observation, traceparent, tracestate
              )
              select ",
             run_columns!(),
-            ", due_at, bulk, observation, traceparent, tracestate
+            ", next_attempt_at, bulk, observation, traceparent, tracestate
                from claimed
-              order by bulk, turn, id",
+              order by bulk, fairness_rank, id",
         ))
         .bind(now)
         .bind(room.runs)
         .bind(room.bulk)
         .bind(interval(lease))
         .bind(claim.id());
-        let claimed = statement.fetch_all(&self.hot).await?;
+        let claimed = statement.fetch_all(&self.queue_pool).await?;
         claim.answered();
         Ok(claimed.into_iter().filter_map(|ClaimedRow(claimed)| claimed).collect())
     }
@@ -140,23 +145,28 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn heartbeat(&self, now: Now, held: &[Held], lease: Duration) -> Result<Vec<Heard>, Error> {
-        let (ids, fences) = columns(held);
+    pub async fn renew_leases(
+        &self,
+        now: StatementTime,
+        held: &[LeaseKey],
+        lease: Duration,
+    ) -> Result<Vec<LeaseStatus>, Error> {
+        let (ids, fencing_tokens) = columns(held);
         let rows: Vec<(RunId, bool, bool)> = sqlx::query_as(
             "with held as materialized (
-                 select id, attempt from unnest($2::uuid[], $3::integer[]) as held (id, attempt)
+                 select id, fencing_token from unnest($2::uuid[], $3::integer[]) as held (id, fencing_token)
              ), still as materialized (
                  select run.id, run.cancel_requested from run
-                   join held on held.attempt = run.attempt and held.id = run.id
+                   join held on held.fencing_token = run.fencing_token and held.id = run.id
                   where run.id = any ($2) and run.state = 'running'
              ), free as materialized (
                  select run.id from run
-                   join held on held.attempt = run.attempt and held.id = run.id
+                   join held on held.fencing_token = run.fencing_token and held.id = run.id
                   where run.id = any ($2) and run.state = 'running'
                     for update of run skip locked
              ), renewed as (
                  update run
-                    set lease_until = coalesce($1, now()) + $4
+                    set lease_expires_at = coalesce($1, now()) + $4
                   where id = any (array(select id from free))
                  returning id
              )
@@ -166,11 +176,14 @@ impl Store {
         )
         .bind(now)
         .bind(ids)
-        .bind(fences)
+        .bind(fencing_tokens)
         .bind(interval(lease))
-        .fetch_all(&self.leases)
+        .fetch_all(&self.lease_pool)
         .await?;
-        Ok(rows.into_iter().map(|(id, cancel_requested, renewed)| Heard { id, cancel_requested, renewed }).collect())
+        Ok(rows
+            .into_iter()
+            .map(|(id, cancel_requested, renewed)| LeaseStatus { id, cancel_requested, renewed })
+            .collect())
     }
 
     /// Hands claims back at once, for another worker, to the places in line that they had: the attempts are not counted. One that is being
@@ -181,117 +194,125 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn hand_back(&self, held: &[Held]) -> Result<Vec<RunId>, Error> {
-        let (mut left, mut handed_back) = (held.to_vec(), Vec::new());
-        for _ in 0..LOOKS {
+    pub async fn release(&self, held: &[LeaseKey]) -> Result<Vec<RunId>, Error> {
+        let (mut left, mut released) = (held.to_vec(), Vec::new());
+        for _ in 0..RELEASE_MAX_RETRIES {
             let (done, busy): (Vec<_>, Vec<_>) =
-                self.hand_back_free(&left).await?.into_iter().partition(|(_, done)| *done);
-            handed_back.extend(done.into_iter().map(|(id, _)| id));
+                self.release_unlocked(&left).await?.into_iter().partition(|(_, done)| *done);
+            released.extend(done.into_iter().map(|(id, _)| id));
             left.retain(|held| busy.iter().any(|(id, _)| *id == held.id));
             if left.is_empty() {
                 break;
             }
-            sleep(BREATH).await;
+            sleep(RELEASE_RETRY_DELAY).await;
         }
-        Ok(handed_back)
+        Ok(released)
     }
 
     /// Gives what is still held, and whether it was handed back. It waits for no row, as a heartbeat does not.
-    async fn hand_back_free(&self, held: &[Held]) -> Result<Vec<(RunId, bool)>, sqlx::Error> {
-        let (ids, fences) = columns(held);
+    async fn release_unlocked(&self, held: &[LeaseKey]) -> Result<Vec<(RunId, bool)>, sqlx::Error> {
+        let (ids, fencing_tokens) = columns(held);
         let rows = sqlx::query_as(
-            "with handing_back as materialized (
-                 select id, attempt from unnest($1::uuid[], $2::integer[]) as held (id, attempt)
+            "with releasing as materialized (
+                 select id, fencing_token from unnest($1::uuid[], $2::integer[]) as held (id, fencing_token)
              ), still as materialized (
                  select run.id from run
-                   join handing_back as held on held.attempt = run.attempt and held.id = run.id
+                   join releasing as held on held.fencing_token = run.fencing_token and held.id = run.id
                   where run.id = any ($1) and run.state = 'running'
              ), free as materialized (
                  select run.id from run
-                   join handing_back as held on held.attempt = run.attempt and held.id = run.id
+                   join releasing as held on held.fencing_token = run.fencing_token and held.id = run.id
                   where run.id = any ($1) and run.state = 'running'
                     for update of run skip locked
-             ), handed_back as (
+             ), uncounted_attempts as (
                  update run
-                    set state = 'queued', handed_back = handed_back + 1, revision = revision + 1, lease_until = null,
-                        due_at = case when intent is not null then lease_until end,
-                        attempts = attempts_with(attempts, attempt, attempted_at, now(), 'handed_back', null)
+                    set state = 'queued', uncounted_attempts = uncounted_attempts + 1, revision = revision + 1, lease_expires_at = null,
+                        next_attempt_at = case when write_intent is not null then lease_expires_at end,
+                        attempts = append_attempt(attempts, fencing_token, attempt_started_at, now(), 'released', null)
                   where id = any (array(select id from free))
                  returning id
              )
-             select still.id, handed_back.id is not null
+             select still.id, uncounted_attempts.id is not null
                from still
-               left join handed_back on handed_back.id = still.id",
+               left join uncounted_attempts on uncounted_attempts.id = still.id",
         );
-        rows.bind(ids).bind(fences).fetch_all(&self.pool).await
+        rows.bind(ids).bind(fencing_tokens).fetch_all(&self.pool).await
     }
 
     /// Queues runs again whose lease has expired, at most `limit`: their holder died, or lost its way to the database. One that this
-    /// happened to `patience` times before may be what kills its holders: it fails instead. From the second time on a run comes back
+    /// happened to `max_expirations` times before may be what kills its holders: it fails instead. From the second time on a run comes back
     /// after a while of its own, so that it does not meet the same company again, and take it with it.
     ///
     /// # Errors
     /// The database's.
-    pub async fn rescue(&self, now: Now, limit: i64, patience: i32) -> Result<Vec<Rescued>, Error> {
-        let message =
-            format!("given up: whoever carried the run out did not live to tell, {} times", patience.saturating_add(1));
+    pub async fn reclaim_expired(
+        &self,
+        now: StatementTime,
+        limit: i64,
+        max_expirations: i32,
+    ) -> Result<Vec<ReclaimedRun>, Error> {
+        let message = format!(
+            "given up: whoever carried the run out did not live to tell, {} times",
+            max_expirations.saturating_add(1)
+        );
         let failure = Failure::permanent(FailureReason::Internal, message);
         // One that may have written says so.
         let errors = [RunError::new(failure.clone(), 0), RunError::new(failure.with_unknown_write(), 0)];
-        let rows = self.ending(now, || self.rescue_statement(now, limit, patience, &errors)).await?;
-        Ok(rows.into_iter().map(|(id, given_up)| Rescued { id, given_up }).collect())
+        let rows =
+            self.with_history_partition(now, || self.reclaim_statement(now, limit, max_expirations, &errors)).await?;
+        Ok(rows.into_iter().map(|(id, failed)| ReclaimedRun { id, failed }).collect())
     }
 
-    async fn rescue_statement(
+    async fn reclaim_statement(
         &self,
-        now: Now,
+        now: StatementTime,
         limit: i64,
-        patience: i32,
+        max_expirations: i32,
         [plain, unknown_write]: &[RunError; 2],
     ) -> Result<Vec<(RunId, bool)>, sqlx::Error> {
         sqlx::query_as(concat!(
             "with expired as materialized (
-                 select id, rescues >= $3 as hopeless from run
-                  where state = 'running' and lease_until < coalesce($1, now())
-                  order by lease_until
+                 select id, lease_expirations >= $3 as exhausted from run
+                  where state = 'running' and lease_expires_at < coalesce($1, now())
+                  order by lease_expires_at
                   limit $2
                     for update skip locked
              ), queued as (
                  update run
-                    set state = 'queued', handed_back = handed_back + 1, rescues = rescues + 1, revision = revision + 1,
-                        lease_until = null,
-                        attempts = attempts_with(attempts, attempt, attempted_at, coalesce($1, now()), 'lost', null),
-                        due_at = case when rescues > 0 then coalesce($1, now()) + random() * rescues * interval '1 second' end
-                  where id = any (array(select id from expired where not hopeless))
+                    set state = 'queued', uncounted_attempts = uncounted_attempts + 1, lease_expirations = lease_expirations + 1, revision = revision + 1,
+                        lease_expires_at = null,
+                        attempts = append_attempt(attempts, fencing_token, attempt_started_at, coalesce($1, now()), 'lease_expired', null),
+                        next_attempt_at = case when lease_expirations > 0 then coalesce($1, now()) + random() * lease_expirations * interval '1 second' end
+                  where id = any (array(select id from expired where not exhausted))
                  returning id
              ), ended as (
                  delete from run
-                  where id = any (array(select id from expired where hopeless))
+                  where id = any (array(select id from expired where exhausted))
                  returning ",
-            carried!(),
+            run_to_history_columns!(),
             ",
                            'failed' as end_state, $4::jsonb ->> 'reason' as end_reason,
-                           case when intent is null then $4::jsonb else $5::jsonb end
-                               || jsonb_build_object('attempt', attempt - handed_back) as end_error, plan as end_plan,
-                           written as end_written, intent as end_intent, created as end_created, updated as end_updated,
-                           deleted as end_deleted, skipped as end_skipped, handed_back + 1 as end_handed_back,
+                           case when write_intent is null then $4::jsonb else $5::jsonb end
+                               || jsonb_build_object('attempt', fencing_token - uncounted_attempts) as end_error, plan as end_plan,
+                           written as end_written, write_intent as end_write_intent, created as end_created, updated as end_updated,
+                           deleted as end_deleted, unmapped as end_unmapped, uncounted_attempts + 1 as end_handed_back,
                            cancel_requested as end_cancel_requested
              ), moved as (",
-            into_history!(),
+            insert_into_history!(),
             "returning ",
-            counted_columns!(),
+            rollup_source_columns!(),
             "
              ), counted as (",
-            counted!(),
+            insert_rollup_delta!(),
             "), found as (
-                 select id as run, end_intent ->> 'location' as location, 'unknown' as cause, null as digest, false as settled,
-                        null::jsonb as wanted, null::jsonb as google, null::jsonb as baseline, null::jsonb as written,
-                        jsonb_build_object('set', end_intent -> 'after') as unresolved, null::jsonb as resolved,
-                        null::timestamptz as flipped_at, false as contested
+                 select id as run, end_write_intent ->> 'location' as location, 'unknown' as cause, null as digest, false as matches_baseline,
+                        null::jsonb as desired, null::jsonb as google, null::jsonb as baseline, null::jsonb as written,
+                        jsonb_build_object('set', end_write_intent -> 'after') as unresolved, null::jsonb as resolved,
+                        null::timestamptz as overwritten_at, false as in_conflict
                    from ended
-                  where end_intent ->> 'location' is not null
+                  where end_write_intent ->> 'location' is not null
              ), recorded as (",
-            recorded!(),
+            upsert_tenant_sync!(),
             ")
              select id, false from queued
               union all
@@ -299,7 +320,7 @@ impl Store {
         ))
         .bind(now)
         .bind(limit)
-        .bind(patience)
+        .bind(max_expirations)
         .bind(Json(plain))
         .bind(Json(unknown_write))
         .fetch_all(&self.pool)
@@ -307,27 +328,27 @@ impl Store {
     }
 }
 
-fn columns(held: &[Held]) -> (Vec<RunId>, Vec<i32>) {
-    held.iter().map(|held| (held.id, held.fence)).unzip()
+fn columns(held: &[LeaseKey]) -> (Vec<RunId>, Vec<i32>) {
+    held.iter().map(|held| (held.id, held.fencing_token)).unzip()
 }
 
 /// `None`: this version cannot read it. That must not cost the others their lease: the row is left to its own, and to the limit of rescues.
-pub(super) struct ClaimedRow(pub(super) Option<Claimed>);
+pub(super) struct ClaimedRow(pub(super) Option<ClaimedRun>);
 
 impl FromRow<'_, PgRow> for ClaimedRow {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let claimed = Claimed::from_row(row)
+        let claimed = ClaimedRun::from_row(row)
             .inspect_err(|error| tracing::error!(%error, run_id = ?row.try_get::<RunId, _>("id"), "cannot read a run"));
         Ok(Self(claimed.ok()))
     }
 }
 
-impl FromRow<'_, PgRow> for Claimed {
+impl FromRow<'_, PgRow> for ClaimedRun {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         let tracestate = row.try_get::<Option<&str>, _>("tracestate")?;
         Ok(Self {
             run: RunRow::from_row(row)?.0,
-            fence: row.try_get("attempt")?,
+            fencing_token: row.try_get("fencing_token")?,
             bulk: row.try_get("bulk")?,
             // One that this version cannot read only costs what it says of drift.
             observation: row

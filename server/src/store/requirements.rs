@@ -7,14 +7,14 @@ use tokio::time::timeout;
 
 use super::{
     connections::{ConnectionPool, Epochs},
-    facts::Facts,
+    database_facts::DatabaseFacts,
     pool,
     route::Route,
     sessions,
 };
 
 /// How long a database may take to answer at the start.
-const PATIENCE: Duration = Duration::from_secs(10);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The setting of the one URL, or of the pooler's where there are two.
 const URL: &str = "DATABASE_URL";
@@ -23,7 +23,7 @@ const DIRECT_URL: &str = "DATABASE_DIRECT_URL";
 
 /// Why a database is not one that the service can live in.
 #[derive(Debug, thiserror::Error)]
-pub enum Unfit {
+pub enum UnfitDatabase {
     /// It does not answer, or refuses the connection.
     #[error("{setting}: cannot connect: {error}")]
     Unreachable {
@@ -60,22 +60,22 @@ pub enum Unfit {
 /// transaction mode. Gives the way to it.
 ///
 /// # Errors
-/// [`Unfit`]; nothing is changed.
+/// [`UnfitDatabase`]; nothing is changed.
 pub async fn check(
     url: &PgConnectOptions,
     direct: Option<&PgConnectOptions>,
     schema: Option<&str>,
-) -> Result<Route, Unfit> {
+) -> Result<Route, UnfitDatabase> {
     let setting = if direct.is_some() { DIRECT_URL } else { URL };
     let (route, mut connection) = reach(setting, direct.unwrap_or(url)).await?;
     let failed = |error: sqlx::Error| unreachable(setting, &error);
     let mut other = answer(setting, route.open_untouched()).await?;
     if !answer(setting, sessions::are_kept(&mut connection, &mut other)).await? {
-        return Err(if direct.is_some() { Unfit::NotDirect } else { Unfit::TransactionPooler });
+        return Err(if direct.is_some() { UnfitDatabase::NotDirect } else { UnfitDatabase::TransactionPooler });
     }
     answer(setting, route.prepare(&mut connection)).await?;
-    let facts = answer(setting, Facts::read(&mut connection, schema)).await?;
-    let session = facts.session().map_err(|problem| Unfit::Database { setting, problem })?;
+    let facts = answer(setting, DatabaseFacts::read(&mut connection, schema)).await?;
+    let session = facts.session().map_err(|problem| UnfitDatabase::Database { setting, problem })?;
     other.close().await.map_err(failed)?;
     let mut route = route.with_session(session.on_version(connection.server_version_num()));
     if direct.is_some() {
@@ -92,9 +92,9 @@ pub async fn check(
 }
 
 /// Opens the first connection. Some poolers refuse one whose startup names settings, and some drop these.
-async fn reach(setting: &'static str, url: &PgConnectOptions) -> Result<(Route, PgConnection), Unfit> {
+async fn reach(setting: &'static str, url: &PgConnectOptions) -> Result<(Route, PgConnection), UnfitDatabase> {
     let route = Route::direct(url.clone());
-    match timeout(PATIENCE, route.open_untouched()).await {
+    match timeout(CHECK_TIMEOUT, route.open_untouched()).await {
         Ok(Ok(connection)) => Ok((route, connection)),
         Ok(Err(error)) if error.to_string().contains("unsupported startup parameter") => {
             let route = route.without_startup_settings();
@@ -108,7 +108,7 @@ async fn reach(setting: &'static str, url: &PgConnectOptions) -> Result<(Route, 
 
 /// Checks that a statement gets through the pooler as those of the store do, and to the same database. Locks are known to all sessions of
 /// a database, and to no other's.
-async fn check_pooler(route: &Route, direct: &mut PgConnection) -> Result<(), Unfit> {
+async fn check_pooler(route: &Route, direct: &mut PgConnection) -> Result<(), UnfitDatabase> {
     let pool = ConnectionPool::new(route.hosts(&[]), Epochs::default(), pool::limits(1));
     let (_, lock) = uuid::Uuid::now_v7().as_u64_pair();
     let locking = sqlx::query("select pg_advisory_lock($1)").bind(lock.cast_signed()).execute(direct);
@@ -116,20 +116,23 @@ async fn check_pooler(route: &Route, direct: &mut PgConnection) -> Result<(), Un
     let trying = sqlx::query_scalar("select pg_try_advisory_xact_lock($1)").bind(lock.cast_signed());
     let is_another: bool = answer(URL, trying.fetch_one(&pool)).await?;
     pool.close().await;
-    if is_another { Err(Unfit::TwoDatabases) } else { Ok(()) }
+    if is_another { Err(UnfitDatabase::TwoDatabases) } else { Ok(()) }
 }
 
-async fn answer<T>(setting: &'static str, asked: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Unfit> {
-    match timeout(PATIENCE, asked).await {
+async fn answer<T>(
+    setting: &'static str,
+    asked: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, UnfitDatabase> {
+    match timeout(CHECK_TIMEOUT, asked).await {
         Ok(answered) => answered.map_err(|error| unreachable(setting, &error)),
         Err(_) => Err(no_answer(setting)),
     }
 }
 
-fn unreachable(setting: &'static str, error: &sqlx::Error) -> Unfit {
-    Unfit::Unreachable { setting, error: error.to_string().replace('\n', " ") }
+fn unreachable(setting: &'static str, error: &sqlx::Error) -> UnfitDatabase {
+    UnfitDatabase::Unreachable { setting, error: error.to_string().replace('\n', " ") }
 }
 
-fn no_answer(setting: &'static str) -> Unfit {
-    Unfit::Unreachable { setting, error: "no answer".to_owned() }
+fn no_answer(setting: &'static str) -> UnfitDatabase {
+    UnfitDatabase::Unreachable { setting, error: "no answer".to_owned() }
 }

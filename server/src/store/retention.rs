@@ -9,7 +9,7 @@ use chrono::NaiveDate;
 use sqlx::AssertSqlSafe;
 use tokio::time::sleep;
 
-use super::{Now, Store, interval, migrations::is_locked};
+use super::{StatementTime, Store, interval, migrations::is_locked};
 use crate::error::Error;
 
 /// How long ended runs are kept, from their acceptance on.
@@ -29,12 +29,12 @@ impl Default for Retention {
 }
 
 /// Failed runs that one piece copies: about a second of work, as each of them is in a dozen indexes.
-const PIECE: i32 = 20_000;
+const REDUCE_CHUNK_SIZE: i32 = 20_000;
 /// How long a day waits for its readers to let it be replaced, and with it everybody who comes after it.
-const PATIENCE: &str = "100ms";
+const LOCK_TIMEOUT: &str = "100ms";
 /// How often that is tried, and after which pause again.
-const TRIES: usize = 10;
-const PAUSE: Duration = Duration::from_secs(1);
+const MAX_LOCK_TRIES: usize = 10;
+const LOCK_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// A day whose time has come: its table, the day, whether it is attached, whether its detaching was interrupted, and whether its failed
 /// runs are kept for longer.
@@ -42,7 +42,7 @@ type OldDay = (String, NaiveDate, bool, bool, bool);
 
 /// What a piece of work on the history came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shortened {
+pub enum ReductionStep {
     /// Some of a day.
     Piece,
     /// The rest of a day.
@@ -57,7 +57,7 @@ impl Store {
     ///
     /// # Errors
     /// The database's of the first such day, also when a reader does not let go of it. The other days are dropped then.
-    pub async fn drop_history(&self, now: Now, keep: Retention) -> Result<usize, Error> {
+    pub async fn drop_history(&self, now: StatementTime, keep: Retention) -> Result<usize, Error> {
         let (mut days, mut failed) = (0, None);
         for day in self.old_days(now, keep).await? {
             match self.shorten_wholly(&day).await {
@@ -75,7 +75,12 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn drop_history_piece(&self, now: Now, keep: Retention, size: i32) -> Result<Option<Shortened>, Error> {
+    pub async fn drop_history_piece(
+        &self,
+        now: StatementTime,
+        keep: Retention,
+        size: i32,
+    ) -> Result<Option<ReductionStep>, Error> {
         match self.old_days(now, keep).await?.first() {
             Some(day) => Ok(Some(self.shorten(day, size).await?)),
             None => Ok(None),
@@ -83,7 +88,7 @@ impl Store {
     }
 
     /// The oldest first, and of one day what is attached last: it is replaced by what was kept of all its tables.
-    async fn old_days(&self, now: Now, keep: Retention) -> Result<Vec<OldDay>, sqlx::Error> {
+    async fn old_days(&self, now: StatementTime, keep: Retention) -> Result<Vec<OldDay>, sqlx::Error> {
         sqlx::query_as(
             "with days as (
                  select relname::text as name, inhrelid is not null as attached, coalesce(inhdetachpending, false) as pending,
@@ -112,48 +117,48 @@ impl Store {
     async fn shorten_wholly(&self, day: &OldDay) -> Result<bool, sqlx::Error> {
         let mut tries = 0;
         loop {
-            match self.shorten(day, PIECE).await {
-                Ok(Shortened::Piece) => {}
-                Ok(Shortened::Day) => return Ok(true),
-                Ok(Shortened::Busy) => return Ok(false),
+            match self.shorten(day, REDUCE_CHUNK_SIZE).await {
+                Ok(ReductionStep::Piece) => {}
+                Ok(ReductionStep::Day) => return Ok(true),
+                Ok(ReductionStep::Busy) => return Ok(false),
                 // Somebody reads: whoever comes next shall not wait behind us for as long as that takes.
-                Err(error) if is_locked(&error) && tries < TRIES => {
+                Err(error) if is_locked(&error) && tries < MAX_LOCK_TRIES => {
                     tries += 1;
-                    sleep(PAUSE).await;
+                    sleep(LOCK_RETRY_DELAY).await;
                 }
                 Err(error) => return Err(error),
             }
         }
     }
 
-    async fn shorten(&self, day: &OldDay, size: i32) -> Result<Shortened, sqlx::Error> {
+    async fn shorten(&self, day: &OldDay, size: i32) -> Result<ReductionStep, sqlx::Error> {
         let (table, day, is_attached, is_pending, keeps_failed) = day;
         if *is_attached && *is_pending {
             self.define(format!("alter table run_history detach partition {table} finalize")).await?;
         }
         if *keeps_failed {
-            let done: String = sqlx::query_scalar("select run_history_reduce($1, $2, $3, $4)")
+            let done: String = sqlx::query_scalar("select reduce_run_history_partition($1, $2, $3, $4)")
                 .bind(table)
                 .bind(day)
                 .bind(size)
-                .bind(PATIENCE)
+                .bind(LOCK_TIMEOUT)
                 .fetch_one(&self.pool)
                 .await?;
             return Ok(match done.as_str() {
-                "piece" => Shortened::Piece,
-                "day" => Shortened::Day,
-                _ => Shortened::Busy,
+                "piece" => ReductionStep::Piece,
+                "day" => ReductionStep::Day,
+                _ => ReductionStep::Busy,
             });
         }
         if *is_attached && !*is_pending {
             self.define(format!("alter table run_history detach partition {table} concurrently")).await?;
         }
         self.define(format!("drop table {table}")).await?;
-        Ok(Shortened::Day)
+        Ok(ReductionStep::Day)
     }
 
     /// Changes the schema, outside of a transaction. The names are those that the catalogue gave.
     async fn define(&self, statement: String) -> Result<(), sqlx::Error> {
-        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&self.definitions).await.map(drop)
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&self.definition_pool).await.map(drop)
     }
 }

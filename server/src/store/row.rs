@@ -2,21 +2,21 @@
 
 use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
-use crate::domain::{ChangeCounts, Orders, OrganizationId, Run, RunKind, RunState, Strategy, TenantId};
+use crate::domain::{ChangeCounts, OrganizationId, Run, RunKind, RunOptions, RunState, Strategy, TenantId};
 
-/// The columns of a run that `run`, `run_history` and `every_run` have in common, as [`RunRow`] reads them. A live run has `due_at` as well,
+/// The columns of a run that `run`, `run_history` and `all_runs` have in common, as [`RunRow`] reads them. A live run has `next_attempt_at` as well,
 /// an ended one `ended_at`. Statements name columns, because a server must go on when a newer one adds a column to a table: PostgreSQL
 /// refuses a prepared statement whose result has changed.
 macro_rules! run_columns {
     () => {
-        "id, tenant_id, organization_id, batch_id, strategy, dry_run, orders, state, revision, attempt, handed_back, max_attempts,
-                cancel_requested, plan, written, intent, attempts, attempted_at, created, updated, deleted, skipped, reason, error, caller,
+        "id, tenant_id, organization_id, batch_id, strategy, dry_run, options, state, revision, fencing_token, uncounted_attempts, max_attempts,
+                cancel_requested, plan, written, write_intent, attempts, attempt_started_at, created, updated, deleted, unmapped, reason, error, caller,
                 request_id, created_at, started_at"
     };
 }
 pub(super) use run_columns;
 
-/// A run as [`run_columns`] give it, with `due_at` or `ended_at`.
+/// A run as [`run_columns`] give it, with `next_attempt_at` or `ended_at`.
 pub(super) struct RunRow(pub(super) Run);
 
 impl FromRow<'_, PgRow> for RunRow {
@@ -25,9 +25,9 @@ impl FromRow<'_, PgRow> for RunRow {
         Ok(Self(Run {
             plan: row.try_get::<Option<Json<_>>, _>("plan")?.map(|json| json.0),
             written: row.try_get::<Json<_>, _>("written")?.0,
-            intent: row.try_get::<Option<Json<_>>, _>("intent")?.map(|json| json.0),
+            write_intent: row.try_get::<Option<Json<_>>, _>("write_intent")?.map(|json| json.0),
             attempts: row.try_get::<Json<_>, _>("attempts")?.0,
-            attempted_at: row.try_get("attempted_at")?,
+            attempt_started_at: row.try_get("attempt_started_at")?,
             ..run
         }))
     }
@@ -45,22 +45,22 @@ impl FromRow<'_, PgRow> for LightRunRow {
             organization: optional_id(row, "organization_id", OrganizationId::parse)?,
             batch: row.try_get("batch_id")?,
             kind: RunKind { strategy: text(row, "strategy", Strategy::from_text)?, dry_run: row.try_get("dry_run")? },
-            orders: row.try_get::<Option<Json<Orders>>, _>("orders")?.map(|json| json.0).unwrap_or_default(),
+            options: row.try_get::<Option<Json<RunOptions>>, _>("options")?.map(|json| json.0).unwrap_or_default(),
             state,
             revision: row.try_get("revision")?,
-            attempt: row.try_get::<i32, _>("attempt")? - row.try_get::<i32, _>("handed_back")?,
+            attempt: row.try_get::<i32, _>("fencing_token")? - row.try_get::<i32, _>("uncounted_attempts")?,
             max_attempts: row.try_get("max_attempts")?,
-            handed_back: row.try_get("handed_back")?,
+            uncounted_attempts: row.try_get("uncounted_attempts")?,
             cancel_requested: row.try_get("cancel_requested")?,
             plan: None,
             written: Vec::new(),
-            intent: None,
+            write_intent: None,
             counts: ChangeCounts {
                 created: row.try_get("created")?,
                 updated: row.try_get("updated")?,
                 deleted: row.try_get("deleted")?,
             },
-            skipped_categories: row.try_get("skipped")?,
+            unmapped: row.try_get("unmapped")?,
             reason: row.try_get("reason")?,
             error: row.try_get::<Option<Json<_>>, _>("error")?.map(|json| json.0),
             caller: row.try_get("caller")?,
@@ -68,9 +68,9 @@ impl FromRow<'_, PgRow> for LightRunRow {
             created_at: row.try_get("created_at")?,
             started_at: row.try_get("started_at")?,
             attempts: Vec::new(),
-            attempted_at: None,
+            attempt_started_at: None,
             ended_at: if state.is_terminal() { row.try_get("ended_at")? } else { None },
-            due_at: if state == RunState::Queued { row.try_get("due_at")? } else { None },
+            next_attempt_at: if state == RunState::Queued { row.try_get("next_attempt_at")? } else { None },
         }))
     }
 }

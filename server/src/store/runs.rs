@@ -1,7 +1,7 @@
 //! Reading runs by their ids, and what is newest.
 
 use super::{
-    LogFilter, Store,
+    RunFilter, Store,
     accept::live_run,
     row::{RunRow, run_columns},
 };
@@ -13,8 +13,8 @@ use crate::{
 /// A run without the parts that make it large, and without the times that only live or only ended ones have.
 macro_rules! light_columns {
     () => {
-        "id, tenant_id, organization_id, batch_id, strategy, dry_run, orders, state, revision, attempt, handed_back, max_attempts,
-                cancel_requested, created, updated, deleted, skipped, reason, error, caller, request_id, created_at, started_at"
+        "id, tenant_id, organization_id, batch_id, strategy, dry_run, options, state, revision, fencing_token, uncounted_attempts, max_attempts,
+                cancel_requested, created, updated, deleted, unmapped, reason, error, caller, request_id, created_at, started_at"
     };
 }
 pub(super) use light_columns;
@@ -28,7 +28,7 @@ impl Store {
         let row = sqlx::query_as::<_, RunRow>(concat!(
             "select ",
             run_columns!(),
-            ", due_at, ended_at from every_run where id = $1"
+            ", next_attempt_at, ended_at from all_runs where id = $1"
         ))
         .bind(run);
         Ok(row.fetch_optional(&self.pool).await?.map(|row| row.0))
@@ -38,11 +38,11 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn runs(&self, filter: &LogFilter, ids: &[RunId]) -> Result<Vec<Run>, Error> {
+    pub async fn runs(&self, filter: &RunFilter, ids: &[RunId]) -> Result<Vec<Run>, Error> {
         let rows = sqlx::query_as::<_, RunRow>(concat!(
             "select ",
             run_columns!(),
-            ", due_at, ended_at from every_run
+            ", next_attempt_at, ended_at from all_runs
               where id = any ($1)
                 and ($2::text is null or tenant_id = $2)
                 and ($3::text[] is null or tenant_id = any ($3))
@@ -51,7 +51,7 @@ impl Store {
         ))
         .bind(ids)
         .bind(filter.tenant.as_ref().map(TenantId::as_str))
-        .bind(only(filter))
+        .bind(visible_tenants(filter))
         .bind(filter.batch)
         .fetch_all(&self.pool)
         .await?;
@@ -68,7 +68,7 @@ impl Store {
         if let Some(live) = live.filter(|live| live.kind.strategy == strategy) {
             return Ok(Some(live));
         }
-        let filter = LogFilter { tenant: Some(tenant.clone()), strategy: Some(strategy), ..LogFilter::default() };
+        let filter = RunFilter { tenant: Some(tenant.clone()), strategy: Some(strategy), ..RunFilter::default() };
         let mut before = None;
         loop {
             let found = self.logs(&filter, before, 1).await?;
@@ -81,6 +81,6 @@ impl Store {
     }
 }
 
-fn only(filter: &LogFilter) -> Option<Vec<&str>> {
-    filter.only.as_ref().map(|only| only.iter().map(TenantId::as_str).collect())
+fn visible_tenants(filter: &RunFilter) -> Option<Vec<&str>> {
+    filter.visible_tenants.as_ref().map(|visible_tenants| visible_tenants.iter().map(TenantId::as_str).collect())
 }

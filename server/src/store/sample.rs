@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Row, postgres::PgRow};
 
-use super::{Now, Store, connections::ConnectionPool};
+use super::{StatementTime, Store, connections::ConnectionPool};
 use crate::error::Error;
 
 /// Rows of a kind that are counted one by one. Beyond, PostgreSQL's estimate of the line's index is taken.
-const COUNTED: i64 = 10_000;
+const EXACT_COUNT_LIMIT: i64 = 10_000;
 
 /// The queue at a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct QueueSample {
     /// Bulk runs in line; beyond 10,000 an estimate, of both kinds together.
     pub bulk: i64,
     /// Queued runs that wait for their time.
-    pub waiting: i64,
+    pub delayed: i64,
     /// Running ones.
     pub running: i64,
     /// When the interactive run was accepted that is next in line.
@@ -43,7 +43,7 @@ impl FromRow<'_, PgRow> for QueueSample {
             at: row.try_get("at")?,
             interactive: row.try_get("interactive")?,
             bulk: row.try_get("bulk")?,
-            waiting: row.try_get("waiting")?,
+            delayed: row.try_get("delayed")?,
             running: row.try_get("running")?,
             interactive_since: row.try_get("interactive_since")?,
             bulk_since: row.try_get("bulk_since")?,
@@ -56,35 +56,35 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn queue_sample(&self, now: Now) -> Result<QueueSample, Error> {
+    pub async fn queue_sample(&self, now: StatementTime) -> Result<QueueSample, Error> {
         let statement = sqlx::query_as(
             "with counted as materialized (
-                 select (select count(*) from (select 1 from run where state = 'queued' and due_at is null and not bulk limit $2) counted)
+                 select (select count(*) from (select 1 from run where state = 'queued' and next_attempt_at is null and not bulk limit $2) counted)
                             as interactive,
-                        (select count(*) from (select 1 from run where state = 'queued' and due_at is null and bulk limit $2) counted)
+                        (select count(*) from (select 1 from run where state = 'queued' and next_attempt_at is null and bulk limit $2) counted)
                             as bulk,
-                        (select count(*) from (select 1 from run where state = 'queued' and due_at is not null limit $2) counted)
-                            as waiting,
+                        (select count(*) from (select 1 from run where state = 'queued' and next_attempt_at is not null limit $2) counted)
+                            as delayed,
                         (select count(*) from (select 1 from run where state = 'running' limit $2) counted)
                             as running,
-                        (select reltuples::bigint from pg_class where oid = 'run_line'::regclass)
+                        (select reltuples::bigint from pg_class where oid = 'run_ready'::regclass)
                             as estimate
              )
              select coalesce($1, now()) as at,
                     interactive,
                     case when bulk < $2 then bulk else greatest(bulk, estimate) end as bulk,
-                    waiting,
+                    delayed,
                     running,
-                    (select created_at from run where state = 'queued' and due_at is null and not bulk order by turn, id limit 1)
+                    (select created_at from run where state = 'queued' and next_attempt_at is null and not bulk order by fairness_rank, id limit 1)
                         as interactive_since,
-                    (select created_at from run where state = 'queued' and due_at is null and bulk order by turn, id limit 1)
+                    (select created_at from run where state = 'queued' and next_attempt_at is null and bulk order by fairness_rank, id limit 1)
                         as bulk_since
                from counted",
         )
         .bind(now)
-        .bind(COUNTED);
+        .bind(EXACT_COUNT_LIMIT);
         // By the indexes of the line, also while the table is so small that reading it whole looks cheap.
-        Ok(statement.fetch_one(&self.hot).await?)
+        Ok(statement.fetch_one(&self.queue_pool).await?)
     }
 
     /// Counts the tenants that a person has to decide about, by the index of these; at most 10,000 are counted.
@@ -93,19 +93,24 @@ impl Store {
     /// The database's.
     pub async fn in_conflict_sample(&self) -> Result<i64, Error> {
         let count = sqlx::query_scalar(
-            "select count(*) from (select 1 from tenant_sync where contested_at is not null limit $1) as counted",
+            "select count(*) from (select 1 from tenant_sync where conflict_at is not null limit $1) as counted",
         );
-        Ok(count.bind(COUNTED).fetch_one(&self.pool).await?)
+        Ok(count.bind(EXACT_COUNT_LIMIT).fetch_one(&self.pool).await?)
     }
 
     /// Counts the connections of each pool, by what it is for.
     #[must_use]
-    pub fn connections(&self) -> [(&'static str, Connections); 3] {
+    pub fn connections(&self) -> [(&'static str, Connections); 4] {
         let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
         let count = |pool: &ConnectionPool| {
             let (open, idle) = pool.count();
             Connections { open: number(open), idle: number(idle) }
         };
-        [("calls", count(&self.pool)), ("hot", count(&self.hot)), ("apart", count(&self.apart))]
+        [
+            ("main", count(&self.pool)),
+            ("queue", count(&self.queue_pool)),
+            ("flags", count(&self.flag_pool)),
+            ("history", count(&self.history_pool)),
+        ]
     }
 }

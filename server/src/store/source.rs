@@ -5,7 +5,9 @@ use std::{collections::HashMap, iter::zip};
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Row, postgres::PgRow};
 
-use super::{CredentialsMark, LastLook, Now, Store, credentials::mark, row::decode, tenant::TenantRow};
+use super::{
+    CredentialsVersion, LastObservation, StatementTime, Store, credentials::version, row::decode, tenant::TenantRow,
+};
 use crate::{
     domain::{Complete, Gcid, PlatformCategory, Run, RunId, Slug, Strategy, Tenant},
     error::Error,
@@ -13,17 +15,17 @@ use crate::{
 
 /// The platform's side of a run: complete, or an error.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub struct TenantSnapshot {
     /// The tenant.
     pub tenant: Tenant,
     /// Its account's own credentials; `None`: it has none, and the server's are for it.
-    pub credentials: Option<CredentialsMark>,
+    pub credentials: Option<CredentialsVersion>,
     /// Its categories with what each stands for in its region, the primary one first. Empty: it has none.
     pub categories: Complete<Vec<PlatformCategory>>,
     /// When a real run of the same tenant, strategy and location last succeeded.
     pub last_success_at: Option<DateTime<Utc>>,
     /// What the last look at its location found. `None`: none is recorded.
-    pub last_look: Option<LastLook>,
+    pub last_observation: Option<LastObservation>,
     /// The time of the read, by the statement's clock.
     pub read_at: DateTime<Utc>,
 }
@@ -33,11 +35,15 @@ impl Store {
     ///
     /// # Errors
     /// The database's; they concern all of the runs.
-    pub async fn sources(&self, now: Now, runs: &[&Run]) -> Result<HashMap<RunId, Source>, Error> {
+    pub async fn tenant_snapshots(
+        &self,
+        now: StatementTime,
+        runs: &[&Run],
+    ) -> Result<HashMap<RunId, TenantSnapshot>, Error> {
         let statement = sqlx::query_as(
             "select wanted.run_id, tenant.id, tenant.display_name, tenant.organization_id, tenant.gbp_account, tenant.gbp_location,
-                    tenant.region_code, tenant.language_code, tenant.created_at, tenant.updated_at, mark.revision, mark.rejected_at, mark.rejected_since, mark.rejected_because,
-                    success.ended_at as last_success_at, look.digest, look.settled, look.failed, coalesce($1, now()) as read_at,
+                    tenant.region_code, tenant.language_code, tenant.created_at, tenant.updated_at, version.revision, version.rejected_at, version.rejected_since, version.reject_reason,
+                    success.ended_at as last_success_at, observation.digest, observation.matches_baseline, observation.failed, coalesce($1, now()) as read_at,
                     chosen.slugs, chosen.names, chosen.gcids, chosen.locales, chosen.created, chosen.updated
                from unnest($2::uuid[], $3::text[], $4::text[]) as wanted (run_id, tenant_id, strategy)
               cross join lateral (select id, display_name, organization_id, gbp_account, gbp_location, region_code, language_code,
@@ -45,19 +51,19 @@ impl Store {
                                     from tenant
                                    where tenant.id = wanted.tenant_id
                                    limit 1) tenant
-               left join lateral (select revision, rejected_at, rejected_since, rejected_because
+               left join lateral (select revision, rejected_at, rejected_since, reject_reason
                                     from gbp_credentials
                                    where account_id = tenant.gbp_account
-                                   limit 1) mark on true
+                                   limit 1) version on true
                left join lateral (select ended_at
                                     from last_success
                                    where last_success.tenant_id = tenant.id and last_success.strategy = wanted.strategy
                                      and last_success.gbp_location is not distinct from tenant.gbp_location
                                    limit 1) success on true
-               left join lateral (select digest, settled, cause = 'unknown' as failed
+               left join lateral (select digest, matches_baseline, cause = 'unknown' as failed
                                     from tenant_sync
                                    where tenant_sync.tenant_id = tenant.id and tenant_sync.gbp_location = tenant.gbp_location
-                                   limit 1) look on true
+                                   limit 1) observation on true
               cross join lateral (select array_agg(slug) as slugs, array_agg(display_name) as names, array_agg(gcid) as gcids,
                                          array_agg(imported_locale) as locales, array_agg(created_at) as created,
                                          array_agg(updated_at) as updated
@@ -80,26 +86,28 @@ impl Store {
         .bind(runs.iter().map(|run| run.id).collect::<Vec<_>>())
         .bind(runs.iter().map(|run| run.tenant.as_str()).collect::<Vec<_>>())
         .bind(runs.iter().map(|run| Strategy::as_str(run.kind.strategy)).collect::<Vec<_>>());
-        let rows = statement.fetch_all(&self.hot).await?;
-        Ok(rows.into_iter().map(|SourceRow(id, source)| (id, source)).collect())
+        let rows = statement.fetch_all(&self.queue_pool).await?;
+        Ok(rows.into_iter().map(|TenantSnapshotRow(id, source)| (id, source)).collect())
     }
 }
 
 /// The same, with its run.
-struct SourceRow(RunId, Source);
+struct TenantSnapshotRow(RunId, TenantSnapshot);
 
-impl FromRow<'_, PgRow> for SourceRow {
+impl FromRow<'_, PgRow> for TenantSnapshotRow {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let source = Source {
+        let source = TenantSnapshot {
             tenant: TenantRow::from_row(row)?.0,
-            credentials: if row.try_get::<Option<i64>, _>("revision")?.is_some() { Some(mark(row)?) } else { None },
+            credentials: if row.try_get::<Option<i64>, _>("revision")?.is_some() { Some(version(row)?) } else { None },
             // One statement gave them all, or an error.
             categories: Complete::read(categories(row)?),
             last_success_at: row.try_get("last_success_at")?,
-            last_look: match row.try_get("settled")? {
-                Some(settled) => {
-                    Some(LastLook { digest: row.try_get("digest")?, settled, failed: row.try_get("failed")? })
-                }
+            last_observation: match row.try_get("matches_baseline")? {
+                Some(matches_baseline) => Some(LastObservation {
+                    digest: row.try_get("digest")?,
+                    matches_baseline,
+                    failed: row.try_get("failed")?,
+                }),
                 None => None,
             },
             read_at: row.try_get("read_at")?,
@@ -116,10 +124,10 @@ fn categories(row: &PgRow) -> Result<Vec<PlatformCategory>, sqlx::Error> {
         zip(row.try_get::<Vec<Option<String>>, _>("gcids")?, row.try_get::<Vec<Option<String>>, _>("locales")?);
     let times = zip(row.try_get::<Vec<_>, _>("created")?, row.try_get::<Vec<_>, _>("updated")?);
     zip(names, zip(origins, times))
-        .map(|((slug, display_name), ((gcid, imported), (created_at, updated_at)))| {
+        .map(|((slug, display_name), ((gcid, imported_locale), (created_at, updated_at)))| {
             let slug = Slug::parse(&slug).map_err(|error| decode("slugs", error))?;
             let gcid = gcid.as_deref().map(Gcid::parse).transpose().map_err(|error| decode("gcids", error))?;
-            Ok(PlatformCategory { slug, display_name, gcid, imported, created_at, updated_at })
+            Ok(PlatformCategory { slug, display_name, gcid, imported_locale, created_at, updated_at })
         })
         .collect()
 }

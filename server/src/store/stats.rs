@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 use sqlx::{Row, postgres::PgRow};
 
 use super::{
-    LogFilter, Now, Store, interval,
-    part::{Part, added_up},
-    window::{Grid, Scope},
+    RunFilter, StatementTime, Store, interval,
+    partial_aggregate::{PartialAggregate, combine},
+    window::{Scope, WindowLayout},
 };
 use crate::{
     domain::{FailureReason, Run, RunState, TenantId},
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How many failures the statistics name.
-pub(super) const RECENT_FAILURES: usize = 5;
+pub(super) const MAX_RECENT_FAILURES: usize = 5;
 
 /// Counts of the runs that ended within a window, and of those that are live.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +31,7 @@ pub struct SyncStats {
     /// The real runs that are live.
     pub live: i64,
     /// The dry runs that are live.
-    pub live_dry: i64,
+    pub live_dry_runs: i64,
     /// What ended.
     pub ended: Counts,
     /// Real runs that failed, by reason, the most frequent first.
@@ -45,7 +45,7 @@ pub struct SyncStats {
     /// What ended, by minutes, hours or days, the oldest first, without gaps.
     pub series: Vec<(DateTime<Utc>, Counts)>,
     /// The tenants that are out of sync now, as far as runs have looked.
-    pub tenants_out_of_sync: i64,
+    pub out_of_sync_tenants: i64,
 }
 
 impl SyncStats {
@@ -69,7 +69,7 @@ pub struct Counts {
     /// Real runs that were cancelled.
     pub cancelled: i64,
     /// Dry runs.
-    pub dry: i64,
+    pub dry_runs: i64,
     /// Runs, dry ones too, that found differences.
     pub out_of_sync: i64,
 }
@@ -82,7 +82,7 @@ impl Counts {
             failed: row.try_get(first + 1)?,
             skipped: row.try_get(first + 2)?,
             cancelled: row.try_get(first + 3)?,
-            dry: row.try_get(first + 4)?,
+            dry_runs: row.try_get(first + 4)?,
             out_of_sync: row.try_get(first + 5)?,
         })
     }
@@ -92,7 +92,7 @@ impl Counts {
         self.failed += other.failed;
         self.skipped += other.skipped;
         self.cancelled += other.cancelled;
-        self.dry += other.dry;
+        self.dry_runs += other.dry_runs;
         self.out_of_sync += other.out_of_sync;
     }
 }
@@ -103,7 +103,7 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn stats(&self, now: Now, filter: &LogFilter, window: Duration) -> Result<SyncStats, Error> {
+    pub async fn stats(&self, now: StatementTime, filter: &RunFilter, window: Duration) -> Result<SyncStats, Error> {
         let (end_at, start_at): (DateTime<Utc>, DateTime<Utc>) =
             sqlx::query_as("select coalesce($1, now()), coalesce($1, now()) - $2::interval")
                 .bind(now)
@@ -116,85 +116,92 @@ impl Store {
             (None, Some(_)) => Scope::Organization,
             (None, None) => Scope::All,
         };
-        let grid = Grid::of(window, scope);
-        let start_at = grid.begin(start_at);
+        let layout = WindowLayout::of(window, scope);
+        let start_at = layout.begin(start_at);
         if let Some(tenants) = tenants {
-            let counted = self.counted_of_tenants(filter, &tenants, start_at, grid).await?;
-            let mut stats = added_up(counted.parts, start_at, end_at, grid);
-            stats.recent_failures = counted.failures;
-            stats.tenants_out_of_sync = self.tenants_out_of_sync(filter).await?;
+            let insert_rollup_delta = self.aggregates_of_tenants(filter, &tenants, start_at, layout).await?;
+            let mut stats = combine(insert_rollup_delta.parts, start_at, end_at, layout);
+            stats.recent_failures = insert_rollup_delta.failures;
+            stats.out_of_sync_tenants = self.out_of_sync_tenants(filter).await?;
             return Ok(stats);
         }
-        let mut stats = added_up(self.summed(filter, start_at, grid).await?, start_at, end_at, grid);
-        let failures = LogFilter {
+        let mut stats = combine(self.summed_rollups(filter, start_at, layout).await?, start_at, end_at, layout);
+        let failures = RunFilter {
             states: vec![RunState::Failed],
             dry_run: Some(false),
             ended_from: Some(start_at),
             ..filter.clone()
         };
         // No more are looked for than there are.
-        let wanted = stats.ended.failed.min(i64::try_from(RECENT_FAILURES).unwrap_or(i64::MAX));
+        let wanted = stats.ended.failed.min(i64::try_from(MAX_RECENT_FAILURES).unwrap_or(i64::MAX));
         stats.recent_failures = self.logs(&failures, None, wanted).await?.runs;
-        stats.tenants_out_of_sync = self.tenants_out_of_sync(filter).await?;
+        stats.out_of_sync_tenants = self.out_of_sync_tenants(filter).await?;
         Ok(stats)
     }
 
-    async fn summed(&self, filter: &LogFilter, start_at: DateTime<Utc>, grid: Grid) -> Result<Vec<Part>, Error> {
-        let pieces = grid.pieces(start_at);
+    async fn summed_rollups(
+        &self,
+        filter: &RunFilter,
+        start_at: DateTime<Utc>,
+        layout: WindowLayout,
+    ) -> Result<Vec<PartialAggregate>, Error> {
+        let segments = layout.segments(start_at);
         Ok(sqlx::query_as(
             "with fresh as materialized (
                  -- As they were added, a row for each statement that ended runs.
-                 select begin_at, succeeded, failed, skipped, cancelled, dry, out_of_sync, durations, reasons
+                 select start_at, succeeded, failed, skipped, cancelled, dry_runs, out_of_sync, duration_buckets, failure_reasons
                    from rollup_delta
-                  where scope = coalesce($1, '') and begin_at >= $2
+                  where scope = coalesce($1, '') and start_at >= $2
              )
-             select sums.begin_at, sums.counted, sums.succeeded, sums.failed, sums.skipped, sums.cancelled, sums.dry, sums.out_of_sync,
-                    sums.durations, sums.reasons
+             select sums.start_at, sums.counted, sums.succeeded, sums.failed, sums.skipped, sums.cancelled, sums.dry_runs, sums.out_of_sync,
+                    sums.duration_histogram, sums.failure_reason_counts
                from unnest($3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
-                    as piece (grain, begin_at, counted_before, tallied_before)
-              cross join lateral (select begin_at, begin_at < counted_before as counted, succeeded, failed, skipped, cancelled, dry,
+                    as piece (grain, start_at, counts_before, histograms_before)
+              cross join lateral (select start_at, start_at < counts_before as counted, succeeded, failed, skipped, cancelled, dry_runs,
                                          out_of_sync,
-                                         case when begin_at < tallied_before then durations end as durations,
-                                         case when begin_at < tallied_before then reasons end as reasons
+                                         case when start_at < histograms_before then duration_histogram end as duration_histogram,
+                                         case when start_at < histograms_before then failure_reason_counts end as failure_reason_counts
                                     from rollup
                                    where scope = coalesce($1, '')
                                      and grain = piece.grain
-                                     and begin_at >= piece.begin_at
-                                     and begin_at < greatest(counted_before, tallied_before)
+                                     and start_at >= piece.start_at
+                                     and start_at < greatest(counts_before, histograms_before)
                                   offset 0) as sums
              union all
-             select begin_at, true, sum(succeeded), sum(failed), sum(skipped), sum(cancelled), sum(dry), sum(out_of_sync), null, null
+             select start_at, true, sum(succeeded), sum(failed), sum(skipped), sum(cancelled), sum(dry_runs), sum(out_of_sync), null, null
                from fresh
-              group by begin_at
+              group by start_at
              union all
              select $2, false, 0, 0, 0, 0, 0, 0,
-                    (select jsonb_object_agg(bin, count)
-                       from (select bin, count(*) from fresh cross join unnest(durations) as bin group by bin) as bins),
+                    (select jsonb_object_agg(bucket, count)
+                       from (select bucket, count(*) from fresh cross join unnest(duration_buckets) as bucket group by bucket) as buckets),
                     (select jsonb_object_agg(reason, count)
-                       from (select reason, count(*) from fresh cross join unnest(reasons) as reason group by reason) as reasons)
+                       from (select reason, count(*) from fresh cross join unnest(failure_reasons) as reason group by reason) as failure_reason_counts)
              union all
              select null, true, count(*) filter (where not dry_run), 0, 0, 0, count(*) filter (where dry_run), 0, null, null from run
               where $1::text is null or organization_id = $1",
         )
         .bind(filter.organization.as_ref().map(|organization| organization.as_str()))
         .bind(start_at)
-        .bind(pieces.iter().map(|piece| piece.grain.as_str()).collect::<Vec<_>>())
-        .bind(pieces.iter().map(|piece| piece.begin_at).collect::<Vec<_>>())
-        .bind(pieces.iter().map(|piece| piece.counted_before).collect::<Vec<_>>())
-        .bind(pieces.iter().map(|piece| piece.tallied_before).collect::<Vec<_>>())
+        .bind(segments.iter().map(|piece| piece.grain.as_str()).collect::<Vec<_>>())
+        .bind(segments.iter().map(|piece| piece.starts_at).collect::<Vec<_>>())
+        .bind(segments.iter().map(|piece| piece.counts_before).collect::<Vec<_>>())
+        .bind(segments.iter().map(|piece| piece.histograms_before).collect::<Vec<_>>())
         .fetch_all(&self.pool)
         .await?)
     }
 }
 
-impl LogFilter {
+impl RunFilter {
     /// The tenants that it is limited to.
     pub(super) fn tenants(&self) -> Option<Vec<&str>> {
         let is_wanted = |tenant: &&TenantId| self.tenant.as_ref().is_none_or(|wanted| wanted == *tenant);
-        match (&self.only, &self.tenant) {
+        match (&self.visible_tenants, &self.tenant) {
             (None, None) => None,
             (None, Some(tenant)) => Some(vec![tenant.as_str()]),
-            (Some(only), _) => Some(only.iter().filter(is_wanted).map(TenantId::as_str).collect()),
+            (Some(visible_tenants), _) => {
+                Some(visible_tenants.iter().filter(is_wanted).map(TenantId::as_str).collect())
+            }
         }
     }
 }

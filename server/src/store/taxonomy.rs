@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use sqlx::{FromRow, Row, postgres::PgRow};
 
 use super::{
-    Now, Store,
+    StatementTime, Store,
     affected::mark_tenants,
     error::OnConstraint,
     row::{decode, id},
 };
 use crate::{
-    domain::{Gcid, LanguageCode, Locale, RegionCode, Standings, TaxonomyDiff, TaxonomyVersion},
+    domain::{Gcid, LanguageCode, Locale, RegionCode, TaxonomyDiff, TaxonomyLookup, TaxonomyVersion},
     error::Error,
 };
 
@@ -33,7 +33,7 @@ pub struct NewTaxonomy<'a> {
 /// The columns of `taxonomy_version`, as [`VersionRow`] reads them.
 macro_rules! version_columns {
     () => {
-        "region_code, language_code, version, category_count, added, renamed, retired, caller, reason, imported_at, checked_at"
+        "region_code, language_code, version, category_count, added, renamed, retired, caller, allow_shrink_reason, imported_at, checked_at"
     };
 }
 
@@ -113,7 +113,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::TaxonomyChanged`] when there is a newer version than the one it was compared with, or the database's.
-    pub async fn insert_taxonomy(&self, now: Now, new: &NewTaxonomy<'_>) -> Result<TaxonomyVersion, Error> {
+    pub async fn insert_taxonomy(&self, now: StatementTime, new: &NewTaxonomy<'_>) -> Result<TaxonomyVersion, Error> {
         let (region, language) = (new.locale.region.as_str(), new.locale.language.as_str());
         let version = new.since + 1;
         let count = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
@@ -121,7 +121,7 @@ impl Store {
         // First, because only one of several imports gets past this.
         let inserted = sqlx::query_as::<_, VersionRow>(concat!(
             "insert into taxonomy_version (region_code, language_code, version, category_count, added, renamed, retired,
-                                           caller, reason, imported_at, checked_at)
+                                           caller, allow_shrink_reason, imported_at, checked_at)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10, now()), coalesce($10, now()))
              returning ",
             version_columns!()
@@ -177,7 +177,12 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::TaxonomyChanged`] when there is a newer version, or the database's.
-    pub async fn confirm_taxonomy(&self, now: Now, locale: &Locale, version: i32) -> Result<TaxonomyVersion, Error> {
+    pub async fn confirm_taxonomy(
+        &self,
+        now: StatementTime,
+        locale: &Locale,
+        version: i32,
+    ) -> Result<TaxonomyVersion, Error> {
         sqlx::query_as::<_, VersionRow>(concat!(
             "update taxonomy_version
                 set checked_at = coalesce($4, now())
@@ -203,7 +208,7 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn standings(&self, gcids: &[&Gcid]) -> Result<Standings, Error> {
+    pub async fn taxonomy_lookup(&self, gcids: &[&Gcid]) -> Result<TaxonomyLookup, Error> {
         let rows: Vec<(String, Option<String>, Option<bool>)> = sqlx::query_as(
             "with newest as (
                  select distinct on (region_code) region_code, language_code
@@ -221,15 +226,15 @@ impl Store {
         .bind(gcids.iter().map(ToString::to_string).collect::<Vec<_>>())
         .fetch_all(&self.pool)
         .await?;
-        let mut standings = Standings::default();
+        let mut taxonomy_lookup = TaxonomyLookup::default();
         for (region, gcid, is_listed) in rows {
             let region = RegionCode::parse(&region).map_err(|error| Error::Internal(error.into()))?;
-            let list = standings.0.entry(region).or_default();
+            let list = taxonomy_lookup.0.entry(region).or_default();
             if let Some((gcid, is_listed)) = gcid.zip(is_listed) {
                 list.insert(gcid_of(&gcid)?, is_listed);
             }
         }
-        Ok(standings)
+        Ok(taxonomy_lookup)
     }
 }
 
@@ -254,7 +259,7 @@ impl FromRow<'_, PgRow> for VersionRow {
             renamed: row.try_get("renamed")?,
             retired: row.try_get("retired")?,
             caller: row.try_get("caller")?,
-            reason: row.try_get("reason")?,
+            allow_shrink_reason: row.try_get("allow_shrink_reason")?,
             imported_at: row.try_get("imported_at")?,
             checked_at: row.try_get("checked_at")?,
         }))

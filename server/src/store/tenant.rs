@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sqlx::{FromRow, Row, postgres::PgRow};
 
 use super::{
-    Now, Store,
+    StatementTime, Store,
     accept::{in_progress, kind, live_run},
     connections::Connection,
     error::OnConstraint,
@@ -24,7 +24,7 @@ pub struct TenantChange {
     /// The chain.
     pub organization: Option<Option<OrganizationId>>,
     /// The GBP account and location, which are set together.
-    pub place: Option<Option<(AccountId, LocationId)>>,
+    pub account_and_location: Option<Option<(AccountId, LocationId)>>,
     /// The region.
     pub region_code: Option<String>,
     /// The language.
@@ -43,7 +43,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::AlreadyExists`], [`Error::LocationTaken`], or the database's.
-    pub async fn insert_tenant(&self, now: Now, tenant: &Tenant) -> Result<Tenant, Error> {
+    pub async fn insert_tenant(&self, now: StatementTime, tenant: &Tenant) -> Result<Tenant, Error> {
         let row = sqlx::query_as::<_, TenantRow>(concat!(
             "insert into tenant (id, display_name, organization_id, gbp_account, gbp_location,
                                  region_code, language_code, created_at, updated_at)
@@ -65,7 +65,7 @@ impl Store {
             Err(error) if error.as_database_error().is_some_and(|e| e.constraint() == Some("tenant_pkey")) => {
                 Err(Error::AlreadyExists(Resource::Tenant, tenant.id.resource_name()))
             }
-            row => Ok(row.on_constraint("tenant_location_is_its_own", || taken(tenant.location.as_ref()))?.0),
+            row => Ok(row.on_constraint("tenant_location_is_unique", || taken(tenant.location.as_ref()))?.0),
         }
     }
 
@@ -82,14 +82,14 @@ impl Store {
             .ok_or_else(|| not_found(tenant))
     }
 
-    /// Lists tenants by id, after `after`, at most `limit`; `only` limits them to what a caller may see.
+    /// Lists tenants by id, after `after`, at most `limit`; `visible_tenants` limits them to what a caller may see.
     ///
     /// # Errors
     /// The database's.
     pub async fn tenants(
         &self,
         organization: Option<&OrganizationId>,
-        only: Option<&[TenantId]>,
+        visible_tenants: Option<&[TenantId]>,
         after: &str,
         limit: i64,
     ) -> Result<Vec<Tenant>, Error> {
@@ -105,7 +105,7 @@ impl Store {
         ))
         .bind(after)
         .bind(organization.map(OrganizationId::as_str))
-        .bind(only.map(|only| only.iter().map(TenantId::as_str).collect::<Vec<_>>()))
+        .bind(visible_tenants.map(|visible_tenants| visible_tenants.iter().map(TenantId::as_str).collect::<Vec<_>>()))
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
@@ -137,10 +137,15 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`], [`Error::LocationTaken`], [`Error::RunInProgress`] for another location or account while there is such a run, or the
     /// database's. Nothing is changed then.
-    pub async fn update_tenant(&self, now: Now, tenant: &TenantId, change: &TenantChange) -> Result<Tenant, Error> {
+    pub async fn update_tenant(
+        &self,
+        now: StatementTime,
+        tenant: &TenantId,
+        change: &TenantChange,
+    ) -> Result<Tenant, Error> {
         let mut transaction = self.pool.begin().await?;
-        if let Some(place) = &change.place {
-            refuse_move(&mut transaction, tenant, place.as_ref()).await?;
+        if let Some(account_and_location) = &change.account_and_location {
+            refuse_move(&mut transaction, tenant, account_and_location.as_ref()).await?;
         }
         let changed = change_tenant(&mut transaction, now, tenant, change).await?;
         transaction.commit().await?;
@@ -173,22 +178,22 @@ impl Store {
 async fn refuse_move(
     connection: &mut Connection,
     tenant: &TenantId,
-    place: Option<&(AccountId, LocationId)>,
+    account_and_location: Option<&(AccountId, LocationId)>,
 ) -> Result<(), Error> {
     let stays: bool = sqlx::query_scalar(
         "select gbp_account is not distinct from $2 and gbp_location is not distinct from $3
            from tenant where id = $1 for update",
     )
     .bind(tenant.as_str())
-    .bind(place.map(|(account, _)| account.as_str()))
-    .bind(place.map(|(_, location)| location.as_str()))
+    .bind(account_and_location.map(|(account, _)| account.as_str()))
+    .bind(account_and_location.map(|(_, location)| location.as_str()))
     .fetch_optional(&mut *connection)
     .await?
     .ok_or_else(|| not_found(tenant))?;
     // In a statement of its own, which sees every write that began before the lock was there; later ones wait for it.
     let live = if stays { None } else { live_run(connection, tenant).await? };
-    match live.filter(|live| live.intent.is_some() || live.orders.is_about_a_location()) {
-        Some(writing) if writing.intent.is_some() => Err(unsettled(&writing)),
+    match live.filter(|live| live.write_intent.is_some() || live.options.is_about_a_location()) {
+        Some(writing) if writing.write_intent.is_some() => Err(unsettled(&writing)),
         Some(seen) => Err(in_progress(&seen)),
         None => Ok(()),
     }
@@ -203,13 +208,13 @@ fn unsettled(run: &Run) -> Error {
 
 async fn change_tenant(
     connection: &mut Connection,
-    now: Now,
+    now: StatementTime,
     tenant: &TenantId,
     change: &TenantChange,
 ) -> Result<Tenant, Error> {
     let organization = change.organization.as_ref();
-    let place = change.place.as_ref();
-    let location = place.and_then(Option::as_ref).map(|(_, location)| location);
+    let account_and_location = change.account_and_location.as_ref();
+    let location = account_and_location.and_then(Option::as_ref).map(|(_, location)| location);
     sqlx::query_as::<_, TenantRow>(concat!(
         "update tenant
                 set display_name = coalesce($2, display_name),
@@ -227,15 +232,15 @@ async fn change_tenant(
     .bind(change.display_name.as_deref())
     .bind(organization.is_some())
     .bind(organization.and_then(Option::as_ref).map(OrganizationId::as_str))
-    .bind(place.is_some())
-    .bind(place.and_then(Option::as_ref).map(|(account, _)| account.as_str()))
+    .bind(account_and_location.is_some())
+    .bind(account_and_location.and_then(Option::as_ref).map(|(account, _)| account.as_str()))
     .bind(location.map(LocationId::as_str))
     .bind(change.region_code.as_deref())
     .bind(change.language_code.as_deref())
     .bind(now)
     .fetch_optional(connection)
     .await
-    .on_constraint("tenant_location_is_its_own", || taken(location))?
+    .on_constraint("tenant_location_is_unique", || taken(location))?
     .map(|row| row.0)
     .ok_or_else(|| not_found(tenant))
 }

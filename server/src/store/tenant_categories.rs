@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Now, Store, tenant::not_found};
+use super::{StatementTime, Store, tenant::not_found};
 use crate::{
     domain::{Slug, TenantCategories, TenantId},
     error::Error,
@@ -37,7 +37,12 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`], or the database's.
-    pub async fn set_tenant_categories(&self, now: Now, tenant: &TenantId, slugs: &[Slug]) -> Result<Vec<Slug>, Error> {
+    pub async fn set_tenant_categories(
+        &self,
+        now: StatementTime,
+        tenant: &TenantId,
+        slugs: &[Slug],
+    ) -> Result<Vec<Slug>, Error> {
         let texts: Vec<&str> = slugs.iter().map(Slug::as_str).collect();
         let mut transaction = self.pool.begin().await?;
         // Locks the tenant first: two replacements at once must not mix.

@@ -1,21 +1,21 @@
 //! Counting the runs of tenants: what days that are over came to is kept for each tenant; what is newer is counted from the runs.
 //!
 //! A day is counted when none of its runs is live any more, so runs do not pay for it when they end. One that ends on such a day all the
-//! same counts itself; see `tenant_rollup_day` in the migrations.
+//! same counts itself; see `roll_up_next_day` in the migrations.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use sqlx::{Row, types::Json};
 
 use super::{
-    LogFilter, Now, Store,
+    RunFilter, StatementTime, Store,
     connections::Connection,
-    logs::first_id,
-    part::Part,
+    count_map::CountMap,
+    partial_aggregate::PartialAggregate,
     row::LightRunRow,
+    run_search::first_id,
     runs::light_columns,
-    stats::{Counts, RECENT_FAILURES},
-    tally::Tally,
-    window::{Grain, Grid},
+    stats::{Counts, MAX_RECENT_FAILURES},
+    window::{Grain, WindowLayout},
 };
 use crate::{
     domain::{Run, RunId},
@@ -23,11 +23,11 @@ use crate::{
 };
 
 /// Runs of a day that is over that one statement counts for their tenants: about a second of work.
-const PIECE: i32 = 50_000;
+const ROLL_UP_CHUNK_SIZE: i32 = 50_000;
 
 /// What was counted of tenants.
-pub(super) struct Counted {
-    pub(super) parts: Vec<Part>,
+pub(super) struct TenantAggregates {
+    pub(super) parts: Vec<PartialAggregate>,
     /// The newest real runs that failed, without plans and written changes.
     pub(super) failures: Vec<Run>,
 }
@@ -37,8 +37,8 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn count_day(&self, now: Now) -> Result<bool, Error> {
-        self.count_day_piece(now, PIECE).await
+    pub async fn roll_up_day(&self, now: StatementTime) -> Result<bool, Error> {
+        self.roll_up_day_chunk(now, ROLL_UP_CHUNK_SIZE).await
     }
 
     /// Counts for their tenants up to `size` runs more of the oldest day that is over and not counted yet, if none of its runs is live.
@@ -46,41 +46,44 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn count_day_piece(&self, now: Now, size: i32) -> Result<bool, Error> {
+    pub async fn roll_up_day_chunk(&self, now: StatementTime, size: i32) -> Result<bool, Error> {
         // An hour for servers whose clocks are behind.
-        let counted = sqlx::query_scalar(
-            "select tenant_rollup_piece(((coalesce($1, now()) - interval '1 hour') at time zone 'UTC')::date, $2)",
+        let insert_rollup_delta = sqlx::query_scalar(
+            "select roll_up_next_chunk(((coalesce($1, now()) - interval '1 hour') at time zone 'UTC')::date, $2)",
         );
-        Ok(counted.bind(now).bind(size).fetch_one(&self.pool).await?)
+        Ok(insert_rollup_delta.bind(now).bind(size).fetch_one(&self.pool).await?)
     }
 
     /// Counts the runs of `tenants` that ended at `start_at` or later, and those that are live; `filter` may limit them to an organization.
-    pub(super) async fn counted_of_tenants(
+    pub(super) async fn aggregates_of_tenants(
         &self,
-        filter: &LogFilter,
+        filter: &RunFilter,
         tenants: &[&str],
         start_at: DateTime<Utc>,
-        grid: Grid,
-    ) -> Result<Counted, Error> {
+        layout: WindowLayout,
+    ) -> Result<TenantAggregates, Error> {
         // One snapshot for all: a day may be counted, and a run may end, meanwhile.
-        let mut snapshot = self.planned.begin_with("begin isolation level repeatable read read only").await?;
+        let mut snapshot = self.history_pool.begin_with("begin isolation level repeatable read read only").await?;
         let (counted_until, first_day): (Option<NaiveDate>, Option<NaiveDate>) = sqlx::query_as(
             "select day,
                     (select min(accepted_on) from tenant_rollup
                       where tenant_id = any ($1) and accepted_on < day and ended_on >= ($2 at time zone 'UTC')::date)
-               from tenant_rollup_until",
+               from tenant_rollup_watermark",
         )
         .bind(tenants)
         .bind(start_at)
         .fetch_one(&mut *snapshot)
         .await?;
         // Days are counted as a whole. Of a window that is cut more finely, they only tell which days' runs to look at.
-        let (whole_days_before, first_day) =
-            if grid.step == Grain::Day { (counted_until, counted_until) } else { (None, first_day.or(counted_until)) };
+        let (whole_days_before, first_day) = if layout.step == Grain::Day {
+            (counted_until, counted_until)
+        } else {
+            (None, first_day.or(counted_until))
+        };
         let rows = sqlx::query(
-            "select ended_on::timestamp at time zone 'UTC' as begin_at, succeeded::bigint, failed::bigint, skipped::bigint,
-                    cancelled::bigint, dry::bigint, out_of_sync::bigint, durations, case when failed > 0 then reasons end,
-                    case when failed > 0 then failures end, duration_counts
+            "select ended_on::timestamp at time zone 'UTC' as start_at, succeeded::bigint, failed::bigint, skipped::bigint,
+                    cancelled::bigint, dry_runs::bigint, out_of_sync::bigint, duration_buckets, case when failed > 0 then failure_reasons end,
+                    case when failed > 0 then recent_failure_ids end, duration_histogram
                from tenant_rollup
               where tenant_id = any ($1) and accepted_on < $5 and ended_on >= ($2 at time zone 'UTC')::date
                 and ($3::text is null or organization_id = $3)
@@ -91,8 +94,8 @@ impl Store {
                     count(*) filter (where not dry_run and state = 'skipped'),
                     count(*) filter (where not dry_run and state = 'cancelled'),
                     count(*) filter (where dry_run),
-                    count(*) filter (where found_differences),
-                    array_agg(duration_bin(ended_at - started_at)) filter (where not dry_run and state in ('succeeded', 'failed')),
+                    count(*) filter (where out_of_sync),
+                    array_agg(duration_bucket(ended_at - started_at)) filter (where not dry_run and state in ('succeeded', 'failed')),
                     array_agg(reason) filter (where not dry_run and state = 'failed'),
                     (array_agg(id order by id desc) filter (where not dry_run and state = 'failed'))[:5], null
                from run_history
@@ -110,7 +113,7 @@ impl Store {
         .bind(tenants)
         .bind(start_at)
         .bind(filter.organization.as_ref().map(|organization| organization.as_str()))
-        .bind(grid.step.as_str())
+        .bind(layout.step.as_str())
         .bind(whole_days_before)
         .bind(first_day.map_or(RunId::nil(), |day| first_id(day.and_time(NaiveTime::MIN).and_utc())))
         .fetch_all(&mut *snapshot)
@@ -120,27 +123,27 @@ impl Store {
             let durations: Option<Vec<i16>> = row.try_get(7)?;
             let reasons: Option<Vec<String>> = row.try_get(8)?;
             failures.extend(row.try_get::<Option<Vec<RunId>>, _>(9)?.unwrap_or_default());
-            let counted: Option<Json<Tally<i16>>> = row.try_get(10)?;
-            let (durations, reasons) = (durations.map(Tally::of), reasons.map(Tally::of));
-            let durations = durations.into_iter().chain(counted.map(|json| json.0)).reduce(Tally::and);
-            parts.push(Part::new(row.try_get(0)?, Counts::at(row, 1)?, durations, reasons));
+            let insert_rollup_delta: Option<Json<CountMap<i16>>> = row.try_get(10)?;
+            let (durations, reasons) = (durations.map(CountMap::of), reasons.map(CountMap::of));
+            let durations = durations.into_iter().chain(insert_rollup_delta.map(|json| json.0)).reduce(CountMap::and);
+            parts.push(PartialAggregate::new(row.try_get(0)?, Counts::at(row, 1)?, durations, reasons));
         }
         failures.sort_unstable_by(|one, other| other.cmp(one));
-        failures.truncate(RECENT_FAILURES);
+        failures.truncate(MAX_RECENT_FAILURES);
         let failures = if failures.is_empty() { Vec::new() } else { listed(&mut snapshot, failures).await? };
         snapshot.commit().await?;
-        Ok(Counted { parts, failures })
+        Ok(TenantAggregates { parts, failures })
     }
 }
 
 /// Gets those of a few ended runs that are kept still, newest first. Each is named by itself, so that only the days that they are of are
 /// looked at.
 async fn listed(connection: &mut Connection, mut runs: Vec<RunId>) -> Result<Vec<Run>, sqlx::Error> {
-    runs.resize(RECENT_FAILURES, RunId::nil());
+    runs.resize(MAX_RECENT_FAILURES, RunId::nil());
     let mut query = sqlx::query_as::<_, LightRunRow>(concat!(
         "select ",
         light_columns!(),
-        ", null::timestamptz as due_at, ended_at from run_history where id in ($1, $2, $3, $4, $5) order by id desc"
+        ", null::timestamptz as next_attempt_at, ended_at from run_history where id in ($1, $2, $3, $4, $5) order by id desc"
     ));
     for run in runs {
         query = query.bind(run);

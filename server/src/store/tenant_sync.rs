@@ -4,16 +4,17 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
 use super::{
-    Accepted, LogFilter, NewRun, Now, Store,
+    Accepted, NewRun, RunFilter, StatementTime, Store,
     accept::{accept_within, in_progress, live_run},
     connections::Connection,
-    request_key::RequestKey,
+    idempotency_key::IdempotencyKey,
     row::{id, optional_id, text},
     tenant::not_found,
 };
 use crate::{
     domain::{
-        By, Cause, Contest, Decided, Decision, DecisionState, LocationId, OrganizationId, RunId, TenantId, TenantSync,
+        ConflictHistory, Decision, DecisionRecord, DecisionState, DriftCause, LocationId, OrganizationId, RunId,
+        RunStamp, TenantId, TenantSync,
     },
     error::Error,
 };
@@ -22,13 +23,13 @@ use crate::{
 #[derive(Debug, Default, Clone)]
 pub struct SyncFilter {
     /// Only of these causes. Empty: of any.
-    pub causes: Vec<Cause>,
+    pub causes: Vec<DriftCause>,
     /// Only this organization's.
     pub organization: Option<OrganizationId>,
     /// Only those that a person has to decide about.
-    pub contested: bool,
+    pub in_conflict: bool,
     /// Only these tenants: what the caller may see.
-    pub only: Option<Vec<TenantId>>,
+    pub visible_tenants: Option<Vec<TenantId>>,
 }
 
 /// What a person decides.
@@ -43,7 +44,7 @@ pub struct NewDecision<'a> {
     /// Why.
     pub reason: &'a str,
     /// The request, where it has an id, and that id.
-    pub request: Option<(RequestKey, String)>,
+    pub request: Option<(IdempotencyKey, String)>,
     /// The run that carries it out.
     pub run: Option<&'a NewRun>,
 }
@@ -51,8 +52,8 @@ pub struct NewDecision<'a> {
 /// The columns of `tenant_sync` that [`SyncRow`] reads.
 macro_rules! sync_columns {
     () => {
-        "tenant_id, organization_id, gbp_location, cause, since_at, observed_at, observed_by, failed_at, failed_by, wanted, google,
-                baseline, written, unresolved, flips, contested_at, decision, decided_by, decided_at, decision_reason,
+        "tenant_id, organization_id, gbp_location, cause, cause_at, observed_at, observed_run_id, observe_failed_at, observe_failed_run_id, desired, google,
+                baseline, written, unresolved, overwritten_at, conflict_at, decision, decided_by, decided_at, decision_reason,
                 decision_run_id, decision_state, decision_run_reason"
     };
 }
@@ -95,7 +96,7 @@ impl Store {
     /// The database's.
     pub async fn tenant_syncs(&self, filter: &SyncFilter, after: &str, limit: i64) -> Result<Vec<TenantSync>, Error> {
         let organization = filter.organization.as_ref().map(OrganizationId::as_str);
-        let goes_by_tenant = filter.contested || filter.only.is_some();
+        let goes_by_tenant = filter.in_conflict || filter.visible_tenants.is_some();
         let rows = if goes_by_tenant || (filter.causes.is_empty() && organization.is_none()) {
             self.by_tenant(filter, organization, after, limit).await?
         } else {
@@ -111,22 +112,25 @@ impl Store {
         after: &str,
         limit: i64,
     ) -> Result<Vec<SyncRow>, sqlx::Error> {
-        let only = filter.only.as_ref().map(|only| only.iter().map(TenantId::as_str).collect::<Vec<_>>());
+        let visible_tenants = filter
+            .visible_tenants
+            .as_ref()
+            .map(|visible_tenants| visible_tenants.iter().map(TenantId::as_str).collect::<Vec<_>>());
         sqlx::query_as(concat!(
             "select ",
             sync_columns!(),
             " from tenant_sync
               where tenant_id > $1
                 and ($2::text[] is null or tenant_id = any ($2))
-                and (not $3 or contested_at is not null)
+                and (not $3 or conflict_at is not null)
                 and (cardinality($4::text[]) = 0 or cause = any ($4))
                 and ($5::text is null or organization_id = $5)
               order by tenant_id
               limit $6"
         ))
         .bind(after)
-        .bind(only)
-        .bind(filter.contested)
+        .bind(visible_tenants)
+        .bind(filter.in_conflict)
         .bind(texts(&filter.causes))
         .bind(organization)
         .bind(limit)
@@ -144,7 +148,7 @@ impl Store {
         after: &str,
         limit: i64,
     ) -> Result<Vec<SyncRow>, sqlx::Error> {
-        let causes = if filter.causes.is_empty() { Cause::ALL } else { &filter.causes };
+        let causes = if filter.causes.is_empty() { DriftCause::ALL } else { &filter.causes };
         sqlx::query_as(concat!(
             "select ",
             sync_columns!(),
@@ -174,8 +178,11 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn out_of_sync(&self, filter: &SyncFilter) -> Result<Vec<(Cause, i64)>, Error> {
-        let only = filter.only.as_ref().map(|only| only.iter().map(TenantId::as_str).collect::<Vec<_>>());
+    pub async fn out_of_sync(&self, filter: &SyncFilter) -> Result<Vec<(DriftCause, i64)>, Error> {
+        let visible_tenants = filter
+            .visible_tenants
+            .as_ref()
+            .map(|visible_tenants| visible_tenants.iter().map(TenantId::as_str).collect::<Vec<_>>());
         let rows: Vec<(String, i64)> = sqlx::query_as(
             "select cause, count(*) from tenant_sync
               where cause = any ($1)
@@ -183,30 +190,36 @@ impl Store {
                 and ($3::text[] is null or tenant_id = any ($3))
               group by cause",
         )
-        .bind(texts(Cause::OUT_OF_SYNC))
+        .bind(texts(DriftCause::OUT_OF_SYNC))
         .bind(filter.organization.as_ref().map(OrganizationId::as_str))
-        .bind(only)
+        .bind(visible_tenants)
         .persistent(false)
         .fetch_all(&self.pool)
         .await?;
-        let count = |cause: &Cause| rows.iter().find(|(text, _)| text == cause.as_str()).map_or(0, |(_, count)| *count);
-        Ok(Cause::OUT_OF_SYNC.iter().map(|cause| (*cause, count(cause))).collect())
+        let count =
+            |cause: &DriftCause| rows.iter().find(|(text, _)| text == cause.as_str()).map_or(0, |(_, count)| *count);
+        Ok(DriftCause::OUT_OF_SYNC.iter().map(|cause| (*cause, count(cause))).collect())
     }
 
     /// Counts the tenants that are out of sync, of those that statistics are wanted of.
-    pub(super) async fn tenants_out_of_sync(&self, filter: &LogFilter) -> Result<i64, Error> {
-        let only = filter.tenant.clone().map(|tenant| vec![tenant]).or_else(|| filter.only.clone());
-        let wanted = SyncFilter { organization: filter.organization.clone(), only, ..SyncFilter::default() };
+    pub(super) async fn out_of_sync_tenants(&self, filter: &RunFilter) -> Result<i64, Error> {
+        let visible_tenants =
+            filter.tenant.clone().map(|tenant| vec![tenant]).or_else(|| filter.visible_tenants.clone());
+        let wanted = SyncFilter { organization: filter.organization.clone(), visible_tenants, ..SyncFilter::default() };
         Ok(self.out_of_sync(&wanted).await?.iter().map(|(_, tenants)| tenants).sum())
     }
 
     /// Records what a person decides about a tenant, and accepts the run that executes it, where one does: both, or neither. A conflict ends,
-    /// and the flips so far count no more, when that run succeeds (see `settle_decision` in the schema), or at once where none is needed. A
+    /// and the flips so far count no more, when that run succeeds (see `record_decision_result` in the schema), or at once where none is needed. A
     /// request that is repeated gets its first answer and decides nothing.
     ///
     /// # Errors
     /// Those of [`Store::accept`], [`Error::RunInProgress`] while any run of the tenant is live, because that goes by what was before.
-    pub async fn decide(&self, now: Now, decision: &NewDecision<'_>) -> Result<(TenantSync, Option<Accepted>), Error> {
+    pub async fn decide(
+        &self,
+        now: StatementTime,
+        decision: &NewDecision<'_>,
+    ) -> Result<(TenantSync, Option<Accepted>), Error> {
         let mut transaction = self.pool.begin().await?;
         match decide_within(&mut transaction, now, decision).await {
             Ok((Some(sync), accepted)) => {
@@ -230,7 +243,7 @@ impl Store {
 /// Decides within a transaction. Gives what is known of the tenant then: `None` where the request was answered before.
 async fn decide_within(
     connection: &mut Connection,
-    now: Now,
+    now: StatementTime,
     decision: &NewDecision<'_>,
 ) -> Result<(Option<TenantSync>, Option<Accepted>), Error> {
     let tenant = decision.tenant;
@@ -263,7 +276,7 @@ async fn decide_within(
         return Ok((None, accepted));
     }
     let row = sqlx::query_as::<_, SyncRow>(concat!(
-            "insert into tenant_sync as known (tenant_id, organization_id, gbp_location, cause, since_at, settled,
+            "insert into tenant_sync as known (tenant_id, organization_id, gbp_location, cause, cause_at, matches_baseline,
                                                decision, decided_by, decided_at, decision_reason, decision_run_id, decision_state)
              select id, organization_id, gbp_location, 'never_synced', coalesce($1, now()), false,
                     $3, $4, coalesce($1, now()), $5, $6::uuid, case when $6::uuid is null then 'executed' else 'pending' end
@@ -273,10 +286,10 @@ async fn decide_within(
                 set decision = excluded.decision, decided_by = excluded.decided_by, decided_at = excluded.decided_at,
                     decision_reason = excluded.decision_reason, decision_run_id = excluded.decision_run_id,
                     decision_state = excluded.decision_state, decision_run_reason = null,
-                    flips = case when excluded.decision_run_id is null then '{}' else known.flips end,
+                    overwritten_at = case when excluded.decision_run_id is null then '{}' else known.overwritten_at end,
                     -- Until its run has succeeded: what somebody decided to leave alone is not left to any run by another decision.
-                    contested_at = case when excluded.decision_run_id is not null
-                                        then coalesce(known.contested_at,
+                    conflict_at = case when excluded.decision_run_id is not null
+                                        then coalesce(known.conflict_at,
                                                       case when known.decision = 'ignore' then excluded.decided_at end) end
              returning ",
             sync_columns!()
@@ -292,7 +305,7 @@ async fn decide_within(
     Ok((Some(row.0), accepted))
 }
 
-fn texts(causes: &[Cause]) -> Vec<&'static str> {
+fn texts(causes: &[DriftCause]) -> Vec<&'static str> {
     causes.iter().map(|cause| cause.as_str()).collect()
 }
 
@@ -300,26 +313,26 @@ struct SyncRow(TenantSync);
 
 impl FromRow<'_, PgRow> for SyncRow {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let by = |run: &str, at: &str| -> Result<Option<By>, sqlx::Error> {
+        let by = |run: &str, at: &str| -> Result<Option<RunStamp>, sqlx::Error> {
             let run: Option<RunId> = row.try_get(run)?;
-            Ok(run.zip(row.try_get(at)?).map(|(run, at)| By { run, at }))
+            Ok(run.zip(row.try_get(at)?).map(|(run, at)| RunStamp { run, at }))
         };
         Ok(Self(TenantSync {
             tenant: id(row, "tenant_id", TenantId::parse)?,
             organization: optional_id(row, "organization_id", OrganizationId::parse)?,
             location: optional_id(row, "gbp_location", LocationId::parse)?,
-            cause: text(row, "cause", Cause::from_text)?,
-            since: row.try_get("since_at")?,
-            observed: by("observed_by", "observed_at")?,
-            failed: by("failed_by", "failed_at")?,
-            wanted: row.try_get::<Option<Json<_>>, _>("wanted")?.map(|json| json.0),
+            cause: text(row, "cause", DriftCause::from_text)?,
+            cause_at: row.try_get("cause_at")?,
+            observed: by("observed_run_id", "observed_at")?,
+            observe_failed: by("observe_failed_run_id", "observe_failed_at")?,
+            desired: row.try_get::<Option<Json<_>>, _>("desired")?.map(|json| json.0),
             google: row.try_get::<Option<Json<_>>, _>("google")?.map(|json| json.0),
             baseline: row.try_get::<Option<Json<_>>, _>("baseline")?.map(|json| json.0),
             written: row.try_get::<Option<Json<_>>, _>("written")?.map(|json| json.0),
             unresolved: row.try_get::<Option<Json<_>>, _>("unresolved")?.map(|json| json.0),
-            contest: Contest {
-                flips: row.try_get("flips")?,
-                contested_at: row.try_get("contested_at")?,
+            conflicts: ConflictHistory {
+                overwritten_at: row.try_get("overwritten_at")?,
+                conflict_at: row.try_get("conflict_at")?,
                 decided: decided(row)?,
             },
             last_success_at: None,
@@ -327,11 +340,11 @@ impl FromRow<'_, PgRow> for SyncRow {
     }
 }
 
-fn decided(row: &PgRow) -> Result<Option<Decided>, sqlx::Error> {
+fn decided(row: &PgRow) -> Result<Option<DecisionRecord>, sqlx::Error> {
     if row.try_get::<Option<&str>, _>("decision")?.is_none() {
         return Ok(None);
     }
-    Ok(Some(Decided {
+    Ok(Some(DecisionRecord {
         decision: text(row, "decision", Decision::from_text)?,
         caller: row.try_get("decided_by")?,
         at: row.try_get("decided_at")?,

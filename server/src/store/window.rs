@@ -5,9 +5,9 @@ use std::time::Duration;
 use chrono::{DateTime, Datelike, DurationRound, TimeDelta, Utc};
 
 /// Later than any end.
-const EVER: TimeDelta = TimeDelta::days(365 * 1000);
+const UNBOUNDED: TimeDelta = TimeDelta::days(365 * 1000);
 
-/// What a sum is of, as `rollup_begin` in the migrations has it.
+/// What a sum is of, as `rollup_start` in the migrations has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Grain {
     Minute,
@@ -66,7 +66,7 @@ pub(super) enum Scope {
 
 /// How finely a window is cut.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Grid {
+pub(super) struct WindowLayout {
     /// Where it may begin.
     edge: Grain,
     /// A point of its series.
@@ -75,16 +75,16 @@ pub(super) struct Grid {
 
 /// A part of a window that is read by sums of one grain.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Piece {
+pub(super) struct WindowSegment {
     pub(super) grain: Grain,
-    pub(super) begin_at: DateTime<Utc>,
+    pub(super) starts_at: DateTime<Utc>,
     /// Runs are counted by these sums that begin before; not later than the begin: none are.
-    pub(super) counted_before: DateTime<Utc>,
+    pub(super) counts_before: DateTime<Utc>,
     /// The same for durations and reasons.
-    pub(super) tallied_before: DateTime<Utc>,
+    pub(super) histograms_before: DateTime<Utc>,
 }
 
-impl Grid {
+impl WindowLayout {
     pub(super) fn of(window: Duration, scope: Scope) -> Self {
         let by_hours = scope == Scope::Organization;
         match window.as_secs() {
@@ -107,22 +107,22 @@ impl Grid {
 
     /// What everything from `start_at` on, where a window begins, is put together from. Each grain goes as far as the next one can take
     /// over; only the series needs its points to the end.
-    pub(super) fn pieces(self, start_at: DateTime<Utc>) -> Vec<Piece> {
+    pub(super) fn segments(self, start_at: DateTime<Utc>) -> Vec<WindowSegment> {
         let grains = Grain::ALL.into_iter().filter(|grain| *grain >= self.edge);
-        let mut begin_at = start_at;
-        let mut pieces = Vec::with_capacity(Grain::ALL.len());
+        let mut starts_at = start_at;
+        let mut segments = Vec::with_capacity(Grain::ALL.len());
         for grain in grains {
             let coarser = Grain::ALL.into_iter().find(|coarser| *coarser > grain);
-            let end_at = coarser.map_or(start_at + EVER, |coarser| coarser.ceiling(begin_at));
-            let counted_before = match grain.cmp(&self.step) {
+            let end_at = coarser.map_or(start_at + UNBOUNDED, |coarser| coarser.ceiling(starts_at));
+            let counts_before = match grain.cmp(&self.step) {
                 std::cmp::Ordering::Less => end_at,
-                std::cmp::Ordering::Equal => start_at + EVER,
-                std::cmp::Ordering::Greater => begin_at,
+                std::cmp::Ordering::Equal => start_at + UNBOUNDED,
+                std::cmp::Ordering::Greater => starts_at,
             };
-            pieces.push(Piece { grain, begin_at, counted_before, tallied_before: end_at });
-            begin_at = end_at;
+            segments.push(WindowSegment { grain, starts_at, counts_before, histograms_before: end_at });
+            starts_at = end_at;
         }
-        pieces
+        segments
     }
 }
 
@@ -154,19 +154,19 @@ mod tests {
         #[test]
         fn the_pieces_of_a_window_are_the_window(at in 0..4_000_000_000_i64, seconds in 1..90 * 86_400_u64, later in 0..100 * 86_400_i64) {
             for scope in SCOPES {
-                let grid = Grid::of(Duration::from_secs(seconds), scope);
-                let start_at = grid.begin(time(at));
+                let layout = WindowLayout::of(Duration::from_secs(seconds), scope);
+                let start_at = layout.begin(time(at));
                 let end = start_at + TimeDelta::seconds(later);
-                let pieces = grid.pieces(start_at);
-                let sums = |before: fn(&Piece) -> DateTime<Utc>| {
-                    pieces.iter().filter(|piece| {
+                let segments = layout.segments(start_at);
+                let sums = |before: fn(&WindowSegment) -> DateTime<Utc>| {
+                    segments.iter().filter(|piece| {
                         let sum = piece.grain.floor(end);
-                        sum >= piece.begin_at && sum < before(piece)
+                        sum >= piece.starts_at && sum < before(piece)
                     }).count()
                 };
-                prop_assert_eq!((sums(|piece| piece.counted_before), sums(|piece| piece.tallied_before)), (1, 1));
-                for piece in pieces.iter().filter(|piece| piece.counted_before > piece.begin_at) {
-                    prop_assert!(piece.grain <= grid.step, "a point of the series is not cut");
+                prop_assert_eq!((sums(|piece| piece.counts_before), sums(|piece| piece.histograms_before)), (1, 1));
+                for piece in segments.iter().filter(|piece| piece.counts_before > piece.starts_at) {
+                    prop_assert!(piece.grain <= layout.step, "a point of the series is not cut");
                 }
             }
         }

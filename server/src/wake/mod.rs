@@ -1,11 +1,11 @@
 //! Wake-ups between servers, over LISTEN and NOTIFY: hints only, for whoever would otherwise poll.
 //!
 //! A hint may come twice, late or never. Who gets one looks at the table; who subscribes does so before looking; and
-//! [`Hint::Everything`] says that hints may have been lost. NOTIFY takes a lock of the whole cluster at commit, so hints are
+//! [`WakeUp::Everything`] says that hints may have been lost. NOTIFY takes a lock of the whole cluster at commit, so hints are
 //! collected for a moment and sent together, never inside a caller's transaction.
 
-mod hint;
-mod others;
+mod remote;
+mod wake_up;
 
 use std::sync::{
     Arc,
@@ -16,29 +16,29 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub use self::hint::{Hint, Hints, Topic};
+pub use self::wake_up::{Topic, WakeUp, WakeUpReceiver};
 use self::{
-    hint::{BACKLOG, Ways},
-    others::{MAX_PART, listen, send},
+    remote::{MAX_IDS_PER_WAKE_UP, listen, send},
+    wake_up::{CHANNEL_CAPACITY, TopicChannels},
 };
 use crate::store::Pools;
 
 /// The process's end of the wake-ups. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Wake {
-    outgoing: mpsc::Sender<Hint>,
-    incoming: Ways,
+pub struct WakeUpBus {
+    outgoing: mpsc::Sender<WakeUp>,
+    incoming: TopicChannels,
     /// More happened than can be told one by one.
     overflowed: Arc<AtomicBool>,
 }
 
-impl Wake {
+impl WakeUpBus {
     /// Starts the tasks that send and listen; they end with `stop`.
     #[must_use]
     pub fn start(pools: impl Into<Pools>, stop: CancellationToken) -> Self {
         let pools = pools.into();
-        let (outgoing, collected) = mpsc::channel(BACKLOG);
-        let incoming = Ways::new();
+        let (outgoing, collected) = mpsc::channel(CHANNEL_CAPACITY);
+        let incoming = TopicChannels::new();
         let origin = Uuid::now_v7();
         // Connections of their own, and none of those that calls and runs share.
         let sending = pools.for_notifying();
@@ -49,26 +49,26 @@ impl Wake {
     }
 
     /// Gives a hint to this process at once, and to the others soon. Call it after the commit.
-    pub fn hint(&self, hint: Hint) {
-        match &hint {
-            Hint::Changed(ids) if ids.len() > MAX_PART => {
-                ids.chunks(MAX_PART).for_each(|part| self.tell_others(Hint::Changed(part.into())));
+    pub fn send(&self, wake_up: WakeUp) {
+        match &wake_up {
+            WakeUp::RunsChanged(ids) if ids.len() > MAX_IDS_PER_WAKE_UP => {
+                ids.chunks(MAX_IDS_PER_WAKE_UP).for_each(|part| self.send_to_others(WakeUp::RunsChanged(part.into())));
             }
-            Hint::Waiting(_) => {}
-            _ => self.tell_others(hint.clone()),
+            WakeUp::RunDueIn(_) => {}
+            _ => self.send_to_others(wake_up.clone()),
         }
-        self.incoming.send(hint);
+        self.incoming.send(wake_up);
     }
 
-    fn tell_others(&self, hint: Hint) {
-        if self.outgoing.try_send(hint).is_err() {
+    fn send_to_others(&self, wake_up: WakeUp) {
+        if self.outgoing.try_send(wake_up).is_err() {
             self.overflowed.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Subscribes to a topic, and to [`Hint::Everything`].
+    /// Subscribes to a topic, and to [`WakeUp::Everything`].
     #[must_use]
-    pub fn subscribe(&self, topic: Topic) -> Hints {
+    pub fn subscribe(&self, topic: Topic) -> WakeUpReceiver {
         self.incoming.subscribe(topic)
     }
 }

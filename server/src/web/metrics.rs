@@ -7,7 +7,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::{
     connections::{Port, RefusalReason},
-    domain::{Cause, FailureReason, Flag, Strategy},
+    domain::{DriftCause, FailureReason, Flag, Strategy},
 };
 
 /// How a metric counts.
@@ -66,7 +66,7 @@ pub const METRICS: &[Metric] = &[
     ),
     histogram(
         "category_mirror_run_duration_seconds",
-        &["result"],
+        &["state"],
         "from the first attempt's begin to the end of a real run that succeeded or failed",
     ),
     gauge(
@@ -76,39 +76,43 @@ pub const METRICS: &[Metric] = &[
     ),
     counter(
         "category_mirror_attempts_total",
-        &["result"],
-        "attempts: succeeded, failed (with or without another to follow), skipped, cancelled, lost to another worker, interrupted by trouble of ours",
+        &["state"],
+        "attempts: succeeded, failed (with or without another to follow), skipped, cancelled, lease_lost, service_error, released",
     ),
     counter(
         "category_mirror_retries_total",
         &["reason"],
         "attempts that failed and are followed by another, by reason",
     ),
-    counter("category_mirror_rescued_total", &[], "runs queued again because their lease had expired"),
+    counter("category_mirror_lease_expirations_total", &[], "runs queued again because their lease had expired"),
     gauge(
-        "category_mirror_queue_runs",
-        &["kind"],
-        "live runs: interactive and bulk ones in line, waiting for their next attempt, running; at most 10,000 of a kind are counted, beyond that bulk is PostgreSQL's estimate of all in line; sampled, and the same from every server",
+        "category_mirror_live_runs",
+        &["state"],
+        "Live runs, by state: ready_interactive and ready_bulk may be claimed now, delayed ones wait for their next attempt, and running ones have a lease; at most 10,000 in each state are counted, beyond that ready_bulk is PostgreSQL's estimate of all ready ones; sampled, and the same from every server",
     ),
     gauge(
-        "category_mirror_queue_age_seconds",
-        &["kind"],
-        "since when the run that is next in line was accepted; 0 when there is none; sampled, and the same from every server",
+        "category_mirror_queue_head_age_seconds",
+        &["priority"],
+        "Age of the next ready run in seconds, by priority; 0 when there is none; sampled, and the same from every server",
     ),
     counter(
-        "category_mirror_gbp_calls_total",
-        &["method", "class"],
-        "requests to Google, by method, and by answer: ok, unauthorized, quota, rejected, unavailable, unreadable, lost (none)",
+        "category_mirror_gbp_requests_total",
+        &["method", "outcome"],
+        "requests to Google, by method, and by answer: ok, unauthorized, quota, rejected, unavailable, invalid_response, no_response",
     ),
-    histogram("category_mirror_gbp_call_duration_seconds", &["method"], "requests to Google, to the end of the answer"),
+    histogram(
+        "category_mirror_gbp_request_duration_seconds",
+        &["method"],
+        "requests to Google, to the end of the answer",
+    ),
     gauge(
-        "category_mirror_gbp_quota_left",
+        "category_mirror_gbp_quota_remaining",
         &[],
-        "requests to Google that are left to this process in the name of the server's own credentials: GBP_REQUESTS_PER_MINUTE, less what it has sent in the last 60 s; what other processes send is not known to it",
+        "requests to Google that are left to this process in the name of the server's own credentials: GBP_QUOTA_PER_MINUTE, less what it has sent in the last 60 s; what other processes send is not known to it",
     ),
     gauge("category_mirror_gbp_circuit_open", &[], "1 while runs wait because Google fails for every location"),
     gauge(
-        "gbp_credentials_rejected",
+        "category_mirror_credentials_rejected",
         &["credentials"],
         "credentials that Google refuses: 1 for the server's own, and how many of the accounts'",
     ),
@@ -133,7 +137,7 @@ pub const METRICS: &[Metric] = &[
         "calls refused and runs skipped by a feature flag, by flag",
     ),
     gauge(
-        "category_mirror_tenants_out_of_sync",
+        "category_mirror_out_of_sync_tenants",
         &["cause"],
         "tenants that were out of sync when a run last looked, by cause; sampled, and the same from every server",
     ),
@@ -142,7 +146,7 @@ pub const METRICS: &[Metric] = &[
         &[],
         "Tenants whose value is changed back again and again, so that a person has to decide; sampled, and the same from every server. Alert CategoryMirrorTenantsInConflict.",
     ),
-    gauge("category_mirror_streams", &[], "open streams of runs, and watches of health"),
+    gauge("category_mirror_open_streams", &[], "open streams of runs, and watches of health"),
     gauge(
         "category_mirror_connections",
         &["port"],
@@ -174,14 +178,14 @@ pub const METRICS: &[Metric] = &[
         "Times that the key set of AUTH_JWKS_URL could not be fetched.",
     ),
     counter(
-        "category_mirror_spans_lost_total",
+        "category_mirror_spans_dropped_total",
         &[],
         "finished spans that were not exported, because the collector did not take them or too many were waiting",
     ),
     gauge(
         "category_mirror_database_connections",
         &["pool", "state"],
-        "connections to PostgreSQL, by what they are for (calls, hot, apart) and whether they are used or idle; sampled",
+        "connections to PostgreSQL, by pool: main, queue, flags or history, and whether they are used or idle; sampled",
     ),
     gauge(
         "category_mirror_build_info",
@@ -250,9 +254,9 @@ fn install() -> PrometheusHandle {
 fn begin() {
     for name in [
         "category_mirror_success_total",
-        "category_mirror_rescued_total",
+        "category_mirror_lease_expirations_total",
         "category_mirror_rate_limited_total",
-        "category_mirror_spans_lost_total",
+        "category_mirror_spans_dropped_total",
         "category_mirror_jwks_fetch_failures_total",
     ] {
         metrics::counter!(name).absolute(0);
@@ -260,7 +264,8 @@ fn begin() {
     for reason in FailureReason::ALL {
         metrics::counter!("category_mirror_fail_total", "reason" => reason.as_str()).absolute(0);
     }
-    for (operation, cause) in Strategy::ALL.iter().flat_map(|one| Cause::ALL.iter().map(move |cause| (one, cause))) {
+    for (operation, cause) in Strategy::ALL.iter().flat_map(|one| DriftCause::ALL.iter().map(move |cause| (one, cause)))
+    {
         let labels = [("operation", operation.as_str()), ("cause", cause.as_str())];
         metrics::counter!("gbp_sync_out_of_sync_detected", &labels).absolute(0);
     }
@@ -280,7 +285,7 @@ fn begin() {
     for name in [
         "category_mirror_last_duration_ms",
         "category_mirror_gbp_circuit_open",
-        "category_mirror_streams",
+        "category_mirror_open_streams",
         "category_mirror_key_files_rejected",
         "category_mirror_jwks_fetch_timestamp_seconds",
     ] {
@@ -289,6 +294,6 @@ fn begin() {
     let build = [("version", env!("CARGO_PKG_VERSION")), ("commit", COMMIT)];
     metrics::gauge!("category_mirror_build_info", &build).set(1.0);
     for whose in ["server", "account"] {
-        metrics::gauge!("gbp_credentials_rejected", "credentials" => whose).set(0.0);
+        metrics::gauge!("category_mirror_credentials_rejected", "credentials" => whose).set(0.0);
     }
 }

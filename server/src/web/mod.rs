@@ -2,7 +2,7 @@
 
 mod metrics;
 mod process;
-mod samples;
+mod sampler;
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::gbp::Quota;
 
 pub use metrics::{Kind, METRICS, Metric, recorder};
-pub use samples::sample;
+pub use sampler::sample;
 
 /// What the admin port tells.
 #[derive(Clone)]
@@ -51,7 +51,7 @@ async fn health(State(admin): State<Admin>) -> (StatusCode, Json<Value>) {
 
 async fn render(State(admin): State<Admin>) -> String {
     // It grows again by itself, so it is what it is when somebody asks.
-    ::metrics::gauge!("category_mirror_gbp_quota_left").set(admin.quota.left());
+    ::metrics::gauge!("category_mirror_gbp_quota_remaining").set(admin.quota.left());
     let mut text = admin.metrics.render();
     // With thousands of descriptors it takes milliseconds.
     let read = tokio::task::spawn_blocking(|| {

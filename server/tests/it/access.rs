@@ -74,24 +74,24 @@ async fn d10_a_token_that_is_nearly_good_is_none() {
     let service = store().await;
     let before = contents(&service.pool).await;
     let key = key(&service);
-    let good = json!({"sub": "me", "roles": ["admin"], "exp": now() + 600});
+    let valid = json!({"sub": "me", "roles": ["admin"], "exp": now() + 600});
     let but = |claim: &str, value: Value| {
-        let mut claims = good.clone();
+        let mut claims = valid.clone();
         match value {
             Value::Null => drop(claims.as_object_mut().expect("an object").remove(claim)),
             value => claims[claim] = value,
         }
         signed(Algorithm::HS256, &claims, &key)
     };
-    let token = signed(Algorithm::HS256, &good, &key);
+    let token = signed(Algorithm::HS256, &valid, &key);
     let payload = token.split('.').nth(1).expect("a payload");
     // `{"alg":"none","typ":"JWT"}`
     let none = format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{payload}.");
     for (what, token) in [
         ("alg none", none),
         ("no signature", token.rsplit_once('.').expect("three parts").0.to_owned() + "."),
-        ("another key", signed(Algorithm::HS256, &good, b"another secret of the right len.")),
-        ("another algorithm", signed(Algorithm::HS512, &good, &key)),
+        ("another key", signed(Algorithm::HS256, &valid, b"another secret of the right len.")),
+        ("another algorithm", signed(Algorithm::HS512, &valid, &key)),
         ("no exp", but("exp", Value::Null)),
         ("expired", but("exp", json!(now() - 3600))),
         ("not yet valid", but("nbf", json!(now() + 3600))),

@@ -40,7 +40,7 @@ async fn a_queued_run_is_cancelled_at_once() {
     assert_eq!(service.ended(&next.name).await.state, RunState::Succeeded);
     assert_eq!(service.client.get_run(&run.name).send().await.expect("a run"), cancelled);
     let stats = service.client.get_sync_stats().send().await.expect("stats");
-    assert_eq!((stats.cancelled_runs, stats.successful_runs, stats.success_rate_percent), (1, 1, Some(100.0)));
+    assert_eq!((stats.cancelled_runs, stats.succeeded_runs, stats.success_rate_percent), (1, 1, Some(100.0)));
 }
 
 #[tokio::test]

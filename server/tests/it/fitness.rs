@@ -98,7 +98,7 @@ async fn serves(site: &Site, pooled: bool) {
     assert!(found.iter().any(|it| it.category.name == "categories/gcid:cafe"), "{found:?}");
     let logs = client.list_sync_logs().tenant("store").send().collect().await.expect("listed");
     assert_eq!(logs.len(), 1);
-    assert_eq!(client.get_sync_stats().send().await.expect("counted").successful_runs, 1);
+    assert_eq!(client.get_sync_stats().send().await.expect("counted").succeeded_runs, 1);
     server.stop().await;
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use category_mirror::domain::Role;
-use category_mirror_client::{Client, Error, FlagState, Mirrored, Run, RunState, Strategy, SyncDecision};
+use category_mirror_client::{AcceptedRun, Client, Error, FlagState, Run, RunState, Strategy, SyncDecision};
 
 use super::{
     flags::{MIRRORING, switch},
@@ -12,12 +12,12 @@ use super::{
     wire::contents,
 };
 
-async fn ask(client: &Client, id: &str) -> Result<Mirrored, Error> {
+async fn ask(client: &Client, id: &str) -> Result<AcceptedRun, Error> {
     client.mirror("store", Strategy::PlatformToGbp).request_id(id).send().await
 }
 
 async fn runs(service: &Service) -> i64 {
-    sqlx::query_scalar("select count(*) from every_run").fetch_one(&service.pool).await.expect("counted")
+    sqlx::query_scalar("select count(*) from all_runs").fetch_one(&service.pool).await.expect("counted")
 }
 
 #[tokio::test]
@@ -62,9 +62,9 @@ async fn the_same_id_with_other_arguments_is_refused() {
     ask(&service.client, "once").await.expect("accepted");
     let before = contents(&service.pool).await;
 
-    let dry = service.client.mirror("store", Strategy::PlatformToGbp).dry_run(true).request_id("once").send();
+    let dry_runs = service.client.mirror("store", Strategy::PlatformToGbp).dry_run(true).request_id("once").send();
     let tenant = service.client.mirror("other", Strategy::PlatformToGbp).request_id("once").send();
-    for error in [dry.await.expect_err("reused"), tenant.await.expect_err("reused")] {
+    for error in [dry_runs.await.expect_err("reused"), tenant.await.expect_err("reused")] {
         assert_eq!((error.code().as_str(), error.reason()), ("INVALID_ARGUMENT", Some("REQUEST_ID_REUSED")));
         assert_eq!(error.metadata()["request_id"], "once");
     }
@@ -91,7 +91,7 @@ async fn an_id_is_remembered_for_24_hours() {
     let first = ask(&service.client, "once").await.expect("accepted").run;
     service.ended(&first.name).await;
     let set_back = async |interval: &str| {
-        let statement = format!("update mirror_request set created_at = now() - interval '{interval}'");
+        let statement = format!("update idempotency_key set created_at = now() - interval '{interval}'");
         sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&service.pool).await.expect("set back");
     };
 
@@ -99,8 +99,8 @@ async fn an_id_is_remembered_for_24_hours() {
     assert_eq!(ask(&service.client, "once").await.expect("repeated").run.name, first.name);
 
     set_back("24 hours 1 second").await;
-    let dry = service.client.mirror("store", Strategy::PlatformToGbp).dry_run(true).request_id("once");
-    let fresh = dry.send().await.expect("forgotten, so also other arguments are accepted").run;
+    let dry_runs = service.client.mirror("store", Strategy::PlatformToGbp).dry_run(true).request_id("once");
+    let fresh = dry_runs.send().await.expect("forgotten, so also other arguments are accepted").run;
     assert!(fresh.name != first.name && fresh.dry_run);
     service.ended(&fresh.name).await;
     let error = ask(&service.client, "once").await.expect_err("it means the dry run now");
@@ -159,11 +159,11 @@ impl Call {
 async fn a_repeated_request_gets_its_first_answer_whatever_has_changed_since() {
     let service = service::start().await;
     service.with_store(&["cafe", "deli"], "bar", &[]).await;
-    let dry = service.mirror("store", true).await;
+    let dry_runs = service.mirror("store", true).await;
     let written = service.mirror("store", false).await;
     let calls = [
         ("mirror", Call::Mirror),
-        ("apply", Call::Apply(dry.name.clone())),
+        ("apply", Call::Apply(dry_runs.name.clone())),
         ("revert", Call::Revert(written.name.clone())),
         ("push", Call::Decide(SyncDecision::PushAgain)),
         ("accept", Call::Decide(SyncDecision::AcceptGoogle)),

@@ -1,6 +1,6 @@
 //! What `joined` promises through the API: what was asked for, as things are now, is done by that run; or the call names the run to wait for.
 
-use category_mirror_client::{Error, Mirrored, RunState, Strategy};
+use category_mirror_client::{AcceptedRun, Error, RunState, Strategy};
 use serde_json::Value;
 
 use super::{
@@ -11,12 +11,12 @@ use super::{
 
 const WINS: Strategy = Strategy::PlatformToGbp;
 
-async fn press(service: &Service) -> Result<Mirrored, Error> {
+async fn press(service: &Service) -> Result<AcceptedRun, Error> {
     service.client.mirror("store", WINS).send().await
 }
 
 /// A service whose runs wait before their update until the door is opened, and a run of `store` that waits there.
-async fn waiting() -> (Service, Door, Mirrored) {
+async fn waiting() -> (Service, Door, AcceptedRun) {
     let service = service::start_with(idle()).await;
     service.with_store(&["cafe"], "bar", &[]).await;
     let door = Door::closed(&service.google.endpoint).await;
@@ -26,12 +26,12 @@ async fn waiting() -> (Service, Door, Mirrored) {
     (service, door, first)
 }
 
-fn refused(answer: Result<Mirrored, Error>, run: &str) -> String {
+fn refused(answer: Result<AcceptedRun, Error>, run: &str) -> String {
     let error = answer.expect_err("it cannot be joined");
     assert_eq!((error.code().as_str(), error.reason()), ("FAILED_PRECONDITION", Some("RUN_IN_PROGRESS")));
     assert_eq!(error.metadata()["run"], run, "the run to wait for");
     assert!(error.to_string().contains(run), "{error}");
-    error.metadata()["why"].clone()
+    error.metadata()["join_refusal"].clone()
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn a_batch_beside_a_live_revert_says_that_it_does_something_else() {
         .await
         .expect("its run");
     assert_eq!(
-        (error["reason"].as_str(), error["metadata"]["why"].as_str()),
+        (error["reason"].as_str(), error["metadata"]["join_refusal"].as_str()),
         (Some("RUN_IN_PROGRESS"), Some("OTHER_REQUEST"))
     );
     assert_eq!(error["metadata"]["run"], revert.name);

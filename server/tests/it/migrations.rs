@@ -62,16 +62,16 @@ async fn a_migration_does_not_keep_others_from_a_table_that_is_in_use() {
     let pool = database.pool();
     migrations::undo(&pool, 18).await.expect("undone");
     let mut reader = pool.begin().await.expect("begun");
-    sqlx::query("select count(*) from tenant_rollup_until").execute(&mut *reader).await.expect("read");
+    sqlx::query("select count(*) from tenant_rollup_watermark").execute(&mut *reader).await.expect("read");
     let migrating = tokio::spawn({
         let pool = pool.clone();
         async move { migrations::migrate(&pool).await }
     });
     let waits =
-        "select exists (select 1 from pg_locks where not granted and relation = 'tenant_rollup_until'::regclass)";
+        "select exists (select 1 from pg_locks where not granted and relation = 'tenant_rollup_watermark'::regclass)";
     while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&pool).await.expect("asked") {}
     // Behind the migration, which gives up its place for it.
-    sqlx::query("select count(*) from tenant_rollup_until").execute(&pool).await.expect("read");
+    sqlx::query("select count(*) from tenant_rollup_watermark").execute(&pool).await.expect("read");
     assert!(!migrating.is_finished());
     reader.rollback().await.expect("done");
     migrating.await.expect("no panic").expect("migrated");
@@ -95,7 +95,7 @@ async fn without_the_right_to_create_an_extension_the_error_says_what_to_do() {
 
 /// Runs of two days, live ones and ended ones, as the schema had them before it had a history.
 const RUNS: &str = "
-    insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, attempt, due_at, lease_until, caller, created_at, ended_at,
+    insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, fencing_token, next_attempt_at, lease_expires_at, caller, created_at, ended_at,
                      reason, error, plan, written)
     values ('019a0000-0000-7000-8000-000000000001', 'a', 'platform_to_gbp', false, 'succeeded', 5, 1, null, null, 'x', now(), now(),
             null, null, '{\"changes\": [1]}', '[1]'),
@@ -111,8 +111,8 @@ const RUNS: &str = "
 #[tokio::test]
 async fn what_has_ended_moves_to_the_history_and_back() {
     const COLUMNS: &str =
-        "id, tenant_id, strategy, dry_run, state, revision, attempt, handed_back, max_attempts, cancel_requested, plan,
-                           found_differences, written, reason, error, caller, created_at, ended_at";
+        "id, tenant_id, strategy, dry_run, state, revision, fencing_token, uncounted_attempts, max_attempts, cancel_requested, plan,
+                           out_of_sync, written, reason, error, caller, created_at, ended_at";
     let database = database::create().await;
     let pool = database.pool();
     let rows = async |table: &str| -> Vec<String> {
@@ -124,7 +124,7 @@ async fn what_has_ended_moves_to_the_history_and_back() {
     let before = rows("run").await;
 
     migrations::migrate(&pool).await.expect("migrated");
-    assert_eq!(rows("every_run").await, before);
+    assert_eq!(rows("all_runs").await, before);
     assert_eq!(rows("run_history").await, before[..3]);
     let successes: Vec<String> =
         sqlx::query_scalar("select tenant_id from last_success").fetch_all(&pool).await.expect("read");
@@ -137,17 +137,17 @@ async fn what_has_ended_moves_to_the_history_and_back() {
 /// Ended runs as an earlier version could leave them: some that wrote and were skipped or cancelled all the same, and some whose write is
 /// unsettled and that did not fail.
 const ENDED_BEFORE: &str = "
-    select run_history_day('2025-10-24');
-    insert into run_history (id, tenant_id, strategy, dry_run, state, revision, attempt, handed_back, max_attempts, cancel_requested, plan,
-                             intent, attempts, written, created, updated, deleted, skipped, reason, error, caller, created_at, ended_at)
+    select ensure_run_history_partition('2025-10-24');
+    insert into run_history (id, tenant_id, strategy, dry_run, state, revision, fencing_token, uncounted_attempts, max_attempts, cancel_requested, plan,
+                             write_intent, attempts, written, created, updated, deleted, unmapped, reason, error, caller, created_at, ended_at)
     select run_id_floor('2025-10-24Z'::timestamptz + number * interval '1 minute'), 'a', 'platform_to_gbp', false, state, 3, 1, 0, 5,
-           state = 'cancelled', null, intent::jsonb, '[]', written::jsonb, 0, 0, 0, 0, reason, error::jsonb, 'x', now(), now()
+           state = 'cancelled', null, write_intent::jsonb, '[]', written::jsonb, 0, 0, 0, 0, reason, error::jsonb, 'x', now(), now()
       from (values (1, 'skipped', null, '[1]', 'FEATURE_DISABLED', '{}'),
                    (2, 'cancelled', null, '[1]', null, null),
                    (3, 'cancelled', '{\"before\": []}', '[]', null, null),
                    (4, 'skipped', '{\"before\": []}', '[]', 'PLAN_STALE', '{}'),
                    (5, 'failed', '{\"before\": []}', '[1]', 'X', '{}'),
-                   (6, 'succeeded', null, '[1]', null, null)) as ended (number, state, intent, written, reason, error)";
+                   (6, 'succeeded', null, '[1]', null, null)) as ended (number, state, write_intent, written, reason, error)";
 
 #[tokio::test]
 async fn what_ended_under_looser_rules_keeps_no_server_from_the_newest_schema() {
@@ -166,34 +166,34 @@ async fn what_ended_under_looser_rules_keeps_no_server_from_the_newest_schema() 
 const AT_WORK: &str = "
     insert into tenant (id, organization_id, display_name, gbp_account, gbp_location, region_code, language_code, created_at, updated_at)
     select id, 'chain', id, '1', 'at-' || id, 'US', 'en', now(), now() from unnest(array['a', 'b', 'c']) as id;
-    insert into batch (id, organization_id, strategy, dry_run, admission, tenants, without_location, not_admitted, max_attempts, overrides,
-                       caller, reason, created_at, made, failed, override_limit, overriding, stopped, failure_reasons)
+    insert into batch (id, organization_id, strategy, dry_run, flag_at_acceptance, tenants, without_location, disabled, max_attempts, overridden_guards,
+                       caller, override_reason, created_at, runs_created, failed, max_overrides, overrides_reserved, stopped, failure_reason_counts)
     values ('019a0000-0000-7000-8000-00000000000b', 'chain', 'platform_to_gbp', false, '{}', 3, 0, 0, 5, '{removals}',
             'x', 'seen', now(), 2, 1, 4, 2, '{\"removals\": 1}', '{\"GUARD\": 1}');
-    insert into batch_work (batch_id, cursor, turn_at, tenants_created_until)
+    insert into batch_expansion (batch_id, cursor, last_chunk_at, tenants_created_until)
     values ('019a0000-0000-7000-8000-00000000000b', 'b', now(), now());
     insert into batch_tenant_page (batch_id, last_tenant_id, tenant_ids) values ('019a0000-0000-7000-8000-00000000000b', 'c', '{a,b,c}');
-    insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, attempt, lease_until, caller, created_at, orders, joined_at,
-                     observation, batch_id, let_through, intent, bulk)
+    insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, fencing_token, lease_expires_at, caller, created_at, options, joined_at,
+                     observation, batch_id, batch_write_reserved, write_intent, bulk)
     values (run_id_at(now(), 1), 'a', 'platform_to_gbp', false, 'running', 5, 1, now(), 'x', now(),
             '{\"decision\": \"push_again\"}', now(), '{}', null, false, '{}', false),
            (run_id_at(now(), 2), 'b', 'platform_to_gbp', false, 'running', 5, 1, now(), 'x', now(),
-            '{\"override_guards\": [\"removals\"], \"reason\": \"seen\"}', null, null, '019a0000-0000-7000-8000-00000000000b', true, null, true);
-    insert into tenant_sync (tenant_id, gbp_location, cause, since_at, settled, decision, decided_by, decided_at, decision_reason,
-                             decision_run_id, decision_state, digest, unresolved, contested_at)
+            '{\"overridden_guards\": [\"removals\"], \"override_reason\": \"seen\"}', null, null, '019a0000-0000-7000-8000-00000000000b', true, null, true);
+    insert into tenant_sync (tenant_id, gbp_location, cause, cause_at, matches_baseline, decision, decided_by, decided_at, decision_reason,
+                             decision_run_id, decision_state, digest, unresolved, conflict_at)
     values ('a', 'at-a', 'never_synced', now(), false, 'push_again', 'x', now(), 'why', run_id_at(now(), 1), 'pending', null, null, now()),
            ('b', 'at-b', 'location_closed', now(), false, 'ignore', 'x', now(), 'why', null, 'executed', 'd', '{}', null),
            ('c', 'at-c', 'no_voice_of_merchant', now(), false, null, null, null, null, null, null, 'd', null, null);
     insert into last_success (tenant_id, strategy, ended_at, gbp_location) values ('a', 'platform_to_gbp', now(), 'at-a');
-    update tenant_rollup_until set day = current_date, counted_to = run_id_floor(now())";
+    update tenant_rollup_watermark set day = current_date, counted_to = run_id_floor(now())";
 
 #[tokio::test]
 async fn a_database_at_work_goes_down_to_the_schema_before_joins_and_up_again() {
     let database = database::create().await;
     let pool = database.pool();
     let counts = async || -> Vec<i64> {
-        let all = "select unnest(array[(select count(*) from run), (select count(*) from tenant_sync), (select count(*) from batch_work),
-                                       (select count(*) from last_success), (select made - over from batch)])";
+        let all = "select unnest(array[(select count(*) from run), (select count(*) from tenant_sync), (select count(*) from batch_expansion),
+                                       (select count(*) from last_success), (select runs_created - runs_ended from batch)])";
         sqlx::query_scalar(all).fetch_all(&pool).await.expect("counted")
     };
     sqlx::raw_sql(AT_WORK).execute(&pool).await.expect("at work");

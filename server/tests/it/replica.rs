@@ -10,10 +10,10 @@ use std::{
 
 use category_mirror::{
     auth::Verifier,
+    credential_cipher::CredentialCipher,
     domain::{AuthorizedUser, Role},
     gbp::{self, Credentials, Endpoint},
-    serve::{Config, Listeners, serve},
-    vault::Vault,
+    serve::{Listeners, ServerConfig, serve},
 };
 use category_mirror_client::Client;
 use tokio::{
@@ -51,17 +51,22 @@ impl Replica {
 
 /// Starts another server on the service's database, which finds Google at `google`.
 pub(crate) async fn replica(service: &Service, setup: Setup, google: &str) -> Replica {
-    replica_with_keys(service, setup, google, vault(service)).await
+    replica_with_keys(service, setup, google, cipher(service)).await
 }
 
 /// The same, with other keys for accounts' own credentials than the service's.
-pub(crate) async fn replica_with_keys(service: &Service, setup: Setup, google: &str, vault: Vault) -> Replica {
+pub(crate) async fn replica_with_keys(
+    service: &Service,
+    setup: Setup,
+    google: &str,
+    cipher: CredentialCipher,
+) -> Replica {
     let credentials = Credentials::access_token("only-for-tests".to_owned()).expect("a token");
-    replica_with(service, setup, gbp_config(google, credentials), vault).await
+    replica_with(service, setup, gbp_config(google, credentials), cipher).await
 }
 
-fn vault(service: &Service) -> Vault {
-    Vault::development(&service.key_folder()).expect("a key")
+fn cipher(service: &Service) -> CredentialCipher {
+    CredentialCipher::development(&service.key_folder()).expect("a key")
 }
 
 /// The same, with a refresh token instead of a fixed access token.
@@ -71,22 +76,22 @@ pub(crate) async fn renewing_replica(service: &Service, setup: Setup) -> Replica
         client_secret: "only-for-tests-client-secret".to_owned().into(),
         refresh_token: "only-for-tests-refresh-token".to_owned().into(),
     });
-    replica_with(service, setup, gbp_config(&service.google.endpoint, credentials), vault(service)).await
+    replica_with(service, setup, gbp_config(&service.google.endpoint, credentials), cipher(service)).await
 }
 
-fn gbp_config(google: &str, credentials: Credentials) -> gbp::Config {
+fn gbp_config(google: &str, credentials: Credentials) -> gbp::GbpConfig {
     let endpoint = Endpoint::parse(google).expect("an endpoint");
     let token_url = Some(Endpoint::parse(&format!("{google}/token")).expect("an endpoint"));
-    gbp::Config { endpoint, token_url, credentials, timeout: Duration::from_secs(10) }
+    gbp::GbpConfig { endpoint, token_url, credentials, timeout: Duration::from_secs(10) }
 }
 
-async fn replica_with(service: &Service, setup: Setup, gbp: gbp::Config, vault: Vault) -> Replica {
+async fn replica_with(service: &Service, setup: Setup, gbp: gbp::GbpConfig, cipher: CredentialCipher) -> Replica {
     let listeners = Listeners { grpc: bind().await, admin: bind().await };
     let address = listeners.grpc.local_addr().expect("an address");
-    let config = Config {
+    let config = ServerConfig {
         pool: service.database().pools(10),
         gbp: gbp::Client::new(gbp).expect("a client"),
-        vault,
+        cipher,
         verifier: Verifier::development(&service.key_folder()).expect("a key"),
         flags: setup.flags,
         runner: setup.runner,
@@ -116,7 +121,7 @@ pub(crate) struct Door {
 
 /// What a door stops.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
+enum LocationViews {
     Request,
     Answer,
 }
@@ -124,7 +129,7 @@ enum Side {
 struct State {
     /// How the requests begin that are stopped, or whose answers are.
     stops: &'static str,
-    side: Side,
+    side: LocationViews,
     waiting: Semaphore,
     open: CancellationToken,
     sent: Mutex<String>,
@@ -133,15 +138,15 @@ struct State {
 impl Door {
     /// Builds a closed door in front of `google`: updates wait before it.
     pub(crate) async fn closed(google: &str) -> Self {
-        Self::build(google, "PATCH ", Side::Request).await
+        Self::build(google, "PATCH ", LocationViews::Request).await
     }
 
     /// Builds a closed door behind `google`: what it answers to a look at a location waits, and says how the location was.
     pub(crate) async fn closed_to_answers(google: &str) -> Self {
-        Self::build(google, "GET /v1/locations/", Side::Answer).await
+        Self::build(google, "GET /v1/locations/", LocationViews::Answer).await
     }
 
-    async fn build(google: &str, stops: &'static str, side: Side) -> Self {
+    async fn build(google: &str, stops: &'static str, side: LocationViews) -> Self {
         let listener = bind().await;
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
         let (waiting, open) = (Semaphore::new(0), CancellationToken::new());
@@ -204,7 +209,7 @@ async fn pass(caller: TcpStream, google: TcpStream, door: Arc<State>) {
     let back = tokio::spawn(async move {
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(length @ 1..) = from_google.read(&mut buffer).await {
-            if behind.side == Side::Answer && is_stopped.load(Ordering::SeqCst) {
+            if behind.side == LocationViews::Answer && is_stopped.load(Ordering::SeqCst) {
                 behind.wait().await;
             }
             if to_caller.write_all(&buffer[..length]).await.is_err() {
@@ -218,7 +223,7 @@ async fn pass(caller: TcpStream, google: TcpStream, door: Arc<State>) {
         door.sent.lock().expect("not poisoned").push_str(std::str::from_utf8(chunk).expect("text"));
         let stops = chunk.starts_with(door.stops.as_bytes());
         asked.store(stops, Ordering::SeqCst);
-        if stops && door.side == Side::Request {
+        if stops && door.side == LocationViews::Request {
             door.wait().await;
         }
         if to_google.write_all(chunk).await.is_err() {

@@ -3,15 +3,15 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use category_mirror::{
-    api::Limits,
+    api::CallLimits,
     auth::{Grant, Signer, Verifier},
+    credential_cipher::CredentialCipher,
     domain::{Backoff, GuardLimits, MAX_ADDITIONAL, ProcessFlags, Role, TenantId},
     emulator::Emulator,
     gbp::{self, Credentials, Endpoint},
-    runner::Settings,
-    serve::{Config, Listeners, STREAM_HEARTBEAT, serve},
+    runner::RunnerConfig,
+    serve::{Listeners, STREAM_HEARTBEAT, ServerConfig, serve},
     store::{Pools, Retention},
-    vault::Vault,
 };
 use category_mirror_client::{Client, Run, Strategy};
 use serde_json::{Value, json};
@@ -25,11 +25,11 @@ use super::database::{self, TestDatabase};
 /// What differs from test to test.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Setup {
-    pub(crate) runner: Settings,
+    pub(crate) runner: RunnerConfig,
     pub(crate) flags: ProcessFlags,
     pub(crate) max_attempts: i32,
     pub(crate) stream_heartbeat: Duration,
-    pub(crate) limits: Limits,
+    pub(crate) limits: CallLimits,
 }
 
 impl Default for Setup {
@@ -37,7 +37,7 @@ impl Default for Setup {
     /// somebody sets them, and guards that stop nothing.
     fn default() -> Self {
         Self {
-            runner: Settings {
+            runner: RunnerConfig {
                 concurrency: 8,
                 lease: Duration::from_secs(30),
                 cooldown: Duration::ZERO,
@@ -56,7 +56,7 @@ impl Default for Setup {
             max_attempts: 5,
             stream_heartbeat: STREAM_HEARTBEAT,
             // Tests call as fast as they can.
-            limits: Limits { rate: 0, ..Limits::default() },
+            limits: CallLimits { rate: 0, ..CallLimits::default() },
         }
     }
 }
@@ -103,10 +103,10 @@ async fn start_on(database: TestDatabase, pools: Pools, setup: Setup) -> Service
     let key = tempfile::tempdir().expect("a folder for the key");
     let listeners = Listeners { grpc: bind().await, admin: bind().await };
     let (address, admin) = (local(&listeners.grpc), local(&listeners.admin));
-    let config = Config {
+    let config = ServerConfig {
         pool: pools,
         gbp: google.client(Duration::from_secs(10)),
-        vault: Vault::development(key.path()).expect("a key"),
+        cipher: CredentialCipher::development(key.path()).expect("a key"),
         verifier: Verifier::development(key.path()).expect("a key"),
         flags: setup.flags,
         runner: setup.runner,
@@ -249,7 +249,8 @@ impl Google {
         let endpoint = Endpoint::parse(&self.endpoint).expect("an endpoint");
         let credentials = Credentials::access_token("only-for-tests".to_owned()).expect("a token");
         let token_url = Endpoint::parse(&format!("{}/token", self.endpoint)).expect("an endpoint");
-        gbp::Client::new(gbp::Config { endpoint, token_url: Some(token_url), credentials, timeout }).expect("a client")
+        gbp::Client::new(gbp::GbpConfig { endpoint, token_url: Some(token_url), credentials, timeout })
+            .expect("a client")
     }
 
     /// Makes a location what it should be.

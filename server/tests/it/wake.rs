@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use category_mirror::{
     domain::RunId,
-    wake::{Hint, Hints, Topic, Wake},
+    wake::{Topic, WakeUp, WakeUpBus, WakeUpReceiver},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -12,11 +12,11 @@ use super::database::{self, TestDatabase};
 
 /// A process of its own, as far as wake-ups can tell.
 struct Process {
-    wake: Wake,
-    work: Hints,
-    changes: Hints,
-    cancellations: Hints,
-    flags: Hints,
+    wake: WakeUpBus,
+    work: WakeUpReceiver,
+    changes: WakeUpReceiver,
+    cancellations: WakeUpReceiver,
+    flags: WakeUpReceiver,
     _stop: DropGuard,
 }
 
@@ -24,7 +24,7 @@ impl Process {
     /// Starts one that has begun to listen.
     async fn start(database: &TestDatabase) -> Self {
         let stop = CancellationToken::new();
-        let wake = Wake::start(database.pool(), stop.clone());
+        let wake = WakeUpBus::start(database.pool(), stop.clone());
         let mut process = Self {
             work: wake.subscribe(Topic::Work),
             changes: wake.subscribe(Topic::Changes),
@@ -33,8 +33,8 @@ impl Process {
             wake,
             _stop: stop.drop_guard(),
         };
-        for hints in [&mut process.work, &mut process.changes, &mut process.cancellations, &mut process.flags] {
-            assert!(matches!(hints.next().await, Hint::Everything), "from here on, everything is heard");
+        for wake_ups in [&mut process.work, &mut process.changes, &mut process.cancellations, &mut process.flags] {
+            assert!(matches!(wake_ups.next().await, WakeUp::Resync), "from here on, everything is heard");
         }
         process
     }
@@ -46,17 +46,17 @@ async fn hints_reach_the_other_process_and_their_own_but_once() {
     let (mut one, mut other) = (Process::start(&database).await, Process::start(&database).await);
     let run = RunId::now_v7();
 
-    one.wake.hint(Hint::Queued);
-    one.wake.hint(Hint::Flags);
-    one.wake.hint(Hint::Cancel(run));
+    one.wake.send(WakeUp::RunsReady);
+    one.wake.send(WakeUp::FlagsChanged);
+    one.wake.send(WakeUp::CancelRequested(run));
     for process in [&mut one, &mut other] {
-        assert!(matches!(process.work.next().await, Hint::Queued));
-        assert!(matches!(process.flags.next().await, Hint::Flags));
-        assert!(matches!(process.cancellations.next().await, Hint::Cancel(id) if id == run));
+        assert!(matches!(process.work.next().await, WakeUp::RunsReady));
+        assert!(matches!(process.flags.next().await, WakeUp::FlagsChanged));
+        assert!(matches!(process.cancellations.next().await, WakeUp::CancelRequested(id) if id == run));
     }
     // What comes back from the database was heard before, by the one who said it.
-    other.wake.hint(Hint::Changed([run].into()));
-    assert!(matches!(one.changes.next().await, Hint::Changed(ids) if *ids == [run]));
+    other.wake.send(WakeUp::RunsChanged([run].into()));
+    assert!(matches!(one.changes.next().await, WakeUp::RunsChanged(ids) if *ids == [run]));
 }
 
 #[tokio::test]
@@ -64,12 +64,12 @@ async fn many_ids_at_once_arrive_all() {
     let database = database::create().await;
     let (one, mut other) = (Process::start(&database).await, Process::start(&database).await);
     let ids: Arc<[RunId]> = (0..1000).map(|_| RunId::now_v7()).collect();
-    one.wake.hint(Hint::Cancel(ids[0]));
-    one.wake.hint(Hint::Changed(ids.clone()));
+    one.wake.send(WakeUp::CancelRequested(ids[0]));
+    one.wake.send(WakeUp::RunsChanged(ids.clone()));
 
     let mut heard = BTreeSet::new();
     while heard.len() < ids.len() {
-        if let Hint::Changed(ids) = other.changes.next().await {
+        if let WakeUp::RunsChanged(ids) = other.changes.next().await {
             heard.extend(ids.iter().copied());
         }
     }
@@ -87,7 +87,7 @@ async fn what_is_no_wake_up_of_ours_does_no_harm() {
         sqlx::query("select pg_notify('category_mirror', $1)").bind(payload).execute(&pool).await.expect("sent");
     }
     assert!(
-        matches!(process.work.next().await, Hint::Queued),
+        matches!(process.work.next().await, WakeUp::RunsReady),
         "the last is of a newer version, and understood as far as it goes"
     );
 }
@@ -99,9 +99,9 @@ async fn a_listener_that_lost_its_connection_says_so_and_listens_again() {
     let pool = database.pool();
     disconnect_listeners(&pool).await;
 
-    assert!(matches!(other.work.next().await, Hint::Everything));
-    one.wake.hint(Hint::Queued);
-    while !matches!(other.work.next().await, Hint::Queued) {}
+    assert!(matches!(other.work.next().await, WakeUp::Resync));
+    one.wake.send(WakeUp::RunsReady);
+    while !matches!(other.work.next().await, WakeUp::RunsReady) {}
 }
 
 /// Ends every connection that listens, as a restart or an administrator would.

@@ -1,6 +1,6 @@
 //! What is asked for: which side wins, and whether to write, to plan, to carry a plan out, or to take a run back.
 
-use category_mirror_client::{Client, Error, Mirrored, Strategy};
+use category_mirror_client::{AcceptedRun, Client, Error, Strategy};
 use chrono::{DateTime, Utc};
 use futures::future::Either;
 use serde_json::Value;
@@ -50,7 +50,7 @@ impl Ask {
         client: &Client,
         tenant: &str,
         request_id: &str,
-    ) -> impl Future<Output = Result<Mirrored, Error>> + use<> {
+    ) -> impl Future<Output = Result<AcceptedRun, Error>> + use<> {
         let request = client.mirror(tenant, self.strategy).request_id(request_id);
         Either::Right(match &self.deed {
             Deed::Mirror => request.send(),
@@ -62,7 +62,7 @@ impl Ask {
 
     /// Whether a run is what was asked for.
     pub(crate) fn is_met_by(&self, row: &Row) -> bool {
-        let order = |what: &str| row.orders.as_ref().and_then(|orders| orders[what].as_str()).map(str::to_owned);
+        let order = |what: &str| row.options.as_ref().and_then(|options| options[what].as_str()).map(str::to_owned);
         let id = |name: &String| witness::id(name).to_string();
         let (is_dry, plan, reverts) = match &self.deed {
             Deed::Mirror => (false, None, None),
@@ -70,8 +70,8 @@ impl Ask {
             Deed::Apply(dry_run) => (false, Some(id(dry_run)), None),
             Deed::Revert(run) => (false, None, Some(id(run))),
         };
-        let orders = (order("plan"), order("reverts"));
-        row.strategy == self.strategy.to_string() && row.dry_run == is_dry && orders == (plan, reverts)
+        let options = (order("applied_plan"), order("revert_of"));
+        row.strategy == self.strategy.to_string() && row.dry_run == is_dry && options == (plan, reverts)
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
 const AIM: Duration = Duration::from_millis(800);
 
 /// A server notices within 4 s that its database is silent.
-const SILENCE: Duration = Duration::from_secs(5);
+const SILENCE_DURATION: Duration = Duration::from_secs(5);
 
 /// A write is that far on its way to Google when its server is stopped: sent, and not answered.
 const UNDER_WAY: Duration = Duration::from_millis(25);
@@ -205,7 +205,7 @@ impl Chaos {
         let stage = self.stage.clone();
         self.blow(async move {
             let Some(pooler) = &stage.pooler else { return };
-            pooler.strike(signal, SILENCE.mul_f64(share)).await;
+            pooler.strike(signal, SILENCE_DURATION.mul_f64(share)).await;
             stage.record.count(what);
         })
     }
@@ -273,7 +273,7 @@ async fn silence(stage: &Stage, victim: usize, share: f64) {
     proxy.silence(true);
     stage.record.count("silences");
     // Up to longer than a lease, and longer than it takes a server to notice.
-    sleep((LEASE + SILENCE).mul_f64(share)).await;
+    sleep((LEASE + SILENCE_DURATION).mul_f64(share)).await;
     proxy.silence(false);
 }
 

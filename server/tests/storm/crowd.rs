@@ -21,7 +21,7 @@ use crate::{
     report,
     shop::Address,
     stage::Stage,
-    storm::PATIENCE,
+    storm::WAIT_TIMEOUT,
     switch::Switching,
     troubles::{Spot, Troubled},
 };
@@ -95,7 +95,7 @@ impl Crowd {
             None => ordered < options.runs || (options.strikes_all() && !chaos.has_struck_all()),
         };
         let (mut count, mut since) = (0, Instant::now());
-        while goes_on(ordered, &chaos) && since.elapsed() < PATIENCE {
+        while goes_on(ordered, &chaos) && since.elapsed() < WAIT_TIMEOUT {
             if ended.count() > count {
                 (count, since) = (ended.count(), Instant::now());
             }

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Recovery takes a moment, on a slow disk more.
-const PATIENCE: Duration = Duration::from_secs(120);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Of both servers.
 const SETTINGS: [&str; 1] = ["max_connections=400"];
@@ -130,7 +130,7 @@ impl Database {
                 sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, answers).await.is_ok()
+        tokio::time::timeout(WAIT_TIMEOUT, answers).await.is_ok()
     }
 
     /// Loses the primary like this, promotes the standby, and leads every way there, once the trouble before is over for long enough. A

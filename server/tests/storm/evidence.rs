@@ -36,17 +36,19 @@ pub(crate) struct Row {
     pub(crate) strategy: String,
     pub(crate) dry_run: bool,
     /// What was asked for beyond that.
-    pub(crate) orders: Option<Value>,
+    pub(crate) options: Option<Value>,
     pub(crate) plan: Option<Value>,
     pub(crate) state: String,
     pub(crate) cancel_requested: bool,
     pub(crate) reason: Option<String>,
     pub(crate) error: Option<Value>,
+    #[serde(rename = "fencing_token")]
     pub(crate) attempt: i32,
-    pub(crate) handed_back: i32,
-    pub(crate) found_differences: bool,
+    pub(crate) uncounted_attempts: i32,
+    pub(crate) out_of_sync: bool,
     pub(crate) written: Value,
     /// A write of which it is not known whether it took effect.
+    #[serde(rename = "write_intent")]
     pub(crate) intent: Option<Value>,
     pub(crate) created: i64,
     pub(crate) updated: i64,
@@ -162,9 +164,9 @@ impl Evidence {
             last_runs.insert(tenant.clone(), last.ok().map(|run| run.name));
         }
         let rows =
-            "select to_jsonb(run) || jsonb_build_object('fingerprint', md5(run::text)) from every_run run order by id";
+            "select to_jsonb(run) || jsonb_build_object('fingerprint', md5(run::text)) from all_runs run order by id";
         let batches = "select to_jsonb(batch) || jsonb_build_object('fingerprint', md5((to_jsonb(batch) - 'storm_extra')::text)) from batch order by id";
-        let to_do = sqlx::query_scalar("select count(*) from batch_work");
+        let to_do = sqlx::query_scalar("select count(*) from batch_expansion");
         Self {
             notes,
             answers,

@@ -36,7 +36,7 @@ const SETTINGS: [(&str, &str); 19] = [
     ("LISTEN_ADDR", "127.0.0.1:0"),
     ("ADMIN_LISTEN_ADDR", "127.0.0.1:0"),
     ("LOG_FORMAT", "json"),
-    ("DATABASE_CONNECTIONS", "8"),
+    ("DATABASE_MAX_CONNECTIONS", "8"),
     // The most that a lease of two seconds allows: a request that leaves has to be over before the lease is.
     ("GBP_TIMEOUT", "1s"),
     ("RUNNER_LEASE", "2s"),
@@ -47,12 +47,12 @@ const SETTINGS: [(&str, &str); 19] = [
     ("RUNNER_BACKOFF", "50ms"),
     ("RUNNER_BACKOFF_MAX", "500ms"),
     ("RUNNER_BACKOFF_JITTER", "50ms"),
-    ("RUNNER_GRACE", "3s"),
+    ("SHUTDOWN_GRACE_PERIOD", "3s"),
     // Its edits are wild on purpose.
-    ("GUARD_PRIMARY_CHANGES", "1"),
-    ("GUARD_REMOVALS", "6"),
-    ("GUARD_REMOVED_PERCENT", "100"),
-    ("GUARD_FIRST_RUN_REMOVALS", "100"),
+    ("GUARD_MAX_PRIMARY_CHANGES", "1"),
+    ("GUARD_MAX_REMOVALS", "6"),
+    ("GUARD_MAX_REMOVED_PERCENT", "100"),
+    ("GUARD_MAX_FIRST_RUN_REMOVALS", "100"),
     ("FF_CATEGORY_MIRRORING", "on"),
     ("FF_TENANT_PLATFORM_CATEGORY", "on"),
 ];

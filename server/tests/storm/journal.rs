@@ -30,9 +30,9 @@ const JOURNAL: &str = "
     create index on storm.journal (run_id);
     create function storm.side(run jsonb) returns jsonb language sql immutable as $$
         select case when run is not null then jsonb_build_object(
-            'state', run -> 'state', 'attempt', run -> 'attempt', 'handed_back', run -> 'handed_back', 'revision', run -> 'revision',
-            'lease_until', run -> 'lease_until', 'cancel_requested', run -> 'cancel_requested', 'intent', run -> 'intent',
-            'written', run -> 'written', 'let_through', coalesce(run -> 'let_through', 'false'),
+            'state', run -> 'state', 'attempt', run -> 'fencing_token', 'uncounted_attempts', run -> 'uncounted_attempts', 'revision', run -> 'revision',
+            'lease_expires_at', run -> 'lease_expires_at', 'cancel_requested', run -> 'cancel_requested', 'intent', run -> 'write_intent',
+            'written', run -> 'written', 'batch_write_reserved', coalesce(run -> 'batch_write_reserved', 'false'),
             'joined_at', run -> 'joined_at', 'bulk', coalesce(run -> 'bulk', 'false')) end
     $$;
     create function storm.note() returns trigger language plpgsql as $$
@@ -64,7 +64,7 @@ const JOURNAL: &str = "
         return null;
     end
     $$;
-    create trigger storm_note after delete on batch_work for each row execute function storm.note_left_alone();
+    create trigger storm_note after delete on batch_expansion for each row execute function storm.note_left_alone();
 ";
 
 /// A run on one side of a change.
@@ -72,15 +72,15 @@ const JOURNAL: &str = "
 pub(crate) struct Side {
     pub(crate) state: String,
     pub(crate) attempt: i32,
-    pub(crate) handed_back: i32,
+    pub(crate) uncounted_attempts: i32,
     pub(crate) revision: i64,
-    pub(crate) lease_until: Option<DateTime<Utc>>,
+    pub(crate) lease_expires_at: Option<DateTime<Utc>>,
     pub(crate) cancel_requested: bool,
     pub(crate) intent: Option<Value>,
     /// What it tells of.
     pub(crate) written: Value,
     /// Whether it has one of its batch's places.
-    pub(crate) let_through: bool,
+    pub(crate) batch_write_reserved: bool,
     /// When a request last joined it, while it is live.
     pub(crate) joined_at: Option<DateTime<Utc>>,
     /// Whether it waits behind the runs that a caller waits for.
@@ -116,7 +116,7 @@ impl Side {
 
     /// Whether attempt `attempt` holds the run at `time`.
     pub(crate) fn is_held(&self, attempt: i32, time: DateTime<Utc>) -> bool {
-        self.state == "running" && self.attempt == attempt && self.lease_until.is_some_and(|until| until > time)
+        self.state == "running" && self.attempt == attempt && self.lease_expires_at.is_some_and(|until| until > time)
     }
 
     /// What the attempt set out to write.
@@ -144,8 +144,8 @@ impl Entry {
     pub(crate) fn marks_as_cancelled(&self) -> bool {
         let (Some(before), Some(after)) = (&self.before, &self.after) else { return false };
         let asks = after.cancel_requested && after.revision == before.revision + 1;
-        let was = (&before.state, before.attempt, before.handed_back, before.lease_until, &before.intent);
-        asks && was == (&after.state, after.attempt, after.handed_back, after.lease_until, &after.intent)
+        let was = (&before.state, before.attempt, before.uncounted_attempts, before.lease_expires_at, &before.intent);
+        asks && was == (&after.state, after.attempt, after.uncounted_attempts, after.lease_expires_at, &after.intent)
     }
 
     /// Whether a request joined the run, which took it out of the bulk perhaps, and nothing else has changed: any process may, whoever
@@ -189,7 +189,7 @@ pub(crate) async fn has_begun(pool: &PgPool, run: Uuid) -> sqlx::Result<bool> {
 /// Whether another process has claimed a run since one wrote this entry.
 pub(crate) async fn is_taken_over(pool: &PgPool, entry: &Entry) -> sqlx::Result<bool> {
     let attempt = entry.after.as_ref().map_or(0, |side| side.attempt);
-    sqlx::query_scalar("select exists (select from every_run where id = $1 and attempt > $2)")
+    sqlx::query_scalar("select exists (select from all_runs where id = $1 and fencing_token > $2)")
         .bind(entry.run)
         .bind(attempt)
         .fetch_one(pool)

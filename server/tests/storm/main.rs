@@ -41,19 +41,19 @@ mod witness;
 
 use std::process::ExitCode;
 
-use options::{Options, Wanted};
+use options::{Invocation, Options};
 
 fn main() -> ExitCode {
     match Options::from_command_line() {
-        Wanted::Storm(options) => {
+        Invocation::Storm(options) => {
             let runtime = tokio::runtime::Runtime::new().expect("a runtime");
             runtime.block_on(storm::rage(*options))
         }
-        Wanted::Seeds(options, seeds) => seeds::rage(&options, seeds),
-        Wanted::List => {
+        Invocation::Seeds(options, seeds) => seeds::rage(&options, seeds),
+        Invocation::List => {
             println!("storm: test");
             ExitCode::SUCCESS
         }
-        Wanted::Nothing => ExitCode::SUCCESS,
+        Invocation::Nothing => ExitCode::SUCCESS,
     }
 }

@@ -149,7 +149,7 @@ struct CargoOptions {
 }
 
 /// What the command line asks for.
-pub(crate) enum Wanted {
+pub(crate) enum Invocation {
     /// A storm.
     Storm(Box<Options>),
     /// One for each of these seeds.
@@ -162,15 +162,15 @@ pub(crate) enum Wanted {
 
 impl Options {
     /// Reads the command line; ends the program where it makes no sense, or asks for help.
-    pub(crate) fn from_command_line() -> Wanted {
+    pub(crate) fn from_command_line() -> Invocation {
         let options = Self::parse();
         if !options.cargo.includes_storm() {
-            return Wanted::Nothing;
+            return Invocation::Nothing;
         }
         match options.seeds.clone() {
-            _ if options.cargo.list => Wanted::List,
-            Some(seeds) => Wanted::Seeds(Box::new(options), seeds),
-            None => Wanted::Storm(Box::new(options)),
+            _ if options.cargo.list => Invocation::List,
+            Some(seeds) => Invocation::Seeds(Box::new(options), seeds),
+            None => Invocation::Storm(Box::new(options)),
         }
     }
 

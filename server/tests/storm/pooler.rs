@@ -24,9 +24,9 @@ use crate::{
 /// Sessions for each process: fewer than it has connections, so that they go from hand to hand. The other number is for every other reload.
 const SESSIONS: [u32; 2] = [4, 6];
 /// How long it may take to end in good order, which it does when no transaction is under way.
-const END_PATIENCE: Duration = Duration::from_secs(10);
+const END_TIMEOUT: Duration = Duration::from_secs(10);
 /// So many processes are known ahead of those that were started.
-const AHEAD: u32 = 500;
+const KNOWN_AHEAD: u32 = 500;
 
 /// A pooler that is killed, restarted and reloaded. Its way to the database follows the primary.
 pub(crate) struct Pooler {
@@ -51,9 +51,9 @@ impl Pooler {
         }
         let (way, folder) = (database.way().await, folder.join("pgbouncer"));
         std::fs::create_dir(&folder).expect("a folder");
-        configure(&folder, &way, AHEAD, SESSIONS[0]);
+        configure(&folder, &way, KNOWN_AHEAD, SESSIONS[0]);
         let trouble = tokio::sync::Mutex::new(Killed::start(&folder).await);
-        Some(Self { way, folder, trouble, known: Mutex::new(AHEAD), reloads: AtomicU32::new(0) })
+        Some(Self { way, folder, trouble, known: Mutex::new(KNOWN_AHEAD), reloads: AtomicU32::new(0) })
     }
 
     /// Its socket.
@@ -64,8 +64,8 @@ impl Pooler {
     /// Makes a `DATABASE_URL` for process number `number`, by a way to the pooler.
     pub(crate) fn url(&self, way: std::net::SocketAddr, number: u32) -> String {
         let mut known = self.known();
-        if number + AHEAD / 2 > *known {
-            *known += AHEAD;
+        if number + KNOWN_AHEAD / 2 > *known {
+            *known += KNOWN_AHEAD;
             self.write(*known);
             // Where it is away it reads them when it starts.
             if let Ok(pooler) = self.trouble.try_lock() {
@@ -82,7 +82,7 @@ impl Pooler {
         let asked = Instant::now();
         while pooler.0.try_wait().expect("our child").is_none() {
             // It may wait for a transaction at a host that has vanished.
-            if asked.elapsed() > END_PATIENCE {
+            if asked.elapsed() > END_TIMEOUT {
                 pooler.signal(Signal::SIGKILL);
             }
             sleep(Duration::from_millis(10)).await;

@@ -29,7 +29,7 @@ use tokio::{
 use crate::{fleet::SECRET, record::Record, skew::Leftovers};
 
 /// A start waits for the database, which may be away.
-const START_PATIENCE: Duration = Duration::from_secs(30);
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// The exit code of a server that was given a setting it refuses: no other start would end otherwise.
 const WRONG_SETTING: i32 = 64;
 /// Longer than any grace period here.
@@ -65,7 +65,7 @@ impl Process {
         let (serving, address) = oneshot::channel();
         let file = File::create(log).expect("a log file");
         tokio::spawn(read(child.stderr.take().expect("piped"), file, serving, name.clone(), record.clone()));
-        let Ok(Ok(address)) = tokio::time::timeout(START_PATIENCE, address).await else {
+        let Ok(Ok(address)) = tokio::time::timeout(START_TIMEOUT, address).await else {
             let ended = child.try_wait().expect("our child");
             let is_refused = ended.and_then(|status| status.code()) == Some(WRONG_SETTING);
             assert!(!is_refused, "{name} refuses its settings, as its log {} says", log.display());

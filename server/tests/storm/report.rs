@@ -24,7 +24,7 @@ pub(crate) fn print(
         eprintln!("storm: FINDING: {finding}");
     }
     let sum = |of: fn(&Row) -> i32| evidence.rows.iter().map(|row| i64::from(of(row))).sum::<i64>();
-    let handed_back = sum(|row| row.handed_back);
+    let uncounted_attempts = sum(|row| row.uncounted_attempts);
     let terminal = evidence.rows.iter().filter(|row| row.ended_at.is_some()).count();
     let effective = evidence.patches.iter().filter(|patch| patch.took_effect.is_some()).count();
     let count = |what: &str| evidence.notes.tally.get(what).copied().unwrap_or_default();
@@ -33,7 +33,7 @@ pub(crate) fn print(
     let in_state = |state: &str| evidence.rows.iter().filter(|row| row.state == state).count();
     let with_reason = |reason: &str| evidence.rows.iter().filter(|row| row.reason.as_deref() == Some(reason)).count();
     let ordered = |what: &str| {
-        let is_ordered = |row: &&Row| row.orders.as_ref().is_some_and(|orders| orders[what].is_string());
+        let is_ordered = |row: &&Row| row.options.as_ref().is_some_and(|options| options[what].is_string());
         evidence.rows.iter().filter(is_ordered).filter(|row| row.state == "succeeded").count()
     };
     let is_cancelled =
@@ -42,9 +42,9 @@ pub(crate) fn print(
     let faults: Map<String, Value> = faults.iter().map(|(name, struck)| ((*name).to_owned(), json!(struck))).collect();
     let looks = json!({
         "dry_runs": evidence.rows.iter().filter(|row| row.dry_run).count(),
-        "plans_applied": ordered("plan"),
+        "plans_applied": ordered("applied_plan"),
         "plans_stale": with_reason("PLAN_STALE"),
-        "reverts": ordered("reverts"),
+        "reverts": ordered("revert_of"),
         "not_revertible": with_reason("NOT_REVERTIBLE"),
         "reverts_refused": evidence.notes.refusals.len(),
         "google_won": evidence.rows.iter().filter(|row| row.strategy == Strategy::GbpToPlatform.to_string()).count(),
@@ -88,8 +88,8 @@ pub(crate) fn print(
         "errors_logged": count("errors logged"),
         "trouble": trouble,
         "faults": faults,
-        "handed_back": handed_back,
-        "retries": sum(|row| (row.attempt - row.handed_back - 1).max(0)),
+        "uncounted_attempts": uncounted_attempts,
+        "retries": sum(|row| (row.attempt - row.uncounted_attempts - 1).max(0)),
         "patches": evidence.patches.len(),
         "patches_that_took_effect": effective,
         "late_writes": verdict.late.len(),

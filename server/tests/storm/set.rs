@@ -146,7 +146,7 @@ impl Set {
 
 /// The place and the category of one side of a change.
 pub(crate) fn place(side: &Value) -> Option<(String, String)> {
-    Some((side["place"].as_str()?.to_owned(), bare(&side["category"])?))
+    Some((side["role"].as_str()?.to_owned(), bare(&side["category"])?))
 }
 
 /// `cafe` of a category `{"gcid": "gcid:cafe"}`.

@@ -92,7 +92,7 @@ impl Shop {
         }
         let tenant = TenantId::parse(&self.address.tenant).expect("an id");
         let side = loop {
-            match self.stage.database.store.platform_side(&tenant, &[]).await {
+            match self.stage.database.store.platform_catalog(&tenant, &[]).await {
                 Ok(side) => break side,
                 Err(_) => pause().await,
             }
@@ -117,7 +117,7 @@ impl Shop {
 impl Stage {
     /// The owner edits more often than anybody can before a person has to decide, and here is none.
     pub(crate) async fn let_a_week_pass(&self, tenant: &str) {
-        self.until_done("update tenant_sync set flips = '{}' where tenant_id = $1", tenant).await;
+        self.until_done("update tenant_sync set overwritten_at = '{}' where tenant_id = $1", tenant).await;
     }
 
     /// Edits a location as its owner does.

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use category_mirror_client::{Batch, Client, Code, Error, Mirrored, RunState, Strategy};
+use category_mirror_client::{AcceptedRun, Batch, Client, Code, Error, RunState, Strategy};
 use chrono::{DateTime, Utc};
 use tokio::time::{sleep, timeout};
 
@@ -73,7 +73,7 @@ impl Stage {
 
     /// Asks for a run that makes the location equal to the platform, as [`Stage::ask`] does, beside whatever run is live: one that it
     /// cannot join is waited for.
-    pub(crate) async fn mirror(&self, tenant: &str, request_id: &str, twice: bool) -> Mirrored {
+    pub(crate) async fn mirror(&self, tenant: &str, request_id: &str, twice: bool) -> AcceptedRun {
         let ask = || {
             let send = |client: Client| Ask::MIRROR.send(&client, tenant, request_id);
             self.answer_unless(request_id, &["RUN_IN_PROGRESS"], send)
@@ -103,7 +103,7 @@ impl Stage {
         request_id: &str,
         sides: Option<Sides>,
         twice: bool,
-    ) -> Mirrored {
+    ) -> AcceptedRun {
         let ask = || self.answer(request_id, |client| what.send(&client, tenant, request_id));
         let at = Utc::now();
         let first = ask().await;
@@ -115,7 +115,7 @@ impl Stage {
     }
 
     /// Asks for a run that makes the location equal to the platform beside a live one. `None`: that was refused, as another one is live.
-    pub(crate) async fn mirror_beside(&self, tenant: &str, request_id: &str) -> Option<Mirrored> {
+    pub(crate) async fn mirror_beside(&self, tenant: &str, request_id: &str) -> Option<AcceptedRun> {
         let at = Utc::now();
         let send = |client: Client| Ask::MIRROR.send(&client, tenant, request_id);
         let answer = self.answer_unless(request_id, &["RUN_IN_PROGRESS"], send).await?;
@@ -149,7 +149,7 @@ impl Stage {
         request_id: &str,
         sides: Sides,
         twice: bool,
-    ) -> Option<Mirrored> {
+    ) -> Option<AcceptedRun> {
         let ask = || {
             let send = |client: Client| what.send(&client, tenant, request_id);
             self.answer_unless(request_id, &["NOT_REVERTIBLE"], send)
@@ -169,7 +169,7 @@ impl Stage {
     }
 
     /// Notes an answer that joins a run, where no run of the tenant was live.
-    pub(crate) fn joins_nothing(&self, request_id: &str, answer: &Mirrored) {
+    pub(crate) fn joins_nothing(&self, request_id: &str, answer: &AcceptedRun) {
         if answer.joined {
             let name = &answer.run.name;
             self.record.surprise(format!("{request_id} joined {name}, though no run of the tenant was live"));
@@ -184,7 +184,7 @@ impl Stage {
         request_id: &str,
         at: DateTime<Utc>,
         sides: Option<Sides>,
-        answer: &Mirrored,
+        answer: &AcceptedRun,
     ) {
         self.record.notes().accepted.push(Accepted {
             tenant: tenant.to_owned(),

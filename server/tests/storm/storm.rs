@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Without a single run ending for so long, none will end.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Lets a storm rage, and judges what it leaves.
 pub(crate) async fn rage(options: Options) -> ExitCode {
@@ -63,7 +63,7 @@ pub(crate) async fn rage(options: Options) -> ExitCode {
         phase("each tenant was mirrored once more");
     };
     if !while_runs_end(Box::pin(rest), &ended).await {
-        record.surprise(format!("no run has ended for {} s, though all is well again", PATIENCE.as_secs()));
+        record.surprise(format!("no run has ended for {} s, though all is well again", WAIT_TIMEOUT.as_secs()));
     }
 
     let evidence = Evidence::gather(&stage, &addresses, &spare).await;
@@ -71,7 +71,7 @@ pub(crate) async fn rage(options: Options) -> ExitCode {
     phase("everybody has gone");
     let mut verdict = audit::judge(&evidence);
     verdict.findings.extend(record.notes().surprises.iter().cloned());
-    let (forgeries, missed) = audit::forge(&evidence);
+    let (forgeries, missed) = audit::mutate(&evidence);
     verdict.forgeries = forgeries;
     if verdict.findings.is_empty() {
         verdict.findings = missed;
@@ -95,7 +95,7 @@ pub(crate) async fn rage(options: Options) -> ExitCode {
 async fn while_runs_end(all: impl Future<Output = ()>, ended: &Ended) -> bool {
     let stuck = async {
         let (mut count, mut since) = (ended.count(), Instant::now());
-        while since.elapsed() < PATIENCE {
+        while since.elapsed() < WAIT_TIMEOUT {
             tokio::time::sleep(Duration::from_secs(1)).await;
             if ended.count() > count {
                 (count, since) = (ended.count(), Instant::now());

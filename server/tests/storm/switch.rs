@@ -20,10 +20,10 @@ const SHARE: usize = 3;
 
 /// Whom the flag is to be on for.
 #[derive(Debug, Default)]
-pub(crate) struct Switch(Mutex<Wanted>);
+pub(crate) struct Switch(Mutex<SwitchState>);
 
 #[derive(Debug, Default)]
-struct Wanted {
+struct SwitchState {
     is_off: bool,
     /// A tenant is here as often as somebody wants it excluded.
     excluded: Vec<String>,
@@ -65,7 +65,7 @@ impl Switching {
 impl Stage {
     /// Switches it on for everybody.
     pub(crate) async fn switch_on(&self) {
-        self.set_switch(|wanted| *wanted = Wanted::default()).await;
+        self.set_switch(|wanted| *wanted = SwitchState::default()).await;
     }
 
     /// Excludes a tenant, or ends that.
@@ -101,7 +101,7 @@ impl Stage {
     }
 
     /// One change at a time, so that none is lost.
-    async fn set_switch(&self, change: impl FnOnce(&mut Wanted)) {
+    async fn set_switch(&self, change: impl FnOnce(&mut SwitchState)) {
         let mut wanted = self.switch.0.lock().await;
         change(&mut wanted);
         let state = if wanted.is_off { FlagState::Off } else { FlagState::On };

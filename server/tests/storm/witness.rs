@@ -20,7 +20,7 @@ const GLANCE: Duration = Duration::from_millis(50);
 /// Live runs, and those that ended a moment ago. All of an ended one is in its fingerprint.
 const LOOK: &str = "
     with seen as (
-        select * from every_run where ended_at is null or ended_at > now() - interval '30 seconds'
+        select * from all_runs where ended_at is null or ended_at > now() - interval '30 seconds'
     )
     select jsonb_build_object(
                'id', seen.id, 'tenant', tenant_id, 'state', state, 'revision', revision, 'is_over', ended_at is not null,

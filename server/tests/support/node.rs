@@ -19,7 +19,7 @@ use super::{account, command, own_folder};
 const ROLE: &str = "category_mirror";
 
 /// How long something may take that needs only time: recovery takes a moment, on a slow disk more.
-const PATIENCE: Duration = Duration::from_secs(120);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Of every server. A standby tries again at once when its primary was away.
 const SETTINGS: [&str; 3] = ["listen_addresses=", "timezone=UTC", "wal_retrieve_retry_interval=100ms"];
@@ -64,7 +64,7 @@ impl Node {
     pub(crate) async fn answers(&mut self) {
         let since = Instant::now();
         while self.options().database("postgres").connect().await.is_err() {
-            assert!(since.elapsed() < PATIENCE, "no PostgreSQL: see {}", log(&self.data).display());
+            assert!(since.elapsed() < WAIT_TIMEOUT, "no PostgreSQL: see {}", log(&self.data).display());
             if self.server.try_wait().is_ok_and(|ended| ended.is_some()) {
                 self.server = spawn(&self.data, &self.sockets, &self.settings);
             }
@@ -131,7 +131,7 @@ impl Node {
     async fn becomes(&self, question: &'static str) {
         let since = Instant::now();
         while !self.is(question).await {
-            assert!(since.elapsed() < PATIENCE, "waited in vain: {question}; see {}", log(&self.data).display());
+            assert!(since.elapsed() < WAIT_TIMEOUT, "waited in vain: {question}; see {}", log(&self.data).display());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

@@ -24,7 +24,7 @@ pub(crate) use taxonomy::Taxonomy;
 pub(crate) use tenants::{Syncs, Tenants};
 
 const AFTER_HELP: &str = "\
-The token comes from MIRROR_TOKEN, or from the file of --token-file. NO_COLOR turns colours off; there are none in a pipe.
+The token comes from MIRRORCTL_TOKEN, or from the file of --token-file. NO_COLOR turns colours off; there are none in a pipe.
 
 Exit codes:
   0  done; a watched run succeeded
@@ -55,22 +55,22 @@ pub(crate) struct Connection {
     #[arg(
         long,
         global = true,
-        env = "MIRROR_ENDPOINT",
+        env = "MIRRORCTL_ENDPOINT",
         hide_env_values = true,
         default_value = "http://127.0.0.1:50051"
     )]
     pub(crate) endpoint: String,
-    /// A file with the bearer token, read again for each call; goes before MIRROR_TOKEN
-    #[arg(long, global = true, env = "MIRROR_TOKEN_FILE")]
+    /// A file with the bearer token, read again for each call; goes before MIRRORCTL_TOKEN
+    #[arg(long, global = true, env = "MIRRORCTL_TOKEN_FILE")]
     pub(crate) token_file: Option<PathBuf>,
     /// A PEM file with the certificate authority to trust, instead of the system's
-    #[arg(long, global = true, env = "MIRROR_CA_FILE")]
+    #[arg(long, global = true, env = "MIRRORCTL_CA_FILE")]
     pub(crate) ca_file: Option<PathBuf>,
     /// A PEM file with the certificate chain to show to a server that asks for one; with --client-key-file
-    #[arg(long, global = true, env = "MIRROR_CLIENT_CERT_FILE", value_name = "FILE")]
+    #[arg(long, global = true, env = "MIRRORCTL_CLIENT_CERT_FILE", value_name = "FILE")]
     pub(crate) client_cert_file: Option<PathBuf>,
     /// The private key of --client-cert-file, PEM
-    #[arg(long, global = true, env = "MIRROR_CLIENT_KEY_FILE", value_name = "FILE")]
+    #[arg(long, global = true, env = "MIRRORCTL_CLIENT_KEY_FILE", value_name = "FILE")]
     pub(crate) client_key_file: Option<PathBuf>,
     /// Send the token over http:// to another machine, readable to everybody on the way
     #[arg(long, global = true)]

@@ -125,14 +125,14 @@ fn guarded(output: &mut Output, batch: &Batch) -> io::Result<()> {
     let what = if batch.dry_run { "would stop" } else { "stopped" };
     output.field(what, Some(batch.stopped_count).filter(|count| *count > 0))?;
     for count in &batch.stopped_counts {
-        output.field(what, Some(format_args!("{}: {}", Printable(&count.rule), count.runs)))?;
+        output.field(what, Some(format_args!("{}: {}", Printable(&count.rule), count.run_count)))?;
     }
     if let Some(confirmed) = batch.confirmed_override_count {
         let guards = Printable(&batch.overridden_guards.join(", ")).to_string();
         output.field("overrides", Some(format_args!("{guards}: {} of {confirmed}", batch.override_count)))?;
     }
     for count in &batch.failure_counts {
-        output.field("failed by", Some(format_args!("{}: {}", Printable(&count.reason), count.runs)))?;
+        output.field("failed by", Some(format_args!("{}: {}", Printable(&count.reason), count.run_count)))?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ pub(crate) fn client(connection: &Connection) -> Result<Client, Exit> {
     if let Some(file) = &connection.token_file {
         warn_if_exposed("--token-file", file);
         builder = builder.token(TokenFile(file.clone()));
-    } else if let Ok(token) = env::var("MIRROR_TOKEN")
+    } else if let Ok(token) = env::var("MIRRORCTL_TOKEN")
         && !token.is_empty()
     {
         builder = builder.token(token);

@@ -81,16 +81,16 @@ fn read(file: &Path) -> Result<[String; 3], Exit> {
 }
 
 fn short(credentials: &Credentials) -> String {
-    let Credentials { name, state, client_id_tail, updated_by, .. } = credentials;
+    let Credentials { name, state, client_id_suffix, updated_by, .. } = credentials;
     let time = credentials.update_time.map(|time| time.to_rfc3339()).unwrap_or_default();
-    let [name, tail, by] = [name, client_id_tail, updated_by].map(|text| Printable(text).to_string());
+    let [name, tail, by] = [name, client_id_suffix, updated_by].map(|text| Printable(text).to_string());
     format!("{name:<36}  {state:<10}  client …{tail:<6}  {time}  {by}")
 }
 
 fn details(output: &mut Output, credentials: &Credentials) -> io::Result<()> {
     output.field("credentials", Some(Printable(&credentials.name)))?;
     output.field("state", Some(credentials.state))?;
-    output.field("client", Some(format_args!("…{}", Printable(&credentials.client_id_tail))))?;
+    output.field("client", Some(format_args!("…{}", Printable(&credentials.client_id_suffix))))?;
     output.field("key", Some(Printable(&credentials.key_id)))?;
     output.field("revision", Some(credentials.revision))?;
     output.field("changed", credentials.update_time)?;

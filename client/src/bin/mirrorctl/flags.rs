@@ -22,9 +22,9 @@ pub(crate) async fn flags(client: &Client, output: &mut Output, command: args::F
         args::Flags::Evaluate { flag, tenant } => {
             let evaluation = client.evaluate_flag(flag, tenant).send().await?;
             let text = |output: &mut Output| {
-                output.field("on", Some(evaluation.on))?;
-                output.field("why", Some(evaluation.why))?;
-                output.field("source", Some(evaluation.source))?;
+                output.field("on", Some(evaluation.enabled))?;
+                output.field("why", Some(evaluation.reason))?;
+                output.field("source", Some(evaluation.origin))?;
                 output.line(Printable(&evaluation.explanation))
             };
             return Ok(output.show(&evaluation, text)?);

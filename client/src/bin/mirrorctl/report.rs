@@ -69,7 +69,7 @@ pub(crate) async fn stats(
     let text = |output: &mut Output| {
         let rate = stats.success_rate_percent.map(|percent| format!("{percent:.1} %"));
         output.field("runs", Some(stats.total_runs))?;
-        output.field("succeeded", Some(stats.successful_runs))?;
+        output.field("succeeded", Some(stats.succeeded_runs))?;
         output.field("failed", Some(stats.failed_runs - stats.guard_stopped_runs))?;
         output.field("guard stopped", Some(stats.guard_stopped_runs))?;
         output.field("skipped", Some(stats.skipped_runs))?;
@@ -77,13 +77,15 @@ pub(crate) async fn stats(
         output.field("live", Some(stats.live_runs))?;
         output.field("dry runs", Some(stats.dry_runs))?;
         output.field("out of sync", Some(stats.out_of_sync_runs))?;
-        output.field("tenants out", Some(stats.tenants_out_of_sync))?;
+        output.field("tenants out", Some(stats.out_of_sync_tenants))?;
         output.field("success rate", Some(rate.as_deref().unwrap_or("nothing to divide")))?;
         let shown = |duration: Option<Duration>| duration.map(|duration| format!("{:.3} s", duration.as_secs_f64()));
         output.field("p50", shown(stats.duration_p50))?;
         output.field("p95", shown(stats.duration_p95))?;
         // What a guard stopped has its own line above.
-        for FailureCount { reason, runs, .. } in stats.failure_counts.iter().filter(|count| count.reason != "GUARD") {
+        for FailureCount { reason, run_count: runs, .. } in
+            stats.failure_counts.iter().filter(|count| count.reason != "GUARD")
+        {
             output.field("failed for", Some(format_args!("{}: {runs}", Printable(reason))))?;
         }
         stats.recent_failures.iter().try_for_each(|run| summary(output, run))

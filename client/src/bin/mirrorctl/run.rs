@@ -3,7 +3,7 @@
 use std::io;
 
 use category_mirror_client::{
-    Client, GbpView, GuardOutcome, GuardVerdict, Items, Mirrored, Printable, Run, RunState, WatchRuns,
+    AcceptedRun, Client, GbpView, GuardOutcome, GuardVerdict, Items, Printable, Run, RunState, WatchRuns,
 };
 use chrono::{DateTime, Utc};
 
@@ -31,7 +31,7 @@ pub(crate) async fn trigger(client: &Client, output: &mut Output, trigger: Trigg
 }
 
 /// Tells of the run that was accepted, and how it goes on where that is wanted.
-async fn accepted(client: &Client, output: &mut Output, mirrored: Mirrored, watch: bool) -> Result<(), Exit> {
+async fn accepted(client: &Client, output: &mut Output, mirrored: AcceptedRun, watch: bool) -> Result<(), Exit> {
     let name = mirrored.run.name.clone();
     output.show(&mirrored, |output| {
         let joined = if mirrored.joined { "joined the live run" } else { "accepted" };
@@ -117,7 +117,7 @@ fn details(output: &mut Output, run: &Run) -> io::Result<()> {
     output.field("takes back", run.revert_of.as_deref().map(Printable))?;
     output.field("applies", run.applied_plan.as_deref().map(Printable))?;
     output.field("view", run.view)?;
-    for guard in &run.override_guards {
+    for guard in &run.overridden_guards {
         output.field("lifts guard", Some(Printable(guard)))?;
     }
     for check in &run.overridden_checks {
@@ -134,7 +134,7 @@ fn details(output: &mut Output, run: &Run) -> io::Result<()> {
     for attempt in run.attempts.iter().filter(|_| run.attempts.len() > 1) {
         let time = attempt.start_time.map(|time| time.format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default();
         let error = attempt.error.as_ref().map(|error| error.message.as_str()).unwrap_or_default();
-        let line = format!("{}  {time}  {}  {}", attempt.number, attempt.result, Printable(error));
+        let line = format!("{}  {time}  {}  {}", attempt.claim_number, attempt.state, Printable(error));
         output.field("attempts", Some(line.trim_end()))?;
     }
     outcome(output, run)

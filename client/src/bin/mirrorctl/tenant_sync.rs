@@ -2,7 +2,7 @@
 
 use std::io;
 
-use category_mirror_client::{CategorySet, Client, DecidedTenantSync, Printable, TenantSync};
+use category_mirror_client::{CategorySet, Client, Printable, TenantSync, TenantSyncDecisionResult};
 
 use crate::{args, exit::Exit, output::Output, run};
 
@@ -15,7 +15,7 @@ pub(crate) async fn list(client: &Client, output: &mut Output, filter: args::Syn
         request = request.organization(organization);
     }
     if filter.contested {
-        request = request.contested_only();
+        request = request.in_conflict_only();
     }
     if filter.out_of_sync {
         request = request.out_of_sync_only();
@@ -26,7 +26,7 @@ pub(crate) async fn list(client: &Client, output: &mut Output, filter: args::Syn
         output.show(&sync, |output| {
             let name = Printable(&sync.tenant).to_string();
             let since = sync.cause_time.map(|time| time.to_rfc3339()).unwrap_or_default();
-            let contested = if sync.contested { "  contested" } else { "" };
+            let contested = if sync.in_conflict { "  contested" } else { "" };
             output.line(format_args!("{name:<32}  {:<20}  {since}{contested}", sync.cause))
         })?;
     }
@@ -36,7 +36,7 @@ pub(crate) async fn list(client: &Client, output: &mut Output, filter: args::Syn
 pub(crate) async fn decided(
     client: &Client,
     output: &mut Output,
-    decided: DecidedTenantSync,
+    decided: TenantSyncDecisionResult,
     watch: bool,
 ) -> Result<(), Exit> {
     match decided.run {
@@ -57,7 +57,7 @@ pub(crate) fn details(output: &mut Output, sync: &TenantSync) -> io::Result<()> 
     output.field("since", sync.cause_time)?;
     output.field("observed", sync.observe_time)?;
     output.field("last success", sync.last_success_time)?;
-    output.field("failed look", sync.failed_look_time)?;
+    output.field("failed look", sync.observe_failure_time)?;
     for (what, set) in [
         ("wanted", &sync.desired),
         ("written", &sync.written),
@@ -67,13 +67,13 @@ pub(crate) fn details(output: &mut Output, sync: &TenantSync) -> io::Result<()> 
     ] {
         output.field(what, set.as_ref().map(shown))?;
     }
-    output.field("problem", sync.desired_problem.as_deref().map(Printable))?;
+    output.field("problem", sync.desired_error.as_deref().map(Printable))?;
     sync.retired_categories.iter().try_for_each(|name| output.field("retired", Some(Printable(name))))?;
     sync.location_issues
         .iter()
         .try_for_each(|issue| output.field("location", Some(format_args!("{issue}: {}", issue.meaning()))))?;
-    sync.flip_times.iter().try_for_each(|time| output.field("changed back", Some(time)))?;
-    output.field("contested", sync.contest_time)?;
+    sync.overwrite_times.iter().try_for_each(|time| output.field("changed back", Some(time)))?;
+    output.field("contested", sync.conflict_time)?;
     let decided = sync.decision.as_ref().map(|decided| {
         format!("{} by {}: {}", decided.decision, Printable(&decided.caller), Printable(&decided.reason))
     });

@@ -17,7 +17,7 @@ use crate::fake::{Ending, Fake, run, updates};
 
 async fn mirrorctl(fake: &Fake, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mirrorctl"));
-    command.args(arguments).env_clear().env("MIRROR_ENDPOINT", fake.endpoint()).env("MIRROR_TOKEN", "s3cret");
+    command.args(arguments).env_clear().env("MIRRORCTL_ENDPOINT", fake.endpoint()).env("MIRRORCTL_TOKEN", "s3cret");
     command.kill_on_drop(true).output().await.expect("the tool starts")
 }
 
@@ -27,9 +27,9 @@ fn text(bytes: &[u8]) -> &str {
 
 fn planned(state: State) -> v1::Run {
     let category = v1::GbpCategory { name: "categories/gcid:bakery".into(), display_name: "Bakery\u{1b}[2J".into() };
-    let placed = v1::PlacedCategory {
+    let placed = v1::CategorySetMember {
         category: Some(category),
-        role: v1::placed_category::Role::Additional.into(),
+        role: v1::category_set_member::Role::Additional.into(),
         ..Default::default()
     };
     let operation = v1::change::Operation::Create.into();
@@ -283,7 +283,7 @@ async fn a_guard_is_lifted_with_a_reason_only() {
 async fn set_credentials(fake: &Fake, input: &str) -> (Output, usize) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mirrorctl"));
     command.args(["credentials", "set", "1", "--file", "-"]).env_clear();
-    command.env("MIRROR_ENDPOINT", fake.endpoint()).env("MIRROR_TOKEN", "s3cret");
+    command.env("MIRRORCTL_ENDPOINT", fake.endpoint()).env("MIRRORCTL_TOKEN", "s3cret");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.kill_on_drop(true).spawn().expect("the tool starts");
     let mut stdin = child.stdin.take().expect("piped");
@@ -377,8 +377,8 @@ async fn a_batch_shows_what_guards_stop_and_overrides_them_for_the_confirmed_num
     let batch = v1::Batch {
         name: "batches/1".into(),
         stopped_count: 44,
-        stopped_counts: vec![v1::GuardCount { rule: "primary_change".into(), runs: 44 }],
-        failure_counts: vec![v1::BatchFailureCount { reason: "QUOTA_EXHAUSTED".into(), runs: 2 }],
+        stopped_counts: vec![v1::GuardCount { rule: "primary_change".into(), run_count: 44 }],
+        failure_counts: vec![v1::BatchFailureCount { reason: "QUOTA_EXHAUSTED".into(), run_count: 2 }],
         overridden_guards: vec!["primary_change".into()],
         confirmed_override_count: Some(44),
         override_count: 40,

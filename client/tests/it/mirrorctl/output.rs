@@ -26,7 +26,7 @@ fn closed() -> Stdio {
 
 async fn run(fake: &Fake, arguments: &[&str], stdout: Stdio, stderr: Stdio) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mirrorctl"));
-    command.args(arguments).env_clear().env("MIRROR_ENDPOINT", fake.endpoint());
+    command.args(arguments).env_clear().env("MIRRORCTL_ENDPOINT", fake.endpoint());
     command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).kill_on_drop(true);
     // `output` would take pipes, whatever it was told.
     command.spawn().expect("the tool starts").wait_with_output().await.expect("ended")

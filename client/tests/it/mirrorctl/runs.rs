@@ -9,8 +9,8 @@ use crate::fake::{Ending, Fake, run, updates};
 fn attempted(number: i32, second: i64) -> v1::Run {
     let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
     let attempt = |number: i32| v1::Attempt {
-        number,
-        result: v1::attempt::Result::Failed.into(),
+        claim_number: number,
+        state: v1::attempt::State::Failed.into(),
         start_time: at(3 * i64::from(number)),
         end_time: at(3 * i64::from(number) + 1),
         ..Default::default()
@@ -117,10 +117,10 @@ async fn what_guards_stop_comes_with_the_command_line_that_overrides_all_of_them
 #[tokio::test]
 async fn what_a_guard_stopped_is_no_failure_in_the_statistics() {
     let fake = Fake::start().await;
-    let count = |reason: &str, runs| v1::FailureCount { reason: reason.into(), runs };
+    let count = |reason: &str, run_count| v1::FailureCount { reason: reason.into(), run_count };
     let stats = v1::SyncStats {
         total_runs: 400,
-        successful_runs: 350,
+        succeeded_runs: 350,
         failed_runs: 50,
         guard_stopped_runs: 44,
         failure_counts: vec![count("GUARD", 44), count("EMPTY_SOURCE", 6)],

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use category_mirror_proto::v1::{self as proto, batch::State};
 
 use super::{run::strategy, time};
-use crate::domain::{Batch, BatchState, BatchVerdict, StoppedRuns, batch_name};
+use crate::domain::{Batch, BatchGuardVerdict, BatchState, StoppedRuns, batch_name};
 
 pub(in crate::api) fn batch(batch: Batch) -> proto::Batch {
     let counts = batch.counts;
@@ -24,7 +24,7 @@ pub(in crate::api) fn batch(batch: Batch) -> proto::Batch {
         .into(),
         tenant_count: batch.tenants,
         without_location_count: batch.without_location,
-        disabled_count: batch.not_admitted,
+        disabled_count: batch.disabled,
         pending_count: counts.pending,
         queued_count: counts.queued,
         running_count: counts.running,
@@ -38,18 +38,18 @@ pub(in crate::api) fn batch(batch: Batch) -> proto::Batch {
             created: batch.changes.created,
             updated: batch.changes.updated,
             deleted: batch.changes.deleted,
-            skipped: batch.changes.unmapped,
+            unmapped: batch.changes.unmapped,
         }),
         stopped_count: batch.stopped.values().sum(),
         stopped_counts: by_rule(&batch.stopped),
-        failure_counts: most_first(batch.failure_reasons)
-            .map(|(reason, runs)| proto::BatchFailureCount { reason, runs })
+        failure_counts: most_first(batch.failure_reason_counts)
+            .map(|(reason, run_count)| proto::BatchFailureCount { reason, run_count })
             .collect(),
-        confirmed_override_count: batch.override_limit,
-        override_count: batch.overriding,
+        confirmed_override_count: batch.max_overrides,
+        override_count: batch.overrides_reserved,
         guards: batch.verdicts.iter().map(guard).collect(),
-        overridden_guards: batch.overrides,
-        reason: batch.reason,
+        overridden_guards: batch.overridden_guards,
+        override_reason: batch.override_reason,
         caller: batch.caller,
         request_id: batch.request_id.unwrap_or_default(),
         create_time: Some(time(batch.created_at)),
@@ -57,8 +57,8 @@ pub(in crate::api) fn batch(batch: Batch) -> proto::Batch {
     }
 }
 
-fn guard(verdict: &BatchVerdict) -> proto::BatchGuard {
-    proto::BatchGuard {
+fn guard(verdict: &BatchGuardVerdict) -> proto::BatchGuardVerdict {
+    proto::BatchGuardVerdict {
         rule: verdict.rule.to_string(),
         value: verdict.value,
         limit: verdict.limit,
@@ -74,7 +74,7 @@ fn by_rule(stopped: &StoppedRuns) -> Vec<proto::GuardCount> {
             *counts.entry(rule.to_owned()).or_default() += runs;
         }
     }
-    most_first(counts).map(|(rule, runs)| proto::GuardCount { rule, runs }).collect()
+    most_first(counts).map(|(rule, run_count)| proto::GuardCount { rule, run_count }).collect()
 }
 
 fn most_first(counts: BTreeMap<String, i64>) -> impl Iterator<Item = (String, i64)> {

@@ -4,12 +4,12 @@ use category_mirror_proto::v1 as proto;
 
 use super::time;
 use crate::{
-    app::{Evaluation, ShownFlag},
-    domain::{Flag, FlagChange, FlagState, OrganizationId, Rollout, TenantId, VerdictSource, Why},
+    app::{Evaluation, FlagDetails},
+    domain::{Flag, FlagChange, FlagOrigin, FlagReason, FlagState, OrganizationId, Rollout, TenantId},
 };
 
-pub(in crate::api) fn flag(shown: ShownFlag) -> proto::Flag {
-    let ShownFlag { flag, rollout, set, forced } = shown;
+pub(in crate::api) fn flag(shown: FlagDetails) -> proto::Flag {
+    let FlagDetails { flag, rollout, set, forced } = shown;
     proto::Flag {
         revision: set.map_or(0, |(revision, _)| revision),
         forced: match forced {
@@ -57,27 +57,27 @@ pub(in crate::api) fn flag_change(change: FlagChange) -> proto::FlagChange {
 pub(in crate::api) fn evaluation(flag: Flag, tenant: &TenantId, evaluation: Evaluation) -> proto::EvaluateFlagResponse {
     use proto::evaluate_flag_response as response;
     let Evaluation { why, revision } = evaluation;
-    let on = why.is_on();
+    let enabled = why.is_on();
     proto::EvaluateFlagResponse {
-        on,
-        why: match why {
-            Why::ForcedOff => response::Why::ForcedOff,
-            Why::SwitchedOff => response::Why::SwitchedOff,
-            Why::TenantExcluded => response::Why::TenantExcluded,
-            Why::OrganizationExcluded => response::Why::OrganizationExcluded,
-            Why::ForcedOn => response::Why::ForcedOn,
-            Why::NeverSet { .. } => response::Why::NeverSet,
-            Why::SwitchedOn => response::Why::SwitchedOn,
-            Why::TenantListed => response::Why::TenantListed,
-            Why::OrganizationListed => response::Why::OrganizationListed,
-            Why::Percentage { .. } => response::Why::Percentage,
+        enabled,
+        reason: match why {
+            FlagReason::ForcedOff => response::Reason::ForcedOff,
+            FlagReason::SwitchedOff => response::Reason::SwitchedOff,
+            FlagReason::TenantExcluded => response::Reason::TenantExcluded,
+            FlagReason::OrganizationExcluded => response::Reason::OrganizationExcluded,
+            FlagReason::ForcedOn => response::Reason::ForcedOn,
+            FlagReason::NeverSet { .. } => response::Reason::NeverSet,
+            FlagReason::SwitchedOn => response::Reason::SwitchedOn,
+            FlagReason::TenantListed => response::Reason::TenantListed,
+            FlagReason::OrganizationListed => response::Reason::OrganizationListed,
+            FlagReason::Percentage { .. } => response::Reason::Percentage,
         }
         .into(),
-        explanation: format!("{flag} is {} for {}: {why}", if on { "on" } else { "off" }, tenant.resource_name()),
-        source: match why.source() {
-            VerdictSource::Environment => response::Source::Environment,
-            VerdictSource::Database => response::Source::Database,
-            VerdictSource::Default => response::Source::Default,
+        explanation: format!("{flag} is {} for {}: {why}", if enabled { "on" } else { "off" }, tenant.resource_name()),
+        origin: match why.origin() {
+            FlagOrigin::Environment => response::Origin::Environment,
+            FlagOrigin::Database => response::Origin::Database,
+            FlagOrigin::Default => response::Origin::Default,
         }
         .into(),
         revision,

@@ -1,18 +1,18 @@
 //! Plans and changes.
 
-use category_mirror_proto::v1::{self as proto, change::Operation, guard_verdict::Outcome, placed_category::Role};
+use category_mirror_proto::v1::{self as proto, category_set_member::Role, change::Operation, guard_verdict::Outcome};
 
 use super::time;
 use crate::domain::{
-    CategorySet, Change, Counterpart, EitherCategory, GbpCategory, GuardOutcome, GuardVerdict, LocationId,
-    LocationIssue, Place, Placed, RecordedChange, RecordedPlan,
+    CategoryRole, CategorySet, Change, EitherCategory, GbpCategory, GuardOutcome, GuardVerdict, LocationId,
+    LocationIssue, RecordedChange, RecordedPlan, SetMember, SourceCategory,
 };
 
 pub(super) fn plan(plan: RecordedPlan) -> proto::Plan {
     let (hash, canonical_form) = (plan.hash().to_owned(), plan.canonical());
     let is_gbps = matches!(plan.desired.primary(), EitherCategory::Gbp(_));
     let platform = |set: &CategorySet<EitherCategory>| {
-        if is_gbps { Vec::new() } else { crate::domain::placed(set).iter().map(placed).collect() }
+        if is_gbps { Vec::new() } else { crate::domain::set_members(set).iter().map(member).collect() }
     };
     proto::Plan {
         // Absent categories are an observation too: an empty set, not an absent one.
@@ -20,7 +20,7 @@ pub(super) fn plan(plan: RecordedPlan) -> proto::Plan {
         desired: is_gbps.then(|| gbp_set(&plan.desired)),
         observed_platform_categories: plan.observed.as_ref().map(platform).unwrap_or_default(),
         desired_platform_categories: platform(&plan.desired),
-        source_categories: plan.source.into_iter().map(|source| counterpart(source, is_gbps)).collect(),
+        source_categories: plan.source.into_iter().map(|source| source_category(source, is_gbps)).collect(),
         guard_verdicts: plan.guards.iter().map(verdict).collect(),
         hash,
         canonical_form,
@@ -41,13 +41,13 @@ pub(super) fn plan(plan: RecordedPlan) -> proto::Plan {
                 gbp_category: merged.gcid.resource_name(),
             })
             .collect(),
-        objections: plan
-            .objections
+        validation_errors: plan
+            .validation_errors
             .into_iter()
-            .map(|objection| proto::Objection {
-                reason: objection.reason,
-                message: objection.message,
-                field: objection.field,
+            .map(|validation_error| proto::ValidationError {
+                reason: validation_error.reason,
+                message: validation_error.message,
+                field: validation_error.field,
             })
             .collect(),
         observe_time: Some(time(plan.observed_at)),
@@ -74,42 +74,44 @@ pub(super) fn change(change: RecordedChange) -> proto::Change {
     };
     proto::Change {
         operation: operation.into(),
-        before: change.before().map(placed),
-        after: change.after().map(placed),
+        before: change.before().map(member),
+        after: change.after().map(member),
     }
 }
 
-fn placed(placed: &Placed<EitherCategory>) -> proto::PlacedCategory {
-    let role = role(placed.place).into();
-    match &placed.category {
-        EitherCategory::Gbp(gbp) => proto::PlacedCategory { category: Some(category(gbp)), role, ..Default::default() },
-        EitherCategory::Platform(platform) => proto::PlacedCategory {
+fn member(member: &SetMember<EitherCategory>) -> proto::CategorySetMember {
+    let role = role(member.role).into();
+    match &member.category {
+        EitherCategory::Gbp(gbp) => {
+            proto::CategorySetMember { category: Some(category(gbp)), role, ..Default::default() }
+        }
+        EitherCategory::Platform(platform) => proto::CategorySetMember {
             category: platform.gcid.as_ref().map(|gcid| category(&GbpCategory::new(gcid.clone(), ""))),
             role,
             platform_category: platform.slug.resource_name(),
             platform_display_name: platform.display_name.clone(),
-            imported: platform.imported.is_some(),
+            imported: platform.imported_locale.is_some(),
         },
     }
 }
 
 /// A category of the source, with the source's name for people.
-fn counterpart(source: Counterpart, is_platforms: bool) -> proto::PlacedCategory {
+fn source_category(source: SourceCategory, is_platforms: bool) -> proto::CategorySetMember {
     let (platforms, googles) =
         if is_platforms { (source.display_name, String::new()) } else { (String::new(), source.display_name) };
-    proto::PlacedCategory {
+    proto::CategorySetMember {
         category: source.gcid.map(|gcid| category(&GbpCategory::new(gcid, googles))),
-        role: role(source.place).into(),
+        role: role(source.role).into(),
         platform_category: source.slug.map(|slug| slug.resource_name()).unwrap_or_default(),
         platform_display_name: platforms,
         imported: false,
     }
 }
 
-fn role(place: Place) -> Role {
-    match place {
-        Place::Primary => Role::Primary,
-        Place::Additional => Role::Additional,
+fn role(role: CategoryRole) -> Role {
+    match role {
+        CategoryRole::Primary => Role::Primary,
+        CategoryRole::Additional => Role::Additional,
     }
 }
 

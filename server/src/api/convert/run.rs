@@ -1,6 +1,6 @@
 //! Runs and their statistics.
 
-use category_mirror_proto::v1::{self as proto, attempt::Result, run::State};
+use category_mirror_proto::v1::{self as proto, attempt, run::State};
 use chrono::{DateTime, Utc};
 
 use super::{
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Attempt, AttemptResult, LocationId, Run, RunError, RunId, RunState, Strategy, View, WriteIntent, batch_name,
+        Attempt, AttemptState, LocationId, Run, RunError, RunId, RunState, Strategy, View, WriteIntent, batch_name,
     },
     store::{Counts, SyncStats},
 };
@@ -17,7 +17,8 @@ use crate::{
 pub(in crate::api) fn run(run: Run) -> proto::Run {
     // Both are runs of the same tenant.
     let name_of = |id: Option<RunId>| id.map(|id| format!("tenants/{}/runs/{id}", run.tenant)).unwrap_or_default();
-    let overridden_checks = if run.kind.dry_run { Vec::new() } else { run.orders.overridden_checks(run.kind.strategy) };
+    let overridden_checks =
+        if run.kind.dry_run { Vec::new() } else { run.options.overridden_checks(run.kind.strategy) };
     proto::Run {
         attempts: run.all_attempts().into_iter().map(attempt).collect(),
         name: run.resource_name(),
@@ -38,14 +39,14 @@ pub(in crate::api) fn run(run: Run) -> proto::Run {
         revision: run.revision,
         attempt: run.attempt,
         max_attempts: run.max_attempts,
-        handed_back_attempts: run.handed_back,
+        uncounted_attempts: run.uncounted_attempts,
         plan: run.plan.map(super::plan::plan),
         written_changes: run.written.into_iter().map(change).collect(),
         counts: Some(proto::ChangeCounts {
             created: run.counts.created,
             updated: run.counts.updated,
             deleted: run.counts.deleted,
-            skipped: run.skipped_categories,
+            unmapped: run.unmapped,
         }),
         reason: run.reason.unwrap_or_default(),
         error: run.error.map(error),
@@ -55,19 +56,19 @@ pub(in crate::api) fn run(run: Run) -> proto::Run {
         create_time: Some(time(run.created_at)),
         start_time: run.started_at.map(time),
         end_time: run.ended_at.map(time),
-        next_attempt_time: run.due_at.map(time),
-        applied_plan: name_of(run.orders.plan),
-        override_guards: run.orders.override_guards.iter().map(ToString::to_string).collect(),
-        override_reason: run.orders.reason.clone().unwrap_or_default(),
-        view: match (run.kind.strategy, run.orders.view()) {
+        next_attempt_time: run.next_attempt_at.map(time),
+        applied_plan: name_of(run.options.applied_plan),
+        overridden_guards: run.options.overridden_guards.iter().map(ToString::to_string).collect(),
+        override_reason: run.options.override_reason.clone().unwrap_or_default(),
+        view: match (run.kind.strategy, run.options.view()) {
             (Strategy::PlatformToGbp, _) => proto::GbpView::Unspecified,
             (Strategy::GbpToPlatform, View::Merchant) => proto::GbpView::Merchant,
             (Strategy::GbpToPlatform, View::Public) => proto::GbpView::Public,
         }
         .into(),
-        revert_of: name_of(run.orders.reverts),
-        unresolved_write: run.intent.as_ref().map(unresolved_write),
-        decision: run.orders.decision.map(super::tenant_sync::decides).unwrap_or_default().into(),
+        revert_of: name_of(run.options.revert_of),
+        unresolved_write: run.write_intent.as_ref().map(unresolved_write),
+        decision: run.options.decision.map(super::tenant_sync::decides).unwrap_or_default().into(),
         overridden_checks: overridden_checks.into_iter().map(str::to_owned).collect(),
     }
 }
@@ -88,19 +89,19 @@ pub(super) fn strategy(strategy: Strategy) -> proto::Strategy {
 }
 
 fn attempt(attempt: Attempt) -> proto::Attempt {
-    let result = match attempt.result {
-        AttemptResult::Running => Result::Running,
-        AttemptResult::Succeeded => Result::Succeeded,
-        AttemptResult::Failed => Result::Failed,
-        AttemptResult::Skipped => Result::Skipped,
-        AttemptResult::Cancelled => Result::Cancelled,
-        AttemptResult::HandedBack => Result::HandedBack,
-        AttemptResult::Lost => Result::Lost,
+    let state = match attempt.state {
+        AttemptState::Running => attempt::State::Running,
+        AttemptState::Succeeded => attempt::State::Succeeded,
+        AttemptState::Failed => attempt::State::Failed,
+        AttemptState::Skipped => attempt::State::Skipped,
+        AttemptState::Cancelled => attempt::State::Cancelled,
+        AttemptState::Released => attempt::State::Released,
+        AttemptState::LeaseExpired => attempt::State::LeaseExpired,
     };
     proto::Attempt {
-        number: attempt.number,
-        result: result.into(),
-        start_time: attempt.began_at.map(time),
+        claim_number: attempt.claim_number,
+        state: state.into(),
+        start_time: attempt.started_at.map(time),
         end_time: attempt.ended_at.map(time),
         error: attempt.error.map(error),
     }
@@ -122,32 +123,36 @@ pub(in crate::api) fn stats(stats: SyncStats) -> proto::SyncStats {
         start_time: Some(time(stats.start_at)),
         end_time: Some(time(stats.end_at)),
         total_runs: stats.total,
-        successful_runs: stats.ended.succeeded,
+        succeeded_runs: stats.ended.succeeded,
         failed_runs: stats.ended.failed,
         skipped_runs: stats.ended.skipped,
         cancelled_runs: stats.ended.cancelled,
         live_runs: stats.live,
-        dry_runs: stats.ended.dry + stats.live_dry,
+        dry_runs: stats.ended.dry_runs + stats.live_dry_runs,
         guard_stopped_runs: stats.guard_stopped(),
         success_rate_percent: success_rate(stats.ended.succeeded, stats.ended.failed - stats.guard_stopped()),
         out_of_sync_runs: stats.ended.out_of_sync,
         recent_failures: stats.recent_failures.into_iter().map(run).collect(),
-        failure_counts: stats.failures.into_iter().map(|(reason, runs)| proto::FailureCount { reason, runs }).collect(),
+        failure_counts: stats
+            .failures
+            .into_iter()
+            .map(|(reason, run_count)| proto::FailureCount { reason, run_count })
+            .collect(),
         duration_p50: stats.duration_p50.and_then(|duration| duration.try_into().ok()),
         duration_p95: stats.duration_p95.and_then(|duration| duration.try_into().ok()),
         series: stats.series.into_iter().map(|(at, counts)| point(at, counts)).collect(),
-        tenants_out_of_sync: stats.tenants_out_of_sync,
+        out_of_sync_tenants: stats.out_of_sync_tenants,
     }
 }
 
 fn point(at: DateTime<Utc>, counts: Counts) -> proto::SyncStatsPoint {
     proto::SyncStatsPoint {
         start_time: Some(time(at)),
-        successful_runs: counts.succeeded,
+        succeeded_runs: counts.succeeded,
         failed_runs: counts.failed,
         skipped_runs: counts.skipped,
         cancelled_runs: counts.cancelled,
-        dry_runs: counts.dry,
+        dry_runs: counts.dry_runs,
         out_of_sync_runs: counts.out_of_sync,
     }
 }

@@ -1,11 +1,11 @@
 //! Google's lists of categories, and what was imported.
 
-use category_mirror_proto::v1::{self as proto, affected_mapping, platform_category::MappingState};
+use category_mirror_proto::v1::{self as proto, affected_mapping, platform_category::MappingState as WireState};
 
 use super::{plan::category as gbp_category, time};
 use crate::{
-    app::{ImportReport, MappingSuggestion, Refreshed, ShownCategory},
-    domain::{CategoryMatch, GbpCategory, Standing, TaxonomyVersion},
+    app::{ImportReport, MappingSuggestion, PlatformCategoryDetails, TaxonomyRefresh},
+    domain::{CategoryMatch, GbpCategory, MappingState, TaxonomyVersion},
     error::FieldViolation,
     store::{AffectedMapping, Effect},
 };
@@ -15,26 +15,26 @@ const MAX_LISTED: usize = 100;
 /// Characters of an item's own name that are sent back.
 const MAX_NAME: usize = 200;
 
-pub(in crate::api) fn platform_category(shown: ShownCategory) -> proto::PlatformCategory {
-    let ShownCategory { entry, standing } = shown;
+pub(in crate::api) fn platform_category(shown: PlatformCategoryDetails) -> proto::PlatformCategory {
+    let PlatformCategoryDetails { entry, state } = shown;
     let category = entry.category;
     let regional = entry.regional.into_iter();
     proto::PlatformCategory {
         name: category.slug.resource_name(),
         display_name: category.display_name,
         gbp_category: category.gcid.map(|gcid| gcid.resource_name()).unwrap_or_default(),
-        imported: category.imported.is_some(),
+        imported: category.imported_locale.is_some(),
         create_time: Some(time(category.created_at)),
         update_time: Some(time(category.updated_at)),
         regional_gbp_categories: regional
             .map(|(region, gcid)| (region.to_string(), gcid.map(|gcid| gcid.resource_name()).unwrap_or_default()))
             .collect(),
-        mapping_state: match standing {
-            None => MappingState::Unspecified,
-            Some(Standing::Unchecked) => MappingState::Unchecked,
-            Some(Standing::Listed) => MappingState::Listed,
-            Some(Standing::Retired) => MappingState::Retired,
-            Some(Standing::Unlisted) => MappingState::Unlisted,
+        mapping_state: match state {
+            None => WireState::Unspecified,
+            Some(MappingState::Unchecked) => WireState::Unchecked,
+            Some(MappingState::Listed) => WireState::Listed,
+            Some(MappingState::Retired) => WireState::Retired,
+            Some(MappingState::Unlisted) => WireState::Unlisted,
         }
         .into(),
     }
@@ -50,14 +50,14 @@ pub(in crate::api) fn taxonomy_version(version: TaxonomyVersion) -> proto::Taxon
         renamed_count: version.renamed,
         retired_count: version.retired,
         caller: version.caller,
-        reason: version.reason,
+        allow_shrink_reason: version.allow_shrink_reason,
         import_time: Some(time(version.imported_at)),
         check_time: Some(time(version.checked_at)),
     }
 }
 
-pub(in crate::api) fn refreshed(refreshed: Refreshed) -> proto::RefreshTaxonomyResponse {
-    let Refreshed { version, diff, affected } = refreshed;
+pub(in crate::api) fn refreshed(refreshed: TaxonomyRefresh) -> proto::RefreshTaxonomyResponse {
+    let TaxonomyRefresh { version, diff, affected } = refreshed;
     let listed = |categories: &[GbpCategory]| categories.iter().take(MAX_LISTED).map(gbp_category).collect();
     proto::RefreshTaxonomyResponse {
         version: Some(taxonomy_version(version)),

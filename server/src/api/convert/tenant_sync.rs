@@ -10,31 +10,35 @@ use super::{
     plan::{gbp_categories, location_issues},
     time,
 };
-use crate::domain::{By, Cause, Decided, Decision, DecisionState, RunId, TenantSync};
+use crate::domain::{Decision, DecisionRecord, DecisionState, DriftCause, RunId, RunStamp, TenantSync};
 
 pub(in crate::api) fn tenant_sync(sync: TenantSync) -> proto::TenantSync {
     let run = |run: RunId| format!("tenants/{}/runs/{run}", sync.tenant);
-    let at = |by: Option<&By>| by.map(|by| time(by.at));
-    let by = |by: Option<&By>| by.map(|by| run(by.run)).unwrap_or_default();
+    let at = |by: Option<&RunStamp>| by.map(|by| time(by.at));
+    let by = |by: Option<&RunStamp>| by.map(|by| run(by.run)).unwrap_or_default();
     let written = sync.written.as_ref();
     let google = sync.google.as_ref();
     let merchant = google.and_then(|google| google.merchant.as_ref()).map(gbp_categories);
     let public = google.and_then(|google| google.public.as_ref()).map(gbp_categories);
     let location_issues = location_issues(google.map(|google| google.issues.as_slice()).unwrap_or_default());
-    let wanted = sync.wanted.as_ref();
+    let desired = sync.desired.as_ref();
     proto::TenantSync {
         name: format!("{}/sync", sync.tenant.resource_name()),
         tenant: sync.tenant.resource_name(),
         organization: sync.organization.as_ref().map(|id| id.resource_name()).unwrap_or_default(),
         cause: cause(sync.cause).into(),
-        cause_time: sync.since.map(time),
+        cause_time: sync.cause_at.map(time),
         // What nobody has looked at is not known to be.
-        out_of_sync: sync.since.is_some() && sync.cause.is_out_of_sync(),
+        out_of_sync: sync.cause_at.is_some() && sync.cause.is_out_of_sync(),
         observe_time: at(sync.observed.as_ref()),
         observe_run: by(sync.observed.as_ref()),
-        desired: wanted.and_then(|wanted| wanted.set.as_ref()).map(gbp_categories),
-        desired_problem: wanted.and_then(|wanted| wanted.problem.clone()).unwrap_or_default(),
-        retired_categories: wanted.iter().flat_map(|wanted| &wanted.retired).map(|gcid| gcid.resource_name()).collect(),
+        desired: desired.and_then(|desired| desired.set.as_ref()).map(gbp_categories),
+        desired_error: desired.and_then(|desired| desired.error.clone()).unwrap_or_default(),
+        retired_categories: desired
+            .iter()
+            .flat_map(|desired| &desired.retired)
+            .map(|gcid| gcid.resource_name())
+            .collect(),
         written: written.map(|left| gbp_categories(&left.what.set)),
         write_time: at(written.map(|left| &left.by)),
         write_run: by(written.map(|left| &left.by)),
@@ -42,30 +46,30 @@ pub(in crate::api) fn tenant_sync(sync: TenantSync) -> proto::TenantSync {
         public: public.or_else(|| merchant.clone()),
         merchant,
         last_success_time: sync.last_success_at.map(time),
-        failed_look_time: at(sync.failed.as_ref()),
-        failed_look_run: by(sync.failed.as_ref()),
-        flip_times: sync.contest.flips.iter().copied().map(time).collect(),
-        contested: sync.contest.contested_at.is_some(),
-        contest_time: sync.contest.contested_at.map(time),
-        decision: sync.contest.decided.map(|decided| decision(decided, run)),
+        observe_failure_time: at(sync.observe_failed.as_ref()),
+        observe_failure_run: by(sync.observe_failed.as_ref()),
+        overwrite_times: sync.conflicts.overwritten_at.iter().copied().map(time).collect(),
+        in_conflict: sync.conflicts.conflict_at.is_some(),
+        conflict_time: sync.conflicts.conflict_at.map(time),
+        decision: sync.conflicts.decided.map(|decided| decision(decided, run)),
         location_issues,
     }
 }
 
-fn cause(cause: Cause) -> Wire {
+fn cause(cause: DriftCause) -> Wire {
     match cause {
-        Cause::InSync => Wire::InSync,
-        Cause::PlatformChanged => Wire::PlatformChanged,
-        Cause::MappingChanged => Wire::MappingChanged,
-        Cause::MerchantEdited => Wire::MerchantEdited,
-        Cause::GoogleEdited => Wire::GoogleEdited,
-        Cause::EditInReview => Wire::EditInReview,
-        Cause::CategoryRetired => Wire::CategoryRetired,
-        Cause::NeverSynced => Wire::NeverSynced,
-        Cause::Unknown => Wire::Unknown,
-        Cause::LocationClosed => Wire::LocationClosed,
-        Cause::DuplicateLocation => Wire::DuplicateLocation,
-        Cause::NoVoiceOfMerchant => Wire::NoVoiceOfMerchant,
+        DriftCause::InSync => Wire::InSync,
+        DriftCause::PlatformChanged => Wire::PlatformChanged,
+        DriftCause::MappingChanged => Wire::MappingChanged,
+        DriftCause::MerchantEdited => Wire::MerchantEdited,
+        DriftCause::GoogleEdited => Wire::GoogleEdited,
+        DriftCause::EditInReview => Wire::EditInReview,
+        DriftCause::CategoryRetired => Wire::CategoryRetired,
+        DriftCause::NeverSynced => Wire::NeverSynced,
+        DriftCause::Unknown => Wire::Unknown,
+        DriftCause::LocationClosed => Wire::LocationClosed,
+        DriftCause::DuplicateLocation => Wire::DuplicateLocation,
+        DriftCause::NoVoiceOfMerchant => Wire::NoVoiceOfMerchant,
     }
 }
 
@@ -78,7 +82,7 @@ pub(super) fn decides(decision: Decision) -> Decides {
     }
 }
 
-fn decision(decided: Decided, name: impl Fn(RunId) -> String) -> proto::TenantSyncDecision {
+fn decision(decided: DecisionRecord, name: impl Fn(RunId) -> String) -> proto::TenantSyncDecision {
     proto::TenantSyncDecision {
         decision: decides(decided.decision).into(),
         run: decided.run.map(name).unwrap_or_default(),

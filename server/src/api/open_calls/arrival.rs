@@ -9,7 +9,7 @@ use hyper::body::Frame;
 use tokio::time::{Instant, sleep_until};
 use tonic::{Status, body::Body};
 
-use super::super::{open_places::OpenPlaces, status::status};
+use super::super::{open_permits::OpenPermits, status::status};
 use crate::{connections::Connection, error::Error};
 
 /// How long the message may take after the headers, with which it usually comes.
@@ -22,7 +22,7 @@ const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) async fn arrived(
     request: Request<Body>,
     is_stream: bool,
-    arriving: &OpenPlaces,
+    arriving: &OpenPermits,
     connection: Option<&Connection>,
     ends_at: Instant,
 ) -> Result<Request<Body>, Status> {
@@ -32,8 +32,8 @@ pub(super) async fn arrived(
     let read = match poll!(reading.as_mut()) {
         std::task::Poll::Ready(read) => read,
         std::task::Poll::Pending => {
-            let place = arriving.take(connection).map_err(status)?;
-            let displaced = place.displaced();
+            let permit = arriving.take(connection).map_err(status)?;
+            let displaced = permit.displaced();
             tokio::select! {
                 read = reading => read,
                 () = displaced.cancelled() => Err(status(arriving.displaced())),

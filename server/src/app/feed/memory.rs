@@ -10,20 +10,20 @@ use std::sync::{
 use crate::domain::Run;
 
 /// Runs that all watches together may have read ahead as they like, 16 MB.
-const MAX_AHEAD: usize = 4096;
+const MAX_READ_AHEAD: usize = 4096;
 /// A watch takes this part of what is free at most, so that the first ones to stop reading leave some for others.
-const AHEAD_SHARE: usize = 16;
+const READ_AHEAD_DIVISOR: usize = 16;
 /// What a watch may read ahead in any case, up to 64 MB together: fewer at once would cost a statement for each of a few runs.
-const FEW_AHEAD: usize = 16;
-const MAX_FEW_AHEAD: usize = 4 * MAX_AHEAD;
+const MIN_READ_AHEAD: usize = 16;
+const MAX_MIN_READ_AHEAD: usize = 4 * MAX_READ_AHEAD;
 /// What a watch may read ahead where even that is used up.
-const LEAST_AHEAD: usize = 2;
+const LAST_READ_AHEAD: usize = 2;
 /// Snapshots of published runs that wait in mailboxes, 16 MB. One that waits in many is one.
 const MAX_SNAPSHOTS: usize = 4096;
 /// Changes that wait in all mailboxes together, 30 MB.
-const MAX_NEWS: usize = 500_000;
+const MAX_PENDING: usize = 500_000;
 /// Published runs between two searches for snapshots that nobody holds any longer, while all are held.
-const SEARCH_INTERVAL: usize = 256;
+const SNAPSHOT_SEARCH_INTERVAL: usize = 256;
 
 /// How many runs the watches have read ahead. Cheap to clone.
 #[derive(Debug, Default, Clone)]
@@ -33,27 +33,27 @@ pub(super) struct ReadAhead {
 
 impl ReadAhead {
     /// Takes room for up to `wanted` runs, and for a few in any case.
-    pub(super) fn take(&self, wanted: usize) -> Ahead {
+    pub(super) fn take(&self, wanted: usize) -> ReadAheadPermit {
         let mut count = 0;
         let _ = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
-            let free = MAX_AHEAD.saturating_sub(taken);
-            let least = if taken < MAX_FEW_AHEAD { FEW_AHEAD } else { LEAST_AHEAD };
-            count = wanted.min((free / AHEAD_SHARE).max(least));
+            let free = MAX_READ_AHEAD.saturating_sub(taken);
+            let least = if taken < MAX_MIN_READ_AHEAD { MIN_READ_AHEAD } else { LAST_READ_AHEAD };
+            count = wanted.min((free / READ_AHEAD_DIVISOR).max(least));
             Some(taken + count)
         });
-        Ahead { of: self.clone(), count }
+        ReadAheadPermit { of: self.clone(), count }
     }
 }
 
 /// Room for runs that a watch reads ahead. Dropped, it is free again.
 #[derive(Debug)]
-pub(super) struct Ahead {
+pub(super) struct ReadAheadPermit {
     of: ReadAhead,
     /// For how many.
     pub(super) count: usize,
 }
 
-impl Ahead {
+impl ReadAheadPermit {
     /// Frees all room but that for `count` runs.
     pub(super) fn shrink_to(&mut self, count: usize) {
         let freed = self.count.saturating_sub(count);
@@ -62,7 +62,7 @@ impl Ahead {
     }
 }
 
-impl Drop for Ahead {
+impl Drop for ReadAheadPermit {
     fn drop(&mut self) {
         self.of.taken.fetch_sub(self.count, Ordering::Relaxed);
     }
@@ -85,7 +85,7 @@ impl Snapshots {
                 return false;
             }
             self.kept.retain(|run| run.strong_count() > 0);
-            self.until_search = if self.kept.len() >= MAX_SNAPSHOTS { SEARCH_INTERVAL } else { 0 };
+            self.until_search = if self.kept.len() >= MAX_SNAPSHOTS { SNAPSHOT_SEARCH_INTERVAL } else { 0 };
         }
         let keeps = self.kept.len() < MAX_SNAPSHOTS;
         if keeps {
@@ -97,30 +97,30 @@ impl Snapshots {
 
 /// The news in all mailboxes. Cheap to clone.
 #[derive(Debug, Default, Clone)]
-pub(super) struct NewsCount {
+pub(super) struct PendingCount {
     inner: Arc<Counts>,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
     news: AtomicUsize,
-    mailboxes: AtomicUsize,
+    queues: AtomicUsize,
 }
 
-impl NewsCount {
-    pub(super) fn open_mailbox(&self) {
-        self.inner.mailboxes.fetch_add(1, Ordering::Relaxed);
+impl PendingCount {
+    pub(super) fn open_queue(&self) {
+        self.inner.queues.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn close_mailbox(&self) {
-        self.inner.mailboxes.fetch_sub(1, Ordering::Relaxed);
+    pub(super) fn close_queue(&self) {
+        self.inner.queues.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Counts one more. Returns whether the mailbox, which has `here` now, has to go: all together have too many, and it has more than the
     /// others on average.
     pub(super) fn add(&self, here: usize) -> bool {
         let all = self.inner.news.fetch_add(1, Ordering::Relaxed) + 1;
-        all > MAX_NEWS && here > MAX_NEWS / self.inner.mailboxes.load(Ordering::Relaxed).max(1)
+        all > MAX_PENDING && here > MAX_PENDING / self.inner.queues.load(Ordering::Relaxed).max(1)
     }
 
     pub(super) fn remove(&self, count: usize) {
@@ -139,8 +139,8 @@ mod tests {
 
     use super::{
         super::{
-            board_tests::run,
-            mailbox::{End, Mail, Mailbox},
+            registry_tests::run,
+            subscription_queue::{CloseReason, Delivery, SubscriptionQueue},
         },
         *,
     };
@@ -148,11 +148,11 @@ mod tests {
     #[test]
     fn watches_that_stop_reading_hold_a_bounded_number_of_runs_and_others_go_on() {
         let ahead = ReadAhead::default();
-        let held: Vec<Ahead> = (0..3000).map(|_| ahead.take(100)).collect();
-        assert_eq!((held[0].count, held[500].count), (100, FEW_AHEAD));
+        let held: Vec<ReadAheadPermit> = (0..3000).map(|_| ahead.take(100)).collect();
+        assert_eq!((held[0].count, held[500].count), (100, MIN_READ_AHEAD));
         let all: usize = held.iter().map(|ahead| ahead.count).sum();
-        assert!((MAX_FEW_AHEAD..=MAX_FEW_AHEAD + 3000 * LEAST_AHEAD).contains(&all), "{all}");
-        assert_eq!((ahead.take(100).count, ahead.take(1).count), (LEAST_AHEAD, 1), "some go always");
+        assert!((MAX_MIN_READ_AHEAD..=MAX_MIN_READ_AHEAD + 3000 * LAST_READ_AHEAD).contains(&all), "{all}");
+        assert_eq!((ahead.take(100).count, ahead.take(1).count), (LAST_READ_AHEAD, 1), "some go always");
         drop(held);
         let mut room = ahead.take(200);
         assert_eq!(room.count, 200);
@@ -171,29 +171,29 @@ mod tests {
         assert_eq!(kept, MAX_SNAPSHOTS);
         drop(runs);
         let next = Arc::new(template);
-        assert!((0..=SEARCH_INTERVAL).any(|_| snapshots.keep(&next)), "all of them are gone");
+        assert!((0..=SNAPSHOT_SEARCH_INTERVAL).any(|_| snapshots.keep(&next)), "all of them are gone");
         assert_eq!(snapshots.kept.len(), 1);
     }
 
     #[test]
     fn the_mailboxes_that_are_far_behind_go_when_all_hold_too_much() {
-        let count = NewsCount::default();
+        let count = PendingCount::default();
         let (idle, slow): (Vec<_>, Vec<_>) = (
-            (0..50).map(|_| Mailbox::new(count.clone())).collect(),
-            (0..50).map(|_| Mailbox::new(count.clone())).collect(),
+            (0..50).map(|_| SubscriptionQueue::new(count.clone())).collect(),
+            (0..50).map(|_| SubscriptionQueue::new(count.clone())).collect(),
         );
         let template = run(Utc::now(), "a");
         for n in 0..20_000_u128 {
             let run = Arc::new(Run { id: uuid::Uuid::from_u128(n + 1), ..template.clone() });
-            slow.iter().for_each(|mailbox| mailbox.put(&run, true));
+            slow.iter().for_each(|queue| queue.put(&run, true));
         }
-        assert!(count.news() <= MAX_NEWS + slow.len(), "{}", count.news());
-        idle.iter().for_each(|mailbox| mailbox.put(&Arc::new(template.clone()), true));
-        for mailbox in &idle {
-            assert!(matches!(mailbox.take(), Some(Mail::News(..))), "it reads, and stays");
+        assert!(count.news() <= MAX_PENDING + slow.len(), "{}", count.news());
+        idle.iter().for_each(|queue| queue.put(&Arc::new(template.clone()), true));
+        for queue in &idle {
+            assert!(matches!(queue.take(), Some(Delivery::PendingUpdate(..))), "it reads, and stays");
         }
-        assert!(slow.iter().any(|mailbox| matches!(mailbox.take(), Some(Mail::End(End::Behind)))));
+        assert!(slow.iter().any(|queue| matches!(queue.take(), Some(Delivery::CloseReason(CloseReason::Lagged)))));
         drop((idle, slow));
-        assert_eq!((count.news(), count.inner.mailboxes.load(Ordering::Relaxed)), (0, 0));
+        assert_eq!((count.news(), count.inner.queues.load(Ordering::Relaxed)), (0, 0));
     }
 }

@@ -3,16 +3,16 @@
 //!
 //! Level-triggered: hints say when to look, and what is told is what the table says. What a hint missed is found by the next look.
 
-mod board;
-#[cfg(test)]
-mod board_model;
-#[cfg(test)]
-mod board_tests;
-mod mailbox;
-#[cfg(test)]
-mod mailbox_tests;
 mod memory;
 mod reads;
+mod registry;
+#[cfg(test)]
+mod registry_model;
+#[cfg(test)]
+mod registry_tests;
+mod subscription_queue;
+#[cfg(test)]
+mod subscription_queue_tests;
 mod watch;
 
 use std::{
@@ -24,39 +24,39 @@ use std::{
 
 use tokio::time::{sleep, sleep_until};
 
-pub(super) use self::board::Interest;
+pub(super) use self::registry::SubscriptionScope;
 pub use self::watch::Watch;
 use self::{
-    board::{Board, Horizon},
-    mailbox::End,
     memory::ReadAhead,
     reads::WatchReads,
+    registry::{ScanRange, SubscriptionRegistry},
+    subscription_queue::CloseReason,
 };
 use crate::{
     domain::{Run, RunId},
     error::Error,
-    store::{LogFilter, Store},
-    wake::{Hint, Hints},
+    store::{RunFilter, Store},
+    wake::{WakeUp, WakeUpReceiver},
 };
 
 /// Runs that are read at once.
-const READ: usize = 200;
+const READ_BATCH_SIZE: usize = 200;
 /// Ids that are asked for at once.
-const NAMED: usize = 10_000;
+const REVISIONS_BATCH_SIZE: usize = 10_000;
 /// Changed runs that wait to be read. Beyond, a look finds them again.
 const MAX_WANTED: usize = 100_000;
 /// The shortest time between two looks.
-const LOOK_PAUSE: Duration = Duration::from_millis(200);
+const MIN_SCAN_INTERVAL: Duration = Duration::from_millis(200);
 /// Between tries while the database is away.
-const RETRY: Duration = Duration::from_millis(500);
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 /// How long the database may be away before watchers are sent elsewhere.
-const PATIENCE: Duration = Duration::from_secs(5);
+const OUTAGE_TOLERANCE: Duration = Duration::from_secs(5);
 
 /// The feed of a process. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Feed {
     store: Store,
-    board: Arc<Mutex<Board>>,
+    registry: Arc<Mutex<SubscriptionRegistry>>,
     /// What its watches read by themselves.
     ahead: ReadAhead,
     /// How many of them read at once.
@@ -67,9 +67,9 @@ pub struct Feed {
 struct Work {
     /// Runs that changed, and were not read since.
     wanted: BTreeSet<RunId>,
-    looked: Instant,
+    scanned: Instant,
     /// When to look at everything again.
-    look: Instant,
+    next_scan: Instant,
     /// Since when the database is away.
     failing: Option<Instant>,
 }
@@ -79,56 +79,56 @@ impl Feed {
     #[must_use]
     pub fn new(store: Store) -> Self {
         let reads = WatchReads::new(store.max_connections());
-        Self { store, board: Arc::default(), ahead: ReadAhead::default(), reads }
+        Self { store, registry: Arc::default(), ahead: ReadAhead::default(), reads }
     }
 
     /// Feeds the watchers: by hints, and by a look at everything that may have changed once an `interval`. Never ends.
-    pub async fn keep_fed(self, mut hints: Hints, interval: Duration) {
+    pub async fn keep_fed(self, mut wake_ups: WakeUpReceiver, interval: Duration) {
         let now = Instant::now();
-        let mut work = Work { wanted: BTreeSet::new(), looked: now, look: now + interval, failing: None };
+        let mut work = Work { wanted: BTreeSet::new(), scanned: now, next_scan: now + interval, failing: None };
         loop {
             // In this order: a look is due even while hints come without pause, and all hints that are there go before one read for them.
             let done = tokio::select! {
                 biased;
-                () = sleep_until(work.look.into()) => {
-                    work.looked = Instant::now();
-                    work.look = work.looked + interval;
-                    self.look(&mut work.wanted).await
+                () = sleep_until(work.next_scan.into()) => {
+                    work.scanned = Instant::now();
+                    work.next_scan = work.scanned + interval;
+                    self.scan(&mut work.wanted).await
                 }
-                hint = hints.next() => {
-                    self.note(hint, &mut work);
+                wake_up = wake_ups.next() => {
+                    self.note(wake_up, &mut work);
                     continue;
                 }
                 () = ready(()), if !work.wanted.is_empty() => self.read(&mut work.wanted).await,
             };
             match done {
                 Ok(()) => work.failing = None,
-                Err(error) => self.endure(&error, &mut work).await,
+                Err(error) => self.handle_outage(&error, &mut work).await,
             }
         }
     }
 
-    fn note(&self, hint: Hint, work: &mut Work) {
-        match hint {
-            Hint::Everything => work.look_soon(),
-            Hint::Changed(ids) => {
-                let board = self.board();
+    fn note(&self, wake_up: WakeUp, work: &mut Work) {
+        match wake_up {
+            WakeUp::Resync => work.scan_soon(),
+            WakeUp::RunsChanged(ids) => {
+                let registry = self.registry();
                 // A batch is told of as a run is, by its id.
-                ids.iter().for_each(|id| board.sign(*id));
-                work.wanted.extend(ids.iter().copied().filter(|id| board.concerns(*id)));
+                ids.iter().for_each(|id| registry.notify_batch(*id));
+                work.wanted.extend(ids.iter().copied().filter(|id| registry.concerns(*id)));
             }
             _ => {}
         }
         if work.wanted.len() > MAX_WANTED {
             work.wanted.clear();
-            work.look_soon();
+            work.scan_soon();
         }
     }
 
     /// Reads some of the runs that changed, and tells of them.
     async fn read(&self, wanted: &mut BTreeSet<RunId>) -> Result<(), Error> {
-        let ids: Vec<RunId> = wanted.iter().copied().take(READ).collect();
-        let runs = self.store.runs(&LogFilter::default(), &ids).await?;
+        let ids: Vec<RunId> = wanted.iter().copied().take(READ_BATCH_SIZE).collect();
+        let runs = self.store.runs(&RunFilter::default(), &ids).await?;
         for id in &ids {
             wanted.remove(id);
         }
@@ -137,12 +137,14 @@ impl Feed {
     }
 
     /// Looks at everything that may have changed since the last look.
-    async fn look(&self, wanted: &mut BTreeSet<RunId>) -> Result<(), Error> {
-        let Some(Horizon { ended_after, new_after, named, is_broad }) = self.board().horizon() else { return Ok(()) };
+    async fn scan(&self, wanted: &mut BTreeSet<RunId>) -> Result<(), Error> {
+        let Some(ScanRange { ended_after, new_after, named, is_broad }) = self.registry().scan_range() else {
+            return Ok(());
+        };
         // Before the look, so that the next one begins where this one did.
         let time = self.store.time(None).await?;
         let mut found = Vec::new();
-        for named in named.chunks(NAMED) {
+        for named in named.chunks(REVISIONS_BATCH_SIZE) {
             found.extend(self.store.revisions(named).await?);
         }
         let there: BTreeSet<RunId> = found.iter().map(|(id, _)| *id).collect();
@@ -150,42 +152,42 @@ impl Feed {
         if is_broad {
             found.extend(self.store.changed_runs(ended_after, new_after).await?);
         }
-        let mut board = self.board();
-        wanted.extend(board.news(&found));
-        board.looked(time, &gone, Instant::now());
-        board.sign_all();
+        let mut registry = self.registry();
+        wanted.extend(registry.news(&found));
+        registry.scanned(time, &gone, Instant::now());
+        registry.notify_all_batches();
         Ok(())
     }
 
     /// What to do when the database does not answer: wait, and at last send the watchers to a server that has one.
-    async fn endure(&self, error: &Error, work: &mut Work) {
+    async fn handle_outage(&self, error: &Error, work: &mut Work) {
         let now = Instant::now();
         if work.failing.is_none() {
             let cause = std::error::Error::source(error).map(ToString::to_string);
             tracing::warn!(%error, cause, "cannot read the changes of runs; trying again");
         }
-        if now.saturating_duration_since(*work.failing.get_or_insert(now)) >= PATIENCE {
-            self.board().end_all(End::Unavailable);
+        if now.saturating_duration_since(*work.failing.get_or_insert(now)) >= OUTAGE_TOLERANCE {
+            self.registry().end_all(CloseReason::Unavailable);
         }
-        work.look_soon();
-        sleep(RETRY).await;
+        work.scan_soon();
+        sleep(RETRY_DELAY).await;
     }
 
     fn publish(&self, runs: Vec<Run>) {
-        let (mut board, now) = (self.board(), Instant::now());
+        let (mut registry, now) = (self.registry(), Instant::now());
         for run in runs {
-            board.publish(&Arc::new(run), now);
+            registry.publish(&Arc::new(run), now);
         }
     }
 
-    fn board(&self) -> MutexGuard<'_, Board> {
+    fn registry(&self) -> MutexGuard<'_, SubscriptionRegistry> {
         // Nothing panics while it is held.
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Work {
-    fn look_soon(&mut self) {
-        self.look = self.look.min(self.looked + LOOK_PAUSE);
+    fn scan_soon(&mut self) {
+        self.next_scan = self.next_scan.min(self.scanned + MIN_SCAN_INTERVAL);
     }
 }

@@ -7,37 +7,37 @@ use std::{
 };
 
 use super::{
-    Feed, READ,
-    board::{FIRST, Interest, Place},
-    mailbox::{End, MAX_BEHIND, Mail, News},
-    memory::Ahead,
+    Feed, READ_BATCH_SIZE,
+    memory::ReadAheadPermit,
+    registry::{FIRST, Subscription, SubscriptionScope},
+    subscription_queue::{CloseReason, Delivery, MAX_LAG, PendingUpdate},
 };
 use crate::{
     domain::{Batch, BatchId, Caller, Run, RunId, TenantScope},
     error::Error,
-    store::{LiveFilter, LogFilter},
+    store::{LiveFilter, RunFilter},
 };
 
 /// Live runs that are read at once.
-const PAGE: usize = 100;
+const LIVE_PAGE_SIZE: usize = 100;
 /// When a watcher that was too slow should come again.
-const BEHIND_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
+const LAGGED_RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// A watch. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Watch {
     feed: Feed,
-    place: Place,
+    subscription: Subscription,
     /// Who watches: reads are counted by caller.
     caller: String,
     /// Whose runs it may show.
     scope: TenantScope,
     /// What is live and was not looked at yet.
-    page: Option<Box<Page>>,
+    page: Option<Box<LivePage>>,
     /// Read by the watch itself, and not given yet.
     ready: VecDeque<Arc<Run>>,
     /// The room that `ready` takes.
-    ahead: Option<Ahead>,
+    ahead: Option<ReadAheadPermit>,
     /// Changed, and to be read by the watch itself: run and revision.
     unread: Vec<(RunId, i64)>,
     /// Where it watches one run: the newest revision that is no news.
@@ -45,14 +45,14 @@ pub struct Watch {
     /// Where it watches a batch: which.
     batch: Option<BatchId>,
     /// Whether to look if the batch is over.
-    is_signed: bool,
+    is_notified: bool,
     /// Whether nothing more comes than what is here already.
     is_last: bool,
-    is_over: bool,
+    has_ended: bool,
 }
 
 #[derive(Debug)]
-struct Page {
+struct LivePage {
     filter: LiveFilter,
     after: RunId,
     /// New runs that the pages have not reached, and that were given already: the board forgets them sooner than a slow reader comes by.
@@ -63,12 +63,12 @@ impl Feed {
     /// Begins a watch of many runs. The first of the live ones are read here, so that a database that is away is noticed at once.
     pub(in crate::app) async fn watch_many(
         &self,
-        interest: &Interest,
+        subscription_scope: &SubscriptionScope,
         caller: &Caller,
         filter: LiveFilter,
     ) -> Result<Watch, Error> {
-        let mut watch = self.watch(interest, caller).await?;
-        watch.page = Some(Box::new(Page { filter, after: FIRST, early: HashSet::new() }));
+        let mut watch = self.watch(subscription_scope, caller).await?;
+        watch.page = Some(Box::new(LivePage { filter, after: FIRST, early: HashSet::new() }));
         watch.read_page().await?;
         Ok(watch)
     }
@@ -80,11 +80,11 @@ impl Feed {
         caller: &Caller,
         filter: LiveFilter,
     ) -> Result<Watch, Error> {
-        let mut watch = self.watch_many(&Interest::Batch(batch.id), caller, filter).await?;
+        let mut watch = self.watch_many(&SubscriptionScope::Batch(batch.id), caller, filter).await?;
         watch.batch = Some(batch.id);
         watch.is_last = batch.ended_at.is_some();
         // It may have ended between the look at it and the begin of the watch.
-        watch.is_signed = true;
+        watch.is_notified = true;
         Ok(watch)
     }
 
@@ -96,22 +96,22 @@ impl Feed {
         caller: &Caller,
         read: impl Future<Output = Result<Run, Error>>,
     ) -> Result<Watch, Error> {
-        let mut watch = self.watch(&Interest::Run(run), caller).await?;
+        let mut watch = self.watch(&SubscriptionScope::Run(run), caller).await?;
         watch.seen = Some(after_revision);
         let run = Arc::new(read.await?);
         if !run.state.is_terminal() {
-            self.board().show(&watch.place, &run, Instant::now());
+            self.registry().show(&watch.subscription, &run, Instant::now());
         }
         watch.ready.push_back(run);
         Ok(watch)
     }
 
-    async fn watch(&self, interest: &Interest, caller: &Caller) -> Result<Watch, Error> {
+    async fn watch(&self, subscription_scope: &SubscriptionScope, caller: &Caller) -> Result<Watch, Error> {
         // Before anything is read: nothing falls between.
-        let place = self.board().enter(interest);
+        let subscription = self.registry().subscribe(subscription_scope);
         let watch = Watch {
             feed: self.clone(),
-            place,
+            subscription,
             caller: caller.subject.clone(),
             scope: caller.scope.clone(),
             page: None,
@@ -120,13 +120,13 @@ impl Feed {
             unread: Vec::new(),
             seen: None,
             batch: None,
-            is_signed: false,
+            is_notified: false,
             is_last: false,
-            is_over: false,
+            has_ended: false,
         };
-        if !self.board().has_begun() {
+        if !self.registry().has_begun() {
             let time = self.store.time(None).await?;
-            self.board().begin(time);
+            self.registry().begin(time);
         }
         Ok(watch)
     }
@@ -139,19 +139,19 @@ impl Watch {
     /// The database's, and [`Error::RateLimited`] when the watcher is too far behind. Nothing comes after an error.
     pub async fn next(&mut self) -> Result<Option<Arc<Run>>, Error> {
         loop {
-            if self.is_over {
+            if self.has_ended {
                 return Ok(None);
             }
             if let Some(run) = self.ready.pop_front() {
-                self.free_room();
+                self.release_read_ahead();
                 // A newer one goes in its place.
-                if !self.place.mailbox.has(run.id) && self.is_news(&run) {
+                if !self.subscription.queue.has(run.id) && self.is_news(&run) {
                     return Ok(Some(run));
                 }
             } else if !self.unread.is_empty() {
                 self.read().await?;
-            } else if let Some(mail) = self.place.mailbox.take() {
-                if let Some(run) = self.open(mail)?.filter(|run| self.is_news(run)) {
+            } else if let Some(delivery) = self.subscription.queue.take() {
+                if let Some(run) = self.open(delivery)?.filter(|run| self.is_news(run)) {
                     if let Some(page) = self.page.as_mut().filter(|page| run.revision == 1 && run.id > page.after) {
                         page.early.insert(run.id);
                     }
@@ -161,56 +161,59 @@ impl Watch {
                 self.read_page().await?;
             } else if self.is_last {
                 return Ok(None);
-            } else if let Some(batch) = self.batch_to_look_at() {
-                self.look_at(batch).await?;
+            } else if let Some(batch) = self.batch_to_check() {
+                self.check_batch(batch).await?;
             } else {
-                self.place.mailbox.filled().await;
+                self.subscription.queue.filled().await;
             }
         }
     }
 
-    fn batch_to_look_at(&mut self) -> Option<BatchId> {
-        self.is_signed |= self.place.mailbox.take_sign();
-        self.batch.filter(|_| self.is_signed)
+    fn batch_to_check(&mut self) -> Option<BatchId> {
+        self.is_notified |= self.subscription.queue.take_notification();
+        self.batch.filter(|_| self.is_notified)
     }
 
     /// Looks whether a batch is over. What of it was not told yet is looked for once more, because nobody will tell of it afterwards.
-    async fn look_at(&mut self, batch: BatchId) -> Result<(), Error> {
+    async fn check_batch(&mut self, batch: BatchId) -> Result<(), Error> {
         let store = self.feed.store.clone();
-        let is_over =
-            self.apart(async move { store.batch(batch).await }).await?.is_none_or(|batch| batch.ended_at.is_some());
-        let horizon = if is_over { self.feed.board().horizon() } else { None };
-        if let Some(horizon) = horizon {
+        let has_ended = self
+            .in_own_task(async move { store.batch(batch).await })
+            .await?
+            .is_none_or(|batch| batch.ended_at.is_some());
+        let scan_range = if has_ended { self.feed.registry().scan_range() } else { None };
+        if let Some(scan_range) = scan_range {
             let store = self.feed.store.clone();
-            let found = self.apart(async move { store.ended_of_batch(batch, horizon.ended_after).await }).await?;
-            let news = self.feed.board().news(&found);
-            for ids in news.chunks(READ) {
+            let found =
+                self.in_own_task(async move { store.ended_of_batch(batch, scan_range.ended_after).await }).await?;
+            let news = self.feed.registry().news(&found);
+            for ids in news.chunks(READ_BATCH_SIZE) {
                 let (store, ids) = (self.feed.store.clone(), ids.to_vec());
-                let runs = self.apart(async move { store.runs(&LogFilter::default(), &ids).await }).await?;
+                let runs = self.in_own_task(async move { store.runs(&RunFilter::default(), &ids).await }).await?;
                 self.feed.publish(runs);
             }
             self.is_last = true;
         }
-        self.is_signed = false;
+        self.is_notified = false;
         Ok(())
     }
 
     /// Opens a piece of mail, and those after it that only say what to read.
-    fn open(&mut self, mail: Mail) -> Result<Option<Arc<Run>>, Error> {
-        let mut next = Some(mail);
-        while let Some(mail) = next {
-            match mail {
-                Mail::News(_, News::Snapshot(run)) => return Ok(Some(run)),
-                Mail::News(run, News::Revision(revision)) => self.unread.push((run, revision)),
-                Mail::End(End::Behind) => {
+    fn open(&mut self, delivery: Delivery) -> Result<Option<Arc<Run>>, Error> {
+        let mut next = Some(delivery);
+        while let Some(delivery) = next {
+            match delivery {
+                Delivery::PendingUpdate(_, PendingUpdate::Snapshot(run)) => return Ok(Some(run)),
+                Delivery::PendingUpdate(run, PendingUpdate::Revision(revision)) => self.unread.push((run, revision)),
+                Delivery::CloseReason(CloseReason::Lagged) => {
                     let problem = "this stream's reader is too many runs behind";
-                    return Err(Error::RateLimited { problem, limit: MAX_BEHIND, wait: BEHIND_WAIT });
+                    return Err(Error::RateLimited { problem, limit: MAX_LAG, wait: LAGGED_RETRY_AFTER });
                 }
-                Mail::End(End::Unavailable) => {
+                Delivery::CloseReason(CloseReason::Unavailable) => {
                     return Err(Error::DatabaseUnavailable("the changes of runs cannot be read".into()));
                 }
             }
-            next = if self.unread.len() < READ { self.place.mailbox.take() } else { None };
+            next = if self.unread.len() < READ_BATCH_SIZE { self.subscription.queue.take() } else { None };
         }
         Ok(None)
     }
@@ -222,7 +225,7 @@ impl Watch {
     }
 
     /// Frees the room of runs that were given, or that there were not.
-    fn free_room(&mut self) {
+    fn release_read_ahead(&mut self) {
         if let Some(ahead) = &mut self.ahead {
             ahead.shrink_to(self.ready.len());
         }
@@ -233,49 +236,49 @@ impl Watch {
         let count = self.read_ahead(self.unread.len());
         let ids: Vec<RunId> = self.unread[..count].iter().map(|(id, _)| *id).collect();
         let store = self.feed.store.clone();
-        let runs = self.apart(async move { store.runs(&LogFilter::default(), &ids).await }).await?;
+        let runs = self.in_own_task(async move { store.runs(&RunFilter::default(), &ids).await }).await?;
         // After the read, which may be cancelled.
         let read: Vec<(RunId, i64)> = self.unread.drain(..count).collect();
-        let (mut board, now) = (self.feed.board(), Instant::now());
+        let (mut registry, now) = (self.feed.registry(), Instant::now());
         for run in runs.into_iter().map(Arc::new) {
             if read.contains(&(run.id, run.revision)) {
                 self.ready.push_back(run);
             } else {
                 // It changed once more: then it comes, or has come, as that.
-                board.publish(&run, now);
+                registry.publish(&run, now);
             }
         }
-        drop(board);
-        self.free_room();
+        drop(registry);
+        self.release_read_ahead();
         Ok(())
     }
 
     async fn read_page(&mut self) -> Result<(), Error> {
-        let count = self.read_ahead(PAGE);
+        let count = self.read_ahead(LIVE_PAGE_SIZE);
         let Some(page) = &self.page else { return Ok(()) };
         let limit = i64::try_from(count).unwrap_or(i64::MAX);
         let (store, filter, after) = (self.feed.store.clone(), page.filter.clone(), page.after);
-        let runs = self.apart(async move { store.live_runs(&filter, after, limit).await }).await?;
+        let runs = self.in_own_task(async move { store.live_runs(&filter, after, limit).await }).await?;
         let Some(page) = &mut self.page else { return Ok(()) };
         let next = runs.last().filter(|_| runs.len() == count).map(|last| last.id);
-        let (mut board, now) = (self.feed.board(), Instant::now());
+        let (mut registry, now) = (self.feed.registry(), Instant::now());
         for run in runs.into_iter().map(Arc::new) {
             let was_given = page.early.remove(&run.id) && run.revision == 1;
-            if !was_given && board.show(&self.place, &run, now) {
+            if !was_given && registry.show(&self.subscription, &run, now) {
                 self.ready.push_back(run);
             }
         }
-        drop(board);
+        drop(registry);
         match next {
             Some(next) => page.after = next,
             None => self.page = None,
         }
-        self.free_room();
+        self.release_read_ahead();
         Ok(())
     }
 
     /// Reads by a task of its own.
-    async fn apart<T: Send + 'static>(
+    async fn in_own_task<T: Send + 'static>(
         &self,
         read: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
@@ -284,7 +287,7 @@ impl Watch {
 
     fn is_news(&mut self, run: &Run) -> bool {
         if let Some(seen) = &mut self.seen {
-            self.is_over = run.state.is_terminal();
+            self.has_ended = run.state.is_terminal();
             if run.revision <= std::mem::replace(seen, run.revision.max(*seen)) {
                 return false;
             }
@@ -295,6 +298,6 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.feed.board().leave(&self.place);
+        self.feed.registry().unsubscribe(&self.subscription);
     }
 }

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::auth::Rejected;
-use crate::auth::remote::{Pace, Remote};
+use crate::auth::remote::{FetchPolicy, Remote};
 
 /// A provider on this machine, whose answer the test decides.
 struct Provider {
@@ -41,11 +41,11 @@ impl Provider {
     }
 
     async fn verifier(&self, min_pause: Duration, max_age: Duration) -> Verifier {
-        self.paced(Pace { min_pause, max_age, max_staleness: Duration::MAX }).await
+        self.with_policy(FetchPolicy { min_pause, max_age, max_staleness: Duration::MAX }).await
     }
 
-    async fn paced(&self, pace: Pace) -> Verifier {
-        Verifier::remote(Remote::connect(&self.url(), pace).await.expect("fetched"))
+    async fn with_policy(&self, policy: FetchPolicy) -> Verifier {
+        Verifier::remote(Remote::connect(&self.url(), policy).await.expect("fetched"))
     }
 
     fn publish(&self, status: StatusCode, body: String) {
@@ -122,8 +122,9 @@ async fn keys_that_cannot_be_fetched_for_too_long_are_good_no_longer() {
     let pair = Pair::generate(Algorithm::ES256);
     let (token, set) = (pair.sign(Some("k"), &claims()), json!({ "keys": [pair.jwk("k")] }).to_string());
     let provider = Provider::start(&[pair.jwk("k")]).await;
-    let pace = Pace { min_pause: Duration::ZERO, max_age: Duration::MAX, max_staleness: Duration::from_millis(500) };
-    let verifier = provider.paced(pace).await;
+    let policy =
+        FetchPolicy { min_pause: Duration::ZERO, max_age: Duration::MAX, max_staleness: Duration::from_millis(500) };
+    let verifier = provider.with_policy(policy).await;
     let becomes = async |wanted: Result<(), Rejected>| {
         let reached = async {
             while verifier.verify(&token, now()).await.map(drop) != wanted {
@@ -151,8 +152,9 @@ async fn keys_that_cannot_be_fetched_for_too_long_are_good_no_longer() {
 async fn a_set_is_kept_fresh_without_any_call_and_however_often_a_fetch_fails() {
     let pair = Pair::generate(Algorithm::ES256);
     let provider = Provider::start(&[pair.jwk("k")]).await;
-    let pace = Pace { min_pause: Duration::MAX, max_age: Duration::ZERO, max_staleness: Duration::from_secs(60) };
-    let verifier = provider.paced(pace).await;
+    let policy =
+        FetchPolicy { min_pause: Duration::MAX, max_age: Duration::ZERO, max_staleness: Duration::from_secs(60) };
+    let verifier = provider.with_policy(policy).await;
     let asked = async |times: usize| {
         let asked = async {
             while provider.asked() < times {

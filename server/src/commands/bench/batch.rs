@@ -4,25 +4,25 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{ground::Ground, load::percentile_ms, report, rounded};
+use super::{environment::BenchEnvironment, load::percentile_ms, report, rounded};
 use crate::{
     commands::CommandError,
     error::Error,
-    runner::CHUNK,
-    store::{self, Chunk, Store},
+    runner::CHUNK_LIMITS,
+    store::{self, ChunkLimits, Store},
 };
 
 /// Measures chunks as a server makes them, smaller and larger ones.
-pub(super) async fn run(ground: &Ground, tenants: u64) -> Result<(), CommandError> {
-    let store = Store::new(ground.pool.clone());
+pub(super) async fn run(environment: &BenchEnvironment, tenants: u64) -> Result<(), CommandError> {
+    let store = Store::new(environment.pool.clone());
     let all = async |size| {
-        make_all(ground, &store, tenants, size)
+        make_all(environment, &store, tenants, size)
             .await
             .map_err(|error| CommandError::failed("cannot make the runs of a batch", error))
     };
     // Not told: it pays for statements that are prepared, and pages that are read, for the first time.
-    all(CHUNK.size).await?;
-    for size in [CHUNK.size, CHUNK.size / 4, CHUNK.size * 4] {
+    all(CHUNK_LIMITS.size).await?;
+    for size in [CHUNK_LIMITS.size, CHUNK_LIMITS.size / 4, CHUNK_LIMITS.size * 4] {
         let made = all(size).await?;
         report(&json!({
             "bench": "batch",
@@ -46,16 +46,16 @@ struct Made {
 }
 
 /// Makes every run of a batch.
-async fn make_all(ground: &Ground, store: &Store, tenants: u64, size: i64) -> Result<Made, Error> {
-    store::sweep(&ground.pool).await?;
-    store::checkpoint(&ground.pool).await?;
+async fn make_all(environment: &BenchEnvironment, store: &Store, tenants: u64, size: i64) -> Result<Made, Error> {
+    store::clear_runs(&environment.pool).await?;
+    store::checkpoint(&environment.pool).await?;
     store.accept_batch(None, &store::everybody(tenants)).await?;
     // Nothing is carried out meanwhile, so nothing is to be waited for.
-    let chunk = Chunk { size, live: i64::MAX };
+    let chunk = ChunkLimits { size, live: i64::MAX };
     let (began, mut runs, mut waits) = (Instant::now(), 0, Vec::new());
     loop {
         let asked = Instant::now();
-        let Some(worked) = store.work_on_batch(None, chunk, |_, _| None).await? else { break };
+        let Some(worked) = store.process_batch_chunk(None, chunk, |_, _| None).await? else { break };
         waits.push(asked.elapsed());
         runs += worked.changed.len();
     }

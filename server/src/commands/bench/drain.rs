@@ -6,29 +6,29 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ground::{Ground, settings},
+    environment::{BenchEnvironment, settings},
     pgbench, report, rounded,
 };
 use crate::{
-    app::{Accounts, Flags},
+    app::{AccountClients, FlagCache},
     commands::CommandError,
+    credential_cipher::CredentialCipher,
     domain::ProcessFlags,
-    gbp::{self, InProcess},
+    gbp::{self, InProcessGbp},
     runner::Runner,
     store::{self, Store},
-    vault::Vault,
-    wake::Wake,
+    wake::WakeUpBus,
 };
 
 /// Between looks whether the queue is empty.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Measures with each number of places.
-pub(super) async fn run(ground: &Ground, concurrency: &[usize], runs: u64) -> Result<(), CommandError> {
+pub(super) async fn run(environment: &BenchEnvironment, concurrency: &[usize], runs: u64) -> Result<(), CommandError> {
     for &concurrency in concurrency {
-        let before = by_pgbench(ground, runs).await?;
-        let drained = drained(ground, concurrency, runs).await?;
-        let after = by_pgbench(ground, runs).await?;
+        let before = by_pgbench(environment, runs).await?;
+        let drained = drained(environment, concurrency, runs).await?;
+        let after = by_pgbench(environment, runs).await?;
         report(&json!({
             "bench": "drain",
             "concurrency": concurrency,
@@ -41,26 +41,26 @@ pub(super) async fn run(ground: &Ground, concurrency: &[usize], runs: u64) -> Re
     Ok(())
 }
 
-async fn drained(ground: &Ground, concurrency: usize, runs: u64) -> Result<f64, CommandError> {
+async fn drained(environment: &BenchEnvironment, concurrency: usize, runs: u64) -> Result<f64, CommandError> {
     let failed = |error: &dyn std::fmt::Display| CommandError::failed("cannot drain", error);
-    ground.sweep().await?;
-    store::queue(&ground.pool, runs, false).await.map_err(|error| failed(&error))?;
+    environment.clear_runs().await?;
+    store::queue(&environment.pool, runs, false).await.map_err(|error| failed(&error))?;
     let stop = CancellationToken::new();
-    let wake = Wake::start(ground.pool.clone(), stop.clone());
-    let google = gbp::Client::in_process(InProcess::new(Duration::ZERO, |_| {}));
-    let store = Store::new(ground.pool.clone());
-    let flags = Flags::new(store.clone(), ProcessFlags::on());
-    let accounts = Accounts::new(store.clone(), google, Vault::default());
+    let wake = WakeUpBus::start(environment.pool.clone(), stop.clone());
+    let google = gbp::Client::in_process(InProcessGbp::new(Duration::ZERO, |_| {}));
+    let store = Store::new(environment.pool.clone());
+    let flags = FlagCache::new(store.clone(), ProcessFlags::on());
+    let accounts = AccountClients::new(store.clone(), google, CredentialCipher::default());
     let runner = Runner::new(store.clone(), accounts, wake, flags, settings(concurrency));
     let began = Instant::now();
     let task = tokio::spawn(runner.run(stop.clone()));
-    while store::is_busy(&ground.pool).await.map_err(|error| failed(&error))? {
-        tokio::time::sleep(LOOK).await;
+    while store::is_busy(&environment.pool).await.map_err(|error| failed(&error))? {
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     let elapsed = began.elapsed();
     stop.cancel();
     task.await.map_err(|error| failed(&error))?;
-    let succeeded = store::succeeded(&ground.pool).await.map_err(|error| failed(&error))?;
+    let succeeded = store::succeeded(&environment.pool).await.map_err(|error| failed(&error))?;
     // A run that fails would be a quick one: no figure may rest on it.
     if succeeded != runs {
         return Err(failed(&format!("{succeeded} of {runs} runs succeeded")));
@@ -70,12 +70,12 @@ async fn drained(ground: &Ground, concurrency: usize, runs: u64) -> Result<f64, 
     Ok(runs / elapsed.as_secs_f64())
 }
 
-async fn by_pgbench(ground: &Ground, runs: u64) -> Result<f64, CommandError> {
-    ground.sweep().await?;
+async fn by_pgbench(environment: &BenchEnvironment, runs: u64) -> Result<f64, CommandError> {
+    environment.clear_runs().await?;
     let failed = |error| CommandError::failed("cannot fill the queue", error);
-    store::queue(&ground.pool, runs, false).await.map_err(failed)?;
+    store::queue(&environment.pool, runs, false).await.map_err(failed)?;
     let transactions = runs / pgbench::DRAIN_BATCH / pgbench::DRAIN_CLIENTS;
-    let per_second = ground.pgbench.run_times(pgbench::DRAIN, pgbench::DRAIN_CLIENTS, transactions).await?;
+    let per_second = environment.pgbench.run_times(pgbench::DRAIN, pgbench::DRAIN_CLIENTS, transactions).await?;
     #[expect(clippy::cast_precision_loss, reason = "100")]
     let batch = pgbench::DRAIN_BATCH as f64;
     Ok(per_second * batch)

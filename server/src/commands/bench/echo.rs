@@ -22,7 +22,7 @@ use tonic::{
 use tonic_prost::ProstCodec;
 use tower::Service;
 
-use super::ground::{self, Door, Ground};
+use super::environment::{self, BenchEnvironment, ServerEndpoint};
 use crate::{
     api,
     commands::CommandError,
@@ -33,18 +33,18 @@ use crate::{
 
 /// The server.
 pub(super) struct EchoServer {
-    pub(super) door: Door,
+    pub(super) service_layers: ServerEndpoint,
     _stop: tokio_util::sync::DropGuard,
 }
 
 impl EchoServer {
-    pub(super) async fn start(ground: &Ground) -> Result<Self, CommandError> {
-        let listener = ground::bind().await?;
+    pub(super) async fn start(environment: &BenchEnvironment) -> Result<Self, CommandError> {
+        let listener = environment::bind().await?;
         let address = listener.local_addr().map_err(|error| CommandError::failed("cannot listen", error))?;
-        let (verifier, token) = ground.key()?;
-        let (limits, stop) = (ground::limits(), CancellationToken::new());
+        let (verifier, token) = environment.key()?;
+        let (limits, stop) = (environment::limits(), CancellationToken::new());
         let parties = Parties {
-            service: api::door(Routes::new(Echo), Arc::new(verifier), &limits, stop.clone()),
+            service: api::service_layers(Routes::new(Echo), Arc::new(verifier), &limits, stop.clone()),
             tls: None,
             http2: http2(&limits),
             sift: api::sift_headers,
@@ -52,7 +52,7 @@ impl EchoServer {
             drain: stop.clone(),
         };
         tokio::spawn(connections::serve_grpc(listener, parties));
-        Ok(Self { door: Door::new(address, token), _stop: stop.drop_guard() })
+        Ok(Self { service_layers: ServerEndpoint::new(address, token), _stop: stop.drop_guard() })
     }
 }
 

@@ -8,40 +8,48 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     echo::EchoServer,
-    ground::{CONNECTIONS, Door, Ground, TENANTS},
+    environment::{BenchEnvironment, CONNECTIONS, ServerEndpoint, TENANTS},
     load::{Measured, measure},
     pgbench, report, rounded,
 };
 use crate::{
     commands::CommandError,
-    domain::{Orders, RunId, RunKind, Strategy as DomainStrategy, TenantId},
-    gbp::{self, InProcess},
+    domain::{RunId, RunKind, RunOptions, Strategy as DomainStrategy, TenantId},
+    gbp::{self, InProcessGbp},
     store::{Acceptor, ID_BY_DATABASE, NewRun, Store},
 };
 
 /// Pieces of a window in which two servers take turns.
-const PIECES: u32 = 4;
+const ROUNDS: u32 = 4;
 
 /// Measures with each number of callers.
-pub(super) async fn run(ground: &Ground, callers: &[usize], window: Duration) -> Result<(), CommandError> {
+pub(super) async fn run(
+    environment: &BenchEnvironment,
+    callers: &[usize],
+    window: Duration,
+) -> Result<(), CommandError> {
     // It carries nothing out: what is accepted stays.
-    let service = ground.serve(0, gbp::Client::in_process(InProcess::new(Duration::ZERO, |_| {}))).await?;
-    let echo = EchoServer::start(ground).await?;
+    let service = environment.serve(0, gbp::Client::in_process(InProcessGbp::new(Duration::ZERO, |_| {}))).await?;
+    let echo = EchoServer::start(environment).await?;
     for &callers in callers {
-        ground.sweep().await?;
-        let before = ground.pgbench.run(pgbench::INSERT, callers, window).await?;
-        let own = beside_echo(ground, (&service.door, &echo.door), callers, callers, window).await?;
+        environment.clear_runs().await?;
+        let before = environment.pgbench.run(pgbench::INSERT, callers, window).await?;
+        let own =
+            beside_echo(environment, (&service.service_layers, &echo.service_layers), callers, callers, window).await?;
         let shared = if callers > CONNECTIONS {
-            Some(beside_echo(ground, (&service.door, &echo.door), CONNECTIONS, callers, window).await?)
+            Some(
+                beside_echo(environment, (&service.service_layers, &echo.service_layers), CONNECTIONS, callers, window)
+                    .await?,
+            )
         } else {
             None
         };
-        ground.sweep().await?;
-        let alone = store(ground, callers, window, false).await;
-        ground.sweep().await?;
-        let with_ids = store(ground, callers, window, true).await;
-        ground.sweep().await?;
-        let after = ground.pgbench.run(pgbench::INSERT, callers, window).await?;
+        environment.clear_runs().await?;
+        let alone = store(environment, callers, window, false).await;
+        environment.clear_runs().await?;
+        let with_ids = store(environment, callers, window, true).await;
+        environment.clear_runs().await?;
+        let after = environment.pgbench.run(pgbench::INSERT, callers, window).await?;
         let pgbench = f64::midpoint(before, after);
         report(&json!({
             "bench": "enqueue",
@@ -85,8 +93,8 @@ impl BesideEcho {
 
 /// Both servers in turns, in pieces of the window: a second in which the machine has something else to do falls on both.
 async fn beside_echo(
-    ground: &Ground,
-    (service, echo): (&Door, &Door),
+    environment: &BenchEnvironment,
+    (service, echo): (&ServerEndpoint, &ServerEndpoint),
     connections: usize,
     callers: usize,
     window: Duration,
@@ -97,10 +105,10 @@ async fn beside_echo(
         call(client.clone(), number).await;
     }
     let mut measured = BesideEcho { connections, grpc: Measured::default(), echo: Measured::default() };
-    for _ in 0..PIECES {
-        ground.sweep().await?;
-        measured.grpc.add(calls(&service, callers, window / PIECES).await);
-        measured.echo.add(calls(&echo, callers, window / PIECES).await);
+    for _ in 0..ROUNDS {
+        environment.clear_runs().await?;
+        measured.grpc.add(calls(&service, callers, window / ROUNDS).await);
+        measured.echo.add(calls(&echo, callers, window / ROUNDS).await);
     }
     Ok(measured)
 }
@@ -116,9 +124,9 @@ async fn call(client: Client, number: u64) {
     mirrored.expect("accepted");
 }
 
-async fn store(ground: &Ground, callers: usize, window: Duration, with_ids: bool) -> Measured {
+async fn store(environment: &BenchEnvironment, callers: usize, window: Duration, with_ids: bool) -> Measured {
     let stop = CancellationToken::new();
-    let acceptor = Arc::new(Acceptor::start(&Store::new(ground.pool.clone()), &stop, |_| {}));
+    let acceptor = Arc::new(Acceptor::start(&Store::new(environment.pool.clone()), &stop, |_| {}));
     let measured = measure(callers, window, move |_, number| {
         let acceptor = acceptor.clone();
         async move {
@@ -126,7 +134,7 @@ async fn store(ground: &Ground, callers: usize, window: Duration, with_ids: bool
                 id: ID_BY_DATABASE,
                 tenant: TenantId::parse(&format!("bench-{}", number % TENANTS)).expect("an id"),
                 kind: RunKind { strategy: DomainStrategy::PlatformToGbp, dry_run: false },
-                orders: Orders::default(),
+                options: RunOptions::default(),
                 caller: "bench".to_owned(),
                 request_id: with_ids.then(|| RunId::now_v7().to_string()),
                 asked: None,

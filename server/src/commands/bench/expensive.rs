@@ -15,13 +15,13 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ground::{Ground, Service},
+    environment::{BenchEnvironment, Service},
     load::{measure, percentile_ms},
     report, rounded,
 };
 use crate::{
     commands::CommandError,
-    gbp::{self, InProcess},
+    gbp::{self, InProcessGbp},
     store::{self, Spread, Store},
 };
 
@@ -32,7 +32,7 @@ const LISTS: (i32, i32) = (10, 4_000);
 /// Items of an import: as many as one may have.
 const ITEMS: usize = 5_000;
 /// Between two calls of the other caller, and between two looks at the health.
-const PAUSE: Duration = Duration::from_millis(10);
+const CALL_DELAY: Duration = Duration::from_millis(10);
 
 /// An expensive call, by its name.
 type Call = (&'static str, fn(Client) -> BoxFuture<'static, Result<(), Error>>);
@@ -110,11 +110,16 @@ fn stats(client: Client, tenant: Option<&'static str>) -> BoxFuture<'static, Res
 }
 
 /// Measures each call by one caller, and then by `callers`, of as many subjects or of one.
-pub(super) async fn run(ground: &Ground, callers: usize, sizes: Sizes, window: Duration) -> Result<(), CommandError> {
+pub(super) async fn run(
+    environment: &BenchEnvironment,
+    callers: usize,
+    sizes: Sizes,
+    window: Duration,
+) -> Result<(), CommandError> {
     let failed = |error: crate::error::Error| CommandError::failed("cannot fill the database", error);
-    fill(ground, sizes).await.map_err(failed)?;
-    let service = ground.serve(10, gbp::Client::in_process(InProcess::new(Duration::ZERO, |_| {}))).await?;
-    let other = ground.client_of(&service, "other")?;
+    fill(environment, sizes).await.map_err(failed)?;
+    let service = environment.serve(10, gbp::Client::in_process(InProcessGbp::new(Duration::ZERO, |_| {}))).await?;
+    let other = environment.client_of(&service, "other")?;
     other.list_tenants().send().next().await;
     let stop = CancellationToken::new();
     let quiet = tokio::spawn(beside(other.clone(), stop.clone()));
@@ -122,12 +127,12 @@ pub(super) async fn run(ground: &Ground, callers: usize, sizes: Sizes, window: D
     stop.cancel();
     let (quiet, _) = quiet.await.map_err(|error| CommandError::failed("a task broke off", error))?;
     for (name, call) in CALLS {
-        let alone = crowd(ground, &service, 1, 1, window / 4, call).await?;
+        let alone = crowd(environment, &service, 1, 1, window / 4, call).await?;
         for subjects in [callers, 1] {
             let stop = CancellationToken::new();
             let beside = tokio::spawn(beside(other.clone(), stop.clone()));
             let health = tokio::spawn(unhealthy(service.admin.to_string(), stop.clone()));
-            let crowd = crowd(ground, &service, callers, subjects, window, call).await?;
+            let crowd = crowd(environment, &service, callers, subjects, window, call).await?;
             stop.cancel();
             let failed = |error| CommandError::failed("a task broke off", error);
             let (beside, failures) = beside.await.map_err(failed)?;
@@ -163,19 +168,19 @@ pub(super) struct Sizes {
     pub(super) runs: i32,
 }
 
-async fn fill(ground: &Ground, sizes: Sizes) -> Result<(), crate::error::Error> {
+async fn fill(environment: &BenchEnvironment, sizes: Sizes) -> Result<(), crate::error::Error> {
     let (locales, listed) = LISTS;
-    store::fill_catalog(&ground.pool, locales, listed, sizes.platform_categories).await?;
-    let store = Store::new(ground.pool.clone());
+    store::fill_catalog(&environment.pool, locales, listed, sizes.platform_categories).await?;
+    let store = Store::new(environment.pool.clone());
     store.drop_history(None, store::Retention { all: Duration::ZERO, failed: Duration::ZERO }).await?;
     for day in (1..=DAYS).rev() {
-        store::fill_history(&ground.pool, day, sizes.runs / DAYS, Spread::Skewed).await?;
-        store::count_history(&ground.pool, day).await?;
+        store::fill_history(&environment.pool, day, sizes.runs / DAYS, Spread::Skewed).await?;
+        store::count_history(&environment.pool, day).await?;
     }
-    while store.fold_rollups(10_000).await? > 0 {}
-    while store.count_day(None).await? {}
+    while store.compact_rollup_deltas(10_000).await? > 0 {}
+    while store.roll_up_day(None).await? {}
     store.prepare_history(None).await?;
-    store::clear_up(&ground.pool).await?;
+    store::clear_up(&environment.pool).await?;
     Ok(())
 }
 
@@ -187,14 +192,14 @@ struct Crowd {
 }
 
 async fn crowd(
-    ground: &Ground,
+    environment: &BenchEnvironment,
     service: &Service,
     callers: usize,
     subjects: usize,
     window: Duration,
     call: fn(Client) -> BoxFuture<'static, Result<(), Error>>,
 ) -> Result<Crowd, CommandError> {
-    let clients = (0..callers).map(|caller| ground.client_of(service, &format!("caller-{}", caller % subjects)));
+    let clients = (0..callers).map(|caller| environment.client_of(service, &format!("caller-{}", caller % subjects)));
     let clients: Arc<[Client]> = clients.collect::<Result<_, _>>()?;
     let counts: Arc<[AtomicUsize; 2]> = Arc::default();
     let counting = counts.clone();
@@ -222,7 +227,7 @@ async fn beside(client: Client, stop: CancellationToken) -> (Vec<Duration>, usiz
         let answer = client.list_tenants().send().next().await.transpose();
         waits.push(asked.elapsed());
         failed += usize::from(answer.is_err());
-        sleep(PAUSE).await;
+        sleep(CALL_DELAY).await;
     }
     waits.sort_unstable();
     (waits, failed)
@@ -234,15 +239,16 @@ async fn unhealthy(admin: String, stop: CancellationToken) -> usize {
     while !stop.is_cancelled() {
         let answer = http.get(format!("http://{admin}/healthz")).send().await;
         unhealthy += usize::from(!answer.is_ok_and(|answer| answer.status().is_success()));
-        sleep(PAUSE).await;
+        sleep(CALL_DELAY).await;
     }
     unhealthy
 }
 
-impl Ground {
+impl BenchEnvironment {
     /// A client of a subject of its own, which shows what it is refused with.
     fn client_of(&self, service: &Service, subject: &str) -> Result<Client, CommandError> {
-        let client = Client::builder(service.door.url()).token(self.token_of(subject)?).retry(RetryPolicy::never());
+        let client =
+            Client::builder(service.service_layers.url()).token(self.token_of(subject)?).retry(RetryPolicy::never());
         client.build().map_err(|error| CommandError::failed("client", error))
     }
 }

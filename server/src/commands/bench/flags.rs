@@ -6,11 +6,11 @@ use category_mirror_client::{Client, FlagState, Strategy};
 use futures::future::try_join_all;
 use serde_json::json;
 
-use super::{ground::Ground, load::percentile_ms, report, rounded};
+use super::{environment::BenchEnvironment, load::percentile_ms, report, rounded};
 use crate::{
     commands::CommandError,
     domain::Flag,
-    gbp::{self, InProcess},
+    gbp::{self, InProcessGbp},
 };
 
 const SERVERS: usize = 3;
@@ -20,11 +20,11 @@ const CONCURRENCY: usize = 10;
 const TARGET_MS: f64 = 2000.0;
 
 /// Switches mirroring off and on again, for as long as the window is.
-pub(super) async fn run(ground: &Ground, window: Duration) -> Result<(), CommandError> {
+pub(super) async fn run(environment: &BenchEnvironment, window: Duration) -> Result<(), CommandError> {
     let mut services = Vec::new();
     for _ in 0..SERVERS {
-        let google = gbp::Client::in_process(InProcess::new(Duration::ZERO, |_| {}));
-        services.push(ground.serve(CONCURRENCY, google).await?);
+        let google = gbp::Client::in_process(InProcessGbp::new(Duration::ZERO, |_| {}));
+        services.push(environment.serve(CONCURRENCY, google).await?);
     }
     let clients: Vec<Client> = services.iter().map(|service| service.clients[0].clone()).collect();
     let mut waits = Vec::new();

@@ -15,26 +15,26 @@ use tokio::{
 };
 
 use super::{
-    ground::{Ground, Service, TENANTS},
+    environment::{BenchEnvironment, Service, TENANTS},
     load::percentile_ms,
     pgbench, report, rounded,
 };
 use crate::{
     commands::CommandError,
-    gbp::{self, InProcess},
+    gbp::{self, InProcessGbp},
     store,
 };
 
 /// Runs at once, as `serve` has it by default.
 const CONCURRENCY: usize = 10;
 /// Calls a second, of the loaded server.
-const LOAD: u64 = 500;
+const CALLS_PER_SECOND: u64 = 500;
 /// Between two calls of a lone caller: long enough for the server to be idle again, and no multiple of anything.
-const PAUSE: Duration = Duration::from_millis(17);
+const CALL_DELAY: Duration = Duration::from_millis(17);
 /// How long Google takes for each of the runs that the others have to pass.
-const SLOW: Duration = Duration::from_millis(50);
+const GBP_DELAY: Duration = Duration::from_millis(50);
 /// Within this time every run that was accepted has begun.
-const PATIENCE: Duration = Duration::from_secs(60);
+const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// When Google was first asked about each location: the start of a run is its first question.
 #[derive(Clone, Default)]
@@ -48,19 +48,19 @@ struct Call {
 }
 
 /// Measures an idle server, a loaded one, and one with `bulk` runs queued.
-pub(super) async fn run(ground: &Ground, bulk: u64, window: Duration) -> Result<(), CommandError> {
-    let alone = ground.pgbench.run(pgbench::ALONE, 1, window).await?;
+pub(super) async fn run(environment: &BenchEnvironment, bulk: u64, window: Duration) -> Result<(), CommandError> {
+    let alone = environment.pgbench.run(pgbench::ALONE, 1, window).await?;
     let pgbench_ms = rounded(1000.0 / alone);
     for (scenario, delay, queued) in
-        [("idle", Duration::ZERO, 0), ("500_a_second", Duration::ZERO, 0), ("behind_bulk", SLOW, bulk)]
+        [("idle", Duration::ZERO, 0), ("500_a_second", Duration::ZERO, 0), ("behind_bulk", GBP_DELAY, bulk)]
     {
-        ground.sweep().await?;
+        environment.clear_runs().await?;
         let failed = |error| CommandError::failed("cannot fill the queue", error);
-        store::queue(&ground.pool, queued, true).await.map_err(failed)?;
+        store::queue(&environment.pool, queued, true).await.map_err(failed)?;
         let starts = Starts::default();
-        let (told, heard) = mpsc::unbounded_channel();
-        let google = starts.google(delay, told);
-        let service = ground.serve(CONCURRENCY, google).await?;
+        let (reported, heard) = mpsc::unbounded_channel();
+        let google = starts.google(delay, reported);
+        let service = environment.serve(CONCURRENCY, google).await?;
         // Connections, plans, and the bulk runs take their places.
         sleep(Duration::from_secs(1)).await;
         // Behind them all in the numbers, so that no call meets one of their tenants.
@@ -97,18 +97,18 @@ pub(super) async fn run(ground: &Ground, bulk: u64, window: Duration) -> Result<
 }
 
 impl Starts {
-    fn google(&self, delay: Duration, told: mpsc::UnboundedSender<String>) -> gbp::Client {
+    fn google(&self, delay: Duration, reported: mpsc::UnboundedSender<String>) -> gbp::Client {
         let starts = self.clone();
-        gbp::Client::in_process(InProcess::new(delay, move |location| {
+        gbp::Client::in_process(InProcessGbp::new(delay, move |location| {
             let now = Instant::now();
             starts.lock().entry(location.to_string()).or_insert(now);
-            let _ = told.send(location.to_string());
+            let _ = reported.send(location.to_string());
         }))
     }
 
     /// When each of these calls' runs began. Waits for those that have not.
     async fn of(&self, calls: &[Call]) -> Result<Vec<Instant>, CommandError> {
-        let given_up = Instant::now() + PATIENCE;
+        let given_up = Instant::now() + ARRIVAL_TIMEOUT;
         loop {
             let begun: Vec<Instant> = {
                 let starts = self.lock();
@@ -148,7 +148,7 @@ async fn one_by_one(
             && location != call.location
         {}
         calls.push(call);
-        sleep(PAUSE).await;
+        sleep(CALL_DELAY).await;
     }
     calls
 }
@@ -156,7 +156,7 @@ async fn one_by_one(
 /// Calls at a steady rate, whatever becomes of those before.
 async fn many(service: &Service, first: u64, window: Duration) -> Vec<Call> {
     let began = Instant::now();
-    let mut ticks = interval(Duration::from_secs(1) / u32::try_from(LOAD).unwrap_or(u32::MAX));
+    let mut ticks = interval(Duration::from_secs(1) / u32::try_from(CALLS_PER_SECOND).unwrap_or(u32::MAX));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut calls = JoinSet::new();
     for tenant in first..TENANTS {

@@ -6,26 +6,32 @@ use category_mirror_client::Strategy;
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::{ground::Ground, report};
+use super::{environment::BenchEnvironment, report};
 use crate::{
     commands::CommandError,
-    gbp::{self, InProcess},
+    gbp::{self, InProcessGbp},
     store,
 };
 
 const CONCURRENCY: usize = 10;
 /// How long Google takes: the queue is to stay what it is.
-const SLOW: Duration = Duration::from_millis(50);
+const GBP_DELAY: Duration = Duration::from_millis(50);
 
 /// Measures with `few` and with `many` runs queued, each after a while of work and some calls.
-pub(super) async fn run(ground: &Ground, few: u64, many: u64, window: Duration) -> Result<(), CommandError> {
+pub(super) async fn run(
+    environment: &BenchEnvironment,
+    few: u64,
+    many: u64,
+    window: Duration,
+) -> Result<(), CommandError> {
     let mut measured = Vec::new();
     // Once to warm up: what is allocated once for all is no part of the difference.
     for queued in [few, few, many] {
-        ground.sweep().await?;
+        environment.clear_runs().await?;
         let failed = |error: &dyn std::fmt::Display| CommandError::failed("memory", error);
-        store::queue(&ground.pool, queued, true).await.map_err(|error| failed(&error))?;
-        let service = ground.serve(CONCURRENCY, gbp::Client::in_process(InProcess::new(SLOW, |_| {}))).await?;
+        store::queue(&environment.pool, queued, true).await.map_err(|error| failed(&error))?;
+        let service =
+            environment.serve(CONCURRENCY, gbp::Client::in_process(InProcessGbp::new(GBP_DELAY, |_| {}))).await?;
         sleep(window).await;
         let client = &service.clients[0];
         client.get_sync_stats().send().await.map_err(|error| failed(&error))?;

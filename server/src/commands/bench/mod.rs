@@ -6,9 +6,9 @@ mod batch;
 mod drain;
 mod echo;
 mod enqueue;
+mod environment;
 mod expensive;
 mod flags;
-mod ground;
 mod latency;
 mod load;
 mod memory;
@@ -31,24 +31,24 @@ pub(super) async fn run(args: BenchArgs) -> Result<(), CommandError> {
         // The history names tenants of its own.
         Figures::Reads { .. } | Figures::Flags => 1,
         Figures::Streams { streams } => streams,
-        _ => ground::TENANTS,
+        _ => environment::TENANTS,
     };
-    let ground = ground::Ground::open(&args, tenants).await?;
+    let environment = environment::BenchEnvironment::open(&args, tenants).await?;
     let measured = match &args.figures {
-        Figures::Enqueue { callers } => enqueue::run(&ground, callers, args.window).await,
-        Figures::Drain { concurrency, runs } => drain::run(&ground, concurrency, *runs).await,
-        Figures::Latency { bulk } => latency::run(&ground, *bulk, args.window).await,
-        Figures::Batch { tenants } => batch::run(&ground, *tenants).await,
+        Figures::Enqueue { callers } => enqueue::run(&environment, callers, args.window).await,
+        Figures::Drain { concurrency, runs } => drain::run(&environment, concurrency, *runs).await,
+        Figures::Latency { bulk } => latency::run(&environment, *bulk, args.window).await,
+        Figures::Batch { tenants } => batch::run(&environment, *tenants).await,
         Figures::Expensive { callers, platform_categories, runs, .. } => {
             let sizes = expensive::Sizes { platform_categories: *platform_categories, runs: *runs };
-            expensive::run(&ground, *callers, sizes, args.window).await
+            expensive::run(&environment, *callers, sizes, args.window).await
         }
-        Figures::Flags => flags::run(&ground, args.window).await,
-        Figures::Reads { rows, spread } => reads::run(&ground, rows, spread).await,
-        Figures::Memory { queued } => memory::run(&ground, 1_000, *queued, args.window).await,
-        Figures::Streams { streams } => streams::run(&ground, *streams, args.window).await,
+        Figures::Flags => flags::run(&environment, args.window).await,
+        Figures::Reads { rows, spread } => reads::run(&environment, rows, spread).await,
+        Figures::Memory { queued } => memory::run(&environment, 1_000, *queued, args.window).await,
+        Figures::Streams { streams } => streams::run(&environment, *streams, args.window).await,
     };
-    ground.close().await;
+    environment.close().await;
     measured
 }
 

@@ -16,22 +16,22 @@ values (gen_random_uuid(), gen_random_uuid()::text, 'platform_to_gbp', false, 'q
 /// A hundred runs claimed, and a hundred runs ended: two transactions, with no look at what they are about.
 pub(super) const DRAIN: &str = "\
 with due as materialized (
-    select id from run where state = 'queued' and due_at is null order by turn, id limit 100 for update skip locked
+    select id from run where state = 'queued' and next_attempt_at is null order by fairness_rank, id limit 100 for update skip locked
 ), claimed as (
-    update run set state = 'running', attempt = attempt + 1, revision = revision + 1, lease_until = now() + interval '30 s', started_at = now()
+    update run set state = 'running', fencing_token = fencing_token + 1, revision = revision + 1, lease_expires_at = now() + interval '30 s', started_at = now()
      where id = any (array(select id from due)) returning id
 ) select array_agg(id) as ids from claimed \\gset
 with ended as (
     delete from run where id = any (:ids::uuid[])
-    returning id, tenant_id, organization_id, strategy, dry_run, revision, attempt, handed_back, max_attempts, cancel_requested, plan, intent,
-              attempts, written, created, updated, deleted, skipped, reason, error, caller, request_id, created_at, started_at, attempted_at
+    returning id, tenant_id, organization_id, strategy, dry_run, revision, fencing_token, uncounted_attempts, max_attempts, cancel_requested, plan, write_intent,
+              attempts, written, created, updated, deleted, unmapped, reason, error, caller, request_id, created_at, started_at, attempt_started_at
 )
-insert into run_history (id, tenant_id, organization_id, strategy, dry_run, state, revision, attempt, handed_back, max_attempts,
-                         cancel_requested, plan, intent, attempts, written, created, updated, deleted, skipped, reason, error,
-                         caller, request_id, created_at, started_at, attempted_at, ended_at)
-select id, tenant_id, organization_id, strategy, dry_run, 'succeeded', revision + 1, attempt, handed_back, max_attempts,
-       cancel_requested, plan, intent, attempts, written, created, updated, deleted, skipped, reason, error,
-       caller, request_id, created_at, started_at, attempted_at, now()
+insert into run_history (id, tenant_id, organization_id, strategy, dry_run, state, revision, fencing_token, uncounted_attempts, max_attempts,
+                         cancel_requested, plan, write_intent, attempts, written, created, updated, deleted, unmapped, reason, error,
+                         caller, request_id, created_at, started_at, attempt_started_at, ended_at)
+select id, tenant_id, organization_id, strategy, dry_run, 'succeeded', revision + 1, fencing_token, uncounted_attempts, max_attempts,
+       cancel_requested, plan, write_intent, attempts, written, created, updated, deleted, unmapped, reason, error,
+       caller, request_id, created_at, started_at, attempt_started_at, now()
   from ended;
 ";
 /// Runs that one transaction of [`DRAIN`] claims and ends.
@@ -43,8 +43,8 @@ pub(super) const ALONE: &str = "\
 insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, caller, created_at)
 values (gen_random_uuid(), gen_random_uuid()::text, 'platform_to_gbp', false, 'queued', 5, 'pgbench', now());
 with due as materialized (
-    select id from run where state = 'queued' and due_at is null order by turn, id limit 1 for update skip locked
-) update run set state = 'running', attempt = 1, lease_until = now() + interval '30 s', started_at = now()
+    select id from run where state = 'queued' and next_attempt_at is null order by fairness_rank, id limit 1 for update skip locked
+) update run set state = 'running', fencing_token = 1, lease_expires_at = now() + interval '30 s', started_at = now()
    where id = any (array(select id from due));
 ";
 

@@ -8,7 +8,7 @@ use tokio::{
     process::{Child, ChildStderr, Command},
 };
 
-use super::{ground::Ground, memory::resident_kb};
+use super::{environment::BenchEnvironment, memory::resident_kb};
 use crate::commands::CommandError;
 
 /// A running server. Dropped, it is killed.
@@ -20,13 +20,16 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts `serve --dev` over the ground's database, and waits until it serves.
-    pub(super) async fn start(ground: &Ground, settings: HashMap<&str, String>) -> Result<Self, CommandError> {
+    pub(super) async fn start(
+        environment: &BenchEnvironment,
+        settings: HashMap<&str, String>,
+    ) -> Result<Self, CommandError> {
         let failed = |error: &dyn std::fmt::Display| CommandError::failed("cannot start a server", error);
         let program = std::env::current_exe().map_err(|error| failed(&error))?;
         let mut child = Command::new(program)
             .args(["serve", "--dev"])
-            .env("DATABASE_URL", ground.url())
-            .env("DATA_DIR", ground.folder())
+            .env("DATABASE_URL", environment.url())
+            .env("DATA_DIR", environment.folder())
             .env("LISTEN_ADDR", "127.0.0.1:0")
             .env("ADMIN_LISTEN_ADDR", "127.0.0.1:0")
             .env("GBP_EMULATOR_LISTEN_ADDR", "127.0.0.1:0")

@@ -7,13 +7,13 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use super::{ground::Ground, load::percentile_ms, report, rounded};
+use super::{environment::BenchEnvironment, load::percentile_ms, report, rounded};
 use crate::{
     commands::CommandError,
     config::RunSpread,
     domain::{BatchId, OrganizationId, RunId, RunState, Strategy, TenantId},
     error::Error,
-    store::{self, LogFilter, Retention, Room, Spread, Store},
+    store::{self, ClaimLimits, Retention, RunFilter, Spread, Store},
 };
 
 /// Days of history.
@@ -28,7 +28,7 @@ const RARE: &str = "tenant-9999";
 /// How often each question is asked.
 const TIMES: usize = 101;
 /// Runs of a page, and one more.
-const PAGE: i64 = 51;
+const PAGE_SIZE: i64 = 51;
 /// How many days are filled at once.
 const FILLERS: usize = 2;
 
@@ -38,7 +38,7 @@ const MINUTES: i32 = 24 * 60;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Something to ask, by its name.
-type Question = (String, Asked);
+type Question = (String, IdempotentRequest);
 
 /// What asking one question of both histories has given. Times are p50 in milliseconds.
 struct Answers {
@@ -51,9 +51,9 @@ struct Answers {
 }
 
 /// What is asked.
-enum Asked {
-    Stats(LogFilter, Duration),
-    Logs(LogFilter, Option<RunId>),
+enum IdempotentRequest {
+    Stats(RunFilter, Duration),
+    Logs(RunFilter, Option<RunId>),
 }
 
 /// A history, and what is asked of it.
@@ -63,23 +63,27 @@ struct History {
 }
 
 /// Measures each size with each spread.
-pub(super) async fn run(ground: &Ground, sizes: &[u32], spreads: &[RunSpread]) -> Result<(), CommandError> {
+pub(super) async fn run(
+    environment: &BenchEnvironment,
+    sizes: &[u32],
+    spreads: &[RunSpread],
+) -> Result<(), CommandError> {
     for spread in spreads {
         let (name, spread) = match spread {
             RunSpread::Even => ("even", Spread::Even),
             RunSpread::Skewed => ("skewed", Spread::Skewed),
         };
-        let few = History::make(&ground.beside(&format!("few_{name}")).await?, FEW, spread).await?;
+        let few = History::make(&environment.beside(&format!("few_{name}")).await?, FEW, spread).await?;
         for rows in sizes {
             let rows = i32::try_from(*rows).unwrap_or(i32::MAX);
             let many_name = format!("many_{name}_{rows}");
-            let many = History::make(&ground.beside(&many_name).await?, rows, spread).await?;
+            let many = History::make(&environment.beside(&many_name).await?, rows, spread).await?;
             let failed = |error| CommandError::failed("cannot measure", error);
             report_times(&few, &many, in_turns(&few, &many).await.map_err(failed)?, rows, name)?;
             let dropped = drop_a_day(&many.store, rows, name).await;
             report(&dropped.map_err(|error| CommandError::failed("cannot drop a day", error))?)?;
             many.store.close().await;
-            ground.drop_beside(&many_name).await?;
+            environment.drop_beside(&many_name).await?;
         }
         few.store.close().await;
     }
@@ -123,13 +127,13 @@ fn report_times(
 async fn in_turns(few: &History, many: &History) -> Result<Vec<Answers>, Error> {
     let mut pages = Vec::new();
     for number in 0..few.questions.len() {
-        pages.push([few.ask(few.first_page_of(number), PAGE).await?, many.ask(number, PAGE).await?]);
+        pages.push([few.ask(few.first_page_of(number), PAGE_SIZE).await?, many.ask(number, PAGE_SIZE).await?]);
     }
     let mut times = vec![[const { Vec::new() }; 3]; few.questions.len()];
     for _ in 0..TIMES {
         for (number, [of_few, of_many, of_same_page]) in times.iter_mut().enumerate() {
-            of_few.push(few.time(number, PAGE).await?);
-            of_many.push(many.time(number, PAGE).await?);
+            of_few.push(few.time(number, PAGE_SIZE).await?);
+            of_many.push(many.time(number, PAGE_SIZE).await?);
             if let Some(limit) = same_page(pages[number]) {
                 of_same_page.push(many.time(number, limit).await?);
             }
@@ -164,8 +168,8 @@ impl History {
     /// Asks a question; the rows of the answer, where it is a list.
     async fn ask(&self, number: usize, limit: i64) -> Result<Option<usize>, Error> {
         match &self.questions[number].1 {
-            Asked::Stats(filter, window) => self.store.stats(None, filter, *window).await.map(|_| None),
-            Asked::Logs(filter, before) => {
+            IdempotentRequest::Stats(filter, window) => self.store.stats(None, filter, *window).await.map(|_| None),
+            IdempotentRequest::Logs(filter, before) => {
                 self.store.logs(filter, *before, limit).await.map(|found| Some(found.runs.len()))
             }
         }
@@ -202,8 +206,8 @@ async fn fill(pool: &PgPool, rows: i32, spread: Spread) -> Result<(), Error> {
         .try_collect::<Vec<()>>()
         .await?;
     // What a server does meanwhile, and PostgreSQL.
-    while store.fold_rollups(10_000).await? > 0 {}
-    while store.count_day(None).await? {}
+    while store.compact_rollup_deltas(10_000).await? > 0 {}
+    while store.roll_up_day(None).await? {}
     store::clear_up(pool).await?;
     // The writing that filled it is over.
     store::checkpoint(pool).await?;
@@ -220,7 +224,7 @@ async fn drop_a_day(store: &Store, rows: i32, spread: &str) -> Result<Value, Err
     let keep = DAY * u32::try_from(DAYS - 1).unwrap_or_default();
     let claim = async || -> Result<Duration, Error> {
         let began = Instant::now();
-        store.claim(None, Room::of(1), DAY).await?;
+        store.claim(None, ClaimLimits::of(1), DAY).await?;
         Ok(began.elapsed())
     };
     claim().await?;
@@ -249,7 +253,7 @@ async fn drop_a_day(store: &Store, rows: i32, spread: &str) -> Result<Value, Err
 }
 
 fn questions(deep: RunId, tenant: &str, organization: &str) -> Vec<Question> {
-    let none = LogFilter::default;
+    let none = RunFilter::default;
     let tenant = || TenantId::parse(tenant).ok();
     let organization = || OrganizationId::parse(organization).ok();
     let caller = || Some("caller-7".to_owned());
@@ -257,39 +261,40 @@ fn questions(deep: RunId, tenant: &str, organization: &str) -> Vec<Question> {
     let mut questions = Vec::new();
     let scopes = [
         ("all", none()),
-        ("an organization", LogFilter { organization: organization(), ..none() }),
-        ("a tenant", LogFilter { tenant: tenant(), ..none() }),
+        ("an organization", RunFilter { organization: organization(), ..none() }),
+        ("a tenant", RunFilter { tenant: tenant(), ..none() }),
     ];
     for (scope, filter) in scopes {
         for days in [1, 90] {
             let window = Duration::from_secs(days * 24 * 3600);
-            questions.push((format!("GetSyncStats {days} d, {scope}"), Asked::Stats(filter.clone(), window)));
+            questions
+                .push((format!("GetSyncStats {days} d, {scope}"), IdempotentRequest::Stats(filter.clone(), window)));
         }
     }
     let failed = vec![RunState::Failed];
     let filters = [
         ("no filter", none()),
-        ("tenant", LogFilter { tenant: tenant(), ..none() }),
-        ("a rare tenant", LogFilter { tenant: TenantId::parse(RARE).ok(), ..none() }),
-        ("organization", LogFilter { organization: organization(), ..none() }),
-        ("strategy", LogFilter { strategy: Some(Strategy::GbpToPlatform), ..none() }),
-        ("state", LogFilter { states: failed.clone(), ..none() }),
-        ("dry run", LogFilter { dry_run: Some(true), ..none() }),
-        ("reason", LogFilter { reason: Some("EMPTY_SOURCE".to_owned()), ..none() }),
-        ("caller", LogFilter { caller: caller(), ..none() }),
-        ("batch", LogFilter { batch: Some(BatchId::from_u128(42)), ..none() }),
-        ("time range", LogFilter { accepted_from: days_ago(60), accepted_before: days_ago(2), ..none() }),
-        ("out of sync", LogFilter { out_of_sync: true, ..none() }),
-        ("organization and state", LogFilter { organization: organization(), states: failed.clone(), ..none() }),
-        ("organization and out of sync", LogFilter { organization: organization(), out_of_sync: true, ..none() }),
-        ("caller and strategy", LogFilter { caller: caller(), strategy: Some(Strategy::GbpToPlatform), ..none() }),
-        ("tenant and state", LogFilter { tenant: tenant(), states: failed, ..none() }),
-        ("tenant and dry run", LogFilter { tenant: tenant(), dry_run: Some(true), ..none() }),
-        ("tenant and time range", LogFilter { tenant: tenant(), accepted_from: days_ago(60), ..none() }),
+        ("tenant", RunFilter { tenant: tenant(), ..none() }),
+        ("a rare tenant", RunFilter { tenant: TenantId::parse(RARE).ok(), ..none() }),
+        ("organization", RunFilter { organization: organization(), ..none() }),
+        ("strategy", RunFilter { strategy: Some(Strategy::GbpToPlatform), ..none() }),
+        ("state", RunFilter { states: failed.clone(), ..none() }),
+        ("dry run", RunFilter { dry_run: Some(true), ..none() }),
+        ("reason", RunFilter { reason: Some("EMPTY_SOURCE".to_owned()), ..none() }),
+        ("caller", RunFilter { caller: caller(), ..none() }),
+        ("batch", RunFilter { batch: Some(BatchId::from_u128(42)), ..none() }),
+        ("time range", RunFilter { accepted_from: days_ago(60), accepted_before: days_ago(2), ..none() }),
+        ("out of sync", RunFilter { out_of_sync: true, ..none() }),
+        ("organization and state", RunFilter { organization: organization(), states: failed.clone(), ..none() }),
+        ("organization and out of sync", RunFilter { organization: organization(), out_of_sync: true, ..none() }),
+        ("caller and strategy", RunFilter { caller: caller(), strategy: Some(Strategy::GbpToPlatform), ..none() }),
+        ("tenant and state", RunFilter { tenant: tenant(), states: failed, ..none() }),
+        ("tenant and dry run", RunFilter { tenant: tenant(), dry_run: Some(true), ..none() }),
+        ("tenant and time range", RunFilter { tenant: tenant(), accepted_from: days_ago(60), ..none() }),
     ];
     for (name, filter) in filters {
-        questions.push((format!("ListSyncLogs, {name}"), Asked::Logs(filter.clone(), None)));
-        questions.push((format!("ListSyncLogs, {name}{DEEPER}"), Asked::Logs(filter, Some(deep))));
+        questions.push((format!("ListSyncLogs, {name}"), IdempotentRequest::Logs(filter.clone(), None)));
+        questions.push((format!("ListSyncLogs, {name}{DEEPER}"), IdempotentRequest::Logs(filter, Some(deep))));
     }
     questions
 }

@@ -23,13 +23,13 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use super::{ground::Ground, load::percentile_ms, process::Process, report, rounded};
+use super::{environment::BenchEnvironment, load::percentile_ms, process::Process, report, rounded};
 use crate::{
     commands::CommandError,
-    domain::{Orders, RunKind, Strategy as RunStrategy, TenantId},
+    domain::{RunKind, RunOptions, Strategy as RunStrategy, TenantId},
     serve::STREAM_HEARTBEAT,
     store::{ID_BY_DATABASE, NewRun, Store},
-    wake::{Hint, Wake},
+    wake::{WakeUp, WakeUpBus},
 };
 
 /// HTTP/2 connections that the streams share.
@@ -41,7 +41,7 @@ const TARGET_MS: f64 = 100.0;
 /// Memory of a stream that is wanted at least, and aimed at, kB.
 const TARGETS_KB: [f64; 2] = [30.0, 10.0];
 /// Within this time every change has arrived.
-const PATIENCE: Duration = Duration::from_secs(30);
+const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A run that arrived at its tenant's stream.
 struct Arrival {
@@ -50,17 +50,17 @@ struct Arrival {
 }
 
 /// Measures with `streams` streams, each of a tenant of its own.
-pub(super) async fn run(ground: &Ground, streams: u64, window: Duration) -> Result<(), CommandError> {
+pub(super) async fn run(environment: &BenchEnvironment, streams: u64, window: Duration) -> Result<(), CommandError> {
     let failed = |error: &dyn std::fmt::Display| CommandError::failed("streams", error);
     let settings = HashMap::from([
-        ("STREAMS_PER_SUBJECT", streams.to_string()),
+        ("MAX_STREAMS_PER_SUBJECT", streams.to_string()),
         ("MAX_STREAMS", (streams + 1).to_string()),
-        ("RATE_LIMIT", "0".to_owned()),
+        ("RATE_LIMIT_PER_SECOND", "0".to_owned()),
         // What is accepted stays as it is: one change, one snapshot.
         ("RUNNER_CONCURRENCY", "0".to_owned()),
     ]);
-    let server = Process::start(ground, settings).await?;
-    let token = ground.token()?;
+    let server = Process::start(environment, settings).await?;
+    let token = environment.token()?;
     let client = Client::builder(&server.address).token(token.clone()).build().map_err(|error| failed(&error))?;
     // What is made once for all is no part of the difference.
     client.list_tenants().send().next().await.transpose().map_err(|error| failed(&error))?;
@@ -93,7 +93,7 @@ pub(super) async fn run(ground: &Ground, streams: u64, window: Duration) -> Resu
     // Until all have arrived: the last hints are collected for some milliseconds before they go.
     let elsewhere_stops = CancellationToken::new();
     let _elsewhere = elsewhere_stops.clone().drop_guard();
-    let elsewhere = changes_elsewhere(ground, elsewhere_stops, changes..streams, window).await?;
+    let elsewhere = changes_elsewhere(environment, elsewhere_stops, changes..streams, window).await?;
     tell("other_server", &server, streams, &elsewhere, &mut arrivals).await?;
     readers.abort_all();
     Ok(())
@@ -179,13 +179,13 @@ async fn changes_here(
 
 /// Accepts runs as another server would: the tenant of each, and when it was committed.
 async fn changes_elsewhere(
-    ground: &Ground,
+    environment: &BenchEnvironment,
     stop: CancellationToken,
     tenants: std::ops::Range<u64>,
     window: Duration,
 ) -> Result<HashMap<String, Instant>, CommandError> {
     let failed = |error: &dyn std::fmt::Display| CommandError::failed("cannot accept a run", error);
-    let (store, wake) = (Store::new(ground.pool.clone()), Wake::start(ground.pool.clone(), stop));
+    let (store, wake) = (Store::new(environment.pool.clone()), WakeUpBus::start(environment.pool.clone(), stop));
     let mut changes = HashMap::new();
     let (mut ticks, began) = (ticks(), Instant::now());
     for tenant in tenants {
@@ -197,7 +197,7 @@ async fn changes_elsewhere(
             id: ID_BY_DATABASE,
             tenant: TenantId::parse(&format!("bench-{tenant}")).map_err(|error| failed(&error))?,
             kind: RunKind { strategy: RunStrategy::PlatformToGbp, dry_run: false },
-            orders: Orders::default(),
+            options: RunOptions::default(),
             caller: "bench".to_owned(),
             request_id: None,
             asked: None,
@@ -206,7 +206,7 @@ async fn changes_elsewhere(
         };
         let accepted = store.accept(None, &new).await.map_err(|error| failed(&error))?;
         changes.insert(accepted.run.tenant.resource_name(), Instant::now());
-        wake.hint(Hint::Changed([accepted.run.id].into()));
+        wake.send(WakeUp::RunsChanged([accepted.run.id].into()));
     }
     Ok(changes)
 }
@@ -233,7 +233,7 @@ async fn tell(
             waits.extend(changes.get(&arrival.tenant).map(|at| arrival.at.saturating_duration_since(*at)));
         }
     };
-    let is_complete = timeout(PATIENCE, all).await.is_ok();
+    let is_complete = timeout(ARRIVAL_TIMEOUT, all).await.is_ok();
     let delivered = waits.len();
     waits.sort_unstable();
     let p99 = percentile_ms(&waits, 99);

@@ -1,13 +1,13 @@
 //! `category-mirror demo`: the whole product at work, with nothing configured, in under a minute.
 
+mod environment;
 mod sample;
+mod scenario;
 mod screen;
-mod stage;
-mod tour;
 
 use std::pin::pin;
 
-use self::{screen::Screen, stage::Stage};
+use self::{environment::DemoEnvironment, screen::Screen};
 use super::{
     CommandError,
     signals::{Hangup, shutdown_signal},
@@ -20,15 +20,15 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), CommandError> {
     // Heard from here on, so that an interruption at any moment leaves nothing behind.
     let mut interrupted = pin!(shutdown_signal(Hangup::Ends));
     screen.say("Starting a PostgreSQL, an emulator of Google Business Profile, and the service.");
-    let stage = Stage::open(&args).await?;
+    let environment = DemoEnvironment::open(&args).await?;
     let played = tokio::select! {
-        played = tour::play(&stage, &screen) => played,
+        played = scenario::play(&environment, &screen) => played,
         () = &mut interrupted => Err(CommandError::Interrupted),
     };
     if played.is_ok() && args.keep {
-        stage.explain(&screen);
+        environment.explain(&screen);
         interrupted.await;
     }
-    stage.close().await;
+    environment.close().await;
     played.and(screen.end())
 }

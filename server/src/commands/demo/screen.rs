@@ -23,7 +23,7 @@ pub(super) struct Screen {
 }
 
 /// The lines of runs under way.
-pub(super) struct Progress<'a> {
+pub(super) struct ProgressDisplay<'a> {
     screen: &'a Screen,
     lines: Option<MultiProgress>,
 }
@@ -74,9 +74,9 @@ impl Screen {
     }
 
     /// Shows runs under way, one line each.
-    pub(super) fn progress(&self) -> Progress<'_> {
+    pub(super) fn progress(&self) -> ProgressDisplay<'_> {
         let lines = || MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
-        Progress { screen: self, lines: self.is_terminal.then(lines) }
+        ProgressDisplay { screen: self, lines: self.is_terminal.then(lines) }
     }
 
     fn paint(&self, style: Style, text: &str) -> String {
@@ -84,7 +84,7 @@ impl Screen {
     }
 }
 
-impl<'a> Progress<'a> {
+impl<'a> ProgressDisplay<'a> {
     /// Adds the line of a run.
     pub(super) fn line(&self, name: &'static str) -> Line<'a> {
         let bar = self.lines.as_ref().map(|lines| {

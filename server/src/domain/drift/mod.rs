@@ -14,7 +14,7 @@
 //!    something else, and *platform changed* in any other case, also when somebody took back what a run had written.
 //! 8. *merchant edited*: the platform wants what was left, so it is the merchant's record that has changed.
 
-mod contest;
+mod conflict;
 
 use std::collections::BTreeSet;
 
@@ -23,15 +23,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    CategorySet, Complete, GbpCategory, Gcid, LocationIssue, Place, PlatformCategory, Slug, SourceError,
-    TenantCategory, failure::text_enum, map_to_gbp, placed,
+    CategoryRole, CategorySet, Complete, GbpCategory, Gcid, LocationIssue, PlatformCategory, Slug, SourceError,
+    TenantCategory, failure::text_enum, map_to_gbp, set_members,
 };
 
-pub use contest::{Contest, Decided, Decision, DecisionState, FLIP_WINDOW, MAX_FLIPS};
+pub use conflict::{ConflictHistory, Decision, DecisionRecord, DecisionState, MAX_OVERWRITES, OVERWRITE_WINDOW};
 
 text_enum! {
     /// Why a tenant is, or is not, in sync.
-    Cause {
+    DriftCause {
         /// Google has what the platform wants, and the public sees it.
         InSync = "in_sync",
         /// The platform wants something else than was left at Google.
@@ -59,7 +59,7 @@ text_enum! {
     }
 }
 
-impl Cause {
+impl DriftCause {
     /// Every cause of a tenant that is out of sync.
     pub const OUT_OF_SYNC: &'static [Self] = &[
         Self::PlatformChanged,
@@ -81,16 +81,16 @@ impl Cause {
 
     /// Whether somebody else has changed what we had written.
     #[must_use]
-    pub fn is_flip(self) -> bool {
+    pub fn is_overwrite(self) -> bool {
         matches!(self, Self::MerchantEdited | Self::GoogleEdited)
     }
 }
 
 /// A category that a tenant has on the platform, and what it stands for in its region.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Choice {
+pub struct ResolvedCategory {
     /// Its role.
-    pub place: Place,
+    pub role: CategoryRole,
     /// The platform category.
     pub slug: Slug,
     /// What it stands for; `None` is unmapped.
@@ -99,48 +99,48 @@ pub struct Choice {
 
 /// What the platform wants of a location.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wanted {
+pub struct DesiredState {
     /// The tenant's categories, sorted.
-    pub choices: Vec<Choice>,
+    pub categories: Vec<ResolvedCategory>,
     /// What they stand for, or why for nothing that could be written.
     pub set: Result<CategorySet, SourceError>,
 }
 
-impl Wanted {
+impl DesiredState {
     /// What the platform wants, from a complete read of it.
     #[must_use]
     pub fn of(categories: &Complete<Vec<PlatformCategory>>, max_additional: usize) -> Self {
-        let choice = |(position, category): (usize, &PlatformCategory)| Choice {
-            place: if position == 0 { Place::Primary } else { Place::Additional },
+        let category = |(position, category): (usize, &PlatformCategory)| ResolvedCategory {
+            role: if position == 0 { CategoryRole::Primary } else { CategoryRole::Additional },
             slug: category.slug.clone(),
             gcid: category.gcid.clone(),
         };
-        let choices = sorted(categories.get().iter().enumerate().map(choice));
-        Self { choices, set: map_to_gbp(categories, max_additional).map(|mapped| mapped.set) }
+        let resolved = sorted(categories.get().iter().enumerate().map(category));
+        Self { categories: resolved, set: map_to_gbp(categories, max_additional).map(|mapped| mapped.set) }
     }
 
     /// What the platform wants once a tenant has these categories.
     #[must_use]
     pub fn by(categories: &CategorySet<TenantCategory>) -> Self {
-        let choice = |it: super::Placed<TenantCategory>| Choice {
-            place: it.place,
+        let category = |it: super::SetMember<TenantCategory>| ResolvedCategory {
+            role: it.role,
             slug: it.category.slug,
             gcid: it.category.gcid,
         };
-        let choices = sorted(placed(categories).into_iter().map(choice));
-        let set = meaning(&choices).ok_or_else(|| SourceError::UnmappedPrimary(categories.primary().slug.clone()));
-        Self { choices, set }
+        let resolved = sorted(set_members(categories).into_iter().map(category));
+        let set = meaning(&resolved).ok_or_else(|| SourceError::UnmappedPrimary(categories.primary().slug.clone()));
+        Self { categories: resolved, set }
     }
 
     /// Each of Google's categories that it stands for.
     pub fn gcids(&self) -> impl Iterator<Item = &Gcid> {
-        self.choices.iter().filter_map(|choice| choice.gcid.as_ref())
+        self.categories.iter().filter_map(|category| category.gcid.as_ref())
     }
 }
 
 /// What Google has of a location, from a complete read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AtGoogle {
+pub struct GbpState {
     /// The merchant's record; `None`: the location has no categories.
     pub merchant: Option<CategorySet>,
     /// What the public sees, where that is something else.
@@ -156,116 +156,116 @@ pub struct AtGoogle {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Baseline {
     /// The platform's side.
-    pub choices: Vec<Choice>,
+    pub categories: Vec<ResolvedCategory>,
     /// The merchant's record.
     pub set: CategorySet,
 }
 
 /// How Google's side is known.
 #[derive(Debug, Clone, Copy)]
-pub enum Look<'a> {
+pub enum GbpRead<'a> {
     /// It was read.
-    Read(&'a AtGoogle),
+    Read(&'a GbpState),
     /// Nobody has asked, because the platform's own side already says that there is nothing to write.
-    Unasked,
+    NotRead,
     /// A read failed, or a write has an unknown outcome.
     Failed,
 }
 
 /// All that decides about the cause.
 #[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
+pub struct DriftInputs<'a> {
     /// The platform's side.
-    pub wanted: &'a Wanted,
+    pub desired: &'a DesiredState,
     /// Google's side.
-    pub google: Look<'a>,
+    pub google: GbpRead<'a>,
     /// What was left. `None`: nothing yet.
     pub baseline: Option<&'a Baseline>,
     /// What Google's list has no more.
     pub retired: &'a BTreeSet<Gcid>,
 }
 
-impl Facts<'_> {
+impl DriftInputs<'_> {
     /// The cause.
     #[must_use]
-    pub fn cause(&self) -> Cause {
+    pub fn cause(&self) -> DriftCause {
         let google = match self.google {
-            Look::Failed => return Cause::Unknown,
-            Look::Unasked => None,
-            Look::Read(google) => Some(google),
+            GbpRead::Failed => return DriftCause::Unknown,
+            GbpRead::NotRead => None,
+            GbpRead::Read(google) => Some(google),
         };
-        let Wanted { choices, set } = self.wanted;
+        let DesiredState { categories: resolved, set } = self.desired;
         let has_issue = |issue| google.is_some_and(|google| google.issues.contains(&issue));
         if has_issue(LocationIssue::Closed) {
-            return Cause::LocationClosed;
+            return DriftCause::LocationClosed;
         }
-        if self.wanted.gcids().any(|gcid| self.retired.contains(gcid)) {
-            return Cause::CategoryRetired;
+        if self.desired.gcids().any(|gcid| self.retired.contains(gcid)) {
+            return DriftCause::CategoryRetired;
         }
         let set = set.as_ref().ok();
-        if let Some(AtGoogle { merchant: Some(merchant), public, in_review, .. }) = google
+        if let Some(GbpState { merchant: Some(merchant), public, in_review, .. }) = google
             && Some(merchant) == set
         {
             return match public {
-                _ if has_issue(LocationIssue::Duplicate) => Cause::DuplicateLocation,
-                _ if has_issue(LocationIssue::NoVoiceOfMerchant) => Cause::NoVoiceOfMerchant,
-                _ if *in_review => Cause::EditInReview,
-                Some(public) if public != merchant => Cause::GoogleEdited,
-                _ => Cause::InSync,
+                _ if has_issue(LocationIssue::Duplicate) => DriftCause::DuplicateLocation,
+                _ if has_issue(LocationIssue::NoVoiceOfMerchant) => DriftCause::NoVoiceOfMerchant,
+                _ if *in_review => DriftCause::EditInReview,
+                Some(public) if public != merchant => DriftCause::GoogleEdited,
+                _ => DriftCause::InSync,
             };
         }
-        let Some(baseline) = self.baseline else { return Cause::NeverSynced };
+        let Some(baseline) = self.baseline else { return DriftCause::NeverSynced };
         if set == Some(&baseline.set) {
             // Without a look at the merchant's record, nobody knows whether it changed.
-            return if google.is_some() { Cause::MerchantEdited } else { Cause::Unknown };
+            return if google.is_some() { DriftCause::MerchantEdited } else { DriftCause::Unknown };
         }
         match () {
             // The platform wants nothing that can be written, as when a revert left this: only the merchant's record can tell a change.
-            () if set.is_none() && *choices == baseline.choices => match google {
-                Some(google) if google.merchant.as_ref() != Some(&baseline.set) => Cause::MerchantEdited,
-                Some(_) => Cause::PlatformChanged,
-                None => Cause::Unknown,
+            () if set.is_none() && *resolved == baseline.categories => match google {
+                Some(google) if google.merchant.as_ref() != Some(&baseline.set) => DriftCause::MerchantEdited,
+                Some(_) => DriftCause::PlatformChanged,
+                None => DriftCause::Unknown,
             },
-            () if is_remapped(choices, baseline) => Cause::MappingChanged,
-            () => Cause::PlatformChanged,
+            () if is_remapped(resolved, baseline) => DriftCause::MappingChanged,
+            () => DriftCause::PlatformChanged,
         }
     }
 }
 
 /// Whether the tenant's categories would stand for what was left, if each of them stood for what it stood for then.
-fn is_remapped(choices: &[Choice], baseline: &Baseline) -> bool {
+fn is_remapped(resolved: &[ResolvedCategory], baseline: &Baseline) -> bool {
     let mut is_changed = false;
-    let then: Vec<Choice> = choices
+    let then: Vec<ResolvedCategory> = resolved
         .iter()
-        .map(|choice| match baseline.choices.iter().find(|then| then.slug == choice.slug) {
+        .map(|category| match baseline.categories.iter().find(|then| then.slug == category.slug) {
             Some(then) => {
-                is_changed |= then.gcid != choice.gcid;
-                Choice { gcid: then.gcid.clone(), ..choice.clone() }
+                is_changed |= then.gcid != category.gcid;
+                ResolvedCategory { gcid: then.gcid.clone(), ..category.clone() }
             }
-            None => choice.clone(),
+            None => category.clone(),
         })
         .collect();
     is_changed && meaning(&then).as_ref() == Some(&baseline.set)
 }
 
 /// What choices stand for; `None`: the primary one for nothing, or there is none.
-fn meaning(choices: &[Choice]) -> Option<CategorySet> {
-    let mapped = |place| choices.iter().filter(move |choice| choice.place == place).filter_map(|c| c.gcid.clone());
-    let primary = mapped(Place::Primary).next()?;
-    let additional: BTreeSet<Gcid> = mapped(Place::Additional).filter(|gcid| *gcid != primary).collect();
+fn meaning(resolved: &[ResolvedCategory]) -> Option<CategorySet> {
+    let mapped = |role| resolved.iter().filter(move |category| category.role == role).filter_map(|c| c.gcid.clone());
+    let primary = mapped(CategoryRole::Primary).next()?;
+    let additional: BTreeSet<Gcid> = mapped(CategoryRole::Additional).filter(|gcid| *gcid != primary).collect();
     let category = |gcid| GbpCategory::new(gcid, "");
     CategorySet::new(category(primary), additional.into_iter().map(category).collect()).ok()
 }
 
-fn sorted(choices: impl Iterator<Item = Choice>) -> Vec<Choice> {
-    let mut choices: Vec<Choice> = choices.collect();
-    choices.sort();
-    choices
+fn sorted(resolved: impl Iterator<Item = ResolvedCategory>) -> Vec<ResolvedCategory> {
+    let mut resolved: Vec<ResolvedCategory> = resolved.collect();
+    resolved.sort();
+    resolved
 }
 
 /// Tells what was found from anything else that could have been, without names and times: the first 128 bits of a SHA-256.
 #[must_use]
-pub fn digest_of(wanted: &Wanted, google: Option<&AtGoogle>) -> String {
+pub fn observation_digest(desired: &DesiredState, google: Option<&GbpState>) -> String {
     let set = |set: Option<&CategorySet>| {
         set.map_or(Value::Null, |set| set.iter().map(|category| json!(category.gcid)).collect())
     };
@@ -275,8 +275,8 @@ pub fn digest_of(wanted: &Wanted, google: Option<&AtGoogle>) -> String {
         facts.extend(google.issues.iter().map(|issue| json!(issue)));
         Value::from(facts)
     });
-    let choices: Vec<Value> = wanted.choices.iter().map(|c| json!([c.place, c.slug, c.gcid])).collect();
-    let text = json!([choices, set(wanted.set.as_ref().ok()), google]).to_string();
+    let resolved: Vec<Value> = desired.categories.iter().map(|c| json!([c.role, c.slug, c.gcid])).collect();
+    let text = json!([resolved, set(desired.set.as_ref().ok()), google]).to_string();
     let digest = digest::digest(&digest::SHA256, text.as_bytes());
     digest.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }

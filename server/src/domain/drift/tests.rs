@@ -14,70 +14,75 @@ fn set(slugs: &[&str]) -> CategorySet {
 }
 
 /// `slug`, `slug=gcid`, or `slug=` for an unmapped one.
-fn choices(texts: &[&str]) -> Vec<Choice> {
+fn choices(texts: &[&str]) -> Vec<ResolvedCategory> {
     let choice = |(position, text): (usize, &&str)| {
-        let (slug, stands_for) = text.split_once('=').unwrap_or((text, text));
-        Choice {
-            place: if position == 0 { Place::Primary } else { Place::Additional },
+        let (slug, category_for) = text.split_once('=').unwrap_or((text, text));
+        ResolvedCategory {
+            role: if position == 0 { CategoryRole::Primary } else { CategoryRole::Additional },
             slug: Slug::parse(slug).expect("valid"),
-            gcid: (!stands_for.is_empty()).then(|| gcid(stands_for)),
+            gcid: (!category_for.is_empty()).then(|| gcid(category_for)),
         }
     };
     sorted(texts.iter().enumerate().map(choice))
 }
 
-fn wanted(texts: &[&str]) -> Wanted {
+fn desired(texts: &[&str]) -> DesiredState {
     let choices = choices(texts);
     let set = meaning(&choices).ok_or(SourceError::Empty);
-    Wanted { choices, set }
+    DesiredState { categories: choices, set }
 }
 
 fn baseline(texts: &[&str]) -> Baseline {
-    Baseline { choices: choices(texts), set: meaning(&choices(texts)).expect("mapped") }
+    Baseline { categories: choices(texts), set: meaning(&choices(texts)).expect("mapped") }
 }
 
-fn google(merchant: &[&str]) -> AtGoogle {
-    AtGoogle { merchant: Some(set(merchant)), public: None, in_review: false, issues: Vec::new() }
+fn google(merchant: &[&str]) -> GbpState {
+    GbpState { merchant: Some(set(merchant)), public: None, in_review: false, issues: Vec::new() }
 }
 
-fn cause(wanted: &Wanted, google: Option<&AtGoogle>, baseline: Option<&Baseline>, retired: &[&str]) -> Cause {
-    let google = google.map_or(Look::Unasked, Look::Read);
+fn cause(
+    desired: &DesiredState,
+    google: Option<&GbpState>,
+    baseline: Option<&Baseline>,
+    retired: &[&str],
+) -> DriftCause {
+    let google = google.map_or(GbpRead::NotRead, GbpRead::Read);
     let retired = retired.iter().map(|slug| gcid(slug)).collect();
-    Facts { wanted, google, baseline, retired: &retired }.cause()
+    DriftInputs { desired, google, baseline, retired: &retired }.cause()
 }
 
 #[test]
 fn each_cause_is_reached_by_its_own_story() {
     let left = baseline(&["a", "b"]);
-    let synced = |texts: &[&str], at_google: &AtGoogle| cause(&wanted(texts), Some(at_google), Some(&left), &[]);
+    let synced = |texts: &[&str], at_google: &GbpState| cause(&desired(texts), Some(at_google), Some(&left), &[]);
     let as_left = google(&["a", "b"]);
-    let public = |in_review| AtGoogle { public: Some(set(&["x"])), in_review, ..as_left.clone() };
+    let public = |in_review| GbpState { public: Some(set(&["x"])), in_review, ..as_left.clone() };
     let none_retired = BTreeSet::new();
-    let now = wanted(&["a", "b"]);
-    let failed = Facts { wanted: &now, google: Look::Failed, baseline: Some(&left), retired: &none_retired };
+    let now = desired(&["a", "b"]);
+    let failed = DriftInputs { desired: &now, google: GbpRead::Failed, baseline: Some(&left), retired: &none_retired };
     let stories = [
-        (synced(&["a", "b"], &as_left), Cause::InSync),
-        (synced(&["a", "c"], &as_left), Cause::PlatformChanged),
-        (synced(&["a", "b=z"], &as_left), Cause::MappingChanged),
-        (synced(&["a", "b"], &google(&["a", "x"])), Cause::MerchantEdited),
-        (synced(&["a", "b"], &public(false)), Cause::GoogleEdited),
-        (synced(&["a", "b"], &public(true)), Cause::EditInReview),
-        (cause(&wanted(&["a", "b"]), Some(&as_left), Some(&left), &["b"]), Cause::CategoryRetired),
-        (cause(&wanted(&["a", "b"]), Some(&google(&["x"])), None, &[]), Cause::NeverSynced),
-        (failed.cause(), Cause::Unknown),
-        (synced(&["a", "b"], &with(&as_left, &[LocationIssue::Closed])), Cause::LocationClosed),
-        (synced(&["a", "b"], &with(&as_left, &[LocationIssue::Duplicate])), Cause::DuplicateLocation),
-        (synced(&["a", "b"], &with(&as_left, &[LocationIssue::NoVoiceOfMerchant])), Cause::NoVoiceOfMerchant),
+        (synced(&["a", "b"], &as_left), DriftCause::InSync),
+        (synced(&["a", "c"], &as_left), DriftCause::PlatformChanged),
+        (synced(&["a", "b=z"], &as_left), DriftCause::MappingChanged),
+        (synced(&["a", "b"], &google(&["a", "x"])), DriftCause::MerchantEdited),
+        (synced(&["a", "b"], &public(false)), DriftCause::GoogleEdited),
+        (synced(&["a", "b"], &public(true)), DriftCause::EditInReview),
+        (cause(&desired(&["a", "b"]), Some(&as_left), Some(&left), &["b"]), DriftCause::CategoryRetired),
+        (cause(&desired(&["a", "b"]), Some(&google(&["x"])), None, &[]), DriftCause::NeverSynced),
+        (failed.cause(), DriftCause::Unknown),
+        (synced(&["a", "b"], &with(&as_left, &[LocationIssue::Closed])), DriftCause::LocationClosed),
+        (synced(&["a", "b"], &with(&as_left, &[LocationIssue::Duplicate])), DriftCause::DuplicateLocation),
+        (synced(&["a", "b"], &with(&as_left, &[LocationIssue::NoVoiceOfMerchant])), DriftCause::NoVoiceOfMerchant),
     ];
     for (found, expected) in stories {
         assert_eq!(found, expected);
     }
-    let reached: HashSet<Cause> = stories.iter().map(|(found, _)| *found).collect();
-    assert_eq!(reached.len(), Cause::ALL.len(), "every one of them");
+    let reached: HashSet<DriftCause> = stories.iter().map(|(found, _)| *found).collect();
+    assert_eq!(reached.len(), DriftCause::ALL.len(), "every one of them");
 }
 
-fn with(google: &AtGoogle, issues: &[LocationIssue]) -> AtGoogle {
-    AtGoogle { issues: issues.to_vec(), ..google.clone() }
+fn with(google: &GbpState, issues: &[LocationIssue]) -> GbpState {
+    GbpState { issues: issues.to_vec(), ..google.clone() }
 }
 
 /// Every set of what Google says of a location, beside every other cause that there could be.
@@ -86,57 +91,58 @@ fn an_issue_of_the_location_has_its_place_in_the_order() {
     use LocationIssue::{Closed, Duplicate, NoVoiceOfMerchant};
     let left = baseline(&["a", "b"]);
     let plain = google(&["a", "b"]);
-    let others_see = |in_review| AtGoogle { public: Some(set(&["x"])), in_review, ..plain.clone() };
+    let others_see = |in_review| GbpState { public: Some(set(&["x"])), in_review, ..plain.clone() };
     // What is wanted, what Google has, what was left, what is retired, and the cause of a location without an issue.
     let stories = [
-        (wanted(&["a", "b"]), plain.clone(), Some(&left), &[][..], Cause::InSync),
-        (wanted(&["a", "b"]), others_see(false), Some(&left), &[], Cause::GoogleEdited),
-        (wanted(&["a", "b"]), others_see(true), Some(&left), &[], Cause::EditInReview),
-        (wanted(&["a", "b"]), plain.clone(), None, &[], Cause::InSync),
-        (wanted(&["a", "b"]), plain.clone(), Some(&left), &["b"], Cause::CategoryRetired),
-        (wanted(&["a", "b"]), google(&["x"]), None, &[], Cause::NeverSynced),
-        (wanted(&["a", "c"]), plain.clone(), Some(&left), &[], Cause::PlatformChanged),
-        (wanted(&["a", "b=z"]), plain.clone(), Some(&left), &[], Cause::MappingChanged),
-        (wanted(&["a", "b"]), google(&["a", "x"]), Some(&left), &[], Cause::MerchantEdited),
-        (wanted(&[]), google(&["a"]), Some(&left), &[], Cause::PlatformChanged),
+        (desired(&["a", "b"]), plain.clone(), Some(&left), &[][..], DriftCause::InSync),
+        (desired(&["a", "b"]), others_see(false), Some(&left), &[], DriftCause::GoogleEdited),
+        (desired(&["a", "b"]), others_see(true), Some(&left), &[], DriftCause::EditInReview),
+        (desired(&["a", "b"]), plain.clone(), None, &[], DriftCause::InSync),
+        (desired(&["a", "b"]), plain.clone(), Some(&left), &["b"], DriftCause::CategoryRetired),
+        (desired(&["a", "b"]), google(&["x"]), None, &[], DriftCause::NeverSynced),
+        (desired(&["a", "c"]), plain.clone(), Some(&left), &[], DriftCause::PlatformChanged),
+        (desired(&["a", "b=z"]), plain.clone(), Some(&left), &[], DriftCause::MappingChanged),
+        (desired(&["a", "b"]), google(&["a", "x"]), Some(&left), &[], DriftCause::MerchantEdited),
+        (desired(&[]), google(&["a"]), Some(&left), &[], DriftCause::PlatformChanged),
     ];
-    for (wanted, at_google, left, retired, plain) in stories {
-        let is_written = matches!(plain, Cause::InSync | Cause::GoogleEdited | Cause::EditInReview);
+    for (desired, at_google, left, retired, plain) in stories {
+        let is_written = matches!(plain, DriftCause::InSync | DriftCause::GoogleEdited | DriftCause::EditInReview);
         for (issues, written, open) in [
             (&[][..], plain, true),
-            (&[NoVoiceOfMerchant], Cause::NoVoiceOfMerchant, true),
-            (&[Duplicate], Cause::DuplicateLocation, true),
-            (&[Duplicate, NoVoiceOfMerchant], Cause::DuplicateLocation, true),
-            (&[Closed], Cause::LocationClosed, false),
-            (&[Closed, NoVoiceOfMerchant], Cause::LocationClosed, false),
-            (&[Closed, Duplicate, NoVoiceOfMerchant], Cause::LocationClosed, false),
+            (&[NoVoiceOfMerchant], DriftCause::NoVoiceOfMerchant, true),
+            (&[Duplicate], DriftCause::DuplicateLocation, true),
+            (&[Duplicate, NoVoiceOfMerchant], DriftCause::DuplicateLocation, true),
+            (&[Closed], DriftCause::LocationClosed, false),
+            (&[Closed, NoVoiceOfMerchant], DriftCause::LocationClosed, false),
+            (&[Closed, Duplicate, NoVoiceOfMerchant], DriftCause::LocationClosed, false),
         ] {
-            let found = cause(&wanted, Some(&with(&at_google, issues)), left, retired);
+            let found = cause(&desired, Some(&with(&at_google, issues)), left, retired);
             let expected = match (open, is_written) {
-                (false, _) => Cause::LocationClosed,
+                (false, _) => DriftCause::LocationClosed,
                 (true, true) => written,
                 (true, false) => plain,
             };
             assert_eq!(found, expected, "{plain} {issues:?}");
-            assert!(issues.is_empty() || found != Cause::InSync);
-            assert_eq!(found.is_out_of_sync(), !matches!(found, Cause::InSync | Cause::EditInReview));
+            assert!(issues.is_empty() || found != DriftCause::InSync);
+            assert_eq!(found.is_out_of_sync(), !matches!(found, DriftCause::InSync | DriftCause::EditInReview));
         }
     }
-    let failed = Facts { wanted: &wanted(&["a"]), google: Look::Failed, baseline: None, retired: &BTreeSet::new() };
-    assert_eq!(failed.cause(), Cause::Unknown, "nobody knows whether it is still closed");
+    let failed =
+        DriftInputs { desired: &desired(&["a"]), google: GbpRead::Failed, baseline: None, retired: &BTreeSet::new() };
+    assert_eq!(failed.cause(), DriftCause::Unknown, "nobody knows whether it is still closed");
 }
 
 #[test]
 fn what_was_kept_before_anybody_asked_for_issues_can_be_read_and_has_the_same_digest() {
     let before = json!({"merchant": null, "public": null, "in_review": false});
-    let google: AtGoogle = serde_json::from_value(before.clone()).expect("read");
+    let google: GbpState = serde_json::from_value(before.clone()).expect("read");
     assert_eq!(google.issues, []);
     assert_eq!(serde_json::to_value(&google).expect("written"), before);
-    let digest = digest_of(&wanted(&["a"]), Some(&google));
+    let digest = observation_digest(&desired(&["a"]), Some(&google));
     assert_eq!(digest, "b16eb643c188718588d7fbabf29de72e");
     for issue in LocationIssue::ALL {
         assert_ne!(
-            digest_of(&wanted(&["a"]), Some(&with(&google, &[*issue]))),
+            observation_digest(&desired(&["a"]), Some(&with(&google, &[*issue]))),
             digest,
             "a change of a flag alone is news"
         );
@@ -147,40 +153,40 @@ fn what_was_kept_before_anybody_asked_for_issues_can_be_read_and_has_the_same_di
 fn of_several_causes_the_first_in_order_is_named() {
     let left = baseline(&["a", "b", "u="]);
     let (edited, as_left) = (google(&["x"]), google(&["a", "b"]));
-    let of = |texts: &[&str], at_google| cause(&wanted(texts), at_google, Some(&left), &[]);
-    assert_eq!(of(&["a", "c"], Some(&edited)), Cause::PlatformChanged, "drift is what the platform did not cause");
-    assert_eq!(of(&["a", "b=z"], Some(&edited)), Cause::MappingChanged);
-    assert_eq!(of(&["a", "b", "v="], Some(&edited)), Cause::MerchantEdited, "what is unmapped changes nothing");
-    assert_eq!(of(&["a", "b=z", "v="], Some(&edited)), Cause::MappingChanged);
-    assert_eq!(of(&["a", "c=b"], Some(&edited)), Cause::MerchantEdited, "another that stands for the same, too");
-    assert_eq!(of(&["b", "a"], Some(&as_left)), Cause::PlatformChanged, "another primary one");
-    assert_eq!(of(&["a", "b", "u=z"], Some(&as_left)), Cause::MappingChanged, "mapped at last");
-    assert_eq!(cause(&wanted(&["a"]), Some(&google(&["b"])), None, &["a"]), Cause::CategoryRetired);
-    assert_eq!(cause(&wanted(&["a"]), Some(&google(&["a"])), None, &[]), Cause::InSync, "nobody had to write");
+    let of = |texts: &[&str], at_google| cause(&desired(texts), at_google, Some(&left), &[]);
+    assert_eq!(of(&["a", "c"], Some(&edited)), DriftCause::PlatformChanged, "drift is what the platform did not cause");
+    assert_eq!(of(&["a", "b=z"], Some(&edited)), DriftCause::MappingChanged);
+    assert_eq!(of(&["a", "b", "v="], Some(&edited)), DriftCause::MerchantEdited, "what is unmapped changes nothing");
+    assert_eq!(of(&["a", "b=z", "v="], Some(&edited)), DriftCause::MappingChanged);
+    assert_eq!(of(&["a", "c=b"], Some(&edited)), DriftCause::MerchantEdited, "another that stands for the same, too");
+    assert_eq!(of(&["b", "a"], Some(&as_left)), DriftCause::PlatformChanged, "another primary one");
+    assert_eq!(of(&["a", "b", "u=z"], Some(&as_left)), DriftCause::MappingChanged, "mapped at last");
+    assert_eq!(cause(&desired(&["a"]), Some(&google(&["b"])), None, &["a"]), DriftCause::CategoryRetired);
+    assert_eq!(cause(&desired(&["a"]), Some(&google(&["a"])), None, &[]), DriftCause::InSync, "nobody had to write");
 }
 
 #[test]
 fn a_platform_that_wants_nothing_that_can_be_written_has_a_cause_without_a_look_at_google() {
     let left = baseline(&["a", "b"]);
-    assert_eq!(cause(&wanted(&["a=", "b"]), None, Some(&left), &[]), Cause::MappingChanged);
-    assert_eq!(cause(&wanted(&[]), None, Some(&left), &[]), Cause::PlatformChanged);
-    assert_eq!(cause(&wanted(&[]), None, None, &[]), Cause::NeverSynced);
-    let too_many = Wanted { set: Err(SourceError::TooMany { count: 2, limit: 1 }), ..wanted(&["a", "b"]) };
-    assert_eq!(cause(&too_many, None, Some(&left), &[]), Cause::Unknown, "neither side has changed");
+    assert_eq!(cause(&desired(&["a=", "b"]), None, Some(&left), &[]), DriftCause::MappingChanged);
+    assert_eq!(cause(&desired(&[]), None, Some(&left), &[]), DriftCause::PlatformChanged);
+    assert_eq!(cause(&desired(&[]), None, None, &[]), DriftCause::NeverSynced);
+    let too_many = DesiredState { set: Err(SourceError::TooMany { count: 2, limit: 1 }), ..desired(&["a", "b"]) };
+    assert_eq!(cause(&too_many, None, Some(&left), &[]), DriftCause::Unknown, "neither side has changed");
 }
 
 #[test]
 fn a_revert_beside_an_unmapped_primary_category_leaves_a_cause_that_is_known() {
-    let left = Baseline { choices: choices(&["a=", "b"]), set: set(&["x"]) };
-    let of = |merchant| cause(&wanted(&["a=", "b"]), Some(&google(&[merchant])), Some(&left), &[]);
-    assert_eq!(of("x"), Cause::PlatformChanged);
-    assert_eq!(of("y"), Cause::MerchantEdited);
+    let left = Baseline { categories: choices(&["a=", "b"]), set: set(&["x"]) };
+    let of = |merchant| cause(&desired(&["a=", "b"]), Some(&google(&[merchant])), Some(&left), &[]);
+    assert_eq!(of("x"), DriftCause::PlatformChanged);
+    assert_eq!(of("y"), DriftCause::MerchantEdited);
 }
 
 #[test]
 fn what_a_run_took_back_is_a_change_of_the_platform_that_google_does_not_have() {
     let left = Baseline { set: set(&["x"]), ..baseline(&["a", "b"]) };
-    assert_eq!(cause(&wanted(&["a", "b"]), Some(&google(&["x"])), Some(&left), &[]), Cause::PlatformChanged);
+    assert_eq!(cause(&desired(&["a", "b"]), Some(&google(&["x"])), Some(&left), &[]), DriftCause::PlatformChanged);
 }
 
 fn some_slugs() -> impl Strategy<Value = Vec<&'static str>> {
@@ -193,22 +199,22 @@ fn some_set() -> impl Strategy<Value = CategorySet> {
 
 prop_compose! {
     fn at_google()(merchant in proptest::option::of(some_set()), public in proptest::option::of(some_set()),
-                   in_review in any::<bool>(), issues in subsequence(LocationIssue::ALL.to_vec(), 0..=3)) -> AtGoogle {
-        AtGoogle { merchant, public, in_review, issues }
+                   in_review in any::<bool>(), issues in subsequence(LocationIssue::ALL.to_vec(), 0..=3)) -> GbpState {
+        GbpState { merchant, public, in_review, issues }
     }
 }
 
 prop_compose! {
     fn any_baseline()(slugs in some_slugs(), set in some_set()) -> Baseline {
-        Baseline { choices: distinct(&slugs).choices, set }
+        Baseline { categories: distinct(&slugs).categories, set }
     }
 }
 
 /// A tenant has each category once.
-fn distinct(texts: &[&str]) -> Wanted {
+fn distinct(texts: &[&str]) -> DesiredState {
     let mut seen = HashSet::new();
     let slug = |text: &&&str| seen.insert(text.split('=').next().unwrap_or_default().to_owned());
-    wanted(&texts.iter().filter(slug).copied().collect::<Vec<_>>())
+    desired(&texts.iter().filter(slug).copied().collect::<Vec<_>>())
 }
 
 proptest! {
@@ -217,27 +223,27 @@ proptest! {
         slugs in some_slugs(), google in at_google(), look in 0..3, baseline in proptest::option::of(any_baseline()),
         retired in subsequence(vec!["a", "b"], 0..=1),
     ) {
-        let wanted = distinct(&slugs);
+        let desired = distinct(&slugs);
         let retired: BTreeSet<Gcid> = retired.into_iter().map(gcid).collect();
-        let look = match look { 0 => Look::Failed, 1 => Look::Unasked, _ => Look::Read(&google) };
-        let facts = Facts { wanted: &wanted, google: look, baseline: baseline.as_ref(), retired: &retired };
+        let look = match look { 0 => GbpRead::Failed, 1 => GbpRead::NotRead, _ => GbpRead::Read(&google) };
+        let facts = DriftInputs { desired: &desired, google: look, baseline: baseline.as_ref(), retired: &retired };
         let cause = facts.cause();
-        let has_merchant = matches!(look, Look::Read(google) if google.merchant.is_some() && google.merchant.as_ref() == wanted.set.as_ref().ok());
+        let has_merchant = matches!(look, GbpRead::Read(google) if google.merchant.is_some() && google.merchant.as_ref() == desired.set.as_ref().ok());
         match look {
-            Look::Failed => prop_assert_eq!(cause, Cause::Unknown),
-            Look::Unasked => prop_assert!(!matches!(cause, Cause::InSync | Cause::MerchantEdited | Cause::GoogleEdited | Cause::EditInReview)),
-            Look::Read(google) => {
+            GbpRead::Failed => prop_assert_eq!(cause, DriftCause::Unknown),
+            GbpRead::NotRead => prop_assert!(!matches!(cause, DriftCause::InSync | DriftCause::MerchantEdited | DriftCause::GoogleEdited | DriftCause::EditInReview)),
+            GbpRead::Read(google) => {
                 let is_plain = has_merchant && !google.in_review && google.public.as_ref().is_none_or(|public| Some(public) == google.merchant.as_ref());
-                prop_assert!(cause != Cause::InSync || is_plain, "in sync is what everybody sees");
-                prop_assert!(google.issues.is_empty() || !matches!(cause, Cause::InSync | Cause::EditInReview | Cause::GoogleEdited));
-                prop_assert_eq!(cause == Cause::LocationClosed, google.issues.contains(&LocationIssue::Closed));
-                prop_assert!(cause != Cause::GoogleEdited || has_merchant);
+                prop_assert!(cause != DriftCause::InSync || is_plain, "in sync is what everybody sees");
+                prop_assert!(google.issues.is_empty() || !matches!(cause, DriftCause::InSync | DriftCause::EditInReview | DriftCause::GoogleEdited));
+                prop_assert_eq!(cause == DriftCause::LocationClosed, google.issues.contains(&LocationIssue::Closed));
+                prop_assert!(cause != DriftCause::GoogleEdited || has_merchant);
             }
         }
-        let needs_a_write = matches!(cause, Cause::PlatformChanged | Cause::MappingChanged | Cause::MerchantEdited | Cause::NeverSynced);
+        let needs_a_write = matches!(cause, DriftCause::PlatformChanged | DriftCause::MappingChanged | DriftCause::MerchantEdited | DriftCause::NeverSynced);
         prop_assert!(!needs_a_write || !has_merchant);
-        prop_assert!(baseline.is_some() || !matches!(cause, Cause::PlatformChanged | Cause::MappingChanged | Cause::MerchantEdited));
-        prop_assert_eq!(cause == Cause::CategoryRetired, !matches!(look, Look::Failed) && cause != Cause::LocationClosed && wanted.gcids().any(|gcid| retired.contains(gcid)));
+        prop_assert!(baseline.is_some() || !matches!(cause, DriftCause::PlatformChanged | DriftCause::MappingChanged | DriftCause::MerchantEdited));
+        prop_assert_eq!(cause == DriftCause::CategoryRetired, !matches!(look, GbpRead::Failed) && cause != DriftCause::LocationClosed && desired.gcids().any(|gcid| retired.contains(gcid)));
     }
 
     #[test]
@@ -245,10 +251,10 @@ proptest! {
         slugs in some_slugs(), other in some_slugs(), google in at_google(), more in at_google(),
     ) {
         let (one, two) = (distinct(&slugs), distinct(&other));
-        let digest = digest_of(&one, Some(&google));
-        prop_assert_eq!(&digest, &digest_of(&distinct(&slugs), Some(&google.clone())));
-        prop_assert_eq!(digest == digest_of(&two, Some(&google)), one.choices == two.choices);
-        prop_assert_eq!(digest == digest_of(&one, Some(&more)), google == more);
-        prop_assert!(digest != digest_of(&one, None));
+        let digest = observation_digest(&one, Some(&google));
+        prop_assert_eq!(&digest, &observation_digest(&distinct(&slugs), Some(&google.clone())));
+        prop_assert_eq!(digest == observation_digest(&two, Some(&google)), one.categories == two.categories);
+        prop_assert_eq!(digest == observation_digest(&one, Some(&more)), google == more);
+        prop_assert!(digest != observation_digest(&one, None));
     }
 }

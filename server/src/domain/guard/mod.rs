@@ -59,7 +59,7 @@ impl GuardLimits {
 
 /// What beside the two sides decides about a plan's guards.
 #[derive(Debug, Clone)]
-pub struct Circumstances {
+pub struct GuardContext {
     /// The limits.
     pub limits: GuardLimits,
     /// The rules that a person has lifted for this run.
@@ -104,10 +104,10 @@ impl fmt::Display for GuardVerdict {
 
 /// Asks every guard about the way from `observed` to `desired`.
 #[must_use]
-pub fn judge<C: Category>(
+pub fn evaluate_guards<C: Category>(
     observed: Option<&CategorySet<C>>,
     desired: &CategorySet<C>,
-    now: &Circumstances,
+    now: &GuardContext,
 ) -> Vec<GuardVerdict> {
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let total = observed.map_or(0, |set| count(set.iter().count()));

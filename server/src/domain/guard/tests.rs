@@ -10,12 +10,12 @@ fn set(slugs: &[&str]) -> CategorySet {
     CategorySet::new(primary, categories.collect()).expect("a set")
 }
 
-fn usual(is_first_run: bool) -> Circumstances {
-    Circumstances { limits: GuardLimits::default(), overridden: BTreeSet::new(), is_first_run }
+fn usual(is_first_run: bool) -> GuardContext {
+    GuardContext { limits: GuardLimits::default(), overridden: BTreeSet::new(), is_first_run }
 }
 
-fn stopped(before: &[&str], after: &[&str], now: &Circumstances) -> Vec<String> {
-    let verdicts = judge(Some(&set(before)), &set(after), now);
+fn stopped(before: &[&str], after: &[&str], now: &GuardContext) -> Vec<String> {
+    let verdicts = evaluate_guards(Some(&set(before)), &set(after), now);
     verdicts.iter().filter(|v| v.outcome == GuardOutcome::Stopped).map(ToString::to_string).collect()
 }
 
@@ -47,7 +47,7 @@ fn a_first_run_that_removes_anything_is_stopped() {
 
 #[test]
 fn a_target_without_categories_has_nothing_to_lose() {
-    let verdicts = judge(None, &set(&["a", "b"]), &usual(true));
+    let verdicts = evaluate_guards(None, &set(&["a", "b"]), &usual(true));
     assert!(verdicts.iter().all(|v| v.outcome == GuardOutcome::Passed), "{verdicts:?}");
 }
 
@@ -55,7 +55,7 @@ fn a_target_without_categories_has_nothing_to_lose() {
 fn an_override_lifts_its_own_rule_and_no_other() {
     let mut now = usual(true);
     now.overridden.insert(GuardRule::PrimaryChange);
-    let verdicts = judge(Some(&set(&["a", "b", "c"])), &set(&["d"]), &now);
+    let verdicts = evaluate_guards(Some(&set(&["a", "b", "c"])), &set(&["d"]), &now);
     assert_eq!(verdicts[0].outcome, GuardOutcome::Overridden);
     let failure = enforce(&verdicts).expect_err("others stop it");
     assert_eq!((failure.reason, failure.metadata["rule"].as_str()), (FailureReason::Guard, "removed_share"));
@@ -67,12 +67,12 @@ fn an_override_lifts_its_own_rule_and_no_other() {
     assert_eq!(failure.metadata["override_guards"], "primary_change,removed_share,first_run_removals");
 
     now.overridden.extend([GuardRule::RemovedShare, GuardRule::FirstRunRemovals]);
-    enforce(&judge(Some(&set(&["a", "b", "c"])), &set(&["d"]), &now)).expect("all that stopped it is lifted");
+    enforce(&evaluate_guards(Some(&set(&["a", "b", "c"])), &set(&["d"]), &now)).expect("all that stopped it is lifted");
 }
 
 #[test]
 fn open_limits_stop_nothing() {
-    let now = Circumstances { limits: GuardLimits::OPEN, ..usual(true) };
+    let now = GuardContext { limits: GuardLimits::OPEN, ..usual(true) };
     assert_eq!(stopped(&["a", "b", "c", "d", "e"], &["f"], &now), [""; 0]);
 }
 
@@ -93,8 +93,8 @@ proptest! {
         };
         let now = usual(first);
         prop_assert_eq!(
-            judge(Some(&set(&before)), &set(&after), &now),
-            judge(Some(&shuffled(&before)), &shuffled(&after), &now)
+            evaluate_guards(Some(&set(&before)), &set(&after), &now),
+            evaluate_guards(Some(&shuffled(&before)), &shuffled(&after), &now)
         );
     }
 }

@@ -29,7 +29,7 @@ fn google(reason: &'static str) -> Body {
     Body::Google("X", reason, "")
 }
 
-fn answer(status: u16, body: Body) -> Answer {
+fn answer(status: u16, body: Body) -> UpstreamResponse {
     let broken = Failure::transient(UpstreamUnavailable, "the connection broke");
     let (content_type, body) = match body {
         Body::Google(name, reason, older) => {
@@ -52,7 +52,7 @@ fn answer(status: u16, body: Body) -> Answer {
         Body::Foreign => ("application/json", Ok(json!({"error": "nope", "code": status}).to_string())),
         Body::Half => ("application/json", Err(broken)),
     };
-    Answer {
+    UpstreamResponse {
         status: StatusCode::from_u16(status).expect("a status"),
         retry_after: None,
         is_json: content_type == "application/json",
@@ -133,7 +133,7 @@ fn each_answer_has_its_class_and_an_update_knows_whether_it_took_effect() {
         assert_eq!(super::is_certain(&answer), is_certain, "{status} {body:?}");
         // A time that is asked for lengthens what is tried again after the backoff, and nothing else.
         let asked = Some(Duration::from_secs(7));
-        let waits = Answer { retry_after: asked, ..answer };
+        let waits = UpstreamResponse { retry_after: asked, ..answer };
         let is_half = waits.body.is_err() && waits.status.is_client_error() && status != 429;
         let expected = if class.1 == LATER && !is_half { Retry::After(Duration::from_secs(7)) } else { class.1 };
         assert_eq!(failure("locations.get", &waits).retry, expected, "{status} {body:?}");

@@ -2,20 +2,20 @@
 //!
 //! The accounts are out of the strategies' reach: each is given what it needs of Google, and that is all that it has.
 
-use super::{Attempt, Stop};
+use super::{Abort, AttemptExecution};
 use crate::{
-    app::{Accounts, Learnt},
+    app::{AccountClients, CredentialsOutcome},
     domain::{Failure, FailureReason, RunResult},
     gbp,
-    store::Source,
+    store::TenantSnapshot,
 };
 
 /// The accounts in whose names Google is asked.
 #[derive(Debug, Clone)]
-pub(in crate::runner) struct Names(Accounts);
+pub(in crate::runner) struct AccountClientHandle(AccountClients);
 
-impl Names {
-    pub(in crate::runner) fn new(accounts: Accounts) -> Self {
+impl AccountClientHandle {
+    pub(in crate::runner) fn new(accounts: AccountClients) -> Self {
         Self(accounts)
     }
 
@@ -25,49 +25,51 @@ impl Names {
     }
 }
 
-impl Attempt {
+impl AttemptExecution {
     /// The way to Google, in the name of the tenant's account.
-    pub(super) async fn google(&mut self, source: &Source) -> Result<gbp::Client, Stop> {
+    pub(super) async fn google(&mut self, source: &TenantSnapshot) -> Result<gbp::Client, Abort> {
         let Some(account) = &source.tenant.account else {
             let message = format!("tenants/{} has no GBP account", source.tenant.id);
             return Err(Failure::permanent(FailureReason::NoLocation, message).into());
         };
-        let mark = source.credentials.as_ref();
-        let client = self.tools.accounts.0.client(account, mark, source.read_at, self.run.created_at).await??;
-        self.name = Some((account.clone(), mark.cloned()));
+        let version = source.credentials.as_ref();
+        let client = self.context.accounts.0.client(account, version, source.read_at, self.run.created_at).await??;
+        self.used_credentials = Some((account.clone(), version.cloned()));
         Ok(client.traced(self.traceparent.clone()))
     }
 
     /// The way to Google for those who read only.
-    pub(in crate::runner) async fn reader(&mut self, source: &Source) -> Result<gbp::Reader, Stop> {
+    pub(in crate::runner) async fn reader(&mut self, source: &TenantSnapshot) -> Result<gbp::Reader, Abort> {
         Ok(self.google(source).await?.reader())
     }
 
     /// Whom a failure is about, as far as one can tell from it alone. Credentials of an account's own come with a quota and a token endpoint
     /// of their own, so however many of its tenants meet the end of these, it is one.
-    pub(super) fn blamed(&self, failure: &Failure) -> String {
-        match &self.name {
+    pub(super) fn failure_scope(&self, failure: &Failure) -> String {
+        match &self.used_credentials {
             Some((account, Some(_))) if failure.reason != FailureReason::UpstreamUnavailable => account.resource_name(),
             _ => self.run.tenant.resource_name(),
         }
     }
 
     /// What the attempt says of the credentials that it went with, and what these mean for it: it may have to wait for others.
-    pub(super) async fn tell_accounts(&self, outcome: Result<RunResult, Stop>) -> Result<RunResult, Stop> {
-        let Some((account, mark)) = &self.name else { return outcome };
-        let accounts = &self.tools.accounts.0;
+    pub(super) async fn report_to_accounts(&self, outcome: Result<RunResult, Abort>) -> Result<RunResult, Abort> {
+        let Some((account, version)) = &self.used_credentials else { return outcome };
+        let accounts = &self.context.accounts.0;
         match outcome {
-            Err(Stop::Failed(failure)) if is_rejection(&failure) => {
-                let failure = accounts.refused(account, mark.as_ref(), failure, self.run.created_at).await;
-                Err(Stop::Failed(failure))
+            Err(Abort::Failed(failure)) if is_rejection(&failure) => {
+                let failure = accounts.refused(account, version.as_ref(), failure, self.run.created_at).await;
+                Err(Abort::Failed(failure))
             }
             Ok(RunResult::Succeeded) => {
-                accounts.learnt(account, mark.as_ref(), Learnt::Accepted).await;
+                accounts.record_outcome(account, version.as_ref(), CredentialsOutcome::Accepted).await;
                 outcome
             }
-            Err(Stop::Failed(failure)) if failure.reason.is_googles_answer() || failure.is_accepted_elsewhere() => {
-                accounts.learnt(account, mark.as_ref(), Learnt::Accepted).await;
-                Err(Stop::Failed(failure))
+            Err(Abort::Failed(failure))
+                if failure.reason.proves_upstream_reachable() || failure.is_accepted_elsewhere() =>
+            {
+                accounts.record_outcome(account, version.as_ref(), CredentialsOutcome::Accepted).await;
+                Err(Abort::Failed(failure))
             }
             _ => outcome,
         }

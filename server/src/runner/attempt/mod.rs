@@ -15,8 +15,8 @@ use tracing::{Instrument, Span};
 
 use self::ending::is_google_down;
 use super::{
-    Tools, cause, circuit::Probe, claims::Claim, gbp_to_platform, places::Place, platform_to_gbp, ready::Waiting,
-    record, standing::Standing,
+    RunnerContext, circuit_breaker::Probe, error_chain, gbp_to_platform, held_leases::HeldLease, platform_to_gbp,
+    prefetch::PrefetchedRun, record, sync_tracker::SyncTracker, worker_slots::SlotPermit,
 };
 use crate::{
     domain::{
@@ -25,11 +25,11 @@ use crate::{
     },
     error::Error,
     spans,
-    store::{Claimed, CredentialsMark, Now, Progress, Source},
-    wake::Hint,
+    store::{AttemptProgress, ClaimedRun, CredentialsVersion, StatementTime, TenantSnapshot},
+    wake::WakeUp,
 };
 
-pub(super) use account::Names;
+pub(super) use account::AccountClientHandle;
 pub(super) use earlier_write::unknown_outcome;
 
 /// How often an attempt compares its source while requests keep joining its run, before another attempt begins. It bounds loops that one
@@ -40,7 +40,7 @@ pub(super) const SUPERSEDED: &str = "a request joined the run after its source w
 
 /// Why an attempt went no further.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(super) enum Abort {
     /// It failed, by the tenant, by Google, or by what the two say of each other.
     Failed(Failure),
     /// The run is not to be carried out.
@@ -48,63 +48,63 @@ pub(super) enum Stop {
     /// Somebody cancelled the run, and the attempt had not begun to write.
     Cancelled,
     /// The run is in other hands: nothing more may be written, also not about it.
-    Lost,
+    LeaseLost,
     /// The run needs an attempt that begins anew, for this reason. Nothing was written, and the attempt is not counted.
-    Anew(&'static str),
+    Superseded(&'static str),
     /// Our own trouble: the database is away, or there is a defect.
-    Interrupted(Error),
+    ServiceError(Error),
 }
 
-impl From<Failure> for Stop {
+impl From<Failure> for Abort {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
     }
 }
 
-impl From<Error> for Stop {
+impl From<Error> for Abort {
     fn from(error: Error) -> Self {
-        Self::Interrupted(error)
+        Self::ServiceError(error)
     }
 }
 
 /// An attempt under way.
-pub(super) struct Attempt {
-    pub(super) tools: Arc<Tools>,
+pub(super) struct AttemptExecution {
+    pub(super) context: Arc<RunnerContext>,
     pub(super) run: Run,
-    pub(super) claim: Claim,
-    pub(super) now: Now,
+    pub(super) claim: HeldLease,
+    pub(super) now: StatementTime,
     /// When the run was claimed, by this process's clock.
     pub(super) claimed_at: Instant,
     /// What is known so far, over all attempts; it is recorded however the attempt ends.
-    pub(super) progress: Progress,
+    pub(super) progress: AttemptProgress,
     /// The platform's side, where it was read with that of others; within: the tenant is gone.
-    source: Option<Option<Source>>,
+    source: Option<Option<TenantSnapshot>>,
     /// The platform's side as the attempt has read it.
-    pub(super) read: Option<Arc<Source>>,
+    pub(super) read: Option<Arc<TenantSnapshot>>,
     /// How the two sides stand.
-    pub(super) standing: Standing,
+    pub(super) sync_tracker: SyncTracker,
     /// The trace that the run was asked for in.
     pub(super) traceparent: Option<TraceContext>,
     /// Whether the database may have recorded an intent whose request was not sent, because it did not say so.
     pub(super) may_have_begun: bool,
     /// In whose name Google is asked, once it is: the account, and its own credentials where it has any.
-    pub(super) name: Option<(AccountId, Option<CredentialsMark>)>,
+    pub(super) used_credentials: Option<(AccountId, Option<CredentialsVersion>)>,
 }
 
-impl Attempt {
-    pub(super) fn new(tools: Arc<Tools>, waiting: Waiting, now: Now) -> Self {
-        let Waiting { claimed, claim, source, since } = waiting;
-        let Claimed { mut run, observation, fence: _, bulk: _, traceparent } = claimed;
-        let progress = Progress {
+impl AttemptExecution {
+    pub(super) fn new(context: Arc<RunnerContext>, waiting: PrefetchedRun, now: StatementTime) -> Self {
+        let PrefetchedRun { claimed, claim, source, since } = waiting;
+        let ClaimedRun { mut run, observation, fencing_token: _, bulk: _, traceparent } = claimed;
+        let progress = AttemptProgress {
             plan: run.plan.take(),
             written: std::mem::take(&mut run.written),
             // It stays recorded until the location was read and says what became of it.
-            intent: run.intent.take(),
+            write_intent: run.write_intent.take(),
             observation: observation.clone(),
             read_at: None,
         };
         Self {
-            tools,
+            context,
             run,
             claim,
             now,
@@ -112,57 +112,57 @@ impl Attempt {
             claimed_at: since,
             source,
             read: None,
-            standing: Standing::after(observation),
+            sync_tracker: SyncTracker::after(observation),
             traceparent,
             may_have_begun: false,
-            name: None,
+            used_credentials: None,
         }
     }
 
     /// Carries the attempt out, in a place that others can have while the end waits for its commit, and records how it ended.
-    pub(super) async fn carry_out(self, place: (Place, Option<Probe>)) {
+    pub(super) async fn execute(self, slot: (SlotPermit, Option<Probe>)) {
         let traced = spans::attempt(&self.run, self.traceparent.as_ref());
         let trace = spans::traceparent(&traced).or_else(|| self.traceparent.clone());
         // Each line that is logged meanwhile is this run's.
         let trace_id = trace.as_ref().map(TraceContext::trace_id);
         let logged = tracing::info_span!("attempt", run_id = %self.run.id, attempt = self.run.attempt, trace_id);
-        self.carry_out_in_spans(place, &traced).instrument(logged).instrument(traced.clone()).await;
+        self.execute_in_spans(slot, &traced).instrument(logged).instrument(traced.clone()).await;
     }
 
-    async fn carry_out_in_spans(mut self, place: (Place, Option<Probe>), traced: &Span) {
-        let lost = self.claim.lost.clone();
+    async fn execute_in_spans(mut self, slot: (SlotPermit, Option<Probe>), traced: &Span) {
+        let lease_lost = self.claim.lease_lost.clone();
         let began = Instant::now();
         // In a place of its own: what is around it holds it twice over, and a run would take 40 kB.
         let strategy = Box::pin(self.run_strategy());
-        let outcome = lost.run_until_cancelled(caught(strategy)).await.unwrap_or(Err(Stop::Lost));
-        record::attempted(&outcome, traced);
-        self.tell_circuit(&outcome, began);
-        let outcome = self.tell_accounts(outcome).await;
-        drop(place);
+        let outcome = lease_lost.run_until_cancelled(catch_panic(strategy)).await.unwrap_or(Err(Abort::LeaseLost));
+        record::record_attempt_end(&outcome, traced);
+        self.report_to_circuit(&outcome, began);
+        let outcome = self.report_to_accounts(outcome).await;
+        drop(slot);
         // Boxed as well: an attempt that goes on waits in it for one commit, and one that ends holds its plan several times.
         if Box::pin(self.record(outcome)).await {
-            self.tools.wake.hint(Hint::Changed([self.run.id].into()));
+            self.context.wake.send(WakeUp::RunsChanged([self.run.id].into()));
         }
     }
 
     /// Records what became of the attempt. Returns whether anything was recorded.
-    async fn record(&mut self, outcome: Result<RunResult, Stop>) -> bool {
+    async fn record(&mut self, outcome: Result<RunResult, Abort>) -> bool {
         match outcome {
             Ok(result) => self.finish(result).await,
-            Err(Stop::Skipped(skip)) => self.finish(RunResult::Skipped(skip)).await,
-            Err(Stop::Cancelled) => self.finish(RunResult::Cancelled).await,
-            Err(Stop::Failed(failure)) => self.fail(failure).await,
-            Err(Stop::Interrupted(error @ Error::DatabaseUnavailable(_))) => self.hand_back(&error).await,
-            Err(Stop::Interrupted(error)) => self.fail(defect(&self.run, &error)).await,
-            Err(Stop::Lost) => self.is_lost(),
-            Err(Stop::Anew(why)) => self.begin_anew(why).await,
+            Err(Abort::Skipped(skip)) => self.finish(RunResult::Skipped(skip)).await,
+            Err(Abort::Cancelled) => self.finish(RunResult::Cancelled).await,
+            Err(Abort::Failed(failure)) => self.fail(failure).await,
+            Err(Abort::ServiceError(error @ Error::DatabaseUnavailable(_))) => self.release_after_error(&error).await,
+            Err(Abort::ServiceError(error)) => self.fail(defect(&self.run, &error)).await,
+            Err(Abort::LeaseLost) => self.is_lost(),
+            Err(Abort::Superseded(why)) => self.release_superseded(why).await,
         }
     }
 
-    async fn run_strategy(&mut self) -> Result<RunResult, Stop> {
+    async fn run_strategy(&mut self) -> Result<RunResult, Abort> {
         let source = match self.source.take() {
             Some(source) => source,
-            None => self.tools.store.sources(self.now, &[&self.run]).await?.remove(&self.run.id),
+            None => self.context.store.tenant_snapshots(self.now, &[&self.run]).await?.remove(&self.run.id),
         };
         let Some(source) = source else {
             let message = format!("tenants/{} was deleted", self.run.tenant);
@@ -175,7 +175,7 @@ impl Attempt {
             return Ok(result);
         }
         if self.claim.cancelled.is_cancelled() {
-            return Err(Stop::Cancelled);
+            return Err(Abort::Cancelled);
         }
         if let Some(skip) = self.reason_to_skip(&source).await? {
             return Ok(RunResult::Skipped(skip));
@@ -185,9 +185,9 @@ impl Attempt {
             Strategy::PlatformToGbp => {
                 let location = platform_to_gbp::location_of(&source.tenant)?;
                 let google = self.google(&source).await?;
-                platform_to_gbp::carry_out(self, &source, &location, google).await
+                platform_to_gbp::execute(self, &source, &location, google).await
             }
-            Strategy::GbpToPlatform => gbp_to_platform::carry_out(self, &source).await,
+            Strategy::GbpToPlatform => gbp_to_platform::execute(self, &source).await,
         }
     }
 
@@ -203,8 +203,8 @@ impl Attempt {
 
     /// Whether the source is still what the attempt goes by, although a request has joined the run since: then what the request asks for
     /// is what the attempt is about to write, however the other side has changed.
-    pub(super) async fn is_source_current(&mut self, source: &Source) -> Result<bool, Error> {
-        let Some(now) = self.tools.store.sources(self.now, &[&self.run]).await?.remove(&self.run.id) else {
+    pub(super) async fn is_source_current(&mut self, source: &TenantSnapshot) -> Result<bool, Error> {
+        let Some(now) = self.context.store.tenant_snapshots(self.now, &[&self.run]).await?.remove(&self.run.id) else {
             return Ok(false);
         };
         let is_current = now.tenant == source.tenant && now.categories == source.categories;
@@ -214,37 +214,39 @@ impl Attempt {
         Ok(is_current)
     }
 
-    async fn reason_to_skip(&self, source: &Source) -> Result<Option<Skip>, Error> {
-        if let Some(skip) = self.switched_off(&source.tenant).await? {
+    async fn reason_to_skip(&self, source: &TenantSnapshot) -> Result<Option<Skip>, Error> {
+        if let Some(skip) = self.flag_skip(&source.tenant).await? {
             return Ok(Some(skip));
         }
         let since_success = source.last_success_at.map(|at| source.read_at - at);
         let is_cooling =
-            since_success.is_some_and(|since| since.to_std().unwrap_or_default() < self.tools.settings.cooldown);
+            since_success.is_some_and(|since| since.to_std().unwrap_or_default() < self.context.settings.cooldown);
         // A person who takes a run back, or decides, has seen how the tenant stands, and shall not have to wait.
-        let obeys = !self.run.kind.dry_run && !self.run.orders.is_decided();
-        Ok((is_cooling && obeys).then(|| cooling(self.tools.settings.cooldown)))
+        let obeys = !self.run.kind.dry_run && !self.run.options.is_decided();
+        Ok((is_cooling && obeys).then(|| cooldown_skip(self.context.settings.cooldown)))
     }
 
     /// Whether runs of this tenant are not to be carried out now. Asked again before a write: a run may have waited since its attempt began.
     ///
     /// # Errors
     /// [`Error::DatabaseUnavailable`] if the flags could not be read for longer than promised. It ends the attempt, which does not count.
-    pub(super) async fn switched_off(&self, tenant: &Tenant) -> Result<Option<Skip>, Error> {
-        let flags = self.tools.flags.now().await?;
+    pub(super) async fn flag_skip(&self, tenant: &Tenant) -> Result<Option<Skip>, Error> {
+        let flags = self.context.flags.now().await?;
         Ok(disabled(flags.require(Flag::TenantGbpCategorySync, &tenant.id, tenant.organization.as_ref())))
     }
 
     /// What the attempt says of Google as a whole; the end of one that did not ask says nothing.
-    fn tell_circuit(&self, outcome: &Result<RunResult, Stop>, began: Instant) {
-        let circuit = &self.tools.circuit;
+    fn report_to_circuit(&self, outcome: &Result<RunResult, Abort>, began: Instant) {
+        let circuit = &self.context.circuit;
         match outcome {
-            Ok(RunResult::Succeeded) if self.name.is_some() => circuit.succeeded(Instant::now()),
-            Err(Stop::Failed(failure)) if is_google_down(failure) => {
+            Ok(RunResult::Succeeded) if self.used_credentials.is_some() => circuit.succeeded(Instant::now()),
+            Err(Abort::Failed(failure)) if is_google_down(failure) => {
                 let wait = if let Retry::After(wait) = failure.retry { Some(wait) } else { None };
-                circuit.failed(began, Instant::now(), &self.blamed(failure), wait);
+                circuit.failed(began, Instant::now(), &self.failure_scope(failure), wait);
             }
-            Err(Stop::Failed(failure)) if failure.reason.is_googles_answer() || failure.is_about_one_location() => {
+            Err(Abort::Failed(failure))
+                if failure.reason.proves_upstream_reachable() || failure.is_about_one_location() =>
+            {
                 circuit.succeeded(Instant::now());
             }
             _ => {}
@@ -261,12 +263,12 @@ pub(super) fn disabled(required: Result<(), Error>) -> Option<Skip> {
 
 /// Makes an end of a panic, too, so that it is recorded at once. The panic itself is on stderr, and what the attempt knew before it, the
 /// intent above all, is still known.
-async fn caught<T>(work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
-    let panicked = |_| Err(Stop::Interrupted(Error::Internal("an attempt panicked".into())));
+async fn catch_panic<T>(work: impl Future<Output = Result<T, Abort>>) -> Result<T, Abort> {
+    let panicked = |_| Err(Abort::ServiceError(Error::Internal("an attempt panicked".into())));
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(panicked)
 }
 
-fn cooling(cooldown: Duration) -> Skip {
+fn cooldown_skip(cooldown: Duration) -> Skip {
     let cooldown = humantime::format_duration(cooldown).to_string();
     let message = format!("a real run of the tenant and strategy succeeded less than {cooldown} ago");
     Skip { reason: SkipReason::Cooldown, message, metadata: [("cooldown".to_owned(), cooldown)].into() }
@@ -274,7 +276,7 @@ fn cooling(cooldown: Duration) -> Skip {
 
 /// A defect of ours may meet the next attempt too: it counts, so that it comes to an end.
 fn defect(run: &Run, error: &Error) -> Failure {
-    tracing::error!(run_id = %run.id, error = %cause(error), "an attempt met a defect");
+    tracing::error!(run_id = %run.id, error = %error_chain(error), "an attempt met a defect");
     Failure::transient(FailureReason::Internal, "the service could not carry the attempt out; its log has the cause")
 }
 
@@ -285,7 +287,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_an_end_like_any_other() {
         let panicking = async { panic!("on purpose") };
-        assert!(matches!(caught::<()>(panicking).await, Err(Stop::Interrupted(Error::Internal(_)))));
-        assert!(matches!(caught(async { Ok(1) }).await, Ok(1)));
+        assert!(matches!(catch_panic::<()>(panicking).await, Err(Abort::ServiceError(Error::Internal(_)))));
+        assert!(matches!(catch_panic(async { Ok(1) }).await, Ok(1)));
     }
 }

@@ -21,15 +21,15 @@ use tokio::{
 
 use super::{
     epoch::Epoch,
-    hosts::{WHO_ARE_YOU, read_only},
-    pool::{ConnectionPool, Opened, Place},
+    hosts::{SERVER_IDENTITY, read_only},
+    pool::{ConnectionPermit, ConnectionPool, Opened},
     repeatable::{Repeatable, Step},
 };
 use crate::store::error::is_of_server;
 
 /// How long a statement that was given up keeps its connection, and the place of the connection, from being used otherwise. One that is
 /// nearly done is waited for; behind one that hangs, the connection would be missing for as long as it does.
-const ABANDONED_TIMEOUT: Duration = Duration::from_millis(500);
+const ABANDONED_STATEMENT_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long the rollback of a transaction that was given up between two statements may take.
 const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -37,7 +37,7 @@ const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(in crate::store) struct Connection {
     /// Both are there until the drop.
-    held: Option<(Opened, Place)>,
+    held: Option<(Opened, ConnectionPermit)>,
     pool: ConnectionPool,
     state: State,
     in_transaction: bool,
@@ -54,8 +54,8 @@ enum State {
 }
 
 impl Connection {
-    pub(super) fn new(opened: Opened, pool: ConnectionPool, place: Place) -> Self {
-        Self { held: Some((opened, place)), pool, state: State::Ready, in_transaction: false }
+    pub(super) fn new(opened: Opened, pool: ConnectionPool, permit: ConnectionPermit) -> Self {
+        Self { held: Some((opened, permit)), pool, state: State::Ready, in_transaction: false }
     }
 
     /// Sends a statement that is a transaction of its own.
@@ -93,7 +93,7 @@ impl Connection {
     /// # Errors
     /// Where the server takes no writes: then no connection to it is used again.
     async fn takes_writes(&mut self) -> Result<(), sqlx::Error> {
-        let answer = self.send(Repeatable::simple(SqlStr::from_static(WHO_ARE_YOU))).await?;
+        let answer = self.send(Repeatable::simple(SqlStr::from_static(SERVER_IDENTITY))).await?;
         let is_read_only = first_row(answer).ok_or(sqlx::Error::RowNotFound)?.try_get(0)?;
         self.answered(if is_read_only { Err(read_only()) } else { Ok(()) })
     }
@@ -189,15 +189,15 @@ fn leaves_sound(error: &sqlx::Error) -> bool {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let Some((opened, place)) = self.held.take() else { return };
+        let Some((opened, permit)) = self.held.take() else { return };
         match (self.state, self.in_transaction) {
-            (State::Ready, false) => self.pool.put(opened, place),
+            (State::Ready, false) => self.pool.put(opened, permit),
             (State::Broken, _) => {}
             // The last store may be dropped where there can be no task any more.
             (state, in_transaction) => {
                 if let Ok(runtime) = Handle::try_current() {
                     let pool = self.pool.clone();
-                    runtime.spawn(wind_down(opened, place, pool, state, in_transaction));
+                    runtime.spawn(wind_down(opened, permit, pool, state, in_transaction));
                 }
             }
         }
@@ -205,7 +205,13 @@ impl Drop for Connection {
 }
 
 /// Brings a connection to the end of what was left on it. It is used again only where the server has said that it is in no transaction.
-async fn wind_down(mut opened: Opened, place: Place, pool: ConnectionPool, state: State, in_transaction: bool) {
+async fn wind_down(
+    mut opened: Opened,
+    permit: ConnectionPermit,
+    pool: ConnectionPool,
+    state: State,
+    in_transaction: bool,
+) {
     let epoch = opened.epoch.clone();
     let is_free = match state {
         State::Ready => {
@@ -214,12 +220,12 @@ async fn wind_down(mut opened: Opened, place: Place, pool: ConnectionPool, state
         }
         // A `begin`, a `commit` or a `rollback` may be what was given up: sqlx would go on within the transaction, and never commit.
         State::Asking | State::Broken => {
-            let flushed = timeout(ABANDONED_TIMEOUT, epoch.bounded(opened.raw.flush())).await;
+            let flushed = timeout(ABANDONED_STATEMENT_TIMEOUT, epoch.bounded(opened.raw.flush())).await;
             flushed.is_ok_and(|flushed| flushed.is_ok()) && !in_transaction
         }
     };
     if is_free {
-        pool.put(opened, place);
+        pool.put(opened, permit);
     }
 }
 

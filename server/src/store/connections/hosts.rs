@@ -16,11 +16,11 @@ use crate::store::session::Session;
 
 /// How long one of several servers may take to let a connection in, before the next one is tried. Within the time that a call waits for a
 /// connection.
-const HOST_TIMEOUT: Duration = Duration::from_millis(1200);
+const HOST_CONNECT_TIMEOUT: Duration = Duration::from_millis(1200);
 
 /// Whether writes are refused: by a standby, or by a setting of the server, the database or the role. And which server this is: one that
 /// was started anew, or another one, has another time of its start.
-pub(super) const WHO_ARE_YOU: &str =
+pub(super) const SERVER_IDENTITY: &str =
     "select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean, pg_postmaster_start_time()::text";
 
 /// What the sessions behind connections are like.
@@ -122,7 +122,7 @@ impl Hosts {
             let connecting = self.connect_to(host);
             let connected = match count {
                 1 => connecting.await,
-                _ => timeout(HOST_TIMEOUT, connecting).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)),
+                _ => timeout(HOST_CONNECT_TIMEOUT, connecting).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)),
             };
             match connected {
                 Ok(connection) => {
@@ -138,7 +138,7 @@ impl Hosts {
     async fn connect_to(&self, host: &PgConnectOptions) -> Result<(PgConnection, String), sqlx::Error> {
         let mut connection = host.connect().await?;
         // Not prepared: a pooler might lose it.
-        let row = sqlx::raw_sql(WHO_ARE_YOU).fetch_one(&mut connection).await?;
+        let row = sqlx::raw_sql(SERVER_IDENTITY).fetch_one(&mut connection).await?;
         if row.try_get::<bool, _>(0)? {
             return Err(read_only());
         }

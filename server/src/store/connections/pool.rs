@@ -36,8 +36,8 @@ use crate::admission::HeldPermits;
 /// A connection that was idle for so long is not used again: a firewall between here and the server may have forgotten it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The pauses between tries to connect to a server that may let connections in soon.
-const MIN_CONNECT_PAUSE: Duration = Duration::from_millis(10);
-const MAX_CONNECT_PAUSE: Duration = Duration::from_millis(500);
+const MIN_CONNECT_RETRY_DELAY: Duration = Duration::from_millis(10);
+const MAX_CONNECT_RETRY_DELAY: Duration = Duration::from_millis(500);
 /// How long closing waits for connections that are in use, and for what is still to be sent to the server.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -63,9 +63,9 @@ struct Inner {
     hosts: Hosts,
     epochs: Epochs,
     limits: PoolLimits,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     /// The places that calls may have.
-    call_places: Arc<Semaphore>,
+    call_permits: Arc<Semaphore>,
     /// In the order in which they came back; the last one is used first.
     idle: Mutex<VecDeque<Idle>>,
     open: TaskTracker,
@@ -73,7 +73,7 @@ struct Inner {
 
 /// The place of a connection in its pool, and the permits of the call that it works for: both are free again when it is done.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ConnectionPermit {
     _permit: OwnedSemaphorePermit,
     /// `None` for what no call asked for.
     _call: Option<(HeldPermits, OwnedSemaphorePermit)>,
@@ -97,10 +97,10 @@ struct Idle {
 
 impl ConnectionPool {
     pub(in crate::store) fn new(hosts: Hosts, epochs: Epochs, limits: PoolLimits) -> Self {
-        let places = |count: u32| Arc::new(Semaphore::new(count as usize));
-        let call_places = places(limits.connections.saturating_sub(limits.kept_from_calls).max(1));
-        let (places, idle, open) = (places(limits.connections), Mutex::default(), TaskTracker::new());
-        Self(Arc::new(Inner { hosts, epochs, limits, places, call_places, idle, open }))
+        let permits = |count: u32| Arc::new(Semaphore::new(count as usize));
+        let call_permits = permits(limits.connections.saturating_sub(limits.kept_from_calls).max(1));
+        let (permits, idle, open) = (permits(limits.connections), Mutex::default(), TaskTracker::new());
+        Self(Arc::new(Inner { hosts, epochs, limits, permits, call_permits, idle, open }))
     }
 
     /// A connection for several statements in a row.
@@ -109,16 +109,16 @@ impl ConnectionPool {
     /// [`sqlx::Error::PoolTimedOut`] where all are in use, or the server's.
     pub(in crate::store) async fn acquire(&self) -> Result<Connection, sqlx::Error> {
         let deadline = Instant::now() + self.0.limits.acquire_timeout;
-        let place = timeout_at(deadline, self.0.place()).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+        let permit = timeout_at(deadline, self.0.permit()).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
         if let Some(idle) = self.0.take_idle() {
-            return Ok(Connection::new(idle, self.clone(), place));
+            return Ok(Connection::new(idle, self.clone(), permit));
         }
         // By a task of its own: a connection that nothing waits for any more is put into the pool by its drop. Opening one costs a server
         // far more than a statement does.
         let pool = self.clone();
         let opening = tokio::spawn(async move {
             let opened = pool.0.open(deadline).await?;
-            Ok(Connection::new(opened, pool, place))
+            Ok(Connection::new(opened, pool, permit))
         });
         opening.await.map_err(|_| sqlx::Error::WorkerCrashed)?
     }
@@ -140,13 +140,13 @@ impl ConnectionPool {
 
     /// Closes every connection, once those that are in use come back.
     pub(in crate::store) async fn close(&self) {
-        self.0.places.close();
-        self.0.call_places.close();
+        self.0.permits.close();
+        self.0.call_permits.close();
         let idle: Vec<Idle> = self.0.idle().drain(..).collect();
-        let goodbye = join_all(idle.into_iter().map(|Idle { opened: Opened { raw, .. }, .. }| raw.close()));
+        let closing = join_all(idle.into_iter().map(|Idle { opened: Opened { raw, .. }, .. }| raw.close()));
         self.0.open.close();
         let closed = async {
-            goodbye.await;
+            closing.await;
             self.0.open.wait().await;
         };
         let _ = timeout(CLOSE_TIMEOUT, closed).await;
@@ -161,12 +161,12 @@ impl ConnectionPool {
     }
 
     /// Takes a connection back whose last statement was answered.
-    pub(super) fn put(&self, opened: Opened, place: Place) {
-        if !self.0.places.is_closed() && self.0.may_use(&opened) {
+    pub(super) fn put(&self, opened: Opened, permit: ConnectionPermit) {
+        if !self.0.permits.is_closed() && self.0.may_use(&opened) {
             self.0.idle().push_back(Idle { opened, since: Instant::now() });
         }
         // Whoever waits for a place finds the connection.
-        drop(place);
+        drop(permit);
     }
 
     /// Connections that are open, and those of them that nobody uses.
@@ -177,14 +177,14 @@ impl ConnectionPool {
 
 impl Inner {
     /// Waits for a place for what is polled now.
-    async fn place(&self) -> Result<Place, sqlx::Error> {
+    async fn permit(&self) -> Result<ConnectionPermit, sqlx::Error> {
         let free =
-            async |places: &Arc<Semaphore>| places.clone().acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed);
+            async |permits: &Arc<Semaphore>| permits.clone().acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed);
         let call = match HeldPermits::current() {
-            Some(call) => Some((call, free(&self.call_places).await?)),
+            Some(call) => Some((call, free(&self.call_permits).await?)),
             None => None,
         };
-        Ok(Place { _permit: free(&self.places).await?, _call: call })
+        Ok(ConnectionPermit { _permit: free(&self.permits).await?, _call: call })
     }
 
     fn may_use(&self, opened: &Opened) -> bool {
@@ -207,7 +207,7 @@ impl Inner {
 
     /// Opens a connection. A server that may let one in soon is asked again, until the deadline.
     async fn open(&self, deadline: Instant) -> Result<Opened, sqlx::Error> {
-        let mut pause = MIN_CONNECT_PAUSE;
+        let mut pause = MIN_CONNECT_RETRY_DELAY;
         loop {
             let epoch = self.epochs.current();
             let connecting = timeout_at(deadline, epoch.bounded(self.hosts.connect()));
@@ -218,12 +218,12 @@ impl Inner {
                     }
                     // The server may have changed while it was connected to.
                 }
-                Err(_) if self.places.is_closed() => return Err(sqlx::Error::PoolClosed),
+                Err(_) if self.permits.is_closed() => return Err(sqlx::Error::PoolClosed),
                 Err(error) if may_pass(&error) && Instant::now() + pause < deadline => {}
                 Err(error) => return Err(error),
             }
             sleep(pause).await;
-            pause = (pause * 2).min(MAX_CONNECT_PAUSE);
+            pause = (pause * 2).min(MAX_CONNECT_RETRY_DELAY);
         }
     }
 

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     epoch::{Epochs, no_answer},
-    hosts::{Hosts, WHO_ARE_YOU, read_only},
+    hosts::{Hosts, SERVER_IDENTITY, read_only},
     pool::{ConnectionPool, PoolLimits},
 };
 use crate::store::error::is_of_server;
@@ -43,7 +43,7 @@ impl Watchdog {
     /// When there is none.
     pub(in crate::store) async fn ping(&self) -> Result<(), sqlx::Error> {
         let began_at = Instant::now();
-        let pinged = timeout(PING_TIMEOUT, self.look_twice()).await.unwrap_or_else(|_| Err(no_answer()));
+        let pinged = timeout(PING_TIMEOUT, self.ping_twice()).await.unwrap_or_else(|_| Err(no_answer()));
         match &pinged {
             // Unless an older connection was answered in the meantime: then only the ping's own way is blocked, or this process is slow.
             Err(error) if is_gone(error) && !self.epochs.has_answered_since(began_at) => {
@@ -61,17 +61,17 @@ impl Watchdog {
     }
 
     /// A connection that broke since the last ping says nothing of the server as it is now.
-    async fn look_twice(&self) -> Result<(), sqlx::Error> {
-        match self.look().await {
-            Err(error) if is_of_server(&error) => self.look().await,
-            looked => looked,
+    async fn ping_twice(&self) -> Result<(), sqlx::Error> {
+        match self.ping_once().await {
+            Err(error) if is_of_server(&error) => self.ping_once().await,
+            pinged => pinged,
         }
     }
 
-    async fn look(&self) -> Result<(), sqlx::Error> {
+    async fn ping_once(&self) -> Result<(), sqlx::Error> {
         let mut connection = self.connections.acquire().await?;
         self.epochs.watch_opened_before(connection.opened_at());
-        let row = sqlx::query(WHO_ARE_YOU).fetch_one(&mut connection).await?;
+        let row = sqlx::query(SERVER_IDENTITY).fetch_one(&mut connection).await?;
         if row.try_get::<bool, _>(0)? {
             let current = self.epochs.current();
             self.epochs.retire(&current);

@@ -13,13 +13,13 @@ use super::{
 };
 
 /// A service with a store, and what its database held before anything bad came.
-struct Room {
+struct ClaimLimits {
     service: Service,
     wire: Wire,
     before: Vec<(String, Option<String>)>,
 }
 
-impl Room {
+impl ClaimLimits {
     async fn new() -> Self {
         let service = service::start_with(idle()).await;
         service.with_store(&["cafe"], "bar", &[]).await;

@@ -4,7 +4,7 @@ use category_mirror_proto::v1;
 use prost_types::Duration;
 use tonic::Code;
 
-use super::{Room, press};
+use super::{ClaimLimits, press};
 use crate::wire::{contents, refusal};
 
 const RUN: &str = "tenants/store/runs/0190163d-8694-739b-aea5-966c26f8ad91";
@@ -30,7 +30,7 @@ const HOSTILE: [&str; 14] = [
 
 #[tokio::test]
 async fn hostile_texts_in_every_name() {
-    let mut room = Room::new().await;
+    let mut room = ClaimLimits::new().await;
     for text in HOSTILE {
         let name = format!("tenants/{text}");
         let answer = room.wire.mirror.mirror_categories(press(1, &name, "")).await;
@@ -68,7 +68,7 @@ async fn hostile_texts_in_every_name() {
 
 #[tokio::test]
 async fn names_of_runs() {
-    let mut room = Room::new().await;
+    let mut room = ClaimLimits::new().await;
     let upper = RUN.to_uppercase();
     let missing = refusal(room.wire.mirror.get_run(v1::GetRunRequest { name: RUN.to_owned() }).await);
     assert_eq!((missing.code, missing.reason.as_str()), (Code::NotFound, "RUN_NOT_FOUND"));
@@ -102,7 +102,7 @@ async fn names_of_runs() {
 
 #[tokio::test]
 async fn windows() {
-    let mut room = Room::new().await;
+    let mut room = ClaimLimits::new().await;
     const DAY: i64 = 24 * 3600;
     let span = |seconds, nanos| Some(Duration { seconds, nanos });
     for window in [
@@ -126,7 +126,7 @@ async fn windows() {
 
 #[tokio::test]
 async fn pages() {
-    let mut room = Room::new().await;
+    let mut room = ClaimLimits::new().await;
     room.service.tenant("second", "78").await;
     room.service.tenant("third", "79").await;
     room.before = contents(&room.service.pool).await;

@@ -4,7 +4,7 @@ use category_mirror_proto::v1;
 use prost_types::FieldMask;
 use tonic::Code;
 
-use super::{Room, press};
+use super::{ClaimLimits, press};
 use crate::wire::refusal;
 
 fn new_tenant() -> v1::Tenant {
@@ -29,7 +29,7 @@ fn set(primary: &str, additional: &[&str]) -> v1::SetTenantCategoriesRequest {
 
 #[tokio::test]
 async fn asking_for_a_run() {
-    let mut room = Room::new().await;
+    let mut room = ClaimLimits::new().await;
     let unknown = refusal(room.wire.mirror.mirror_categories(press(1, "tenants/nobody", "id")).await);
     assert_eq!((unknown.code, unknown.reason.as_str()), (Code::NotFound, "TENANT_NOT_FOUND"));
     for (request, fields) in [
@@ -54,7 +54,7 @@ async fn asking_for_a_run() {
 
 #[tokio::test]
 async fn creating_and_changing_a_tenant() {
-    let mut room = Room::new().await;
+    let mut room = ClaimLimits::new().await;
     let long = "x".repeat(100 * 1024);
     type Edit<'a> = &'a dyn Fn(&mut v1::Tenant);
     let cases: [(Edit<'_>, &[&str]); 13] = [
@@ -126,7 +126,7 @@ async fn creating_and_changing_a_tenant() {
 
 #[tokio::test]
 async fn setting_categories() {
-    let mut room = Room::new().await;
+    let mut room = ClaimLimits::new().await;
     let ten: Vec<String> = (0..10).map(|n| format!("c{n}")).collect();
     let ten: Vec<&str> = ten.iter().map(String::as_str).collect();
     for (request, fields) in [
@@ -153,7 +153,7 @@ async fn setting_categories() {
 /// Thousands of violations must not make an answer that no client can take: headers are limited, and errors travel in headers.
 #[tokio::test]
 async fn thousands_of_violations_are_answered_with_the_first_and_their_number() {
-    let mut room = Room::new().await;
+    let mut room = ClaimLimits::new().await;
     let emoji = "\u{1f600}";
     let answer = room.wire.tenants.set_tenant_categories(set("cafe", &vec![emoji; 9_000])).await;
     let refused = room.refuses(answer, "INVALID_REQUEST").await;
@@ -175,7 +175,7 @@ async fn thousands_of_violations_are_answered_with_the_first_and_their_number() 
 
 #[tokio::test]
 async fn a_message_that_is_too_large() {
-    let mut room = Room::new().await;
+    let mut room = ClaimLimits::new().await;
     let request = v1::UpdateFlagRequest { reason: "x".repeat(1024 * 1024), ..Default::default() };
     let answer = room.wire.flags.update_flag(request).await;
     assert_eq!(room.refuses(answer, "INVALID_REQUEST").await.fields, ["message"], "more than a mebibyte");
@@ -188,7 +188,7 @@ async fn a_message_that_is_too_large() {
 /// What is text for people is kept to the letter, whatever a database, a URL, a page or a log could take it for.
 #[tokio::test]
 async fn texts_for_people_are_kept_to_the_letter() {
-    let mut room = Room::new().await;
+    let mut room = ClaimLimits::new().await;
     let display_name = "Robert'); drop table tenant; --\" <script>%00%s${x}\\' \u{1f600} ?a=b&c=%2F";
     let tenant = v1::Tenant { display_name: display_name.to_owned(), ..new_tenant() };
     room.wire.tenants.create_tenant(v1::CreateTenantRequest { tenant: Some(tenant) }).await.expect("created");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use category_mirror::store::{Room, Store};
+use category_mirror::store::{ClaimLimits, Store};
 use category_mirror_client::{Batch, BatchState, FlagState};
 use sqlx::{PgPool, Postgres, Transaction};
 
@@ -56,7 +56,7 @@ async fn an_expansion_holds_up_no_interactive_run() {
     service.tenant("single", "77").await;
     service.client.mirror("single", WINS).send().await.expect("accepted");
     let store = Store::new(service.pool.clone());
-    let claimed = store.claim(None, Room::of(2), Duration::from_secs(30)).await.expect("claimed");
+    let claimed = store.claim(None, ClaimLimits::of(2), Duration::from_secs(30)).await.expect("claimed");
     let tenants: Vec<&str> = claimed.iter().map(|claimed| claimed.run.tenant.as_str()).collect();
     assert_eq!(tenants, ["single", "chain-000"]);
 }

@@ -105,7 +105,7 @@ async fn somebody_who_waits_passes_a_batch_and_two_batches_take_turns() {
         let batch = service.client.mirror_organization(organization, WINS).send().await.expect("accepted");
         batch_is(&service.client, &batch, "its runs are queued", |batch| batch.queued_count == 3).await;
     }
-    let queued: Vec<String> = sqlx::query_scalar("select tenant_id from run where bulk order by turn, id")
+    let queued: Vec<String> = sqlx::query_scalar("select tenant_id from run where bulk order by fairness_rank, id")
         .fetch_all(&service.pool)
         .await
         .expect("read");
@@ -130,9 +130,9 @@ async fn a_batch_changes_no_more_tenants_than_its_guard_allows_and_a_dry_one_say
         let guard = batch.guards.iter().find(|guard| guard.rule == "batch_tenants").expect("the guard").clone();
         (guard.value, guard.limit, guard.exceeded)
     };
-    let dry = service.client.mirror_organization("chain", WINS).dry_run(true).send().await.expect("accepted");
-    let dry = is_over(&service.client, &dry).await;
-    assert_eq!((dry.succeeded_count, guarded(&dry)), (20, (6, Some(4), true)));
+    let dry_runs = service.client.mirror_organization("chain", WINS).dry_run(true).send().await.expect("accepted");
+    let dry_runs = is_over(&service.client, &dry_runs).await;
+    assert_eq!((dry_runs.succeeded_count, guarded(&dry_runs)), (20, (6, Some(4), true)));
 
     let real = service.client.mirror_organization("chain", WINS).send().await.expect("accepted");
     let real = is_over(&service.client, &real).await;
@@ -154,7 +154,7 @@ async fn a_batch_changes_no_more_tenants_than_its_guard_allows_and_a_dry_one_say
     let lifted = is_over(&service.client, &request.send().await.expect("accepted")).await;
     assert_eq!((lifted.succeeded_count, guarded(&lifted)), (20, (2, None, false)));
     assert_eq!(
-        (lifted.overridden_guards, lifted.reason.as_deref()),
+        (lifted.overridden_guards, lifted.override_reason.as_deref()),
         (vec!["batch_tenants".to_owned()], Some("a new menu"))
     );
     assert_eq!(service.google.writes().await.len(), 6);

@@ -1,7 +1,7 @@
 //! The guards of a batch's runs: what they would stop is counted, and they are overridden for as many runs as that.
 
 use category_mirror::domain::GuardLimits;
-use category_mirror_client::{Batch, MirrorMany, RunState};
+use category_mirror_client::{Batch, MirrorBatch, RunState};
 use category_mirror_proto::v1::{self as proto, mirror_categories_request::Target};
 
 use super::{WINS, chain, is_over};
@@ -33,26 +33,26 @@ async fn stores(service: &Service) {
     }
 }
 
-async fn ended(service: &Service, request: MirrorMany) -> Batch {
+async fn ended(service: &Service, request: MirrorBatch) -> Batch {
     is_over(&service.client, &request.send().await.expect("accepted")).await
 }
 
 /// A request for a real batch of the chain that overrides these guards.
-fn overriding(service: &Service, guards: &[&str], runs: u32) -> MirrorMany {
+fn overriding(service: &Service, guards: &[&str], runs: u32) -> MirrorBatch {
     let request = service.client.mirror_organization("chain", WINS);
     request.override_guards(guards.iter().copied(), "seen in the dry batch").confirm_overrides(runs)
 }
 
-async fn dry(service: &Service) -> Batch {
+async fn dry_runs(service: &Service) -> Batch {
     ended(service, service.client.mirror_organization("chain", WINS).dry_run(true)).await
 }
 
 fn stopped(batch: &Batch) -> (i64, Vec<(&str, i64)>) {
-    (batch.stopped_count, batch.stopped_counts.iter().map(|count| (count.rule.as_str(), count.runs)).collect())
+    (batch.stopped_count, batch.stopped_counts.iter().map(|count| (count.rule.as_str(), count.run_count)).collect())
 }
 
 fn failures(batch: &Batch) -> Vec<(&str, i64)> {
-    batch.failure_counts.iter().map(|count| (count.reason.as_str(), count.runs)).collect()
+    batch.failure_counts.iter().map(|count| (count.reason.as_str(), count.run_count)).collect()
 }
 
 #[tokio::test]
@@ -61,9 +61,9 @@ async fn a_dry_batch_counts_what_the_guards_of_its_runs_would_stop_and_the_real_
     stores(&service).await;
     let by_rule = vec![("first_run_removals", 5), ("primary_change", 2), ("removed_share", 2)];
 
-    let dry = dry(&service).await;
-    assert_eq!((dry.succeeded_count, dry.out_of_sync_count, failures(&dry)), (8, 5, vec![]));
-    assert_eq!(stopped(&dry), (5, by_rule.clone()));
+    let dry_runs = dry_runs(&service).await;
+    assert_eq!((dry_runs.succeeded_count, dry_runs.out_of_sync_count, failures(&dry_runs)), (8, 5, vec![]));
+    assert_eq!(stopped(&dry_runs), (5, by_rule.clone()));
 
     let real = ended(&service, service.client.mirror_organization("chain", WINS)).await;
     assert_eq!((real.succeeded_count, real.failed_count), (3, 5));
@@ -80,13 +80,13 @@ async fn a_dry_batch_counts_what_the_guards_of_its_runs_would_stop_and_the_real_
 async fn guards_of_runs_are_overridden_for_the_runs_that_the_dry_batch_has_shown() {
     let service = guarded().await;
     stores(&service).await;
-    let dry = dry(&service).await;
+    let dry_runs = dry_runs(&service).await;
     for (guards, wrong, expected) in
         [(&["first_run_removals"][..], 5, "3"), (&["primary_change"], 2, "0"), (&RULES, 3, "5")]
     {
         let refused = overriding(&service, guards, wrong).send().await.expect_err("another number");
         assert_eq!(refused.reason(), Some("CONFIRMATION_MISMATCH"));
-        assert_eq!((refused.metadata()["expected"].as_str(), &refused.metadata()["batch"]), (expected, &dry.name));
+        assert_eq!((refused.metadata()["expected"].as_str(), &refused.metadata()["batch"]), (expected, &dry_runs.name));
         assert_eq!(
             refused.to_string().contains(&format!("confirm {expected},")),
             expected != "0",
@@ -101,10 +101,10 @@ async fn guards_of_runs_are_overridden_for_the_runs_that_the_dry_batch_has_shown
     assert_eq!(some.overridden_guards, ["first_run_removals"]);
     assert_eq!(service.google.writes().await.len(), 3);
     let run = service.client.get_last_run("chain-000", WINS).send().await.expect("its run");
-    assert_eq!((run.override_guards, run.override_reason), (some.overridden_guards, some.reason));
+    assert_eq!((run.overridden_guards, run.override_reason), (some.overridden_guards, some.override_reason));
 
-    let dry = self::dry(&service).await;
-    assert_eq!(stopped(&dry).0, 2);
+    let dry_runs = self::dry_runs(&service).await;
+    assert_eq!(stopped(&dry_runs).0, 2);
     let rest = overriding(&service, &["first_run_removals", "primary_change", "removed_share", "batch_primary"], 2);
     let rest = ended(&service, rest).await;
     assert_eq!((rest.succeeded_count, rest.failed_count, rest.override_count), (8, 0, 2), "{rest:?}");
@@ -115,7 +115,7 @@ async fn guards_of_runs_are_overridden_for_the_runs_that_the_dry_batch_has_shown
 async fn no_more_runs_are_let_through_than_were_confirmed_however_many_have_come_since() {
     let service = guarded().await;
     stores(&service).await;
-    dry(&service).await;
+    dry_runs(&service).await;
     for n in 5..8 {
         service.google.edit(&format!("chain{n}"), "owner", "cafe", &["bar"]).await;
     }
@@ -160,7 +160,7 @@ async fn what_no_dry_batch_of_the_same_tenants_and_strategy_has_shown_is_not_ove
 async fn the_number_of_runs_is_part_of_a_request() {
     let service = guarded().await;
     stores(&service).await;
-    dry(&service).await;
+    dry_runs(&service).await;
     let ask = |guards: &[&str], runs| overriding(&service, guards, runs).request_id("once").send();
     let first = ask(&["first_run_removals"], 3).await.expect("accepted");
     assert_eq!(ask(&["first_run_removals"], 3).await.expect("repeated").name, first.name);

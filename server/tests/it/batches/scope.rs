@@ -95,7 +95,10 @@ async fn who_is_left_out_is_told() {
     switch(&service.client, MIRRORING, FlagState::Off).await;
     let error = service.client.mirror_organization("chain", WINS).send().await.expect_err("off");
     assert_eq!(reason(&error), ("FAILED_PRECONDITION", Some("FEATURE_DISABLED")));
-    assert_eq!((error.metadata()["flag"].as_str(), error.metadata()["why"].as_str()), (MIRRORING, "SWITCHED_OFF"));
+    assert_eq!(
+        (error.metadata()["flag"].as_str(), error.metadata()["flag_reason"].as_str()),
+        (MIRRORING, "SWITCHED_OFF")
+    );
 
     let pilot = service.client.update_flag(MIRRORING).state(FlagState::Partial).tenants(["chain-001", "chain-002"]);
     pilot.send().await.expect("set");

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use category_mirror::vault::Vault;
+use category_mirror::credential_cipher::CredentialCipher;
 use category_mirror_client::RunState;
 
 use super::{HUSH, dry_run, set, two_accounts};
@@ -15,10 +15,10 @@ use crate::{
 const OLD: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 const NEW: &str = "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100";
 
-fn vault(service: &Service, keys: &[&str]) -> Vault {
+fn cipher(service: &Service, keys: &[&str]) -> CredentialCipher {
     let path = service.key_folder().join("keys");
     fs::write(&path, keys.join("\n")).expect("written");
-    Vault::from_file(&path).expect("keys")
+    CredentialCipher::from_file(&path).expect("keys")
 }
 
 #[tokio::test]
@@ -36,7 +36,7 @@ async fn the_database_holds_no_secret_and_nothing_that_another_account_could_use
         assert_eq!(found, None, "{table}: {rows}");
     }
 
-    let moved = "update gbp_credentials mine set sealed = other.sealed, revision = 1000 + mine.revision
+    let moved = "update gbp_credentials mine set ciphertext = other.ciphertext, revision = 1000 + mine.revision
                    from gbp_credentials other where mine.account_id = '1' and other.account_id = '2'";
     sqlx::raw_sql(moved).execute(&service.pool).await.expect("moved");
     let run = dry_run(&service, &service.client, "one").await;
@@ -48,7 +48,7 @@ async fn the_database_holds_no_secret_and_nothing_that_another_account_could_use
 async fn a_new_key_takes_over_and_the_old_one_can_go() {
     let service = two_accounts(idle()).await;
     let start = async |keys: &[&str]| {
-        replica_with_keys(&service, Setup::default(), &service.google.endpoint, vault(&service, keys)).await
+        replica_with_keys(&service, Setup::default(), &service.google.endpoint, cipher(&service, keys)).await
     };
     let server = start(&[OLD]).await;
     let before = set(&server.client, "1", "good").await;

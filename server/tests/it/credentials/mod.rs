@@ -61,7 +61,7 @@ async fn a_run_goes_in_the_name_of_its_tenants_account() {
     assert_eq!(renewals(&service).await, 0, "the server's own token is a fixed one");
 
     let set = set(&service.client, "1", "good").await;
-    assert_eq!((set.name.as_str(), set.client_id_tail.as_str()), ("accounts/1/credentials", "client"));
+    assert_eq!((set.name.as_str(), set.client_id_suffix.as_str()), ("accounts/1/credentials", "client"));
     assert_eq!((set.updated_by.as_str(), set.reject_time), ("tester", None));
     for _ in 0..2 {
         assert_eq!(dry_run(&service, &service.client, "one").await.state, RunState::Succeeded);

@@ -75,7 +75,7 @@ async fn a_replacement_is_effective_on_every_server_at_once() {
 async fn they_are_tried_again_after_a_while_and_what_comes_of_it_is_noted() {
     let service = two_accounts(Setup::default()).await;
     set(&service.client, "1", "good").await;
-    execute(&service, "update gbp_credentials set rejected_at = now(), rejected_because = 'invalid_grant'").await;
+    execute(&service, "update gbp_credentials set rejected_at = now(), reject_reason = 'invalid_grant'").await;
     assert!(is_rejected(&dry_run(&service, &service.client, "one").await));
     assert_eq!(renewals(&service).await, 0, "not yet");
 
@@ -125,8 +125,8 @@ async fn queued(service: &Service, more: usize) -> Vec<Run> {
 }
 
 /// Exactly one of eight runs has ended, and the others wait for a time, for want of credentials, without having used up an attempt.
-const SEVEN_WAIT: &str = "select count(*) = 7 and bool_and(state = 'queued' and due_at > now() + interval '30 s'
-                                                           and reason = 'CREDENTIALS_REJECTED' and attempt = handed_back)
+const SEVEN_WAIT: &str = "select count(*) = 7 and bool_and(state = 'queued' and next_attempt_at > now() + interval '30 s'
+                                                           and reason = 'CREDENTIALS_REJECTED' and fencing_token = uncounted_attempts)
                             from run";
 
 async fn ended_as_rejected(service: &Service) -> i64 {
@@ -150,8 +150,8 @@ async fn runs_that_were_accepted_before_wait_until_the_credentials_are_replaced(
         "update gbp_credentials set rejected_at = now() - interval '61 s', rejected_since = now() - interval '10 min'",
     )
     .await;
-    execute(&service, "update run set due_at = now(), created_at = created_at - interval '20 min'").await;
-    service.database_says("select count(*) = 7 and bool_and(state = 'queued' and due_at > now() + interval '9 min' and attempt >= 2) from run").await;
+    execute(&service, "update run set next_attempt_at = now(), created_at = created_at - interval '20 min'").await;
+    service.database_says("select count(*) = 7 and bool_and(state = 'queued' and next_attempt_at > now() + interval '9 min' and fencing_token >= 2) from run").await;
     assert_eq!(ended_as_rejected(&service).await, 1, "nobody fails for what was known");
 
     set(&service.client, "1", "new").await;
@@ -182,7 +182,7 @@ async fn the_wait_ends_after_a_day_and_with_a_cancellation() {
     let cancelled = service.client.cancel_run(&waiting[0].name).send().await.expect("cancelled");
     assert_eq!(cancelled.state, RunState::Cancelled);
     execute(&service, "update gbp_credentials set rejected_since = now() - interval '24 h'").await;
-    execute(&service, "update run set due_at = now(), created_at = created_at - interval '25 h'").await;
+    execute(&service, "update run set next_attempt_at = now(), created_at = created_at - interval '25 h'").await;
     for run in &waiting[1..] {
         let run = service.ended(&run.name).await;
         assert_eq!((run.state, run.reason.as_deref()), (RunState::Failed, Some("CREDENTIALS_REJECTED")));
@@ -202,7 +202,7 @@ async fn the_servers_own_credentials_are_waited_for_too() {
     worker.stop().await;
 
     // The replacement is a server with others.
-    execute(&service, "update run set due_at = now()").await;
+    execute(&service, "update run set next_attempt_at = now()").await;
     let worker = replica(&service, Setup::default(), &service.google.endpoint).await;
     for run in &runs {
         service.ended(&run.name).await;
@@ -229,7 +229,7 @@ async fn a_trial_tells_what_google_says_and_lets_runs_go_on() {
     service.google.fault(json!({"method": "token", "status": 503})).await;
     service.google.heal().await;
 
-    execute(&service, "update gbp_credentials set rejected_at = now(), rejected_because = 'invalid_grant'").await;
+    execute(&service, "update gbp_credentials set rejected_at = now(), reject_reason = 'invalid_grant'").await;
     assert!(is_rejected(&dry_run(&service, &service.client, "one").await));
     assert_eq!(verify().await.credentials.state, CredentialsState::Active);
     assert_eq!(dry_run(&service, &service.client, "one").await.state, RunState::Succeeded);

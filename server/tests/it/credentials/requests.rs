@@ -46,7 +46,7 @@ async fn all_wrong_fields_are_named_at_once_and_no_value_is_repeated() {
     let service = service::start_with(idle()).await;
     let mut wire = Wire::admin(&service);
     let before = contents(&service.pool).await;
-    let good = || v1::SetCredentialsRequest {
+    let valid = || v1::SetCredentialsRequest {
         account: "accounts/1".to_owned(),
         client_id: "id".to_owned(),
         client_secret: HUSH.to_owned(),
@@ -67,7 +67,7 @@ async fn all_wrong_fields_are_named_at_once_and_no_value_is_repeated() {
         (&|m| m.refresh_token = format!("{HUSH}\0"), &["refresh_token"]),
     ];
     for (edit, fields) in cases {
-        let mut message = good();
+        let mut message = valid();
         edit(&mut message);
         let refused = refusal(wire.credentials.set_credentials(message).await);
         assert_eq!(

@@ -16,7 +16,7 @@ async fn in_sync_is_what_a_successful_real_run_leaves() {
     for set in [&sync.desired, &sync.written, &sync.merchant, &sync.public] {
         assert_eq!(slugs(set.as_ref()), both);
     }
-    assert_eq!((sync.out_of_sync, sync.in_review, sync.contested), (false, None, false));
+    assert_eq!((sync.out_of_sync, sync.in_review, sync.in_conflict), (false, None, false));
     let run = service.client.get_last_run("store", Strategy::PlatformToGbp).send().await.expect("a run");
     assert_eq!((sync.write_run.as_ref(), sync.observe_run.as_ref()), (Some(&run.name), Some(&run.name)));
     assert_eq!((sync.write_time, sync.last_success_time), (run.end_time, run.end_time));
@@ -62,7 +62,7 @@ async fn platform_changed_when_the_platform_has_nothing_to_write() {
     assert_eq!((run.state, run.reason.as_deref()), (RunState::Failed, Some("EMPTY_SOURCE")));
     let sync = service.has_cause(SyncCause::PlatformChanged).await;
     assert_eq!(sync.desired, None);
-    assert!(sync.desired_problem.expect("why").contains("no categories"));
+    assert!(sync.desired_error.expect("why").contains("no categories"));
     assert_eq!(slugs(sync.merchant.as_ref()), ["cafe", "bakery"], "as it was read before");
 }
 
@@ -104,9 +104,9 @@ async fn merchant_edited_when_the_owner_changes_the_record() {
     let sync = service.has_cause(SyncCause::MerchantEdited).await;
     assert_eq!(slugs(sync.merchant.as_ref()), ["cafe", "wine_bar"]);
     assert_eq!(slugs(sync.written.as_ref()), ["cafe", "bakery"]);
-    assert_eq!(sync.flip_times.len(), 1);
+    assert_eq!(sync.overwrite_times.len(), 1);
     service.look().await;
-    assert_eq!(service.sync().await.flip_times.len(), 1, "the same edit is counted once");
+    assert_eq!(service.sync().await.overwrite_times.len(), 1, "the same edit is counted once");
 }
 
 #[tokio::test]
@@ -167,7 +167,7 @@ async fn edit_in_review_is_not_written_again_until_it_is_published() {
         assert!(run.plan.expect("a plan").is_in_sync());
     }
     assert_eq!(service.google.writes().await, written);
-    assert!(service.has_cause(SyncCause::EditInReview).await.flip_times.is_empty());
+    assert!(service.has_cause(SyncCause::EditInReview).await.overwrite_times.is_empty());
 
     service.google.publish("77").await;
     service.look().await;
@@ -229,15 +229,15 @@ async fn a_failed_read_is_unknown_and_never_in_sync() {
 
                 assert_eq!(run.state, RunState::Failed, "{method} {fault}");
                 let sync = service.has_cause(SyncCause::NotKnown).await;
-                assert_eq!((sync.failed_look_run.as_ref(), sync.out_of_sync), (Some(&run.name), false), "{fault}");
+                assert_eq!((sync.observe_failure_run.as_ref(), sync.out_of_sync), (Some(&run.name), false), "{fault}");
                 assert_eq!(slugs(sync.public.as_ref()), ["deli"], "what was known before is still told");
                 service.google.heal().await;
                 service.look().await;
-                assert_eq!(service.has_cause(SyncCause::GoogleEdited).await.failed_look_time, None);
+                assert_eq!(service.has_cause(SyncCause::GoogleEdited).await.observe_failure_time, None);
             }
         }
     }
-    assert_eq!(service.sync().await.flip_times.len(), 1, "it is the same edit");
+    assert_eq!(service.sync().await.overwrite_times.len(), 1, "it is the same edit");
     service.mirror("store", false).await;
     service.has_cause(SyncCause::InSync).await;
 }
@@ -268,7 +268,7 @@ async fn when_google_wins_the_tenant_is_in_sync_with_the_view_that_was_taken_ove
     assert_eq!(service.take_over().await.state, RunState::Succeeded);
     let sync = service.has_cause(SyncCause::InSync).await;
     assert_eq!(slugs(sync.desired.as_ref()), ["deli", "bar"]);
-    assert!(sync.flip_times.is_empty(), "nothing had to be written again");
+    assert!(sync.overwrite_times.is_empty(), "nothing had to be written again");
 
     service.google.edit("77", "google", "cafe", &[]).await;
     let public = service.client.mirror("store", Strategy::GbpToPlatform).view(GbpView::Public).send().await;

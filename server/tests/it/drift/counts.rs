@@ -31,24 +31,24 @@ async fn d17_tenants_out_of_sync_now_are_counted_apart_from_runs_that_found_diff
     let stats = async || -> SyncStats { service.client.get_sync_stats().send().await.expect("stats") };
 
     let now = stats().await;
-    assert_eq!((now.tenants_out_of_sync, now.out_of_sync_runs), (1, 3), "one tenant, which three runs have found");
+    assert_eq!((now.out_of_sync_tenants, now.out_of_sync_runs), (1, 3), "one tenant, which three runs have found");
     for (tenant, expected) in [("same", 0), ("late", 1), ("lost", 0)] {
         let one = service.client.get_sync_stats().tenant(tenant).send().await.expect("stats");
-        assert_eq!(one.tenants_out_of_sync, expected, "{tenant}");
+        assert_eq!(one.out_of_sync_tenants, expected, "{tenant}");
     }
     let chain = async |name: &str| {
         let stats = service.client.get_sync_stats().organization(name).send().await.expect("stats");
-        stats.tenants_out_of_sync
+        stats.out_of_sync_tenants
     };
     assert_eq!(chain("chain").await, 1);
     let limited =
         service.client_with(&service.token(category_mirror::domain::Role::Viewer, "v", Some(&["same", "lost"])));
-    assert_eq!(limited.get_sync_stats().send().await.expect("stats").tenants_out_of_sync, 0);
+    assert_eq!(limited.get_sync_stats().send().await.expect("stats").out_of_sync_tenants, 0);
 
     service.client.update_tenant("late").organization("other").send().await.expect("updated");
     assert_eq!((chain("chain").await, chain("other").await), (0, 1), "it goes with its tenant");
     service.mirror("late", false).await;
     let now = stats().await;
-    assert_eq!((now.tenants_out_of_sync, now.out_of_sync_runs), (0, 4));
+    assert_eq!((now.out_of_sync_tenants, now.out_of_sync_runs), (0, 4));
     assert_eq!(service.of_cause(SyncCause::NotKnown).await, ["tenants/lost"], "which is neither in sync nor out of it");
 }

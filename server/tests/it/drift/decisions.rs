@@ -19,7 +19,7 @@ fn strict(mut setup: Setup) -> Setup {
 }
 
 /// `store`, which runs of both strategies have synced just now, and whose owner has then changed everything, again: a person has to decide.
-async fn contested(setup: Setup) -> Service {
+async fn in_conflict(setup: Setup) -> Service {
     let service = service::start_with(strict(setup)).await;
     service.with_store(&["cafe", "bakery"], "cafe", &["bakery"]).await;
     let worker = work(&service).await;
@@ -28,7 +28,7 @@ async fn contested(setup: Setup) -> Service {
         assert_eq!(service.ended(&run.name).await.state, RunState::Succeeded);
     }
     worker.stop().await;
-    let flips = "update tenant_sync set contested_at = now(), flips = array[now(), now(), now(), now()]";
+    let flips = "update tenant_sync set conflict_at = now(), overwritten_at = array[now(), now(), now(), now()]";
     sqlx::raw_sql(flips).execute(&service.pool).await.expect("contested");
     service.google.edit("77", "owner", "deli", &[]).await;
     service
@@ -51,25 +51,25 @@ const GUARDS: [&str; 2] = ["primary_change", "removed_share"];
 #[tokio::test]
 async fn a_decision_overrides_the_cooldown_and_the_guards_that_it_names_and_its_run_says_so() {
     for decision in BOTH {
-        let service = contested(idle()).await;
+        let service = in_conflict(idle()).await;
 
         let (sync, run) = decide(&service, decision, &GUARDS).await;
 
         let pending = sync.decision.expect("the decision");
         assert_eq!((pending.state, pending.run.as_ref()), (SyncDecisionState::Pending, Some(&run.name)));
-        assert!(sync.contested, "{decision}: the mark stays until the run has succeeded");
+        assert!(sync.in_conflict, "{decision}: the mark stays until the run has succeeded");
         let _worker = work(&service).await;
         let run = service.ended(&run.name).await;
         assert_eq!(run.state, RunState::Succeeded, "{decision}: {run:?}");
         let checks = if decision == SyncDecision::PushAgain { vec!["cooldown", "conflict"] } else { vec!["cooldown"] };
         assert_eq!(run.decision, Some(decision));
         assert_eq!(run.overridden_checks, checks);
-        assert_eq!(run.override_guards, GUARDS);
+        assert_eq!(run.overridden_guards, GUARDS);
         assert_eq!(run.override_reason.as_deref(), Some("we are a café"));
         let sync = service.sync().await;
         let executed = sync.decision.expect("the decision");
         assert_eq!((executed.state, executed.run_reason), (SyncDecisionState::Executed, None));
-        assert_eq!((sync.contested, sync.flip_times.len()), (false, 0), "{decision}");
+        assert_eq!((sync.in_conflict, sync.overwrite_times.len()), (false, 0), "{decision}");
         let wanted = if decision == SyncDecision::PushAgain { vec!["cafe", "bakery"] } else { vec!["deli"] };
         assert_eq!(slugs(sync.merchant.as_ref()), wanted);
         assert_eq!(slugs(sync.desired.as_ref()), wanted);
@@ -89,8 +89,7 @@ async fn ends_without_success(service: &Service, run: &Run, obstacle: &str) -> O
         }
         "cancel" => drop(service.client.cancel_run(&run.name).send().await.expect("cancelled")),
         "crashes" => {
-            let lost =
-                "update run set state = 'running', attempt = 1, lease_until = now() - interval '1 s', rescues = 100";
+            let lost = "update run set state = 'running', fencing_token = 1, lease_expires_at = now() - interval '1 s', lease_expirations = 100";
             sqlx::raw_sql(lost).execute(&service.pool).await.expect("lost");
         }
         _ => {}
@@ -107,7 +106,7 @@ async fn ends_without_success(service: &Service, run: &Run, obstacle: &str) -> O
 async fn a_decision_whose_run_has_not_succeeded_is_not_over_whatever_was_in_its_way() {
     for decision in BOTH {
         for obstacle in OBSTACLES {
-            let service = contested(idle()).await;
+            let service = in_conflict(idle()).await;
             let guards: &[&str] = if obstacle == "guard" { &[] } else { &GUARDS };
             let (_, run) = decide(&service, decision, guards).await;
 
@@ -120,8 +119,8 @@ async fn a_decision_whose_run_has_not_succeeded_is_not_over_whatever_was_in_its_
                 (SyncDecisionState::Failed, Some(&run.name), &reason),
                 "{decision} {obstacle}"
             );
-            assert!(sync.contested && sync.flip_times.len() == 4, "{decision} {obstacle}: {sync:?}");
-            let listed = service.client.list_tenant_syncs().contested_only().send().collect().await.expect("listed");
+            assert!(sync.in_conflict && sync.overwrite_times.len() == 4, "{decision} {obstacle}: {sync:?}");
+            let listed = service.client.list_tenant_syncs().in_conflict_only().send().collect().await.expect("listed");
             assert_eq!(listed[0].decision, sync.decision);
         }
     }
@@ -129,25 +128,25 @@ async fn a_decision_whose_run_has_not_succeeded_is_not_over_whatever_was_in_its_
 
 #[tokio::test]
 async fn what_was_to_be_left_alone_is_a_conflict_again_until_another_decision_was_executed() {
-    let service = contested(idle()).await;
+    let service = in_conflict(idle()).await;
     let ignore = service.client.decide_tenant_sync("store", SyncDecision::Ignore, "the owner wants it");
     let sync = ignore.send().await.expect("decided").tenant_sync;
-    assert_eq!((sync.contested, sync.decision.expect("it").state), (false, SyncDecisionState::Executed));
+    assert_eq!((sync.in_conflict, sync.decision.expect("it").state), (false, SyncDecisionState::Executed));
 
     let (sync, run) = decide(&service, SyncDecision::PushAgain, &[]).await;
-    assert!(sync.contested);
+    assert!(sync.in_conflict);
     ends_without_success(&service, &run, "guard").await;
-    assert!(service.sync().await.contested);
+    assert!(service.sync().await.in_conflict);
 
     let (_, run) = decide(&service, SyncDecision::PushAgain, &GUARDS).await;
     let _worker = work(&service).await;
     assert_eq!(service.ended(&run.name).await.state, RunState::Succeeded);
-    assert!(!service.sync().await.contested);
+    assert!(!service.sync().await.in_conflict);
 }
 
 #[tokio::test]
 async fn guards_of_a_decision_are_checked_and_need_a_run() {
-    let service = contested(idle()).await;
+    let service = in_conflict(idle()).await;
     let decide = |decision, guard: &str| {
         service.client.decide_tenant_sync("store", decision, "why").override_guards([guard.to_owned()]).send()
     };

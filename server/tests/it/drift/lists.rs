@@ -14,7 +14,7 @@ async fn thirty() -> Service {
         insert into tenant (id, display_name, organization_id, gbp_account, gbp_location, region_code, language_code, created_at, updated_at)
         select 't' || lpad(n::text, 2, '0'), 'T', (array['one', 'two'])[n % 2 + 1], '1', n::text, 'US', 'en', now(), now()
           from generate_series(0, 29) n;
-        insert into tenant_sync (tenant_id, organization_id, gbp_location, cause, since_at, settled, contested_at)
+        insert into tenant_sync (tenant_id, organization_id, gbp_location, cause, cause_at, matches_baseline, conflict_at)
         select id, organization_id, gbp_location, (array['in_sync', 'merchant_edited', 'edit_in_review'])[gbp_location::integer % 3 + 1],
                now(), false, case when gbp_location in ('1', '7') then now() end
           from tenant";
@@ -42,8 +42,8 @@ async fn each_filter_and_their_combinations_find_what_they_name_page_by_page() {
     assert_eq!(listed(all().organization("two")).await, tenants(|n| n % 2 == 1));
     assert_eq!(listed(all().organization("two").cause(SyncCause::InSync)).await, tenants(|n| n % 6 == 3));
     assert_eq!(listed(all().out_of_sync_only()).await, tenants(|n| n % 3 == 1));
-    assert_eq!(listed(all().contested_only()).await, ["t01", "t07"]);
-    assert_eq!(listed(all().contested_only().organization("one")).await, [""; 0]);
+    assert_eq!(listed(all().in_conflict_only()).await, ["t01", "t07"]);
+    assert_eq!(listed(all().in_conflict_only().organization("one")).await, [""; 0]);
     let limited = service.client_with(&service.token(Role::Viewer, "v", Some(&["t01", "t02", "t04"])));
     assert_eq!(listed(limited.list_tenant_syncs()).await, ["t01", "t02", "t04"]);
     assert_eq!(listed(limited.list_tenant_syncs().out_of_sync_only()).await, ["t01", "t04"]);

@@ -32,7 +32,7 @@ fn issues(run: &Run) -> &[LocationIssue] {
 
 /// How many tenants are out of sync.
 async fn out_of_sync(service: &Service) -> i64 {
-    service.client.get_sync_stats().send().await.expect("stats").tenants_out_of_sync
+    service.client.get_sync_stats().send().await.expect("stats").out_of_sync_tenants
 }
 
 #[tokio::test]
@@ -88,7 +88,10 @@ async fn a_location_that_loses_its_voice_is_found_by_the_next_run() {
             assert_eq!(service.mirror("store", false).await.state, RunState::Succeeded);
         }
         let sync = service.has_cause(cause).await;
-        assert_eq!((sync.flip_times.len(), slugs(sync.public.as_ref())), (0, vec!["cafe".into(), "wine_bar".into()]));
+        assert_eq!(
+            (sync.overwrite_times.len(), slugs(sync.public.as_ref())),
+            (0, vec!["cafe".into(), "wine_bar".into()])
+        );
         assert_eq!(service.google.writes().await.len(), 1, "the first run's");
         // An edit of the merchant's record is one, as anywhere else.
         service.google.edit("77", "owner", "cafe", &["deli"]).await;

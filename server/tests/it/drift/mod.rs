@@ -1,7 +1,7 @@
 //! Drift with a cause, from what happens on either side to what an operator is told of it.
 
 mod causes;
-mod contested;
+mod conflicts;
 mod counts;
 mod decisions;
 mod lists;

@@ -9,11 +9,11 @@ use super::{Google, answer, set};
 async fn wrong_control_input_is_refused_by_name_and_changes_nothing() {
     let google = Google::start().await;
     let before = google.control(Method::GET, "/locations/2001", json!({})).await;
-    let good = set("bar", &[]);
+    let valid = set("bar", &[]);
     for (method, path, body, part) in [
-        (Method::PUT, "/locations/2001", json!({ "account": "1", "categories": good, "colour": 1 }), "colour"),
-        (Method::PUT, "/locations/2001", json!({ "categories": good }), "account"),
-        (Method::PUT, "/locations/2001", json!({ "account": "a/b", "categories": good }), "accounts/"),
+        (Method::PUT, "/locations/2001", json!({ "account": "1", "categories": valid, "colour": 1 }), "colour"),
+        (Method::PUT, "/locations/2001", json!({ "categories": valid }), "account"),
+        (Method::PUT, "/locations/2001", json!({ "account": "a/b", "categories": valid }), "accounts/"),
         (Method::PUT, "/locations/2001", json!({ "account": "1", "categories": set("a-b", &[]) }), "hyphens"),
         (
             Method::PUT,
@@ -21,18 +21,18 @@ async fn wrong_control_input_is_refused_by_name_and_changes_nothing() {
             json!({ "account": "1", "categories": set("bar", &["bar"]) }),
             "more than once",
         ),
-        (Method::PUT, "/locations/20.01", json!({ "account": "1", "categories": good }), "20.01"),
+        (Method::PUT, "/locations/20.01", json!({ "account": "1", "categories": valid }), "20.01"),
         (
             Method::PUT,
             "/locations/2001",
-            json!({ "account": "1", "categories": good, "metadata": { "placeId": "p" } }),
+            json!({ "account": "1", "categories": valid, "metadata": { "placeId": "p" } }),
             "placeId",
         ),
-        (Method::PATCH, "/locations/2001", json!({ "categories": good }), "categories"),
+        (Method::PATCH, "/locations/2001", json!({ "categories": valid }), "categories"),
         (Method::PATCH, "/locations/2001", json!({ "openInfo": { "status": "GONE" } }), "GONE"),
         (Method::PATCH, "/locations/2001", json!({ "metadata": { "duplicateLocation": "2" } }), "duplicateLocation"),
         (Method::PATCH, "/locations/2001", json!({ "metadata": { "hasVoiceOfMerchant": 1 } }), "boolean"),
-        (Method::POST, "/locations/2001:edit", json!({ "by": "nobody", "categories": good }), "nobody"),
+        (Method::POST, "/locations/2001:edit", json!({ "by": "nobody", "categories": valid }), "nobody"),
         (Method::POST, "/locations/2001:erase", json!({}), ":publish"),
         (Method::POST, "/faults", json!({ "method": "locations.gte" }), "locations.gte"),
         (Method::POST, "/faults", json!({ "drop": "sometimes" }), "sometimes"),

@@ -21,13 +21,13 @@ async fn d6_a_patch_replaces_the_whole_field() {
 async fn a_validation_changes_nothing_and_finds_what_the_patch_would() {
     let google = Google::start().await;
     let validate = format!("{WRITE}&validateOnly=true");
-    let good = json!({ "categories": set("grocery_store", &["bakery"]) });
-    assert_eq!(google.patch(&validate, good.clone()).await, (StatusCode::OK, json!({})));
+    let valid = json!({ "categories": set("grocery_store", &["bakery"]) });
+    assert_eq!(google.patch(&validate, valid.clone()).await, (StatusCode::OK, json!({})));
     let bad = json!({ "categories": set("grocery_store", &["no_such_category"]) });
     let (status, error) = google.patch(&validate, bad.clone()).await;
     assert_eq!((status, reasons(&error)), (StatusCode::BAD_REQUEST, vec!["INVALID_CATEGORY"]));
     assert_eq!(google.patch(WRITE, bad).await, (status, error));
-    google.patch(WRITE, good).await;
+    google.patch(WRITE, valid).await;
 
     let calls = google.control(Method::GET, "/calls", json!({})).await;
     assert_eq!(calls["locations.patch.validateOnly"], json!(2));

@@ -1,7 +1,7 @@
 //! Changing flags: what is kept of it, who may, and what happens when two do at once.
 
 use category_mirror::domain::Role;
-use category_mirror_client::{FlagState, FlagWhy};
+use category_mirror_client::{FlagReason, FlagState};
 use category_mirror_proto::v1;
 use prost_types::FieldMask;
 use tonic::Code;
@@ -107,14 +107,14 @@ async fn a_caller_sees_and_changes_what_the_token_allows() {
     }
     assert_eq!(viewer.get_flag(MIRRORING).send().await.expect("read").tenants, ["tenants/mine", "tenants/store"]);
     viewer.list_flag_changes().send().collect().await.expect("read");
-    assert_eq!(evaluated(&viewer, MIRRORING, "store").await.why, FlagWhy::TenantListed);
+    assert_eq!(evaluated(&viewer, MIRRORING, "store").await.reason, FlagReason::TenantListed);
 
     let shown = limited.get_flag(MIRRORING).send().await.expect("read");
     assert_eq!(shown, limited.list_flags().send().collect().await.expect("listed")[0]);
     assert_eq!(shown.tenants, ["tenants/mine"]);
     assert!(shown.organizations.is_empty() && shown.excluded_tenants.is_empty(), "{shown:?}");
     assert!(limited.list_flag_changes().send().collect().await.expect_err("others'").is_permission_denied());
-    assert!(evaluated(&limited, MIRRORING, "mine").await.on);
+    assert!(evaluated(&limited, MIRRORING, "mine").await.enabled);
     let error = limited.evaluate_flag(MIRRORING, "store").send().await.expect_err("it does not exist");
     assert_eq!(error.reason(), Some("TENANT_NOT_FOUND"));
     assert_eq!(contents(&service.pool).await, before);
@@ -145,43 +145,44 @@ async fn what_is_wrong_with_a_change_is_named_all_at_once() {
     let fields = ["update_mask", "flag.state", "flag.percent", "flag.tenants[1]", "flag.organizations"];
     assert_eq!(refused.fields, [&fields[..], &["expected_revision", "reason"]].concat(), "{refused:?}");
 
-    let good = v1::Flag { name: flag.name.clone(), state: 2, ..Default::default() };
+    let valid = v1::Flag { name: flag.name.clone(), state: 2, ..Default::default() };
     for (change, fields) in [
         (v1::UpdateFlagRequest::default(), "flag"),
         (
             v1::UpdateFlagRequest {
-                flag: Some(v1::Flag { name: good.name.clone(), ..Default::default() }),
+                flag: Some(v1::Flag { name: valid.name.clone(), ..Default::default() }),
                 ..Default::default()
             },
             "update_mask",
         ),
         (
             v1::UpdateFlagRequest {
-                flag: Some(v1::Flag { state: 0, ..good.clone() }),
+                flag: Some(v1::Flag { state: 0, ..valid.clone() }),
                 update_mask: mask(&["state"]),
                 ..Default::default()
             },
             "flag.state",
         ),
         (
-            v1::UpdateFlagRequest { flag: Some(v1::Flag { percent: f64::NAN, ..good.clone() }), ..Default::default() },
+            v1::UpdateFlagRequest { flag: Some(v1::Flag { percent: f64::NAN, ..valid.clone() }), ..Default::default() },
             "flag.percent",
         ),
         (
             v1::UpdateFlagRequest {
-                flag: Some(v1::Flag { name: "flags/ff x".to_owned(), ..good.clone() }),
+                flag: Some(v1::Flag { name: "flags/ff x".to_owned(), ..valid.clone() }),
                 ..Default::default()
             },
             "flag.name",
         ),
-        (v1::UpdateFlagRequest { flag: Some(good.clone()), reason: "x".repeat(501), ..Default::default() }, "reason"),
+        (v1::UpdateFlagRequest { flag: Some(valid.clone()), reason: "x".repeat(501), ..Default::default() }, "reason"),
     ] {
         let refused = refusal(wire.flags.update_flag(change).await);
         assert_eq!((refused.code, refused.fields), (Code::InvalidArgument, vec![fields.to_owned()]));
     }
 
     let unknown = "flags/FF_FF_CATEGORY_MIRRORING".to_owned();
-    let change = v1::UpdateFlagRequest { flag: Some(v1::Flag { name: unknown.clone(), ..good }), ..Default::default() };
+    let change =
+        v1::UpdateFlagRequest { flag: Some(v1::Flag { name: unknown.clone(), ..valid }), ..Default::default() };
     let refused = refusal(wire.flags.update_flag(change).await);
     assert_eq!((refused.code, refused.reason.as_str()), (Code::NotFound, "FLAG_NOT_FOUND"));
     let refused = refusal(wire.flags.get_flag(v1::GetFlagRequest { name: unknown.clone() }).await);

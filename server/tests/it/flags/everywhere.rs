@@ -1,10 +1,10 @@
 //! A change reaches every server, also one that hears nothing of it, and runs that were accepted before.
 
 use category_mirror::{
-    app::Flags,
+    app::FlagCache,
     domain::{Flag, ProcessFlags, Rollout, TenantId},
     store::{self, FlagUpdate, Store},
-    wake::{Hint, Topic, Wake},
+    wake::{Topic, WakeUp, WakeUpBus},
 };
 use category_mirror_client::{Client, FlagState, RunState, Strategy};
 use sqlx::{Postgres, Transaction};
@@ -29,7 +29,7 @@ async fn three(service: &Service, setup: Setup) -> [Replica; 3] {
 
 /// Asks a server again and again until a flag is as it should be there.
 async fn until_it_is(on: bool, client: &Client, flag: &str) {
-    until(flag, async || evaluated(client, flag, "store").await.on == on).await;
+    until(flag, async || evaluated(client, flag, "store").await.enabled == on).await;
 }
 
 #[tokio::test]
@@ -49,13 +49,13 @@ async fn a_switch_off_reaches_three_replicas_and_runs_already_queued() {
     for replica in &replicas {
         until_it_is(false, &replica.client, MIRRORING).await;
         let error = replica.client.mirror("store", Strategy::PlatformToGbp).send().await.expect_err("off");
-        assert_eq!((super::flag(&error), error.metadata()["why"].as_str()), (MIRRORING, "SWITCHED_OFF"));
+        assert_eq!((super::flag(&error), error.metadata()["flag_reason"].as_str()), (MIRRORING, "SWITCHED_OFF"));
     }
     let _workers = three(&service, Setup::default()).await;
     let run = service.ended(&queued.name).await;
     assert_eq!((run.state, run.reason.as_deref()), (RunState::Skipped, Some("FEATURE_DISABLED")));
     let error = run.error.expect("it says why");
-    assert_eq!((error.metadata["flag"].as_str(), error.metadata["why"].as_str()), (SYNC, "SWITCHED_OFF"));
+    assert_eq!((error.metadata["flag"].as_str(), error.metadata["flag_reason"].as_str()), (SYNC, "SWITCHED_OFF"));
     assert_eq!(service.google.calls().await, serde_json::json!({"writes": []}));
 }
 
@@ -97,7 +97,7 @@ async fn hold_only_connection(database: &TestDatabase, store: &Store) -> Transac
 async fn a_server_that_is_overrun_hears_of_a_switch_off() {
     let database = database::create().await;
     let store = Store::new(store::connect(database.options(), 1));
-    let flags = Flags::new(store.clone(), ProcessFlags::default());
+    let flags = FlagCache::new(store.clone(), ProcessFlags::default());
     let _held = hold_only_connection(&database, &store).await;
     let looked = flags.now().await.expect("read, although every connection is in use");
     assert_eq!(looked.revision(Flag::CategoryMirroring), 0);
@@ -108,8 +108,8 @@ async fn callers_who_list_flags_do_not_delay_a_switch_off() {
     let database = database::create().await;
     let store = Store::new(store::connect(database.options(), 1));
     let stop = CancellationToken::new();
-    let wake = Wake::start(database.pool(), stop.clone());
-    let flags = Flags::new(store.clone(), ProcessFlags::on());
+    let wake = WakeUpBus::start(database.pool(), stop.clone());
+    let flags = FlagCache::new(store.clone(), ProcessFlags::on());
     tokio::spawn(stop.clone().run_until_cancelled_owned(flags.clone().keep_fresh(wake.subscribe(Topic::Flags))));
     let tenant = TenantId::parse("store").expect("an id");
     let is_on = async || flags.now().await.expect("read").is_on(Flag::CategoryMirroring, &tenant, None);
@@ -138,8 +138,8 @@ async fn callers_who_list_flags_do_not_delay_a_switch_off() {
 async fn the_connection_of_the_kill_switch_may_be_cut() {
     let database = database::create().await;
     let (pool, stop) = (database.pool(), CancellationToken::new());
-    let (store, wake) = (Store::new(pool.clone()), Wake::start(pool.clone(), stop.clone()));
-    let flags = Flags::new(store.clone(), ProcessFlags::on());
+    let (store, wake) = (Store::new(pool.clone()), WakeUpBus::start(pool.clone(), stop.clone()));
+    let flags = FlagCache::new(store.clone(), ProcessFlags::on());
     tokio::spawn(stop.clone().run_until_cancelled_owned(flags.clone().keep_fresh(wake.subscribe(Topic::Flags))));
     flags.now().await.expect("read");
     let cut: i64 = sqlx::query_scalar(
@@ -154,7 +154,7 @@ async fn the_connection_of_the_kill_switch_may_be_cut() {
     let update =
         FlagUpdate { flag: Flag::CategoryMirroring, before: None, after: &off, caller: "tester", reason: "test" };
     store.update_flag(None, &update).await.expect("changed").expect("nobody else did");
-    wake.hint(Hint::Flags);
+    wake.send(WakeUp::FlagsChanged);
     let tenant = TenantId::parse("store").expect("an id");
     let is_off = async || flags.now().await.is_ok_and(|flags| !flags.is_on(Flag::CategoryMirroring, &tenant, None));
     until("the switch-off is heard of", is_off).await;
@@ -166,12 +166,12 @@ async fn what_was_read_last_holds_for_as_long_as_a_switch_off_may_take_and_then_
     let database = database::create().await;
     let pool = database.pool();
     let stop = CancellationToken::new();
-    let (store, wake) = (Store::new(pool.clone()), Wake::start(pool.clone(), stop.clone()));
+    let (store, wake) = (Store::new(pool.clone()), WakeUpBus::start(pool.clone(), stop.clone()));
     let (on, off) = (Rollout::all(true), Rollout::all(false));
     let update =
         |before, after| FlagUpdate { flag: Flag::CategoryMirroring, before, after, caller: "tester", reason: "test" };
     let set = store.update_flag(None, &update(None, &on)).await.expect("changed").expect("first");
-    let flags = Flags::new(store.clone(), ProcessFlags::default());
+    let flags = FlagCache::new(store.clone(), ProcessFlags::default());
     tokio::spawn(stop.clone().run_until_cancelled_owned(flags.clone().keep_fresh(wake.subscribe(Topic::Flags))));
     let tenant = TenantId::parse("store").expect("an id");
     let is_on = async || flags.now().await.expect("read before").is_on(Flag::CategoryMirroring, &tenant, None);
@@ -182,10 +182,10 @@ async fn what_was_read_last_holds_for_as_long_as_a_switch_off_may_take_and_then_
                   create sequence looked;
                   create view flag as select * from hidden where nextval('looked') / 0 = 1";
     sqlx::raw_sql(broken).execute(&pool).await.expect("broken");
-    let before_the_first = Flags::new(store.clone(), ProcessFlags::on());
+    let before_the_first = FlagCache::new(store.clone(), ProcessFlags::on());
     before_the_first.now().await.expect_err("nothing is on that was never read, and nothing is called off");
     let looks = async || sqlx::query_scalar::<_, i64>("select last_value from looked").fetch_one(&pool).await;
-    wake.hint(Hint::Flags);
+    wake.send(WakeUp::FlagsChanged);
     until("looked in vain", async || looks().await.expect("counted") > 2).await;
     // On, as it was read last, until it may have been switched off without anybody here knowing.
     let now = async || flags.now().await;

@@ -108,11 +108,11 @@ async fn a_flag_that_nobody_has_set_is_off() {
     service.tenant("store", "77").await;
 
     let error = service.client.mirror("store", Strategy::PlatformToGbp).send().await.expect_err("off");
-    assert_eq!((flag(&error), error.metadata()["why"].as_str()), (MIRRORING, "NEVER_SET"));
+    assert_eq!((flag(&error), error.metadata()["flag_reason"].as_str()), (MIRRORING, "NEVER_SET"));
     let error = service.client.set_tenant_categories("store", "cafe").send().await.expect_err("off");
     assert_eq!(flag(&error), CATEGORIES);
     for name in [MIRRORING, CATEGORIES, SYNC] {
-        assert!(!evaluated(&service.client, name, "store").await.on, "{name}");
+        assert!(!evaluated(&service.client, name, "store").await.enabled, "{name}");
     }
 
     switch(&service.client, CATEGORIES, FlagState::On).await;

@@ -1,7 +1,7 @@
 //! D21, the rollout percentage that nobody read: pilots, percentages and exclusions, each decided for a tenant and explained.
 
 use category_mirror::domain::{Flag, FlagState as State, Percent, ProcessFlags, Rollout, TenantId, evaluate};
-use category_mirror_client::{FlagSource, FlagState, FlagWhy, RunState, Strategy};
+use category_mirror_client::{FlagOrigin, FlagReason, FlagState, RunState, Strategy};
 
 use super::{CATEGORIES, MIRRORING, SYNC, evaluated, flag, idle, switch};
 use crate::service::{self, Service};
@@ -27,40 +27,40 @@ async fn d21_every_way_to_be_in_or_out_is_evaluated_and_explained() {
         let evaluation = evaluated(client, MIRRORING, tenant).await;
         let accepted = client.mirror(tenant, Strategy::PlatformToGbp).dry_run(true).send().await;
         match accepted {
-            Ok(_) => assert!(evaluation.on, "{tenant}: {evaluation:?}"),
+            Ok(_) => assert!(evaluation.enabled, "{tenant}: {evaluation:?}"),
             Err(error) => {
                 assert_eq!(flag(&error), MIRRORING);
-                assert!(!evaluation.on, "{tenant}: {evaluation:?}");
+                assert!(!evaluation.enabled, "{tenant}: {evaluation:?}");
             }
         }
-        (evaluation.on, evaluation.why)
+        (evaluation.enabled, evaluation.reason)
     };
 
-    assert_eq!(why("lone").await, (true, FlagWhy::NeverSet), "as tests are set up");
+    assert_eq!(why("lone").await, (true, FlagReason::NeverSet), "as tests are set up");
     let pilot = client.update_flag(MIRRORING).state(FlagState::Partial).percent(0.0).tenants(["first"]);
     pilot.send().await.expect("changed");
-    assert_eq!(why("first").await, (true, FlagWhy::TenantListed));
-    assert_eq!(why("second").await, (false, FlagWhy::Percentage));
-    assert_eq!(why("lone").await, (false, FlagWhy::Percentage));
+    assert_eq!(why("first").await, (true, FlagReason::TenantListed));
+    assert_eq!(why("second").await, (false, FlagReason::Percentage));
+    assert_eq!(why("lone").await, (false, FlagReason::Percentage));
 
     client.update_flag(MIRRORING).organizations(["chain"]).send().await.expect("changed");
-    assert_eq!(why("second").await, (true, FlagWhy::OrganizationListed));
+    assert_eq!(why("second").await, (true, FlagReason::OrganizationListed));
     client.update_flag(MIRRORING).excluded_tenants(["first"]).send().await.expect("changed");
-    assert_eq!(why("first").await, (false, FlagWhy::TenantExcluded));
+    assert_eq!(why("first").await, (false, FlagReason::TenantExcluded));
     client.update_flag(MIRRORING).percent(100.0).excluded_organizations(["chain"]).send().await.expect("changed");
-    assert_eq!(why("second").await, (false, FlagWhy::OrganizationExcluded));
-    assert_eq!(why("lone").await, (true, FlagWhy::Percentage));
+    assert_eq!(why("second").await, (false, FlagReason::OrganizationExcluded));
+    assert_eq!(why("lone").await, (true, FlagReason::Percentage));
 
     switch(client, MIRRORING, FlagState::On).await;
-    assert_eq!(why("lone").await, (true, FlagWhy::SwitchedOn));
-    assert_eq!(why("second").await, (false, FlagWhy::OrganizationExcluded));
+    assert_eq!(why("lone").await, (true, FlagReason::SwitchedOn));
+    assert_eq!(why("second").await, (false, FlagReason::OrganizationExcluded));
     switch(client, MIRRORING, FlagState::Off).await;
-    assert_eq!(why("lone").await, (false, FlagWhy::SwitchedOff));
+    assert_eq!(why("lone").await, (false, FlagReason::SwitchedOff));
 
     let shown = client.get_flag(MIRRORING).send().await.expect("read");
     assert_eq!((shown.percent, shown.tenants.as_slice()), (100.0, &["tenants/first".to_owned()][..]), "off keeps them");
     let evaluation = evaluated(client, MIRRORING, "lone").await;
-    assert_eq!((evaluation.source, evaluation.revision), (FlagSource::Database, shown.revision));
+    assert_eq!((evaluation.origin, evaluation.revision), (FlagOrigin::Database, shown.revision));
     assert!(evaluation.explanation.contains("FF_CATEGORY_MIRRORING is off for tenants/lone"), "{evaluation:?}");
 }
 
@@ -110,6 +110,6 @@ async fn d21_the_worker_asks_for_the_tenant_of_each_run() {
     let run = service.mirror("other", true).await;
     assert_eq!((run.state, run.reason.as_deref()), (RunState::Skipped, Some("FEATURE_DISABLED")));
     let error = run.error.expect("it says why");
-    assert_eq!((error.metadata["flag"].as_str(), error.metadata["why"].as_str()), (SYNC, "PERCENTAGE"));
+    assert_eq!((error.metadata["flag"].as_str(), error.metadata["flag_reason"].as_str()), (SYNC, "PERCENTAGE"));
     assert!(error.message.contains("0.00 %"), "{}", error.message);
 }

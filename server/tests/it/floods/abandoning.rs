@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use category_mirror_proto::v1::{
-    GetTenantRequest, MirrorCategoriesRequest, StreamRunUpdatesRequest, mirror_categories_request::Target as Mirrored,
+    GetTenantRequest, MirrorCategoriesRequest, StreamRunUpdatesRequest,
+    mirror_categories_request::Target as AcceptedRun,
 };
 use futures::future::join_all;
 use prost::Message;
@@ -29,7 +30,7 @@ pub(super) async fn send(peer: &Peer, path: &str, token: &str, asked: &impl Mess
 
 /// A request for a run of `store`.
 pub(super) fn mirror(n: usize, plan: &str) -> MirrorCategoriesRequest {
-    let target = Some(Mirrored::Tenant("tenants/store".to_owned()));
+    let target = Some(AcceptedRun::Tenant("tenants/store".to_owned()));
     let (plan, request_id) = (plan.to_owned(), format!("request-{n}"));
     MirrorCategoriesRequest { strategy: 1, target, plan, request_id, ..Default::default() }
 }

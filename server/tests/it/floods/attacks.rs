@@ -55,7 +55,7 @@ pub(super) const FLOODS: &[Flood] = &[
     Flood { name: "unfinished", settings: &[], runs: 0, attack: |target| unfinished(target).boxed() },
     Flood {
         name: "unread-streams",
-        settings: &[("RUNNER_CONCURRENCY", "4"), ("RATE_LIMIT", "0")],
+        settings: &[("RUNNER_CONCURRENCY", "4"), ("RATE_LIMIT_PER_SECOND", "0")],
         runs: 25_000,
         attack: |target| unread_streams(target).boxed(),
     },

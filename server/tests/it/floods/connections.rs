@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Longer than anything takes that a test waits for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_stops_at_any_step_is_closed() {
@@ -21,12 +21,12 @@ async fn a_connection_that_stops_at_any_step_is_closed() {
         let server = if n == 7 { stage.server.admin } else { stage.server.address };
         async move {
             let stream = begin(server, n).await.expect("connected");
-            timeout(PATIENCE, closed(stream)).await.unwrap_or_else(|_| panic!("step {n} is kept"));
+            timeout(ARRIVAL_TIMEOUT, closed(stream)).await.unwrap_or_else(|_| panic!("step {n} is kept"));
         }
     });
     join_all(steps).await;
     let silent_admin = tcp(stage.server.admin, address(0)).await.expect("connected");
-    timeout(PATIENCE, closed(silent_admin)).await.expect("a silent connection on the admin port is kept");
+    timeout(ARRIVAL_TIMEOUT, closed(silent_admin)).await.expect("a silent connection on the admin port is kept");
     let refused = stage.metrics("category_mirror_refused_connections_total").await;
     assert!(refused["{port=\"admin\",reason=\"timeout\"}"] >= 2.0, "{refused:?}");
     assert!(refused["{port=\"grpc\",reason=\"timeout\"}"] >= 4.0, "{refused:?}");
@@ -46,7 +46,13 @@ async fn with_as_many_silent_connections_as_there_are_places_a_caller_is_served_
     stage.site().load(&client).await;
     let run = stage.site().trigger(&client).await;
     let mut snapshots = client.watch_run(&run).send();
-    while timeout(PATIENCE, snapshots.next()).await.expect("it goes on").transpose().expect("a snapshot").is_some() {}
+    while timeout(ARRIVAL_TIMEOUT, snapshots.next())
+        .await
+        .expect("it goes on")
+        .transpose()
+        .expect("a snapshot")
+        .is_some()
+    {}
     assert_eq!(stage.server.healthz().await, 200);
     let connections = stage.metrics("category_mirror_connections").await;
     assert!(connections["{port=\"grpc\"}"] <= 300.0, "{connections:?}");

@@ -23,7 +23,7 @@ enum End {
 
 /// Has one caller get a locked tenant, with messages that end so.
 async fn get_until(end: End, most: i64) {
-    let stage = Stage::open(&[("RATE_LIMIT", "0"), ("RUNNER_CONCURRENCY", "0")], 0).await;
+    let stage = Stage::open(&[("RATE_LIMIT_PER_SECOND", "0"), ("RUNNER_CONCURRENCY", "0")], 0).await;
     let client = stage.client();
     stage.site().load(&client).await;
     let pool = stage.site().pool();

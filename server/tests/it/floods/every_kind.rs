@@ -79,7 +79,7 @@ async fn after_thousands_of_calls_that_were_given_up_every_permit_is_back() {
     if has_few_sessions() {
         return;
     }
-    let stage = Stage::open(&[("RATE_LIMIT", "0"), ("RUNNER_CONCURRENCY", "0")], 0).await;
+    let stage = Stage::open(&[("RATE_LIMIT_PER_SECOND", "0"), ("RUNNER_CONCURRENCY", "0")], 0).await;
     let client = stage.client();
     stage.site().load(&client).await;
     let requests = requests();
@@ -91,7 +91,7 @@ async fn after_thousands_of_calls_that_were_given_up_every_permit_is_back() {
         let busy = "select count(*) from pg_stat_activity
                      where datname = current_database() and state = 'active' and pid <> pg_backend_pid()";
         let busy: i64 = sqlx::query_scalar(busy).fetch_one(&pool).await.expect("read");
-        busy == 0 && stage.metrics("category_mirror_streams").await.is_empty()
+        busy == 0 && stage.metrics("category_mirror_open_streams").await.is_empty()
     })
     .await;
     // Each counts once, besides those that have loaded the site.

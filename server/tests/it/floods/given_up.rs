@@ -28,7 +28,7 @@ enum Way {
 
 /// What gets a tenant, and what reads a page of a stream.
 const GET: &str = "select id, display_name%from tenant where id = $1";
-const PAGE: &str = "select %from run%where id > $1%order by id%limit $4";
+const PAGE_STATEMENT: &str = "select %from run%where id > $1%order by id%limit $4";
 
 /// Backends that carry out such a statement of a caller, and wait for a lock.
 async fn busy(pool: &PgPool, statement: &str) -> HashSet<i32> {
@@ -39,7 +39,7 @@ async fn busy(pool: &PgPool, statement: &str) -> HashSet<i32> {
 
 /// Gives up as many calls as a caller has places, again and again, while the database answers none of them.
 async fn give_up(way: Way) {
-    let stage = Stage::open(&[("RATE_LIMIT", "0")], 0).await;
+    let stage = Stage::open(&[("RATE_LIMIT_PER_SECOND", "0")], 0).await;
     let client = stage.client();
     stage.site().load(&client).await;
     let pool = stage.site().pool();
@@ -138,7 +138,7 @@ async fn streams_that_are_reset_while_they_open_keep_their_callers_share_of_read
     if has_few_sessions() {
         return;
     }
-    let stage = Stage::open(&[("RATE_LIMIT", "0")], 0).await;
+    let stage = Stage::open(&[("RATE_LIMIT_PER_SECOND", "0")], 0).await;
     let client = stage.client();
     stage.site().load(&client).await;
     let pool = stage.site().pool();
@@ -153,12 +153,12 @@ async fn streams_that_are_reset_while_they_open_keep_their_callers_share_of_read
             streams.push(open_stream(&peer, &viewer).await.expect("sent"));
         }
         if round == 1 {
-            until("they read", || async { busy(&pool, PAGE).await.len() >= READS }).await;
+            until("they read", || async { busy(&pool, PAGE_STATEMENT).await.len() >= READS }).await;
         }
         // As above: when this one's deadline passes, these have had their time.
         get(&peer, &viewer, Some("700m")).await.expect("sent");
         peer.sees("the deadline", |seen| seen.ended() == round).await;
-        backends.extend(busy(&pool, PAGE).await);
+        backends.extend(busy(&pool, PAGE_STATEMENT).await);
         for stream in streams {
             peer.reset(stream).await.expect("sent");
         }
@@ -166,7 +166,7 @@ async fn streams_that_are_reset_while_they_open_keep_their_callers_share_of_read
             client.get_platform_category("cafe").send().await.expect("another caller has connections");
         }
     }
-    backends.extend(busy(&pool, PAGE).await);
+    backends.extend(busy(&pool, PAGE_STATEMENT).await);
     assert_eq!(backends.len(), READS, "reads of one caller's streams");
     lock.rollback().await.expect("unlocked");
     open_stream(&peer, &viewer).await.expect("sent");

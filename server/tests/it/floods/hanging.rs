@@ -21,7 +21,7 @@ async fn calls_that_hang_leave_connections_to_runs() {
     if has_few_sessions() {
         return;
     }
-    let stage = Stage::open(&[("RATE_LIMIT", "0")], 0).await;
+    let stage = Stage::open(&[("RATE_LIMIT_PER_SECOND", "0")], 0).await;
     let client = stage.client();
     stage.site().load(&client).await;
     let other = client.create_tenant("other").display_name("Other").location("1", "78");

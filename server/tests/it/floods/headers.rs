@@ -23,7 +23,7 @@ fn names() -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_with_hundreds_of_empty_headers_hold_no_more_than_others() {
-    let stage = Stage::open(&[("RATE_LIMIT", "0")], 0).await;
+    let stage = Stage::open(&[("RATE_LIMIT_PER_SECOND", "0")], 0).await;
     let before = stage.resident_kb();
     let names = names();
     let mut peers = Vec::new();

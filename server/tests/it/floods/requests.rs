@@ -60,7 +60,7 @@ async fn watches_of_health_are_counted_and_hear_of_changes_only() {
     }
     // A quarter of all streams: the others are for those who have a token.
     peer.sees("the refusals", |seen| seen.ended() == 20).await;
-    assert_eq!(stage.metrics("category_mirror_streams").await[""], 10.0);
+    assert_eq!(stage.metrics("category_mirror_open_streams").await[""], 10.0);
     peer.sees("ten answers", |seen| seen.data >= 10 * 7).await;
     let told = peer.seen().data;
     // What takes longer than the database is asked for health: the next run's samples, a call, and its own answer.
@@ -110,7 +110,7 @@ async fn unfinished_imports_share_a_budget_and_leave_room_for_others() {
 async fn streams_that_nobody_reads_hold_little_and_the_others_go_on() {
     const STREAMS: u16 = 40;
     const RUNS: u64 = 2000;
-    let stage = Stage::open(&[("RUNNER_CONCURRENCY", "0"), ("RATE_LIMIT", "0")], RUNS).await;
+    let stage = Stage::open(&[("RUNNER_CONCURRENCY", "0"), ("RATE_LIMIT_PER_SECOND", "0")], RUNS).await;
     let before = stage.resident_kb();
     let target = stage.target();
     let opened = [65_535, WIDE, 1].map(|window| open_streams(&target, window, STREAMS.into()));
@@ -120,7 +120,7 @@ async fn streams_that_nobody_reads_hold_little_and_the_others_go_on() {
     for _ in 0..RUNS {
         all.next().await.expect("not the end").expect("a run");
     }
-    assert_eq!(stage.metrics("category_mirror_streams").await[""], f64::from(3 * STREAMS + 1));
+    assert_eq!(stage.metrics("category_mirror_open_streams").await[""], f64::from(3 * STREAMS + 1));
     assert!(stage.resident_kb() < before + FEW_KB, "{before} kB, and then {} kB", stage.resident_kb());
 }
 

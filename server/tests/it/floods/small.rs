@@ -8,7 +8,7 @@ use super::site::Stage;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_of_every_kind_are_served_over_two_connections() {
-    let stage = Stage::open(&[("RATE_LIMIT", "0"), ("DATABASE_CONNECTIONS", "2")], 0).await;
+    let stage = Stage::open(&[("RATE_LIMIT_PER_SECOND", "0"), ("DATABASE_MAX_CONNECTIONS", "2")], 0).await;
     stage.site().load(&stage.client()).await;
     let one = |n: usize| {
         let token = stage.site().token_of(Role::Admin, &format!("caller-{n}"));

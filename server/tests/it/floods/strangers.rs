@@ -47,7 +47,7 @@ pub(super) async fn keys(target: Target) {
 
 /// How a call is left open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Left {
+pub(super) enum Stamped {
     /// Its message never comes.
     WithoutMessage,
     /// Its message has come, and its end has not.
@@ -57,14 +57,14 @@ pub(super) enum Left {
 }
 
 /// Opens calls of a kind over a connection from `host`, and gives the connection.
-pub(super) async fn leave(server: SocketAddr, host: usize, path: &str, left: Left) -> std::io::Result<Peer> {
-    let peer = Peer::connect(server, address(host), if left == Left::Unread { 0 } else { 65_535 }).await?;
+pub(super) async fn leave(server: SocketAddr, host: usize, path: &str, left: Stamped) -> std::io::Result<Peer> {
+    let peer = Peer::connect(server, address(host), if left == Stamped::Unread { 0 } else { 65_535 }).await?;
     for _ in 0..CALLS {
         let stream = peer.call(path, None).await?;
         // Reflection: the list of services.
         let asked: &[u8] = if path == REFLECTION { &[0x3a, 0] } else { &[] };
-        if left != Left::WithoutMessage {
-            peer.send(stream, &message(asked), left == Left::Unread).await?;
+        if left != Stamped::WithoutMessage {
+            peer.send(stream, &message(asked), left == Stamped::Unread).await?;
         }
     }
     Ok(peer)
@@ -72,7 +72,7 @@ pub(super) async fn leave(server: SocketAddr, host: usize, path: &str, left: Lef
 
 /// Calls to health and reflection that are left open in every way, from one address and from some others.
 pub(super) async fn left_open(target: Target) {
-    let ways = [Left::WithoutMessage, Left::Unfinished, Left::Unread];
+    let ways = [Stamped::WithoutMessage, Stamped::Unfinished, Stamped::Unread];
     let kinds: Vec<_> = [CHECK, REFLECTION, WATCH].into_iter().flat_map(|path| ways.map(|left| (path, left))).collect();
     let one = |n: usize| {
         let (server, kinds) = (target.grpc, &kinds);

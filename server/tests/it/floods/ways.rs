@@ -16,7 +16,8 @@ const CALLS: usize = 100;
 
 /// Has one caller ask for runs while `lock` is held, and another one for something else.
 async fn ask_for_runs(settings: &[(&str, &str)], plan: &str, lock: &'static str, waiting: &str) {
-    let stage = Stage::open(&[settings, &[("RATE_LIMIT", "0"), ("RUNNER_CONCURRENCY", "0")]].concat(), 0).await;
+    let stage =
+        Stage::open(&[settings, &[("RATE_LIMIT_PER_SECOND", "0"), ("RUNNER_CONCURRENCY", "0")]].concat(), 0).await;
     let client = stage.client();
     stage.site().load(&client).await;
     let pool = stage.site().pool();
@@ -41,7 +42,7 @@ async fn requests_for_runs_that_name_a_plan_hold_no_more_than_other_calls() {
         return;
     }
     let plan = "tenants/store/runs/00000000-0000-7000-8000-000000000001";
-    ask_for_runs(&[], plan, "lock table run_history in access exclusive mode", "%from every_run%").await;
+    ask_for_runs(&[], plan, "lock table run_history in access exclusive mode", "%from all_runs%").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,8 +50,8 @@ async fn requests_for_runs_that_are_refused_hold_no_more_than_other_calls() {
     if has_few_sessions() {
         return;
     }
-    let lock = "lock table mirror_request in access exclusive mode";
-    ask_for_runs(&[("FF_CATEGORY_MIRRORING", "off")], "", lock, "%mirror_request%").await;
+    let lock = "lock table idempotency_key in access exclusive mode";
+    ask_for_runs(&[("FF_CATEGORY_MIRRORING", "off")], "", lock, "%idempotency_key%").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,7 +59,7 @@ async fn one_caller_who_asks_for_tenants_of_organizations_leaves_connections_for
     if has_few_sessions() {
         return;
     }
-    let stage = Stage::open(&[("RATE_LIMIT", "0"), ("RUNNER_CONCURRENCY", "0")], 0).await;
+    let stage = Stage::open(&[("RATE_LIMIT_PER_SECOND", "0"), ("RUNNER_CONCURRENCY", "0")], 0).await;
     stage.site().load(&stage.client()).await;
     let pool = stage.site().pool();
     let mut locked = pool.begin().await.expect("begun");

@@ -8,7 +8,7 @@ use super::{
     attacks::{CHECK, REFLECTION, WATCH, address, watch},
     peer::{Peer, message},
     site::Stage,
-    strangers::{CALLS, Left, leave, with_garbage},
+    strangers::{CALLS, Stamped, leave, with_garbage},
 };
 
 /// Far more than these may cost.
@@ -39,7 +39,7 @@ async fn calls_that_are_left_open_in_any_way_keep_nobody_out_of_health_and_refle
     let server = stage.server.address;
     stage.client().get_sync_stats().send().await.expect("it serves");
     for path in [CHECK, REFLECTION] {
-        for left in [Left::WithoutMessage, Left::Unfinished, Left::Unread] {
+        for left in [Stamped::WithoutMessage, Stamped::Unfinished, Stamped::Unread] {
             // From one address, as behind a proxy, and from others.
             let mut peers = Vec::new();
             for host in [1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 3, 4] {
@@ -83,7 +83,7 @@ async fn one_address_has_its_part_of_the_watches_and_one_connection_keeps_no_oth
         assert_eq!((peer.seen().data, peer.seen().ended()), (ANSWER, 0), "{host}");
         flood.push(peer);
     }
-    let (streams, open) = (stage.metrics("category_mirror_streams").await[""], |peer: &Peer| peer.seen().ended());
+    let (streams, open) = (stage.metrics("category_mirror_open_streams").await[""], |peer: &Peer| peer.seen().ended());
     assert!(streams <= 101.0, "{streams}");
     assert_eq!(flood[5..].iter().map(open).sum::<usize>(), 0, "those who hold one each keep it");
 }
@@ -92,7 +92,7 @@ async fn one_address_has_its_part_of_the_watches_and_one_connection_keeps_no_oth
 async fn watches_whose_message_never_comes_take_no_place() {
     let stage = Stage::open(&[("MAX_STREAMS", "40")], 0).await;
     let server = stage.server.address;
-    let peer = leave(server, 1, WATCH, Left::WithoutMessage).await.expect("sent");
+    let peer = leave(server, 1, WATCH, Stamped::WithoutMessage).await.expect("sent");
     for host in [1, 2] {
         assert!(is_answered(server, host, WATCH).await, "{host}");
     }

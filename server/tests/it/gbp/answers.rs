@@ -69,8 +69,8 @@ async fn d6_a_write_sends_the_whole_set_in_one_request() {
 async fn a_validation_succeeds_with_an_empty_object_and_with_nothing() {
     for body in ["{}", ""] {
         let fake = Fake::start(move |_| answer(200, body)).await;
-        let objections = client(&fake.endpoint).validator().validate(&id(), &categories()).await;
-        assert_eq!(objections, Ok(vec![]), "{body:?}");
+        let validation_errors = client(&fake.endpoint).validator().validate(&id(), &categories()).await;
+        assert_eq!(validation_errors, Ok(vec![]), "{body:?}");
         assert_eq!(fake.seen()[0].uri, "/v1/locations/1?updateMask=categories&validateOnly=true");
     }
     let fake = Fake::start(|_| Response::builder().body(Body::from("<html>ok</html>")).expect("a response")).await;
@@ -82,9 +82,12 @@ async fn a_validation_succeeds_with_an_empty_object_and_with_nothing() {
 async fn a_validations_verdict_is_objections_and_anything_else_a_failure() {
     let body = error(400, "INVALID_CATEGORY", json!({"category": "gcid:cafe"}));
     let fake = Fake::start(move |_| answer(400, &body)).await;
-    let objections = client(&fake.endpoint).validator().validate(&id(), &categories()).await.expect("a verdict");
-    assert_eq!(objections.len(), 1);
-    assert_eq!((&*objections[0].reason, &*objections[0].message), ("INVALID_CATEGORY", "category=gcid:cafe"));
+    let validation_errors = client(&fake.endpoint).validator().validate(&id(), &categories()).await.expect("a verdict");
+    assert_eq!(validation_errors.len(), 1);
+    assert_eq!(
+        (&*validation_errors[0].reason, &*validation_errors[0].message),
+        ("INVALID_CATEGORY", "category=gcid:cafe")
+    );
 
     for (status, body, reason) in [
         (400, error(400, "THROTTLED", json!({})), QuotaExhausted),

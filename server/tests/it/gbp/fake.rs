@@ -16,8 +16,8 @@ use axum::{
     serve::ListenerExt,
 };
 use category_mirror::{
-    domain::{AuthorizedUser, CategorySet, GbpCategory, Gcid, LocationId, RunKind, Strategy, WritesGbp},
-    gbp::{Client, Config, Credentials, Deadline, Endpoint},
+    domain::{AuthorizedUser, CategorySet, GbpCategory, GbpWriteCapability, Gcid, LocationId, RunKind, Strategy},
+    gbp::{Client, Credentials, Deadline, Endpoint, GbpConfig},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -176,27 +176,27 @@ pub(super) fn categories() -> CategorySet {
 }
 
 /// The word of a run that may write.
-pub(super) fn real() -> WritesGbp {
-    RunKind { strategy: Strategy::PlatformToGbp, dry_run: false }.writes_gbp().expect("a real run")
+pub(super) fn real() -> GbpWriteCapability {
+    RunKind { strategy: Strategy::PlatformToGbp, dry_run: false }.gbp_write_capability().expect("a real run")
 }
 
 /// A client with the fixed token.
 pub(super) fn client(endpoint: &Endpoint) -> Client {
     let credentials = Credentials::access_token(HUSH.to_owned()).expect("a token");
-    Client::new(Config { credentials, ..config(endpoint) }).expect("a client")
+    Client::new(GbpConfig { credentials, ..config(endpoint) }).expect("a client")
 }
 
 /// A client that renews its token at `token_url`.
 pub(super) fn renewing_client(endpoint: &Endpoint, token_url: &Endpoint) -> Client {
-    Client::new(Config { token_url: Some(token_url.clone()), ..config(endpoint) }).expect("a client")
+    Client::new(GbpConfig { token_url: Some(token_url.clone()), ..config(endpoint) }).expect("a client")
 }
 
-pub(super) fn config(endpoint: &Endpoint) -> Config {
+pub(super) fn config(endpoint: &Endpoint) -> GbpConfig {
     let credentials = Credentials::AuthorizedUser(AuthorizedUser {
         client_id: "the-client".to_owned(),
         client_secret: format!("{HUSH}-1").into(),
         refresh_token: format!("{HUSH}-2").into(),
     });
     // Long enough for a busy machine: only the test of silence waits for it.
-    Config { endpoint: endpoint.clone(), token_url: None, credentials, timeout: Duration::from_secs(20) }
+    GbpConfig { endpoint: endpoint.clone(), token_url: None, credentials, timeout: Duration::from_secs(20) }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use category_mirror::{
     domain::{Failure, FailureReason, Retry},
-    gbp::{Client, Config, Credentials, Endpoint, WriteFailure},
+    gbp::{Client, Credentials, Endpoint, GbpConfig, WriteFailure},
 };
 
 use super::fake::{AT_ANY_TIME, Fake, HUSH, answer, categories, client, config, id, location, nobody, raw, real};
@@ -63,7 +63,7 @@ async fn silence_ends_with_the_timeout_and_leaves_the_outcome_unknown() {
     let endpoint = raw(None).await;
     let credentials = Credentials::access_token(HUSH.to_owned()).expect("a token");
     let timeout = Duration::from_secs(1);
-    let client = Client::new(Config { credentials, timeout, ..config(&endpoint) }).expect("a client");
+    let client = Client::new(GbpConfig { credentials, timeout, ..config(&endpoint) }).expect("a client");
     let WriteFailure::Unknown(failure) = write(&client).await else { panic!("the server may have acted") };
     assert!(is_unavailable(&failure), "{failure:?}");
     assert!(failure.message.contains("no answer in time"), "{}", failure.message);

@@ -7,7 +7,7 @@ use std::{
 
 use category_mirror::{
     domain::{AuthorizedUser, FailureReason, LocationId, Retry},
-    gbp::{Client, Config, Credentials, Endpoint, WriteFailure},
+    gbp::{Client, Credentials, Endpoint, GbpConfig, WriteFailure},
 };
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -129,11 +129,11 @@ async fn a_second_rejection_is_looked_into() {
         let reader = renewing_client(&api.endpoint, &tokens.endpoint).reader();
         let failure = reader.location(&id()).await.expect_err("rejected");
         assert_eq!((failure.reason, failure.retry), class, "{case}: {failure:?}");
-        assert_eq!((failure.is_accepted_elsewhere(), failure.is_remembered()), (is_elsewhere, false), "{case}");
+        assert_eq!((failure.is_accepted_elsewhere(), failure.is_cached()), (is_elsewhere, false), "{case}");
         assert_eq!((of_locations(&api), api.seen().len(), tokens.seen().len()), (2, 3, 2), "{case}");
         // Whether others pay for it.
         let other = reader.location(&LocationId::parse("2").expect("valid")).await;
-        assert_eq!(other.is_err_and(|failure| failure.is_remembered()), is_kept, "{case}");
+        assert_eq!(other.is_err_and(|failure| failure.is_cached()), is_kept, "{case}");
     }
 }
 
@@ -162,21 +162,21 @@ async fn credentials_that_google_refused_are_not_shown_to_it_again_at_once() {
     for (tokens, api, renewals, calls) in [refused, useless] {
         let client = renewing_client(&api.endpoint, &tokens.endpoint);
         let first = client.reader().location(&id()).await.expect_err("refused");
-        assert_eq!((first.reason, first.is_remembered()), (FailureReason::CredentialsRejected, false));
+        assert_eq!((first.reason, first.is_cached()), (FailureReason::CredentialsRejected, false));
         for _ in 0..3 {
             let later = client.reader().location(&id()).await.expect_err("remembered");
-            assert_eq!((later.reason, later.is_remembered()), (FailureReason::CredentialsRejected, true));
+            assert_eq!((later.reason, later.is_cached()), (FailureReason::CredentialsRejected, true));
         }
         assert_eq!((tokens.seen().len(), api.seen().len()), (renewals, calls));
         // Somebody who wants to know it is told, and in another's name all is as it was.
-        assert_eq!(client.renew().await.is_ok(), renewals == 2);
+        assert_eq!(client.refresh().await.is_ok(), renewals == 2);
         let user = || "another".to_owned().into();
         let other = client.with_credentials(AuthorizedUser {
             client_id: "another".to_owned(),
             client_secret: user(),
             refresh_token: user(),
         });
-        assert!(!other.reader().location(&id()).await.expect_err("refused").is_remembered());
+        assert!(!other.reader().location(&id()).await.expect_err("refused").is_cached());
         assert!(tokens.seen().last().expect("asked").body.contains("client_id=another"));
     }
 }
@@ -287,7 +287,7 @@ async fn a_write_is_sent_only_while_a_whole_requests_time_is_left() {
     let credentials = Credentials::access_token(HUSH.to_owned()).expect("a token");
     let timeout = Duration::from_secs(60);
     let writer =
-        Client::new(Config { credentials, timeout, ..config(&api.endpoint) }).expect("a client").writer(real());
+        Client::new(GbpConfig { credentials, timeout, ..config(&api.endpoint) }).expect("a client").writer(real());
     for (left, is_sent) in [(59, false), (3600, true)] {
         let end = Instant::now() + Duration::from_secs(left);
         let written = writer.replace_categories(&id(), &categories(), &|| Some(end)).await;

@@ -29,7 +29,7 @@ async fn headers_that_are_too_long_are_refused_and_the_connection_stays() {
 async fn what_is_too_much_for_a_connection_waits_at_the_client() {
     // As many watches as the connection may have streams, of one address.
     let connections = ConnectionLimits { max_per_address: 4096, ..ConnectionLimits::default() };
-    let limits = Limits { streams_per_subject: 1, max_streams: 4 * (CALLS + 1), connections, ..no_rate() };
+    let limits = CallLimits { max_streams_per_subject: 1, max_streams: 4 * (CALLS + 1), connections, ..no_rate() };
     let service = limited(limits).await;
     let channel = channel(&service);
     let mut health = HealthClient::new(channel.clone());
@@ -41,7 +41,7 @@ async fn what_is_too_much_for_a_connection_waits_at_the_client() {
     let mut next = Box::pin(more.check(HealthCheckRequest::default()));
     assert!(timeout(Duration::from_millis(100), &mut next).await.is_err(), "there is no limit");
     watches.pop();
-    timeout(PATIENCE, next).await.expect("its turn").expect("served");
+    timeout(ARRIVAL_TIMEOUT, next).await.expect("its turn").expect("served");
 }
 
 /// What is answered before it is read must not count against the connection, which others may share.

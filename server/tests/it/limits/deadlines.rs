@@ -1,6 +1,6 @@
 //! How long calls may take, while the database hangs.
 
-use category_mirror::api::Limits;
+use category_mirror::api::CallLimits;
 use category_mirror_client::Strategy;
 use category_mirror_proto::v1::{GetRunRequest, MirrorCategoriesRequest, mirror_categories_request::Target};
 use futures::future::join_all;
@@ -34,7 +34,7 @@ async fn call(service: &Service, method: &str, message: impl Message, grpc_timeo
         .header("te", "trailers")
         .header("grpc-timeout", grpc_timeout)
         .body(frame);
-    let answer = timeout(PATIENCE, call.send()).await.expect("the server ends it").expect("an answer");
+    let answer = timeout(ARRIVAL_TIMEOUT, call.send()).await.expect("the server ends it").expect("an answer");
     // An answer that is nothing but an error has it in its headers.
     Status::from_header_map(answer.headers()).expect("an error")
 }
@@ -70,7 +70,7 @@ async fn a_call_ends_at_its_deadline_and_what_had_not_begun_never_happens() {
     service.client.mirror("d", Strategy::PlatformToGbp).send().await.expect("accepted, after all that was waiting");
     let again = service.client.mirror("c", Strategy::PlatformToGbp).send().await.expect("accepted");
     assert!(!again.joined, "it had happened");
-    let runs: Vec<String> = sqlx::query_scalar("select tenant_id from every_run order by 1")
+    let runs: Vec<String> = sqlx::query_scalar("select tenant_id from all_runs order by 1")
         .fetch_all(&service.pool)
         .await
         .expect("the runs");
@@ -86,11 +86,11 @@ const THREE_WAIT: &str = "select count(*) >= 3 from pg_stat_activity
 /// The runner's own statements, which somebody waits for, change runs; the one that counts a day nobody gives up.
 const NO_READ_WAITS: &str = "select count(*) = 0 from pg_stat_activity
      where datname = current_database() and wait_event_type = 'Lock' and query like 'select%'
-       and query not like 'select tenant_rollup_day%'";
+       and query not like 'select roll_up_next_day%'";
 
 #[tokio::test]
 async fn calls_that_nobody_waits_for_give_their_connections_back() {
-    let service = limited(Limits { call_timeout: Duration::from_millis(300), ..no_rate() }).await;
+    let service = limited(CallLimits { call_timeout: Duration::from_millis(300), ..no_rate() }).await;
     let lock = hang(&service.pool).await;
     // More than there are connections.
     let stuck = join_all((0..20).map(|_| {
@@ -98,7 +98,7 @@ async fn calls_that_nobody_waits_for_give_their_connections_back() {
         let name = format!("tenants/-/runs/{}", uuid::Uuid::nil());
         async move { refusal(caller.mirror.get_run(GetRunRequest { name }).await) }
     }));
-    for refused in timeout(PATIENCE, stuck).await.expect("no call without a deadline waits for ever") {
+    for refused in timeout(ARRIVAL_TIMEOUT, stuck).await.expect("no call without a deadline waits for ever") {
         assert_eq!(refused.code, Code::DeadlineExceeded, "{refused:?}");
         assert_eq!(value(&refused, "limit_ms"), "300");
     }
@@ -106,15 +106,15 @@ async fn calls_that_nobody_waits_for_give_their_connections_back() {
     // The table is locked all the while.
     let mut other = caller(&service, "other");
     let served = async { while other.tenants.list_tenants(list()).await.is_err() {} };
-    timeout(PATIENCE, served).await.expect("a connection is free");
+    timeout(ARRIVAL_TIMEOUT, served).await.expect("a connection is free");
     // Long before the statements' own timeout.
-    timeout(PATIENCE, service.database_says(NO_READ_WAITS)).await.expect("the statements are given up");
+    timeout(ARRIVAL_TIMEOUT, service.database_says(NO_READ_WAITS)).await.expect("the statements are given up");
     lock.rollback().await.expect("unlocked");
 }
 
 #[tokio::test]
 async fn a_caller_cannot_wait_longer_than_the_server_allows() {
-    let service = limited(Limits { call_timeout: Duration::from_millis(300), ..no_rate() }).await;
+    let service = limited(CallLimits { call_timeout: Duration::from_millis(300), ..no_rate() }).await;
     let _lock = hang(&service.pool).await;
     let request = GetRunRequest { name: format!("tenants/-/runs/{}", uuid::Uuid::nil()) };
     for asked in ["99999999H", "1000S", "nonsense"] {

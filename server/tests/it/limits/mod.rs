@@ -7,7 +7,7 @@ mod streams;
 
 use std::time::Duration;
 
-use category_mirror::{api::Limits, connections::ConnectionLimits, domain::Role};
+use category_mirror::{api::CallLimits, connections::ConnectionLimits, domain::Role};
 use category_mirror_proto::v1::{self, ListTenantsRequest};
 use tonic::Request;
 use tonic_types::StatusExt;
@@ -19,15 +19,15 @@ use super::{
 };
 
 /// Nothing takes so long: what does has failed.
-const PATIENCE: Duration = Duration::from_secs(15);
+const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A service that carries nothing out, with these limits.
-async fn limited(limits: Limits) -> Service {
+async fn limited(limits: CallLimits) -> Service {
     service::start_with(Setup { limits, ..idle() }).await
 }
 
-fn no_rate() -> Limits {
-    Limits { rate: 0, ..Limits::default() }
+fn no_rate() -> CallLimits {
+    CallLimits { rate: 0, ..CallLimits::default() }
 }
 
 fn caller(service: &Service, subject: &str) -> Wire {

@@ -1,6 +1,6 @@
 //! Calls a second.
 
-use category_mirror::api::Limits;
+use category_mirror::api::CallLimits;
 use category_mirror_client::RetryPolicy;
 use category_mirror_proto::v1::CreateTenantRequest;
 use tonic::Code;
@@ -11,7 +11,7 @@ use crate::wire::{channel, refusal};
 
 #[tokio::test]
 async fn a_subject_who_calls_too_often_is_told_when_to_come_back_and_nobody_else_is() {
-    let service = limited(Limits { rate: 1, burst: 3, ..Limits::default() }).await;
+    let service = limited(CallLimits { rate: 1, burst: 3, ..CallLimits::default() }).await;
     let mut busy = caller(&service, "busy");
     let mut taken = 0;
     // A machine may be so slow that one more is due in the meantime.
@@ -37,7 +37,7 @@ async fn a_subject_who_calls_too_often_is_told_when_to_come_back_and_nobody_else
 
 #[tokio::test]
 async fn what_is_refused_counts_and_what_nobody_vouches_for_does_not() {
-    let service = limited(Limits { rate: 1, burst: 2, ..Limits::default() }).await;
+    let service = limited(CallLimits { rate: 1, burst: 2, ..CallLimits::default() }).await;
     let mut nobody = Wire::with_token(&service, "nonsense");
     for _ in 0..20 {
         assert_eq!(refusal(nobody.tenants.list_tenants(list()).await).code, Code::Unauthenticated);
@@ -53,7 +53,7 @@ async fn what_is_refused_counts_and_what_nobody_vouches_for_does_not() {
 
 #[tokio::test]
 async fn the_published_client_comes_back_when_it_is_told() {
-    let service = limited(Limits { rate: 20, burst: 1, ..Limits::default() }).await;
+    let service = limited(CallLimits { rate: 20, burst: 1, ..CallLimits::default() }).await;
     let token = service.token(Role::Admin, "eager", None);
     let at_once = Duration::from_nanos(1);
     let client = category_mirror_client::Client::builder(format!("http://{}", service.address)).token(token);

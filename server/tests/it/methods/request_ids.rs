@@ -145,7 +145,7 @@ async fn every_field_is_one_of_the_words_of_a_request() {
         .encode_to_vec(),
     ];
     for (name, first) in ["MirrorCategories", "RevertRun", "DecideTenantSync"].into_iter().zip(firsts) {
-        sqlx::query("delete from mirror_request").execute(&service.pool).await.expect("forgotten");
+        sqlx::query("delete from idempotency_key").execute(&service.pool).await.expect("forgotten");
         let path = path(name);
         call(&service, &path, Some(&token), first.clone()).await.expect(name);
         until_quiet(&service).await;
@@ -189,10 +189,11 @@ fn with_id(request: proto::MirrorCategoriesRequest, id: &str) -> Vec<u8> {
 /// Waits until no run is live: a live one would be in the way of the next request.
 async fn until_quiet(service: &Service) {
     crate::flags::until("no run is live", async || {
-        let live: i64 = sqlx::query_scalar("select (select count(*) from run) + (select count(*) from batch_work)")
-            .fetch_one(&service.pool)
-            .await
-            .expect("counted");
+        let live: i64 =
+            sqlx::query_scalar("select (select count(*) from run) + (select count(*) from batch_expansion)")
+                .fetch_one(&service.pool)
+                .await
+                .expect("counted");
         live == 0
     })
     .await;

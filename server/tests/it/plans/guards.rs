@@ -60,8 +60,8 @@ async fn dry_and_real_runs_hear_the_same_of_every_guard() {
     let service = guarded().await;
     service.with_store(&["cafe"], "bar", &["deli", "bakery"]).await;
 
-    let dry = service.mirror("store", true).await;
-    assert_eq!(dry.state, RunState::Succeeded, "a dry run reports, and is stopped by nothing");
+    let dry_runs = service.mirror("store", true).await;
+    assert_eq!(dry_runs.state, RunState::Succeeded, "a dry run reports, and is stopped by nothing");
     let real = service.mirror("store", false).await;
     assert_eq!((real.state, reason(&real)), (RunState::Failed, "GUARD"));
 
@@ -72,9 +72,9 @@ async fn dry_and_real_runs_hear_the_same_of_every_guard() {
         ("removed_share".to_owned(), 100, 50, stopped),
         ("first_run_removals".to_owned(), 3, 0, stopped),
     ];
-    assert_eq!(verdicts(&dry), expected);
+    assert_eq!(verdicts(&dry_runs), expected);
     assert_eq!(verdicts(&real), expected);
-    assert!(dry.plan.expect("a plan").is_stopped());
+    assert!(dry_runs.plan.expect("a plan").is_stopped());
     assert_eq!(real.error.expect("an error").metadata["rules"], "primary_change,removed_share,first_run_removals");
 }
 
@@ -91,7 +91,7 @@ async fn an_override_lifts_one_rule_for_one_run_and_is_recorded_with_its_reason(
     assert_eq!((other.state, reason(&other)), (RunState::Failed, "GUARD"));
     let run = service.end_of(with(&["first_run_removals"], "ticket 7: the bar has closed")).await;
     assert_eq!(run.state, RunState::Succeeded);
-    assert_eq!(run.override_guards, ["first_run_removals"]);
+    assert_eq!(run.overridden_guards, ["first_run_removals"]);
     assert_eq!(run.override_reason.as_deref(), Some("ticket 7: the bar has closed"));
     assert_eq!(verdicts(&run)[3].3, GuardOutcome::Overridden);
     assert_eq!(service.google.merchant("77").await, ["cafe", "bakery"]);
@@ -169,7 +169,7 @@ async fn what_a_guard_stopped_is_told_apart_from_what_failed() {
         ("all", stats().await),
         ("tenant", service.client.get_sync_stats().tenant("store").send().await.expect("counted")),
     ] {
-        let counts = (stats.total_runs, stats.successful_runs, stats.failed_runs, stats.guard_stopped_runs);
+        let counts = (stats.total_runs, stats.succeeded_runs, stats.failed_runs, stats.guard_stopped_runs);
         assert_eq!((counts, stats.success_rate_percent), ((3, 1, 2, 1), Some(50.0)), "{scope}");
     }
 }

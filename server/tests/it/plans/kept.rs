@@ -16,12 +16,12 @@ const NO_WRITES: [Value; 0] = [];
 async fn a_plan_is_applied_as_it_was_made() {
     let service = service::start().await;
     service.with_store(&["cafe", "bakery"], "bar", &[]).await;
-    let dry = service.mirror("store", true).await;
+    let dry_runs = service.mirror("store", true).await;
 
-    let run = service.apply(&dry).await;
+    let run = service.apply(&dry_runs).await;
 
-    assert_eq!((run.state, run.applied_plan.as_deref()), (RunState::Succeeded, Some(dry.name.as_str())));
-    let (planned, applied) = (dry.plan.expect("a plan"), run.plan.expect("a plan"));
+    assert_eq!((run.state, run.applied_plan.as_deref()), (RunState::Succeeded, Some(dry_runs.name.as_str())));
+    let (planned, applied) = (dry_runs.plan.expect("a plan"), run.plan.expect("a plan"));
     assert_eq!((&applied.hash, &applied.canonical_form), (&planned.hash, &planned.canonical_form));
     assert_eq!(run.written_changes, planned.changes);
     assert_eq!(service.google.merchant("77").await, ["cafe", "bakery"]);
@@ -31,8 +31,8 @@ async fn a_plan_is_applied_as_it_was_made() {
 async fn the_hash_is_that_of_the_canonical_form() {
     let service = guarded().await;
     service.with_store(&["cafe", "yoga"], "bar", &[]).await;
-    for dry in [service.mirror("store", true).await, service.adopt(true).await] {
-        let plan = dry.plan.expect("a plan");
+    for dry_runs in [service.mirror("store", true).await, service.adopt(true).await] {
+        let plan = dry_runs.plan.expect("a plan");
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, plan.canonical_form.as_bytes());
         let hash: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(plan.hash, hash);
@@ -103,14 +103,14 @@ async fn after(edit: Edit, strategy: Strategy, view: GbpView) -> (Service, Run) 
     let first = replica(&service, guards_of(Setup::default(), limits), &service.google.endpoint).await;
     let request = service.client.mirror("store", strategy).dry_run(true);
     let request = if strategy == Strategy::GbpToPlatform { request.view(view) } else { request };
-    let dry = service.end_of(request).await;
-    assert_eq!(dry.state, RunState::Succeeded, "{dry:?}");
+    let dry_runs = service.end_of(request).await;
+    assert_eq!(dry_runs.state, RunState::Succeeded, "{dry_runs:?}");
     first.stop().await;
 
     edit.happens(&service).await;
     let now = if edit == Edit::GuardLimit { GuardLimits { removals: 8, ..limits } } else { limits };
     replica(&service, guards_of(Setup::default(), now), &service.google.endpoint).await;
-    let run = service.apply(&dry).await;
+    let run = service.apply(&dry_runs).await;
     (service, run)
 }
 
@@ -189,18 +189,21 @@ async fn only_a_dry_runs_plan_of_the_same_tenant_and_strategy_can_be_applied() {
     service.with_store(&["cafe"], "bar", &[]).await;
     service.tenant("other", "78").await;
     service.set("other", &["cafe"]).await;
-    let dry = service.mirror("store", true).await;
+    let dry_runs = service.mirror("store", true).await;
     let real = service.mirror("store", false).await;
     let failed = service.mirror("other", true).await;
     assert_eq!(failed.state, RunState::Failed, "Google does not know the location");
 
     let mirror = |tenant, strategy| service.client.mirror(tenant, strategy);
     for (request, why) in [
-        (mirror("other", Strategy::PlatformToGbp).plan(&dry.name), "not a run of tenants/other"),
-        (mirror("store", Strategy::GbpToPlatform).plan(&dry.name), "a run of platform_to_gbp"),
+        (mirror("other", Strategy::PlatformToGbp).plan(&dry_runs.name), "not a run of tenants/other"),
+        (mirror("store", Strategy::GbpToPlatform).plan(&dry_runs.name), "a run of platform_to_gbp"),
         (mirror("store", Strategy::PlatformToGbp).plan(&real.name), "no dry run"),
         (mirror("other", Strategy::PlatformToGbp).plan(&failed.name), "has made no plan"),
-        (mirror("store", Strategy::PlatformToGbp).plan(&dry.name).dry_run(true), "a dry run makes a plan of its own"),
+        (
+            mirror("store", Strategy::PlatformToGbp).plan(&dry_runs.name).dry_run(true),
+            "a dry run makes a plan of its own",
+        ),
         (mirror("store", Strategy::PlatformToGbp).plan("7"), "must be"),
     ] {
         let error = request.send().await.expect_err("refused");

@@ -127,7 +127,7 @@ async fn run_all(service: &Service, strategy: Strategy, dry_run: bool) -> Batch 
 async fn unsuccessful(service: &Service, batch: &Batch) -> Vec<(String, String, String)> {
     let id = batch.name.trim_start_matches("batches/").to_owned();
     sqlx::query_as(
-        "select tenant_id, reason, error ->> 'message' from every_run where batch_id = $1::uuid and state <> 'succeeded' order by tenant_id",
+        "select tenant_id, reason, error ->> 'message' from all_runs where batch_id = $1::uuid and state <> 'succeeded' order by tenant_id",
     )
     .bind(id)
     .fetch_all(&service.pool)

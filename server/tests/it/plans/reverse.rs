@@ -230,7 +230,7 @@ async fn d16_a_run_that_has_written_is_not_cancelled_with_its_batch_either() {
     let (service, run) = written_and_untold(true).await;
     let batch = run.batch.as_deref().expect("a batch");
     service.client.cancel_batch(batch).send().await.expect("cancelled");
-    service.database_says("select bool_or(cancel_requested) from every_run").await;
+    service.database_says("select bool_or(cancel_requested) from all_runs").await;
     ends_as_written(&service, &run).await;
     let get = async || service.client.get_batch(batch).send().await.expect("the batch");
     until("the batch is over", async || get().await.is_terminal()).await;
@@ -293,7 +293,7 @@ async fn a_run_that_is_cancelled_before_its_write_writes_nothing() {
 #[tokio::test]
 async fn a_run_in_other_hands_writes_nothing() {
     let Waiting { service, run, edit, .. } = waiting().await;
-    sqlx::raw_sql("update run set attempt = attempt + 1").execute(&service.pool).await.expect("taken over");
+    sqlx::raw_sql("update run set fencing_token = fencing_token + 1").execute(&service.pool).await.expect("taken over");
     edit.rollback().await.expect("rolled back");
     service
         .database_says(

@@ -55,10 +55,10 @@ async fn a_dry_revert_shows_the_way_back_and_writes_nothing() {
     let run = service.mirror("store", false).await;
     let writes = service.google.writes().await;
 
-    let dry = service.client.revert_run(&run.name).dry_run(true).send().await.expect("accepted");
-    let dry = service.ended(&dry.run.name).await;
+    let dry_runs = service.client.revert_run(&run.name).dry_run(true).send().await.expect("accepted");
+    let dry_runs = service.ended(&dry_runs.run.name).await;
 
-    assert_eq!((dry.state, counts(&dry)), (RunState::Succeeded, (1, 1, 0)));
+    assert_eq!((dry_runs.state, counts(&dry_runs)), (RunState::Succeeded, (1, 1, 0)));
     assert_eq!(service.google.writes().await, writes);
 }
 
@@ -160,7 +160,7 @@ async fn a_revert_is_guarded_and_waits_for_no_cooldown() {
     assert_eq!(stopped.error.expect("an error").metadata["rule"], "removed_share");
     let lifted = service.client.revert_run(&run.name).override_guards(["removed_share"], "it was a mistake");
     let lifted = service.ended(&lifted.send().await.expect("accepted").run.name).await;
-    assert_eq!((lifted.state, lifted.override_guards.len()), (RunState::Succeeded, 1));
+    assert_eq!((lifted.state, lifted.overridden_guards.len()), (RunState::Succeeded, 1));
     assert_eq!(service.google.merchant("77").await, ["cafe"]);
 }
 

@@ -32,7 +32,7 @@ fn set(list: &[String]) -> Set {
     (list[0].clone(), list[1..].iter().cloned().collect())
 }
 
-fn stands_for(slug: &str) -> String {
+fn category_for(slug: &str) -> String {
     let known = PLATFORM.iter().find(|(known, _)| *known == slug).map(|(_, gcid)| (*gcid).to_owned());
     known.unwrap_or_else(|| slug.trim_start_matches("gbp-").to_owned())
 }
@@ -88,8 +88,8 @@ async fn a_plan_that_is_applied_leads_to_the_source_and_a_revert_back_to_the_tar
     for pair in 0..PAIRS {
         // The primary one is mapped, as it has to be.
         let mut chosen = some(&mut random, &slugs);
-        chosen.sort_by_key(|slug| stands_for(slug).is_empty());
-        if stands_for(chosen[0]).is_empty() {
+        chosen.sort_by_key(|slug| category_for(slug).is_empty());
+        if category_for(chosen[0]).is_empty() {
             chosen.insert(0, "deli");
         }
         let at_google = some(&mut random, &GOOGLE);
@@ -98,30 +98,30 @@ async fn a_plan_that_is_applied_leads_to_the_source_and_a_revert_back_to_the_tar
         for strategy in [Strategy::PlatformToGbp, Strategy::GbpToPlatform] {
             let told = format!("pair {pair}, {strategy}: {chosen:?} and {at_google:?}");
             let before = service.target(strategy).await;
-            let dry = service.run_as(strategy, true).await;
+            let dry_runs = service.run_as(strategy, true).await;
             assert_eq!(service.target(strategy).await, before, "{told}");
 
-            let applied = service.apply(&dry).await;
+            let applied = service.apply(&dry_runs).await;
             assert_eq!(applied.state, RunState::Succeeded, "{told}: {:?}", applied.error);
             let after = service.target(strategy).await;
             match strategy {
                 Strategy::PlatformToGbp => {
-                    let mapped = chosen.iter().map(|slug| stands_for(slug)).filter(|gcid| !gcid.is_empty());
-                    let mapped: BTreeSet<String> = mapped.filter(|gcid| *gcid != stands_for(chosen[0])).collect();
-                    assert_eq!(after, (stands_for(chosen[0]), mapped), "{told}");
+                    let mapped = chosen.iter().map(|slug| category_for(slug)).filter(|gcid| !gcid.is_empty());
+                    let mapped: BTreeSet<String> = mapped.filter(|gcid| *gcid != category_for(chosen[0])).collect();
+                    assert_eq!(after, (category_for(chosen[0]), mapped), "{told}");
                 }
                 _ => {
                     let all = || std::iter::once(&after.0).chain(&after.1);
                     let standing: BTreeSet<String> =
-                        all().map(|slug| stands_for(slug)).filter(|gcid| !gcid.is_empty()).collect();
+                        all().map(|slug| category_for(slug)).filter(|gcid| !gcid.is_empty()).collect();
                     assert_eq!(standing, at_google.iter().map(|gcid| (*gcid).to_owned()).collect(), "{told}");
-                    assert_eq!(stands_for(&after.0), at_google[0], "{told}");
-                    let unmapped = |slug: &&str| stands_for(slug).is_empty();
+                    assert_eq!(category_for(&after.0), at_google[0], "{told}");
+                    let unmapped = |slug: &&str| category_for(slug).is_empty();
                     assert!(chosen.iter().copied().filter(unmapped).all(|slug| after.1.contains(slug)), "{told}");
                 }
             }
             assert_eq!(counts(&applied), by_hand(&before, &after), "{told}");
-            assert_eq!(counts(&dry), counts(&applied), "{told}");
+            assert_eq!(counts(&dry_runs), counts(&applied), "{told}");
 
             let again = service.run_as(strategy, false).await;
             assert!(again.plan.as_ref().is_some_and(|plan| plan.is_in_sync()), "{told}: {again:?}");

@@ -105,7 +105,7 @@ async fn ask(client: &Client, n: u64) -> Result<(), Error> {
         }
         10 => {
             let evaluated = client.evaluate_flag("FF_CATEGORY_MIRRORING", id.as_str()).send().await?;
-            assert!(evaluated.on, "{evaluated:?}");
+            assert!(evaluated.enabled, "{evaluated:?}");
         }
         _ => {
             let category = client.get_platform_category("deli").send().await?;

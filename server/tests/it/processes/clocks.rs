@@ -60,13 +60,13 @@ async fn what_is_accepted_has_the_databases_time_whatever_the_servers_clock_says
         let single = client.mirror("store", Strategy::PlatformToGbp).send().await.expect("accepted").run;
         client.mirror_organization("chain", Strategy::PlatformToGbp).send().await.expect("accepted");
         client.decide_tenant_sync("other", SyncDecision::PushAgain, "why").send().await.expect("decided");
-        while sqlx::query_scalar::<_, i64>("select count(*) from every_run").fetch_one(&pool).await.expect("counted")
-            < 5
-        {}
+        while sqlx::query_scalar::<_, i64>("select count(*) from all_runs").fetch_one(&pool).await.expect("counted") < 5
+        {
+        }
 
         let now: DateTime<Utc> = sqlx::query_scalar("select now()").fetch_one(&pool).await.expect("a time");
         let rows = sqlx::query(
-            "select id::text, run_id_time(id) as of_id, created_at from every_run
+            "select id::text, run_id_time(id) as of_id, created_at from all_runs
               union all select id::text, run_id_time(id), created_at from batch",
         );
         let rows = rows.fetch_all(&pool).await.expect("read");

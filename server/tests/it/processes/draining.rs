@@ -30,7 +30,7 @@ async fn sigterm_lets_a_run_finish_and_refuses_new_calls() {
     let server = site.serve(&[]).await;
     let run = site.client(&server).get_run(run.as_str()).send().await.expect("the run");
     site.assert_mirrored_once(&run).await;
-    assert_eq!((run.attempt, run.handed_back_attempts), (1, 0));
+    assert_eq!((run.attempt, run.uncounted_attempts), (1, 0));
     server.stop().await;
 }
 
@@ -38,7 +38,7 @@ async fn sigterm_lets_a_run_finish_and_refuses_new_calls() {
 async fn a_run_that_outlasts_the_grace_period_is_handed_back_and_not_counted() {
     let site = Site::new().await;
     // So long a lease that nobody but this server can have handed the run back.
-    let server = site.serve(&[("RUNNER_GRACE", "0s"), ("RUNNER_LEASE", "1h")]).await;
+    let server = site.serve(&[("SHUTDOWN_GRACE_PERIOD", "0s"), ("RUNNER_LEASE", "1h")]).await;
     let client = site.client(&server);
     site.load(&client).await;
     site.google.fault(json!({"method": "locations.patch", "delay_ms": FOR_EVER_MS, "times": 1})).await;
@@ -47,13 +47,13 @@ async fn a_run_that_outlasts_the_grace_period_is_handed_back_and_not_counted() {
 
     server.stop().await;
     // The update may be on its way, so the run waits as long as the lease would have: an hour.
-    let waits = "update run set due_at = null where state = 'queued' and due_at > now() returning 1";
+    let waits = "update run set next_attempt_at = null where state = 'queued' and next_attempt_at > now() returning 1";
     sqlx::query(waits).fetch_one(&site.pool()).await.expect("handed back, and waiting");
 
     let server = site.serve(&[]).await;
     let run = ended(&site.client(&server), &run).await;
     site.assert_mirrored_once(&run).await;
-    assert_eq!((run.attempt, run.handed_back_attempts), (1, 1));
+    assert_eq!((run.attempt, run.uncounted_attempts), (1, 1));
     server.stop().await;
 }
 
@@ -98,7 +98,7 @@ async fn streams_end_with_draining_and_a_watch_goes_on_at_the_next_server() {
 #[tokio::test]
 async fn whoever_watches_health_hears_of_the_end_and_does_not_hold_it_up() {
     let site = Site::new().await;
-    let server = site.serve(&[("RUNNER_GRACE", "1h")]).await;
+    let server = site.serve(&[("SHUTDOWN_GRACE_PERIOD", "1h")]).await;
     let mut health = server.health().await;
     health.becomes(Serving).await;
 
@@ -113,7 +113,7 @@ async fn whoever_watches_health_hears_of_the_end_and_does_not_hold_it_up() {
 #[tokio::test]
 async fn a_second_signal_ends_it_at_once_and_the_next_server_finishes_its_run() {
     let site = Site::new().await;
-    let server = site.serve(&[("RUNNER_GRACE", "1h")]).await;
+    let server = site.serve(&[("SHUTDOWN_GRACE_PERIOD", "1h")]).await;
     let client = site.client(&server);
     site.load(&client).await;
     site.google.fault(json!({"method": "locations.get", "delay_ms": FOR_EVER_MS, "times": 1})).await;
@@ -129,6 +129,6 @@ async fn a_second_signal_ends_it_at_once_and_the_next_server_finishes_its_run() 
     let server = site.serve(&[]).await;
     let run = ended(&site.client(&server), &run).await;
     site.assert_mirrored_once(&run).await;
-    assert_eq!((run.attempt, run.handed_back_attempts), (1, 1));
+    assert_eq!((run.attempt, run.uncounted_attempts), (1, 1));
     server.stop().await;
 }

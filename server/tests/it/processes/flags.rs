@@ -1,6 +1,6 @@
 //! D20, the environment name that was doubled: a flag's variable is called like the flag, and forces it for one process.
 
-use category_mirror_client::{FlagSource, FlagState, FlagWhy};
+use category_mirror_client::{FlagOrigin, FlagReason, FlagState};
 
 use super::site::Site;
 use crate::flags::{CATEGORIES, MIRRORING, SYNC, evaluated, switch};
@@ -33,15 +33,15 @@ async fn d20_a_flag_is_forced_by_the_variable_of_its_name_and_by_no_other() {
     );
     let verdict = async |flag| {
         let evaluation = evaluated(&client, flag, "store").await;
-        (evaluation.on, evaluation.why, evaluation.source)
+        (evaluation.enabled, evaluation.reason, evaluation.origin)
     };
-    assert_eq!(verdict(SYNC).await, (false, FlagWhy::NeverSet, FlagSource::Default));
-    assert_eq!(verdict(CATEGORIES).await, (true, FlagWhy::ForcedOn, FlagSource::Environment));
+    assert_eq!(verdict(SYNC).await, (false, FlagReason::NeverSet, FlagOrigin::Default));
+    assert_eq!(verdict(CATEGORIES).await, (true, FlagReason::ForcedOn, FlagOrigin::Environment));
     // It forces, whatever is set; but off beats on, whoever says it.
     switch(&client, MIRRORING, FlagState::On).await;
-    assert_eq!(verdict(MIRRORING).await, (false, FlagWhy::ForcedOff, FlagSource::Environment));
+    assert_eq!(verdict(MIRRORING).await, (false, FlagReason::ForcedOff, FlagOrigin::Environment));
     switch(&client, CATEGORIES, FlagState::Partial).await;
-    assert_eq!(verdict(CATEGORIES).await, (true, FlagWhy::ForcedOn, FlagSource::Environment));
+    assert_eq!(verdict(CATEGORIES).await, (true, FlagReason::ForcedOn, FlagOrigin::Environment));
     switch(&client, CATEGORIES, FlagState::Off).await;
-    assert_eq!(verdict(CATEGORIES).await, (false, FlagWhy::SwitchedOff, FlagSource::Database));
+    assert_eq!(verdict(CATEGORIES).await, (false, FlagReason::SwitchedOff, FlagOrigin::Database));
 }

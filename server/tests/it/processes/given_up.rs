@@ -9,12 +9,12 @@ use sqlx::{PgPool, Postgres, Transaction};
 use super::{server::Server, site::Site};
 
 /// How long a caller waits who gives up.
-const PATIENCE: Duration = Duration::from_millis(500);
+const WAIT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A client who gives up soon.
 fn impatient(site: &Site, server: &Server) -> Client {
     let client = Client::builder(format!("http://{}", server.address)).token(site.token());
-    client.timeout(PATIENCE).retry(RetryPolicy::never()).build().expect("a client")
+    client.timeout(WAIT_TIMEOUT).retry(RetryPolicy::never()).build().expect("a client")
 }
 
 /// Keeps everything else from what the statement locks.
@@ -36,7 +36,7 @@ async fn give_up_an_update(site: &Site, server: &Server) -> Transaction<'static,
 #[tokio::test]
 async fn a_write_that_was_given_up_is_done_and_a_drain_waits_for_it() {
     let site = Site::new().await;
-    let server = site.serve(&[("RUNNER_GRACE", "1h")]).await;
+    let server = site.serve(&[("SHUTDOWN_GRACE_PERIOD", "1h")]).await;
     let lock = give_up_an_update(&site, &server).await;
     server.signal(Signal::SIGTERM);
     server.logged("draining").await;
@@ -51,7 +51,7 @@ async fn a_write_that_was_given_up_is_done_and_a_drain_waits_for_it() {
 #[tokio::test]
 async fn a_drain_waits_for_calls_that_were_given_up_no_longer_than_its_grace_period() {
     let site = Site::new().await;
-    let server = site.serve(&[("RUNNER_GRACE", "1s")]).await;
+    let server = site.serve(&[("SHUTDOWN_GRACE_PERIOD", "1s")]).await;
     let lock = give_up_an_update(&site, &server).await;
     server.signal(Signal::SIGTERM);
     let (status, log) = server.ended().await;
@@ -66,7 +66,7 @@ async fn a_request_that_is_repeated_while_the_first_is_at_work_gets_its_answer()
     let server = site.serve(&[("RUNNER_CONCURRENCY", "0")]).await;
     let client = site.client(&server);
     site.load(&client).await;
-    let lock = lock(&site.pool(), "lock table mirror_request in access exclusive mode").await;
+    let lock = lock(&site.pool(), "lock table idempotency_key in access exclusive mode").await;
     let mirror = |client: &Client| client.mirror("store", Strategy::PlatformToGbp).request_id("the-same").send();
     let first = mirror(&impatient(&site, &server)).await;
     assert_eq!(first.expect_err("no answer").code(), Code::DeadlineExceeded);
@@ -76,8 +76,7 @@ async fn a_request_that_is_repeated_while_the_first_is_at_work_gets_its_answer()
     let again = again.expect("accepted");
     assert!(!again.joined, "it is the answer of the first");
     assert_eq!(mirror(&client).await.expect("repeated").run.name, again.run.name);
-    let runs: i64 =
-        sqlx::query_scalar("select count(*) from every_run").fetch_one(&site.pool()).await.expect("counted");
+    let runs: i64 = sqlx::query_scalar("select count(*) from all_runs").fetch_one(&site.pool()).await.expect("counted");
     assert_eq!(runs, 1);
     server.stop().await;
 }

@@ -243,12 +243,12 @@ async fn keys_of_credentials_change_under_a_running_server() {
     let site = Site::new().await;
     let file = site.path("credentials.keys");
     fs::write(&file, OLD).expect("written");
-    let server = site.serve(&[("CREDENTIALS_KEY_FILE", file.to_str().expect("text"))]).await;
+    let server = site.serve(&[("CREDENTIALS_KEYS_FILE", file.to_str().expect("text"))]).await;
     let client = site.client(&server);
     let first = client.set_credentials("accounts/1", "client", "hush-1", "hush-2").send().await.expect("set");
     replace(&file, "no key, hush-3");
     let line = server.logged("a changed key file cannot be used; the key of before stays in use").await;
-    assert!(line["setting"] == "CREDENTIALS_KEY_FILE" && !line.to_string().contains("hush"), "{line}");
+    assert!(line["setting"] == "CREDENTIALS_KEYS_FILE" && !line.to_string().contains("hush"), "{line}");
     replace(&file, format!("{NEW}\n{OLD}\n"));
     server.signal(Signal::SIGHUP);
     until("the new key", || async {

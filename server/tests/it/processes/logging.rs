@@ -70,7 +70,7 @@ async fn the_lines_of_an_attempt_name_its_run_and_what_was_found_is_in_fields() 
         |message: &str| lines.iter().find(|line| line["message"] == message).unwrap_or_else(|| panic!("{message}"));
     let found = of("found a tenant out of sync");
     assert_eq!((&found["created"], &found["updated"], &found["deleted"]), (&json!(1), &json!(0), &json!(1)));
-    assert_eq!((&found["tenant"], &found["strategy"]), (&json!("store"), &json!("platform_to_gbp")));
+    assert_eq!((&found["tenant_id"], &found["strategy"]), (&json!("store"), &json!("platform_to_gbp")));
     for message in ["called google", "an attempt failed, another will follow", "a run succeeded"] {
         assert_eq!(of(message)["span"]["run_id"], found["run_id"], "{message}");
     }
@@ -121,7 +121,7 @@ async fn no_secret_of_an_accounts_is_logged_or_answered_whatever_becomes_of_it()
     fs::write(&file, KEY).expect("written");
     let token_url = format!("{}/token", site.google.endpoint);
     let file = file.to_str().expect("text");
-    let settings = [("RUST_LOG", "trace"), ("CREDENTIALS_KEY_FILE", file), ("GBP_TOKEN_URL", &token_url)];
+    let settings = [("RUST_LOG", "trace"), ("CREDENTIALS_KEYS_FILE", file), ("GBP_TOKEN_URL", &token_url)];
     let server = site.serve(&settings).await;
     let client = site.client(&server);
     site.load(&client).await;
@@ -167,7 +167,7 @@ async fn no_secret_of_an_accounts_is_logged_or_answered_whatever_becomes_of_it()
     assert!(answers.last().is_some_and(|run| run.contains("CREDENTIALS_REJECTED")), "{answers:?}");
     let metrics = reqwest::get(format!("http://{}/metrics", server.admin)).await.expect("an answer");
     let metrics = metrics.text().await.expect("text");
-    assert!(metrics.contains(r#"gbp_credentials_rejected{credentials="account"} 1"#), "{metrics}");
+    assert!(metrics.contains(r#"category_mirror_credentials_rejected{credentials="account"} 1"#), "{metrics}");
     answers.push(metrics);
 
     server.signal(nix::sys::signal::Signal::SIGTERM);

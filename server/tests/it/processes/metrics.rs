@@ -65,8 +65,8 @@ async fn d22_what_is_exported_is_what_the_table_says_and_no_label_grows_with_the
     until("a count of the failure", || async {
         let text = scrape(server.admin).await;
         text.contains("\ncategory_mirror_fail_total{reason=\"LOCATION_NOT_FOUND\"} 1\n")
-            && text.contains("\ncategory_mirror_queue_runs")
-            && text.contains("\ncategory_mirror_tenants_out_of_sync")
+            && text.contains("\ncategory_mirror_live_runs")
+            && text.contains("\ncategory_mirror_out_of_sync_tenants")
     })
     .await;
 
@@ -103,17 +103,18 @@ async fn d22_what_is_exported_is_what_the_table_says_and_no_label_grows_with_the
     assert!((value("gbp_sync_out_of_sync_detected", &[]) - 1.0).abs() < f64::EPSILON);
     assert!((value("category_mirror_fail_total", &[]) - 1.0).abs() < f64::EPSILON);
     assert!((value("category_mirror_run_duration_seconds_count", &[]) - 2.0).abs() < f64::EPSILON);
-    assert!((value("category_mirror_attempts_total", &[("result", "failed")]) - 2.0).abs() < f64::EPSILON);
-    let refused = [("method", "locations.get"), ("class", "unavailable")];
-    assert!((value("category_mirror_gbp_calls_total", &refused) - 1.0).abs() < f64::EPSILON);
-    assert!((value("category_mirror_gbp_calls_total", &[("class", "ok")]) - 2.0).abs() < f64::EPSILON, "{text}");
+    assert!((value("category_mirror_attempts_total", &[("state", "failed")]) - 2.0).abs() < f64::EPSILON);
+    let refused = [("method", "locations.get"), ("outcome", "unavailable")];
+    assert!((value("category_mirror_gbp_requests_total", &refused) - 1.0).abs() < f64::EPSILON);
+    assert!((value("category_mirror_gbp_requests_total", &[("outcome", "ok")]) - 2.0).abs() < f64::EPSILON, "{text}");
     let mirrored = [("rpc", "categorymirror.v1.CategoryMirrorService/MirrorCategories"), ("code", "OK")];
     assert!((value("category_mirror_calls_total", &mirrored) - 2.0).abs() < f64::EPSILON, "{text}");
     assert!((value("category_mirror_call_duration_seconds_count", &mirrored[..1]) - 2.0).abs() < f64::EPSILON);
     let build = [("version", env!("CARGO_PKG_VERSION"))];
     assert!((value("category_mirror_build_info", &build) - 1.0).abs() < f64::EPSILON);
     assert!(value("process_open_fds", &[]) > 10.0 && value("process_resident_memory_bytes", &[]) > 1e6);
-    let (left, asked) = (value("category_mirror_gbp_quota_left", &[]), value("category_mirror_gbp_calls_total", &[]));
+    let (left, asked) =
+        (value("category_mirror_gbp_quota_remaining", &[]), value("category_mirror_gbp_requests_total", &[]));
     assert!((300.0 - asked..=300.0).contains(&left), "{asked} requests, some perhaps a minute ago: {left}");
     server.stop().await;
 }
@@ -187,7 +188,7 @@ async fn calls_are_counted_however_they_end() {
     }
     let mut watch = client.watch_all().send();
     let watching = tokio::spawn(async move { watch.next().await.is_some() });
-    until("the stream is open", || async { scrape(server.admin).await.contains("\ncategory_mirror_streams 1\n") })
+    until("the stream is open", || async { scrape(server.admin).await.contains("\ncategory_mirror_open_streams 1\n") })
         .await;
     watching.abort();
 

@@ -4,11 +4,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use category_mirror::{
     domain::{
-        AccountId, Failure, FailureReason, LocationId, Orders, OrganizationId, RunId, RunKind, RunResult,
+        AccountId, Failure, FailureReason, LocationId, OrganizationId, RunId, RunKind, RunOptions, RunResult,
         Strategy as Direction, Tenant, TenantId,
     },
     postgres::{Durability, Embedded, Options},
-    store::{self, Finish, Held, NewRun, Progress, Room, Store, migrations},
+    store::{self, AttemptProgress, ClaimLimits, Finish, LeaseKey, NewRun, Store, migrations},
 };
 use category_mirror_client::{Client, Strategy};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -64,7 +64,7 @@ async fn live(store: &Store, now: DateTime<Utc>, statement: i32) {
             id: RunId::now_v7(),
             tenant: TenantId::parse(&name(n)).expect("an id"),
             kind: RunKind { strategy: Direction::PlatformToGbp, dry_run: n % 4 == 3 },
-            orders: Orders::default(),
+            options: RunOptions::default(),
             caller: "tester".to_owned(),
             request_id: None,
             asked: None,
@@ -73,21 +73,21 @@ async fn live(store: &Store, now: DateTime<Utc>, statement: i32) {
         };
         store.accept(Some(now), &run).await.expect("accepted");
     }
-    let claimed = store.claim(Some(now), Room::of(100), Duration::from_secs(30)).await.expect("claimed");
+    let claimed = store.claim(Some(now), ClaimLimits::of(100), Duration::from_secs(30)).await.expect("claimed");
     assert_eq!(claimed.len(), TENANTS);
     let ends: Vec<Finish> = (0..)
         .zip(&claimed)
         .map(|(n, claimed)| Finish {
-            held: Held { id: claimed.run.id, fence: claimed.fence },
+            held: LeaseKey { id: claimed.run.id, fencing_token: claimed.fencing_token },
             attempt: 1,
             result: match (statement + n) % 5 {
                 0 => RunResult::Failed(Failure::permanent(FailureReason::EmptySource, "nothing")),
                 1 => RunResult::Cancelled,
                 _ => RunResult::Succeeded,
             },
-            progress: Progress::default(),
+            progress: AttemptProgress::default(),
             location: None,
-            found: None,
+            observation: None,
         })
         .collect();
     let done = now + TimeDelta::milliseconds(i64::from(statement) * 7);

@@ -89,7 +89,7 @@ async fn secret_files_that_others_can_read_are_warned_of() {
     let secret = site.path("secret");
     let files = [
         ("AUTH_HS256_SECRET_FILE", &secret),
-        ("CREDENTIALS_KEY_FILE", &key_file),
+        ("CREDENTIALS_KEYS_FILE", &key_file),
         ("TLS_KEY", &tls_key),
         ("GBP_ACCESS_TOKEN_FILE", &token),
     ];
@@ -135,7 +135,7 @@ async fn key_files_that_others_can_write_are_refused() {
     chmod(Path::new(&cert), 0o644);
     for (name, path) in [
         ("TLS_KEY", key),
-        ("CREDENTIALS_KEY_FILE", write("keys", "ab".repeat(32).as_bytes())),
+        ("CREDENTIALS_KEYS_FILE", write("keys", "ab".repeat(32).as_bytes())),
         ("GBP_CREDENTIALS_FILE", write("adc.json", adc.as_bytes())),
         ("GBP_ACCESS_TOKEN_FILE", write("token", ACCESS_TOKEN.as_bytes())),
         ("DATABASE_URL_FILE", write("url", b"postgres://localhost/nothing")),

@@ -23,7 +23,7 @@ use tonic_health::pb::{
 };
 
 /// Longer than anything takes that a test waits for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A running server. Dropped, it is killed.
 pub(crate) struct Server {
@@ -90,7 +90,7 @@ impl Server {
 
     /// Waits for its end. Gives all that it logged too.
     pub(crate) async fn ended(mut self) -> (ExitStatus, Vec<String>) {
-        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends").expect("reaped");
+        let status = tokio::time::timeout(WAIT_TIMEOUT, self.child.wait()).await.expect("it ends").expect("reaped");
         while self.log.changed().await.is_ok() {}
         (status, self.log.borrow().clone())
     }
@@ -98,7 +98,7 @@ impl Server {
     /// Waits for a line of the log with this message, and gives it.
     pub(crate) async fn logged(&self, message: &str) -> Value {
         let mut log = self.log.clone();
-        match tokio::time::timeout(PATIENCE, log.wait_for(|log| find(log, message).is_some())).await {
+        match tokio::time::timeout(WAIT_TIMEOUT, log.wait_for(|log| find(log, message).is_some())).await {
             Ok(Ok(log)) => find(&log, message).expect("just found"),
             _ => panic!("no line {message:?} in {:#?}", self.log.borrow()),
         }
@@ -146,7 +146,7 @@ impl Health {
     /// Waits until the server says this of itself.
     pub(crate) async fn becomes(&mut self, status: ServingStatus) {
         let told = async { while self.next().await.expect("not the end") != status {} };
-        tokio::time::timeout(PATIENCE, told).await.unwrap_or_else(|_| panic!("health is never {status:?}"));
+        tokio::time::timeout(WAIT_TIMEOUT, told).await.unwrap_or_else(|_| panic!("health is never {status:?}"));
     }
 
     /// What the server says next; `None` when it ended the stream in good order.

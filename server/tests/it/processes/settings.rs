@@ -6,7 +6,7 @@ use super::site::{Site, program};
 
 const EXIT_CONFIGURATION: i32 = 64;
 /// Longer than any refusal takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The one line that it ended with.
 pub(crate) async fn refused(command: Command) -> String {
@@ -28,7 +28,7 @@ pub(crate) async fn refused_for_its_database(command: Command) -> String {
 
 async fn ended(command: Command) -> (Option<i32>, String) {
     let mut command = tokio::process::Command::from(command);
-    let output = tokio::time::timeout(PATIENCE, command.kill_on_drop(true).output()).await;
+    let output = tokio::time::timeout(WAIT_TIMEOUT, command.kill_on_drop(true).output()).await;
     let output = output.unwrap_or_else(|_| panic!("it serves: {command:?}")).expect("ran");
     assert!(output.stdout.is_empty(), "nothing is printed but the error: {output:?}");
     (output.status.code(), String::from_utf8(output.stderr).expect("text"))
@@ -59,10 +59,10 @@ async fn a_wrong_value_is_named_with_its_variable() {
         ("LISTEN_ADDR", &taken),
         ("ADMIN_LISTEN_ADDR", "127.0.0.1:99999"),
         ("ADMIN_LISTEN_ADDR", &taken),
-        ("RATE_LIMIT", "-1"),
+        ("RATE_LIMIT_PER_SECOND", "-1"),
         ("RATE_LIMIT_BURST", "0"),
-        ("STREAMS_PER_SUBJECT", "0"),
-        ("BATCHES_PER_SUBJECT", "0"),
+        ("MAX_STREAMS_PER_SUBJECT", "0"),
+        ("MAX_BATCHES_PER_SUBJECT", "0"),
         ("MAX_STREAMS", "10000000"),
         ("REQUEST_MEMORY_BYTES", "67108863"),
         ("MAX_CONNECTIONS", "0"),
@@ -84,16 +84,16 @@ async fn a_wrong_value_is_named_with_its_variable() {
         ("RUNNER_BACKOFF_MAX", "1ms"),
         ("RUNNER_BACKOFF_MAX", "1000y"),
         ("RUNNER_BACKOFF_JITTER", "1000y"),
-        ("RUNNER_GRACE", "soon"),
-        ("RUNNER_GRACE", "1000y"),
-        ("CREDENTIALS_KEY_FILE", garbage),
-        ("CREDENTIALS_KEY_FILE", missing),
-        ("RUNNER_MAX_ADDITIONAL", "many"),
-        ("GUARD_PRIMARY_CHANGES", "2"),
-        ("GUARD_REMOVALS", "-1"),
-        ("GUARD_REMOVED_PERCENT", "101"),
-        ("GUARD_FIRST_RUN_REMOVALS", "none"),
-        ("DATABASE_CONNECTIONS", "1"),
+        ("SHUTDOWN_GRACE_PERIOD", "soon"),
+        ("SHUTDOWN_GRACE_PERIOD", "1000y"),
+        ("CREDENTIALS_KEYS_FILE", garbage),
+        ("CREDENTIALS_KEYS_FILE", missing),
+        ("GBP_MAX_ADDITIONAL_CATEGORIES", "many"),
+        ("GUARD_MAX_PRIMARY_CHANGES", "2"),
+        ("GUARD_MAX_REMOVALS", "-1"),
+        ("GUARD_MAX_REMOVED_PERCENT", "101"),
+        ("GUARD_MAX_FIRST_RUN_REMOVALS", "none"),
+        ("DATABASE_MAX_CONNECTIONS", "1"),
         ("DATABASE_SCHEMA", "Shops"),
         ("DATABASE_SCHEMA", "pg_catalog"),
         ("DATABASE_SCHEMA", ""),
@@ -112,7 +112,7 @@ async fn a_wrong_value_is_named_with_its_variable() {
         ("INSECURE_LISTEN", "perhaps"),
         ("INSECURE_ADMIN_LISTEN", "perhaps"),
         ("FF_CATEGORY_MIRRORING", "maybe"),
-        ("GBP_REQUESTS_PER_MINUTE", "0"),
+        ("GBP_QUOTA_PER_MINUTE", "0"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://collector"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),

@@ -41,7 +41,7 @@ async fn behind(settings: &[(&str, &str)]) -> Behind {
     let socket = database.connect_options().get_socket().expect("a socket").join(".s.PGSQL.5432");
     let name = Name::of(socket).await;
     let url = name.url();
-    let mut all = vec![("DATABASE_URL", url.as_str()), ("DATA_DIR", ""), ("DATABASE_CONNECTIONS", CONNECTIONS)];
+    let mut all = vec![("DATABASE_URL", url.as_str()), ("DATA_DIR", ""), ("DATABASE_MAX_CONNECTIONS", CONNECTIONS)];
     all.extend(settings);
     let server = site.serve(&all).await;
     let client = site.client(&server);
@@ -101,7 +101,7 @@ async fn silence_of_the_database_costs_no_attempt_and_no_connection() {
 
 #[tokio::test]
 async fn silence_of_the_database_does_not_hold_up_a_shutdown() {
-    let Behind { site, name, server, client, database, _folder } = behind(&[("RUNNER_GRACE", "1s")]).await;
+    let Behind { site, name, server, client, database, _folder } = behind(&[("SHUTDOWN_GRACE_PERIOD", "1s")]).await;
     site.google.fault(json!({"method": "locations.get", "delay_ms": 500, "times": 1})).await;
     let run = site.trigger(&client).await;
     site.asked("locations.get", 1).await;

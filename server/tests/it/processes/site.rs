@@ -109,7 +109,7 @@ impl Site {
             .env("RUNNER_LEASE", "6s")
             .env("RUNNER_COOLDOWN", "0s")
             // The first run of `store` takes something away.
-            .env("GUARD_FIRST_RUN_REMOVALS", "1");
+            .env("GUARD_MAX_FIRST_RUN_REMOVALS", "1");
         for flag in ["FF_CATEGORY_MIRRORING", "FF_TENANT_PLATFORM_CATEGORY", "FF_TENANT_GBP_CATEGORY_SYNC"] {
             command.env(flag, "on");
         }

@@ -206,11 +206,11 @@ async fn one_trace_leads_from_the_caller_through_the_queue_to_google() {
         for attempt in [first, second] {
             assert_eq!((&attempt.parent_span_id, attempt.kind()), (&accept.span_id, SpanKind::Consumer));
             let said = attributes(attempt);
-            assert_eq!((said["run_id"].as_str(), said["tenant"].as_str()), (run_id, "store"));
+            assert_eq!((said["run_id"].as_str(), said["tenant_id"].as_str()), (run_id, "store"));
         }
         let ending = |span: &Span| {
             let said = attributes(span);
-            (said["result"].clone(), said.get("reason").cloned().unwrap_or_default(), is_error(span))
+            (said["state"].clone(), said.get("reason").cloned().unwrap_or_default(), is_error(span))
         };
         assert_eq!(ending(first), ("failed".to_owned(), "UPSTREAM_UNAVAILABLE".to_owned(), true));
         assert_eq!(ending(second), ("succeeded".to_owned(), String::new(), false));
@@ -229,7 +229,7 @@ async fn one_trace_leads_from_the_caller_through_the_queue_to_google() {
             assert_eq!(said["server.port"], door.endpoint.rsplit(':').next().expect("a port"));
             let failed = said.get("error.type").map(String::as_str);
             assert_eq!(failed, Some(said["http.response.status_code"].as_str()).filter(|status| *status != "200"));
-            (said["class"].clone(), said["http.response.status_code"].clone(), is_error(span), hex(&span.span_id))
+            (said["outcome"].clone(), said["http.response.status_code"].clone(), is_error(span), hex(&span.span_id))
         };
         let refused = asked("locations.get", first);
         let (read, written) = (asked("locations.get", second), asked("locations.patch", second));
@@ -291,7 +291,7 @@ async fn a_collector_that_dies_or_hangs_disturbs_nobody() {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url()),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "200".to_owned()),
         // The last spans get a second in any case.
-        ("RUNNER_GRACE", "0s".to_owned()),
+        ("SHUTDOWN_GRACE_PERIOD", "0s".to_owned()),
     ];
     let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let server = site.serve(&settings).await;
@@ -309,7 +309,7 @@ async fn a_collector_that_dies_or_hangs_disturbs_nobody() {
     assert!(line["spans"].as_u64().is_some_and(|spans| spans > 0), "{line}");
     let metrics = reqwest::get(format!("http://{}/metrics", server.admin)).await.expect("an answer");
     let metrics = metrics.text().await.expect("text");
-    assert!(!metrics.contains("\ncategory_mirror_spans_lost_total 0\n"), "{metrics}");
+    assert!(!metrics.contains("\ncategory_mirror_spans_dropped_total 0\n"), "{metrics}");
 
     // Takes connections, and says nothing.
     let _silent = TcpListener::bind(address).await.expect("the same port");

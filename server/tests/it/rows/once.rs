@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use category_mirror_client::{Mirrored, RunState, Strategy};
+use category_mirror_client::{AcceptedRun, RunState, Strategy};
 use serde_json::json;
 
 use crate::{
@@ -26,13 +26,13 @@ async fn d12_fifty_presses_at_two_servers_are_one_run() {
         let client = if n % 2 == 0 { &service.client } else { &other };
         client.mirror("store", Strategy::PlatformToGbp).send()
     });
-    let answers: Vec<Mirrored> = futures::future::try_join_all(presses).await.expect("all accepted");
+    let answers: Vec<AcceptedRun> = futures::future::try_join_all(presses).await.expect("all accepted");
 
     let names: BTreeSet<&str> = answers.iter().map(|answer| answer.run.name.as_str()).collect();
     assert_eq!(names.len(), 1);
     assert_eq!(answers.iter().filter(|answer| !answer.joined).count(), 1);
     let rows: i64 =
-        sqlx::query_scalar("select count(*) from every_run").fetch_one(&service.pool).await.expect("counted");
+        sqlx::query_scalar("select count(*) from all_runs").fetch_one(&service.pool).await.expect("counted");
     assert_eq!(rows, 1);
 
     replica(&service, Setup::default(), &service.google.endpoint).await;
@@ -50,7 +50,7 @@ async fn d12_a_live_run_of_another_kind_is_in_the_way() {
     let error = other.mirror("store", Strategy::PlatformToGbp).send().await.expect_err("a dry run is live");
     assert_eq!((error.code().as_str(), error.reason()), ("FAILED_PRECONDITION", Some("RUN_IN_PROGRESS")));
     assert_eq!(error.metadata()["run"], live.run.name);
-    assert_eq!(error.metadata()["kind"], "platform_to_gbp, dry run");
+    assert_eq!(error.metadata()["run_kind"], "platform_to_gbp, dry run");
     let joined = other.mirror("store", Strategy::PlatformToGbp).dry_run(true).send().await.expect("the same kind");
     assert_eq!((joined.joined, joined.run.name), (true, live.run.name));
 }
@@ -90,15 +90,13 @@ async fn d13_a_cooldown_hit_is_one_row_and_no_success() {
     assert!(skipped.plan.is_none() && skipped.written_changes.is_empty() && skipped.end_time.is_some());
     assert_eq!(service.mirror("store", true).await.state, RunState::Succeeded, "a dry run does not obey it");
 
-    let states: Vec<(String, bool)> = sqlx::query_as("select state, dry_run from every_run order by id")
-        .fetch_all(&service.pool)
-        .await
-        .expect("rows");
+    let states: Vec<(String, bool)> =
+        sqlx::query_as("select state, dry_run from all_runs order by id").fetch_all(&service.pool).await.expect("rows");
     let expected =
         [("succeeded", true), ("failed", false), ("succeeded", false), ("skipped", false), ("succeeded", true)];
     assert_eq!(states, expected.map(|(state, dry_run)| (state.to_owned(), dry_run)));
     let stats = service.client.get_sync_stats().send().await.expect("stats");
-    let real = (stats.successful_runs, stats.failed_runs, stats.skipped_runs, stats.cancelled_runs, stats.live_runs);
+    let real = (stats.succeeded_runs, stats.failed_runs, stats.skipped_runs, stats.cancelled_runs, stats.live_runs);
     assert_eq!((stats.total_runs, stats.dry_runs, real), (5, 2, (1, 1, 1, 0, 0)));
     assert_eq!(stats.success_rate_percent, Some(50.0), "what was skipped is in neither part of the rate");
 }

@@ -23,10 +23,10 @@ async fn d1_a_dry_run_of_what_google_refuses_shows_the_objections_and_writes_not
     let run = service.mirror("store", true).await;
 
     assert_eq!(run.state, RunState::Succeeded);
-    let objections = run.plan.expect("a plan").objections;
-    assert_eq!(objections.len(), 1, "{objections:?}");
-    assert_eq!(objections[0].reason, "INVALID_CATEGORY");
-    assert!(objections[0].message.contains("gcid:no_category_of_googles"), "{objections:?}");
+    let validation_errors = run.plan.expect("a plan").validation_errors;
+    assert_eq!(validation_errors.len(), 1, "{validation_errors:?}");
+    assert_eq!(validation_errors[0].reason, "INVALID_CATEGORY");
+    assert!(validation_errors[0].message.contains("gcid:no_category_of_googles"), "{validation_errors:?}");
     let calls = service.google.calls().await;
     assert_eq!(calls, json!({"locations.get": 1, "locations.patch.validateOnly": 1, "writes": []}));
 }
@@ -42,7 +42,7 @@ async fn d4_unmapped_categories_are_reported_and_never_sent() {
     let run = client.mirror("store", Strategy::PlatformToGbp).send().await.expect("accepted").run;
     let run = service.ended(&run.name).await;
 
-    assert_eq!((run.state, run.counts.skipped), (RunState::Succeeded, 1));
+    assert_eq!((run.state, run.counts.unmapped), (RunState::Succeeded, 1));
     let unmapped = run.plan.expect("a plan").unmapped_categories;
     assert_eq!(unmapped.len(), 1);
     assert_eq!(

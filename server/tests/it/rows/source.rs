@@ -130,7 +130,7 @@ async fn d3_a_database_that_is_away_costs_no_attempt() {
 
     let mut snapshots = service.client.watch_run(&run.name).send();
     while let Some(run) = snapshots.next().await {
-        if run.expect("a snapshot").handed_back_attempts > 0 {
+        if run.expect("a snapshot").uncounted_attempts > 0 {
             break;
         }
     }

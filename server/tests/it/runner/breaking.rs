@@ -12,7 +12,7 @@ const AT_ONCE: usize = 4;
 const WITHOUT: usize = 12 * 5;
 
 /// Nobody is at work, and at least one attempt was not counted: what failed while the circuit was open.
-const ALL_WAIT: &str = "select count(*) filter (where state = 'queued') = 12 and sum(handed_back) > 0 from run";
+const ALL_WAIT: &str = "select count(*) filter (where state = 'queued') = 12 and sum(uncounted_attempts) > 0 from run";
 
 #[tokio::test]
 async fn when_everything_fails_runs_wait_and_lose_nothing_by_it() {
@@ -25,7 +25,7 @@ async fn when_everything_fails_runs_wait_and_lose_nothing_by_it() {
     }
     // Without a breaker, each would have used up its attempts within moments.
     let backoff = Backoff { initial: Duration::from_millis(1), max: Duration::from_millis(2), jitter: Duration::ZERO };
-    let worker = Worker::start(&service, &google, Settings { concurrency: AT_ONCE, backoff, ..settings() });
+    let worker = Worker::start(&service, &google, RunnerConfig { concurrency: AT_ONCE, backoff, ..settings() });
     service.database_says(ALL_WAIT).await;
     let failures = google.count(&Method::GET);
     assert!(failures < WITHOUT / 2, "{failures} calls");
@@ -42,7 +42,8 @@ async fn when_everything_fails_runs_wait_and_lose_nothing_by_it() {
 }
 
 /// The circuit is open: of the eleven that are neither stuck nor sent away, everybody waits, and one attempt at least was not counted.
-const OTHERS_WAIT: &str = "select count(*) filter (where state = 'queued') = 12 and sum(handed_back) > 0 from run";
+const OTHERS_WAIT: &str =
+    "select count(*) filter (where state = 'queued') = 12 and sum(uncounted_attempts) > 0 from run";
 
 #[tokio::test]
 async fn one_location_that_keeps_failing_takes_no_second_probe_before_the_others_and_an_hour_of_one_is_its_own() {
@@ -53,7 +54,7 @@ async fn one_location_that_keeps_failing_takes_no_second_probe_before_the_others
     google.script(Method::PATCH, [Answer::status(502)]);
     google.script(Method::GET, [Answer::status(200), Answer::status(503)]);
     let worker = Worker::start(&service, &google, slow_backoff());
-    service.database_says("select bool_and(state = 'queued' and intent is not null) from run").await;
+    service.database_says("select bool_and(state = 'queued' and write_intent is not null) from run").await;
     worker.stop().await;
 
     google.answers(503);
@@ -63,7 +64,7 @@ async fn one_location_that_keeps_failing_takes_no_second_probe_before_the_others
         runs.push(service.accepted(tenant).await);
     }
     let backoff = Backoff { initial: Duration::from_millis(1), max: Duration::from_millis(2), jitter: Duration::ZERO };
-    let worker = Worker::start(&service, &google, Settings { concurrency: AT_ONCE, backoff, ..settings() });
+    let worker = Worker::start(&service, &google, RunnerConfig { concurrency: AT_ONCE, backoff, ..settings() });
     service.database_says(OTHERS_WAIT).await;
     google.answers_of("at-a", Answer::status(503));
     google.answers(200);

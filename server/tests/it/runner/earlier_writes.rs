@@ -16,8 +16,8 @@ async fn accepted(service: &Service, strategy: Strategy) -> Run {
 }
 
 async fn make_due(service: &Service) {
-    let sql = "update run set due_at = null where state = 'queued';
-               update run set lease_until = now() - interval '1 s' where state = 'running'";
+    let sql = "update run set next_attempt_at = null where state = 'queued';
+               update run set lease_expires_at = now() - interval '1 s' where state = 'running'";
     sqlx::raw_sql(sql).execute(&service.pool).await.expect("due");
 }
 
@@ -86,12 +86,12 @@ async fn an_overwrite_counts_though_the_answer_to_the_write_is_lost() {
         let run = ended(&service, &google, &run).await;
         assert_eq!((run.state, run.attempt), (RunState::Succeeded, 2), "{run:?}");
         let sync = service.client.get_tenant_sync("a").send().await.expect("read");
-        assert_eq!((sync.flip_times.len(), sync.cause.to_string().as_str()), (overwrites, "in_sync"));
+        assert_eq!((sync.overwrite_times.len(), sync.cause.to_string().as_str()), (overwrites, "in_sync"));
     }
     google.edit(categories("deli", &[]));
     let run = accepted(&service, Strategy::PlatformToGbp).await;
     let run = ended(&service, &google, &run).await;
-    assert_eq!((run.state, run.reason.as_deref()), (RunState::Skipped, Some("CONTESTED")), "it is found out");
+    assert_eq!((run.state, run.reason.as_deref()), (RunState::Skipped, Some("EDIT_CONFLICT")), "it is found out");
 }
 
 #[tokio::test]
@@ -127,7 +127,10 @@ async fn nobody_joins_a_run_that_may_have_written_something_else() {
 
     service.set("a", &["cafe"]).await;
     let other = service.client.mirror("a", Strategy::PlatformToGbp).send().await.expect_err("it is not");
-    assert_eq!((other.reason(), other.metadata()["why"].as_str()), (Some("RUN_IN_PROGRESS"), "SOURCE_CHANGED"));
+    assert_eq!(
+        (other.reason(), other.metadata()["join_refusal"].as_str()),
+        (Some("RUN_IN_PROGRESS"), "SOURCE_CHANGED")
+    );
     let first = ended(&service, &google, &first).await;
     assert_eq!((first.state, first.counts.created), (RunState::Succeeded, 1), "it ends with what it wrote");
     let next = accepted(&service, Strategy::PlatformToGbp).await;

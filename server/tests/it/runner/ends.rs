@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use axum::http::Method;
 use category_mirror::{
-    app::Flags,
-    domain::{self, Backoff, Orders, RunId, RunKind, TenantId},
-    runner::{Runner, Settings},
+    app::FlagCache,
+    domain::{self, Backoff, RunId, RunKind, RunOptions, TenantId},
+    runner::{Runner, RunnerConfig},
     store::{NewRun, Store},
-    wake::Wake,
+    wake::WakeUpBus,
 };
 use category_mirror_client::{Run, RunState, Strategy};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -22,9 +22,9 @@ use super::{
 };
 use crate::service::{Setup, categories};
 
-pub(super) fn slow_backoff() -> Settings {
+pub(super) fn slow_backoff() -> RunnerConfig {
     let minute = Duration::from_secs(60);
-    Settings { backoff: Backoff { initial: minute, max: minute, jitter: Duration::ZERO }, ..settings() }
+    RunnerConfig { backoff: Backoff { initial: minute, max: minute, jitter: Duration::ZERO }, ..settings() }
 }
 
 #[tokio::test]
@@ -37,7 +37,7 @@ async fn no_more_runs_are_carried_out_at_once_than_allowed() {
     for tenant in tenants {
         runs.push(service.accepted(tenant).await);
     }
-    let worker = Worker::start(&service, &google, Settings { concurrency: 2, ..settings() });
+    let worker = Worker::start(&service, &google, RunnerConfig { concurrency: 2, ..settings() });
     google.holds(2).await;
     let running: i64 = sqlx::query_scalar("select count(*) from run where state = 'running'")
         .fetch_one(&service.pool)
@@ -163,7 +163,7 @@ async fn a_defect_of_the_service_ends_the_run_and_does_not_spin() {
     let run = service.ended(&run.name).await;
 
     assert_eq!((run.state, run.reason.as_deref()), (RunState::Failed, Some("ATTEMPTS_EXHAUSTED")));
-    assert_eq!((run.attempt, run.handed_back_attempts), (5, 0));
+    assert_eq!((run.attempt, run.uncounted_attempts), (5, 0));
     let error = run.error.expect("an error");
     assert_eq!(error.metadata["last_reason"], "INTERNAL");
     assert!(!error.message.contains("a/b"), "the cause is in the log: {}", error.message);
@@ -193,9 +193,9 @@ async fn the_cooldown_ends_at_its_time_and_dry_runs_do_not_know_it() {
     let google = Google::start("cafe", &["bakery"]).await;
     let stop = CancellationToken::new();
     let store = Store::new(service.pool.clone());
-    let wake = Wake::start(service.pool.clone(), stop.clone());
-    let minute = Settings { cooldown: Duration::from_secs(60), ..settings() };
-    let flags = Flags::new(store.clone(), Setup::default().flags);
+    let wake = WakeUpBus::start(service.pool.clone(), stop.clone());
+    let minute = RunnerConfig { cooldown: Duration::from_secs(60), ..settings() };
+    let flags = FlagCache::new(store.clone(), Setup::default().flags);
     let mut runner = Runner::new(store.clone(), google.accounts(&store, minute.lease), wake, flags, minute);
     let begin = Utc::now();
     for (seconds, dry_run, expected) in [
@@ -213,7 +213,7 @@ async fn the_cooldown_ends_at_its_time_and_dry_runs_do_not_know_it() {
             id: RunId::now_v7(),
             tenant,
             kind,
-            orders: Orders::default(),
+            options: RunOptions::default(),
             caller: "tester".to_owned(),
             request_id: None,
             asked: None,
@@ -236,16 +236,16 @@ async fn the_cooldown_ends_at_its_time_and_dry_runs_do_not_know_it() {
 async fn old_request_ids_are_forgotten_by_themselves() {
     let service = service_for(&[]).await;
     sqlx::raw_sql(
-        "insert into mirror_request
+        "insert into idempotency_key
          select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), false, now() - interval '25 hours'
            from generate_series(1, 25000);
-         insert into mirror_request values (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), true, now())",
+         insert into idempotency_key values (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), true, now())",
     )
     .execute(&service.pool)
     .await
     .expect("inserted");
     let worker = Worker::start(&service, &Google::start("cafe", &[]).await, settings());
-    service.database_says("select array_agg(joined) = '{true}' from mirror_request").await;
+    service.database_says("select array_agg(joined) = '{true}' from idempotency_key").await;
     worker.stop().await;
 }
 
@@ -265,18 +265,18 @@ async fn whoever_keeps_asking_for_a_run_does_not_have_it_ask_google_without_a_pa
         google.open();
         task.await.expect("ended").expect("carried out");
         stop.cancel();
-        let is_waiting: bool = sqlx::query_scalar("select due_at > now() from run where state = 'queued'")
+        let is_waiting: bool = sqlx::query_scalar("select next_attempt_at > now() from run where state = 'queued'")
             .fetch_optional(&service.pool)
             .await
             .expect("asked")
             .flatten()
             .unwrap_or_default();
         assert_eq!(is_waiting, waits);
-        sqlx::raw_sql("update run set due_at = null").execute(&service.pool).await.expect("due");
+        sqlx::raw_sql("update run set next_attempt_at = null").execute(&service.pool).await.expect("due");
     }
     let (mut runner, stop) = runner(&service, &google);
     runner.tick(None).await.expect("carried out");
     stop.cancel();
     let run = service.client.get_last_run("a", Strategy::GbpToPlatform).send().await.expect("its run");
-    assert_eq!((run.state, run.attempt, run.handed_back_attempts), (RunState::Succeeded, 1, 3));
+    assert_eq!((run.state, run.attempt, run.uncounted_attempts), (RunState::Succeeded, 1, 3));
 }

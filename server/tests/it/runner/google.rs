@@ -13,10 +13,10 @@ use axum::{
     http::{Method, Response},
 };
 use category_mirror::{
-    app::Accounts,
-    gbp::{Client, Config, Credentials, Endpoint},
+    app::AccountClients,
+    credential_cipher::CredentialCipher,
+    gbp::{Client, Credentials, Endpoint, GbpConfig},
     store::Store,
-    vault::Vault,
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -116,11 +116,11 @@ impl Google {
     }
 
     /// The way to it, whatever the account, for a worker with this lease.
-    pub(super) fn accounts(&self, store: &Store, lease: Duration) -> Accounts {
+    pub(super) fn accounts(&self, store: &Store, lease: Duration) -> AccountClients {
         let endpoint = Endpoint::parse(&self.0.endpoint).expect("an endpoint");
         let credentials = Credentials::access_token("only-for-tests".to_owned()).expect("a token");
-        let config = Config { endpoint, token_url: None, credentials, timeout: lease / 3 };
-        Accounts::new(store.clone(), Client::new(config).expect("a client"), Vault::default())
+        let config = GbpConfig { endpoint, token_url: None, credentials, timeout: lease / 3 };
+        AccountClients::new(store.clone(), Client::new(config).expect("a client"), CredentialCipher::default())
     }
 
     /// Answers the next calls of a method in this way.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::Method;
-use category_mirror::runner::Settings;
+use category_mirror::runner::RunnerConfig;
 use category_mirror_client::RunState;
 
 use super::{Service, Worker, google::Google, service_for, settings};
@@ -13,7 +13,7 @@ async fn two_workers_share_what_a_third_process_accepts() {
     let tenants = ["a", "b", "c", "d"];
     let service = service_for(&tenants).await;
     let googles = [Google::start("cafe", &[]).await, Google::start("cafe", &[]).await];
-    let two = Settings { concurrency: 2, ..settings() };
+    let two = RunnerConfig { concurrency: 2, ..settings() };
     let workers = googles.each_ref().map(|google| {
         google.close();
         Worker::start(&service, google, two)
@@ -29,7 +29,7 @@ async fn two_workers_share_what_a_third_process_accepts() {
     googles.iter().for_each(Google::open);
     for run in &runs {
         let run = service.ended(&run.name).await;
-        assert_eq!((run.state, run.attempt, run.handed_back_attempts), (RunState::Succeeded, 1, 0));
+        assert_eq!((run.state, run.attempt, run.uncounted_attempts), (RunState::Succeeded, 1, 0));
     }
     let writes: usize = googles.iter().map(|google| google.count(&Method::PATCH)).sum();
     assert!((2..=4).contains(&writes), "{writes}");
@@ -60,18 +60,18 @@ async fn a_shutdown_hands_back_what_outlasts_the_grace_period() {
     let service = service_for(&["a"]).await;
     let google = Google::start("cafe", &[]).await;
     google.close();
-    let worker = Worker::start(&service, &google, Settings { grace: Duration::from_millis(50), ..settings() });
+    let worker = Worker::start(&service, &google, RunnerConfig { grace: Duration::from_millis(50), ..settings() });
     let run = service.accepted("a").await;
     google.holds(1).await;
     worker.stop().await;
 
-    let handed_back = service.get(&run).await;
-    assert_eq!((handed_back.state, handed_back.attempt), (RunState::Queued, 0), "not the tenant's fault");
-    assert_eq!(handed_back.handed_back_attempts, 1);
+    let uncounted_attempts = service.get(&run).await;
+    assert_eq!((uncounted_attempts.state, uncounted_attempts.attempt), (RunState::Queued, 0), "not the tenant's fault");
+    assert_eq!(uncounted_attempts.uncounted_attempts, 1);
     google.open();
     let next = Worker::start(&service, &google, settings());
     let run = service.ended(&run.name).await;
-    assert_eq!((run.state, run.attempt, run.handed_back_attempts), (RunState::Succeeded, 1, 1));
+    assert_eq!((run.state, run.attempt, run.uncounted_attempts), (RunState::Succeeded, 1, 1));
     next.stop().await;
 }
 
@@ -80,7 +80,7 @@ async fn a_shutdown_hands_back_what_somebody_writes_of_at_that_moment() {
     let service = service_for(&["a"]).await;
     let google = Google::start("cafe", &[]).await;
     google.close();
-    let worker = Worker::start(&service, &google, Settings { grace: Duration::ZERO, ..settings() });
+    let worker = Worker::start(&service, &google, RunnerConfig { grace: Duration::ZERO, ..settings() });
     let run = service.accepted("a").await;
     google.holds(1).await;
     let mut heartbeat = service.pool.begin().await.expect("begun");
@@ -91,14 +91,14 @@ async fn a_shutdown_hands_back_what_somebody_writes_of_at_that_moment() {
     service
         .database_says(
             "select exists (select from pg_stat_activity
-                             where datname = current_database() and query like '%handed_back as%' and pid <> pg_backend_pid())",
+                             where datname = current_database() and query like '%uncounted_attempts as%' and pid <> pg_backend_pid())",
         )
         .await;
     heartbeat.rollback().await.expect("unlocked");
     worker.stop().await;
 
     let run = service.get(&run).await;
-    assert_eq!((run.state, run.attempt, run.handed_back_attempts), (RunState::Queued, 0, 1));
+    assert_eq!((run.state, run.attempt, run.uncounted_attempts), (RunState::Queued, 0, 1));
 }
 
 /// The grace period of a test that is about what a shutdown does within it, however slow the machine is.
@@ -108,7 +108,7 @@ const LONG_GRACE: Duration = Duration::from_secs(600);
 async fn stopped_while_it_claims(service: &Service, google: &Google, grace: Duration) -> Worker {
     let mut lock = service.pool.begin().await.expect("begun");
     sqlx::raw_sql("lock table run in share mode").execute(&mut *lock).await.expect("locked");
-    let worker = Worker::start(service, google, Settings { grace, ..settings() });
+    let worker = Worker::start(service, google, RunnerConfig { grace, ..settings() });
     service
         .database_says(
             "select exists (select from pg_stat_activity where datname = current_database()
@@ -134,7 +134,7 @@ async fn a_shutdown_does_not_lose_the_claim_that_is_under_way() {
     stopped_while_it_claims(&service, &google, LONG_GRACE).await.stop().await;
 
     let run = service.get(&run).await;
-    assert_eq!((run.state, run.attempt, run.handed_back_attempts), free_for_others(), "at once");
+    assert_eq!((run.state, run.attempt, run.uncounted_attempts), free_for_others(), "at once");
 }
 
 /// The look that claims is cut short, and what the database answers to it after that is nobody's.
@@ -146,7 +146,7 @@ async fn a_shutdown_without_any_grace_does_not_lose_it_either() {
     stopped_while_it_claims(&service, &google, Duration::ZERO).await.stop().await;
 
     let run = service.get(&run).await;
-    assert_eq!((run.state, run.attempt, run.handed_back_attempts), free_for_others());
+    assert_eq!((run.state, run.attempt, run.uncounted_attempts), free_for_others());
 }
 
 /// Makes the next `failures` hand-backs fail, as a database does that has no connection to spare, or restarts.
@@ -174,7 +174,7 @@ async fn a_shutdown_hands_back_again_what_the_database_refused_to_take_back() {
     stopped_while_it_claims(&service, &google, LONG_GRACE).await.stop().await;
 
     let run = service.get(&run).await;
-    assert_eq!((run.state, run.attempt, run.handed_back_attempts), free_for_others(), "and not when its lease expires");
+    assert_eq!((run.state, run.attempt, run.uncounted_attempts), free_for_others(), "and not when its lease expires");
 }
 
 #[tokio::test]
@@ -182,14 +182,14 @@ async fn a_shutdown_hands_back_again_what_outlasted_the_grace_period() {
     let service = service_for(&["a"]).await;
     let google = Google::start("cafe", &[]).await;
     google.close();
-    let worker = Worker::start(&service, &google, Settings { grace: Duration::ZERO, ..settings() });
+    let worker = Worker::start(&service, &google, RunnerConfig { grace: Duration::ZERO, ..settings() });
     let run = service.accepted("a").await;
     google.holds(1).await;
     hand_backs_fail(&service, 1).await;
     worker.stop().await;
 
     let run = service.get(&run).await;
-    assert_eq!((run.state, run.attempt, run.handed_back_attempts), free_for_others());
+    assert_eq!((run.state, run.attempt, run.uncounted_attempts), free_for_others());
 }
 
 #[tokio::test]
@@ -204,14 +204,14 @@ async fn d11_the_runs_of_a_worker_that_died_are_taken_over() {
     google.holds(0).await;
     google.open();
     // No test waits for a lease, and none may lose one because the machine is slow.
-    sqlx::raw_sql("update run set lease_until = now() - interval '1 second' where state = 'running'")
+    sqlx::raw_sql("update run set lease_expires_at = now() - interval '1 second' where state = 'running'")
         .execute(&service.pool)
         .await
         .expect("expired");
 
     let heir = Worker::start(&service, &google, settings());
     let run = service.ended(&run.name).await;
-    assert_eq!((run.state, run.attempt, run.handed_back_attempts), (RunState::Succeeded, 1, 1));
+    assert_eq!((run.state, run.attempt, run.uncounted_attempts), (RunState::Succeeded, 1, 1));
     assert_eq!(google.count(&Method::PATCH), 1);
     heir.stop().await;
 }
@@ -222,12 +222,12 @@ async fn a_worker_that_lost_its_run_writes_nothing() {
     let google = Google::start("cafe", &[]).await;
     google.close();
     // Three heartbeats a lease: one tells the worker soon, and a machine that stops for seconds does not lose the lease by itself.
-    let worker = Worker::start(&service, &google, Settings { lease: Duration::from_secs(6), ..settings() });
+    let worker = Worker::start(&service, &google, RunnerConfig { lease: Duration::from_secs(6), ..settings() });
     let run = service.accepted("a").await;
     google.holds(1).await;
     // Another server holds it now, for good.
     let taken: i32 = sqlx::query_scalar(
-        "update run set attempt = attempt + 1, lease_until = 'infinity' where state = 'running' returning attempt - handed_back",
+        "update run set fencing_token = fencing_token + 1, lease_expires_at = 'infinity' where state = 'running' returning fencing_token - uncounted_attempts",
     )
     .fetch_one(&service.pool)
     .await

@@ -11,10 +11,10 @@ mod switched_off;
 use std::time::Duration;
 
 use category_mirror::{
-    app::Flags,
-    runner::{Runner, Settings},
+    app::FlagCache,
+    runner::{Runner, RunnerConfig},
     store::Store,
-    wake::{Topic, Wake},
+    wake::{Topic, WakeUpBus},
 };
 use category_mirror_client::{Run, Strategy};
 use sqlx::AssertSqlSafe;
@@ -25,11 +25,11 @@ use self::google::Google;
 use super::service::{self, Service, Setup};
 
 /// Nothing takes so long: what does is lost.
-const PATIENCE: Duration = Duration::from_secs(30);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A service that carries nothing out, with tenants `tenants` that want `cafe` and `bakery`.
 async fn service_for(tenants: &[&str]) -> Service {
-    let idle = Settings { concurrency: 0, ..Setup::default().runner };
+    let idle = RunnerConfig { concurrency: 0, ..Setup::default().runner };
     let service = service::start_with(Setup { runner: idle, ..Setup::default() }).await;
     service.categories(&[("cafe", "gcid:cafe"), ("bakery", "gcid:bakery")]).await;
     for tenant in tenants {
@@ -42,22 +42,22 @@ async fn service_for(tenants: &[&str]) -> Service {
 /// A process beside the service, that carries runs out.
 struct Worker {
     /// The feature flags that it goes by.
-    flags: Flags,
+    flags: FlagCache,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
-fn settings() -> Settings {
+fn settings() -> RunnerConfig {
     Setup::default().runner
 }
 
 impl Worker {
-    fn start(service: &Service, google: &Google, settings: Settings) -> Self {
+    fn start(service: &Service, google: &Google, settings: RunnerConfig) -> Self {
         let stop = CancellationToken::new();
         let pool = service.database().pools(5);
-        let wake = Wake::start(pool.clone(), stop.clone());
+        let wake = WakeUpBus::start(pool.clone(), stop.clone());
         let store = Store::new(pool);
-        let flags = Flags::new(store.clone(), Setup::default().flags);
+        let flags = FlagCache::new(store.clone(), Setup::default().flags);
         let following = flags.clone().keep_fresh(wake.subscribe(Topic::Flags));
         tokio::spawn(stop.clone().run_until_cancelled_owned(following));
         let accounts = google.accounts(&store, settings.lease);
@@ -68,7 +68,7 @@ impl Worker {
     /// Stops it in good order.
     async fn stop(self) {
         self.stop.cancel();
-        timeout(PATIENCE, self.task).await.expect("in time").expect("stopped");
+        timeout(WAIT_TIMEOUT, self.task).await.expect("in time").expect("stopped");
     }
 
     /// Ends it as a crash would: nothing is handed back.
@@ -110,13 +110,13 @@ impl Service {
                 }
             }
         };
-        timeout(PATIENCE, wait).await.expect("in time")
+        timeout(WAIT_TIMEOUT, wait).await.expect("in time")
     }
 
     /// Asks the database again and again until it says yes.
     pub(crate) async fn database_says(&self, question: &str) {
         let ask = || sqlx::query_scalar::<_, bool>(AssertSqlSafe(question.to_owned())).fetch_one(&self.pool);
         let asking = async { while !ask().await.expect("asked") {} };
-        timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("never true: {question}"));
+        timeout(WAIT_TIMEOUT, asking).await.unwrap_or_else(|_| panic!("never true: {question}"));
     }
 }

@@ -2,7 +2,7 @@
 //! answer be lost, whatever happens before the next attempt, and whatever kind of run it is.
 
 use axum::http::Method;
-use category_mirror::{app::Flags, runner::Runner, store::Store, wake::Wake};
+use category_mirror::{app::FlagCache, runner::Runner, store::Store, wake::WakeUpBus};
 use category_mirror_client::{FlagState, Run, RunState, Strategy};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -56,7 +56,7 @@ enum Event {
     /// Google fails until no attempt is left.
     Outage,
     /// The primary category becomes unmapped.
-    Unmapped,
+    UnmappedCategory,
     /// The tenant's categories are changed.
     OtherCategories,
     /// The kill switch.
@@ -67,7 +67,7 @@ enum Event {
     /// The owner makes of it what it was before the run.
     OwnerReverts,
     /// The tenant gets another location, or that is refused.
-    Moved,
+    StaleInput,
     /// The tenant loses its location, or that is refused.
     Unbound,
     /// The tenant is deleted, or that is refused.
@@ -81,13 +81,13 @@ const EVENTS: [Event; 14] = [
     Event::Forbidden,
     Event::NotFound,
     Event::Outage,
-    Event::Unmapped,
+    Event::UnmappedCategory,
     Event::OtherCategories,
     Event::SwitchedOff,
     Event::Cancelled,
     Event::OwnerEdits,
     Event::OwnerReverts,
-    Event::Moved,
+    Event::StaleInput,
     Event::Unbound,
     Event::Deleted,
     Event::GivenUp,
@@ -114,9 +114,9 @@ fn set((primary, additional): (&str, &[&str])) -> Value {
 pub(super) fn runner(service: &Service, google: &Google) -> (Runner, CancellationToken) {
     let stop = CancellationToken::new();
     let pool = service.database().pools(5);
-    let wake = Wake::start(pool.clone(), stop.clone());
+    let wake = WakeUpBus::start(pool.clone(), stop.clone());
     let store = Store::new(pool);
-    let flags = Flags::new(store.clone(), Setup::default().flags);
+    let flags = FlagCache::new(store.clone(), Setup::default().flags);
     let accounts = google.accounts(&store, slow_backoff().lease);
     (Runner::new(store, accounts, wake, flags, slow_backoff()), stop)
 }
@@ -137,9 +137,9 @@ async fn accepted(service: &Service, google: &Google, tenant: &str, kind: Kind) 
     match kind {
         Kind::Plain => (mirror().send().await.expect("accepted").run, set(BEFORE), set(AFTER)),
         Kind::Applies => {
-            let dry = mirror().dry_run(true).send().await.expect("accepted").run;
+            let dry_runs = mirror().dry_run(true).send().await.expect("accepted").run;
             attempt(service, google).await;
-            (mirror().plan(&dry.name).send().await.expect("accepted").run, set(BEFORE), set(AFTER))
+            (mirror().plan(&dry_runs.name).send().await.expect("accepted").run, set(BEFORE), set(AFTER))
         }
         Kind::Reverts => {
             let first = mirror().send().await.expect("accepted").run;
@@ -212,7 +212,7 @@ async fn happen(service: &Service, google: &Google, tenant: &str, run: &Run, eve
         Event::Forbidden => google.answers(403),
         Event::NotFound => google.answers(404),
         Event::Outage => google.answers(503),
-        Event::Unmapped => {
+        Event::UnmappedCategory => {
             execute(service, "update platform_category set gcid = null where slug = 'cafe'").await;
         }
         Event::OtherCategories => service.set(tenant, &["cafe", "bar"]).await,
@@ -220,7 +220,7 @@ async fn happen(service: &Service, google: &Google, tenant: &str, run: &Run, eve
         Event::Cancelled => drop(client.cancel_run(&run.name).send().await.expect("cancelled")),
         Event::OwnerEdits => google.edit(set(FOREIGN)),
         Event::OwnerReverts => google.edit(before.clone()),
-        Event::Moved => drop(client.update_tenant(tenant).location("1", format!("other-{tenant}")).send().await),
+        Event::StaleInput => drop(client.update_tenant(tenant).location("1", format!("other-{tenant}")).send().await),
         Event::Unbound => drop(client.update_tenant(tenant).clear_location().send().await),
         Event::Deleted => drop(client.delete_tenant(tenant).send().await),
     }
@@ -234,18 +234,21 @@ async fn go_on(service: &Service, google: &Google, run: &Run, event: Event) -> R
             return now;
         }
         if event == Event::GivenUp {
-            execute(service, "update run set state = 'running', lease_until = now() - interval '1 s', rescues = 1000")
-                .await;
+            execute(
+                service,
+                "update run set state = 'running', lease_expires_at = now() - interval '1 s', lease_expirations = 1000",
+            )
+            .await;
         }
         execute(
             service,
-            "update run set due_at = null where state = 'queued';
-             update run set lease_until = now() - interval '1 s' where state = 'running'",
+            "update run set next_attempt_at = null where state = 'queued';
+             update run set lease_expires_at = now() - interval '1 s' where state = 'running'",
         )
         .await;
         attempt(service, google).await;
         // One that comes back from a server that died waits for a moment of its own.
-        execute(service, "update run set due_at = null where state = 'queued'").await;
+        execute(service, "update run set next_attempt_at = null where state = 'queued'").await;
     }
     panic!("the run does not end: {:?}", service.get(run).await);
 }
@@ -254,7 +257,7 @@ async fn go_on(service: &Service, google: &Google, run: &Run, event: Event) -> R
 async fn recover(service: &Service, google: &Google, tenant: &str, event: Event) {
     google.answers(200);
     match event {
-        Event::Unmapped => {
+        Event::UnmappedCategory => {
             execute(service, "update platform_category set gcid = 'gcid:cafe' where slug = 'cafe'").await
         }
         Event::SwitchedOff => switch(&service.client, SYNC, FlagState::On).await,
@@ -335,7 +338,7 @@ async fn every_event_after(point: Point) {
         let run = go_on(&service, &google, &run, event).await;
         check(&case, &run, &google, writes, &before);
         recover(&service, &google, tenant, event).await;
-        if !matches!(event, Event::Deleted | Event::Unbound | Event::Moved) && kind == Kind::Plain {
+        if !matches!(event, Event::Deleted | Event::Unbound | Event::StaleInput) && kind == Kind::Plain {
             let after = google.writes().last().cloned().unwrap_or(after);
             let befores = if event == Event::OwnerEdits { vec![before, set(FOREIGN)] } else { vec![before] };
             check_afterwards(&case, &service, &google, &run, &befores, &after).await;

@@ -61,7 +61,7 @@ async fn switched_off_after_a_lost_answer(found: Answer) -> (Run, Google) {
     service.until(&accepted, |run| run.state == RunState::Queued && run.attempt == 1).await;
 
     switch_off(&service, &worker).await;
-    sqlx::raw_sql("update run set due_at = now()").execute(&service.pool).await.expect("due");
+    sqlx::raw_sql("update run set next_attempt_at = now()").execute(&service.pool).await.expect("due");
 
     let run = service.ended(&accepted.name).await;
     worker.stop().await;

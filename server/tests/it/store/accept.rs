@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use category_mirror::{
     domain::{RunId, RunResult, Tenant},
     error::Error,
-    store::{Acceptor, NewRun, Progress, Store, connect},
+    store::{Acceptor, AttemptProgress, NewRun, Store, connect},
 };
 use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
 use sqlx::{
@@ -39,7 +39,12 @@ async fn a_live_run_of_the_kind_is_joined_and_one_of_another_kind_is_in_the_way(
     // The place is free when the run has ended, however long it is remembered.
     let claimed = store.claim(at(2), 10, super::LEASE).await.expect("claimed");
     let first = claimed.iter().find(|claimed| claimed.run.id == first.id).expect("claimed");
-    assert!(store.finish(at(3), held(first), 1, &RunResult::Succeeded, &Progress::default()).await.expect("finished"));
+    assert!(
+        store
+            .finish(at(3), held(first), 1, &RunResult::Succeeded, &AttemptProgress::default())
+            .await
+            .expect("finished")
+    );
     assert_eq!(shape(&store.accept(at(4), &new_run("a", DRY)).await).map(|shape| shape.2), Ok(true));
 }
 
@@ -51,7 +56,7 @@ async fn d30_a_tenant_without_a_location_or_none_at_all_gets_no_run() {
 
     assert_eq!(shape(&store.accept(at(0), &request("a", REAL, "r")).await), Err("NO_LOCATION"));
     assert_eq!(shape(&store.accept(at(0), &request("b", REAL, "r")).await), Err("TENANT_NOT_FOUND"));
-    for table in ["select count(*) from every_run", "select count(*) from mirror_request"] {
+    for table in ["select count(*) from all_runs", "select count(*) from idempotency_key"] {
         let count: i64 = sqlx::query(table).fetch_one(&store.pool).await.expect("counted").get(0);
         assert_eq!(count, 0, "{table}");
     }
@@ -66,7 +71,10 @@ async fn a_request_id_repeats_its_first_answer_for_a_day() {
     assert_eq!(shape(&store.accept(at(0), &first).await), answer);
     let claimed = store.claim_one(0).await;
     assert!(
-        store.finish(at(1), held(&claimed), 1, &RunResult::Succeeded, &Progress::default()).await.expect("finished")
+        store
+            .finish(at(1), held(&claimed), 1, &RunResult::Succeeded, &AttemptProgress::default())
+            .await
+            .expect("finished")
     );
 
     let again = store.accept(at(DAY), &request("a", REAL, "r")).await;
@@ -98,7 +106,12 @@ async fn a_refused_request_leaves_its_id_free() {
     let store = store_with(&["a"]).await;
     let live = store.claimed(0, "a", REAL).await;
     assert_eq!(shape(&store.accept(at(1), &request("a", DRY, "r")).await), Err("RUN_IN_PROGRESS"));
-    assert!(store.finish(at(2), held(&live), 1, &RunResult::Cancelled, &Progress::default()).await.expect("finished"));
+    assert!(
+        store
+            .finish(at(2), held(&live), 1, &RunResult::Cancelled, &AttemptProgress::default())
+            .await
+            .expect("finished")
+    );
     assert_eq!(shape(&store.accept(at(3), &request("a", DRY, "r")).await).map(|shape| shape.2), Ok(true));
 }
 
@@ -148,7 +161,7 @@ async fn a_tenant_that_is_deleted_meanwhile_gets_no_run_or_one_that_says_so() {
             // The runner tells: see `rows::source`.
             (Ok((run, false, true)), Ok(())) => {
                 let run = store.run(run).await.expect("read").expect("durable");
-                assert!(store.sources(at(1), &[&run]).await.expect("read").is_empty(), "there is a tenant");
+                assert!(store.tenant_snapshots(at(1), &[&run]).await.expect("read").is_empty(), "there is a tenant");
                 store.cancel(at(1), new.id).await.expect("cancelled");
             }
             both => panic!("{both:?}"),
@@ -163,11 +176,11 @@ async fn old_request_ids_are_forgotten_in_batches() {
     for (n, seconds) in [0, 1, 2, 50].into_iter().enumerate() {
         store.accept(at(seconds), &request("a", REAL, &format!("r{n}"))).await.expect("accepted");
     }
-    assert_eq!(store.forget_requests(at(DAY), 10).await.expect("forgot"), 0, "a day is a day");
-    assert_eq!(store.forget_requests(at(DAY + 10), 2).await.expect("forgot"), 2);
-    assert_eq!(store.forget_requests(at(DAY + 10), 2).await.expect("forgot"), 1);
+    assert_eq!(store.delete_expired_requests(at(DAY), 10).await.expect("forgot"), 0, "a day is a day");
+    assert_eq!(store.delete_expired_requests(at(DAY + 10), 2).await.expect("forgot"), 2);
+    assert_eq!(store.delete_expired_requests(at(DAY + 10), 2).await.expect("forgot"), 1);
     let left: i64 =
-        sqlx::query_scalar("select count(*) from mirror_request").fetch_one(&store.pool).await.expect("read");
+        sqlx::query_scalar("select count(*) from idempotency_key").fetch_one(&store.pool).await.expect("read");
     assert_eq!(left, 1);
     let again = store.accept(at(DAY + 10), &request("a", REAL, "r3")).await;
     assert_eq!(shape(&again).map(|shape| shape.2), Ok(false), "the youngest is the one that is left");
@@ -277,7 +290,7 @@ async fn callers_at_once_share_commits_and_every_one_gets_an_answer_of_its_own()
         answers.iter().filter(|(_, answer)| answer.created).map(|(_, answer)| answer.run.id).collect();
     assert_eq!(created.len(), 3, "one live run a tenant");
     let stored: Vec<RunId> =
-        sqlx::query_scalar("select id from every_run order by id").fetch_all(&store.pool).await.expect("read");
+        sqlx::query_scalar("select id from all_runs order by id").fetch_all(&store.pool).await.expect("read");
     assert_eq!(created.iter().collect::<BTreeSet<_>>(), stored.iter().collect());
 
     stop.cancel();

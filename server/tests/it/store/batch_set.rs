@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use category_mirror::{
-    domain::{Admission, BatchId, Flag, FlagState, OrganizationId, Percent, Rollout, Tenant},
-    store::{BatchPlace, BatchTarget, Chunk, NewBatch, TenantChange},
+    domain::{BatchId, Flag, FlagAtAcceptance, FlagState, OrganizationId, Percent, Rollout, Tenant},
+    store::{BatchReservation, BatchTarget, ChunkLimits, NewBatch, TenantChange},
 };
 use sqlx::Connection;
 
@@ -33,7 +33,7 @@ impl TestStore {
     async fn locate(&self, tenant: &str, located: bool) {
         let wanted = super::tenant(tenant);
         let place = if located { wanted.account.zip(wanted.location) } else { None };
-        let change = TenantChange { place: Some(place), ..TenantChange::default() };
+        let change = TenantChange { account_and_location: Some(place), ..TenantChange::default() };
         self.update_tenant(at(1), &id(tenant), &change).await.expect("changed");
     }
 
@@ -68,7 +68,7 @@ async fn who_comes_is_not_touched_and_who_goes_is_named_wherever_the_batch_is() 
                 store.insert_tenant(at(0), &of(name, chain, true)).await.expect("a tenant");
             }
             store.insert_tenant(at(0), &of("gains", Some("chain"), false)).await.expect("a tenant");
-            let target = BatchTarget { organization: Some(organization("chain")), only: None };
+            let target = BatchTarget { organization: Some(organization("chain")), visible_tenants: None };
             let batch = store.batch_of(target, 7).await;
             for _ in 0..chunks_before {
                 store.work(chunk(size)).await;
@@ -149,12 +149,12 @@ async fn the_flag_is_asked_once_for_the_organization_that_a_tenant_had_then() {
         organizations: [organization("pilot")].into(),
         ..Rollout::all(false)
     };
-    let admission =
-        Admission { flag: Flag::CategoryMirroring, rollout: Some(rollout), forced: None, on_by_default: false };
-    let everybody = BatchTarget { organization: None, only: None };
-    let new = NewBatch { admission, ..new_batch(everybody, 2) };
+    let flag_at_acceptance =
+        FlagAtAcceptance { flag: Flag::CategoryMirroring, rollout: Some(rollout), forced: None, on_by_default: false };
+    let everybody = BatchTarget { organization: None, visible_tenants: None };
+    let new = NewBatch { flag_at_acceptance, ..new_batch(everybody, 2) };
     let (batch, _) = store.accept_batch(at(0), &new).await.expect("accepted");
-    assert_eq!((batch.tenants, batch.not_admitted), (2, 2));
+    assert_eq!((batch.tenants, batch.disabled), (2, 2));
     store.moves("b", Some("other")).await;
     store.moves("c", Some("pilot")).await;
     store.work_off(1).await;
@@ -170,9 +170,9 @@ async fn a_set_of_many_pages_is_made_whole_in_order() {
              select 'T' || n || '-' || md5(n::text), 'chain', 'X', '1', 'l' || n, 'US', 'en', now(), now() from generate_series(1, 2500) n",
         )
         .await;
-    let target = BatchTarget { organization: Some(organization("chain")), only: None };
+    let target = BatchTarget { organization: Some(organization("chain")), visible_tenants: None };
     let (batch, _) = store.accept_batch(None, &new_batch(target, 2500)).await.expect("accepted");
-    let chunk = Chunk { size: 700, live: i64::MAX };
+    let chunk = ChunkLimits { size: 700, live: i64::MAX };
     while store.work(chunk).await.is_some() {}
     assert_eq!(store.runs_of(batch.id).await.len(), 2500);
 }
@@ -184,7 +184,7 @@ async fn a_batch_that_an_earlier_version_accepted_is_made_too() {
     let batch = store.batch_of(target, 4).await;
     store.work(chunk(1)).await;
     // As such a server leaves it.
-    store.execute("delete from batch_tenant_page; update batch_work set tenants_created_until = null").await;
+    store.execute("delete from batch_tenant_page; update batch_expansion set tenants_created_until = null").await;
     store.insert_tenant(at(1), &of("chain-9", Some("chain"), true)).await.expect("a tenant");
     store.work_off(2).await;
     let made: BTreeSet<String> = store.runs_of(batch).await.into_keys().collect();
@@ -199,15 +199,16 @@ async fn a_run_whose_tenant_has_left_since_it_was_made_gets_no_place() {
     store.work_off(99).await;
     let claimed = store.claim(at(2), 9, LEASE).await.expect("claimed");
     let run = |tenant: &str| held(claimed.iter().find(|run| run.run.tenant.as_str() == tenant).expect("claimed"));
-    let place = async |tenant: &str| store.take_place(at(3), run(tenant), false, false).await.expect("asked");
-    assert_eq!(place("chain-0").await, BatchPlace::Taken);
+    let place = async |tenant: &str| store.reserve_batch_write(at(3), run(tenant), false, false).await.expect("asked");
+    assert_eq!(place("chain-0").await, BatchReservation::Granted);
     for tenant in ["chain-0", "chain-1", "chain-2"] {
         store.moves(tenant, Some("other")).await;
     }
-    assert_eq!(place("chain-0").await, BatchPlace::Taken, "it has begun to write");
-    assert_eq!(place("chain-1").await, BatchPlace::OrganizationChanged);
+    assert_eq!(place("chain-0").await, BatchReservation::Granted, "it has begun to write");
+    assert_eq!(place("chain-1").await, BatchReservation::OrganizationChanged);
     store.execute("update run set bulk = false where tenant_id = 'chain-2'").await;
-    assert_eq!(place("chain-2").await, BatchPlace::Taken, "a single request has joined it");
-    let counted: i64 = sqlx::query_scalar("select changing from batch").fetch_one(&store.pool).await.expect("read");
+    assert_eq!(place("chain-2").await, BatchReservation::Granted, "a single request has joined it");
+    let counted: i64 =
+        sqlx::query_scalar("select changes_reserved from batch").fetch_one(&store.pool).await.expect("read");
     assert_eq!(counted, 1);
 }

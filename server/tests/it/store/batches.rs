@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 
 use category_mirror::{
     domain::{
-        Admission, Batch, BatchCounts, BatchId, BatchRule, BatchState, Flag, GuardRule, Orders, OrganizationId,
-        RunKind, RunOverrides, RunResult, Skip, SkipReason, Strategy, TenantId,
+        Batch, BatchCounts, BatchGuardRule, BatchId, BatchState, Flag, FlagAtAcceptance, GuardRule, OrganizationId,
+        RunKind, RunOptions, RunOverrides, RunResult, Skip, SkipReason, Strategy, TenantId,
     },
-    store::{BatchPlace, BatchTarget, Chunk, FullGuard, NewBatch, Progress, Room, Worked},
+    store::{
+        AttemptProgress, BatchReservation, BatchTarget, ChunkLimits, ChunkResult, ClaimLimits, FullGuard, NewBatch,
+    },
 };
 
 use super::{DRY, LEASE, REAL, TestStore, at, held, new_run, shape, store_with, tenant, time};
 
-pub(super) const EVERYBODY: BatchTarget = BatchTarget { organization: None, only: None };
+pub(super) const EVERYBODY: BatchTarget = BatchTarget { organization: None, visible_tenants: None };
 
-pub(super) fn chunk(size: i64) -> Chunk {
-    Chunk { size, live: 1000 }
+pub(super) fn chunk(size: i64) -> ChunkLimits {
+    ChunkLimits { size, live: 1000 }
 }
 
 pub(super) fn new_batch(target: BatchTarget, tenants: i64) -> NewBatch {
@@ -23,7 +25,12 @@ pub(super) fn new_batch(target: BatchTarget, tenants: i64) -> NewBatch {
         id: BatchId::now_v7(),
         target,
         kind: RunKind { strategy: Strategy::PlatformToGbp, dry_run: REAL },
-        admission: Admission { flag: Flag::CategoryMirroring, rollout: None, forced: Some(true), on_by_default: false },
+        flag_at_acceptance: FlagAtAcceptance {
+            flag: Flag::CategoryMirroring,
+            rollout: None,
+            forced: Some(true),
+            on_by_default: false,
+        },
         confirmed: Some(tenants),
         run_overrides: RunOverrides::default(),
         overrides: vec![],
@@ -44,8 +51,8 @@ impl TestStore {
         self.batch(batch).await.expect("read").expect("there")
     }
 
-    pub(super) async fn work(&self, chunk: Chunk) -> Option<Worked> {
-        self.work_on_batch(at(1), chunk, |_, _| None).await.expect("worked")
+    pub(super) async fn work(&self, chunk: ChunkLimits) -> Option<ChunkResult> {
+        self.process_batch_chunk(at(1), chunk, |_, _| None).await.expect("worked")
     }
 
     /// Works until nothing is left to do.
@@ -60,13 +67,13 @@ impl TestStore {
             tenant.organization = Some(organization.clone());
             self.insert_tenant(at(0), &tenant).await.expect("a tenant");
         }
-        BatchTarget { organization: Some(organization), only: None }
+        BatchTarget { organization: Some(organization), visible_tenants: None }
     }
 
     /// Tenant, state and reason of each run of a batch.
     pub(super) async fn runs_of(&self, batch: BatchId) -> BTreeMap<String, (String, Option<String>)> {
         let rows: Vec<(String, String, Option<String>)> =
-            sqlx::query_as("select tenant_id, state, reason from every_run where batch_id = $1")
+            sqlx::query_as("select tenant_id, state, reason from all_runs where batch_id = $1")
                 .bind(batch)
                 .fetch_all(&self.pool)
                 .await
@@ -80,7 +87,7 @@ impl TestStore {
     /// Claims everything and ends it well.
     async fn end_all(&self) {
         for claimed in self.claim(at(2), 1000, LEASE).await.expect("claimed") {
-            let ended = self.finish(at(2), held(&claimed), 1, &RunResult::Succeeded, &Progress::default()).await;
+            let ended = self.finish(at(2), held(&claimed), 1, &RunResult::Succeeded, &AttemptProgress::default()).await;
             assert!(ended.expect("ended"));
         }
     }
@@ -107,7 +114,7 @@ async fn a_batch_is_made_a_chunk_at_a_time_and_every_number_is_of_one_moment() {
     assert!(!store.work(chunk(2)).await.expect("two more").is_done);
     let last = store.work(chunk(2)).await.expect("the last");
     assert_eq!((last.changed.len(), last.is_done), (1, true));
-    assert_eq!((store.work(chunk(2)).await, store.has_batch_work().await.expect("asked")), (None, false));
+    assert_eq!((store.work(chunk(2)).await, store.has_batch_to_process().await.expect("asked")), (None, false));
     assert_eq!(store.get_batch(batch).await.state, BatchState::Running);
     assert_eq!(store.runs_of(batch).await.len(), 5);
 }
@@ -132,7 +139,8 @@ async fn many_workers_at_once_make_each_run_once() {
     let store = store_with(&[]).await;
     let target = store.chain("chain", 40).await;
     let batch = store.batch_of(target, 40).await;
-    let worker = async || while store.work(chunk(3)).await.is_some() || store.has_batch_work().await.expect("asked") {};
+    let worker =
+        async || while store.work(chunk(3)).await.is_some() || store.has_batch_to_process().await.expect("asked") {};
     tokio::join!(worker(), worker(), worker(), worker());
     let counts = store.get_batch(batch).await.counts;
     assert_eq!((counts.queued, counts.pending, store.runs_of(batch).await.len()), (40, 0, 40));
@@ -142,10 +150,10 @@ async fn many_workers_at_once_make_each_run_once() {
 async fn a_batch_waits_while_enough_of_its_runs_are_live() {
     let store = store_with(&["a", "b", "c"]).await;
     store.batch_of(EVERYBODY, 3).await;
-    let chunk = Chunk { size: 1, live: 2 };
+    let chunk = ChunkLimits { size: 1, live: 2 };
     assert!(store.work(chunk).await.is_some() && store.work(chunk).await.is_some());
     assert_eq!(store.work(chunk).await, None);
-    assert!(store.has_batch_work().await.expect("asked"), "it waits");
+    assert!(store.has_batch_to_process().await.expect("asked"), "it waits");
     store.end_all().await;
     assert!(store.work(chunk).await.is_some());
 }
@@ -158,10 +166,10 @@ async fn two_batches_take_turns_and_interactive_runs_pass_both() {
     store.work_off(99).await;
     store.batch_of(other, 3).await;
     // Later: the ids of both are times, and decide between runs whose turn is the same.
-    while store.work_on_batch(at(2), chunk(99), |_, _| None).await.expect("worked").is_some() {}
+    while store.process_batch_chunk(at(2), chunk(99), |_, _| None).await.expect("worked").is_some() {}
     store.accepted(2, "single").await;
 
-    let claimed = store.store.claim(at(9), Room::of(99), LEASE).await.expect("claimed");
+    let claimed = store.store.claim(at(9), ClaimLimits::of(99), LEASE).await.expect("claimed");
     let order: Vec<&str> = claimed.iter().map(|claimed| claimed.run.tenant.as_str()).collect();
     assert_eq!(order, ["single", "one-0", "one-1", "other-0", "one-2", "other-1", "other-2"]);
 }
@@ -209,7 +217,7 @@ async fn another_number_than_the_confirmed_one_is_refused_and_leaves_nothing() {
     let batch = NewBatch { request_id: Some("r".to_owned()), ..new_batch(EVERYBODY, 2) };
     let error = store.accept_batch(at(0), &batch).await.expect_err("there are three");
     assert_eq!((error.reason(), error.metadata()["expected"].as_str()), ("CONFIRMATION_MISMATCH", "3"));
-    let left = "select (select count(*) from batch) + (select count(*) from batch_work) + (select count(*) from mirror_request)
+    let left = "select (select count(*) from batch) + (select count(*) from batch_expansion) + (select count(*) from idempotency_key)
                      + (select count(*) from batch_tenant_page)";
     assert_eq!(sqlx::query_scalar::<_, i64>(left).fetch_one(&store.pool).await.expect("counted"), 0);
     let right = NewBatch { confirmed: Some(3), ..batch };
@@ -225,7 +233,7 @@ async fn a_flag_that_is_switched_off_in_the_middle_skips_the_rest_by_name() {
         let (reason, message) = (SkipReason::FeatureDisabled, "off".to_owned());
         Some(Skip { reason, message, metadata: BTreeMap::new() })
     };
-    let worked = store.work_on_batch(at(1), chunk(99), off).await.expect("worked").expect("the rest");
+    let worked = store.process_batch_chunk(at(1), chunk(99), off).await.expect("worked").expect("the rest");
     assert!(worked.is_done);
     let runs = store.runs_of(batch).await;
     assert_eq!(runs["a"].0, "queued");
@@ -253,7 +261,7 @@ async fn cancelled_in_the_middle_it_makes_nothing_more_and_what_has_not_begun_is
     assert_eq!((state.state, state.counts.running, state.counts.cancelled), (BatchState::Cancelling, 1, 4));
 
     let (held, result) = (held(&running), RunResult::Cancelled);
-    assert!(store.finish(at(4), held, 1, &result, &Progress::default()).await.expect("ended"));
+    assert!(store.finish(at(4), held, 1, &result, &AttemptProgress::default()).await.expect("ended"));
     let ended = store.get_batch(batch).await;
     assert_eq!((ended.state, ended.counts.cancelled, sum(ended.counts)), (BatchState::Cancelled, 5, 5));
     assert_eq!(store.get(bystander.id).await, bystander, "nobody else's run");
@@ -268,12 +276,13 @@ async fn what_is_left_to_do_of_a_cancelled_batch_that_is_over_changes_it_no_more
     let running = store.claim(at(2), 1, LEASE).await.expect("claimed").remove(0);
     assert!(store.cancel_batch(at(3), batch).await.expect("cancelled"));
     // Its last run ends before anybody has told it.
-    let ended = store.finish(at(4), held(&running), 1, &RunResult::Succeeded, &Progress::default()).await;
+    let ended = store.finish(at(4), held(&running), 1, &RunResult::Succeeded, &AttemptProgress::default()).await;
     assert!(ended.expect("ended"));
     let over = store.get_batch(batch).await;
     assert_eq!((over.state, over.ended_at), (BatchState::Cancelled, Some(time(4))));
 
-    let later = store.work_on_batch(at(9), chunk(99), |_, _| None).await.expect("worked").expect("something to do");
+    let later =
+        store.process_batch_chunk(at(9), chunk(99), |_, _| None).await.expect("worked").expect("something to do");
     assert!(later.is_done);
     assert_eq!(store.get_batch(batch).await, over);
 }
@@ -308,33 +317,33 @@ async fn as_many_runs_get_through_to_a_write_as_the_guard_allows_however_many_as
     store.work_off(99).await;
     let claimed = store.claim(at(2), 99, LEASE).await.expect("claimed");
 
-    let asking = claimed.iter().map(|claimed| store.take_place(at(3), held(claimed), false, false));
+    let asking = claimed.iter().map(|claimed| store.reserve_batch_write(at(3), held(claimed), false, false));
     let places = futures::future::join_all(asking).await;
-    let taken: Vec<bool> = places.into_iter().map(|place| place.expect("asked") == BatchPlace::Taken).collect();
+    let taken: Vec<bool> = places.into_iter().map(|place| place.expect("asked") == BatchReservation::Granted).collect();
     assert_eq!(taken.iter().filter(|taken| **taken).count(), 4, "20 % of 20");
     let (winner, loser) = (taken.iter().position(|t| *t), taken.iter().position(|t| !*t));
     let (winner, loser) = (held(&claimed[winner.expect("one")]), held(&claimed[loser.expect("one")]));
-    let place = async |held, primary| store.take_place(at(3), held, primary, false).await.expect("asked");
-    assert_eq!(place(winner, false).await, BatchPlace::Taken, "a later attempt counts no more");
-    assert_eq!(place(loser, false).await, BatchPlace::Refused(FullGuard::Rule(BatchRule::Tenants)));
-    let elsewhere = category_mirror::store::Held { fence: loser.fence + 1, ..loser };
-    assert_eq!(place(elsewhere, false).await, BatchPlace::Lost);
+    let place = async |held, primary| store.reserve_batch_write(at(3), held, primary, false).await.expect("asked");
+    assert_eq!(place(winner, false).await, BatchReservation::Granted, "a later attempt counts no more");
+    assert_eq!(place(loser, false).await, BatchReservation::Refused(FullGuard::Rule(BatchGuardRule::Tenants)));
+    let elsewhere = category_mirror::store::LeaseKey { fencing_token: loser.fencing_token + 1, ..loser };
+    assert_eq!(place(elsewhere, false).await, BatchReservation::LeaseLost);
 
-    store.execute("update batch set change_limit = null").await;
-    assert_eq!(place(loser, true).await, BatchPlace::Taken, "one of 20");
+    store.execute("update batch set max_changes = null").await;
+    assert_eq!(place(loser, true).await, BatchReservation::Granted, "one of 20");
     let next = claimed.iter().map(held).zip(&taken).find(|(held, taken)| !**taken && *held != loser);
     assert_eq!(
         place(next.expect("one").0, true).await,
-        BatchPlace::Refused(FullGuard::Rule(BatchRule::Primary)),
+        BatchReservation::Refused(FullGuard::Rule(BatchGuardRule::Primary)),
         "two of 20"
     );
     assert_eq!(
         place(winner, true).await,
-        BatchPlace::Refused(FullGuard::Rule(BatchRule::Primary)),
+        BatchReservation::Refused(FullGuard::Rule(BatchGuardRule::Primary)),
         "nor does a later attempt that would now change one"
     );
     let verdicts = store.get_batch(batch).await.verdicts;
-    assert_eq!(verdicts.iter().map(|verdict| verdict.let_through).collect::<Vec<_>>(), [5, 1]);
+    assert_eq!(verdicts.iter().map(|verdict| verdict.reserved).collect::<Vec<_>>(), [5, 1]);
 }
 
 /// As many runs as were confirmed may override a guard, and these and the others keep to the batch's own limits.
@@ -347,28 +356,29 @@ async fn overridden_guards_take_places_of_their_own() {
     store.work_off(10).await;
     let claimed = store.claim(at(2), 3, LEASE).await.expect("claimed");
     for run in &claimed {
-        let orders = Orders {
-            override_guards: [GuardRule::Removals].into(),
-            reason: Some("seen".to_owned()),
-            ..Orders::default()
+        let options = RunOptions {
+            overridden_guards: [GuardRule::Removals].into(),
+            override_reason: Some("seen".to_owned()),
+            ..RunOptions::default()
         };
-        assert_eq!(run.run.orders, orders);
+        assert_eq!(run.run.options, options);
     }
-    let place = async |held, overridden| store.take_place(at(3), held, false, overridden).await.expect("asked");
+    let place =
+        async |held, overridden| store.reserve_batch_write(at(3), held, false, overridden).await.expect("asked");
     let [first, second, third] = [0, 1, 2].map(|n| held(&claimed[n]));
-    assert_eq!(place(first, true).await, BatchPlace::Taken);
-    assert_eq!(place(first, true).await, BatchPlace::Taken, "once for all attempts");
-    assert_eq!(place(second, true).await, BatchPlace::Refused(FullGuard::Overrides));
-    assert_eq!(place(third, false).await, BatchPlace::Taken);
+    assert_eq!(place(first, true).await, BatchReservation::Granted);
+    assert_eq!(place(first, true).await, BatchReservation::Granted, "once for all attempts");
+    assert_eq!(place(second, true).await, BatchReservation::Refused(FullGuard::Overrides));
+    assert_eq!(place(third, false).await, BatchReservation::Granted);
     let batch = store.get_batch(batch).await;
-    assert_eq!((batch.override_limit, batch.overriding, batch.verdicts[0].let_through), (Some(1), 1, 2));
-    assert_eq!(batch.overrides, ["removals"]);
+    assert_eq!((batch.max_overrides, batch.overrides_reserved, batch.verdicts[0].reserved), (Some(1), 1, 2));
+    assert_eq!(batch.overridden_guards, ["removals"]);
 }
 
 /// A batch of everybody whose own guards are overridden, and a guard of its runs for one of them.
 fn overriding_batch(tenants: i64) -> NewBatch {
     NewBatch {
-        overrides: vec![BatchRule::Tenants, BatchRule::Primary],
+        overrides: vec![BatchGuardRule::Tenants, BatchGuardRule::Primary],
         run_overrides: RunOverrides { guards: [GuardRule::Removals].into(), limit: Some(1) },
         reason: "seen".to_owned(),
         ..new_batch(EVERYBODY, tenants)
@@ -388,11 +398,11 @@ async fn what_a_batch_may_refuse_for_want_of_a_confirmed_override_is_not_joined_
     let mut places = Vec::new();
     for run in &claimed {
         assert_eq!(run.run.batch, Some(first.id));
-        places.push(store.take_place(at(3), held(run), false, true).await.expect("asked"));
+        places.push(store.reserve_batch_write(at(3), held(run), false, true).await.expect("asked"));
     }
     assert_eq!(
         places,
-        [BatchPlace::Taken, BatchPlace::Refused(FullGuard::Overrides)],
+        [BatchReservation::Granted, BatchReservation::Refused(FullGuard::Overrides)],
         "one of them is stopped by its batch"
     );
     assert_eq!(reasons, [Some("RUN_IN_PROGRESS".to_owned()), Some("RUN_IN_PROGRESS".to_owned())]);
@@ -404,23 +414,24 @@ async fn a_later_attempt_takes_the_places_that_the_first_one_did_not_need() {
     let new = NewBatch { overrides: vec![], ..overriding_batch(1) };
     let (batch, _) = store.accept_batch(at(0), &new).await.expect("accepted");
     store.work_off(9).await;
-    store.execute("update batch set change_limit = 1, primary_limit = 0").await;
+    store.execute("update batch set max_changes = 1, max_primary_changes = 0").await;
     let run = store.claim_one(2).await;
-    let place =
-        async |primary, overridden| store.take_place(at(3), held(&run), primary, overridden).await.expect("asked");
-    assert_eq!(place(false, false).await, BatchPlace::Taken);
+    let place = async |primary, overridden| {
+        store.reserve_batch_write(at(3), held(&run), primary, overridden).await.expect("asked")
+    };
+    assert_eq!(place(false, false).await, BatchReservation::Granted);
     // Its write was refused for now, and what is at Google has changed: the next attempt would do something else.
     assert_eq!(
         place(true, false).await,
-        BatchPlace::Refused(FullGuard::Rule(BatchRule::Primary)),
+        BatchReservation::Refused(FullGuard::Rule(BatchGuardRule::Primary)),
         "no other primary category is allowed"
     );
-    assert_eq!(place(false, true).await, BatchPlace::Taken);
-    assert_eq!(place(false, false).await, BatchPlace::Taken, "it has its places");
-    assert_eq!(place(false, true).await, BatchPlace::Taken, "it has its places");
+    assert_eq!(place(false, true).await, BatchReservation::Granted);
+    assert_eq!(place(false, false).await, BatchReservation::Granted, "it has its places");
+    assert_eq!(place(false, true).await, BatchReservation::Granted, "it has its places");
     // All of them are full by now, and only the one that it lacks is why it is refused.
-    assert_eq!(place(true, true).await, BatchPlace::Refused(FullGuard::Rule(BatchRule::Primary)));
+    assert_eq!(place(true, true).await, BatchReservation::Refused(FullGuard::Rule(BatchGuardRule::Primary)));
     let batch = store.get_batch(batch.id).await;
-    let let_through: Vec<i64> = batch.verdicts.iter().map(|verdict| verdict.let_through).collect();
-    assert_eq!((let_through, batch.overriding), (vec![1, 0], 1));
+    let batch_write_reserved: Vec<i64> = batch.verdicts.iter().map(|verdict| verdict.reserved).collect();
+    assert_eq!((batch_write_reserved, batch.overrides_reserved), (vec![1, 0], 1));
 }

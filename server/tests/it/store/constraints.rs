@@ -8,7 +8,7 @@ use super::store_with;
 async fn refused_by(pool: &PgPool, change: &str) -> Option<String> {
     let mut transaction = pool.begin().await.expect("begun");
     sqlx::query(
-        "insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, due_at, caller, created_at)
+        "insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, next_attempt_at, caller, created_at)
          values (gen_random_uuid(), 'a', 'platform_to_gbp', false, 'queued', 5, now(), 'tester', now())",
     )
     .execute(&mut *transaction)
@@ -28,8 +28,11 @@ async fn every_check_of_a_live_run_refuses_what_it_should() {
         ("run_strategy_is_known", vec!["strategy = 'both'"]),
         ("run_state_is_known", vec!["state = 'paused'", "state = 'succeeded'", "state = 'cancelled'"]),
         ("run_max_attempts_check", vec!["max_attempts = 0"]),
-        ("run_lease_while_running", vec!["state = 'running'", "lease_until = now()"]),
-        ("run_handed_back_within_attempts", vec!["handed_back = 1", "attempt = 3, handed_back = -1"]),
+        ("run_lease_while_running", vec!["state = 'running'", "lease_expires_at = now()"]),
+        (
+            "run_uncounted_attempts_within_claims",
+            vec!["uncounted_attempts = 1", "attempt = 3, uncounted_attempts = -1"],
+        ),
         ("run_dry_writes_nothing", vec!["dry_run = true, written = '[1]'", "dry_run = true, intent = '{}'"]),
     ] {
         for change in changes {
@@ -37,8 +40,8 @@ async fn every_check_of_a_live_run_refuses_what_it_should() {
         }
     }
     for valid in [
-        "state = 'running', lease_until = now(), attempt = 1",
-        "attempt = 3, handed_back = 3",
+        "state = 'running', lease_expires_at = now(), attempt = 1",
+        "attempt = 3, uncounted_attempts = 3",
         "written = '[1]', intent = '{}'",
         "dry_run = true, plan = '{\"changes\": []}'",
     ] {
@@ -53,12 +56,12 @@ async fn every_check_of_an_ended_run_refuses_what_it_should() {
     for (constraint, values) in [
         ("run_history_strategy_is_known", "'both', false, 'succeeded', 1, 0, '[]', null, null, null"),
         ("run_history_state_is_known", "'platform_to_gbp', false, 'running', 1, 0, '[]', null, null, null"),
-        ("run_history_failed_says_why", "'platform_to_gbp', false, 'failed', 1, 0, '[]', null, null, null"),
-        ("run_history_failed_says_why", "'platform_to_gbp', false, 'failed', 1, 0, '[]', null, 'X', null"),
-        ("run_history_failed_says_why", "'platform_to_gbp', false, 'failed', 1, 0, '[]', null, null, '{}'"),
-        ("run_history_skipped_says_why", "'platform_to_gbp', false, 'skipped', 1, 0, '[]', null, null, null"),
+        ("run_history_failed_has_reason", "'platform_to_gbp', false, 'failed', 1, 0, '[]', null, null, null"),
+        ("run_history_failed_has_reason", "'platform_to_gbp', false, 'failed', 1, 0, '[]', null, 'X', null"),
+        ("run_history_failed_has_reason", "'platform_to_gbp', false, 'failed', 1, 0, '[]', null, null, '{}'"),
+        ("run_history_skipped_has_reason", "'platform_to_gbp', false, 'skipped', 1, 0, '[]', null, null, null"),
         (
-            "run_history_handed_back_within_attempts",
+            "run_history_uncounted_attempts_within_claims",
             "'platform_to_gbp', false, 'succeeded', 1, 2, '[]', null, null, null",
         ),
         ("run_history_dry_writes_nothing", "'platform_to_gbp', true, 'succeeded', 1, 0, '[1]', null, null, null"),
@@ -74,9 +77,9 @@ async fn every_check_of_an_ended_run_refuses_what_it_should() {
         ("", "'platform_to_gbp', false, 'failed', 1, 0, '[]', null, 'X', '{}'"),
     ] {
         let insert = format!(
-            "insert into run_history (id, tenant_id, revision, max_attempts, cancel_requested, attempts, created, updated, deleted, skipped,
+            "insert into run_history (id, tenant_id, revision, max_attempts, cancel_requested, attempts, created, updated, deleted, unmapped,
                                       caller, created_at, ended_at,
-                                      strategy, dry_run, state, attempt, handed_back, written, intent, reason, error)
+                                      strategy, dry_run, state, fencing_token, uncounted_attempts, written, write_intent, reason, error)
              values (run_id_floor(now()), 'a', 2, 5, false, '[]', 0, 0, 0, 0, 'tester', now(), now(), {values})"
         );
         let mut transaction = store.pool.begin().await.expect("begun");
@@ -104,11 +107,11 @@ async fn every_check_of_the_other_tables_refuses_what_it_should() {
         ("platform_category_gcid_is_canonical", "update platform_category set gcid = E'gcid:cafe\\n'"),
         ("tenant_location_has_an_account", "update tenant set gbp_account = null where id = 'a'"),
         ("tenant_location_has_an_account", "update tenant set gbp_location = null where id = 'a'"),
-        ("tenant_location_is_its_own", "update tenant set gbp_location = 'one'"),
+        ("tenant_location_is_unique", "update tenant set gbp_location = 'one'"),
         ("flag_pkey", "insert into flag values ('FF_X', 'on', 0, '{}', '{}', '{}', '{}', 1, now())"),
         ("flag_state_is_known", "update flag set state = 'maybe'"),
-        ("flag_percent_is_a_share", "update flag set percent = 10001"),
-        ("flag_percent_is_a_share", "update flag set percent = -1"),
+        ("flag_rollout_basis_points_in_range", "update flag set rollout_basis_points = 10001"),
+        ("flag_rollout_basis_points_in_range", "update flag set rollout_basis_points = -1"),
         ("flag_revision_is_positive", "update flag set revision = 0"),
         ("tenant_category_once", "insert into tenant_category values ('a', 1, 'cafe')"),
         ("tenant_category_pkey", "insert into tenant_category values ('a', 0, 'bar')"),
@@ -128,7 +131,7 @@ async fn d12_a_tenant_has_one_live_run_whatever_its_kind() {
     store.accepted(0, "a").await;
     for (strategy, dry_run) in [("platform_to_gbp", true), ("gbp_to_platform", false)] {
         let second = sqlx::query(
-            "insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, due_at, caller, created_at)
+            "insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, next_attempt_at, caller, created_at)
              values (gen_random_uuid(), 'a', $1, $2, 'queued', 5, now(), 'tester', now())",
         );
         let error = second.bind(strategy).bind(dry_run).execute(&store.pool).await.expect_err("refused");

@@ -2,7 +2,7 @@
 
 use category_mirror::{
     domain::{BatchId, RunState, TenantId},
-    store::{BatchTarget, NewBatch, Room},
+    store::{BatchTarget, ClaimLimits, NewBatch},
 };
 
 use super::{
@@ -22,7 +22,7 @@ async fn many_batches(store: &TestStore) -> Vec<BatchId> {
     let mut batches = Vec::new();
     for n in 0..MANY {
         let tenant = TenantId::parse(&format!("many-{n}")).expect("an id");
-        let target = BatchTarget { organization: None, only: Some(vec![tenant]) };
+        let target = BatchTarget { organization: None, visible_tenants: Some(vec![tenant]) };
         let new = NewBatch { caller: "many".to_owned(), ..new_batch(target, 1) };
         batches.push(store.accept_batch(at(0), &new).await.expect("accepted").0.id);
     }
@@ -57,9 +57,9 @@ async fn a_caller_of_many_batches_does_not_hold_up_the_execution_of_anothers_run
     many_batches(&store).await;
     store.work_off(99).await;
     batch_of_another(&store, 5).await;
-    while store.work_on_batch(at(2), chunk(99), |_, _| None).await.expect("worked").is_some() {}
+    while store.process_batch_chunk(at(2), chunk(99), |_, _| None).await.expect("worked").is_some() {}
 
-    let claimed = store.store.claim(at(9), Room::of(99), LEASE).await.expect("claimed");
+    let claimed = store.store.claim(at(9), ClaimLimits::of(99), LEASE).await.expect("claimed");
     assert_eq!(claimed.len(), MANY + 5);
     let is_anothers = |tenant: &str| tenant.starts_with("few-");
     let places =
@@ -74,21 +74,21 @@ async fn a_batch_that_had_to_wait_for_its_runs_does_not_make_up_for_the_turns_th
     let store = store_with(&[]).await;
     let (waiting, other) = (store.chain("waiting", 9).await, store.chain("other", 9).await);
     let waiting = store.batch_of(waiting, 9).await;
-    let chunk = category_mirror::store::Chunk { size: 1, live: 1 };
+    let chunk = category_mirror::store::ChunkLimits { size: 1, live: 1 };
     assert_eq!(store.work(chunk).await.expect("its first run").batch, waiting);
     let other = NewBatch { caller: "other".to_owned(), ..new_batch(other, 9) };
     let other = store.accept_batch(at(0), &other).await.expect("accepted").0.id;
-    store.execute("update batch set made = made").await;
+    store.execute("update batch set runs_created = runs_created").await;
     // The other one goes on by itself: its runs end at once.
     for _ in 0..4 {
         assert_eq!(store.work(chunk).await.expect("a chunk").batch, other);
-        store.execute("delete from run where lane is not null and tenant_id like 'other-%'").await;
-        store.execute("update batch set succeeded = made where organization_id = 'other'").await;
+        store.execute("delete from run where fairness_key is not null and tenant_id like 'other-%'").await;
+        store.execute("update batch set succeeded = runs_created where organization_id = 'other'").await;
     }
     // From now on both may.
     let mut worked_on = Vec::new();
     for _ in 0..4 {
-        store.execute("update batch set succeeded = made").await;
+        store.execute("update batch set succeeded = runs_created").await;
         worked_on.push(store.work(chunk).await.expect("a chunk").batch);
     }
     assert_eq!(worked_on.iter().filter(|batch| **batch == waiting).count(), 2, "{worked_on:?}");
@@ -128,7 +128,7 @@ async fn a_caller_has_so_many_batches_that_have_not_ended_and_no_more() {
     store.accept_batch(at(0), &new("me", "two")).await.expect("accepted");
     let refused = store.accept_batch(at(0), &new("me", "three")).await.expect_err("the third");
     assert_eq!((refused.reason(), refused.metadata()["limit"].as_str()), ("RATE_LIMITED", "2"));
-    assert!(refused.to_string().contains("BATCHES_PER_SUBJECT"), "{refused}");
+    assert!(refused.to_string().contains("MAX_BATCHES_PER_SUBJECT"), "{refused}");
     assert_eq!(store.accept_batch(at(0), &new("me", "one")).await.expect("its first answer").0.id, first.id);
     store.accept_batch(at(0), &new("you", "one")).await.expect("a share of their own");
 
@@ -138,7 +138,10 @@ async fn a_caller_has_so_many_batches_that_have_not_ended_and_no_more() {
         assert_eq!(claimed.run.state, RunState::Running);
         let (held, result) = (super::held(&claimed), category_mirror::domain::RunResult::Cancelled);
         assert!(
-            store.finish(at(3), held, 1, &result, &category_mirror::store::Progress::default()).await.expect("ended")
+            store
+                .finish(at(3), held, 1, &result, &category_mirror::store::AttemptProgress::default())
+                .await
+                .expect("ended")
         );
     }
     // Those that met the live run have ended, too.

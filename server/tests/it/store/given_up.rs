@@ -5,7 +5,7 @@ use std::pin::pin;
 use category_mirror::{
     domain::{RunId, RunState},
     error::Error,
-    store::{self, BatchTarget, Room, Store},
+    store::{self, BatchTarget, ClaimLimits, Store},
 };
 use futures::poll;
 use tokio::task::yield_now;
@@ -53,7 +53,7 @@ async fn gives_up_and_commits(others: &TestStore, store: &Store, most_polls: usi
     for polls in 0..most_polls {
         for batch in [false, true] {
             if batch {
-                let batch = new_batch(BatchTarget { organization: None, only: Some(vec![id("a")]) }, 1);
+                let batch = new_batch(BatchTarget { organization: None, visible_tenants: Some(vec![id("a")]) }, 1);
                 give_up(store.accept_batch(at(0), &batch), polls).await;
             } else {
                 give_up(store.accept(at(0), &new_run("a", REAL)), polls).await;
@@ -76,7 +76,7 @@ async fn claimed_unheard(store: &TestStore, run: RunId) -> bool {
         sqlx::query_scalar::<_, i64>(claims).bind(waits).fetch_one(&store.pool).await.expect("counted")
     };
     {
-        let mut claim = pin!(store.store.claim(at(0), Room::of(1), LEASE));
+        let mut claim = pin!(store.store.claim(at(0), ClaimLimits::of(1), LEASE));
         while active("Lock").await == 0 {
             assert!(poll!(&mut claim).is_pending(), "the table is locked");
         }
@@ -96,7 +96,7 @@ async fn claimed_unheard(store: &TestStore, run: RunId) -> bool {
 async fn a_claim_without_an_answer_leaves_no_run_to_its_lease() {
     let store = store_with(&["a"]).await;
     // Prepares the statement, so that the next one is sent whole before the database waits for a lock.
-    assert!(store.store.claim(at(0), Room::of(1), LEASE).await.expect("claimed").is_empty());
+    assert!(store.store.claim(at(0), ClaimLimits::of(1), LEASE).await.expect("claimed").is_empty());
     let run = store.accepted(0, "a").await;
     while !claimed_unheard(&store, run.id).await {}
     let returned = loop {
@@ -108,7 +108,7 @@ async fn a_claim_without_an_answer_leaves_no_run_to_its_lease() {
     assert_eq!(returned, [run.id]);
     let again = store.claim_one(1).await;
     assert_eq!(
-        (again.run.id, again.run.attempt, again.run.handed_back),
+        (again.run.id, again.run.attempt, again.run.uncounted_attempts),
         (run.id, 1, 1),
         "the lost attempt does not count"
     );

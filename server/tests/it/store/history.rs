@@ -2,14 +2,14 @@
 
 use category_mirror::{
     domain::{LocationId, RunId, RunResult, RunState, Strategy},
-    store::{LogFilter, Progress},
+    store::{AttemptProgress, RunFilter},
 };
 
 use super::{NOBODY, REAL, TestStore, about_to_write, at, held, id, store_with, time};
 
 async fn ended(store: &TestStore, tenant: &str) -> RunId {
     let claimed = store.claimed(0, tenant, REAL).await;
-    let progress = Progress { intent: None, ..about_to_write(&["x"], &["y"]) };
+    let progress = AttemptProgress { write_intent: None, ..about_to_write(&["x"], &["y"]) };
     assert!(store.finish(at(1), held(&claimed), 1, &RunResult::Succeeded, &progress).await.expect("finished"));
     claimed.run.id
 }
@@ -24,7 +24,7 @@ async fn pages_neither_repeat_nor_miss_while_runs_arrive() {
     let mut seen = Vec::new();
     let mut before = None;
     loop {
-        let page = store.logs(&LogFilter::default(), before, 3).await.expect("a page").runs;
+        let page = store.logs(&RunFilter::default(), before, 3).await.expect("a page").runs;
         seen.extend(page.iter().map(|run| run.id));
         before = page.last().map(|run| run.id);
         if page.len() < 3 {
@@ -40,38 +40,39 @@ async fn pages_neither_repeat_nor_miss_while_runs_arrive() {
 async fn lists_hold_what_the_filter_names_and_nothing_large() {
     let store = store_with(&["a", "b", "c"]).await;
     let [a, b, c] = [ended(&store, "a").await, ended(&store, "b").await, ended(&store, "c").await];
-    let list = async |filter: LogFilter| -> Vec<RunId> {
+    let list = async |filter: RunFilter| -> Vec<RunId> {
         let runs = store.logs(&filter, None, 10).await.expect("listed").runs;
         assert!(runs.iter().all(|run| run.plan.is_none() && run.written.is_empty()));
         runs.iter().map(|run| run.id).collect()
     };
-    let of_tenant = |tenant| LogFilter { tenant: Some(id(tenant)), ..LogFilter::default() };
+    let of_tenant = |tenant| RunFilter { tenant: Some(id(tenant)), ..RunFilter::default() };
     let visible = |tenants: &[&str]| Some(tenants.iter().map(|tenant| id(tenant)).collect());
 
-    assert_eq!(list(LogFilter::default()).await, [c, b, a]);
+    assert_eq!(list(RunFilter::default()).await, [c, b, a]);
     assert_eq!(list(of_tenant("b")).await, [b]);
-    assert_eq!(list(LogFilter { only: visible(&["a", "c"]), ..LogFilter::default() }).await, [c, a]);
-    assert_eq!(list(LogFilter { only: visible(&["a", "c"]), ..of_tenant("b") }).await, NOBODY);
-    assert_eq!(list(LogFilter { only: visible(&[]), ..LogFilter::default() }).await, NOBODY);
-    assert_eq!(list(LogFilter { strategy: Some(Strategy::PlatformToGbp), ..of_tenant("a") }).await, [a]);
-    assert_eq!(list(LogFilter { strategy: Some(Strategy::GbpToPlatform), ..LogFilter::default() }).await, NOBODY);
+    assert_eq!(list(RunFilter { visible_tenants: visible(&["a", "c"]), ..RunFilter::default() }).await, [c, a]);
+    assert_eq!(list(RunFilter { visible_tenants: visible(&["a", "c"]), ..of_tenant("b") }).await, NOBODY);
+    assert_eq!(list(RunFilter { visible_tenants: visible(&[]), ..RunFilter::default() }).await, NOBODY);
+    assert_eq!(list(RunFilter { strategy: Some(Strategy::PlatformToGbp), ..of_tenant("a") }).await, [a]);
+    assert_eq!(list(RunFilter { strategy: Some(Strategy::GbpToPlatform), ..RunFilter::default() }).await, NOBODY);
 
-    let of_state = |states: &[RunState]| LogFilter { states: states.to_vec(), ..LogFilter::default() };
+    let of_state = |states: &[RunState]| RunFilter { states: states.to_vec(), ..RunFilter::default() };
     assert_eq!(list(of_state(&[RunState::Succeeded])).await, [c, b, a]);
     assert_eq!(list(of_state(&[RunState::Failed, RunState::Queued])).await, NOBODY);
-    assert_eq!(list(LogFilter { dry_run: Some(false), ..of_tenant("a") }).await, [a]);
-    assert_eq!(list(LogFilter { dry_run: Some(true), ..LogFilter::default() }).await, NOBODY);
-    assert_eq!(list(LogFilter { caller: Some("tester".to_owned()), ..of_tenant("c") }).await, [c]);
-    assert_eq!(list(LogFilter { caller: Some("nobody".to_owned()), ..LogFilter::default() }).await, NOBODY);
-    assert_eq!(list(LogFilter { reason: Some("COOLDOWN".to_owned()), ..LogFilter::default() }).await, NOBODY);
-    assert_eq!(list(LogFilter { out_of_sync: true, ..of_tenant("b") }).await, [b]);
+    assert_eq!(list(RunFilter { dry_run: Some(false), ..of_tenant("a") }).await, [a]);
+    assert_eq!(list(RunFilter { dry_run: Some(true), ..RunFilter::default() }).await, NOBODY);
+    assert_eq!(list(RunFilter { caller: Some("tester".to_owned()), ..of_tenant("c") }).await, [c]);
+    assert_eq!(list(RunFilter { caller: Some("nobody".to_owned()), ..RunFilter::default() }).await, NOBODY);
+    assert_eq!(list(RunFilter { reason: Some("COOLDOWN".to_owned()), ..RunFilter::default() }).await, NOBODY);
+    assert_eq!(list(RunFilter { out_of_sync: true, ..of_tenant("b") }).await, [b]);
     let long_ago = chrono::DateTime::from_timestamp(0, 0);
-    assert_eq!(list(LogFilter { accepted_from: long_ago, ..of_tenant("b") }).await, [b]);
-    assert_eq!(list(LogFilter { accepted_before: long_ago, ..LogFilter::default() }).await, NOBODY);
-    assert_eq!(list(LogFilter { ended_from: Some(time(1)), ..of_tenant("a") }).await, [a]);
-    assert_eq!(list(LogFilter { ended_from: Some(time(2)), ..of_tenant("a") }).await, NOBODY);
+    assert_eq!(list(RunFilter { accepted_from: long_ago, ..of_tenant("b") }).await, [b]);
+    assert_eq!(list(RunFilter { accepted_before: long_ago, ..RunFilter::default() }).await, NOBODY);
+    assert_eq!(list(RunFilter { ended_from: Some(time(1)), ..of_tenant("a") }).await, [a]);
+    assert_eq!(list(RunFilter { ended_from: Some(time(2)), ..of_tenant("a") }).await, NOBODY);
 
-    let whole = store.runs(&LogFilter { only: visible(&["a", "b"]), ..LogFilter::default() }, &[c, b, a]).await;
+    let whole =
+        store.runs(&RunFilter { visible_tenants: visible(&["a", "b"]), ..RunFilter::default() }, &[c, b, a]).await;
     let whole = whole.expect("read");
     assert_eq!(whole.iter().map(|run| run.id).collect::<Vec<_>>(), [a, b]);
     assert!(whole.iter().all(|run| run.plan.is_some()));

@@ -6,7 +6,7 @@ use category_mirror::domain::RunResult;
 use category_mirror::{
     domain::{RunId, RunState},
     error::Error,
-    store::{LogFilter, Progress, Retention, Shortened, Store, connect},
+    store::{AttemptProgress, ReductionStep, Retention, RunFilter, Store, connect},
 };
 use sqlx::AssertSqlSafe;
 
@@ -25,9 +25,9 @@ const FAILED: usize = 25;
 /// The `n`th run of the day that was so many days ago, after the others of the day have ended, or before.
 async fn end(store: &TestStore, day: i32, n: i32, state: &str) {
     sqlx::query(
-        "insert into run_history (id, tenant_id, strategy, dry_run, state, attempt, caller, created_at, started_at, ended_at, reason, error,
-                                  revision, handed_back, max_attempts, cancel_requested, attempts, written, created, updated, deleted,
-                                  skipped)
+        "insert into run_history (id, tenant_id, strategy, dry_run, state, fencing_token, caller, created_at, started_at, ended_at, reason, error,
+                                  revision, uncounted_attempts, max_attempts, cancel_requested, attempts, written, created, updated, deleted,
+                                  unmapped)
          select run_id_floor(at + interval '1 minute' * $2), 'a', 'platform_to_gbp', false, $3, 1, 'tester', at, at, at, 'X',
                 '{\"reason\": \"X\", \"message\": \"\", \"attempt\": 1, \"metadata\": {}, \"upstream_details\": null}', 2, 0, 5, false, '[]',
                 '[]', 0, 0, 0, 0
@@ -43,7 +43,7 @@ async fn end(store: &TestStore, day: i32, n: i32, state: &str) {
 
 async fn history(store: &TestStore, days: &[i32]) {
     for day in days {
-        sqlx::query("select run_history_day((now() at time zone 'UTC')::date - $1)")
+        sqlx::query("select ensure_run_history_partition((now() at time zone 'UTC')::date - $1)")
             .bind(day)
             .execute(&store.pool)
             .await
@@ -61,7 +61,7 @@ fn another(store: &TestStore) -> Store {
 
 /// The failed runs that callers can read.
 async fn failures(store: &Store) -> usize {
-    let filter = LogFilter { states: vec![RunState::Failed], ..LogFilter::default() };
+    let filter = RunFilter { states: vec![RunState::Failed], ..RunFilter::default() };
     store.logs(&filter, None, 1000).await.expect("listed").runs.len()
 }
 
@@ -88,10 +88,10 @@ async fn failed_runs_are_kept_in_pieces_between_any_two_of_which_a_server_may_di
             let done = server.drop_history_piece(None, KEEP, PIECE).await.expect("a piece");
             assert_eq!(failures(&server).await, 2 * FAILED + late, "after {pieces} pieces");
             server.close().await;
-            if done == Some(Shortened::Day) {
+            if done == Some(ReductionStep::Day) {
                 break;
             }
-            assert_eq!(done, Some(Shortened::Piece));
+            assert_eq!(done, Some(ReductionStep::Piece));
             let now = count(&store, &kept).await;
             assert!(now > copied && now - copied <= i64::from(PIECE), "a piece is bounded: {copied} {now}");
             copied = now;
@@ -157,7 +157,7 @@ async fn a_day_that_is_read_is_left_and_neither_readers_nor_ends_nor_other_days_
     while !dropping.is_finished() {
         store.accept(None, &new_run("a", REAL)).await.expect("accepted");
         let claimed = store.claim(None, 1, LEASE).await.expect("claimed").pop().expect("a run");
-        let done = store.finish(None, held(&claimed), 1, &RunResult::Succeeded, &Progress::default()).await;
+        let done = store.finish(None, held(&claimed), 1, &RunResult::Succeeded, &AttemptProgress::default()).await;
         assert!(done.expect("finished"));
         assert_eq!(failures(&store.store).await, 2 * FAILED);
     }
@@ -172,7 +172,7 @@ async fn a_day_that_is_read_is_left_and_neither_readers_nor_ends_nor_other_days_
 
 /// What a tenant's statistics tell of the last 90 days: succeeded, failed, by duration and reason as well, and the newest failures.
 async fn statistics(store: &Store) -> (i64, i64, Vec<(String, i64)>, Vec<RunId>) {
-    let filter = LogFilter { tenant: Some(id("a")), ..LogFilter::default() };
+    let filter = RunFilter { tenant: Some(id("a")), ..RunFilter::default() };
     let stats = store.stats(None, &filter, DAY * 90).await.expect("counted");
     let newest = stats.recent_failures.iter().map(|run| run.id).collect();
     (stats.ended.succeeded, stats.ended.failed, stats.failures, newest)
@@ -185,7 +185,7 @@ async fn a_day_is_counted_in_pieces_between_any_two_of_which_a_server_may_die_an
     let (mut pieces, mut succeeded) = (0, i64::from(RUNS));
     loop {
         let server = another(&store);
-        let counted = server.count_day_piece(None, 7).await.expect("a piece");
+        let counted = server.roll_up_day_chunk(None, 7).await.expect("a piece");
         let (done, failed, reasons, newest) = statistics(&server).await;
         assert_eq!((done, failed), (succeeded, i64::from(RUNS)), "after {pieces} pieces");
         assert_eq!((reasons, newest.len()), (vec![("X".to_owned(), i64::from(RUNS))], 5));
@@ -214,7 +214,7 @@ async fn an_older_server_counts_in_pieces_as_well() {
     let store = store_with(&["a"]).await;
     history(&store, &[3, 2]).await;
     let before = statistics(&store.store).await;
-    let older = "select tenant_rollup_day((now() at time zone 'UTC')::date)";
+    let older = "select roll_up_next_day((now() at time zone 'UTC')::date)";
     while sqlx::query_scalar::<_, bool>(older).fetch_one(&store.pool).await.expect("counted") {}
     assert_eq!(statistics(&store.store).await, before);
 }
@@ -233,7 +233,7 @@ async fn a_piece_that_is_cut_short_changes_nothing() {
     // Waits for the end of the process: it sends its last error before it releases its locks, and a server that finds them leaves the day to
     // whoever holds them.
     let cut = "select bool_or(pg_terminate_backend(pid, 600000)) from pg_stat_activity
-                where datname = current_database() and wait_event_type = 'Lock' and query like 'select run_history_reduce%'";
+                where datname = current_database() and wait_event_type = 'Lock' and query like 'select reduce_run_history_partition%'";
     while sqlx::query_scalar::<_, Option<bool>>(cut).fetch_one(&store.pool).await.expect("asked") != Some(true) {}
     let error = piece.await.expect("no panic").expect_err("cut short");
     assert!(matches!(error, Error::DatabaseUnavailable(_)), "{error:?}");

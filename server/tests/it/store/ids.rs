@@ -23,7 +23,7 @@ async fn an_id_is_a_uuid_of_version_7_of_its_time_to_the_microsecond() {
         let at = time(0) + TimeDelta::microseconds(micros);
         for nth in [0, 1, 255, 16_383] {
             let (id, of_id): (Uuid, DateTime<Utc>) = sqlx::query_as(
-                "select id, run_id_time(id) from (select run_id_at($1, $2) as id offset 0) made where id >= run_id_floor($1)",
+                "select id, run_id_time(id) from (select run_id_at($1, $2) as id offset 0) runs_created where id >= run_id_floor($1)",
             )
             .bind(at)
             .bind(nth)
@@ -75,7 +75,10 @@ async fn the_first_answer_to_a_request_id_is_the_run_that_the_database_named() {
         let first = accept(at(0)).await.expect("accepted").run.id;
         let claimed = store.claim_one(1).await;
         assert_eq!(claimed.run.id, first);
-        store.finish(at(2), held(&claimed), 1, &RunResult::Cancelled, &Progress::default()).await.expect("ended");
+        store
+            .finish(at(2), held(&claimed), 1, &RunResult::Cancelled, &AttemptProgress::default())
+            .await
+            .expect("ended");
         assert_eq!(shape(&accept(at(3)).await), Ok((first, false, false)));
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use category_mirror::{
     domain::{RunId, RunResult},
-    store::{BeginWrite, Heard, Held, Progress, Room},
+    store::{AttemptProgress, BeginWriteResult, ClaimLimits, LeaseKey, LeaseStatus},
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use sqlx::{FromRow, Row};
@@ -19,7 +19,7 @@ const TENANTS: [&str; 3] = ["a", "b", "c"];
 const LANES: [Option<&str>; 3] = [None, Some("chain"), Some("chain")];
 const LEASE_SECONDS: i64 = 30;
 /// How often a run may be handed back before an expired lease ends it.
-const PATIENCE: i32 = 2;
+const MAX_EXPIRATIONS: i32 = 2;
 
 /// A few cases in every run of the tests; `PROPTEST_CASES` asks for more.
 pub(super) fn few_cases(cases: u32) -> ProptestConfig {
@@ -36,7 +36,7 @@ enum Step {
     Claim { worker: usize, limit: i64 },
     Heartbeat { worker: usize },
     HandBack { worker: usize },
-    BeginWrite { worker: usize, claim: prop::sample::Index },
+    BeginWriteResult { worker: usize, claim: prop::sample::Index },
     Finish { worker: usize, claim: prop::sample::Index },
     Retry { worker: usize, claim: prop::sample::Index, delay: i64, counts: bool },
     Promote { limit: i64 },
@@ -54,7 +54,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (worker(), 0..3_i64).prop_map(|(worker, limit)| Step::Claim { worker, limit }),
         2 => worker().prop_map(|worker| Step::Heartbeat { worker }),
         1 => worker().prop_map(|worker| Step::HandBack { worker }),
-        2 => (worker(), claim()).prop_map(|(worker, claim)| Step::BeginWrite { worker, claim }),
+        2 => (worker(), claim()).prop_map(|(worker, claim)| Step::BeginWriteResult { worker, claim }),
         1 => (worker(), claim()).prop_map(|(worker, claim)| Step::Finish { worker, claim }),
         2 => (worker(), claim(), 0..40_i64, any::<bool>())
             .prop_map(|(worker, claim, delay, counts)| Step::Retry { worker, claim, delay, counts }),
@@ -68,7 +68,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct World {
     now: i64,
     runs: BTreeMap<RunId, Life>,
-    claims: [Vec<Held>; 2],
+    claims: [Vec<LeaseKey>; 2],
     /// The runs that were handed back last of all while they wrote.
     writing: BTreeSet<RunId>,
 }
@@ -79,8 +79,8 @@ impl World {
         run.map(|(id, run)| (*id, run))
     }
 
-    fn held(&mut self, held: Held) -> Option<&mut Life> {
-        self.runs.get_mut(&held.id).filter(|run| run.is_held(held.fence))
+    fn held(&mut self, held: LeaseKey) -> Option<&mut Life> {
+        self.runs.get_mut(&held.id).filter(|run| run.is_held(held.fencing_token))
     }
 
     /// The runs of a state, the most urgent first.
@@ -102,7 +102,7 @@ impl World {
                     run.due = None;
                 }
                 run.cancel_requested = true;
-                if run.state == "queued" && !run.intent {
+                if run.state == "queued" && !run.write_intent {
                     run.end("cancelled", now)
                 } else {
                     run.revision += 1
@@ -117,10 +117,10 @@ impl World {
                     if let Some(run) = self.held(*claim) {
                         run.lease = Some(now + LEASE_SECONDS);
                         let cancel_requested = run.cancel_requested;
-                        expected.push(Heard { id: claim.id, cancel_requested, renewed: true });
+                        expected.push(LeaseStatus { id: claim.id, cancel_requested, renewed: true });
                     }
                 }
-                let mut heard = store.heartbeat(at(now), &held, LEASE).await.expect("heard");
+                let mut heard = store.renew_leases(at(now), &held, LEASE).await.expect("heard");
                 heard.sort();
                 expected.sort();
                 assert_eq!(heard, expected);
@@ -130,21 +130,21 @@ impl World {
                 let mut expected = Vec::new();
                 for claim in &held {
                     if let Some(run) = self.held(*claim) {
-                        run.handed_back += 1;
+                        run.uncounted_attempts += 1;
                         // What it writes may be on its way.
-                        run.queue(run.lease.filter(|_| run.intent));
-                        if run.intent {
+                        run.queue(run.lease.filter(|_| run.write_intent));
+                        if run.write_intent {
                             self.writing.insert(claim.id);
                         }
                         expected.push(claim.id);
                     }
                 }
-                let mut done = store.hand_back(&held).await.expect("handed back");
+                let mut done = store.release(&held).await.expect("handed back");
                 done.sort();
                 expected.sort();
                 assert_eq!(done, expected);
             }
-            Step::BeginWrite { worker, claim } => {
+            Step::BeginWriteResult { worker, claim } => {
                 let Some(held) = self.pick(*worker, claim) else { return };
                 let expected = match self.held(held).filter(|run| run.lease.is_some_and(|lease| lease > now)) {
                     // The runner has no writer for a dry run: it never asks.
@@ -152,10 +152,10 @@ impl World {
                     Some(run) => {
                         run.lease = Some(now + LEASE_SECONDS);
                         run.revision += 1;
-                        run.intent |= !run.cancel_requested;
-                        if run.cancel_requested { BeginWrite::Cancelled } else { BeginWrite::Go }
+                        run.write_intent |= !run.cancel_requested;
+                        if run.cancel_requested { BeginWriteResult::Cancelled } else { BeginWriteResult::Granted }
                     }
-                    None => BeginWrite::Lost,
+                    None => BeginWriteResult::LeaseLost,
                 };
                 let progress = about_to_write(&["x"], &["y"]);
                 assert_eq!(store.begin_write(at(now), held, &progress, LEASE).await.expect("asked"), expected);
@@ -163,33 +163,34 @@ impl World {
             Step::Finish { worker, claim } => {
                 let Some(held) = self.pick(*worker, claim) else { return };
                 let expected = self.held(held).map(|run| {
-                    run.intent = false;
+                    run.write_intent = false;
                     run.end("succeeded", now);
                 });
-                let done = store.finish(at(now), held, 1, &RunResult::Succeeded, &Progress::default()).await;
+                let done = store.finish(at(now), held, 1, &RunResult::Succeeded, &AttemptProgress::default()).await;
                 assert_eq!(done.expect("answered"), expected.is_some());
             }
             Step::Retry { worker, claim, delay, counts } => {
                 let Some(held) = self.pick(*worker, claim) else { return };
                 let expected = self.held(held).map(|run| {
-                    run.intent = false;
+                    run.write_intent = false;
                     // What is cancelled does not wait.
                     run.queue((!run.cancel_requested).then_some(now + delay));
-                    run.handed_back += i32::from(!counts);
+                    run.uncounted_attempts += i32::from(!counts);
                 });
                 if expected.is_some() {
                     self.writing.remove(&held.id);
                 }
                 let wait = Duration::from_secs(delay.unsigned_abs());
-                let done = store.retry(at(now), held, wait, *counts, &failed_attempt(1), &Progress::default()).await;
+                let done =
+                    store.retry(at(now), held, wait, *counts, &failed_attempt(1), &AttemptProgress::default()).await;
                 assert_eq!(done.expect("answered"), expected.is_some());
             }
-            Step::Rescue { limit } => self.rescue(*limit, store).await,
-            Step::Promote { limit } => self.promote(*limit, store).await,
+            Step::Rescue { limit } => self.reclaim_expired(*limit, store).await,
+            Step::Promote { limit } => self.enqueue_due(*limit, store).await,
         }
     }
 
-    fn pick(&self, worker: usize, claim: &prop::sample::Index) -> Option<Held> {
+    fn pick(&self, worker: usize, claim: &prop::sample::Index) -> Option<LeaseKey> {
         let claims = &self.claims[worker];
         (!claims.is_empty()).then(|| *claim.get(claims))
     }
@@ -208,25 +209,28 @@ impl World {
                 assert!(accepted.expect("accepted").created);
                 // Behind the first in line, and behind everybody of the same organization who is in it.
                 let line = || self.runs.values().filter(|run| run.is_in_line());
-                let lane = LANES[tenant].map(str::to_owned);
-                let first = line().map(|run| run.turn).min().unwrap_or_default();
-                let last = line().filter(|run| lane.is_some() && run.lane == lane).map(|run| run.turn).max();
-                let turn = 1 + first.max(last.unwrap_or_default());
+                let fairness_key = LANES[tenant].map(str::to_owned);
+                let first = line().map(|run| run.fairness_rank).min().unwrap_or_default();
+                let last = line()
+                    .filter(|run| fairness_key.is_some() && run.fairness_key == fairness_key)
+                    .map(|run| run.fairness_rank)
+                    .max();
+                let fairness_rank = 1 + first.max(last.unwrap_or_default());
                 let run = Life {
-                    lane,
-                    turn,
-                    rescues: 0,
+                    fairness_key,
+                    fairness_rank,
+                    lease_expirations: 0,
                     tenant_id: TENANTS[tenant].to_owned(),
                     dry_run,
                     state: "queued".to_owned(),
-                    attempt: 0,
-                    handed_back: 0,
+                    fencing_token: 0,
+                    uncounted_attempts: 0,
                     revision: 1,
                     due: None,
                     lease: None,
                     ended: None,
                     cancel_requested: false,
-                    intent: false,
+                    write_intent: false,
                 };
                 self.runs.insert(new.id, run);
             }
@@ -241,71 +245,82 @@ impl World {
 
     async fn claim(&mut self, worker: usize, limit: i64, store: &TestStore) {
         let now = self.now;
-        let mut line = self.sorted(Life::is_in_line, |run| Some(run.turn));
+        let mut line = self.sorted(Life::is_in_line, |run| Some(run.fairness_rank));
         line.truncate(usize::try_from(limit).expect("small"));
-        let claimed = store.store.claim(at(now), Room::of(limit), LEASE).await.expect("claimed");
+        let claimed = store.store.claim(at(now), ClaimLimits::of(limit), LEASE).await.expect("claimed");
         assert_eq!(claimed.iter().map(|claimed| claimed.run.id).collect::<Vec<_>>(), line);
         for claimed in claimed {
             let run = self.runs.get_mut(&claimed.run.id).expect("known");
             (run.state, run.lease, run.due) = ("running".to_owned(), Some(now + LEASE_SECONDS), None);
-            run.attempt += 1;
+            run.fencing_token += 1;
             run.revision += 1;
-            assert_eq!(claimed.fence, run.attempt);
-            self.claims[worker].push(Held { id: claimed.run.id, fence: claimed.fence });
+            assert_eq!(claimed.fencing_token, run.fencing_token);
+            self.claims[worker].push(LeaseKey { id: claimed.run.id, fencing_token: claimed.fencing_token });
         }
     }
 
-    async fn rescue(&mut self, limit: i64, store: &TestStore) {
+    async fn reclaim_expired(&mut self, limit: i64, store: &TestStore) {
         let now = self.now;
         let is_expired = |run: &Life| run.lease.is_some_and(|lease| lease < now);
         let expired = self.sorted(is_expired, |run| run.lease);
-        let rescued = store.rescue(at(now), limit, PATIENCE).await.expect("rescued");
-        assert_eq!(rescued.len(), expired.len().min(usize::try_from(limit).expect("small")));
+        let reclaimed = store.reclaim_expired(at(now), limit, MAX_EXPIRATIONS).await.expect("rescued");
+        assert_eq!(reclaimed.len(), expired.len().min(usize::try_from(limit).expect("small")));
         // Of leases that ended together, any may be the first.
-        let latest = expired.get(rescued.len().saturating_sub(1)).and_then(|id| self.runs[id].lease);
-        for one in rescued {
+        let latest = expired.get(reclaimed.len().saturating_sub(1)).and_then(|id| self.runs[id].lease);
+        for one in reclaimed {
             let run = self.runs.get_mut(&one.id).expect("known");
             assert!(run.state == "running" && run.lease <= latest, "{run:?}");
-            assert_eq!(one.given_up, run.rescues >= PATIENCE);
-            run.handed_back += 1;
-            run.rescues += 1;
-            if one.given_up {
+            assert_eq!(one.failed, run.lease_expirations >= MAX_EXPIRATIONS);
+            run.uncounted_attempts += 1;
+            run.lease_expirations += 1;
+            if one.failed {
                 run.end("failed", now);
                 continue;
             }
             // At once the first time, then after a random while.
             let (due,): (Option<i64>,) =
-                sqlx::query_as("select ceil(extract(epoch from due_at - $2))::bigint from run where id = $1")
+                sqlx::query_as("select ceil(extract(epoch from next_attempt_at - $2))::bigint from run where id = $1")
                     .bind(one.id)
                     .bind(time(0))
                     .fetch_one(&store.pool)
                     .await
                     .expect("read");
-            let longest = now + i64::from(run.rescues) - 1;
-            assert!(if run.rescues == 1 { due.is_none() } else { due.is_some_and(|due| now <= due && due <= longest) });
+            let longest = now + i64::from(run.lease_expirations) - 1;
+            assert!(if run.lease_expirations == 1 {
+                due.is_none()
+            } else {
+                due.is_some_and(|due| now <= due && due <= longest)
+            });
             run.queue(due);
             self.writing.remove(&one.id);
         }
     }
 
-    async fn promote(&mut self, limit: i64, store: &TestStore) {
+    async fn enqueue_due(&mut self, limit: i64, store: &TestStore) {
         let now = self.now;
-        let turn = 1 + self.runs.values().filter(|run| run.is_in_line()).map(|run| run.turn).min().unwrap_or_default();
+        let fairness_rank = 1 + self
+            .runs
+            .values()
+            .filter(|run| run.is_in_line())
+            .map(|run| run.fairness_rank)
+            .min()
+            .unwrap_or_default();
         let mut due = self.sorted(|run| run.due.is_some_and(|due| due <= now), |run| run.due);
-        let promoted = store.promote(at(now), limit).await.expect("promoted");
+        let enqueued = store.enqueue_due(at(now), limit).await.expect("promoted");
         assert_eq!(
-            usize::try_from(promoted.runs).expect("small"),
+            usize::try_from(enqueued.runs).expect("small"),
             due.len().min(usize::try_from(limit).expect("small"))
         );
         // Of those that are due at the same time, any may be the first.
-        let rows: Vec<(RunId,)> = sqlx::query_as("select id from run where state = 'queued' and due_at is null")
-            .fetch_all(&store.pool)
-            .await
-            .expect("read");
+        let rows: Vec<(RunId,)> =
+            sqlx::query_as("select id from run where state = 'queued' and next_attempt_at is null")
+                .fetch_all(&store.pool)
+                .await
+                .expect("read");
         due.retain(|id| rows.contains(&(*id,)));
         for id in due {
             let run = self.runs.get_mut(&id).expect("known");
-            (run.due, run.turn) = (None, turn);
+            (run.due, run.fairness_rank) = (None, fairness_rank);
             run.revision += 1;
         }
     }
@@ -313,14 +328,14 @@ impl World {
     /// Compares the table with the model, and both with the step before.
     async fn check(&self, before: &BTreeMap<RunId, Life>, store: &TestStore) {
         let rows = sqlx::query(
-            "select id, tenant_id, dry_run, state, attempt, handed_back, revision, cancel_requested,
-                    intent is not null as intent, lane, turn, rescues,
-                    case when state = 'queued' then ceil(extract(epoch from due_at - $1))::bigint end as due,
-                    extract(epoch from lease_until - $1)::bigint as lease, null::bigint as ended
+            "select id, tenant_id, dry_run, state, fencing_token, uncounted_attempts, revision, cancel_requested,
+                    write_intent is not null as write_intent, fairness_key, fairness_rank, lease_expirations,
+                    case when state = 'queued' then ceil(extract(epoch from next_attempt_at - $1))::bigint end as due,
+                    extract(epoch from lease_expires_at - $1)::bigint as lease, null::bigint as ended
                from run
               union all
-             select id, tenant_id, dry_run, state, attempt, handed_back, revision, cancel_requested,
-                    intent is not null, null, 0, 0, null, null, extract(epoch from ended_at - $1)::bigint
+             select id, tenant_id, dry_run, state, fencing_token, uncounted_attempts, revision, cancel_requested,
+                    write_intent is not null, null, 0, 0, null, null, extract(epoch from ended_at - $1)::bigint
                from run_history",
         );
         let rows = rows.bind(time(0)).fetch_all(&store.pool).await.expect("read");
@@ -334,7 +349,11 @@ impl World {
         for (id, old) in before {
             let new = &table[id];
             assert!(old.is_live() || new == old, "what is over changed: {old:?} {new:?}");
-            assert!(new.attempt >= old.attempt && new.handed_back >= old.handed_back && new.handed_back <= new.attempt);
+            assert!(
+                new.fencing_token >= old.fencing_token
+                    && new.uncounted_attempts >= old.uncounted_attempts
+                    && new.uncounted_attempts <= new.fencing_token
+            );
             assert!(new.revision >= old.revision);
             // A renewed lease is all that may change unseen.
             let unseen = Life { lease: new.lease, ..old.clone() };

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use category_mirror::{
     domain::{BatchId, OrganizationId, RunState, Strategy},
-    store::{LogFilter, Retention, Spread, Store, connect, end_one, fill_history},
+    store::{Retention, RunFilter, Spread, Store, connect, end_one, fill_history},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Connection, PgConnection, PgPool};
@@ -18,7 +18,7 @@ const RUNS: [i32; 5] = [111, 1_111, 3_333, 11_111, 33_333];
 const MORE: i32 = 10;
 
 /// A list, and the indexes of the history that it may go by.
-type List = (&'static str, fn(&mut LogFilter), &'static [&'static str]);
+type List = (&'static str, fn(&mut RunFilter), &'static [&'static str]);
 
 const LISTS: [List; 19] = [
     ("no filter", |_| {}, &["run_history_pkey"]),
@@ -138,7 +138,7 @@ async fn used(connection: &mut PgConnection) -> BTreeSet<String> {
     used.into_iter().collect()
 }
 
-async fn list(pool: PgPool, filter: &LogFilter) {
+async fn list(pool: PgPool, filter: &RunFilter) {
     let store = Store::new(pool);
     let page = store.logs(filter, None, 20).await.expect("listed");
     if let Some(last) = page.runs.last() {
@@ -154,7 +154,7 @@ async fn every_list_goes_by_its_index(spread: Spread) {
     for times in [1, MORE] {
         believe(&mut connection, times).await;
         for (name, limit, indexes) in LISTS {
-            let mut filter = LogFilter::default();
+            let mut filter = RunFilter::default();
             limit(&mut filter);
             list(connect(database.options(), 2), &filter).await;
             let used = used(&mut connection).await;
@@ -187,7 +187,7 @@ async fn the_newest_failures_of_an_hour_are_not_looked_for_among_those_of_weeks(
         end_one(&pool, tenant, true).await.expect("ended");
     }
     sqlx::query("select pg_stat_reset()").execute(&mut connection).await.expect("reset");
-    assert_eq!(store.stats(None, &LogFilter::default(), hour).await.expect("counted").recent_failures.len(), 5);
+    assert_eq!(store.stats(None, &RunFilter::default(), hour).await.expect("counted").recent_failures.len(), 5);
     store.close().await;
     pool.close().await;
     others_have_ended(&mut connection).await;
@@ -217,7 +217,7 @@ async fn a_failure_of_this_hour_is_named_however_long_ago_its_run_was_accepted()
         .await
         .expect("moved");
     }
-    let stats = store.stats(None, &LogFilter::default(), Duration::from_secs(3600)).await.expect("counted");
+    let stats = store.stats(None, &RunFilter::default(), Duration::from_secs(3600)).await.expect("counted");
     let tenants: Vec<&str> = stats.recent_failures.iter().map(|run| run.tenant.as_str()).collect();
     assert_eq!(tenants, ["tenant-1", "tenant-2", "tenant-3", "tenant-6"]);
 }

@@ -2,18 +2,21 @@
 
 use category_mirror::{
     domain::{BatchId, OrganizationId, RunId, RunState, Strategy},
-    store::{LogFilter, Store},
+    store::{RunFilter, Store},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{TestStore, id, plans::HISTORY, store_with};
 
 /// Something to limit a list to: what it is for the store, and what it is in SQL.
-type Condition = (fn(&mut LogFilter), &'static str);
+type Condition = (fn(&mut RunFilter), &'static str);
 
 const CONDITIONS: [Condition; 12] = [
     (|filter| filter.tenant = Some(id("t80")), "tenant_id = 't80'"),
-    (|filter| filter.only = Some(vec![id("t80"), id("t81"), id("l10")]), "tenant_id in ('t80', 't81', 'l10')"),
+    (
+        |filter| filter.visible_tenants = Some(vec![id("t80"), id("t81"), id("l10")]),
+        "tenant_id in ('t80', 't81', 'l10')",
+    ),
     (|filter| filter.organization = OrganizationId::parse("org-0").ok(), "organization_id = 'org-0'"),
     (|filter| filter.batch = Some(BatchId::from_u128(6)), "batch_id = '00000000-0000-0000-0000-000000000006'"),
     (|filter| filter.strategy = Some(Strategy::GbpToPlatform), "strategy = 'gbp_to_platform'"),
@@ -26,7 +29,7 @@ const CONDITIONS: [Condition; 12] = [
         |filter| filter.accepted_before = Some(days_ago(9)),
         "id < run_id_floor(date_trunc('day', now(), 'UTC') - interval '9 days')",
     ),
-    (|filter| filter.out_of_sync = true, "found_differences and ended_at is not null"),
+    (|filter| filter.out_of_sync = true, "out_of_sync and ended_at is not null"),
 ];
 
 fn days_ago(days: i64) -> DateTime<Utc> {
@@ -35,7 +38,7 @@ fn days_ago(days: i64) -> DateTime<Utc> {
 }
 
 /// The whole list, by pages of a size.
-async fn listed(store: &Store, filter: &LogFilter, size: i64) -> Vec<RunId> {
+async fn listed(store: &Store, filter: &RunFilter, size: i64) -> Vec<RunId> {
     let (mut runs, mut before) = (Vec::new(), None);
     loop {
         let found = store.logs(filter, before, size).await.expect("listed");
@@ -54,7 +57,7 @@ async fn every_filter_alone_and_with_each_other_one_lists_what_it_names() {
     store.execute(HISTORY).await;
     for (n, (one, first)) in CONDITIONS.iter().enumerate() {
         for (other, second) in &CONDITIONS[n..] {
-            let mut filter = LogFilter::default();
+            let mut filter = RunFilter::default();
             one(&mut filter);
             other(&mut filter);
             // Of one filter, the last value holds.
@@ -63,7 +66,7 @@ async fn every_filter_alone_and_with_each_other_one_lists_what_it_names() {
             } else {
                 format!("{first} and {second}")
             };
-            let named = format!("select id from every_run where {condition} order by id desc limit 2500");
+            let named = format!("select id from all_runs where {condition} order by id desc limit 2500");
             let named: Vec<RunId> =
                 sqlx::query_scalar(sqlx::AssertSqlSafe(named)).fetch_all(&store.pool).await.expect("read");
             let mut found = listed(&store, &filter, 700).await;
@@ -101,7 +104,7 @@ async fn every_combination_of_up_to_three_filters_goes_by_an_index() {
     for (n, (one, _)) in CONDITIONS.iter().enumerate() {
         for (m, (other, _)) in CONDITIONS.iter().enumerate().skip(n) {
             for (third, _) in &CONDITIONS[m..] {
-                let mut filter = LogFilter::default();
+                let mut filter = RunFilter::default();
                 [one, other, third].into_iter().for_each(|condition| condition(&mut filter));
                 let page = store.logs(&filter, None, 20).await.expect("listed");
                 if let Some(last) = page.runs.last() {
@@ -124,7 +127,7 @@ async fn a_tenants_dry_runs_are_found_without_reading_its_real_ones() {
     store.execute(HISTORY).await;
     store.execute("select pg_stat_reset()").await;
     for (tenant, dry_runs) in [("t80", 29), ("t81", 0)] {
-        let filter = LogFilter { tenant: Some(id(tenant)), dry_run: Some(true), ..LogFilter::default() };
+        let filter = RunFilter { tenant: Some(id(tenant)), dry_run: Some(true), ..RunFilter::default() };
         assert_eq!(store.logs(&filter, None, 51).await.expect("listed").runs.len(), dry_runs, "{tenant}");
     }
     store.close().await;

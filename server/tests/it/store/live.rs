@@ -15,7 +15,12 @@ async fn live_runs_come_in_pages_oldest_first_and_of_whom_the_filter_names() {
     let chain = OrganizationId::parse("chain").expect("an id");
     store.insert_tenant(at(0), &Tenant { organization: Some(chain.clone()), ..tenant("d") }).await.expect("a tenant");
     let ended = store.claimed(1, "a", REAL).await;
-    assert!(store.finish(at(2), held(&ended), 1, &RunResult::Succeeded, &Progress::default()).await.expect("finished"));
+    assert!(
+        store
+            .finish(at(2), held(&ended), 1, &RunResult::Succeeded, &AttemptProgress::default())
+            .await
+            .expect("finished")
+    );
     let a = store.claimed(3, "a", REAL).await.run.id;
     let [b, c, d] = [store.accepted(4, "b").await.id, store.accepted(4, "c").await.id, store.accepted(4, "d").await.id];
     let list = async |filter: &LiveFilter, after, limit| -> Vec<RunId> {
@@ -40,9 +45,14 @@ async fn live_runs_come_in_pages_oldest_first_and_of_whom_the_filter_names() {
 async fn a_look_finds_what_left_its_first_line_what_is_new_and_what_has_just_ended() {
     let store = store_with(&["a", "b", "c", "d"]).await;
     let ended = store.claimed(0, "a", REAL).await;
-    assert!(store.finish(at(1), held(&ended), 1, &RunResult::Succeeded, &Progress::default()).await.expect("finished"));
+    assert!(
+        store
+            .finish(at(1), held(&ended), 1, &RunResult::Succeeded, &AttemptProgress::default())
+            .await
+            .expect("finished")
+    );
     let waiting = store.claimed(2, "b", REAL).await;
-    let nothing = Progress::default();
+    let nothing = AttemptProgress::default();
     let delay = Duration::from_secs(60);
     assert!(store.retry(at(3), held(&waiting), delay, true, &failed_attempt(1), &nothing).await.expect("queued"));
     let running = store.claimed(4, "c", REAL).await.run;
@@ -67,11 +77,11 @@ async fn a_look_finds_what_left_its_first_line_what_is_new_and_what_has_just_end
 async fn the_queue_is_sampled_by_kind_with_the_age_of_what_is_next() {
     let store = store_with(&["a", "b", "c", "d"]).await;
     let empty = store.queue_sample(at(0)).await.expect("sampled");
-    assert_eq!((empty.interactive, empty.bulk, empty.waiting, empty.running), (0, 0, 0, 0));
+    assert_eq!((empty.interactive, empty.bulk, empty.delayed, empty.running), (0, 0, 0, 0));
     assert_eq!((empty.at, empty.interactive_since, empty.bulk_since), (time(0), None, None));
 
     let waiting = store.claimed(1, "a", REAL).await;
-    let nothing = Progress::default();
+    let nothing = AttemptProgress::default();
     let delay = Duration::from_secs(60);
     assert!(store.retry(at(2), held(&waiting), delay, true, &failed_attempt(1), &nothing).await.expect("queued"));
     store.claimed(3, "b", REAL).await;
@@ -79,6 +89,6 @@ async fn the_queue_is_sampled_by_kind_with_the_age_of_what_is_next() {
     store.accepted(5, "d").await;
     store.execute("update run set bulk = true where tenant_id = 'd'").await;
     let sample = store.queue_sample(at(9)).await.expect("sampled");
-    assert_eq!((sample.interactive, sample.bulk, sample.waiting, sample.running), (1, 1, 1, 1));
+    assert_eq!((sample.interactive, sample.bulk, sample.delayed, sample.running), (1, 1, 1, 1));
     assert_eq!((sample.interactive_since, sample.bulk_since), (Some(time(4)), Some(time(5))));
 }

@@ -6,15 +6,13 @@ mod batch_set;
 mod batches;
 mod constraints;
 mod fairness;
-mod fence;
+mod fencing;
 mod given_up;
 mod history;
-mod hot;
 mod housekeeping;
 mod ids;
 mod joins;
 mod life;
-mod line;
 mod list_plans;
 mod lists;
 mod live;
@@ -22,6 +20,8 @@ mod model;
 mod outgrown;
 mod plans;
 mod queue;
+mod queue_pool;
+mod ready_queue;
 mod retention;
 mod rollups;
 mod statements;
@@ -32,11 +32,14 @@ use std::time::Duration;
 
 use category_mirror::{
     domain::{
-        AccountId, CategorySet, Failure, FailureReason, GbpCategory, Gcid, LocationId, Orders, RecordedPlan, Run,
-        RunError, RunId, RunKind, RunResult, Strategy, Tenant, TenantId, WriteIntent, diff,
+        AccountId, CategorySet, Failure, FailureReason, GbpCategory, Gcid, LocationId, RecordedPlan, Run, RunError,
+        RunId, RunKind, RunOptions, RunResult, Strategy, Tenant, TenantId, WriteIntent, diff,
     },
     error::Error,
-    store::{Accepted, Claimed, Finish, Held, NewRun, Now, Progress, Room, Source, Store},
+    store::{
+        Accepted, AttemptProgress, ClaimLimits, ClaimedRun, Finish, LeaseKey, NewRun, StatementTime, Store,
+        TenantSnapshot,
+    },
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
@@ -84,45 +87,51 @@ impl TestStore {
     }
 
     /// Accepts a run and claims it, both at `seconds`.
-    async fn claimed(&self, seconds: i64, tenant: &str, dry_run: bool) -> Claimed {
+    async fn claimed(&self, seconds: i64, tenant: &str, dry_run: bool) -> ClaimedRun {
         self.accept(at(seconds), &new_run(tenant, dry_run)).await.expect("accepted");
         self.claim_one(seconds).await
     }
 
-    async fn claim_one(&self, seconds: i64) -> Claimed {
+    async fn claim_one(&self, seconds: i64) -> ClaimedRun {
         let mut claimed = self.claim(at(seconds), 1, LEASE).await.expect("claimed");
         claimed.pop().expect("a run that is due")
     }
 
     /// Claims as a runner does: after a look at the runs that wait for their time.
-    async fn claim(&self, now: Now, limit: i64, lease: Duration) -> Result<Vec<Claimed>, Error> {
-        self.promote(now, 100).await?;
-        self.store.claim(now, Room::of(limit), lease).await
+    async fn claim(&self, now: StatementTime, limit: i64, lease: Duration) -> Result<Vec<ClaimedRun>, Error> {
+        self.enqueue_due(now, 100).await?;
+        self.store.claim(now, ClaimLimits::of(limit), lease).await
     }
 
     /// The platform's side of a run whose tenant is there.
-    async fn source(&self, seconds: i64, run: &Run) -> Source {
-        self.sources(at(seconds), &[run]).await.expect("read").remove(&run.id).expect("a tenant")
+    async fn source(&self, seconds: i64, run: &Run) -> TenantSnapshot {
+        self.tenant_snapshots(at(seconds), &[run]).await.expect("read").remove(&run.id).expect("a tenant")
     }
 
     /// Ends one run.
     async fn finish(
         &self,
-        now: Now,
-        held: Held,
+        now: StatementTime,
+        held: LeaseKey,
         attempt: i32,
         result: &RunResult,
-        progress: &Progress,
+        progress: &AttemptProgress,
     ) -> Result<bool, Error> {
-        let end =
-            Finish { held, attempt, result: result.clone(), progress: progress.clone(), location: None, found: None };
+        let end = Finish {
+            held,
+            attempt,
+            result: result.clone(),
+            progress: progress.clone(),
+            location: None,
+            observation: None,
+        };
         Ok(self.store.finish(now, &[end]).await?.contains(&held.id))
     }
 
     /// Ends a run that succeeded for a location.
-    async fn succeed(&self, now: Now, held: Held, location: Option<LocationId>) {
-        let (result, progress) = (RunResult::Succeeded, Progress::default());
-        let end = Finish { held, attempt: 1, result, progress, location, found: None };
+    async fn succeed(&self, now: StatementTime, held: LeaseKey, location: Option<LocationId>) {
+        let (result, progress) = (RunResult::Succeeded, AttemptProgress::default());
+        let end = Finish { held, attempt: 1, result, progress, location, observation: None };
         assert!(self.store.finish(now, &[end]).await.expect("answered").contains(&held.id));
     }
 
@@ -140,7 +149,7 @@ fn time(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_900_000_000, 0).expect("a time") + TimeDelta::seconds(seconds)
 }
 
-fn at(seconds: i64) -> Now {
+fn at(seconds: i64) -> StatementTime {
     Some(time(seconds))
 }
 
@@ -167,7 +176,7 @@ fn new_run(tenant: &str, dry_run: bool) -> NewRun {
         id: RunId::now_v7(),
         tenant: id(tenant),
         kind: RunKind { strategy: Strategy::PlatformToGbp, dry_run },
-        orders: Orders::default(),
+        options: RunOptions::default(),
         caller: "tester".to_owned(),
         request_id: None,
         asked: None,
@@ -176,8 +185,8 @@ fn new_run(tenant: &str, dry_run: bool) -> NewRun {
     }
 }
 
-fn held(claimed: &Claimed) -> Held {
-    Held { id: claimed.run.id, fence: claimed.fence }
+fn held(claimed: &ClaimedRun) -> LeaseKey {
+    LeaseKey { id: claimed.run.id, fencing_token: claimed.fencing_token }
 }
 
 fn set(slugs: &[&str]) -> CategorySet {
@@ -190,13 +199,13 @@ fn set(slugs: &[&str]) -> CategorySet {
 fn plan(before: &[&str], after: &[&str]) -> RecordedPlan {
     let recorded = json!({
         "changes": diff(Some(&set(before)), &set(after)), "observed": set(before), "desired": set(after), "unmapped": [],
-        "merged": [], "objections": [], "hash": "", "observed_at": time(0),
+        "merged": [], "validation_errors": [], "hash": "", "observed_at": time(0),
     });
     serde_json::from_value(recorded).expect("a plan")
 }
 
 /// What an attempt knows that is about to write.
-fn about_to_write(before: &[&str], after: &[&str]) -> Progress {
+fn about_to_write(before: &[&str], after: &[&str]) -> AttemptProgress {
     let intent = WriteIntent {
         before: Some(set(before)),
         after: set(after),
@@ -204,7 +213,7 @@ fn about_to_write(before: &[&str], after: &[&str]) -> Progress {
         location: None,
         account: None,
     };
-    Progress { plan: Some(plan(before, after)), intent: Some(intent), ..Progress::default() }
+    AttemptProgress { plan: Some(plan(before, after)), write_intent: Some(intent), ..AttemptProgress::default() }
 }
 
 fn failure() -> Failure {

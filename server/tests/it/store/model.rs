@@ -8,20 +8,20 @@ pub(super) struct Life {
     pub(super) tenant_id: String,
     pub(super) dry_run: bool,
     pub(super) state: String,
-    pub(super) attempt: i32,
-    pub(super) handed_back: i32,
+    pub(super) fencing_token: i32,
+    pub(super) uncounted_attempts: i32,
     pub(super) revision: i64,
     /// Its organization's line, if it has one.
-    pub(super) lane: Option<String>,
+    pub(super) fairness_key: Option<String>,
     /// Its place in line.
-    pub(super) turn: i64,
+    pub(super) fairness_rank: i64,
     /// When it comes back to the line, while it is queued and not in it.
     pub(super) due: Option<i64>,
-    pub(super) rescues: i32,
+    pub(super) lease_expirations: i32,
     pub(super) lease: Option<i64>,
     pub(super) ended: Option<i64>,
     pub(super) cancel_requested: bool,
-    pub(super) intent: bool,
+    pub(super) write_intent: bool,
 }
 
 impl FromRow<'_, PgRow> for Life {
@@ -30,17 +30,17 @@ impl FromRow<'_, PgRow> for Life {
             tenant_id: row.try_get("tenant_id")?,
             dry_run: row.try_get("dry_run")?,
             state: row.try_get("state")?,
-            attempt: row.try_get("attempt")?,
-            handed_back: row.try_get("handed_back")?,
+            fencing_token: row.try_get("fencing_token")?,
+            uncounted_attempts: row.try_get("uncounted_attempts")?,
             revision: row.try_get("revision")?,
-            lane: row.try_get("lane")?,
-            turn: row.try_get("turn")?,
+            fairness_key: row.try_get("fairness_key")?,
+            fairness_rank: row.try_get("fairness_rank")?,
             due: row.try_get("due")?,
-            rescues: row.try_get("rescues")?,
+            lease_expirations: row.try_get("lease_expirations")?,
             lease: row.try_get("lease")?,
             ended: row.try_get("ended")?,
             cancel_requested: row.try_get("cancel_requested")?,
-            intent: row.try_get("intent")?,
+            write_intent: row.try_get("write_intent")?,
         })
     }
 }
@@ -50,8 +50,8 @@ impl Life {
         self.state == "queued" || self.state == "running"
     }
 
-    pub(super) fn is_held(&self, fence: i32) -> bool {
-        self.state == "running" && self.attempt == fence
+    pub(super) fn is_held(&self, fencing_token: i32) -> bool {
+        self.state == "running" && self.fencing_token == fencing_token
     }
 
     pub(super) fn is_in_line(&self) -> bool {
@@ -67,7 +67,7 @@ impl Life {
     /// Is over, and has no place in any line.
     pub(super) fn end(&mut self, state: &str, now: i64) {
         (self.state, self.ended, self.lease, self.due) = (state.to_owned(), Some(now), None, None);
-        (self.lane, self.turn, self.rescues) = (None, 0, 0);
+        (self.fairness_key, self.fairness_rank, self.lease_expirations) = (None, 0, 0);
         self.revision += 1;
     }
 }

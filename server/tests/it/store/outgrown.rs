@@ -3,7 +3,7 @@
 use category_mirror::{
     domain::Decision,
     error::Error,
-    store::{NewDecision, Room, Store},
+    store::{ClaimLimits, NewDecision, Store},
 };
 use futures::future::join_all;
 
@@ -29,7 +29,7 @@ async fn a_statement_is_sent_again_at_once_on_whichever_connection() {
 #[tokio::test]
 async fn claims_go_on() {
     let store = store_with(&["a", "b", "c"]).await;
-    let claim = async || store.store.claim(at(0), Room::of(1), LEASE).await.expect("claimed").len();
+    let claim = async || store.store.claim(at(0), ClaimLimits::of(1), LEASE).await.expect("claimed").len();
     for (tenant, kind) in [("a", "varchar"), ("b", "text"), ("c", "varchar(55)")] {
         store.accept(at(0), &new_run(tenant, REAL)).await.expect("accepted");
         assert_eq!(claim().await, 1, "{tenant}");

@@ -6,10 +6,10 @@ use super::{TestStore, statements, store_with};
 
 /// A history of 28,799 runs of 1,000 tenants, 20 organizations and 10 batches in 20 whole days, 3,000 live ones, and 30,000 request ids.
 pub(super) const HISTORY: &str = r#"
-    select run_history_day((now() at time zone 'UTC')::date - n) from generate_series(1, 20) n;
-    insert into run_history (id, tenant_id, organization_id, batch_id, strategy, dry_run, state, attempt, caller, created_at, ended_at,
-                             reason, error, plan, revision, handed_back, max_attempts, cancel_requested, attempts, written,
-                             created, updated, deleted, skipped)
+    select ensure_run_history_partition((now() at time zone 'UTC')::date - n) from generate_series(1, 20) n;
+    insert into run_history (id, tenant_id, organization_id, batch_id, strategy, dry_run, state, fencing_token, caller, created_at, ended_at,
+                             reason, error, plan, revision, uncounted_attempts, max_attempts, cancel_requested, attempts, written,
+                             created, updated, deleted, unmapped)
     select run_id_floor(at), 't' || n % 1000, case when n % 2 = 0 then 'org-' || n % 40 end,
            case when n % 3 = 2 then lpad((n / 3 % 10)::text, 32, '0')::uuid end,
            case when n % 20 = 7 then 'gbp_to_platform' else 'platform_to_gbp' end, n % 10 = 0,
@@ -20,17 +20,17 @@ pub(super) const HISTORY: &str = r#"
       from (select n, date_trunc('day', now(), 'UTC') - interval '20 days' + interval '1 minute' * n as at
               from generate_series(1, 28799) n) as history;
     insert into last_success select 't' || n, 'platform_to_gbp', now() from generate_series(0, 999) n;
-    insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, attempt, due_at, lease_until, caller, created_at)
+    insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, fencing_token, next_attempt_at, lease_expires_at, caller, created_at)
     select run_id_floor(at), 'l' || n, 'platform_to_gbp', false, state, 5, 1, case when n % 3 = 0 and state = 'queued' then now() end,
            case when state = 'running' then at end, 'tester', at
       from (select n, now() - interval '1 second' * (3000 - n) as at, case when n > 2000 then 'running' else 'queued' end as state
               from generate_series(1, 3000) n) as live;
-    insert into mirror_request
+    insert into idempotency_key
     select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), false, now() - interval '1 minute' * (30000 - n)
       from generate_series(1, 30000) n;
     insert into tenant (id, display_name, organization_id, gbp_account, gbp_location, region_code, language_code, created_at, updated_at)
     select 's' || n, 'S', 'o' || n % 100, '1', 's' || n, 'US', 'en', now(), now() from generate_series(1, 20000) n;
-    insert into tenant_sync (tenant_id, organization_id, gbp_location, cause, since_at, settled, contested_at)
+    insert into tenant_sync (tenant_id, organization_id, gbp_location, cause, cause_at, matches_baseline, conflict_at)
     select id, organization_id, gbp_location, case when id like '%00' then 'merchant_edited' else 'in_sync' end, now(), true,
            case when id like '%000' then now() end
       from tenant;
@@ -39,13 +39,13 @@ pub(super) const HISTORY: &str = r#"
     analyze run;
     analyze run_history;
     analyze last_success;
-    analyze mirror_request;
+    analyze idempotency_key;
 "#;
 
 /// A text that only the statement has, the parameters, and the index that must show. The generic plan knows no parameters, and so is the worst
 /// that a statement comes to; where filters are optional, PostgreSQL plans for the values.
 const STATEMENTS: [[&str; 4]; 28] = [
-    ["with interactive as", "null, 10, 10, '30s', null", "run_line", "hot"],
+    ["with interactive as", "null, 10, 10, '30s', null", "run_ready", "hot"],
     [
         "as ending (id",
         "null, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '[]', '{}', '{}', '{}'",
@@ -54,10 +54,10 @@ const STATEMENTS: [[&str; 4]; 28] = [
     ],
     ["and claim_id = any", "'{}'", "run_pkey", "hot"],
     ["with held as", "null, '{}', '{}', '30s'", "run_pkey", "generic"],
-    ["with due as", "null, 10", "run_waiting", "hot"],
-    ["with next as", "null, '{tenants/l1}', '30s', null", "run_line", "generic"],
-    ["with waiting as", "null, '1', 'CREDENTIALS_REJECTED', 1000", "run_waiting", "generic"],
-    ["with handing_back as", "'{}', '{}'", "run_pkey", "generic"],
+    ["with due as", "null, 10", "run_delayed", "hot"],
+    ["with next as", "null, '{tenants/l1}', '30s', null", "run_ready", "generic"],
+    ["with waiting as", "null, '1', 'CREDENTIALS_REJECTED', 1000", "run_delayed", "generic"],
+    ["with releasing as", "'{}', '{}'", "run_pkey", "generic"],
     [
         "with wanted as",
         "null, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}'",
@@ -65,8 +65,8 @@ const STATEMENTS: [[&str; 4]; 28] = [
         "hot",
     ],
     ["with expired as", "null, 10, 20, '{}', '{}'", "run_running", "generic"],
-    ["delete from mirror_request", "null, 1000", "mirror_request_by_age", "generic"],
-    ["due_at from run where tenant_id = $1", "'t7'", "run_one_live_a_tenant", "generic"],
+    ["delete from idempotency_key", "null, 1000", "idempotency_key_by_age", "generic"],
+    ["next_attempt_at from run where tenant_id = $1", "'t7'", "run_one_live_a_tenant", "generic"],
     ["as has_begun_to_write", "'{t7}'", "run_one_live_a_tenant", "generic"],
     [
         "unnest(page.tenant_ids)",
@@ -82,9 +82,9 @@ const STATEMENTS: [[&str; 4]; 28] = [
         "tenant_id_id_idx",
         "hot",
     ],
-    ["from tenant_rollup_until", "'{t7}', now()", "tenant_rollup_pkey", "hot"],
+    ["from tenant_rollup_watermark", "'{t7}', now()", "tenant_rollup_pkey", "hot"],
     ["where ended_at > $1", "now(), '00000000-0000-7000-8000-000000007000'", "ended_at_idx", "generic"],
-    ["revision from every_run where id = any ($1)", "'{}'", "run_pkey", "generic"],
+    ["revision from all_runs where id = any ($1)", "'{}'", "run_pkey", "generic"],
     ["where id = any ($1)\n", "'{}', null, null, null", "run_pkey", "generic"],
     [
         "and ($5::uuid is null or batch_id = $5)",
@@ -98,11 +98,11 @@ const STATEMENTS: [[&str; 4]; 28] = [
         "batch_id_id_idx",
         "generic",
     ],
-    ["with counted as", "null, 10000", "run_line", "hot"],
+    ["with counted as", "null, 10000", "run_ready", "hot"],
     ["limit $4) as found", "'{merchant_edited,unknown}', '', null, 50", "tenant_sync_by_cause", "custom"],
     ["limit $4) as found", "'{merchant_edited,in_sync}', '', 'o7', 50", "tenant_sync_by_organization", "custom"],
-    ["not $3 or contested_at", "'', null, true, '{}', null, 50", "tenant_sync_contested", "custom"],
-    ["not $3 or contested_at", "'', '{s1,s2}', false, '{in_sync}', null, 50", "tenant_id = ANY", "custom"],
+    ["not $3 or conflict_at", "'', null, true, '{}', null, 50", "tenant_sync_in_conflict", "custom"],
+    ["not $3 or conflict_at", "'', '{s1,s2}', false, '{in_sync}', null, 50", "tenant_id = ANY", "custom"],
     ["select cause, count(*) from tenant_sync", "'{merchant_edited}', null, null", "tenant_sync_by_cause", "custom"],
 ];
 
@@ -123,7 +123,7 @@ async fn what_runs_often_goes_by_an_index() {
             assert!(
                 plan.contains(index)
                     && !plan.contains("Seq Scan on run")
-                    && !plan.contains("Seq Scan on mirror_request"),
+                    && !plan.contains("Seq Scan on idempotency_key"),
                 "{}:\n{plan}",
                 found.place
             );

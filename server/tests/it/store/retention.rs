@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use category_mirror::{
     domain::{RunId, RunResult},
-    store::{Progress, Retention},
+    store::{AttemptProgress, Retention},
 };
 use sqlx::Row;
 
@@ -19,15 +19,15 @@ fn keep(all: u32, failed: u32) -> Retention {
 /// Two ended runs on each of the days that were so many days ago, one of them failed.
 async fn history(store: &TestStore, days: &[i32]) {
     for day in days {
-        sqlx::query("select run_history_day((now() at time zone 'UTC')::date - $1)")
+        sqlx::query("select ensure_run_history_partition((now() at time zone 'UTC')::date - $1)")
             .bind(day)
             .execute(&store.pool)
             .await
             .expect("a partition");
         sqlx::query(
-            "insert into run_history (id, tenant_id, strategy, dry_run, state, attempt, caller, created_at, ended_at, reason, error,
-                                      revision, handed_back, max_attempts, cancel_requested, attempts, written, created, updated, deleted,
-                                      skipped)
+            "insert into run_history (id, tenant_id, strategy, dry_run, state, fencing_token, caller, created_at, ended_at, reason, error,
+                                      revision, uncounted_attempts, max_attempts, cancel_requested, attempts, written, created, updated, deleted,
+                                      unmapped)
              select run_id_floor(at + interval '1 hour' * n), 'a', 'platform_to_gbp', false, case n when 1 then 'failed' else 'succeeded' end,
                     1, 'tester', at, at, 'X', '{}', 2, 0, 5, false, '[]', '[]', 0, 0, 0, 0
                from (select date_trunc('day', now(), 'UTC') - interval '1 day' * $1 as at) as days,
@@ -86,7 +86,10 @@ async fn a_live_run_stays_however_old_and_can_end() {
     let claimed = store.claim(None, 1, LEASE).await.expect("claimed").pop().expect("it is there");
     assert_eq!(claimed.run.id, id);
     assert!(
-        store.finish(None, held(&claimed), 1, &RunResult::Succeeded, &Progress::default()).await.expect("finished"),
+        store
+            .finish(None, held(&claimed), 1, &RunResult::Succeeded, &AttemptProgress::default())
+            .await
+            .expect("finished"),
         "its day comes back"
     );
     assert!(store.get(id).await.state.is_terminal());
@@ -111,7 +114,7 @@ async fn nobody_waits_while_a_reader_holds_an_old_day() {
     // The whole life of a run, and a look at it.
     store.accept(None, &new_run("a", REAL)).await.expect("accepted");
     let claimed = store.claim(None, 1, LEASE).await.expect("claimed").pop().expect("a run");
-    let done = store.finish(None, held(&claimed), 1, &RunResult::Succeeded, &Progress::default()).await;
+    let done = store.finish(None, held(&claimed), 1, &RunResult::Succeeded, &AttemptProgress::default()).await;
     assert!(done.expect("finished"));
     assert!(store.get(claimed.run.id).await.state.is_terminal());
     assert!(!dropping.is_finished());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use category_mirror::{
     domain::{Failure, FailureReason, OrganizationId, RunResult},
-    store::{Finish, LogFilter, NewRun, Progress, Store, migrations},
+    store::{AttemptProgress, Finish, NewRun, RunFilter, Store, migrations},
 };
 use futures::future::join_all;
 use sqlx::AssertSqlSafe;
@@ -23,7 +23,7 @@ async fn no_end_is_lost_or_counted_twice_among_many_servers() {
             store.accepted(round, name).await;
         }
         let claimed = store.claim(at(round), 60, LEASE).await.expect("claimed");
-        let server = |claimed: &[category_mirror::store::Claimed]| {
+        let server = |claimed: &[category_mirror::store::ClaimedRun]| {
             // A store of its own, as a process has one.
             let store = Store::new(store.pool.clone());
             let ends: Vec<Finish> = claimed
@@ -32,15 +32,15 @@ async fn no_end_is_lost_or_counted_twice_among_many_servers() {
                     held: held(claimed),
                     attempt: 1,
                     result: RunResult::Succeeded,
-                    progress: Progress::default(),
+                    progress: AttemptProgress::default(),
                     location: None,
-                    found: None,
+                    observation: None,
                 })
                 .collect();
             async move {
                 for ends in ends.chunks(4) {
                     store.finish(at(round * 50), ends).await.expect("finished");
-                    store.fold_rollups(3).await.expect("folded");
+                    store.compact_rollup_deltas(3).await.expect("folded");
                 }
             }
         };
@@ -55,7 +55,7 @@ async fn no_end_is_lost_or_counted_twice_among_many_servers() {
     assert_eq!(counted.len(), 4);
     for (organization, count) in counted {
         let organization = OrganizationId::parse(&organization).ok();
-        let filter = LogFilter { organization, ..LogFilter::default() };
+        let filter = RunFilter { organization, ..RunFilter::default() };
         let stats = store.stats(at(200), &filter, Duration::from_secs(3600)).await.expect("counted");
         assert_eq!((stats.ended.succeeded, stats.total), (count, count), "{filter:?}");
     }
@@ -86,23 +86,27 @@ async fn what_was_summed_up_before_there_were_weeks_is_summed_up_by_weeks_too_an
             ("b", RunResult::Failed(Failure::permanent(FailureReason::EmptySource, "nothing"))),
         ] {
             let claimed = store.claimed(seconds, tenant, REAL).await;
-            store.finish(at(seconds + n), held(&claimed), 1, &result, &Progress::default()).await.expect("finished");
+            store
+                .finish(at(seconds + n), held(&claimed), 1, &result, &AttemptProgress::default())
+                .await
+                .expect("finished");
         }
         // Some weeks begin in the sums, and end in what is not summed up yet.
         if n % 4 < 2 {
-            while store.fold_rollups(3).await.expect("folded") > 0 {}
+            while store.compact_rollup_deltas(3).await.expect("folded") > 0 {}
         }
     }
     assert_eq!(differences(&store).await, []);
 
     migrations::undo(&store.pool, 13).await.expect("undone");
     let mut older = store.pool.acquire().await.expect("connected");
-    let sum_up = "update rollup set reasons = tally_sum(reasons, '{}') where grain = 'minute'";
+    let sum_up =
+        "update rollup set failure_reason_counts = sum_counts(failure_reason_counts, '{}') where grain = 'minute'";
     sqlx::query(sum_up).execute(&mut *older).await.expect("summed up");
     migrations::migrate(&store.pool).await.expect("migrated");
     sqlx::query(sum_up).execute(&mut *older).await.expect_err("it would leave out weeks");
     assert_eq!(differences(&store).await, []);
-    while store.fold_rollups(3).await.expect("folded") > 0 {}
+    while store.compact_rollup_deltas(3).await.expect("folded") > 0 {}
     assert_eq!(differences(&store).await, []);
 }
 
@@ -111,11 +115,11 @@ async fn sums_that_no_window_reaches_are_forgotten() {
     const DAY: i64 = 86_400;
     let store = store_with(&["a"]).await;
     let claimed = store.claimed(0, "a", REAL).await;
-    store.finish(at(0), held(&claimed), 1, &RunResult::Succeeded, &Progress::default()).await.expect("finished");
-    assert_eq!(store.fold_rollups(10).await.expect("folded"), 1);
+    store.finish(at(0), held(&claimed), 1, &RunResult::Succeeded, &AttemptProgress::default()).await.expect("finished");
+    assert_eq!(store.compact_rollup_deltas(10).await.expect("folded"), 1);
     // It is a Sunday: the week began six days before.
     for (day, forgotten) in [(3, 0), (5, 2), (85, 0), (91, 1), (94, 2)] {
-        assert_eq!(store.forget_rollups(at(day * DAY), 10).await.expect("forgotten"), forgotten, "{day}");
+        assert_eq!(store.delete_expired_rollups(at(day * DAY), 10).await.expect("forgotten"), forgotten, "{day}");
     }
 }
 
@@ -129,7 +133,8 @@ async fn a_day_is_counted_for_its_tenants_when_none_of_its_runs_is_live() {
         store.claim_one(0).await
     };
     let end = async |claimed, seconds| {
-        let done = store.finish(at(seconds), held(&claimed), 1, &RunResult::Succeeded, &Progress::default()).await;
+        let done =
+            store.finish(at(seconds), held(&claimed), 1, &RunResult::Succeeded, &AttemptProgress::default()).await;
         assert!(done.expect("finished"));
     };
     let counted = async || -> i64 {
@@ -140,16 +145,16 @@ async fn a_day_is_counted_for_its_tenants_when_none_of_its_runs_is_live() {
     };
     let (first, second) = (accept("a").await, accept("b").await);
     end(first, 1).await;
-    assert!(!store.count_day(at(2 * DAY)).await.expect("looked"), "the other one is live");
+    assert!(!store.roll_up_day(at(2 * DAY)).await.expect("looked"), "the other one is live");
     end(second, 2).await;
-    assert!(!store.count_day(at(60)).await.expect("looked"), "the day is not over");
-    assert!(store.count_day(at(2 * DAY)).await.expect("counted"));
+    assert!(!store.roll_up_day(at(60)).await.expect("looked"), "the day is not over");
+    assert!(store.roll_up_day(at(2 * DAY)).await.expect("counted"));
     assert_eq!(counted().await, 2);
 
     // Accepted by a server whose clock is a day behind.
     end(accept("a").await, 2 * DAY).await;
     assert_eq!(counted().await, 3, "it counts itself");
-    let filter = LogFilter { tenant: Some(id("a")), ..LogFilter::default() };
+    let filter = RunFilter { tenant: Some(id("a")), ..RunFilter::default() };
     for days in [2, 3, 4, 90] {
         let window = Duration::from_secs(days * 86_400 + 3600);
         let stats = store.stats(at(2 * DAY + 60), &filter, window).await.expect("counted");

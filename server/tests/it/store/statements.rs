@@ -7,18 +7,18 @@ use sqlx::{AssertSqlSafe, Executor, SqlSafeStr, Statement};
 use super::store_with;
 
 /// A statement as a source has it.
-pub(super) struct Found {
+pub(super) struct SourceStatement {
     pub(super) place: String,
     pub(super) sql: String,
 }
 
 /// The statements of the store and the wake-ups.
-pub(super) fn all() -> Vec<Found> {
+pub(super) fn all() -> Vec<SourceStatement> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     // Its folder `connections` knows no table, and has no statement of this kind.
     let entries = fs::read_dir(sources.join("store")).expect("a folder").map(|f| f.expect("a file").path());
     let mut files: Vec<_> = entries.filter(|entry| entry.is_file()).collect();
-    files.push(sources.join("wake/others.rs"));
+    files.push(sources.join("wake/remote.rs"));
     files.sort();
     let texts: Vec<(String, String)> = files
         .iter()
@@ -31,14 +31,14 @@ pub(super) fn all() -> Vec<Found> {
         .flat_map(|(_, text)| text.split("macro_rules! ").skip(1))
         .map(|text| (text.split_once(' ').expect("a name").0, literal(text).1))
         .collect();
-    let calls = |(file, text): &(String, String)| -> Vec<Found> {
+    let calls = |(file, text): &(String, String)| -> Vec<SourceStatement> {
         text.match_indices("sqlx::query")
             .map(|(at, _)| {
                 let line = text[..at].lines().count();
                 let (before, sql) = literal(&text[at..]);
                 assert!(before.len() < 120, "{file}:{line}: a query without a text beside it: {before}");
                 let sql = if before.contains("concat!(") { concat(&text[at..], &macros) } else { sql.to_owned() };
-                Found { place: format!("{file}:{line}"), sql }
+                SourceStatement { place: format!("{file}:{line}"), sql }
             })
             .collect()
     };
@@ -129,7 +129,7 @@ async fn no_statement_takes_all_columns() {
     assert!(functions.len() > 15, "{}", functions.len());
     for (name, body) in functions {
         // An older server's, which this one does not call.
-        if name != "run_history_keep_failed" {
+        if name != "retain_failed_run_history" {
             assert_eq!(all_columns(&body), None, "{name}");
         }
     }
@@ -140,7 +140,7 @@ async fn every_statement_is_one_that_the_schema_knows() {
     let store = store_with(&[]).await;
     let mut connection = store.pool.acquire().await.expect("connected");
     let all = all();
-    for Found { place, sql } in &all {
+    for SourceStatement { place, sql } in &all {
         let prepared = connection.prepare(AssertSqlSafe(sql.clone()).into_sql_str()).await;
         let prepared = prepared.unwrap_or_else(|error| panic!("{place}: {error}\n{sql}"));
         let highest = (1..40).rev().find(|n| sql.contains(&format!("${n}"))).unwrap_or(0);

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use category_mirror::{
     domain::{Failure, FailureReason, OrganizationId, RunId, RunResult, Skip, SkipReason},
-    store::{Counts, LogFilter, NewRun, Progress, Room},
+    store::{AttemptProgress, ClaimLimits, Counts, NewRun, RunFilter},
 };
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use proptest::{prelude::*, test_runner::TestRunner};
@@ -102,10 +102,10 @@ impl Past {
             return run;
         }
         let lease = if self.how == How::IsGivenUp { Duration::ZERO } else { LEASE };
-        let claimed = store.store.claim(begin, Room::of(1), lease).await.expect("claimed").pop().expect("a run");
+        let claimed = store.store.claim(begin, ClaimLimits::of(1), lease).await.expect("claimed").pop().expect("a run");
         let result = match self.how {
             How::IsGivenUp => {
-                assert!(store.rescue(Some(end), 10, 0).await.expect("rescued")[0].given_up);
+                assert!(store.reclaim_expired(Some(end), 10, 0).await.expect("rescued")[0].failed);
                 return run;
             }
             How::Succeeds => RunResult::Succeeded,
@@ -118,7 +118,7 @@ impl Past {
             _ => RunResult::Cancelled,
         };
         let plan = about_to_write(&["x"], if self.differences { &["y"] } else { &["x"] }).plan;
-        let progress = Progress { plan, ..Progress::default() };
+        let progress = AttemptProgress { plan, ..AttemptProgress::default() };
         assert!(store.finish(Some(end), held(&claimed), 1, &result, &progress).await.expect("finished"));
         run
     }
@@ -136,7 +136,7 @@ const FORGET: &str = "do $$
         day text;
     begin
         truncate run, rollup, rollup_delta, tenant_rollup;
-        update tenant_rollup_until set day = null;
+        update tenant_rollup_watermark set day = null;
         for day in select inhrelid::regclass from pg_inherits where inhparent = 'run_history'::regclass loop
             execute format('drop table %s', day);
         end loop;
@@ -146,7 +146,7 @@ const FORGET: &str = "do $$
 fn counted<'a>(history: impl Iterator<Item = &'a Past>) -> Counts {
     history.fold(Counts::default(), |mut counts, run| {
         match run.how {
-            _ if run.dry_run => counts.dry += 1,
+            _ if run.dry_run => counts.dry_runs += 1,
             How::Succeeds => counts.succeeded += 1,
             How::Fails(_) | How::IsGivenUp => counts.failed += 1,
             How::IsSkipped => counts.skipped += 1,
@@ -158,10 +158,10 @@ fn counted<'a>(history: impl Iterator<Item = &'a Past>) -> Counts {
 }
 
 /// Compares what the store says of a window with what is counted by hand.
-async fn compare(store: &TestStore, history: &[(Past, RunId)], window: u64, filter: &LogFilter) {
+async fn compare(store: &TestStore, history: &[(Past, RunId)], window: u64, filter: &RunFilter) {
     let stats = store.stats(at(NOW), filter, Duration::from_secs(window)).await.expect("counted");
-    let by_hours = filter.organization.is_some() && filter.tenant.is_none() && filter.only.is_none();
-    let of_tenants = filter.tenant.is_some() || filter.only.is_some();
+    let by_hours = filter.organization.is_some() && filter.tenant.is_none() && filter.visible_tenants.is_none();
+    let of_tenants = filter.tenant.is_some() || filter.visible_tenants.is_some();
     let is_long = window > 3 * 86_400;
     let edge = if is_long && of_tenants {
         TimeDelta::days(1)
@@ -178,21 +178,24 @@ async fn compare(store: &TestStore, history: &[(Past, RunId)], window: u64, filt
         run.ended_at() >= begin
             && filter.organization.is_none() | is_of_chain(run)
             && filter.tenant.as_ref().is_none_or(|tenant| tenant.as_str() == run.tenant)
-            && filter.only.as_ref().is_none_or(|only| only.iter().any(|tenant| tenant.as_str() == run.tenant))
+            && filter
+                .visible_tenants
+                .as_ref()
+                .is_none_or(|only| only.iter().any(|tenant| tenant.as_str() == run.tenant))
     };
     let within: Vec<&(Past, RunId)> = history.iter().filter(|(run, _)| counts(run)).collect();
     let runs = || within.iter().map(|(run, _)| run);
     assert_eq!(stats.ended, counted(runs()), "{window} {filter:?}");
-    assert_eq!(stats.total, i64::try_from(within.len()).expect("few") + stats.live + stats.live_dry);
+    assert_eq!(stats.total, i64::try_from(within.len()).expect("few") + stats.live + stats.live_dry_runs);
     let mut summed = Counts::default();
     for (_, point) in &stats.series {
         summed.succeeded += point.succeeded;
         summed.failed += point.failed;
-        summed.dry += point.dry;
+        summed.dry_runs += point.dry_runs;
     }
     assert_eq!(
-        (summed.succeeded, summed.failed, summed.dry),
-        (stats.ended.succeeded, stats.ended.failed, stats.ended.dry)
+        (summed.succeeded, summed.failed, summed.dry_runs),
+        (stats.ended.succeeded, stats.ended.failed, stats.ended.dry_runs)
     );
     assert!(stats.series.is_sorted_by_key(|(at, _)| *at) && stats.series.len() <= 122);
 
@@ -228,12 +231,12 @@ fn statistics_agree_with_counting_by_hand() {
     let chain = OrganizationId::parse("chain").ok();
     let only = |tenants: &[&str]| Some(tenants.iter().map(|tenant| id(tenant)).collect());
     let scopes = [
-        LogFilter::default(),
-        LogFilter { organization: chain.clone(), ..LogFilter::default() },
-        LogFilter { tenant: Some(id("b")), ..LogFilter::default() },
-        LogFilter { only: only(&["a", "c"]), ..LogFilter::default() },
-        LogFilter { only: only(&["a", "c"]), organization: chain, ..LogFilter::default() },
-        LogFilter { tenant: Some(id("b")), only: only(&["a"]), ..LogFilter::default() },
+        RunFilter::default(),
+        RunFilter { organization: chain.clone(), ..RunFilter::default() },
+        RunFilter { tenant: Some(id("b")), ..RunFilter::default() },
+        RunFilter { visible_tenants: only(&["a", "c"]), ..RunFilter::default() },
+        RunFilter { visible_tenants: only(&["a", "c"]), organization: chain, ..RunFilter::default() },
+        RunFilter { tenant: Some(id("b")), visible_tenants: only(&["a"]), ..RunFilter::default() },
     ];
     let window = prop_oneof![1..400_u64, 1..300_000_u64, 1..90 * 86_400_u64];
     let histories = (prop::collection::vec(past(), 0..25), prop::collection::vec(window, 2));
@@ -244,10 +247,10 @@ fn statistics_agree_with_counting_by_hand() {
             for run in history {
                 let id = run.live(&store).await;
                 if run.fold {
-                    store.fold_rollups(1).await.expect("folded");
+                    store.compact_rollup_deltas(1).await.expect("folded");
                     // Not to the end: some runs end on days that are counted already, some on others.
                     for _ in 0..run.age % 50 {
-                        store.count_day(at(NOW)).await.expect("counted");
+                        store.roll_up_day(at(NOW)).await.expect("counted");
                     }
                 }
                 lived.push((run, id));
@@ -257,8 +260,8 @@ fn statistics_agree_with_counting_by_hand() {
                     compare(&store, &lived, *window, scope).await;
                 }
             }
-            while store.fold_rollups(7).await.expect("folded") > 0 {}
-            while store.count_day(at(NOW)).await.expect("counted") {}
+            while store.compact_rollup_deltas(7).await.expect("folded") > 0 {}
+            while store.roll_up_day(at(NOW)).await.expect("counted") {}
             for scope in &scopes {
                 for window in &windows {
                     compare(&store, &lived, *window, scope).await;

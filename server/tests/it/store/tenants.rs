@@ -37,7 +37,10 @@ async fn a_tenant_is_unique_and_so_is_its_location() {
     );
     let error = store.insert_tenant(at(8), &Tenant { location: b.location.clone(), ..tenant("c") }).await;
     assert_eq!(error.expect_err("taken").to_string(), "locations/at-b belongs to another tenant");
-    let place = TenantChange { place: Some(b.account.clone().zip(b.location.clone())), ..TenantChange::default() };
+    let place = TenantChange {
+        account_and_location: Some(b.account.clone().zip(b.location.clone())),
+        ..TenantChange::default()
+    };
     assert_eq!(reason(store.update_tenant(at(8), &id("a"), &place).await), "LOCATION_TAKEN");
     assert_eq!(reason(store.update_tenant(at(8), &id("c"), &place).await), "TENANT_NOT_FOUND");
     assert_eq!(reason(store.tenant(&id("c")).await), "TENANT_NOT_FOUND");
@@ -62,7 +65,7 @@ async fn an_update_leaves_alone_what_it_does_not_name() {
     let rename = TenantChange { display_name: Some("Corner Shop".to_owned()), ..TenantChange::default() };
     let renamed = store.update_tenant(at(9), &id("a"), &rename).await.expect("changed");
     assert_eq!(renamed, Tenant { display_name: "Corner Shop".to_owned(), updated_at: time(9), ..before });
-    let leave = TenantChange { place: Some(None), organization: Some(None), ..TenantChange::default() };
+    let leave = TenantChange { account_and_location: Some(None), organization: Some(None), ..TenantChange::default() };
     let homeless = store.update_tenant(at(9), &id("a"), &leave).await.expect("changed");
     assert_eq!((homeless.account, homeless.location, homeless.display_name), (None, None, renamed.display_name));
 }

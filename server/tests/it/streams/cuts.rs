@@ -18,7 +18,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::PATIENCE;
+use super::WAIT_TIMEOUT;
 use crate::service::{self, Service, Setup};
 
 const CUTS: usize = 200;
@@ -119,7 +119,7 @@ async fn a_stream_that_is_cut_200_times_while_a_run_retries_misses_no_end_and_re
         }
         service.google.heal().await;
     };
-    let (one, all, ()) = timeout(4 * PATIENCE, async { tokio::join!(one, all, end) }).await.expect("in time");
+    let (one, all, ()) = timeout(4 * WAIT_TIMEOUT, async { tokio::join!(one, all, end) }).await.expect("in time");
 
     let last = service.client.get_run(&run.name).send().await.expect("the run");
     assert_eq!(last.state, RunState::Succeeded);

@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use category_mirror::{
     domain::{RecordedPlan, Role},
-    store::{BeginWrite, Held, Progress},
+    store::{AttemptProgress, BeginWriteResult, LeaseKey},
 };
 use category_mirror_client::RunState;
 use category_mirror_proto::v1::{
@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::time::timeout;
 use tonic::{Streaming, transport::Endpoint};
 
-use super::{LEASE, PATIENCE, Quiet, next, quiet, quiet_with, some};
+use super::{LEASE, Quiet, WAIT_TIMEOUT, next, quiet, quiet_with, some};
 use crate::{service::Setup, wake::disconnect_listeners};
 
 #[tokio::test]
@@ -81,9 +81,9 @@ async fn a_reader_that_pauses_misses_states_in_the_middle_and_not_the_last() {
     let stage = quiet(&["a"]).await;
     let name = stage.accepted("a").await;
     let claimed = stage.claimed().await;
-    let held = Held { id: claimed.run.id, fence: claimed.fence };
-    let large = Progress { plan: Some(large_plan()), ..Progress::default() };
-    assert_eq!(stage.store.begin_write(None, held, &large, LEASE).await.expect("begun"), BeginWrite::Go);
+    let held = LeaseKey { id: claimed.run.id, fencing_token: claimed.fencing_token };
+    let large = AttemptProgress { plan: Some(large_plan()), ..AttemptProgress::default() };
+    assert_eq!(stage.store.begin_write(None, held, &large, LEASE).await.expect("begun"), BeginWriteResult::Granted);
     let mut stream = stage.service.client.watch_run(&name).send();
     some(&mut stream).await;
 
@@ -111,7 +111,7 @@ fn large_plan() -> RecordedPlan {
     let unmapped: Vec<_> = (0..1000).map(unmapped).collect();
     let recorded = json!({
         "changes": [], "observed": null, "desired": {"primary": {"gcid": "gcid:cafe"}, "additional": []},
-        "unmapped": unmapped, "merged": [], "objections": [], "hash": "", "observed_at": Utc::now(),
+        "unmapped": unmapped, "merged": [], "validation_errors": [], "hash": "", "observed_at": Utc::now(),
     });
     serde_json::from_value(recorded).expect("a plan")
 }
@@ -128,7 +128,7 @@ async fn raw(stage: &Quiet, name: &str) -> Streaming<StreamRunUpdatesResponse> {
 }
 
 async fn update(stream: &mut Streaming<StreamRunUpdatesResponse>) -> Update {
-    let message = timeout(PATIENCE, stream.message()).await.expect("in time").expect("a message");
+    let message = timeout(WAIT_TIMEOUT, stream.message()).await.expect("in time").expect("a message");
     message.expect("not the end").update.expect("an update")
 }
 
@@ -147,7 +147,7 @@ async fn a_quiet_stream_says_that_it_is_alive_and_looks_for_itself() {
         Update::Heartbeat(_) => false,
     };
     let wait = async { while !is_over(&update(&mut stream).await) {} };
-    timeout(PATIENCE, wait).await.expect("found without a hint");
+    timeout(WAIT_TIMEOUT, wait).await.expect("found without a hint");
 }
 
 #[tokio::test]

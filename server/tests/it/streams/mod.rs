@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use category_mirror::{
     domain::{RunId, RunResult},
-    runner::Settings,
-    store::{Claimed, Finish, Held, Progress, Room, Store},
-    wake::{Hint, Wake},
+    runner::RunnerConfig,
+    store::{AttemptProgress, ClaimLimits, ClaimedRun, Finish, LeaseKey, Store},
+    wake::{WakeUp, WakeUpBus},
 };
 use category_mirror_client::{Items, Run, Strategy};
 use tokio::time::timeout;
@@ -20,13 +20,13 @@ use super::service::{self, Service, Setup};
 
 const LEASE: Duration = Duration::from_secs(60);
 /// Nothing takes so long: what does is lost.
-const PATIENCE: Duration = Duration::from_secs(30);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A service that carries nothing out. The test makes the changes, as another server would, and decides who hears of them.
 struct Quiet {
     service: Service,
     store: Store,
-    elsewhere: Wake,
+    elsewhere: WakeUpBus,
     _stop: DropGuard,
 }
 
@@ -35,13 +35,13 @@ async fn quiet(tenants: &[&str]) -> Quiet {
 }
 
 async fn quiet_with(tenants: &[&str], setup: Setup) -> Quiet {
-    let idle = Settings { concurrency: 0, ..setup.runner };
+    let idle = RunnerConfig { concurrency: 0, ..setup.runner };
     let service = service::start_with(Setup { runner: idle, ..setup }).await;
     for tenant in tenants {
         service.tenant(tenant, &format!("at-{tenant}")).await;
     }
     let stop = CancellationToken::new();
-    let elsewhere = Wake::start(service.pool.clone(), stop.clone());
+    let elsewhere = WakeUpBus::start(service.pool.clone(), stop.clone());
     Quiet { store: Store::new(service.pool.clone()), elsewhere, service, _stop: stop.drop_guard() }
 }
 
@@ -53,8 +53,8 @@ impl Quiet {
     }
 
     /// Claims the one run that is queued.
-    async fn claimed(&self) -> Claimed {
-        let mut claimed = self.store.claim(None, Room::of(10), LEASE).await.expect("claimed");
+    async fn claimed(&self) -> ClaimedRun {
+        let mut claimed = self.store.claim(None, ClaimLimits::of(10), LEASE).await.expect("claimed");
         assert_eq!(claimed.len(), 1);
         claimed.remove(0)
     }
@@ -64,26 +64,26 @@ impl Quiet {
         self.store.cancel(None, run).await.expect("changed").expect("live");
     }
 
-    async fn finish(&self, claimed: &Claimed) {
-        let held = Held { id: claimed.run.id, fence: claimed.fence };
+    async fn finish(&self, claimed: &ClaimedRun) {
+        let held = LeaseKey { id: claimed.run.id, fencing_token: claimed.fencing_token };
         let end = Finish {
             held,
             attempt: 1,
             result: RunResult::Succeeded,
-            progress: Progress::default(),
+            progress: AttemptProgress::default(),
             location: None,
-            found: None,
+            observation: None,
         };
         assert!(self.store.finish(None, &[end]).await.expect("finished").contains(&held.id));
     }
 
     fn tell(&self, run: RunId) {
-        self.elsewhere.hint(Hint::Changed([run].into()));
+        self.elsewhere.send(WakeUp::RunsChanged([run].into()));
     }
 }
 
 async fn next(stream: &mut Items<Run>) -> Option<Run> {
-    timeout(PATIENCE, stream.next()).await.expect("in time").transpose().expect("a snapshot")
+    timeout(WAIT_TIMEOUT, stream.next()).await.expect("in time").transpose().expect("a snapshot")
 }
 
 async fn some(stream: &mut Items<Run>) -> Run {

@@ -10,7 +10,7 @@ use category_mirror_client::{Code, RunState, Strategy};
 use chrono::{TimeDelta, Utc};
 use tokio::time::timeout;
 
-use super::{PATIENCE, next, quiet, some};
+use super::{WAIT_TIMEOUT, next, quiet, some};
 use crate::service;
 
 #[tokio::test]
@@ -125,10 +125,11 @@ async fn a_stream_ends_with_its_token() {
         let signed_at = Utc::now() - TimeDelta::seconds(600 + 60 - left);
         let client = stage.service.client_with(&signer.sign(&grant, signed_at).expect("a token"));
         let mut stream = client.watch_all().send();
-        let first = timeout(PATIENCE, stream.next()).await.expect("in time").expect("an item");
+        let first = timeout(WAIT_TIMEOUT, stream.next()).await.expect("in time").expect("an item");
         let Ok(run) = first else { continue };
         assert_eq!(run.tenant, "tenants/a");
-        let error = timeout(PATIENCE, stream.next()).await.expect("in time").expect("an item").expect_err("the end");
+        let error =
+            timeout(WAIT_TIMEOUT, stream.next()).await.expect("in time").expect("an item").expect_err("the end");
         assert_eq!(error.code(), Code::Unauthenticated);
         return;
     }

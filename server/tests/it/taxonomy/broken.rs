@@ -27,24 +27,24 @@ async fn d7_a_list_that_breaks_off_changes_nothing() {
     let before = contents(&service.pool).await;
     let page = |name: &str| json!([{"name": name, "displayName": "X"}]);
     for (fault, code, reason) in [
-        (json!({"status": 503}), Code::Unavailable, "GOOGLE_UNAVAILABLE"),
-        (json!({"status": 429, "headers": {"retry-after": "3000"}}), Code::Unavailable, "GOOGLE_UNAVAILABLE"),
-        (json!({"status": 502, "body": "<html>502</html>"}), Code::Unavailable, "GOOGLE_UNAVAILABLE"),
-        (json!({"status": 200, "body": "<html>sign in</html>"}), Code::Unavailable, "GOOGLE_UNAVAILABLE"),
-        (json!({"drop": "truncate"}), Code::Unavailable, "GOOGLE_UNAVAILABLE"),
-        (json!({"drop": "before"}), Code::Unavailable, "GOOGLE_UNAVAILABLE"),
-        (json!({"status": 403}), Code::FailedPrecondition, "GOOGLE_REFUSED"),
-        (json!({"status": 401}), Code::FailedPrecondition, "GOOGLE_REFUSED"),
+        (json!({"status": 503}), Code::Unavailable, "UPSTREAM_UNAVAILABLE"),
+        (json!({"status": 429, "headers": {"retry-after": "3000"}}), Code::Unavailable, "UPSTREAM_UNAVAILABLE"),
+        (json!({"status": 502, "body": "<html>502</html>"}), Code::Unavailable, "UPSTREAM_UNAVAILABLE"),
+        (json!({"status": 200, "body": "<html>sign in</html>"}), Code::Unavailable, "UPSTREAM_UNAVAILABLE"),
+        (json!({"drop": "truncate"}), Code::Unavailable, "UPSTREAM_UNAVAILABLE"),
+        (json!({"drop": "before"}), Code::Unavailable, "UPSTREAM_UNAVAILABLE"),
+        (json!({"status": 403}), Code::FailedPrecondition, "UPSTREAM_REJECTED"),
+        (json!({"status": 401}), Code::FailedPrecondition, "UPSTREAM_REJECTED"),
         // What is no category, a list that goes in a circle, and a last page that comes too early.
         (
             json!({"status": 200, "body": {"categories": page("categories/gcid:a-b")}}),
             Code::Unavailable,
-            "GOOGLE_UNAVAILABLE",
+            "UPSTREAM_UNAVAILABLE",
         ),
         (
             json!({"status": 200, "body": {"categories": page("categories/gcid:x"), "nextPageToken": "7"}}),
             Code::Unavailable,
-            "GOOGLE_UNAVAILABLE",
+            "UPSTREAM_UNAVAILABLE",
         ),
         (
             json!({"status": 200, "body": {"categories": page("categories/gcid:x")}}),
@@ -72,7 +72,7 @@ async fn d7_an_empty_list_is_no_list_whatever_a_person_says() {
     service.google.fault(json!({"method": "categories.list", "status": 200, "body": {}})).await;
     let request = service.client.refresh_taxonomy("US", "en").allow_shrink("I know");
     let error = request.send().await.expect_err("empty");
-    assert_eq!(error.reason(), Some("GOOGLE_UNAVAILABLE"), "{error}");
+    assert_eq!(error.reason(), Some("UPSTREAM_UNAVAILABLE"), "{error}");
     assert_eq!(contents(&service.pool).await, before);
 }
 
@@ -119,7 +119,7 @@ async fn a_list_is_begun_anew_where_a_page_token_has_expired_and_not_without_end
     let before = contents(&service.pool).await;
     third_page(&service, expired()).await;
     let error = service.client.refresh_taxonomy("US", "en").send().await.expect_err("never whole");
-    assert_eq!(error.reason(), Some("GOOGLE_REFUSED"), "{error}");
+    assert_eq!(error.reason(), Some("UPSTREAM_REJECTED"), "{error}");
     assert_eq!(contents(&service.pool).await, before);
 }
 
@@ -145,7 +145,7 @@ async fn d7_a_list_that_shrank_needs_a_persons_word() {
     let request = service.client.refresh_taxonomy("US", "en").allow_shrink("Google says so in its release notes");
     let taken = request.send().await.expect("taken");
     assert_eq!((taken.retired_count, taken.version.version, taken.version.category_count), (22, 2, 414));
-    assert_eq!(taken.version.reason.as_deref(), Some("Google says so in its release notes"));
+    assert_eq!(taken.version.allow_shrink_reason.as_deref(), Some("Google says so in its release notes"));
     service.google_changes(&gcids[22..42], &[], &[]).await;
-    assert_eq!(service.refresh().await.version.reason, None, "20 of 414 are less than 5 %");
+    assert_eq!(service.refresh().await.version.allow_shrink_reason, None, "20 of 414 are less than 5 %");
 }

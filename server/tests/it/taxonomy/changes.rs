@@ -2,7 +2,8 @@
 
 use category_mirror::{
     domain::{
-        CompleteTaxonomy, GbpCategory, Gcid, LanguageCode, Locale, Reading, RegionCode, TaxonomyPage, TaxonomyPages,
+        CompleteTaxonomy, GbpCategory, Gcid, LanguageCode, Locale, RegionCode, TaxonomyPage, TaxonomyPages,
+        TaxonomyRead,
     },
     error::Error,
     store::{NewTaxonomy, Store},
@@ -91,7 +92,7 @@ async fn an_import_tells_what_is_different_and_whom_it_concerns() {
 fn list(slugs: &[&str]) -> CompleteTaxonomy {
     let categories = slugs.iter().map(|slug| GbpCategory::new(gcid(slug), *slug)).collect();
     match TaxonomyPages::default().with(TaxonomyPage { categories, next: None }) {
-        Ok(Reading::Complete(list)) => list,
+        Ok(TaxonomyRead::Complete(list)) => list,
         other => panic!("{other:?}"),
     }
 }

@@ -24,7 +24,7 @@ const PRIMARIES: usize = 5;
 pub(super) fn check(evidence: &Evidence, writes: &[Write<'_>]) -> Vec<String> {
     let mut findings = on_record(evidence);
     let rows: HashMap<Uuid, &Row> = evidence.rows.iter().map(|row| (row.id, row)).collect();
-    let has_place = |entry: &&Entry| entry.after.as_ref().is_some_and(|after| after.let_through);
+    let has_place = |entry: &&Entry| entry.after.as_ref().is_some_and(|after| after.batch_write_reserved);
     let placed: HashSet<Uuid> = evidence.journal.iter().filter(has_place).map(|entry| entry.run).collect();
     let joined = joined(evidence);
     let mut members: HashMap<Uuid, Vec<&Row>> = HashMap::new();
@@ -161,7 +161,7 @@ fn counts(batch: &Batch, runs: &[&Row]) -> Vec<String> {
         ("skipped", batch.skipped_count, number(&|run| run.state == "skipped" && !has_joined(run))),
         ("joined", batch.joined_count, number(&has_joined)),
         ("cancelled", batch.cancelled_count, unmade + number(&|run| run.state == "cancelled")),
-        ("out of sync", batch.out_of_sync_count, number(&|run| run.found_differences)),
+        ("out of sync", batch.out_of_sync_count, number(&|run| run.out_of_sync)),
         ("categories created", batch.change_counts.created, sum(|run| run.created)),
         ("categories updated", batch.change_counts.updated, sum(|run| run.updated)),
         ("categories deleted", batch.change_counts.deleted, sum(|run| run.deleted)),
@@ -186,17 +186,17 @@ fn joins(rows: &HashMap<Uuid, &Row>, runs: &[&Row]) -> Vec<String> {
 /// A run is refused by a guard that holds for its batch, and when as many were let through as may.
 fn refusals(batch: &Batch, runs: &[&Row], placed: &HashSet<Uuid>) -> Vec<String> {
     let tenants = usize::try_from(batch.tenant_count).unwrap_or_default();
-    let let_through = runs.iter().filter(|run| placed.contains(&run.id)).count();
+    let batch_write_reserved = runs.iter().filter(|run| placed.contains(&run.id)).count();
     let is_right = |run: &Row| {
         let rule = run.error.as_ref().and_then(|error| error["metadata"]["rule"].as_str());
         match rule {
-            Some("batch_tenants") => tenants >= GUARDED_FROM && let_through == tenants * CHANGES / 100,
-            Some("batch_primary") => let_through >= tenants * PRIMARIES / 100,
+            Some("batch_tenants") => tenants >= GUARDED_FROM && batch_write_reserved == tenants * CHANGES / 100,
+            Some("batch_primary") => batch_write_reserved >= tenants * PRIMARIES / 100,
             _ => false,
         }
     };
     let refused = runs.iter().filter(|run| run.reason.as_deref() == Some("GUARD") && !is_right(run));
-    refused.map(|run| format!("let {let_through} runs through, and refused {}", run.id)).collect()
+    refused.map(|run| format!("let {batch_write_reserved} runs through, and refused {}", run.id)).collect()
 }
 
 /// A run that a single call has joined is that call's, too: no guard of its batch holds for it.

@@ -66,14 +66,14 @@ fn problem(entry: &Entry, holder: Option<&Option<String>>) -> Option<String> {
     if after.state == "cancelled" && !after.cancel_requested {
         return Some(format!("nobody wanted it cancelled, and it went {step}"));
     }
-    let has_expired = before.lease_until.is_none_or(|until| until < entry.began);
+    let has_expired = before.lease_expires_at.is_none_or(|until| until < entry.began);
     if claims(entry) {
         let is_free = before.state == "queued" || has_expired;
         let is_next = after.attempt == before.attempt + 1 && after.state == "running";
         return (!is_free || !is_next)
             .then(|| format!("it was claimed {step} while somebody held it, or twice at once"));
     }
-    if after.attempt < before.attempt || after.handed_back < before.handed_back {
+    if after.attempt < before.attempt || after.uncounted_attempts < before.uncounted_attempts {
         return Some(format!("its attempts were forgotten {step}"));
     }
     if before.state != "running" {
@@ -85,7 +85,8 @@ fn problem(entry: &Entry, holder: Option<&Option<String>>) -> Option<String> {
     }
     // Only the holder touches a running run; when the lease is over, anybody may queue it again.
     let is_holders = holder.is_some_and(|holder| *holder == entry.process);
-    let is_rescue = has_expired && after.state != "running" && after.handed_back == before.handed_back + 1;
+    let is_rescue =
+        has_expired && after.state != "running" && after.uncounted_attempts == before.uncounted_attempts + 1;
     if !is_holders && !is_rescue {
         let name = |process: Option<&Option<String>>| process.and_then(Option::as_deref).unwrap_or("nobody").to_owned();
         let (who, whose) = (name(Some(&entry.process)), name(holder));

@@ -5,11 +5,11 @@ mod batches;
 mod cancels;
 mod clocks;
 mod failovers;
-mod forgery;
 mod joins;
 mod life;
 mod looks;
 mod mirror;
+mod mutation;
 mod places;
 mod platform;
 mod promises;
@@ -21,7 +21,7 @@ mod writes;
 
 use crate::evidence::Evidence;
 
-pub(crate) use forgery::forge;
+pub(crate) use mutation::mutate;
 
 /// What the auditor says.
 #[derive(Debug, Default)]

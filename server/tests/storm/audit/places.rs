@@ -56,7 +56,7 @@ fn adopted(evidence: &Evidence, writes: &[Write<'_>]) -> Vec<String> {
             claims.entry((entry.run, after.attempt)).or_insert(entry.at);
         }
         let (Some(record), Some(row)) = (recorded(entry), rows.get(&entry.run)) else { continue };
-        let is_revert = row.orders.as_ref().is_some_and(|orders| orders["reverts"] != Value::Null);
+        let is_revert = row.options.as_ref().is_some_and(|options| options["revert_of"] != Value::Null);
         if row.strategy != Strategy::GbpToPlatform.to_string() || is_revert {
             continue;
         }

@@ -78,15 +78,15 @@ pub(super) fn check(evidence: &Evidence, writes: &[Write<'_>]) -> Vec<String> {
 
 /// Whether a run may end like this. Whether a cancelled one was to be is another question.
 fn is_good_end(evidence: &Evidence, row: &Row, batch: Option<&AcceptedBatch>) -> bool {
-    let is_ordered = |what: &str| row.orders.as_ref().is_some_and(|orders| orders[what].is_string());
+    let is_ordered = |what: &str| row.options.as_ref().is_some_and(|options| options[what].is_string());
     match (row.state.as_str(), row.reason.as_deref()) {
         ("succeeded" | "cancelled", _) => true,
         // Beside a run that cannot promise what the batch asks for.
         ("skipped", Some("JOINED" | "RUN_IN_PROGRESS")) => batch.is_some(),
         ("skipped", Some("FEATURE_DISABLED")) => was_switched_off(evidence, row),
         // Whether it was is another question, too.
-        ("skipped", Some("PLAN_STALE")) => is_ordered("plan"),
-        ("failed", Some("NOT_REVERTIBLE")) => is_ordered("reverts"),
+        ("skipped", Some("PLAN_STALE")) => is_ordered("applied_plan"),
+        ("failed", Some("NOT_REVERTIBLE")) => is_ordered("revert_of"),
         ("failed", Some("GUARD")) => batch.is_some_and(|batch| batch.is_guarded),
         // What trouble may lead to; what the run tells of it is looked at elsewhere.
         ("failed" | "skipped", Some(reason)) => {

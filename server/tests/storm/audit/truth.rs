@@ -146,7 +146,7 @@ fn plan(row: &Row, announced: &[Announced]) -> Option<String> {
     if plan.is_none_or(|plan| plan["changes"] == json!([])) {
         return Some("has written, and its plan is empty".to_owned());
     }
-    if !row.found_differences {
+    if !row.out_of_sync {
         return Some("has written, and found no difference".to_owned());
     }
     let [only] = announced.iter().filter(|write| write.kind != Effect::None).collect::<Vec<_>>()[..] else {

@@ -129,7 +129,7 @@ fn lateness(evidence: &Evidence, history: &[&Entry], entry: &Entry, side: &Side,
             "it cannot have been begun before {earliest}, and the lease had ended by then"
         ));
     }
-    let until = side.lease_until.unwrap_or(entry.at);
+    let until = side.lease_expires_at.unwrap_or(entry.at);
     if !was_stopped && patch.received > until + LEASE {
         return Lateness::Begun(
             "it came a whole lease after its own had ended, and the process was not stopped".to_owned(),

@@ -87,7 +87,7 @@ impl Stage {
 
     /// Waits until no run of a tenant is live.
     async fn all_have_ended(&self, tenant: &str) {
-        let sql = "select true where not exists (select from every_run where tenant_id = $1 and ended_at is null)";
+        let sql = "select true where not exists (select from all_runs where tenant_id = $1 and ended_at is null)";
         until_some(|| sqlx::query_scalar::<_, bool>(sql).bind(tenant).fetch_optional(&self.database.pool)).await;
     }
 

@@ -10,20 +10,20 @@ fn gcid(slug: &str) -> Gcid {
 
 /// `slug`, `slug=gcid`, or `slug=gcid!` for an imported one.
 fn known(text: &str) -> PlatformCategory {
-    let (slug, stands_for) = text.split_once('=').map_or((text, None), |(slug, gcid)| (slug, Some(gcid)));
+    let (slug, category_for) = text.split_once('=').map_or((text, None), |(slug, gcid)| (slug, Some(gcid)));
     PlatformCategory {
         slug: Slug::parse(slug).expect("valid"),
         display_name: slug.to_uppercase(),
-        gcid: stands_for.map(|text| gcid(text.trim_end_matches('!'))),
-        imported: text.ends_with('!').then(|| LOCALE.to_owned()),
+        gcid: category_for.map(|text| gcid(text.trim_end_matches('!'))),
+        imported_locale: text.ends_with('!').then(|| LOCALE.to_owned()),
         created_at: DateTime::<Utc>::UNIX_EPOCH,
         updated_at: DateTime::<Utc>::UNIX_EPOCH,
     }
 }
 
-fn platform(chosen: &[&str], others: &[&str]) -> Complete<PlatformSide> {
+fn platform(chosen: &[&str], others: &[&str]) -> Complete<PlatformCatalog> {
     let all = |texts: &[&str]| texts.iter().map(|text| known(text)).collect();
-    Complete::read(PlatformSide { chosen: all(chosen), known: all(&[chosen, others].concat()) })
+    Complete::read(PlatformCatalog { chosen: all(chosen), known: all(&[chosen, others].concat()) })
 }
 
 fn location(slugs: &[&str]) -> Complete<Option<CategorySet>> {
@@ -56,7 +56,7 @@ fn what_the_platform_does_not_know_is_imported_with_googles_name() {
     let mapped = map_to_platform(&location(&["wine_bar"]), &platform(&[], &[]), LOCALE).expect("mapped");
     let imported = mapped.set.primary();
     assert_eq!((imported.slug.as_str(), imported.display_name.as_str()), ("gbp-wine_bar", "Google's wine_bar"));
-    assert_eq!((imported.gcid.clone(), imported.imported.as_deref()), (Some(gcid("wine_bar")), Some(LOCALE)));
+    assert_eq!((imported.gcid.clone(), imported.imported_locale.as_deref()), (Some(gcid("wine_bar")), Some(LOCALE)));
 }
 
 #[test]

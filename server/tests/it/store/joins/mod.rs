@@ -3,11 +3,11 @@
 mod cases;
 mod placing;
 
-use cases::{Asked, Met, Origin, expected, lives, requests};
+use cases::{IdempotentRequest, Met, Origin, expected, lives, requests};
 use category_mirror::{
-    domain::{BatchRule, Decision, Orders, RunId, RunResult},
+    domain::{BatchGuardRule, Decision, RunId, RunOptions, RunResult},
     error::Error,
-    store::{BatchPlace, BatchTarget, FullGuard, NewBatch, NewDecision, NewRun, Progress},
+    store::{AttemptProgress, BatchReservation, BatchTarget, FullGuard, NewBatch, NewDecision, NewRun},
 };
 use serde_json::Value;
 use sqlx::{Row, postgres::PgRow};
@@ -23,12 +23,12 @@ const ASKED: i64 = 50;
 
 impl TestStore {
     /// Asks, and tells what came of it: why the run cannot be joined, if it cannot.
-    async fn press(&self, tenant: &str, run: RunId, asked: &Asked) -> Result<(), String> {
+    async fn press(&self, tenant: &str, run: RunId, asked: &IdempotentRequest) -> Result<(), String> {
         if asked.is_batch {
-            let target = BatchTarget { organization: None, only: Some(vec![id(tenant)]) };
+            let target = BatchTarget { organization: None, visible_tenants: Some(vec![id(tenant)]) };
             let batch = NewBatch { kind: asked.kind, ..new_batch(target, 1) };
             let (batch, _) = self.accept_batch(at(ASKED), &batch).await.expect("accepted");
-            self.work_on_batch(at(ASKED), chunk(9), |_, _| None).await.expect("worked").expect("one tenant");
+            self.process_batch_chunk(at(ASKED), chunk(9), |_, _| None).await.expect("worked").expect("one tenant");
             let (reason, error): (String, Value) =
                 sqlx::query_as("select reason, error from run_history where batch_id = $1")
                     .bind(batch.id)
@@ -42,13 +42,13 @@ impl TestStore {
                 reason => Err(format!(
                     "{}{}",
                     if reason == "RUN_IN_PROGRESS" { "" } else { reason },
-                    metadata["why"].as_str().unwrap_or("?")
+                    metadata["join_refusal"].as_str().unwrap_or("?")
                 )),
             };
         }
         let new = NewRun {
             kind: asked.kind,
-            orders: asked.orders.clone(),
+            options: asked.options.clone(),
             request_id: Some(tenant.to_owned()),
             ..new_run(tenant, false)
         };
@@ -69,7 +69,7 @@ impl TestStore {
                 assert_eq!(error.metadata()["run"], format!("tenants/{tenant}/runs/{run}"), "it is named");
                 Err(match error {
                     Error::RunInProgress { .. } => "OTHER_REQUEST".to_owned(),
-                    error => error.metadata()["why"].clone(),
+                    error => error.metadata()["join_refusal"].clone(),
                 })
             }
         }
@@ -78,8 +78,8 @@ impl TestStore {
     /// The run's row, without what a join may change; that; and whether the request id is used up.
     async fn row(&self, run: RunId, request_id: &str) -> (Value, Option<i64>, bool, bool) {
         let row: PgRow = sqlx::query(
-            "select to_jsonb(run) - '{joined_at, bulk, lane, turn}'::text[] as row, bulk,
-                    extract(epoch from joined_at - $2)::bigint as joined_at, exists (select 1 from mirror_request where run_id = run.id) as used
+            "select to_jsonb(run) - '{joined_at, bulk, fairness_key, fairness_rank}'::text[] as row, bulk,
+                    extract(epoch from joined_at - $2)::bigint as joined_at, exists (select 1 from idempotency_key where result_id = run.id) as used
                from run
               where id = $1",
         )
@@ -115,9 +115,9 @@ async fn every_live_run_and_every_request() {
             let is_bulk = live.origin != Origin::Single;
             assert_eq!(before, after, "{case}");
             match expected(&live, &asked) {
-                Met::Joined { anew, promoted } => {
+                Met::Joined { anew, enqueued } => {
                     assert_eq!(answer, Ok(()), "{case}");
-                    assert_eq!((joined_at, bulk), (anew.then_some(ASKED), is_bulk && !promoted), "{case}");
+                    assert_eq!((joined_at, bulk), (anew.then_some(ASKED), is_bulk && !enqueued), "{case}");
                     assert_eq!(used, !asked.is_batch, "{case}: the request id stands for it");
                 }
                 Met::Refused(why) => {
@@ -138,23 +138,26 @@ async fn a_run_that_waits_behind_the_bulk_passes_it_once_it_is_joined_and_needs_
     let target = store.chain("chain", 30).await;
     let batch = store.batch_of(target, 30).await;
     store.work_off(99).await;
-    store.execute("update batch set change_limit = 0").await;
+    store.execute("update batch set max_changes = 0").await;
     let last = "chain-9";
     let joined = store.accept(at(2), &new_run(last, false)).await.expect("joined");
     assert!(joined.joined && joined.run.batch == Some(batch));
 
     let first = store.claim_one(3).await;
     assert_eq!((first.run.tenant.as_str(), first.bulk), (last, false), "before all of the bulk");
-    assert_eq!(store.take_place(at(4), held(&first), true, false).await.expect("asked"), BatchPlace::Taken);
+    assert_eq!(
+        store.reserve_batch_write(at(4), held(&first), true, false).await.expect("asked"),
+        BatchReservation::Granted
+    );
     let other = store.claim_one(3).await;
     assert!(other.bulk);
     assert_eq!(
-        store.take_place(at(4), held(&other), false, false).await.expect("asked"),
-        BatchPlace::Refused(FullGuard::Rule(BatchRule::Tenants))
+        store.reserve_batch_write(at(4), held(&other), false, false).await.expect("asked"),
+        BatchReservation::Refused(FullGuard::Rule(BatchGuardRule::Tenants))
     );
 
     // The batch still counts it.
-    let done = store.finish(at(5), held(&first), 1, &RunResult::Succeeded, &Progress::default()).await;
+    let done = store.finish(at(5), held(&first), 1, &RunResult::Succeeded, &AttemptProgress::default()).await;
     assert!(done.expect("answered"));
     assert_eq!(store.get_batch(batch).await.counts.succeeded, 1);
 }
@@ -190,8 +193,9 @@ async fn of_many_at_once_each_joins_a_run_that_does_it_or_starts_one() {
     let worker = async {
         for second in 1..60 {
             for claimed in store.claim(at(second), 9, LEASE).await.expect("claimed") {
-                let ended =
-                    store.finish(at(second), held(&claimed), 1, &RunResult::Succeeded, &Progress::default()).await;
+                let ended = store
+                    .finish(at(second), held(&claimed), 1, &RunResult::Succeeded, &AttemptProgress::default())
+                    .await;
                 ended.expect("answered");
             }
         }
@@ -217,9 +221,9 @@ async fn of_many_at_once_each_joins_a_run_that_does_it_or_starts_one() {
 async fn a_decision_that_is_refused_leaves_the_live_run_to_whoever_claims_next() {
     let store = store_with(&["a"]).await;
     let tenant = id("a");
-    let orders = Orders { decision: Some(Decision::PushAgain), ..Orders::default() };
+    let options = RunOptions { decision: Some(Decision::PushAgain), ..RunOptions::default() };
     for second in 1..20 {
-        let new = NewRun { orders: orders.clone(), ..new_run("a", false) };
+        let new = NewRun { options: options.clone(), ..new_run("a", false) };
         let run = store.accept(at(second), &new).await.expect("accepted").run;
         let again = NewDecision {
             tenant: &tenant,
@@ -232,7 +236,8 @@ async fn a_decision_that_is_refused_leaves_the_live_run_to_whoever_claims_next()
         let error = store.decide(at(second), &again).await.expect_err("the run is live");
         assert_eq!((error.reason(), &error.metadata()["run"]), ("RUN_IN_PROGRESS", &run.resource_name()));
         let claimed = store.claim_one(second).await;
-        let ended = store.finish(at(second), held(&claimed), 1, &RunResult::Succeeded, &Progress::default()).await;
+        let ended =
+            store.finish(at(second), held(&claimed), 1, &RunResult::Succeeded, &AttemptProgress::default()).await;
         assert!(ended.expect("answered"));
     }
 }

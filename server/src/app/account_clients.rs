@@ -1,0 +1,222 @@
+//! Google in each account's name: with the credentials that the account has for itself, else with those of the server's settings.
+
+mod rejections;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use chrono::{DateTime, Utc};
+
+use self::rejections::rejected;
+use crate::{
+    credential_cipher::{CredentialCipher, DecryptError},
+    domain::{AccountCredentials, AccountId, EncryptedCredentials, Failure, FailureReason, Rejection},
+    error::Error,
+    gbp::Client,
+    store::{CredentialsVersion, Store},
+};
+
+/// Accounts whose access tokens are kept: some megabytes. One that falls out costs a renewal when it comes back.
+const MAX_CACHED_CLIENTS: usize = 10_000;
+
+/// The way to Google for every account. Cheap to clone.
+///
+/// Credentials that Google refuses end one run: the one that found out. Runs that were accepted before wait, for at most
+/// [`MAX_REJECTION_WAIT`](crate::domain::MAX_REJECTION_WAIT), until Google takes them again or they are replaced; one that is accepted
+/// later fails at once, because its caller can see how it is. About once a minute one of them shows the credentials to Google again.
+///
+/// Which credentials are an account's is read with each run that is claimed, so there is nothing here that could be out of date: what is
+/// kept is kept under its revision.
+#[derive(Clone)]
+pub struct AccountClients(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    cipher: CredentialCipher,
+    default: Client,
+    /// Google refuses the server's own. Each server finds that out for itself, as each may have others.
+    default_rejection: Mutex<Option<Rejection>>,
+    cache: Mutex<ClientCache>,
+}
+
+/// What an attempt has learnt of the credentials that it went with.
+#[derive(Debug, Clone, Copy)]
+pub enum CredentialsOutcome<'a> {
+    /// Google takes them.
+    Accepted,
+    /// Google refuses them: the failure tells how, and whether it was asked.
+    Rejected(&'a Failure),
+}
+
+impl AccountClients {
+    /// `default` is for accounts that have no credentials of their own; `cipher` opens those of the others.
+    #[must_use]
+    pub fn new(store: Store, default: Client, cipher: CredentialCipher) -> Self {
+        let cache = Mutex::new(ClientCache { clients: HashMap::new(), uses: 0, max: MAX_CACHED_CLIENTS });
+        Self(Arc::new(Inner { store, cipher, default, default_rejection: Mutex::default(), cache }))
+    }
+
+    /// The client for a run that was accepted at `accepted_at`, of an account whose own credentials are `version`, as was read at `now`. Within,
+    /// why there is none: Google refused them a moment ago, or this server cannot read them. They are never replaced by the server's own:
+    /// that would be in another's name.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn client(
+        &self,
+        account: &AccountId,
+        version: Option<&CredentialsVersion>,
+        now: DateTime<Utc>,
+        accepted_at: DateTime<Utc>,
+    ) -> Result<Result<Client, Failure>, Error> {
+        let Some(version) = version else {
+            // Who may fail for it asks: a server's own credentials have nobody who would say that they are good again.
+            let known = self.default_rejection().clone().filter(|rejection| rejection.holds(Utc::now()));
+            let waits = known.and_then(|known| known.wait(accepted_at, Utc::now()).map(|wait| (known, wait)));
+            return Ok(waits.map_or_else(
+                || Ok(self.0.default.clone()),
+                |(known, wait)| Err(rejected("the server", &known, Utc::now()).waiting(wait)),
+            ));
+        };
+        if let Some(rejection) = version.rejection.as_ref().filter(|rejection| rejection.holds(now)) {
+            let failure = rejected(&account.resource_name(), rejection, now);
+            return Ok(Err(match rejection.wait(accepted_at, now) {
+                Some(wait) => failure.waiting(wait),
+                None => failure,
+            }));
+        }
+        if let Some(client) = self.cache().get(account, version.revision) {
+            return Ok(Ok(client));
+        }
+        // Deleted since the claim: from now on the server's own are for it.
+        let Some((known, encrypted)) = self.0.store.credentials(account).await? else {
+            return Ok(Ok(self.0.default.clone()));
+        };
+        Ok(self.open(&known, &encrypted).map_err(|problem| {
+            tracing::error!(account_id = %account, key_id = known.key_id, %problem, "cannot read an account's credentials");
+            let message = format!("{} has credentials of its own, but {problem}", account.resource_name());
+            Failure::permanent(FailureReason::CredentialsUnreadable, message).with("key_id", &known.key_id)
+        }))
+    }
+
+    /// The client with these credentials.
+    pub(super) fn open(
+        &self,
+        known: &AccountCredentials,
+        encrypted: &EncryptedCredentials,
+    ) -> Result<Client, DecryptError> {
+        let user = self.0.cipher.decrypt(&known.account, encrypted)?;
+        Ok(self.cache().insert(&known.account, known.revision, self.0.default.with_credentials(user)))
+    }
+
+    /// Counts the accounts whose credentials Google refuses, for whoever watches the metric.
+    pub async fn count(&self) {
+        match self.0.store.rejected_credentials().await {
+            // No count of accounts is beyond what a float holds exactly.
+            #[expect(clippy::cast_precision_loss, reason = "there are not 2^53 accounts")]
+            Ok(count) => {
+                metrics::gauge!("category_mirror_credentials_rejected", "credentials" => "account").set(count as f64)
+            }
+            Err(error) => tracing::debug!(%error, "cannot count rejected credentials"),
+        }
+    }
+
+    /// The keys.
+    pub(super) fn cipher(&self) -> &CredentialCipher {
+        &self.0.cipher
+    }
+
+    /// Forgets an account's tokens.
+    pub(super) fn forget(&self, account: &AccountId) {
+        self.cache().clients.remove(account);
+    }
+
+    fn cache(&self) -> MutexGuard<'_, ClientCache> {
+        // Nothing panics while it is held.
+        self.0.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for AccountClients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accounts").field("default", &self.0.default).finish_non_exhaustive()
+    }
+}
+
+/// Clients by account, at most `max`: the one that was not used for the longest time makes room.
+struct ClientCache {
+    clients: HashMap<AccountId, Entry>,
+    uses: u64,
+    max: usize,
+}
+
+struct Entry {
+    revision: i64,
+    client: Client,
+    used: u64,
+}
+
+impl ClientCache {
+    /// The client with these credentials, or with newer ones.
+    fn get(&mut self, account: &AccountId, revision: i64) -> Option<Client> {
+        let entry = self.clients.get_mut(account).filter(|entry| entry.revision >= revision)?;
+        self.uses += 1;
+        entry.used = self.uses;
+        Some(entry.client.clone())
+    }
+
+    /// Keeps a client, unless somebody else has put one there meanwhile: then that one, so that renewals are shared.
+    fn insert(&mut self, account: &AccountId, revision: i64, client: Client) -> Client {
+        if let Some(client) = self.get(account, revision) {
+            return client;
+        }
+        if self.clients.len() >= self.max && !self.clients.contains_key(account) {
+            let oldest = self.clients.iter().min_by_key(|(_, entry)| entry.used).map(|(account, _)| account.clone());
+            oldest.and_then(|oldest| self.clients.remove(&oldest));
+        }
+        self.uses += 1;
+        self.clients.insert(account.clone(), Entry { revision, client: client.clone(), used: self.uses });
+        client
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::gbp::InProcessGbp;
+
+    fn account(id: usize) -> AccountId {
+        AccountId::parse(&id.to_string()).expect("an id")
+    }
+
+    fn client() -> Client {
+        Client::in_process(InProcessGbp::new(Duration::ZERO, |_| {}))
+    }
+
+    #[test]
+    fn clients_are_kept_by_revision_and_the_least_used_makes_room() {
+        let mut cache = ClientCache { clients: HashMap::new(), uses: 0, max: 3 };
+        for id in 0..3 {
+            cache.insert(&account(id), 5, client());
+        }
+        assert!(cache.get(&account(0), 5).is_some() && cache.get(&account(0), 4).is_some(), "the same, and newer ones");
+        assert!(cache.get(&account(0), 6).is_none(), "replaced since");
+        cache.insert(&account(3), 5, client());
+        let mut there: Vec<_> = cache.clients.keys().map(ToString::to_string).collect();
+        there.sort();
+        assert_eq!(there, ["0", "2", "3"]);
+        cache.insert(&account(0), 6, client());
+        assert_eq!(
+            (cache.clients.len(), cache.clients[&account(0)].revision),
+            (3, 6),
+            "a replacement takes no more room"
+        );
+        cache.insert(&account(0), 5, client());
+        assert_eq!(cache.clients[&account(0)].revision, 6, "never back");
+    }
+}
