@@ -1,27 +1,29 @@
 //! The command line.
 
-mod batches;
-mod categories;
+mod batch;
 mod credentials;
-mod flags;
+mod flag;
 mod plan;
-mod runs;
+mod platform_category;
+mod run;
+mod sync;
 mod taxonomy;
-mod tenants;
+mod tenant;
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use humantime::parse_duration;
 
-pub(crate) use batches::{Batches, Start};
-pub(crate) use categories::Categories;
-pub(crate) use credentials::Credentials;
-pub(crate) use flags::{FlagFields, FlagLists, Flags};
-pub(crate) use plan::{Format, Overrides, Plan};
-pub(crate) use runs::{Logs, Run, Trigger};
-pub(crate) use taxonomy::Taxonomy;
-pub(crate) use tenants::{Syncs, Tenants};
+pub(crate) use batch::{BatchCommand, CreateBatchArgs};
+pub(crate) use credentials::CredentialsCommand;
+pub(crate) use flag::{FlagCommand, FlagFieldArgs, FlagListArgs};
+pub(crate) use plan::{OverrideArgs, PlanCommand};
+pub(crate) use platform_category::PlatformCategoryCommand;
+pub(crate) use run::{CreateRunArgs, ListRunsArgs, RunCommand};
+pub(crate) use sync::{ListSyncsArgs, SyncCommand};
+pub(crate) use taxonomy::TaxonomyCommand;
+pub(crate) use tenant::TenantCommand;
 
 const AFTER_HELP: &str = "\
 The token comes from MIRRORCTL_TOKEN, or from the file of --token-file. NO_COLOR turns colours off; there are none in a pipe.
@@ -39,18 +41,25 @@ Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = "mirrorctl", version, after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// Print JSON, one object a line
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
+    /// As what: lines for people, JSON, one object a line, or Markdown for a ticket, which plans have
+    #[arg(long, global = true, default_value = "text")]
+    pub(crate) output: OutputFormat,
     #[command(flatten)]
-    pub(crate) connection: Connection,
+    pub(crate) connection: ConnectionArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    Text,
+    Json,
+    Markdown,
+}
+
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "Connection")]
-pub(crate) struct Connection {
+pub(crate) struct ConnectionArgs {
     /// The server
     #[arg(
         long,
@@ -93,60 +102,39 @@ fn metadata(text: &str) -> Result<(String, String), &'static str> {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Ask for a run
-    Trigger(Trigger),
-    /// Look at a run, cancel it, or take back what it wrote
+    /// Ask for runs, watch, list and count them, cancel one, or take back what it wrote
     #[command(subcommand)]
-    Run(Run),
+    Run(RunCommand),
     /// Show plans, also as JSON or Markdown
     #[command(subcommand)]
-    Plan(Plan),
+    Plan(PlanCommand),
     /// Sync an organization, or every tenant
     #[command(subcommand)]
-    Batch(Batches),
-    /// Watch runs change, without end
-    Watch {
-        /// Only this tenant's
-        #[arg(long)]
-        tenant: Option<String>,
-        /// Only this organization's
-        #[arg(long, conflicts_with = "tenant")]
-        organization: Option<String>,
-    },
-    /// List runs, newest first
-    Logs(Logs),
-    /// Count runs and their results
-    Stats {
-        /// Only this tenant's
-        #[arg(long)]
-        tenant: Option<String>,
-        /// Only this organization's
-        #[arg(long)]
-        organization: Option<String>,
-        /// How far back, such as 24h or 7days
-        #[arg(long, default_value = "24h", value_parser = parse_duration)]
-        window: Duration,
-    },
+    Batch(BatchCommand),
     /// Keep tenants and their categories
     #[command(subcommand)]
-    Tenants(Tenants),
+    Tenant(TenantCommand),
+    /// Show how tenants' two sides stand, and decide what is to become of a difference
+    #[command(subcommand)]
+    Sync(SyncCommand),
     /// Keep the platform's categories and their mapping
     #[command(subcommand)]
-    Categories(Categories),
+    PlatformCategory(PlatformCategoryCommand),
     /// Import Google's lists of categories, and find categories in them
     #[command(subcommand)]
-    Taxonomy(Taxonomy),
+    Taxonomy(TaxonomyCommand),
     /// Switch features on and off
     #[command(subcommand)]
-    Flags(Flags),
+    Flag(FlagCommand),
     /// Keep accounts' own credentials for Google
     #[command(subcommand)]
-    Credentials(Credentials),
+    Credentials(CredentialsCommand),
 }
 
 #[derive(Debug, ClapArgs)]
-pub(crate) struct Import {
-    /// The file
+pub(crate) struct ImportArgs {
+    /// The file; `-` is standard input
+    #[arg(long, value_name = "FILE")]
     pub(crate) file: PathBuf,
     /// Say what would happen, and change nothing
     #[arg(long)]

@@ -5,13 +5,13 @@ use std::{env, path::Path, path::PathBuf};
 use category_mirror_client::{Client, TokenFuture, TokenProvider};
 
 use crate::{
-    args::Connection,
+    args::ConnectionArgs,
     exit::Exit,
     import::without_mark,
     secret_file::{self, warn_if_exposed},
 };
 
-pub(crate) fn client(connection: &Connection) -> Result<Client, Exit> {
+pub(crate) fn client(connection: &ConnectionArgs) -> Result<Client, Exit> {
     let mut builder = Client::builder(&connection.endpoint).timeout(connection.timeout);
     // From the environment and not a flag: everybody on the machine can read the arguments of a process.
     if let Some(file) = &connection.token_file {

@@ -15,9 +15,13 @@ use crate::{args, exit::Exit, import::without_mark, output::Output, secret_file:
 /// Bytes of a credentials file that are read; a real one has some hundred.
 const MAX_FILE: u64 = 64 * 1024;
 
-pub(crate) async fn credentials(client: &Client, output: &mut Output, command: args::Credentials) -> Result<(), Exit> {
+pub(crate) async fn credentials(
+    client: &Client,
+    output: &mut Output,
+    command: args::CredentialsCommand,
+) -> Result<(), Exit> {
     let credentials = match command {
-        args::Credentials::List => {
+        args::CredentialsCommand::List => {
             let mut all = client.list_credentials().send();
             while let Some(one) = all.next().await {
                 let one = one?;
@@ -25,13 +29,13 @@ pub(crate) async fn credentials(client: &Client, output: &mut Output, command: a
             }
             return Ok(());
         }
-        args::Credentials::Get { account } => client.get_credentials(account).send().await?,
-        args::Credentials::Set { account, file } => {
+        args::CredentialsCommand::Get { account } => client.get_credentials(account).send().await?,
+        args::CredentialsCommand::Set { account, file } => {
             let [client_id, client_secret, refresh_token] = read(&file)?;
             warn_if_exposed("--file", &file);
             client.set_credentials(account, client_id, client_secret, refresh_token).send().await?
         }
-        args::Credentials::Verify { account } => {
+        args::CredentialsCommand::Verify { account } => {
             let verified = client.verify_credentials(account).send().await?;
             output.show(&verified, |output| {
                 output.field("google", Some(verified.outcome))?;
@@ -43,11 +47,11 @@ pub(crate) async fn credentials(client: &Client, output: &mut Output, command: a
                 outcome => Err(Exit::Refused(format!("google has not taken the credentials: {outcome}"))),
             };
         }
-        args::Credentials::Delete { account } => {
+        args::CredentialsCommand::Delete { account } => {
             client.delete_credentials(&account).send().await?;
             return Ok(());
         }
-        args::Credentials::Reencrypt => {
+        args::CredentialsCommand::Reencrypt => {
             let done = client.reencrypt_credentials().send().await?;
             return Ok(output.show(&done, |output| {
                 output.field("reencrypted", Some(done.reencrypted))?;

@@ -38,7 +38,7 @@ impl Exit {
             Self::Usage(message) => failed(&Printable(&message), 2),
             Self::Refused(message) => failed(&Printable(&message), 3),
             Self::Call(error) => failed(&error, code(error.code())),
-            // `mirrorctl logs | head`: the reader has what it wanted.
+            // `mirrorctl run list | head`: the reader has what it wanted.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Self::Output(error) => failed(&format!("cannot write the output: {error}"), 6),
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use category_mirror_client::{Client, Flag, Printable, UpdateFlag};
 
-use crate::{args::FlagLists, exit::Exit, output::Output};
+use crate::{args::FlagListArgs, exit::Exit, output::Output};
 
 /// One list: what is there, and what is wanted of it.
 struct List<'a> {
@@ -50,7 +50,7 @@ pub(crate) async fn edited(
     client: &Client,
     output: &mut Output,
     flag: &str,
-    lists: &FlagLists,
+    lists: &FlagListArgs,
     expected_revision: Option<i64>,
     mut request: UpdateFlag,
 ) -> Result<UpdateFlag, Exit> {
@@ -98,7 +98,7 @@ pub(crate) async fn edited(
     )))
 }
 
-fn all<'a>(lists: &'a FlagLists, flag: &'a Flag) -> [List<'a>; 4] {
+fn all<'a>(lists: &'a FlagListArgs, flag: &'a Flag) -> [List<'a>; 4] {
     [
         List {
             option: "--tenants",

@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, fs::File, io, io::BufRead, path::Path};
 use category_mirror_client::{Client, ImportReport, PlatformCategoryImport, Printable, TenantImport};
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::{args::Import, exit::Exit, output::Output};
+use crate::{args::ImportArgs, exit::Exit, output::Output};
 
 /// Items of one call.
-const CHUNK: usize = 1000;
+const CHUNK_SIZE: usize = 1000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,24 +67,24 @@ impl From<CategoryLine> for PlatformCategoryImport {
     }
 }
 
-pub(crate) async fn tenants(client: &Client, output: &mut Output, import: Import) -> Result<(), Exit> {
-    let mut told = Told::default();
+pub(crate) async fn tenants(client: &Client, output: &mut Output, import: ImportArgs) -> Result<(), Exit> {
+    let mut summary = ImportSummary::default();
     for Chunk { lines, items } in chunks::<TenantLine>(&import.file)? {
         let request = client.import_tenants(items.into_iter().map(TenantImport::from));
         let report = request.validate_only(import.validate_only).send().await?;
-        told.tell(output, &lines, &report)?;
+        summary.add(output, &lines, &report)?;
     }
-    told.end()
+    summary.end()
 }
 
-pub(crate) async fn categories(client: &Client, output: &mut Output, import: Import) -> Result<(), Exit> {
-    let mut told = Told::default();
+pub(crate) async fn platform_categories(client: &Client, output: &mut Output, import: ImportArgs) -> Result<(), Exit> {
+    let mut summary = ImportSummary::default();
     for Chunk { lines, items } in chunks::<CategoryLine>(&import.file)? {
         let request = client.import_platform_categories(items.into_iter().map(PlatformCategoryImport::from));
         let report = request.validate_only(import.validate_only).send().await?;
-        told.tell(output, &lines, &report)?;
+        summary.add(output, &lines, &report)?;
     }
-    told.end()
+    summary.end()
 }
 
 /// The items of one call, and the line of each in the file, from 1.
@@ -98,7 +98,7 @@ struct Chunk<T> {
 fn chunks<T: DeserializeOwned>(file: &Path) -> Result<Vec<Chunk<T>>, Exit> {
     let unreadable = |error: io::Error| Exit::usage(format!("{}: {error}", file.display()));
     let mut chunks: Vec<Chunk<T>> = Vec::new();
-    for (index, line) in io::BufReader::new(File::open(file).map_err(unreadable)?).lines().enumerate() {
+    for (index, line) in reader(file).map_err(unreadable)?.lines().enumerate() {
         let line = line.map_err(unreadable)?;
         let text = if index == 0 { without_mark(&line) } else { &line };
         if text.trim().is_empty() {
@@ -107,7 +107,7 @@ fn chunks<T: DeserializeOwned>(file: &Path) -> Result<Vec<Chunk<T>>, Exit> {
         let item = serde_json::from_str(text)
             .map_err(|error| Exit::usage(format!("{}, line {}: {error}", file.display(), index + 1)))?;
         match chunks.last_mut() {
-            Some(chunk) if chunk.items.len() < CHUNK => {
+            Some(chunk) if chunk.items.len() < CHUNK_SIZE => {
                 chunk.lines.push(index + 1);
                 chunk.items.push(item);
             }
@@ -117,18 +117,26 @@ fn chunks<T: DeserializeOwned>(file: &Path) -> Result<Vec<Chunk<T>>, Exit> {
     Ok(chunks)
 }
 
+/// A file, or standard input.
+fn reader(file: &Path) -> io::Result<Box<dyn BufRead>> {
+    match file.to_str() {
+        Some("-") => Ok(Box::new(io::stdin().lock())),
+        _ => Ok(Box::new(io::BufReader::new(File::open(file)?))),
+    }
+}
+
 /// A file's text without a byte order mark at its start.
 pub(crate) fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 #[derive(Default)]
-struct Told {
+struct ImportSummary {
     has_failures: bool,
 }
 
-impl Told {
-    fn tell(&mut self, output: &mut Output, lines: &[usize], report: &ImportReport) -> io::Result<()> {
+impl ImportSummary {
+    fn add(&mut self, output: &mut Output, lines: &[usize], report: &ImportReport) -> io::Result<()> {
         self.has_failures |= !report.failures.is_empty();
         output.show(report, |output| {
             for failure in &report.failures {

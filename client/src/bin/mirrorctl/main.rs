@@ -1,29 +1,29 @@
 //! `mirrorctl`: Category Mirror from the command line.
 
 mod args;
-mod batches;
-mod categories;
+mod batch;
 mod connect;
 mod credentials;
 mod exit;
+mod flag;
 mod flag_lists;
-mod flags;
 mod import;
 mod output;
 mod plan;
+mod platform_category;
 mod report;
 mod run;
 mod secret_file;
+mod sync;
 mod taxonomy;
-mod tenant_sync;
-mod tenants;
+mod tenant;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use crate::{
-    args::{Args, Command},
+    args::{Args, Command, OutputFormat},
     exit::Exit,
     output::Output,
 };
@@ -47,33 +47,24 @@ fn explain(said: &clap::Error) -> Result<(), Exit> {
     if said.exit_code() != 0 {
         return Err(Exit::CommandLine);
     }
-    Ok(printed.and_then(|()| Output::new(false).end())?)
+    Ok(printed.and_then(|()| Output::new(OutputFormat::Text).end())?)
 }
 
 async fn execute(args: Args) -> Result<(), Exit> {
     let client = connect::client(&args.connection)?;
-    let mut output = Output::new(args.json);
+    if args.output == OutputFormat::Markdown && !matches!(args.command, Command::Plan(_)) {
+        return Err(Exit::usage("--output markdown is for `plan get`"));
+    }
+    let mut output = Output::new(args.output);
     match args.command {
-        Command::Trigger(trigger) => run::trigger(&client, &mut output, trigger).await,
         Command::Run(command) => run::run(&client, &mut output, command).await,
         Command::Plan(command) => plan::plan(&client, &mut output, command).await,
-        Command::Batch(command) => batches::batches(&client, &mut output, command).await,
-        Command::Watch { tenant, organization } => {
-            let request = match (tenant, organization) {
-                (Some(tenant), _) => client.watch_tenant(tenant),
-                (None, Some(organization)) => client.watch_organization(organization),
-                (None, None) => client.watch_all(),
-            };
-            run::watch_many(&mut output, request).await
-        }
-        Command::Logs(filter) => report::logs(&client, &mut output, filter).await,
-        Command::Stats { tenant, organization, window } => {
-            report::stats(&client, &mut output, tenant, organization, window).await
-        }
-        Command::Tenants(command) => tenants::tenants(&client, &mut output, command).await,
-        Command::Categories(command) => categories::categories(&client, &mut output, command).await,
+        Command::Batch(command) => batch::batch(&client, &mut output, command).await,
+        Command::Tenant(command) => tenant::tenant(&client, &mut output, command).await,
+        Command::Sync(command) => sync::sync(&client, &mut output, command).await,
+        Command::PlatformCategory(command) => platform_category::platform_category(&client, &mut output, command).await,
         Command::Taxonomy(command) => taxonomy::taxonomy(&client, &mut output, command).await,
-        Command::Flags(command) => flags::flags(&client, &mut output, command).await,
+        Command::Flag(command) => flag::flag(&client, &mut output, command).await,
         Command::Credentials(command) => credentials::credentials(&client, &mut output, command).await,
     }
 }

@@ -10,22 +10,24 @@ use anstyle::{AnsiColor, Style};
 use category_mirror_client::{Printable, Run, RunState};
 use serde::Serialize;
 
+use crate::args::OutputFormat;
+
 /// Standard output, in the form that was asked for.
 pub(crate) struct Output {
-    json: bool,
+    format: OutputFormat,
     colour: bool,
 }
 
 impl Output {
-    pub(crate) fn new(json: bool) -> Self {
+    pub(crate) fn new(format: OutputFormat) -> Self {
         // https://no-color.org: present and not empty.
         let no_colour = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { json, colour: !json && !no_colour && io::stdout().is_terminal() }
+        Self { format, colour: format == OutputFormat::Text && !no_colour && io::stdout().is_terminal() }
     }
 
-    /// Whether programs read it.
-    pub(crate) fn is_json(&self) -> bool {
-        self.json
+    /// The form that was asked for.
+    pub(crate) fn format(&self) -> OutputFormat {
+        self.format
     }
 
     /// One thing: its JSON, or what `text` writes.
@@ -34,7 +36,7 @@ impl Output {
         item: &T,
         text: impl FnOnce(&mut Self) -> io::Result<()>,
     ) -> io::Result<()> {
-        if self.json { self.json(&serde_json::to_string(item)?) } else { text(self) }
+        if self.format == OutputFormat::Json { self.json(&serde_json::to_string(item)?) } else { text(self) }
     }
 
     /// A line of JSON. Programs read the same texts, and a terminal executes nothing: JSON may have any character as an escape.
@@ -64,7 +66,7 @@ impl Output {
 
     /// A line for people beside what was asked for; programs get none.
     pub(crate) fn note(&mut self, name: &str, value: impl Display) -> io::Result<()> {
-        if self.json { Ok(()) } else { self.field(name, Some(value)) }
+        if self.format == OutputFormat::Json { Ok(()) } else { self.field(name, Some(value)) }
     }
 
     /// Lines of changes, each in the colour of its sign.

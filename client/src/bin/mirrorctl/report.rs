@@ -1,13 +1,13 @@
-//! Logs and counts.
+//! Lists and counts of runs.
 
 use std::time::Duration;
 
 use category_mirror_client::{Client, FailureCount, Printable};
 use chrono::{TimeDelta, Utc};
 
-use crate::{args::Logs, exit::Exit, output::Output, run::summary};
+use crate::{args::ListRunsArgs, exit::Exit, output::Output, run::summary};
 
-pub(crate) async fn logs(client: &Client, output: &mut Output, filter: Logs) -> Result<(), Exit> {
+pub(crate) async fn list(client: &Client, output: &mut Output, filter: ListRunsArgs) -> Result<(), Exit> {
     // No page need hold more than what is shown; the server takes 1000 at most.
     let page_size = u16::try_from(filter.limit.clamp(1, 1000)).expect("at most 1000");
     let mut request = client.list_sync_logs().page_size(page_size);

@@ -1,4 +1,4 @@
-//! Triggering, watching, showing and cancelling runs.
+//! Creating, watching, showing and cancelling runs.
 
 use std::io;
 
@@ -8,51 +8,65 @@ use category_mirror_client::{
 use chrono::{DateTime, Utc};
 
 use crate::{
-    args::{self, Trigger},
+    args::{CreateRunArgs, RunCommand},
     exit::Exit,
     output::Output,
+    report,
 };
 
-pub(crate) async fn trigger(client: &Client, output: &mut Output, trigger: Trigger) -> Result<(), Exit> {
-    let mut request = client.mirror(trigger.tenant, trigger.strategy).dry_run(trigger.dry_run);
-    if let Some(id) = trigger.request_id {
+async fn create(client: &Client, output: &mut Output, args: CreateRunArgs) -> Result<(), Exit> {
+    let mut request = client.mirror(args.tenant, args.strategy).dry_run(args.dry_run);
+    if let Some(id) = args.request_id {
         request = request.request_id(id);
     }
-    if let Some(plan) = trigger.plan {
+    if let Some(plan) = args.plan {
         request = request.plan(plan);
     }
-    if let Some(view) = trigger.view {
+    if let Some(view) = args.gbp_view {
         request = request.view(view);
     }
-    if let Some((guards, reason)) = trigger.overrides.given() {
+    if let Some((guards, reason)) = args.overrides.given() {
         request = request.override_guards(guards, reason);
     }
-    accepted(client, output, request.send().await?, trigger.watch).await
+    accepted(client, output, request.send().await?, args.wait).await
 }
 
 /// Tells of the run that was accepted, and how it goes on where that is wanted.
-async fn accepted(client: &Client, output: &mut Output, mirrored: AcceptedRun, watch: bool) -> Result<(), Exit> {
+async fn accepted(client: &Client, output: &mut Output, mirrored: AcceptedRun, wait: bool) -> Result<(), Exit> {
     let name = mirrored.run.name.clone();
     output.show(&mirrored, |output| {
         let joined = if mirrored.joined { "joined the live run" } else { "accepted" };
         output.line(format_args!("{joined} {}", Printable(&name)))
     })?;
-    if watch { watch_one(output, client.watch_run(name).send()).await } else { Ok(()) }
+    if wait { watch_one(output, client.watch_run(name).send()).await } else { Ok(()) }
 }
 
-pub(crate) async fn run(client: &Client, output: &mut Output, command: args::Run) -> Result<(), Exit> {
+pub(crate) async fn run(client: &Client, output: &mut Output, command: RunCommand) -> Result<(), Exit> {
     let run = match command {
-        args::Run::Get { run } => client.get_run(run).send().await?,
-        args::Run::Last { tenant, strategy } => client.get_last_run(tenant, strategy).send().await?,
-        args::Run::Cancel { run } => client.cancel_run(run).send().await?,
-        args::Run::Revert { run, dry_run, watch, overrides } => {
+        RunCommand::Create(args) => return create(client, output, args).await,
+        RunCommand::Get { run } => client.get_run(run).send().await?,
+        RunCommand::Last { tenant, strategy } => client.get_last_run(tenant, strategy).send().await?,
+        RunCommand::Cancel { run } => client.cancel_run(run).send().await?,
+        RunCommand::Revert { run, dry_run, wait, overrides } => {
             let mut request = client.revert_run(run).dry_run(dry_run);
             if let Some((guards, reason)) = overrides.given() {
                 request = request.override_guards(guards, reason);
             }
-            return accepted(client, output, request.send().await?, watch).await;
+            return accepted(client, output, request.send().await?, wait).await;
         }
-        args::Run::Watch { run } => return watch_one(output, client.watch_run(run).send()).await,
+        RunCommand::Watch { run: Some(run), .. } => return watch_one(output, client.watch_run(run).send()).await,
+        RunCommand::Watch { run: None, tenant, organization } => {
+            let request = match (tenant, organization) {
+                (Some(tenant), _) => client.watch_tenant(tenant),
+                (None, Some(organization)) => client.watch_organization(organization),
+                (None, None) => client.watch_all(),
+            };
+            return watch_many(output, request).await;
+        }
+        RunCommand::List(filter) => return report::list(client, output, filter).await,
+        RunCommand::Stats { tenant, organization, window } => {
+            return report::stats(client, output, tenant, organization, window).await;
+        }
     };
     Ok(output.show(&run, |output| details(output, &run))?)
 }
@@ -70,7 +84,7 @@ pub(crate) async fn watch_one(output: &mut Output, mut snapshots: Items<Run>) ->
     if last == Some(RunState::Succeeded) { Ok(()) } else { Err(Exit::RunNotSucceeded) }
 }
 
-pub(crate) async fn watch_many(output: &mut Output, request: WatchRuns) -> Result<(), Exit> {
+async fn watch_many(output: &mut Output, request: WatchRuns) -> Result<(), Exit> {
     let mut snapshots = request.send();
     while let Some(run) = snapshots.next().await {
         let run = run?;
@@ -178,8 +192,8 @@ pub(crate) fn override_command(run: &Run) -> Option<String> {
     let mut command = match (&run.revert_of, run.decision) {
         (Some(reverted), _) => format!("mirrorctl run revert {}", id(reverted)),
         // A run that executes no decision would be skipped: the tenant stays in conflict, or is cooling down.
-        (None, Some(decision)) => format!("mirrorctl tenants decide {} {decision}", id(&run.tenant)),
-        (None, None) => format!("mirrorctl trigger {} {}", id(&run.tenant), run.strategy),
+        (None, Some(decision)) => format!("mirrorctl sync decide {} {decision}", id(&run.tenant)),
+        (None, None) => format!("mirrorctl run create {} --strategy {}", id(&run.tenant), run.strategy),
     };
     if run.revert_of.is_none() && run.decision.is_none() {
         let seen = if run.dry_run { Some(run.name.as_str()) } else { run.applied_plan.as_deref() };
@@ -187,11 +201,11 @@ pub(crate) fn override_command(run: &Run) -> Option<String> {
         command += &run
             .view
             .filter(|view| *view != GbpView::Merchant)
-            .map(|view| format!(" --view {view}"))
+            .map(|view| format!(" --gbp-view {view}"))
             .unwrap_or_default();
     }
     for guard in guards.iter().filter(|guard| guard.outcome != GuardOutcome::Passed) {
-        command += &format!(" --override {}", guard.rule);
+        command += &format!(" --override-guard {}", guard.rule);
     }
     Some(command + " --reason 'WHY'")
 }

@@ -6,20 +6,23 @@ use category_mirror_client::{Client, Printable, TaxonomyRefresh};
 
 use crate::{args, exit::Exit, output::Output};
 
-pub(crate) async fn taxonomy(client: &Client, output: &mut Output, command: args::Taxonomy) -> Result<(), Exit> {
+pub(crate) async fn taxonomy(client: &Client, output: &mut Output, command: args::TaxonomyCommand) -> Result<(), Exit> {
     match command {
-        args::Taxonomy::Refresh { locale, allow_shrink } => {
-            let mut request = client.refresh_taxonomy(locale.region, locale.language);
+        args::TaxonomyCommand::Refresh { locale, allow_shrink } => {
+            let mut request = client.refresh_taxonomy(locale.region_code, locale.language_code);
             if let Some(reason) = allow_shrink {
                 request = request.allow_shrink(reason);
             }
             let refresh = request.send().await?;
             Ok(output.show(&refresh, |output| refreshed(output, &refresh))?)
         }
-        args::Taxonomy::Versions { region, language } => versions(client, output, region, language).await,
-        args::Taxonomy::Search { locale, query, limit } => {
+        args::TaxonomyCommand::List { region_code, language_code } => {
+            list(client, output, region_code, language_code).await
+        }
+        args::TaxonomyCommand::Search { locale, query, limit } => {
             let page_size = u16::try_from(limit.clamp(1, 1000)).expect("at most 1000");
-            let mut found = client.search_categories(query, locale.region, locale.language).page_size(page_size).send();
+            let mut found =
+                client.search_categories(query, locale.region_code, locale.language_code).page_size(page_size).send();
             for _ in 0..limit {
                 let Some(found) = found.next().await else { break };
                 let found = found?;
@@ -27,8 +30,9 @@ pub(crate) async fn taxonomy(client: &Client, output: &mut Output, command: args
             }
             Ok(())
         }
-        args::Taxonomy::Suggest { locale, matches } => {
-            let request = client.list_mapping_suggestions(locale.region, locale.language).match_count(matches);
+        args::TaxonomyCommand::Suggest { locale, match_count } => {
+            let request =
+                client.list_mapping_suggestions(locale.region_code, locale.language_code).match_count(match_count);
             let mut suggestions = request.send();
             while let Some(suggestion) = suggestions.next().await {
                 let suggestion = suggestion?;
@@ -46,17 +50,17 @@ pub(crate) async fn taxonomy(client: &Client, output: &mut Output, command: args
     }
 }
 
-async fn versions(
+async fn list(
     client: &Client,
     output: &mut Output,
-    region: Option<String>,
-    language: Option<String>,
+    region_code: Option<String>,
+    language_code: Option<String>,
 ) -> Result<(), Exit> {
     let mut request = client.list_taxonomy_versions();
-    if let Some(region) = region {
+    if let Some(region) = region_code {
         request = request.region_code(region);
     }
-    if let Some(language) = language {
+    if let Some(language) = language_code {
         request = request.language_code(language);
     }
     let mut versions = request.send();

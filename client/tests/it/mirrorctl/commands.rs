@@ -15,47 +15,47 @@ pub(super) struct Command {
 
 /// What follows each command, where `FILE` is a file that it reads. Those of `SILENT` print nothing.
 const ARGUMENTS: [(&str, &str); 47] = [
-    ("trigger", "a platform_to_gbp --watch"),
+    ("run create", "a --strategy platform_to_gbp --wait"),
     ("run get", "1"),
     ("run last", "a platform_to_gbp"),
     ("run cancel", "1"),
-    ("run revert", "1 --watch"),
+    ("run revert", "1 --wait"),
     ("run watch", "1"),
-    ("plan show", "1"),
-    ("batch start", "platform_to_gbp --organization a --watch"),
+    ("run watch", ""),
+    ("run list", "-n 1"),
+    ("run stats", ""),
+    ("plan get", "1"),
+    ("batch create", "--strategy platform_to_gbp --organization a --wait"),
     ("batch list", ""),
     ("batch get", "b"),
     ("batch watch", "b"),
     ("batch cancel", "b"),
-    ("watch", ""),
-    ("logs", "-n 1"),
-    ("stats", ""),
-    ("tenants list", ""),
-    ("tenants get", "a"),
-    ("tenants create", "a --display-name A"),
-    ("tenants update", "a --display-name A"),
-    ("tenants delete", "a"),
-    ("tenants import", "FILE"),
-    ("tenants categories", "a"),
-    ("tenants sync", "a"),
-    ("tenants syncs", ""),
-    ("tenants decide", "a ignore --reason x"),
-    ("tenants set-categories", "a cafe"),
-    ("categories list", ""),
-    ("categories get", "a"),
-    ("categories create", "a --display-name A"),
-    ("categories update", "a --display-name A"),
-    ("categories delete", "a"),
-    ("categories import", "FILE"),
+    ("tenant list", ""),
+    ("tenant get", "a"),
+    ("tenant create", "a --display-name A"),
+    ("tenant update", "a --display-name A"),
+    ("tenant delete", "a"),
+    ("tenant import", "--file FILE"),
+    ("tenant get-categories", "a"),
+    ("sync get", "a"),
+    ("sync list", ""),
+    ("sync decide", "a ignore --reason x"),
+    ("tenant set-categories", "a --primary cafe"),
+    ("platform-category list", ""),
+    ("platform-category get", "a"),
+    ("platform-category create", "a --display-name A"),
+    ("platform-category update", "a --display-name A"),
+    ("platform-category delete", "a"),
+    ("platform-category import", "--file FILE"),
     ("taxonomy refresh", "US en"),
-    ("taxonomy versions", ""),
+    ("taxonomy list", ""),
     ("taxonomy search", "US en q"),
     ("taxonomy suggest", "US en"),
-    ("flags list", ""),
-    ("flags get", "F"),
-    ("flags update", "F --tenants b --replace --reason x"),
-    ("flags evaluate", "F a"),
-    ("flags changes", ""),
+    ("flag list", ""),
+    ("flag get", "F"),
+    ("flag update", "F --tenants b --replace --reason x"),
+    ("flag evaluate", "F a"),
+    ("flag history", ""),
     ("credentials list", ""),
     ("credentials get", "1"),
     ("credentials set", "1 --file FILE"),
@@ -63,7 +63,7 @@ const ARGUMENTS: [(&str, &str); 47] = [
     ("credentials delete", "1"),
     ("credentials reencrypt", ""),
 ];
-const SILENT: [&str; 3] = ["tenants delete", "categories delete", "credentials delete"];
+const SILENT: [&str; 3] = ["tenant delete", "platform-category delete", "credentials delete"];
 
 /// The names below a command, from its help text.
 async fn below(fake: &Fake, way: &[String]) -> Vec<String> {
@@ -99,21 +99,23 @@ pub(super) async fn all(fake: &Fake, folder: &Path) -> Vec<Command> {
             continue;
         }
         let name = way.join(" ");
-        let known = ARGUMENTS.iter().find(|(known, _)| *known == name);
-        let (_, rest) = known.unwrap_or_else(|| panic!("a new command, `{name}`: what are its arguments?"));
+        let known: Vec<_> = ARGUMENTS.iter().filter(|(known, _)| *known == name).collect();
+        assert!(!known.is_empty(), "a new command, `{name}`: what are its arguments?");
         let file = folder.join(way[0].as_str());
         let content = match way[0].as_str() {
-            "tenants" => r#"{"tenant":"a"}"#,
-            "categories" => r#"{"slug":"a"}"#,
+            "tenant" => r#"{"tenant":"a"}"#,
+            "platform-category" => r#"{"slug":"a"}"#,
             _ => r#"{"client_id":"a","client_secret":"b","refresh_token":"c"}"#,
         };
         std::fs::write(&file, content).expect("written");
         // Else the tool warns of what others can read.
         std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("private");
         let file = file.to_str().expect("UTF-8");
-        let rest = rest.split_whitespace().map(|word| word.replace("FILE", file));
-        let arguments = way.iter().cloned().chain(rest).collect();
-        commands.push(Command { arguments, prints: !SILENT.contains(&name.as_str()) });
+        for (_, rest) in known {
+            let rest = rest.split_whitespace().map(|word| word.replace("FILE", file));
+            let arguments = way.iter().cloned().chain(rest).collect();
+            commands.push(Command { arguments, prints: !SILENT.contains(&name.as_str()) });
+        }
     }
     assert!(commands.len() > 40, "{}", commands.len());
     commands

@@ -15,8 +15,8 @@ async fn a_flag_is_switched_off_in_one_line_and_its_lists_are_given_with_commas(
     let empty = v1::Flag { name: "flags/FF_X".into(), ..Default::default() };
     fake.methods.get_flag.will(Ok(v1::GetFlagResponse { flag: Some(empty) }));
     for arguments in [
-        &["flags", "update", "FF_X", "--state", "off", "--reason", "too many complaints"][..],
-        &["flags", "update", "FF_X", "--percent", "12.5", "--tenants", "a, b,c", "--organizations", ""],
+        &["flag", "update", "FF_X", "--state", "off", "--reason", "too many complaints"][..],
+        &["flag", "update", "FF_X", "--percent", "12.5", "--tenants", "a, b,c", "--organizations", ""],
     ] {
         let output = mirrorctl(&fake, arguments).await;
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
@@ -47,7 +47,7 @@ async fn a_list_loses_no_name_without_a_word() {
     let run = async |arguments: &[&str]| {
         fake.methods.get_flag.will(Ok(v1::GetFlagResponse { flag: Some(pilot()) }));
         update.will(Ok(v1::UpdateFlagResponse { flag: Some(pilot()) }));
-        mirrorctl(&fake, &[&["flags", "update", "FF_X"], arguments].concat()).await
+        mirrorctl(&fake, &[&["flag", "update", "FF_X"], arguments].concat()).await
     };
     // Refused, with every name that would go, and nothing is sent.
     let output = run(&["--tenants", "a,d", "--excluded-organizations", ""]).await;

@@ -118,8 +118,8 @@ async fn no_text_of_any_answer_reaches_the_terminal_as_it_is() {
         let arguments: Vec<&str> = command.arguments.iter().map(String::as_str).collect();
         let what = command.arguments.join(" ");
         let forms: &[&[&str]] = match arguments[0] {
-            "plan" => &[&[], &["--json"], &["--format", "markdown"], &["--format", "json"]],
-            _ => &[&[], &["--json"]],
+            "plan" => &[&[], &["--output", "json"], &["--output", "markdown"]],
+            _ => &[&[], &["--output", "json"]],
         };
         for form in forms {
             let fake = Fake::start().await;
@@ -131,7 +131,7 @@ async fn no_text_of_any_answer_reaches_the_terminal_as_it_is() {
             assert!(!errors.contains("the test has no answer"), "{what}: {errors}");
             assert!(!errors.contains("wrong"), "{what}: {errors}");
             assert_eq!(shown.is_empty(), !command.prints, "{what}: {shown}{errors}");
-            if form.contains(&"--json") {
+            if form.contains(&"json") {
                 for line in shown.lines() {
                     let json: serde_json::Value =
                         serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
@@ -147,7 +147,7 @@ async fn no_text_of_any_answer_reaches_the_terminal_as_it_is() {
 async fn programs_read_the_texts_as_they_were() {
     let fake = Fake::start().await;
     answer_all(&fake);
-    let output = mirrorctl(&fake, &["tenants", "get", "a", "--json"]).await;
+    let output = mirrorctl(&fake, &["tenant", "get", "a", "--output", "json"]).await;
     let tenant: serde_json::Value = serde_json::from_str(text(&output.stdout)).expect("JSON");
     assert_eq!(tenant["display_name"], TEXT);
 }

@@ -49,7 +49,8 @@ fn will_run(fake: &Fake, end: State) {
 async fn a_triggered_run_is_shown_to_its_end() {
     let fake = Fake::start().await;
     will_run(&fake, State::Succeeded);
-    let output = mirrorctl(&fake, &["trigger", "store-1", "platform_to_gbp", "--dry-run", "--watch"]).await;
+    let output =
+        mirrorctl(&fake, &["run", "create", "store-1", "--strategy", "platform_to_gbp", "--dry-run", "--wait"]).await;
     let shown = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(shown.starts_with("accepted tenants/t/runs/1\n"), "{shown}");
@@ -64,7 +65,8 @@ async fn a_triggered_run_is_shown_to_its_end() {
 async fn programs_get_a_json_object_a_line() {
     let fake = Fake::start().await;
     will_run(&fake, State::Failed);
-    let output = mirrorctl(&fake, &["trigger", "a", "platform_to_gbp", "--watch", "--json"]).await;
+    let output =
+        mirrorctl(&fake, &["run", "create", "a", "--strategy", "platform_to_gbp", "--wait", "--output", "json"]).await;
     assert_eq!(output.status.code(), Some(1), "the run failed");
     let lines: Vec<serde_json::Value> =
         text(&output.stdout).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
@@ -87,7 +89,7 @@ async fn each_kind_of_failure_has_its_exit_code() {
     let output = mirrorctl(&fake, &["run", "last", "a", "sideways"]).await;
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("platform_to_gbp or gbp_to_platform"));
-    let output = mirrorctl(&fake, &["stats", "--endpoint", "http://mirror.example.com"]).await;
+    let output = mirrorctl(&fake, &["run", "stats", "--endpoint", "http://mirror.example.com"]).await;
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("plain text"));
 }
@@ -97,7 +99,7 @@ async fn an_update_sends_what_was_given() {
     let fake = Fake::start().await;
     let tenant = v1::Tenant { name: "tenants/a".into(), ..Default::default() };
     fake.methods.update_tenant.will(Ok(v1::UpdateTenantResponse { tenant: Some(tenant) }));
-    let output = mirrorctl(&fake, &["tenants", "update", "a", "--organization", "", "--region", "US"]).await;
+    let output = mirrorctl(&fake, &["tenant", "update", "a", "--organization", "", "--region-code", "US"]).await;
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let asked = fake.methods.update_tenant.asked();
     assert_eq!(asked[0].message.update_mask.as_ref().expect("a mask").paths, ["organization", "region_code"]);
@@ -110,15 +112,46 @@ async fn a_batch_of_everybody_needs_the_typed_number() {
     let accepted = v1::MirrorCategoriesResponse { batch: Some(batch), ..Default::default() };
     fake.methods.mirror_categories.will(Ok(accepted));
     for refused in [
-        &["batch", "start", "platform_to_gbp", "--all"][..],
-        &["batch", "start", "platform_to_gbp"],
-        &["batch", "start", "platform_to_gbp", "--all", "--organization", "a", "--confirm", "12"],
-        &["batch", "start", "platform_to_gbp", "--all", "--confirm", "12", "--override", "batch_tenants"],
+        &["batch", "create", "--strategy", "platform_to_gbp", "--all-tenants"][..],
+        &["batch", "create", "--strategy", "platform_to_gbp"],
+        &[
+            "batch",
+            "create",
+            "--strategy",
+            "platform_to_gbp",
+            "--all-tenants",
+            "--organization",
+            "a",
+            "--confirm-tenant-count",
+            "12",
+        ],
+        &[
+            "batch",
+            "create",
+            "--strategy",
+            "platform_to_gbp",
+            "--all-tenants",
+            "--confirm-tenant-count",
+            "12",
+            "--override-guard",
+            "batch_tenants",
+        ],
     ] {
         assert_eq!(mirrorctl(&fake, refused).await.status.code(), Some(2), "{refused:?}");
     }
-    let arguments =
-        ["batch", "start", "platform_to_gbp", "--all", "--confirm", "12", "--override", "a,b", "--reason", "x"];
+    let arguments = [
+        "batch",
+        "create",
+        "--strategy",
+        "platform_to_gbp",
+        "--all-tenants",
+        "--confirm-tenant-count",
+        "12",
+        "--override-guard",
+        "a,b",
+        "--reason",
+        "x",
+    ];
     let output = mirrorctl(&fake, &arguments).await;
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("batches/b"), "{}", text(&output.stdout));
@@ -141,7 +174,8 @@ async fn an_import_tells_the_line_of_what_was_refused() {
     let lines = "{\"tenant\":\"a\",\"display_name\":\"A\",\"primary\":\"cafe\",\"additional\":[\"bar\"]}\n{\"tenant\":\"b\",\"gbp_account\":\"1\"}\n";
     std::fs::write(&file, lines).expect("written");
 
-    let output = mirrorctl(&fake, &["tenants", "import", file.to_str().expect("UTF-8"), "--validate-only"]).await;
+    let output =
+        mirrorctl(&fake, &["tenant", "import", "--file", file.to_str().expect("UTF-8"), "--validate-only"]).await;
     assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
     let shown =
         "line 2, tenants/b\\u{1b}: tenant.gbp_location is required\n1 created, 0 changed, 0 as before, 1 refused\n";
@@ -158,7 +192,7 @@ async fn an_import_tells_the_line_of_what_was_refused() {
         assert_eq!(sent.tenants[1].categories, None, "they are left alone");
     }
     std::fs::write(&file, "{\"tenant\":\"a\"}\n{\"tenatn\":\"b\"}\n").expect("written");
-    let output = mirrorctl(&fake, &["tenants", "import", file.to_str().expect("UTF-8")]).await;
+    let output = mirrorctl(&fake, &["tenant", "import", "--file", file.to_str().expect("UTF-8")]).await;
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("line 2: unknown field `tenatn`"), "{}", text(&output.stderr));
     assert_eq!(import.asked().len(), 1, "nothing of a broken file is sent");
@@ -177,11 +211,11 @@ async fn an_import_takes_a_byte_order_mark_and_blank_lines_and_names_the_lines_o
     fake.methods.import_platform_categories.will(Ok(report));
     let folder = std::env::temp_dir().join(format!("mirrorctl-marks-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
-    for (command, key) in [("tenants", "tenant"), ("categories", "slug")] {
+    for (command, key) in [("tenant", "tenant"), ("platform-category", "slug")] {
         let file = folder.join(command);
         let lines = format!("\u{feff}\r\n{{\"{key}\":\"a\"}}\r\n\r\n  \t\r\n{{\"{key}\":\"b\"}}\r\n\n");
         std::fs::write(&file, lines).expect("written");
-        let output = mirrorctl(&fake, &[command, "import", file.to_str().expect("UTF-8")]).await;
+        let output = mirrorctl(&fake, &[command, "import", "--file", file.to_str().expect("UTF-8")]).await;
         assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
         assert!(text(&output.stdout).starts_with("line 5, : tenant.name is required\n"), "{}", text(&output.stdout));
     }
@@ -243,7 +277,7 @@ async fn a_plan_is_shown_as_text_json_and_markdown() {
     }
     let mut shown = Vec::new();
     for format in ["text", "json", "markdown"] {
-        let output = mirrorctl(&fake, &["plan", "show", "1", "--format", format]).await;
+        let output = mirrorctl(&fake, &["plan", "get", "1", "--output", format]).await;
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
         shown.push(text(&output.stdout).to_owned());
     }
@@ -253,7 +287,7 @@ async fn a_plan_is_shown_as_text_json_and_markdown() {
     assert!(shown[2].starts_with("| change | before | after |"), "{}", shown[2]);
 
     fake.methods.get_run.will(Ok(v1::GetRunResponse { run: Some(run("1", 1, State::Queued)) }));
-    let output = mirrorctl(&fake, &["plan", "show", "1"]).await;
+    let output = mirrorctl(&fake, &["plan", "get", "1"]).await;
     assert_eq!((output.status.code(), output.stdout.len()), (Some(6), 0));
 }
 
@@ -261,8 +295,19 @@ async fn a_plan_is_shown_as_text_json_and_markdown() {
 async fn a_guard_is_lifted_with_a_reason_only() {
     let fake = Fake::start().await;
     will_run(&fake, State::Succeeded);
-    let lift =
-        ["trigger", "a", "platform_to_gbp", "--plan", "7", "--override", "removals", "--override", "primary_change"];
+    let lift = [
+        "run",
+        "create",
+        "a",
+        "--strategy",
+        "platform_to_gbp",
+        "--plan",
+        "7",
+        "--override-guard",
+        "removals",
+        "--override-guard",
+        "primary_change",
+    ];
     let output = mirrorctl(&fake, &lift).await;
     assert_eq!(output.status.code(), Some(2), "no reason");
     let output = mirrorctl(&fake, &[&lift[..], &["--reason", "ticket 7"]].concat()).await;
@@ -356,8 +401,16 @@ async fn a_decision_overrides_guards_and_its_state_is_shown() {
         ..run("1", 1, State::Queued)
     };
     fake.methods.decide_tenant_sync.will(Ok(v1::DecideTenantSyncResponse { tenant_sync, run: Some(run.clone()) }));
-    let arguments =
-        ["tenants", "decide", "t", "push_again", "--reason", "we are a café", "--override", "primary_change,removals"];
+    let arguments = [
+        "sync",
+        "decide",
+        "t",
+        "push_again",
+        "--reason",
+        "we are a café",
+        "--override-guard",
+        "primary_change,removals",
+    ];
     let output = mirrorctl(&fake, &arguments).await;
     let shown = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
@@ -387,15 +440,16 @@ async fn a_batch_shows_what_guards_stop_and_overrides_them_for_the_confirmed_num
     fake.methods.mirror_categories.will(Ok(v1::MirrorCategoriesResponse { batch: Some(batch), ..Default::default() }));
     let arguments = [
         "batch",
-        "start",
+        "create",
+        "--strategy",
         "platform_to_gbp",
         "--organization",
         "chain",
-        "--override",
+        "--override-guard",
         "primary_change",
         "--reason",
         "seen",
-        "--confirm-overrides",
+        "--confirm-override-count",
         "44",
     ];
     let output = mirrorctl(&fake, &arguments).await;
@@ -409,11 +463,11 @@ async fn a_batch_shows_what_guards_stop_and_overrides_them_for_the_confirmed_num
 }
 
 #[tokio::test]
-async fn logs_are_listed_by_batch() {
+async fn runs_are_listed_by_batch() {
     let fake = Fake::start().await;
     let page = v1::ListSyncLogsResponse { runs: vec![run("1", 2, State::Failed)], ..Default::default() };
     fake.methods.list_sync_logs.will(Ok(page));
-    let output = mirrorctl(&fake, &["logs", "--batch", "7", "--reason", "GUARD"]).await;
+    let output = mirrorctl(&fake, &["run", "list", "--batch", "7", "--reason", "GUARD"]).await;
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let asked = fake.methods.list_sync_logs.asked();
     assert_eq!((asked[0].message.batch.as_str(), asked[0].message.reason.as_str()), ("batches/7", "GUARD"));

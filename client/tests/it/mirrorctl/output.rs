@@ -48,7 +48,7 @@ async fn every_command_that_cannot_write_its_output_ends_with_an_error() {
     std::fs::create_dir_all(&folder).expect("a folder");
     for command in commands::all(&start, &folder).await.iter().filter(|command| command.prints) {
         let arguments: Vec<&str> = command.arguments.iter().map(String::as_str).collect();
-        for form in [&[][..], &["--json"]] {
+        for form in [&[][..], &["--output", "json"]] {
             let fake = Fake::start().await;
             answer_all(&fake);
             let arguments = [&arguments[..], form].concat();

@@ -72,22 +72,22 @@ async fn what_guards_stop_comes_with_the_command_line_that_overrides_all_of_them
     let fake = Fake::start().await;
     let strategy = v1::Strategy::PlatformToGbp.into();
     let adopts = v1::Run { strategy: v1::Strategy::GbpToPlatform.into(), ..run("3", 2, State::Failed) };
-    let overrides = "--override primary_change --override removed_share --override first_run_removals --reason 'WHY'";
+    let overrides = "--override-guard primary_change --override-guard removed_share --override-guard first_run_removals --reason 'WHY'";
     for (orders, command) in [
-        (v1::Run { strategy, ..run("1", 2, State::Failed) }, "mirrorctl trigger t platform_to_gbp"),
+        (v1::Run { strategy, ..run("1", 2, State::Failed) }, "mirrorctl run create t --strategy platform_to_gbp"),
         (
             v1::Run { strategy, dry_run: true, ..run("2", 2, State::Succeeded) },
-            "mirrorctl trigger t platform_to_gbp --plan 2",
+            "mirrorctl run create t --strategy platform_to_gbp --plan 2",
         ),
         (
             v1::Run { strategy, applied_plan: "tenants/t/runs/2".into(), ..run("3", 2, State::Failed) },
-            "mirrorctl trigger t platform_to_gbp --plan 2",
+            "mirrorctl run create t --strategy platform_to_gbp --plan 2",
         ),
         (
             v1::Run { view: v1::GbpView::Public.into(), ..adopts.clone() },
-            "mirrorctl trigger t gbp_to_platform --view public",
+            "mirrorctl run create t --strategy gbp_to_platform --gbp-view public",
         ),
-        (v1::Run { view: v1::GbpView::Merchant.into(), ..adopts }, "mirrorctl trigger t gbp_to_platform"),
+        (v1::Run { view: v1::GbpView::Merchant.into(), ..adopts }, "mirrorctl run create t --strategy gbp_to_platform"),
         (
             v1::Run { strategy, revert_of: "tenants/t/runs/1".into(), ..run("4", 2, State::Failed) },
             "mirrorctl run revert 1",
@@ -98,7 +98,7 @@ async fn what_guards_stop_comes_with_the_command_line_that_overrides_all_of_them
                 decision: v1::tenant_sync_decision::Decision::PushAgain.into(),
                 ..run("5", 2, State::Failed)
             },
-            "mirrorctl tenants decide t push_again",
+            "mirrorctl sync decide t push_again",
         ),
     ] {
         fake.methods.get_run.will(Ok(v1::GetRunResponse { run: Some(stopped(orders)) }));
@@ -110,8 +110,11 @@ async fn what_guards_stop_comes_with_the_command_line_that_overrides_all_of_them
     }
     let dry = stopped(v1::Run { strategy, dry_run: true, ..run("2", 2, State::Succeeded) });
     fake.methods.get_run.will(Ok(v1::GetRunResponse { run: Some(dry) }));
-    let output = mirrorctl(&fake, &["plan", "show", "2"]).await;
-    assert!(text(&output.stdout).contains("mirrorctl trigger t platform_to_gbp --plan 2 --override"), "{output:?}");
+    let output = mirrorctl(&fake, &["plan", "get", "2"]).await;
+    assert!(
+        text(&output.stdout).contains("mirrorctl run create t --strategy platform_to_gbp --plan 2 --override-guard"),
+        "{output:?}"
+    );
 }
 
 #[tokio::test]
@@ -128,7 +131,7 @@ async fn what_a_guard_stopped_is_no_failure_in_the_statistics() {
         ..Default::default()
     };
     fake.methods.get_sync_stats.will(Ok(v1::GetSyncStatsResponse { stats: Some(stats) }));
-    let output = mirrorctl(&fake, &["stats"]).await;
+    let output = mirrorctl(&fake, &["run", "stats"]).await;
     let shown = text(&output.stdout);
     for line in ["failed        6", "guard stopped 44", "success rate  98.3 %", "failed for    EMPTY_SOURCE: 6"] {
         assert!(shown.lines().any(|shown| shown == line), "{line}: {shown}");

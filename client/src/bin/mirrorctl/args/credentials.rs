@@ -10,7 +10,7 @@ Examples:
   vault read -field=adc secret/gbp/1001 | mirrorctl credentials set 1001 --file -";
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Credentials {
+pub(crate) enum CredentialsCommand {
     /// List the accounts that have credentials of their own
     List,
     /// Show what may be said of an account's own credentials

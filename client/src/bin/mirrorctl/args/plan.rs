@@ -1,19 +1,19 @@
 //! Plans, and what is asked for with them.
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 
 /// Guards to lift.
 #[derive(Debug, Args)]
-pub(crate) struct Overrides {
+pub(crate) struct OverrideArgs {
     /// Guards to lift for this one run, with commas: primary_change, removals, removed_share, first_run_removals
-    #[arg(long = "override", value_name = "GUARD", value_delimiter = ',', requires = "reason")]
+    #[arg(long = "override-guard", value_name = "GUARD", value_delimiter = ',', requires = "reason")]
     pub(crate) guards: Vec<String>,
     /// Why it is lifted; kept with the run
     #[arg(long, requires = "guards")]
     pub(crate) reason: Option<String>,
 }
 
-impl Overrides {
+impl OverrideArgs {
     /// The guards and the reason, where there are any.
     pub(crate) fn given(self) -> Option<(Vec<String>, String)> {
         Some((self.guards, self.reason?))
@@ -21,20 +21,10 @@ impl Overrides {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Plan {
-    /// Show the plan of a run
-    Show {
+pub(crate) enum PlanCommand {
+    /// Show the plan of a run, for a ticket with --output markdown
+    Get {
         /// tenants/{tenant}/runs/{run}, or the run's id
         run: String,
-        /// As what: lines, JSON, or Markdown for a ticket
-        #[arg(long, default_value = "text")]
-        format: Format,
     },
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum Format {
-    Text,
-    Json,
-    Markdown,
 }

@@ -3,28 +3,28 @@
 use clap::{Args as ClapArgs, Subcommand};
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Taxonomy {
+pub(crate) enum TaxonomyCommand {
     /// Import Google's list, and say what is different and whom it concerns; give it time with --timeout 60s
     Refresh {
         #[command(flatten)]
-        locale: Locale,
+        locale: LocaleArgs,
         /// Take the list also when it is more than 5 % shorter than the version before, for this reason
         #[arg(long, value_name = "REASON")]
         allow_shrink: Option<String>,
     },
     /// List the versions of the lists, the newest first
-    Versions {
+    List {
         /// Only those of this region
         #[arg(long)]
-        region: Option<String>,
+        region_code: Option<String>,
         /// Only those of this language
         #[arg(long)]
-        language: Option<String>,
+        language_code: Option<String>,
     },
     /// Find categories by the beginning of a name or gcid, and by similar names
     Search {
         #[command(flatten)]
-        locale: Locale,
+        locale: LocaleArgs,
         /// What to look for; nothing finds all
         #[arg(default_value = "")]
         query: String,
@@ -35,18 +35,18 @@ pub(crate) enum Taxonomy {
     /// List the platform categories that stand for nothing that Google has, each with what it may stand for
     Suggest {
         #[command(flatten)]
-        locale: Locale,
+        locale: LocaleArgs,
         /// How many suggestions for each, at most 10
         #[arg(long, default_value_t = 3)]
-        matches: u8,
+        match_count: u8,
     },
 }
 
 /// Whose list.
 #[derive(Debug, ClapArgs)]
-pub(crate) struct Locale {
+pub(crate) struct LocaleArgs {
     /// CLDR region code, such as US
-    pub(crate) region: String,
+    pub(crate) region_code: String,
     /// BCP 47 language code, such as en
-    pub(crate) language: String,
+    pub(crate) language_code: String,
 }

@@ -4,9 +4,9 @@ use category_mirror_client::Strategy;
 use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Batches {
+pub(crate) enum BatchCommand {
     /// Ask for a run of many tenants
-    Start(Start),
+    Create(CreateBatchArgs),
     /// List batches, newest first
     List {
         /// At most so many
@@ -31,30 +31,31 @@ pub(crate) enum Batches {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Start {
+pub(crate) struct CreateBatchArgs {
     /// Which side wins: platform_to_gbp or gbp_to_platform
+    #[arg(long)]
     pub(crate) strategy: Strategy,
     #[command(flatten)]
-    pub(crate) whose: Whose,
+    pub(crate) target: BatchTargetArgs,
     /// How many tenants you expect to touch; any other number is refused
     #[arg(long)]
-    pub(crate) confirm: Option<u32>,
+    pub(crate) confirm_tenant_count: Option<u32>,
     /// Only plan, write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Guards to override, with commas: of the batch, batch_tenants and batch_primary; of its runs, primary_change, removals,
-    /// removed_share and first_run_removals, with --confirm-overrides
-    #[arg(long = "override", value_delimiter = ',', requires = "reason")]
+    /// removed_share and first_run_removals, with --confirm-override-count
+    #[arg(long = "override-guard", value_name = "GUARD", value_delimiter = ',', requires = "reason")]
     pub(crate) override_guards: Vec<String>,
     /// For how many runs the guards of runs are overridden: what the last dry batch says; any other number is refused
     #[arg(long, requires = "override_guards")]
-    pub(crate) confirm_overrides: Option<u32>,
+    pub(crate) confirm_override_count: Option<u32>,
     /// Why they are overridden; it is kept with the batch
     #[arg(long, requires = "override_guards")]
     pub(crate) reason: Option<String>,
     /// Show how it goes on, until it is over
     #[arg(long)]
-    pub(crate) watch: bool,
+    pub(crate) wait: bool,
     /// Asking again with the same id within 24 h returns the first answer
     #[arg(long)]
     pub(crate) request_id: Option<String>,
@@ -62,11 +63,11 @@ pub(crate) struct Start {
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-pub(crate) struct Whose {
+pub(crate) struct BatchTargetArgs {
     /// The tenants of this organization
     #[arg(long)]
     pub(crate) organization: Option<String>,
     /// Every tenant
-    #[arg(long, requires = "confirm")]
-    pub(crate) all: bool,
+    #[arg(long, requires = "confirm_tenant_count")]
+    pub(crate) all_tenants: bool,
 }

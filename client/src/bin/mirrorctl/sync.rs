@@ -6,7 +6,22 @@ use category_mirror_client::{CategorySet, Client, Printable, TenantSync, TenantS
 
 use crate::{args, exit::Exit, output::Output, run};
 
-pub(crate) async fn list(client: &Client, output: &mut Output, filter: args::Syncs) -> Result<(), Exit> {
+pub(crate) async fn sync(client: &Client, output: &mut Output, command: args::SyncCommand) -> Result<(), Exit> {
+    match command {
+        args::SyncCommand::Get { tenant } => {
+            let sync = client.get_tenant_sync(tenant).send().await?;
+            Ok(output.show(&sync, |output| details(output, &sync))?)
+        }
+        args::SyncCommand::List(filter) => list(client, output, filter).await,
+        args::SyncCommand::Decide { tenant, decision, reason, override_guards, wait } => {
+            let request = client.decide_tenant_sync(tenant, decision, reason).override_guards(override_guards);
+            let decided = request.send().await?;
+            show_decided(client, output, decided, wait).await
+        }
+    }
+}
+
+async fn list(client: &Client, output: &mut Output, filter: args::ListSyncsArgs) -> Result<(), Exit> {
     let mut request = client.list_tenant_syncs();
     for cause in filter.cause {
         request = request.cause(cause);
@@ -14,7 +29,7 @@ pub(crate) async fn list(client: &Client, output: &mut Output, filter: args::Syn
     if let Some(organization) = filter.organization {
         request = request.organization(organization);
     }
-    if filter.contested {
+    if filter.in_conflict {
         request = request.in_conflict_only();
     }
     if filter.out_of_sync {
@@ -26,21 +41,21 @@ pub(crate) async fn list(client: &Client, output: &mut Output, filter: args::Syn
         output.show(&sync, |output| {
             let name = Printable(&sync.tenant).to_string();
             let since = sync.cause_time.map(|time| time.to_rfc3339()).unwrap_or_default();
-            let contested = if sync.in_conflict { "  contested" } else { "" };
-            output.line(format_args!("{name:<32}  {:<20}  {since}{contested}", sync.cause))
+            let conflict = if sync.in_conflict { "  in conflict" } else { "" };
+            output.line(format_args!("{name:<32}  {:<20}  {since}{conflict}", sync.cause))
         })?;
     }
     Ok(())
 }
 
-pub(crate) async fn decided(
+async fn show_decided(
     client: &Client,
     output: &mut Output,
     decided: TenantSyncDecisionResult,
-    watch: bool,
+    wait: bool,
 ) -> Result<(), Exit> {
     match decided.run {
-        Some(started) if watch => run::watch_one(output, client.watch_run(started.name).send()).await,
+        Some(started) if wait => run::watch_one(output, client.watch_run(started.name).send()).await,
         _ => {
             let text = |output: &mut Output| {
                 details(output, &decided.tenant_sync)?;
@@ -51,7 +66,7 @@ pub(crate) async fn decided(
     }
 }
 
-pub(crate) fn details(output: &mut Output, sync: &TenantSync) -> io::Result<()> {
+fn details(output: &mut Output, sync: &TenantSync) -> io::Result<()> {
     output.field("tenant", Some(Printable(&sync.tenant)))?;
     output.field("cause", Some(sync.cause))?;
     output.field("since", sync.cause_time)?;
@@ -73,7 +88,7 @@ pub(crate) fn details(output: &mut Output, sync: &TenantSync) -> io::Result<()> 
         .iter()
         .try_for_each(|issue| output.field("location", Some(format_args!("{issue}: {}", issue.meaning()))))?;
     sync.overwrite_times.iter().try_for_each(|time| output.field("changed back", Some(time)))?;
-    output.field("contested", sync.conflict_time)?;
+    output.field("in conflict", sync.conflict_time)?;
     let decided = sync.decision.as_ref().map(|decided| {
         format!("{} by {}: {}", decided.decision, Printable(&decided.caller), Printable(&decided.reason))
     });

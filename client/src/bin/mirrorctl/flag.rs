@@ -6,9 +6,9 @@ use category_mirror_client::{Client, Flag, FlagChange, Printable};
 
 use crate::{args, exit::Exit, flag_lists, output::Output};
 
-pub(crate) async fn flags(client: &Client, output: &mut Output, command: args::Flags) -> Result<(), Exit> {
+pub(crate) async fn flag(client: &Client, output: &mut Output, command: args::FlagCommand) -> Result<(), Exit> {
     let flag = match command {
-        args::Flags::List => {
+        args::FlagCommand::List => {
             let mut flags = client.list_flags().send();
             while let Some(flag) = flags.next().await {
                 let flag = flag?;
@@ -18,8 +18,8 @@ pub(crate) async fn flags(client: &Client, output: &mut Output, command: args::F
             }
             return Ok(());
         }
-        args::Flags::Changes { flag, limit } => return changes(client, output, flag, limit).await,
-        args::Flags::Evaluate { flag, tenant } => {
+        args::FlagCommand::History { flag, limit } => return history(client, output, flag, limit).await,
+        args::FlagCommand::Evaluate { flag, tenant } => {
             let evaluation = client.evaluate_flag(flag, tenant).send().await?;
             let text = |output: &mut Output| {
                 output.field("on", Some(evaluation.enabled))?;
@@ -29,13 +29,13 @@ pub(crate) async fn flags(client: &Client, output: &mut Output, command: args::F
             };
             return Ok(output.show(&evaluation, text)?);
         }
-        args::Flags::Get { flag } => client.get_flag(flag).send().await?,
-        args::Flags::Update { flag, fields } => update(client, output, flag, *fields).await?,
+        args::FlagCommand::Get { flag } => client.get_flag(flag).send().await?,
+        args::FlagCommand::Update { flag, fields } => update(client, output, flag, *fields).await?,
     };
     Ok(output.show(&flag, |output| details(output, &flag))?)
 }
 
-async fn update(client: &Client, output: &mut Output, flag: String, fields: args::FlagFields) -> Result<Flag, Exit> {
+async fn update(client: &Client, output: &mut Output, flag: String, fields: args::FlagFieldArgs) -> Result<Flag, Exit> {
     let mut request = client.update_flag(&flag);
     if let Some(state) = fields.state {
         request = request.state(state.into());
@@ -53,7 +53,7 @@ async fn update(client: &Client, output: &mut Output, flag: String, fields: args
     Ok(request.send().await?)
 }
 
-async fn changes(client: &Client, output: &mut Output, flag: Option<String>, limit: usize) -> Result<(), Exit> {
+async fn history(client: &Client, output: &mut Output, flag: Option<String>, limit: usize) -> Result<(), Exit> {
     let page_size = u16::try_from(limit.clamp(1, 1000)).expect("at most 1000");
     let mut request = client.list_flag_changes().page_size(page_size);
     if let Some(flag) = flag {

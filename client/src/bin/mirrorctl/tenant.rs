@@ -4,7 +4,7 @@ use std::io;
 
 use category_mirror_client::{Client, Printable, Tenant, TenantCategories};
 
-use crate::{args, exit::Exit, import, output::Output, tenant_sync};
+use crate::{args, exit::Exit, import, output::Output};
 
 /// Sets on a request what was given on the command line.
 macro_rules! with_fields {
@@ -16,45 +16,39 @@ macro_rules! with_fields {
         if let Some(organization) = fields.organization {
             request = request.organization(organization);
         }
-        if let (Some(account), Some(location)) = (fields.account, fields.location) {
+        if let (Some(account), Some(location)) = (fields.gbp_account, fields.gbp_location) {
             request = request.location(account, location);
         }
-        if let Some(region) = fields.region {
+        if let Some(region) = fields.region_code {
             request = request.region_code(region);
         }
-        if let Some(language) = fields.language {
+        if let Some(language) = fields.language_code {
             request = request.language_code(language);
         }
         request
     }};
 }
 
-pub(crate) async fn tenants(client: &Client, output: &mut Output, command: args::Tenants) -> Result<(), Exit> {
+pub(crate) async fn tenant(client: &Client, output: &mut Output, command: args::TenantCommand) -> Result<(), Exit> {
     let tenant = match command {
-        args::Tenants::List { organization } => return list(client, output, organization).await,
-        args::Tenants::Import(file) => return import::tenants(client, output, file).await,
-        args::Tenants::Delete { tenant } => return Ok(client.delete_tenant(tenant).send().await?),
-        args::Tenants::Categories { tenant } => {
+        args::TenantCommand::List { organization } => return list(client, output, organization).await,
+        args::TenantCommand::Import(file) => return import::tenants(client, output, file).await,
+        args::TenantCommand::Delete { tenant } => return Ok(client.delete_tenant(tenant).send().await?),
+        args::TenantCommand::GetCategories { tenant } => {
             let categories = client.get_tenant_categories(tenant).send().await?;
             return show_categories(output, &categories);
         }
-        args::Tenants::SetCategories { tenant, primary, additional } => {
+        args::TenantCommand::SetCategories { tenant, primary, additional } => {
             let categories = client.set_tenant_categories(tenant, primary).additional(additional).send().await?;
             return show_categories(output, &categories);
         }
-        args::Tenants::Sync { tenant } => {
-            let sync = client.get_tenant_sync(tenant).send().await?;
-            return Ok(output.show(&sync, |output| tenant_sync::details(output, &sync))?);
+        args::TenantCommand::Get { tenant } => client.get_tenant(tenant).send().await?,
+        args::TenantCommand::Create { tenant, fields } => {
+            with_fields!(client.create_tenant(tenant), fields).send().await?
         }
-        args::Tenants::Syncs(filter) => return tenant_sync::list(client, output, filter).await,
-        args::Tenants::Decide { tenant, decision, reason, override_guards, watch } => {
-            let request = client.decide_tenant_sync(tenant, decision, reason).override_guards(override_guards);
-            let decided = request.send().await?;
-            return tenant_sync::decided(client, output, decided, watch).await;
+        args::TenantCommand::Update { tenant, fields } => {
+            with_fields!(client.update_tenant(tenant), fields).send().await?
         }
-        args::Tenants::Get { tenant } => client.get_tenant(tenant).send().await?,
-        args::Tenants::Create { tenant, fields } => with_fields!(client.create_tenant(tenant), fields).send().await?,
-        args::Tenants::Update { tenant, fields } => with_fields!(client.update_tenant(tenant), fields).send().await?,
     };
     Ok(output.show(&tenant, |output| details(output, &tenant))?)
 }

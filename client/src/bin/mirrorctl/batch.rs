@@ -1,4 +1,4 @@
-//! Starting, watching, showing and cancelling batches.
+//! Creating, watching, showing and cancelling batches.
 
 use std::io;
 
@@ -6,46 +6,46 @@ use category_mirror_client::{Batch, Client, Printable};
 
 use crate::{args, exit::Exit, output::Output, run::summary};
 
-pub(crate) async fn batches(client: &Client, output: &mut Output, command: args::Batches) -> Result<(), Exit> {
+pub(crate) async fn batch(client: &Client, output: &mut Output, command: args::BatchCommand) -> Result<(), Exit> {
     let batch = match command {
-        args::Batches::Start(start) => {
-            let watch = start.watch;
-            let batch = begin(client, start).await?;
+        args::BatchCommand::Create(args) => {
+            let wait = args.wait;
+            let batch = create(client, args).await?;
             output.show(&batch, |output| details(output, &batch))?;
-            return if watch { watch_one(client, output, batch.name).await } else { Ok(()) };
+            return if wait { watch_one(client, output, batch.name).await } else { Ok(()) };
         }
-        args::Batches::List { limit } => return list(client, output, limit).await,
-        args::Batches::Watch { batch } => return watch_one(client, output, batch).await,
-        args::Batches::Get { batch } => client.get_batch(batch).send().await?,
-        args::Batches::Cancel { batch } => client.cancel_batch(batch).send().await?,
+        args::BatchCommand::List { limit } => return list(client, output, limit).await,
+        args::BatchCommand::Watch { batch } => return watch_one(client, output, batch).await,
+        args::BatchCommand::Get { batch } => client.get_batch(batch).send().await?,
+        args::BatchCommand::Cancel { batch } => client.cancel_batch(batch).send().await?,
     };
     Ok(output.show(&batch, |output| details(output, &batch))?)
 }
 
-async fn begin(client: &Client, start: args::Start) -> Result<Batch, Exit> {
-    let args::Start {
+async fn create(client: &Client, args: args::CreateBatchArgs) -> Result<Batch, Exit> {
+    let args::CreateBatchArgs {
         strategy,
-        whose,
-        confirm,
+        target,
+        confirm_tenant_count,
         dry_run,
         override_guards,
-        confirm_overrides,
+        confirm_override_count,
         reason,
-        watch: _,
+        wait: _,
         request_id,
-    } = start;
-    let mut request = match whose.organization {
+    } = args;
+    let mut request = match target.organization {
         Some(organization) => client.mirror_organization(organization, strategy),
-        // The command line holds `--all` together with `--confirm`.
-        None => client.mirror_all(strategy, confirm.unwrap_or_default()),
+        // The command line holds `--all-tenants` together with `--confirm-tenant-count`.
+        None => client.mirror_all(strategy, confirm_tenant_count.unwrap_or_default()),
     };
-    if let Some(tenants) = confirm {
+    if let Some(tenants) = confirm_tenant_count {
         request = request.confirm(tenants);
     }
     if let Some(reason) = reason {
         request = request.override_guards(override_guards, reason);
     }
-    if let Some(runs) = confirm_overrides {
+    if let Some(runs) = confirm_override_count {
         request = request.confirm_overrides(runs);
     }
     if let Some(id) = request_id {

@@ -4,7 +4,7 @@ use category_mirror_client::FlagState;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Flags {
+pub(crate) enum FlagCommand {
     /// List the feature flags
     List,
     /// Show a flag
@@ -18,7 +18,7 @@ pub(crate) enum Flags {
         /// Its name
         flag: String,
         #[command(flatten)]
-        fields: Box<FlagFields>,
+        fields: Box<FlagFieldArgs>,
     },
     /// Say whether a flag is on for a tenant, and why
     Evaluate {
@@ -28,7 +28,7 @@ pub(crate) enum Flags {
         tenant: String,
     },
     /// List who changed flags, when and why, newest first
-    Changes {
+    History {
         /// Only those of this flag
         flag: Option<String>,
         /// At most so many
@@ -59,7 +59,7 @@ impl From<State> for FlagState {
 }
 
 #[derive(Debug, ClapArgs)]
-pub(crate) struct FlagFields {
+pub(crate) struct FlagFieldArgs {
     /// Whom it is on for
     #[arg(long)]
     pub(crate) state: Option<State>,
@@ -67,7 +67,7 @@ pub(crate) struct FlagFields {
     #[arg(long)]
     pub(crate) percent: Option<f64>,
     #[command(flatten)]
-    pub(crate) lists: FlagLists,
+    pub(crate) lists: FlagListArgs,
     /// Refuse when it is not this revision any more
     #[arg(long)]
     pub(crate) expected_revision: Option<i64>,
@@ -79,7 +79,7 @@ pub(crate) struct FlagFields {
 /// Changes of a flag's lists: names with commas between them, or the option several times.
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "Lists")]
-pub(crate) struct FlagLists {
+pub(crate) struct FlagListArgs {
     /// Tenants to add to the pilot
     #[arg(long, value_delimiter = ',', conflicts_with = "tenants")]
     pub(crate) add_tenants: Vec<String>,
@@ -124,7 +124,7 @@ pub(crate) struct FlagLists {
     pub(crate) allow_unknown: bool,
 }
 
-impl FlagLists {
+impl FlagListArgs {
     /// Whether any list is to change.
     pub(crate) fn is_given(&self) -> bool {
         let edits = [

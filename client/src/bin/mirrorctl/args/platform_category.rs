@@ -2,10 +2,10 @@
 
 use clap::{Args, Subcommand};
 
-use super::Import;
+use super::ImportArgs;
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Categories {
+pub(crate) enum PlatformCategoryCommand {
     /// List platform categories by slug
     List {
         /// Only those without a mapping
@@ -22,14 +22,14 @@ pub(crate) enum Categories {
         /// Its slug
         slug: String,
         #[command(flatten)]
-        fields: CategoryFields,
+        fields: PlatformCategoryFieldArgs,
     },
     /// Change what is given, and nothing else; an empty mapping takes it away
     Update {
         /// Its slug
         slug: String,
         #[command(flatten)]
-        fields: CategoryFields,
+        fields: PlatformCategoryFieldArgs,
     },
     /// Delete a platform category that no tenant has
     Delete {
@@ -38,11 +38,11 @@ pub(crate) enum Categories {
     },
     /// Create or change what a file holds: a JSON object a line, with slug, display_name, gbp_category and regional_gbp_categories; each
     /// good line is taken
-    Import(Import),
+    Import(ImportArgs),
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct CategoryFields {
+pub(crate) struct PlatformCategoryFieldArgs {
     /// The platform's name for people
     #[arg(long)]
     pub(crate) display_name: Option<String>,
@@ -50,8 +50,8 @@ pub(crate) struct CategoryFields {
     #[arg(long)]
     pub(crate) gbp_category: Option<String>,
     /// A region where it maps to something else, such as IN=gcid:bakery, or to nothing, such as IN=; all of them, if any is changed
-    #[arg(long, value_parser = regional)]
-    pub(crate) regional: Vec<(String, String)>,
+    #[arg(long, value_name = "REGION=GCID", value_parser = regional)]
+    pub(crate) regional_gbp_category: Vec<(String, String)>,
 }
 
 fn regional(text: &str) -> Result<(String, String), &'static str> {

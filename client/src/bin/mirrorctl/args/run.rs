@@ -6,20 +6,21 @@ use category_mirror_client::{GbpView, RunState, Strategy};
 use clap::{Args, Subcommand};
 use humantime::parse_duration;
 
-use super::Overrides;
+use super::OverrideArgs;
 
 #[derive(Debug, Args)]
-pub(crate) struct Trigger {
+pub(crate) struct CreateRunArgs {
     /// The tenant, an id or tenants/{id}
     pub(crate) tenant: String,
     /// Which side wins: platform_to_gbp or gbp_to_platform
+    #[arg(long)]
     pub(crate) strategy: Strategy,
     /// Only plan, write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Show how it goes on, until it ends
     #[arg(long)]
-    pub(crate) watch: bool,
+    pub(crate) wait: bool,
     /// Asking again with the same id within 24 h returns the first answer
     #[arg(long)]
     pub(crate) request_id: Option<String>,
@@ -28,13 +29,15 @@ pub(crate) struct Trigger {
     pub(crate) plan: Option<String>,
     /// Which of Google's records is the source, where Google wins: merchant or public
     #[arg(long)]
-    pub(crate) view: Option<GbpView>,
+    pub(crate) gbp_view: Option<GbpView>,
     #[command(flatten)]
-    pub(crate) overrides: Overrides,
+    pub(crate) overrides: OverrideArgs,
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Run {
+pub(crate) enum RunCommand {
+    /// Ask for a run
+    Create(CreateRunArgs),
     /// Show a run with its plan
     Get {
         /// tenants/{tenant}/runs/{run}, or the run's id
@@ -61,19 +64,40 @@ pub(crate) enum Run {
         dry_run: bool,
         /// Show how it goes on, until it ends
         #[arg(long)]
-        watch: bool,
+        wait: bool,
         #[command(flatten)]
-        overrides: Overrides,
+        overrides: OverrideArgs,
     },
-    /// Show how a run goes on, until it ends
+    /// List runs, newest first
+    List(ListRunsArgs),
+    /// Count runs and their results
+    Stats {
+        /// Only this tenant's
+        #[arg(long)]
+        tenant: Option<String>,
+        /// Only this organization's
+        #[arg(long)]
+        organization: Option<String>,
+        /// How far back, such as 24h or 7days
+        #[arg(long, default_value = "24h", value_parser = parse_duration)]
+        window: Duration,
+    },
+    /// Show how a run goes on, until it ends; without one, how all change, without end
     Watch {
         /// tenants/{tenant}/runs/{run}, or the run's id
-        run: String,
+        #[arg(conflicts_with_all = ["tenant", "organization"])]
+        run: Option<String>,
+        /// Only this tenant's
+        #[arg(long)]
+        tenant: Option<String>,
+        /// Only this organization's
+        #[arg(long, conflicts_with = "tenant")]
+        organization: Option<String>,
     },
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Logs {
+pub(crate) struct ListRunsArgs {
     /// Only this tenant's
     #[arg(long)]
     pub(crate) tenant: Option<String>,

@@ -6,19 +6,25 @@ use category_mirror_client::{Client, PlatformCategory, Printable};
 
 use crate::{args, exit::Exit, import, output::Output};
 
-pub(crate) async fn categories(client: &Client, output: &mut Output, command: args::Categories) -> Result<(), Exit> {
+pub(crate) async fn platform_category(
+    client: &Client,
+    output: &mut Output,
+    command: args::PlatformCategoryCommand,
+) -> Result<(), Exit> {
     let category = match command {
-        args::Categories::List { unmapped } => {
+        args::PlatformCategoryCommand::List { unmapped } => {
             let mut categories = client.list_platform_categories().unmapped_only(unmapped).send();
             while let Some(category) = categories.next().await {
                 show(output, &category?)?;
             }
             return Ok(());
         }
-        args::Categories::Import(file) => return import::categories(client, output, file).await,
-        args::Categories::Delete { slug } => return Ok(client.delete_platform_category(slug).send().await?),
-        args::Categories::Get { slug } => client.get_platform_category(slug).send().await?,
-        args::Categories::Create { slug, fields } => {
+        args::PlatformCategoryCommand::Import(file) => return import::platform_categories(client, output, file).await,
+        args::PlatformCategoryCommand::Delete { slug } => {
+            return Ok(client.delete_platform_category(slug).send().await?);
+        }
+        args::PlatformCategoryCommand::Get { slug } => client.get_platform_category(slug).send().await?,
+        args::PlatformCategoryCommand::Create { slug, fields } => {
             let mut request = client.create_platform_category(slug);
             if let Some(name) = fields.display_name {
                 request = request.display_name(name);
@@ -26,12 +32,12 @@ pub(crate) async fn categories(client: &Client, output: &mut Output, command: ar
             if let Some(category) = fields.gbp_category {
                 request = request.gbp_category(category);
             }
-            for (region, category) in fields.regional {
+            for (region, category) in fields.regional_gbp_category {
                 request = request.regional_gbp_category(region, category);
             }
             request.send().await?
         }
-        args::Categories::Update { slug, fields } => {
+        args::PlatformCategoryCommand::Update { slug, fields } => {
             let mut request = client.update_platform_category(slug);
             if let Some(name) = fields.display_name {
                 request = request.display_name(name);
@@ -39,8 +45,8 @@ pub(crate) async fn categories(client: &Client, output: &mut Output, command: ar
             if let Some(category) = fields.gbp_category {
                 request = request.gbp_category(category);
             }
-            if !fields.regional.is_empty() {
-                request = request.regional_gbp_categories(fields.regional);
+            if !fields.regional_gbp_category.is_empty() {
+                request = request.regional_gbp_categories(fields.regional_gbp_category);
             }
             request.send().await?
         }
