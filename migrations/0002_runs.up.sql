@@ -1,5 +1,5 @@
 -- Runs: the table is the queue, the history and the state machine.
--- The lease is a column, the attempt is the fence, the constraints are the machine.
+-- The lease is a column, the fencing token fences, the constraints are the machine.
 
 create table run (
     -- A UUIDv7, so ids sort by the time of acceptance.

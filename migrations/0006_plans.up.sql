@@ -1,4 +1,4 @@
--- What a run was asked for beyond its strategy: a plan to apply, a run to take back, guards to lift. And categories that came from Google.
+-- What a run was asked for beyond its strategy: a plan to apply, a run to take back, guards to override. And categories that came from Google.
 
 alter table run
     -- Null: nothing. One value, because most runs have none, and what is accepted most often shall not pay for more.

@@ -5,7 +5,7 @@ create function duration_bucket(duration interval) returns smallint language sql
     select least(greatest(floor(4 * ln(greatest(date_part('epoch', duration) * 1000, 1)) / ln(2::float8)), 0), 127)::smallint
 $$;
 
--- The sum of two tallies, objects of counts.
+-- The sum of two objects of counts.
 create function sum_counts(one jsonb, other jsonb) returns jsonb language sql immutable parallel safe as $$
     select coalesce(jsonb_object_agg(key, count), '{}')
       from (select key, sum(value::bigint) as count

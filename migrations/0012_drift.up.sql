@@ -15,7 +15,7 @@ create table tenant_sync (
     -- The run that found what is here, and when. Null: none has read Google's side yet.
     observed_at timestamptz,
     observed_run_id uuid,
-    -- The run whose look failed, while the cause is unknown.
+    -- The run whose observation failed, while the cause is unknown.
     observe_failed_at timestamptz,
     observe_failed_run_id uuid,
     -- Of what was found. Null: the next run has to write, whatever it finds.

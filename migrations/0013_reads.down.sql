@@ -12,7 +12,7 @@ begin
                     where inhparent = 'run_history'::regclass and not inhdetachpending and starts_with(relname, base)) then
             return;
         end if;
-        -- One at a time, and a second look: somebody else may just have made it.
+        -- One at a time, and a second check: somebody else may just have made it.
         lock table run_history in share update exclusive mode;
     end loop;
     -- One that was taken away, and is not dropped yet, has the name still.

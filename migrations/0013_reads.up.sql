@@ -96,7 +96,7 @@ begin
                     where inhparent = 'run_history'::regclass and not inhdetachpending and starts_with(relname, base)) then
             return;
         end if;
-        -- One at a time, and a second look: somebody else may just have made it, or counted the day.
+        -- One at a time, and a second check: somebody else may just have made it, or counted the day.
         lock table only run_history in share update exclusive mode;
     end loop;
     -- One that was taken away, and is not dropped yet, has the name still.

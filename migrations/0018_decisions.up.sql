@@ -62,7 +62,7 @@ create function stopping_rules(plan jsonb) returns text language sql immutable p
      where guard ->> 'outcome' = 'stopped'
 $$;
 
--- How often each of these texts is there, as a tally.
+-- How often each of these texts is there.
 create function count_texts(texts text[]) returns jsonb language sql immutable parallel safe as $$
     select coalesce(jsonb_object_agg(text, count), '{}')
       from (select text, count(*) as count from unnest(texts) as text group by text) as counts

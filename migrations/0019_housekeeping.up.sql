@@ -8,7 +8,7 @@ set local statement_timeout = 0;
 -- `day` alone, so they do not see a day that is half counted.
 alter table tenant_rollup_watermark add column counted_to uuid;
 
--- The sum of two tallies, objects of counts.
+-- The sum of two objects of counts.
 create or replace function add_counts(one jsonb, other jsonb) returns jsonb language sql immutable parallel safe as $$
     select coalesce(jsonb_object_agg(key, count), '{}')
       from (select key, sum(value::bigint) as count

@@ -83,7 +83,7 @@ pub struct Listeners {
     pub admin: TcpListener,
 }
 
-/// Serves until `shutdown`, then drains: new calls are refused, streams end, runs finish within the grace period or are handed back.
+/// Serves until `shutdown`, then drains: new calls are refused, streams end, runs finish within the grace period or are released.
 ///
 /// # Errors
 /// A task of the listener that panicked.

@@ -13,7 +13,7 @@ open_enum! {
         Passed = 1, "passed";
         /// Beyond the limit: a real run writes nothing.
         Stopped = 2, "stopped";
-        /// Beyond the limit, and lifted for this run.
+        /// Beyond the limit, and overridden for this run.
         Overridden = 3, "overridden";
     }
 }

@@ -169,13 +169,13 @@ pub struct Run {
     pub start_time: Option<DateTime<Utc>>,
     /// When it reached a terminal state.
     pub end_time: Option<DateTime<Utc>>,
-    /// When it goes back into the line for its next attempt. `None`: it is in line, or not queued.
+    /// When it goes back into the ready queue for its next attempt. `None`: it is there, or not queued.
     pub next_attempt_time: Option<DateTime<Utc>>,
     /// Its attempts, in their order, those that are not counted included; of very many, the newest. Empty in lists.
     pub attempts: Vec<Attempt>,
     /// The dry run whose plan it applies, `tenants/{tenant}/runs/{run}`.
     pub applied_plan: Option<String>,
-    /// The guards that were lifted for it, such as `primary_change`.
+    /// The guards that were overridden for it, such as `primary_change`.
     pub overridden_guards: Vec<String>,
     /// Why they were.
     pub override_reason: Option<String>,

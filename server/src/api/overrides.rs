@@ -1,11 +1,11 @@
-//! Reading which guards a request lifts: whoever lifts one says so by name, and gives a reason.
+//! Reading which guards a request overrides: whoever overrides one says so by name, and gives a reason.
 
 use std::collections::BTreeMap;
 
 use super::request;
 use crate::error::Violations;
 
-/// The guards that are named, in the order of their names, and the reason, if there is one. `all` are those that can be lifted here,
+/// The guards that are named, in the order of their names, and the reason, if there is one. `all` are those that can be overridden here,
 /// and `kind` is what they are called: "guard", "guard of a batch".
 pub(super) fn overrides<R: Copy>(
     violations: &mut Violations,

@@ -20,7 +20,7 @@ use crate::{
     wake::WakeUp,
 };
 
-/// Guards that are lifted, and why. Both, or neither.
+/// Guards that are overridden, and why. Both, or neither.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     /// The guards.
@@ -40,7 +40,7 @@ pub struct MirrorRequest {
     pub plan: Option<RunName>,
     /// Google's record that is the source.
     pub view: Option<View>,
-    /// The guards that are lifted.
+    /// The guards that are overridden.
     pub overrides: Overrides,
     /// Makes the call safe to repeat.
     pub request_id: Option<String>,
@@ -55,7 +55,7 @@ pub struct RevertRequest {
     pub run: RunName,
     /// Whether only to plan.
     pub dry_run: bool,
-    /// The guards that are lifted.
+    /// The guards that are overridden.
     pub overrides: Overrides,
     /// Makes the call safe to repeat.
     pub request_id: Option<String>,

@@ -33,7 +33,7 @@ pub enum Figures {
     /// Durably accepted runs a second, through gRPC and by the store alone, against pgbench's single-row insert
     ///
     /// `grpc`: callers of MirrorCategories, each waiting for its answer, through the published client, server and client on the
-    /// same processors. `echo`: the same calls of the same client, answered by nothing behind the same door; the two take turns. Callers have
+    /// same processors. `echo`: the same calls of the same client, answered by nothing behind the same layers; the two take turns. Callers have
     /// `own_connections`, as pgbench's clients have, or the callers of one process share them. `store`: the group commit
     /// without gRPC; `with_request_ids`, as the published client sends them, it keeps a second row for each run. `pgbench`: `insert into run`,
     /// one row a transaction, as many clients, before and after; `ratio` is against their mean.

@@ -54,12 +54,12 @@ pub struct RunnerArgs {
     /// How long failed runs are kept, where that is longer
     #[arg(long, env = "HISTORY_RETENTION_FAILED", value_name = "DURATION", default_value = "365d", value_parser = duration)]
     pub history_retention_failed: Duration,
-    /// What a run may do unless a person lifts the guard.
+    /// What a run may do unless a person overrides the guard.
     #[command(flatten)]
     pub guards: GuardArgs,
 }
 
-/// The guards: what a run would do beyond these limits, it does not do, and ends as failed, reason GUARD. A person can lift each for one run
+/// The guards: what a run would do beyond these limits, it does not do, and ends as failed, reason GUARD. A person can override each for one run
 /// by name and with a reason (`override_guards`).
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "Guards")]

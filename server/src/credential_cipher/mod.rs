@@ -1,7 +1,7 @@
 //! Credentials at rest: encrypted with keys that the database never sees.
 //!
-//! AES-256-GCM with a random nonce. The account and the key's id are associated data: what was sealed for one account opens for no other,
-//! whoever moves it in the database. The newest key seals, every key opens.
+//! AES-256-GCM with a random nonce. The account and the key's id are associated data: what was encrypted for one account is decrypted for no other,
+//! whoever moves it in the database. The newest key encrypts, every key decrypts.
 
 #[cfg(test)]
 mod tests;
@@ -79,15 +79,15 @@ pub enum CredentialCipherError {
 /// Why something does not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DecryptError {
-    /// It was sealed with a key that is not among ours.
+    /// It was encrypted with a key that is not among ours.
     #[error("they are encrypted with a key that this server does not have")]
     UnknownKey,
-    /// It is not what was sealed for this account.
+    /// It is not what was encrypted for this account.
     #[error("what is stored is not what was encrypted for this account")]
     Tampered,
 }
 
-/// The keys of a process, the newest first. Without any it seals nothing and opens nothing. Cheap to clone.
+/// The keys of a process, the newest first. Without any it encrypts nothing and decrypts nothing. Cheap to clone.
 #[derive(Clone)]
 pub struct CredentialCipher(Arc<Current<Vec<EncryptionKey>>>);
 
@@ -102,7 +102,7 @@ struct EncryptionKey {
     key: RandomizedNonceKey,
 }
 
-/// What is sealed. Wiped from memory when it is dropped.
+/// What is encrypted. Wiped from memory when it is dropped.
 #[derive(Serialize, Deserialize)]
 struct Content {
     client_id: String,
@@ -153,13 +153,13 @@ impl CredentialCipher {
         Ok(Self(Arc::new(Current::new(EncryptionKey::new(&secret).into_iter().collect()))))
     }
 
-    /// The id of the key that seals; `None`: there is none.
+    /// The id of the key that encrypts; `None`: there is none.
     #[must_use]
     pub fn key_id(&self) -> Option<String> {
         self.0.get().first().map(|key| key.id.clone())
     }
 
-    /// Whether something that this key sealed can be opened.
+    /// Whether something that this key encrypted can be decrypted.
     #[must_use]
     pub fn has(&self, key_id: &str) -> bool {
         self.0.get().iter().any(|key| key.id == key_id)
@@ -185,10 +185,10 @@ impl CredentialCipher {
         Some(EncryptedCredentials { key_id: key.id.clone(), bytes })
     }
 
-    /// Opens what was sealed for an account.
+    /// Decrypts what was encrypted for an account.
     ///
     /// # Errors
-    /// [`DecryptError`]: a key is missing, or it is not what was sealed.
+    /// [`DecryptError`]: a key is missing, or it is not what was encrypted.
     pub fn decrypt(
         &self,
         account: &AccountId,

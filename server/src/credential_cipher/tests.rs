@@ -1,4 +1,4 @@
-//! What is sealed opens as it was for its account, and in no other way.
+//! What is encrypted is decrypted as it was for its account, and in no other way.
 
 use std::fs;
 

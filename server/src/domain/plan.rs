@@ -105,7 +105,7 @@ impl Plan<TenantCategory> {
 }
 
 impl<C: Category> Plan<C> {
-    /// Plans the way back to what was there before a run.
+    /// Plans to restore what was there before a run.
     #[must_use]
     pub fn revert(
         run: RunId,

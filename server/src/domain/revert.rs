@@ -1,4 +1,4 @@
-//! The way back from what a run wrote.
+//! The revert of what a run wrote.
 
 use super::{CategorySet, EitherCategory, LocationId, Run, RunState, WriteIntent, apply, undo};
 
@@ -65,7 +65,7 @@ pub struct RevertTarget {
 }
 
 impl RevertTarget {
-    /// The way back from what `run` wrote, by its record alone.
+    /// The revert of what `run` wrote, by its record alone.
     ///
     /// # Errors
     /// [`NotRevertible`], all but what the target says.
@@ -100,7 +100,7 @@ impl RevertTarget {
         Ok(Self { left, before, location: plan.location.clone(), is_unresolved: false })
     }
 
-    /// The way back from a write whose outcome is unknown: from what was asked for, if that is there.
+    /// The revert of a write whose outcome is unknown: from what was asked for, if that is there.
     fn of_unresolved(intent: &WriteIntent) -> Result<Self, NotRevertible> {
         let before = intent.before.clone().ok_or(NotRevertible::NothingBefore)?;
         Ok(Self {

@@ -202,7 +202,7 @@ pub struct Run {
     pub state: RunState,
     /// Grows with every change, from 1.
     pub revision: i64,
-    /// Claims that count: every one but those handed back.
+    /// Claims that count: every one but the uncounted ones.
     pub attempt: i32,
     /// How many attempts there may be.
     pub max_attempts: i32,
@@ -238,7 +238,7 @@ pub struct Run {
     pub attempt_started_at: Option<DateTime<Utc>>,
     /// When it reached a terminal state.
     pub ended_at: Option<DateTime<Utc>>,
-    /// When it comes back to the line for its next attempt. `None`: it is in line, or not queued.
+    /// When it comes back to the ready queue for its next attempt. `None`: it is there, or not queued.
     pub next_attempt_at: Option<DateTime<Utc>>,
 }
 

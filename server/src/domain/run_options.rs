@@ -28,7 +28,7 @@ pub struct RunOptions {
     /// Google's record that is the source, where it is not the merchant's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view: Option<View>,
-    /// The guards that are lifted.
+    /// The guards that are overridden.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub overridden_guards: BTreeSet<GuardRule>,
     /// Why they are.
@@ -58,7 +58,7 @@ impl RunOptions {
         self.revert_of.is_some() || self.decision.is_some()
     }
 
-    /// Whether it rests on what a person has seen of one location, and nothing else holds it to that: a decision, or guards that are lifted.
+    /// Whether it rests on what a person has seen of one location, and nothing else holds it to that: a decision, or guards that are overridden.
     /// A plan and a revert know their location themselves.
     #[must_use]
     pub fn is_about_a_location(&self) -> bool {

@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 pub struct Secret(String);
 
 impl Secret {
-    /// The text itself, for what sends it to Google or seals it.
+    /// The text itself, for what sends it to Google or encrypts it.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0

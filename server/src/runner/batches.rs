@@ -17,9 +17,9 @@ use crate::{
 /// save hardly any (`bench batch`). What is made ahead is little beside a large batch, so that the queue is no longer for it, and nothing is
 /// to be undone when it is cancelled.
 pub(crate) const CHUNK_LIMITS: ChunkLimits = ChunkLimits { size: 200, live: 5000 };
-/// Between looks while a batch waits for some of its runs to end.
+/// Between polls while a batch waits for some of its runs to end.
 const BUSY_POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// Between looks otherwise: what a lost hint costs.
+/// Between polls otherwise: what a lost wake-up costs.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Works on batches. Never ends.
@@ -54,7 +54,7 @@ pub(super) async fn process_chunk(context: &RunnerContext, now: StatementTime) -
         for run in &processed.cancelling {
             context.wake.send(WakeUp::CancelRequested(*run));
         }
-        // The batch's own id, too: a stream of it looks whether that was the last of it.
+        // The batch's own id, too: a stream of it checks whether that was the last of it.
         context.wake.send(WakeUp::RunsChanged(processed.changed.iter().copied().chain([processed.batch]).collect()));
         if processed.is_done {
             tracing::info!(batch_id = %processed.batch, "nothing is left to do of a batch but its runs");

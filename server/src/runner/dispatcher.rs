@@ -22,15 +22,15 @@ use crate::{
     wake::WakeUp,
 };
 
-/// The wait after a look that the database refused.
+/// The wait after a poll that the database refused.
 const DATABASE_RETRY_DELAY: Duration = Duration::from_secs(1);
-/// How many runs whose time has come go back into the line at a time: those who wait there are not to find a crowd before them.
+/// How many runs whose time has come enter the ready queue at a time: those that wait there are not to find a crowd before them.
 pub(super) const DUE_BATCH_SIZE: i64 = 100;
 /// Claims beyond the places: those that wait for one, and those whose end waits for its commit.
 const MAX_CLAIMED_BEYOND_SLOTS: usize = 1024;
 
 impl Runner {
-    /// One look at the queue: claims what there is room for, and starts what there are places for.
+    /// One poll of the queue: claims what there is room for, and starts what there are places for.
     pub(super) async fn poll_queue(&mut self) -> NextPoll {
         while let Some(ended) = self.attempts.try_join_next() {
             log_end(ended);
@@ -48,7 +48,7 @@ impl Runner {
             }
         };
         polled.unwrap_or_else(|error| {
-            tracing::warn!(error = %error_chain(&error), "cannot look at the queue");
+            tracing::warn!(error = %error_chain(&error), "cannot poll the queue");
             NextPoll { slot: self.prefetched.next_is_bulk(), time: DATABASE_RETRY_DELAY }
         })
     }
@@ -56,13 +56,13 @@ impl Runner {
     async fn poll_ready_runs(&mut self) -> Result<NextPoll, Error> {
         let expired = self.prefetched.take_expired(Instant::now());
         self.release(expired).await;
-        // Runs that are claimed while the kill switch cannot be read would only be handed back, again and again.
+        // Runs that are claimed while the kill switch cannot be read would only be released, again and again.
         self.context.flags.now().await?;
         self.start(None);
         let limits = self.claim_limits();
         let claimed = self.claim(None, limits).await?;
         self.start(None);
-        // There may be more in line than there was room for, of any kind or of one.
+        // There may be more in the ready queue than there was room for, of any kind or of one.
         let is_full = i64::try_from(claimed).is_ok_and(|claimed| claimed >= limits.runs);
         let slot = self.prefetched.next_is_bulk().or(is_full.then_some(false)).or((limits.bulk <= 0).then_some(true));
         Ok(NextPoll { slot, time: self.enqueue_due().await? })
@@ -119,7 +119,7 @@ impl Runner {
         }
     }
 
-    /// Carries one run out, to see whether Google works again: the first in line whose turn it was not yet.
+    /// Carries one run out, to see whether Google works again: the first in the ready queue whose turn it was not yet.
     async fn probe(&mut self, probe: Probe) -> Result<NextPoll, Error> {
         self.context.flags.now().await?;
         // What is left from before the circuit opened has no turn before others.
@@ -138,7 +138,7 @@ impl Runner {
         Ok(NextPoll { slot: None, time: self.enqueue_due().await? })
     }
 
-    /// Claims the run for a probe. Where everybody in line had a turn, the rotation begins anew.
+    /// Claims the run for a probe. Where every ready run had a turn, the rotation begins anew.
     async fn claim_for_probe(&self) -> Result<Vec<PrefetchedRun>, Error> {
         let RunnerContext { store, circuit, settings, .. } = &*self.context;
         let since = Instant::now();
@@ -151,7 +151,7 @@ impl Runner {
         Ok(hold(&self.context, &self.claims, None, since, claimed.into_iter().collect()).await)
     }
 
-    /// Puts runs whose time has come into the line. Gives how long to wait before the next look.
+    /// Moves due runs into the ready queue. Gives how long to wait before the next poll.
     async fn enqueue_due(&mut self) -> Result<Duration, Error> {
         let now = Instant::now();
         if now < self.next_enqueue_due {

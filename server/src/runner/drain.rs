@@ -56,7 +56,7 @@ impl Runner {
         if all_ended.is_ok() {
             return;
         }
-        // What they were writing is in their intents: the next attempt looks whether it took effect.
+        // What they were writing is in their intents: the next attempt checks whether it took effect.
         let held = claims.held();
         attempts.shutdown().await;
         tracing::warn!(runs = held.len(), "runs did not end within the grace period");
@@ -65,12 +65,12 @@ impl Runner {
 }
 
 /// Returns claims to the queue. A statement that fails is repeated until `deadline`: without it the runs would lie idle until their leases
-/// expire. Repeating is safe, because a claim that was returned no longer matches its fence and state.
+/// expire. Repeating is safe, because a claim that was returned no longer matches its fencing token and state.
 async fn release_until(context: &RunnerContext, held: &[LeaseKey], deadline: Instant) {
     loop {
         match context.store.release(held).await {
             Ok(runs) => {
-                tracing::info!(runs = runs.len(), "handed back runs that got no place or no time here");
+                tracing::info!(runs = runs.len(), "released runs that got no slot or no time here");
                 context.wake.send(WakeUp::RunsReady);
                 context.wake.send(WakeUp::RunsChanged(runs.into()));
                 return;

@@ -100,7 +100,7 @@ impl HeldLeases {
 #[derive(Debug)]
 pub(super) struct HeldLease {
     claims: HeldLeases,
-    /// Run and fence, as statements name them.
+    /// Run and fencing token, as statements name them.
     pub(super) held: LeaseKey,
     /// Somebody wants the run cancelled.
     pub(super) cancelled: CancellationToken,

@@ -6,9 +6,9 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::{RunnerContext, error_chain};
 
-/// Between looks at what comes, which is days away.
+/// Between polls of what comes, which is days away.
 const HISTORY_INTERVAL: Duration = Duration::from_secs(3600);
-/// Between looks, while there is little to forget.
+/// Between polls, while there is little to forget.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(60);
 /// How many rows one statement forgets: some tens of milliseconds of work.
 const DELETE_BATCH_SIZE: u64 = 10_000;

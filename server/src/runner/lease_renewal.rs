@@ -21,7 +21,7 @@ const RENEWALS_PER_LEASE: u32 = 3;
 const RENEW_RETRY_DELAY: Duration = Duration::from_secs(1);
 /// How many expired leases one statement takes over.
 const RECLAIM_BATCH_SIZE: i64 = 500;
-/// How often a run may be handed back before an expired lease ends it: a run that kills its holder must not do so for ever. High,
+/// How many leases of a run may expire before that ends it: a run that kills its holder must not do so for ever. High,
 /// because the runs beside it die with it.
 const MAX_LEASE_EXPIRATIONS: i32 = 20;
 
@@ -55,7 +55,7 @@ pub(super) async fn keep_reclaiming_expired(context: Arc<RunnerContext>) {
     loop {
         ticks.tick().await;
         if let Err(error) = reclaim_expired(&context, None).await {
-            tracing::warn!(error = %error_chain(&error), "cannot look for expired leases");
+            tracing::warn!(error = %error_chain(&error), "cannot reclaim expired leases");
         }
     }
 }

@@ -48,9 +48,9 @@ use crate::{
     wake::{Topic, WakeUp, WakeUpBus, WakeUpReceiver},
 };
 
-/// The longest wait between looks at the queue: what a lost hint costs.
+/// The longest wait between polls of the queue: what a lost wake-up costs.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// The shortest wait for a run that is due: one that somebody holds locked must not be looked at without pause.
+/// The shortest wait for a run that is due: one that somebody holds locked must not be polled without pause.
 const MIN_POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How runs are carried out.
@@ -86,7 +86,7 @@ struct RunnerContext {
     settings: RunnerConfig,
 }
 
-/// A reason to look at the queue again. A hint is always one.
+/// A reason to poll the queue again. A wake-up is always one.
 #[derive(Debug)]
 struct NextPoll {
     /// A free place for such a run: bulk, or any.
@@ -101,12 +101,12 @@ pub struct Runner {
     claims: HeldLeases,
     slots: WorkerSlots,
     prefetched: PrefetchQueue,
-    /// The claim that a look waits for: at most one. A task of its own, so that a look that is cut short does not lose what it brings.
+    /// The claim that a poll waits for: at most one. A task of its own, so that a poll that is cut short does not lose what it brings.
     claiming: JoinSet<Result<Vec<PrefetchedRun>, Error>>,
     attempts: JoinSet<()>,
-    /// When runs that wait for their time are looked at next.
+    /// When runs that wait for their time are polled next.
     next_enqueue_due: Instant,
-    /// Ends the work: what was claimed by a look under way is not begun any more.
+    /// Ends the work: what was claimed by a poll under way is not begun any more.
     stop: CancellationToken,
     _finisher_stop: DropGuard,
 }
@@ -160,11 +160,11 @@ impl Runner {
         let heartbeat_stop = heartbeat_stop.drop_guard();
         tokio::spawn(stop.clone().run_until_cancelled_owned(housekeeping::run(self.context.clone())));
         tokio::spawn(stop.clone().run_until_cancelled_owned(batches::run(self.context.clone())));
-        // Subscribed before the first look: what comes between the look and the wait is not missed.
+        // Subscribed before the first poll: what comes between the poll and the wait is not missed.
         let mut wake_ups = self.context.wake.subscribe(Topic::Work);
         let grace = self.context.settings.grace;
         while !stop.is_cancelled() {
-            // A stop does not cut a look short; a database that hangs does. What its claim still brings is handed back by the drain.
+            // A stop does not cut a poll short; a database that hangs does. What its claim still brings is released by the drain.
             let is_late = async {
                 stop.cancelled().await;
                 sleep(grace).await;
@@ -203,12 +203,12 @@ impl Runner {
         Ok(claimed)
     }
 
-    /// Waits for a reason to look again.
+    /// Waits for a reason to poll again.
     async fn wait(&mut self, next: NextPoll, wake_ups: &mut WakeUpReceiver) {
         tokio::select! {
             () = sleep(next.time) => {}
             wake_up = wake_ups.next() => {
-                // One look serves all that is there.
+                // One poll serves all that is there.
                 let mut wake_up = Some(wake_up);
                 while let Some(next) = wake_up {
                     if let WakeUp::RunDueIn(time) = next {

@@ -16,7 +16,7 @@ use crate::{
 const PREFETCH_WINDOW: Duration = Duration::from_millis(50);
 /// The most that is claimed ahead.
 const MAX_PREFETCHED: usize = 512;
-/// A run that waited so long is handed back: this process is not as quick as it was.
+/// A run that waited so long is released: this process is not as quick as it was.
 const MAX_PREFETCH_AGE: Duration = Duration::from_secs(1);
 
 /// A claimed run without a place.

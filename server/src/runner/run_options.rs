@@ -1,4 +1,4 @@
-//! What a run was asked for beyond its strategy: the plan to apply, the run to take back, the guards that are lifted.
+//! What a run was asked for beyond its strategy: the plan to apply, the run to take back, the guards that are overridden.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ impl AttemptExecution {
         }
     }
 
-    /// The way back from the run that is to be taken back, where there is one.
+    /// The plan that reverts the run that is to be taken back, where there is one.
     pub(super) async fn revert_target(&self) -> Result<Option<(RunId, RevertTarget)>, Abort> {
         let Some(id) = self.run.options.revert_of else { return Ok(None) };
         let run = self.context.store.run(id).await?;

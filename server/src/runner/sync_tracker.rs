@@ -14,10 +14,10 @@ use crate::{
     store::{SyncObservation, TenantSnapshot},
 };
 
-/// What an attempt has learnt so far.
+/// What an attempt has read so far.
 #[derive(Debug, Default)]
 pub(super) struct SyncTracker {
-    /// What an earlier attempt of the run had learnt.
+    /// What an earlier attempt of the run had read.
     earlier: Option<Observation>,
     desired: Option<DesiredState>,
     google: Option<GbpState>,
@@ -39,7 +39,7 @@ struct Assessed {
 }
 
 impl SyncTracker {
-    /// Begins with what an earlier attempt had learnt.
+    /// Begins with what an earlier attempt had read.
     pub(super) fn after(earlier: Option<Observation>) -> Self {
         Self { earlier, ..Self::default() }
     }
@@ -61,7 +61,7 @@ impl SyncTracker {
         Some(Observation { after: Some(DesiredState::by(categories)), ..self.observation()? })
     }
 
-    /// Notes what the platform wants. Google's side comes first, where it is to be read: what is known of one side alone is a failed look,
+    /// Notes what the platform wants. Google's side comes first, where it is to be read: what is known of one side alone is a failed observation,
     /// unless the platform's says by itself that there is nothing to write.
     pub(super) fn set_desired(&mut self, desired: DesiredState) {
         self.desired = Some(desired);

@@ -196,7 +196,7 @@ async fn check_tenant(connection: &mut Connection, tenant: &TenantId) -> Result<
 }
 
 async fn insert_or_join(connection: &mut Connection, now: StatementTime, new: &NewRun) -> Result<Accepted, Error> {
-    // A live run can end between the conflict and the look at it: then the place is free, and we try again.
+    // A live run can end between the conflict and the read of it: then the place is free, and we try again.
     loop {
         check_tenant(connection, &new.tenant).await?;
         let inserted = sqlx::query_as::<_, RunRow>(concat!(

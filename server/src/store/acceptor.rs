@@ -28,7 +28,7 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// Starts the committers; they end with `stop`. `runs_created` hears of the runs of each commit, once for all of them, before those who asked.
+    /// Starts the committers; they end with `stop`. `on_created` hears of the runs of each commit, once for all of them, before those who asked.
     #[must_use]
     pub fn start(
         store: &Store,

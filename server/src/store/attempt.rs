@@ -1,4 +1,4 @@
-//! What an attempt writes into its run. Each statement names the fence: 0 rows means that the run is in other hands.
+//! What an attempt writes into its run. Each statement names the fencing token: 0 rows means that the run is in other hands.
 
 use std::time::Duration;
 
@@ -104,7 +104,7 @@ impl Store {
     }
 
     /// Queues a run for its next attempt, `delay` from now, or now when somebody cancelled it and nothing is unsettled: then there is
-    /// nothing left to wait for. An attempt that is not to count, because it met a failure that is not the tenant's, is handed back.
+    /// nothing left to wait for. An attempt that is not to count, because it met a failure that is not the tenant's, is released.
     /// Gives whether it was still held.
     ///
     /// # Errors

@@ -104,7 +104,7 @@ async fn queue_or_join(
 ) -> Result<Vec<NewBatchRun>, sqlx::Error> {
     let (mut skipped, mut runs): (Vec<NewBatchRun>, Vec<NewBatchRun>) =
         wanted.into_iter().partition(|run| run.skip.is_some());
-    // A live run can end between the conflict and the look at it: then the place is free, and we try again.
+    // A live run can end between the conflict and the read of it: then the place is free, and we try again.
     while !runs.is_empty() {
         let queued = queue(connection, now, expansion, &runs).await?;
         runs.retain(|run| !queued.contains(&run.id));
@@ -128,7 +128,7 @@ async fn new_ids(connection: &mut Connection, now: StatementTime, count: i64) ->
         .await
 }
 
-/// Queues runs, at the end of their batch's lane. Gives those that met no live run.
+/// Queues runs, at the end of the runs of their batch's fairness key. Gives those that met no live run.
 ///
 /// Batches take turns, and each round has one run of each, for up to [`BATCHES_PER_CALLER_PER_ROUND`] live batches of one caller. If there are more, the
 /// runs of each are so many rounds apart that together they have no more turns, and the younger batches begin later.

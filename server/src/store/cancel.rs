@@ -21,7 +21,7 @@ macro_rules! cancelled_columns {
 }
 pub(super) use cancelled_columns;
 
-/// Whether a run was handed back while its write may have been on its way. It is due when the write no longer can be, and not before:
+/// Whether a run was released while its write may have been on its way. It is due when the write no longer can be, and not before:
 /// whoever looks earlier may find nothing, and the write arrives afterwards.
 macro_rules! awaits_write_outcome {
     () => {

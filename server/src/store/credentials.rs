@@ -236,7 +236,7 @@ impl Store {
         Ok(count.fetch_one(&self.pool).await?)
     }
 
-    /// Puts the same credentials in another seal. `false`: they were replaced meanwhile.
+    /// Encrypts the same credentials anew. `false`: they were replaced meanwhile.
     ///
     /// # Errors
     /// The database's.

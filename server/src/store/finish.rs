@@ -24,7 +24,7 @@ const GROUP_LIMITS: GroupLimits =
 /// The end of a run, as its attempt found it.
 #[derive(Debug, Clone)]
 pub struct Finish {
-    /// Run and fence.
+    /// Run and fencing token.
     pub held: LeaseKey,
     /// The attempt that counts.
     pub attempt: i32,

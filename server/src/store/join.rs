@@ -129,7 +129,7 @@ async fn renew(connection: &mut Connection, now: StatementTime, runs: &[RunId]) 
     Ok(())
 }
 
-/// Gives a batch's run the place in line that a run of its own would have got now.
+/// Gives a batch's run the place in the ready queue that a run of its own would have got now.
 async fn take_out_of_bulk(connection: &mut Connection, run: RunId) -> Result<(), sqlx::Error> {
     sqlx::query(
         "update run

@@ -60,8 +60,8 @@ impl Store {
     }
 
     /// Gets id and revision of every run that may have changed since: it ended after `ended_after`, is younger than `new_after` and
-    /// live, or is being carried out or waits for its next attempt. A run that went back into the line is in none of these; whoever saw
-    /// it leave the line asks for it with [`Store::revisions`].
+    /// live, or is being carried out or waits for its next attempt. A run that went back into the ready queue is in none of these; whoever saw
+    /// it leave the ready queue asks for it with [`Store::revisions`].
     ///
     /// # Errors
     /// The database's.

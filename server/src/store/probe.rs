@@ -6,7 +6,7 @@ use super::{ClaimedRun, StatementTime, Store, interval, queue::ClaimedRow, row::
 use crate::error::Error;
 
 impl Store {
-    /// Claims the first run in line of a tenant that is not `probed` and whose account is not, as `tenants/{tenant}` and
+    /// Claims the first ready run of a tenant that is not `probed` and whose account is not, as `tenants/{tenant}` and
     /// `accounts/{account}`. `None`: there is none.
     ///
     /// # Errors

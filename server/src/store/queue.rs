@@ -18,16 +18,16 @@ use crate::{
     error::Error,
 };
 
-/// How often what is to be handed back is looked at, and after which pause again: for 5 s.
+/// How often the release of what is still held is tried again, and after which delay: for 5 s.
 const RELEASE_MAX_RETRIES: usize = 200;
 const RELEASE_RETRY_DELAY: Duration = Duration::from_millis(25);
 
-/// A claimed run, with the fence that every write of this attempt names.
+/// A claimed run, with the fencing token that every write of this attempt names.
 #[derive(Debug, Clone)]
 pub struct ClaimedRun {
     /// The run.
     pub run: Run,
-    /// The fence.
+    /// The fencing token.
     pub fencing_token: i32,
     /// Whether it is one of a batch, so that nobody waits for it alone.
     pub bulk: bool,
@@ -59,7 +59,7 @@ impl ClaimLimits {
 pub struct LeaseKey {
     /// The run.
     pub id: RunId,
-    /// The fence.
+    /// The fencing token.
     pub fencing_token: i32,
 }
 
@@ -84,7 +84,7 @@ pub struct ReclaimedRun {
 }
 
 impl Store {
-    /// Claims runs for `lease`, in the order of the line: interactive ones first.
+    /// Claims runs for `lease`, in claim order: interactive ones first.
     ///
     /// # Errors
     /// The database's.
@@ -186,7 +186,7 @@ impl Store {
             .collect())
     }
 
-    /// Hands claims back at once, for another worker, to the places in line that they had: the attempts are not counted. One that is being
+    /// Releases claims at once, for another worker, to the places in the ready queue that they had: the attempts are not counted. One that is being
     /// written of at this moment is looked at again soon: a heartbeat leaves it as it was, and what ends it makes this needless.
     ///
     /// A run whose write may be on its way waits for the end of its lease, which that write was sent within: an attempt that looked before
@@ -209,7 +209,7 @@ impl Store {
         Ok(released)
     }
 
-    /// Gives what is still held, and whether it was handed back. It waits for no row, as a heartbeat does not.
+    /// Gives what is still held, and whether it was released. It waits for no row, as a heartbeat does not.
     async fn release_unlocked(&self, held: &[LeaseKey]) -> Result<Vec<(RunId, bool)>, sqlx::Error> {
         let (ids, fencing_tokens) = columns(held);
         let rows = sqlx::query_as(
@@ -332,7 +332,7 @@ fn columns(held: &[LeaseKey]) -> (Vec<RunId>, Vec<i32>) {
     held.iter().map(|held| (held.id, held.fencing_token)).unzip()
 }
 
-/// `None`: this version cannot read it. That must not cost the others their lease: the row is left to its own, and to the limit of rescues.
+/// `None`: this version cannot read it. That must not cost the others their lease: the row is left to its own, and to the limit of lease expirations.
 pub(super) struct ClaimedRow(pub(super) Option<ClaimedRun>);
 
 impl FromRow<'_, PgRow> for ClaimedRow {

@@ -5,17 +5,17 @@ use std::time::Duration;
 use super::{StatementTime, Store};
 use crate::error::Error;
 
-/// What came of a look at the runs that wait.
+/// What came of moving due runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EnqueuedDue {
-    /// How many are in line now that were not.
+    /// How many are in the ready queue now that were not.
     pub runs: i64,
     /// How long from now until the next one is due; `None` when none waits.
     pub next: Option<Duration>,
 }
 
 impl Store {
-    /// Puts runs whose time has come into the line, at most `limit`, as if they had come now.
+    /// Moves due runs into the ready queue, at most `limit`, as if they had come now.
     ///
     /// # Errors
     /// The database's.

@@ -6,7 +6,7 @@ use sqlx::{FromRow, Row, postgres::PgRow};
 use super::{StatementTime, Store, connections::ConnectionPool};
 use crate::error::Error;
 
-/// Rows of a kind that are counted one by one. Beyond, PostgreSQL's estimate of the line's index is taken.
+/// Rows of a kind that are counted one by one. Beyond, PostgreSQL's estimate of the ready queue's index is taken.
 const EXACT_COUNT_LIMIT: i64 = 10_000;
 
 /// The queue at a moment.
@@ -14,17 +14,17 @@ const EXACT_COUNT_LIMIT: i64 = 10_000;
 pub struct QueueSample {
     /// The moment.
     pub at: DateTime<Utc>,
-    /// Interactive runs in line. Of each kind, no more than 10,000 are counted.
+    /// Interactive runs in the ready queue. Of each kind, no more than 10,000 are counted.
     pub interactive: i64,
-    /// Bulk runs in line; beyond 10,000 an estimate, of both kinds together.
+    /// Bulk runs in the ready queue; beyond 10,000 an estimate, of both kinds together.
     pub bulk: i64,
     /// Queued runs that wait for their time.
     pub delayed: i64,
     /// Running ones.
     pub running: i64,
-    /// When the interactive run was accepted that is next in line.
+    /// When the interactive run was accepted that is next in the ready queue.
     pub interactive_since: Option<DateTime<Utc>>,
-    /// When the bulk run was accepted that is next in line.
+    /// When the bulk run was accepted that is next in the ready queue.
     pub bulk_since: Option<DateTime<Utc>>,
 }
 
@@ -83,7 +83,7 @@ impl Store {
         )
         .bind(now)
         .bind(EXACT_COUNT_LIMIT);
-        // By the indexes of the line, also while the table is so small that reading it whole looks cheap.
+        // By the indexes of the ready queue, also while the table is so small that reading it whole looks cheap.
         Ok(statement.fetch_one(&self.queue_pool).await?)
     }
 

@@ -24,7 +24,7 @@ pub struct TenantSnapshot {
     pub categories: Complete<Vec<PlatformCategory>>,
     /// When a real run of the same tenant, strategy and location last succeeded.
     pub last_success_at: Option<DateTime<Utc>>,
-    /// What the last look at its location found. `None`: none is recorded.
+    /// What the last observation of its location found. `None`: none is recorded.
     pub last_observation: Option<LastObservation>,
     /// The time of the read, by the statement's clock.
     pub read_at: DateTime<Utc>,

@@ -14,7 +14,7 @@ pub struct SyncObservation {
     pub location: LocationId,
     /// Why the tenant is, or is not, in sync.
     pub cause: DriftCause,
-    /// See [`observation_digest`][crate::domain::observation_digest]; `None`: the look failed.
+    /// See [`observation_digest`][crate::domain::observation_digest]; `None`: the observation failed.
     pub digest: Option<String>,
     /// Whether this is what the last successful real run left.
     pub matches_baseline: bool,
@@ -37,7 +37,7 @@ pub struct SyncObservation {
 }
 
 impl SyncObservation {
-    /// That a look failed: what was known before stays, and says nothing about now.
+    /// That an observation failed: what was known before stays, and says nothing about now.
     #[must_use]
     pub fn failed(location: LocationId) -> Self {
         Self {
@@ -57,7 +57,7 @@ impl SyncObservation {
     }
 }
 
-/// What was recorded of the last look at a tenant's location: enough to tell whether there is anything new.
+/// What was recorded of the last observation of a tenant's location: enough to tell whether there is anything new.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastObservation {
     /// See [`observation_digest`][crate::domain::observation_digest]; `None`: whoever looks next has to record it.
@@ -84,7 +84,7 @@ pub(super) fn observations(ends: &[Finish]) -> Json<Vec<SyncObservationJson<'_>>
     )
 }
 
-/// Records what the runs that `moved` into the history have `observation`. A tenant that has another location meanwhile is left out.
+/// Records what the runs that `moved` into the history have `found`. A tenant that has another location meanwhile is left out.
 macro_rules! upsert_tenant_sync {
     () => {
         "

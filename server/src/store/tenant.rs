@@ -131,7 +131,7 @@ impl Store {
 
     /// Changes a tenant. One with an unsettled write keeps its location and account: the write may still reach the location, which must
     /// not be another tenant's by then, and only that location tells what became of it. So does one with a live run that executes a decision, or
-    /// lifts guards: what a person has seen of one location is not to be done to another. Any other live run that has not begun to write is fenced by
+    /// overrides guards: what a person has seen of one location is not to be done to another. Any other live run that has not begun to write is fenced by
     /// [`Store::begin_write`] instead, and begins anew.
     ///
     /// # Errors

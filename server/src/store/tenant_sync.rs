@@ -134,7 +134,7 @@ impl Store {
         .bind(texts(&filter.causes))
         .bind(organization)
         .bind(limit)
-        // Planned for these very values, so that the planner sees whether the index of the contested ones has all that is wanted.
+        // Planned for these very values, so that the planner sees whether the index of those in conflict has all that is wanted.
         .persistent(false)
         .fetch_all(&self.pool)
         .await
@@ -210,7 +210,7 @@ impl Store {
     }
 
     /// Records what a person decides about a tenant, and accepts the run that executes it, where one does: both, or neither. A conflict ends,
-    /// and the flips so far count no more, when that run succeeds (see `record_decision_result` in the schema), or at once where none is needed. A
+    /// and the overwrites so far count no more, when that run succeeds (see `record_decision_result` in the schema), or at once where none is needed. A
     /// request that is repeated gets its first answer and decides nothing.
     ///
     /// # Errors

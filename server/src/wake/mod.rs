@@ -1,7 +1,7 @@
-//! Wake-ups between servers, over LISTEN and NOTIFY: hints only, for whoever would otherwise poll.
+//! Wake-ups between servers, over LISTEN and NOTIFY: a reason to read a table and no more, for whoever would otherwise poll.
 //!
-//! A hint may come twice, late or never. Who gets one looks at the table; who subscribes does so before looking; and
-//! [`WakeUp::Everything`] says that hints may have been lost. NOTIFY takes a lock of the whole cluster at commit, so hints are
+//! A wake-up may come twice, late or never. Who gets one reads the table; who subscribes does so before reading; and
+//! [`WakeUp::Everything`] says that wake-ups may have been lost. NOTIFY takes a lock of the whole cluster at commit, so wake-ups are
 //! collected for a moment and sent together, never inside a caller's transaction.
 
 mod remote;
@@ -48,7 +48,7 @@ impl WakeUpBus {
         Self { outgoing, incoming, overflowed }
     }
 
-    /// Gives a hint to this process at once, and to the others soon. Call it after the commit.
+    /// Gives a wake-up to this process at once, and to the others soon. Call it after the commit.
     pub fn send(&self, wake_up: WakeUp) {
         match &wake_up {
             WakeUp::RunsChanged(ids) if ids.len() > MAX_IDS_PER_WAKE_UP => {

@@ -26,13 +26,13 @@ use crate::{
 };
 
 const NOTIFY_CHANNEL: &str = "category_mirror";
-/// How long hints are collected: at most 50 notifications a second a process.
+/// How long wake-ups are collected: at most 50 notifications a second a process.
 const COLLECT_DELAY: Duration = Duration::from_millis(20);
 /// Ids in one notification: 180 of 36 characters, separators and the rest stay below the payload's limit of 7,999 bytes.
 const MAX_NOTIFICATION_IDS: usize = 180;
-/// Ids that one hint may add to a notification.
+/// Ids that one wake-up may add to a notification.
 pub(super) const MAX_IDS_PER_WAKE_UP: usize = 60;
-/// Between two times that the others are told to look at everything.
+/// Between two times that the others are told to resync.
 const RESYNC_INTERVAL: Duration = Duration::from_secs(1);
 /// Between attempts to listen again.
 const RECONNECT_DELAY: Duration = Duration::from_secs(1);
@@ -41,10 +41,10 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a server may take to answer, or to let a connection in.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Collected hints, as they are sent.
+/// Collected wake-ups, as they are sent.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Notification {
-    /// The process that sent it, which has heard it already.
+    /// The process that sent it, which has it already.
     #[serde(default)]
     origin: Uuid,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -79,7 +79,7 @@ impl Notification {
     }
 }
 
-/// Sends what this process hints at.
+/// Sends the wake-ups of this process.
 pub(super) async fn send(
     connection: ConnectionPool,
     origin: Uuid,
@@ -110,7 +110,7 @@ pub(super) async fn send(
     }
 }
 
-/// Hears what the others hint at.
+/// Receives the wake-ups of the others.
 pub(super) async fn listen(pools: Pools, origin: Uuid, incoming: TopicChannels) {
     loop {
         let Err(error) = listen_once(&pools, origin, &incoming).await;
@@ -122,7 +122,7 @@ pub(super) async fn listen(pools: Pools, origin: Uuid, incoming: TopicChannels) 
 
 async fn listen_once(pools: &Pools, origin: Uuid, incoming: &TopicChannels) -> Result<Infallible, sqlx::Error> {
     let mut listener = timeout(ANSWER_TIMEOUT, start_listening(pools)).await.unwrap_or_else(|_| Err(timed_out()))?;
-    // What happened before this moment was not heard.
+    // What happened before this moment was missed.
     incoming.send(WakeUp::Resync);
     loop {
         let Some(message) = receive(&mut listener).await? else {

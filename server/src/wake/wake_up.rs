@@ -1,4 +1,4 @@
-//! Hints, and their ways through the process.
+//! Wake-ups, and their ways through the process.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +6,7 @@ use tokio::sync::broadcast;
 
 use crate::domain::RunId;
 
-/// Hints that a slow subscriber may lag behind before it has to look at everything.
+/// Wake-ups that a slow subscriber may lag behind before it has to read everything.
 pub(super) const CHANNEL_CAPACITY: usize = 1024;
 
 /// Something may have happened.
@@ -14,7 +14,7 @@ pub(super) const CHANNEL_CAPACITY: usize = 1024;
 pub enum WakeUp {
     /// There is work to claim.
     RunsReady,
-    /// There will be work to claim after so long. It stays in this process: the others look often enough for a process that died.
+    /// There will be work to claim after so long. It stays in this process: the others poll often enough for a process that died.
     RunDueIn(Duration),
     /// Somebody wants this run cancelled.
     CancelRequested(RunId),
@@ -24,11 +24,11 @@ pub enum WakeUp {
     FlagsChanged,
     /// There is something to do of a batch.
     BatchesChanged,
-    /// Anything may have changed: hints were lost.
+    /// Anything may have changed: wake-ups were lost.
     Resync,
 }
 
-/// What hints are about. Each has its own way through the process, so that nobody is woken for what concerns others: there are as many
+/// What wake-ups are about. Each has its own way through the process, so that nobody is woken for what concerns others: there are as many
 /// changes as runs have states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic {
@@ -80,12 +80,12 @@ impl TopicChannels {
     }
 }
 
-/// A subscription to hints.
+/// A subscription to wake-ups.
 #[derive(Debug)]
 pub struct WakeUpReceiver(broadcast::Receiver<WakeUp>);
 
 impl WakeUpReceiver {
-    /// Waits for the next hint. Cancel-safe.
+    /// Waits for the next wake-up. Cancel-safe.
     pub async fn next(&mut self) -> WakeUp {
         match self.0.recv().await {
             Ok(wake_up) => wake_up,
@@ -95,7 +95,7 @@ impl WakeUpReceiver {
         }
     }
 
-    /// The next hint that is there already.
+    /// The next wake-up that is there already.
     pub fn pending(&mut self) -> Option<WakeUp> {
         match self.0.try_recv() {
             Ok(wake_up) => Some(wake_up),

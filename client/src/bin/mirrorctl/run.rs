@@ -181,7 +181,7 @@ fn outcome(output: &mut Output, run: &Run) -> io::Result<()> {
     output.field("to override", hint.as_deref().map(Printable))
 }
 
-/// The command line that does what guards stop in the plan of this run. It names each guard beyond its limit, those too that were lifted
+/// The command line that does what guards stop in the plan of this run. It names each guard beyond its limit, those too that were overridden
 /// for this run: another request is without them.
 pub(crate) fn override_command(run: &Run) -> Option<String> {
     let guards = &run.plan.as_ref()?.guard_verdicts;

@@ -1,6 +1,6 @@
-//! What all watches of a process may hold for readers that do not read: runs that were read ahead, and news that wait in mailboxes.
+//! What all watches of a process may hold for readers that do not read: runs that were read ahead, and news that wait in queues.
 //!
-//! A live run with its plan takes about 4 kB, and an entry of a mailbox about 60 bytes (measured), so that each bound here is one of bytes.
+//! A live run with its plan takes about 4 kB, and an entry of a queue about 60 bytes (measured), so that each bound here is one of bytes.
 
 use std::sync::{
     Arc, Weak,
@@ -18,9 +18,9 @@ const MIN_READ_AHEAD: usize = 16;
 const MAX_MIN_READ_AHEAD: usize = 4 * MAX_READ_AHEAD;
 /// What a watch may read ahead where even that is used up.
 const LAST_READ_AHEAD: usize = 2;
-/// Snapshots of published runs that wait in mailboxes, 16 MB. One that waits in many is one.
+/// Snapshots of published runs that wait in queues, 16 MB. One that waits in many is one.
 const MAX_SNAPSHOTS: usize = 4096;
-/// Changes that wait in all mailboxes together, 30 MB.
+/// Changes that wait in all queues together, 30 MB.
 const MAX_PENDING: usize = 500_000;
 /// Published runs between two searches for snapshots that nobody holds any longer, while all are held.
 const SNAPSHOT_SEARCH_INTERVAL: usize = 256;
@@ -68,7 +68,7 @@ impl Drop for ReadAheadPermit {
     }
 }
 
-/// The published runs whose snapshots still wait in some mailbox.
+/// The published runs whose snapshots still wait in some queue.
 #[derive(Debug, Default)]
 pub(super) struct Snapshots {
     kept: Vec<Weak<Run>>,
@@ -77,7 +77,7 @@ pub(super) struct Snapshots {
 }
 
 impl Snapshots {
-    /// Whether mailboxes may keep this run as it is; if not, they keep its revision only, and it is read again for those who come for it.
+    /// Whether queues may keep this run as it is; if not, they keep its revision only, and it is read again for those who come for it.
     pub(super) fn keep(&mut self, run: &Arc<Run>) -> bool {
         if self.kept.len() >= MAX_SNAPSHOTS {
             if self.until_search > 0 {
@@ -95,7 +95,7 @@ impl Snapshots {
     }
 }
 
-/// The news in all mailboxes. Cheap to clone.
+/// The news in all queues. Cheap to clone.
 #[derive(Debug, Default, Clone)]
 pub(super) struct PendingCount {
     inner: Arc<Counts>,
@@ -116,7 +116,7 @@ impl PendingCount {
         self.inner.queues.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Counts one more. Returns whether the mailbox, which has `here` now, has to go: all together have too many, and it has more than the
+    /// Counts one more. Returns whether the queue, which has `here` now, has to go: all together have too many, and it has more than the
     /// others on average.
     pub(super) fn add(&self, here: usize) -> bool {
         let all = self.inner.news.fetch_add(1, Ordering::Relaxed) + 1;

@@ -1,7 +1,7 @@
 //! What streams are fed from. One task a process hears of changes, reads each changed run once, and hands the snapshot to whoever
 //! watches it; a watcher that is quiet costs no statement and no task.
 //!
-//! Level-triggered: hints say when to look, and what is told is what the table says. What a hint missed is found by the next look.
+//! Level-triggered: wake-ups say when to read, and what is told is what the table says. What a wake-up missed is found by the next scan.
 
 mod memory;
 mod reads;
@@ -43,9 +43,9 @@ use crate::{
 const READ_BATCH_SIZE: usize = 200;
 /// Ids that are asked for at once.
 const REVISIONS_BATCH_SIZE: usize = 10_000;
-/// Changed runs that wait to be read. Beyond, a look finds them again.
+/// Changed runs that wait to be read. Beyond, a scan finds them again.
 const MAX_WANTED: usize = 100_000;
-/// The shortest time between two looks.
+/// The shortest time between two scans.
 const MIN_SCAN_INTERVAL: Duration = Duration::from_millis(200);
 /// Between tries while the database is away.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
@@ -68,7 +68,7 @@ struct Work {
     /// Runs that changed, and were not read since.
     wanted: BTreeSet<RunId>,
     scanned: Instant,
-    /// When to look at everything again.
+    /// When to scan everything again.
     next_scan: Instant,
     /// Since when the database is away.
     failing: Option<Instant>,
@@ -82,12 +82,12 @@ impl Feed {
         Self { store, registry: Arc::default(), ahead: ReadAhead::default(), reads }
     }
 
-    /// Feeds the watchers: by hints, and by a look at everything that may have changed once an `interval`. Never ends.
+    /// Feeds the watchers: by wake-ups, and by a scan of everything that may have changed once an `interval`. Never ends.
     pub async fn keep_fed(self, mut wake_ups: WakeUpReceiver, interval: Duration) {
         let now = Instant::now();
         let mut work = Work { wanted: BTreeSet::new(), scanned: now, next_scan: now + interval, failing: None };
         loop {
-            // In this order: a look is due even while hints come without pause, and all hints that are there go before one read for them.
+            // In this order: a scan is due even while wake-ups come without pause, and all wake-ups that are there go before one read for them.
             let done = tokio::select! {
                 biased;
                 () = sleep_until(work.next_scan.into()) => {
@@ -136,12 +136,12 @@ impl Feed {
         Ok(())
     }
 
-    /// Looks at everything that may have changed since the last look.
+    /// Scans everything that may have changed since the last scan.
     async fn scan(&self, wanted: &mut BTreeSet<RunId>) -> Result<(), Error> {
         let Some(ScanRange { ended_after, new_after, named, is_broad }) = self.registry().scan_range() else {
             return Ok(());
         };
-        // Before the look, so that the next one begins where this one did.
+        // Before the scan, so that the next one begins where this one did.
         let time = self.store.time(None).await?;
         let mut found = Vec::new();
         for named in named.chunks(REVISIONS_BATCH_SIZE) {

@@ -15,11 +15,11 @@ use super::{
 };
 use crate::domain::{BatchId, OrganizationId, Run, RunId, TenantId};
 
-/// How far a look goes back behind the look before it: a commit may be seen later than the time that it wrote.
+/// How far a scan goes back behind the scan before it: a commit may be seen later than the time that it wrote.
 const SCAN_OVERLAP: Duration = Duration::from_secs(60);
 /// How long the end of a run may take to be committed that was live when somebody began to watch: what ended before is history.
 const MAX_COMMIT_DELAY: TimeDelta = TimeDelta::seconds(1);
-/// How long it is remembered what was said of a run that no look will find again: for a hint that comes late.
+/// How long it is remembered what was said of a run that no scan will find again: for a wake-up that comes late.
 const PUBLISHED_RETENTION: Duration = Duration::from_secs(120);
 
 /// What somebody watches.
@@ -66,20 +66,20 @@ struct Published {
     ended_at: Option<DateTime<Utc>>,
 }
 
-/// What a look has to look at.
+/// What a scan has to read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ScanRange {
     /// Runs that ended after this.
     pub(super) ended_after: DateTime<Utc>,
     /// Runs that are younger than this.
     pub(super) new_after: RunId,
-    /// Runs to look at by name.
+    /// Runs to read by name.
     pub(super) named: Vec<RunId>,
     /// Whether anybody watches more than single runs. If not, the named ones are all.
     pub(super) is_broad: bool,
 }
 
-/// Times of the database: since when somebody watches, and the last look.
+/// Times of the database: since when somebody watches, and the last scan.
 #[derive(Debug, Clone, Copy)]
 struct ScanProgress {
     since: DateTime<Utc>,
@@ -98,7 +98,7 @@ impl ScanProgress {
     }
 }
 
-/// The board.
+/// The registry.
 #[derive(Debug, Default)]
 pub(super) struct SubscriptionRegistry {
     published: HashMap<RunId, Published>,
@@ -111,12 +111,12 @@ pub(super) struct SubscriptionRegistry {
     next_watcher: u64,
     /// `None` while nobody watches.
     scanned: Option<ScanProgress>,
-    /// What waits in all mailboxes.
+    /// What waits in all queues.
     news: PendingCount,
     snapshots: Snapshots,
 }
 
-/// A watcher's place on the board.
+/// A watcher's entry in the registry.
 #[derive(Debug)]
 pub(super) struct Subscription {
     pub(super) queue: Arc<SubscriptionQueue>,
@@ -208,7 +208,7 @@ impl SubscriptionRegistry {
         }
     }
 
-    /// Has the watchers of a batch look whether it is over. Its last run may have ended, or somebody told of the batch itself.
+    /// Has the watchers of a batch check whether it is over. Its last run may have ended, or somebody told of the batch itself.
     pub(super) fn notify_batch(&self, batch: BatchId) {
         for (_, queue) in self.watchers.get(&SubscriptionKey::Batch(batch)).into_iter().flatten() {
             queue.notify_batch();
@@ -225,7 +225,7 @@ impl SubscriptionRegistry {
     }
 
     /// What to do with a live run that a watcher read itself after it came: gives whether to show it now. If not, it is, or was, in
-    /// the watcher's mailbox, as this revision or a newer one.
+    /// the watcher's queue, as this revision or a newer one.
     pub(super) fn show(&mut self, subscription: &Subscription, run: &Arc<Run>, now: Instant) -> bool {
         match self.published.get(&run.id) {
             Some(published) if published.revision >= run.revision => published.number <= subscription.number,
@@ -238,12 +238,12 @@ impl SubscriptionRegistry {
         }
     }
 
-    /// Whether the next look will find the run as one that is new.
+    /// Whether the next scan will find the run as one that is new.
     fn is_young(&self, run: RunId) -> bool {
         self.scanned.is_none_or(|scanned| run > scanned.new_after())
     }
 
-    /// What the next look has to look at; `None` while nobody watches.
+    /// What the next scan has to read; `None` while nobody watches.
     pub(super) fn scan_range(&self) -> Option<ScanRange> {
         let scanned = self.scanned?;
         let is_broad = self.broad > 0;
@@ -263,7 +263,7 @@ impl SubscriptionRegistry {
         })
     }
 
-    /// Of what a look found, the runs that there is something to say of.
+    /// Of what a scan found, the runs that there is something to say of.
     pub(super) fn news(&self, found: &[(RunId, i64)]) -> Vec<RunId> {
         let is_news = |run: RunId, revision| match self.published.get(&run) {
             Some(published) => revision > published.revision,
@@ -272,7 +272,7 @@ impl SubscriptionRegistry {
         found.iter().filter(|(run, revision)| is_news(*run, *revision)).map(|(run, _)| *run).collect()
     }
 
-    /// Notes that everything was looked at, at `last` by the database's clock, and forgets what no look will find again; `gone` are runs
+    /// Notes that everything was scanned, at `last` by the database's clock, and forgets what no scan will find again; `gone` are runs
     /// that there are no longer.
     pub(super) fn scanned(&mut self, last: DateTime<Utc>, gone: &[RunId], now: Instant) {
         let Some(scanned) = &mut self.scanned else { return };

@@ -1,4 +1,4 @@
-//! A model of watchers, reads and lost hints in any order: nobody sees a revision twice or an older one, and everybody sees the last.
+//! A model of watchers, reads and lost wake-ups in any order: nobody sees a revision twice or an older one, and everybody sees the last.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,7 +21,7 @@ const WATCHERS: usize = 3;
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// A run changes: to what is found by its state, to the line again, or to its end.
+    /// A run changes: to what is found by its state, to the ready queue again, or to its end.
     Change(usize, u8),
     /// The feed reads a run, because it heard of it, in time or a little late.
     Read(usize),
@@ -31,11 +31,11 @@ enum Step {
     Toggle(usize),
     /// A watcher reads the next run of what was live when it came.
     LivePage(usize),
-    /// And puts what it read on the board.
+    /// And publishes what it read.
     Show(usize),
     /// A watcher takes its mail.
     Take(usize),
-    /// The feed looks at everything.
+    /// The feed scans everything.
     GbpRead,
     /// So many seconds pass. Nothing is under way for so long.
     Pass(i64),
@@ -89,7 +89,7 @@ struct Model {
     runs: Vec<Run>,
     /// Whether it is where only its state finds it.
     is_in_line: Vec<bool>,
-    /// Whether there was a change, or the run's begin, that a hint may still come of.
+    /// Whether there was a change, or the run's begin, that a wake-up may still come of.
     is_hinted: Vec<bool>,
     under_way: Vec<Arc<Run>>,
     watchers: Vec<Option<Watcher>>,
@@ -185,7 +185,7 @@ impl Model {
         }
     }
 
-    /// What the statements of a look find.
+    /// What the statements of a scan find.
     fn look(&mut self) {
         let Some(scan_range) = self.registry.scan_range() else { return };
         let is_found = |(run, is_in_line): (&Run, &bool)| {

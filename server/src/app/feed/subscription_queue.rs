@@ -43,12 +43,12 @@ pub(super) enum Delivery {
     CloseReason(CloseReason),
 }
 
-/// The mailbox of a watcher.
+/// The queue of a watcher.
 #[derive(Debug)]
 pub(super) struct SubscriptionQueue {
     content: Mutex<Content>,
     filled: Notify,
-    /// The news of all mailboxes, these among them.
+    /// The news of all queues, these among them.
     count: PendingCount,
 }
 
@@ -64,7 +64,7 @@ struct Content {
 }
 
 impl SubscriptionQueue {
-    /// Opens a mailbox whose news are counted with those of others.
+    /// Opens a queue whose news are counted with those of others.
     pub(super) fn new(count: PendingCount) -> Self {
         count.open_queue();
         Self { content: Mutex::default(), filled: Notify::new(), count }

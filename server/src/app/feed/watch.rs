@@ -32,7 +32,7 @@ pub struct Watch {
     caller: String,
     /// Whose runs it may show.
     scope: TenantScope,
-    /// What is live and was not looked at yet.
+    /// What is live and was not read yet.
     page: Option<Box<LivePage>>,
     /// Read by the watch itself, and not given yet.
     ready: VecDeque<Arc<Run>>,
@@ -44,7 +44,7 @@ pub struct Watch {
     seen: Option<i64>,
     /// Where it watches a batch: which.
     batch: Option<BatchId>,
-    /// Whether to look if the batch is over.
+    /// Whether to check if the batch is over.
     is_notified: bool,
     /// Whether nothing more comes than what is here already.
     is_last: bool,
@@ -55,7 +55,7 @@ pub struct Watch {
 struct LivePage {
     filter: LiveFilter,
     after: RunId,
-    /// New runs that the pages have not reached, and that were given already: the board forgets them sooner than a slow reader comes by.
+    /// New runs that the pages have not reached, and that were given already: the registry forgets them sooner than a slow reader comes by.
     early: HashSet<RunId>,
 }
 
@@ -174,7 +174,7 @@ impl Watch {
         self.batch.filter(|_| self.is_notified)
     }
 
-    /// Looks whether a batch is over. What of it was not told yet is looked for once more, because nobody will tell of it afterwards.
+    /// Checks whether a batch is over. What of it was not told yet is looked for once more, because nobody will tell of it afterwards.
     async fn check_batch(&mut self, batch: BatchId) -> Result<(), Error> {
         let store = self.feed.store.clone();
         let has_ended = self

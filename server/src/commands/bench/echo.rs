@@ -1,4 +1,4 @@
-//! A server that answers each `MirrorCategories` with a run of its own making, behind the same door and over the same transport as the
+//! A server that answers each `MirrorCategories` with a run of its own making, behind the same layers and over the same transport as the
 //! real one: what is left of a call when nothing is kept.
 
 use std::{

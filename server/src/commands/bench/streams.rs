@@ -90,7 +90,7 @@ pub(super) async fn run(environment: &BenchEnvironment, streams: u64, window: Du
     let changes = streams / 2;
     let here = changes_here(&client, 0..changes, window).await?;
     tell("same_server", &server, streams, &here, &mut arrivals).await?;
-    // Until all have arrived: the last hints are collected for some milliseconds before they go.
+    // Until all have arrived: the last wake-ups are collected for some milliseconds before they go.
     let elsewhere_stops = CancellationToken::new();
     let _elsewhere = elsewhere_stops.clone().drop_guard();
     let elsewhere = changes_elsewhere(environment, elsewhere_stops, changes..streams, window).await?;

@@ -7,7 +7,7 @@ use super::super::{RunId, failure::text_enum};
 
 /// So many times within [`OVERWRITE_WINDOW`] may a value of ours be changed back before a person has to decide.
 pub const MAX_OVERWRITES: usize = 3;
-/// How long a flip counts.
+/// How long an overwrite counts.
 pub const OVERWRITE_WINDOW: TimeDelta = TimeDelta::days(7);
 
 text_enum! {
@@ -65,13 +65,13 @@ pub struct ConflictHistory {
 }
 
 impl ConflictHistory {
-    /// How many flips count at `now`.
+    /// How many overwrites count at `now`.
     #[must_use]
     pub fn recent(&self, now: DateTime<Utc>) -> usize {
         self.overwritten_at.iter().filter(|overwrite| now - **overwrite < OVERWRITE_WINDOW).count()
     }
 
-    /// Whether one more flip at `now` is one too many.
+    /// Whether one more overwrite at `now` is one too many.
     #[must_use]
     pub fn reaches_limit_with_next(&self, now: DateTime<Utc>) -> bool {
         self.recent(now) + 1 > MAX_OVERWRITES

@@ -62,7 +62,7 @@ impl GuardLimits {
 pub struct GuardContext {
     /// The limits.
     pub limits: GuardLimits,
-    /// The rules that a person has lifted for this run.
+    /// The rules that a person has overridden for this run.
     pub overridden: BTreeSet<GuardRule>,
     /// Whether no real run of the tenant and strategy has succeeded yet.
     pub is_first_run: bool,
@@ -75,7 +75,7 @@ text_enum! {
         Passed = "passed",
         /// Beyond the limit: a real run writes nothing.
         Stopped = "stopped",
-        /// Beyond the limit, and a person has lifted the rule for this run.
+        /// Beyond the limit, and a person has overridden the rule for this run.
         Overridden = "overridden",
     }
 }

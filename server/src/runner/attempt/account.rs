@@ -1,4 +1,4 @@
-//! In whose name an attempt asks Google, and what is learnt of it.
+//! In whose name an attempt asks Google, and what that shows.
 //!
 //! The accounts are out of the strategies' reach: each is given what it needs of Google, and that is all that it has.
 

@@ -143,7 +143,7 @@ impl AttemptExecution {
     }
 
     /// Records something about the run, again and again while the database is away, until the run turns out to be in other hands. What
-    /// the database refuses it would refuse again: then the run is left to its lease, and the number of rescues ends it.
+    /// the database refuses it would refuse again: then the run is left to its lease, and the number of lease expirations ends it.
     ///
     /// `record` is told whether it was tried before without an answer: then an earlier try may be what has changed the run.
     async fn persist<T, F>(&self, record: impl Fn(bool) -> F) -> Option<T>

@@ -2,13 +2,13 @@
 
 use clap::{Args, Subcommand};
 
-/// Guards to lift.
+/// Guards to override.
 #[derive(Debug, Args)]
 pub(crate) struct OverrideArgs {
-    /// Guards to lift for this one run, with commas: primary_change, removals, removed_share, first_run_removals
+    /// Guards to override for this one run, with commas: primary_change, removals, removed_share, first_run_removals
     #[arg(long = "override-guard", value_name = "GUARD", value_delimiter = ',', requires = "reason")]
     pub(crate) guards: Vec<String>,
-    /// Why it is lifted; kept with the run
+    /// Why it is overridden; kept with the run
     #[arg(long, requires = "guards")]
     pub(crate) reason: Option<String>,
 }

@@ -59,7 +59,7 @@ pub(crate) enum RunCommand {
     Revert {
         /// tenants/{tenant}/runs/{run}, or the run's id
         run: String,
-        /// Only plan the way back
+        /// Only plan the revert
         #[arg(long)]
         dry_run: bool,
         /// Show how it goes on, until it ends

@@ -1,7 +1,7 @@
 drop index run_by_age;
 create index run_by_strategy on run (strategy, id);
 create index run_by_age on run (created_at);
--- Whoever was in line is due; for all others the column has no meaning.
+-- Whoever was in the ready queue is due; for all others the column has no meaning.
 alter table run disable trigger run_terminal_is_final;
 update run set next_attempt_at = created_at where next_attempt_at is null;
 alter table run enable trigger run_terminal_is_final;

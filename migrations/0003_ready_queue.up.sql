@@ -1,8 +1,8 @@
 -- The line: whose turn it is, fairly among organizations and batches.
 --
--- A queued run is in line (`next_attempt_at` is null) or waits for its time (`next_attempt_at`). In line, interactive runs go before bulk ones, and then
--- whoever has the lower turn. Each round of turns has one run of a lane, so a lane of 100,000 runs and a lane of one take turns. A tenant
--- without an organization needs no lane: it has one live run.
+-- A queued run is in the ready queue (`next_attempt_at` is null) or waits for its time (`next_attempt_at`). There, interactive runs go before bulk ones, and then
+-- whoever has the lower rank. Each round has one run of a fairness key, so a key of 100,000 runs and a key of one take turns. A tenant
+-- without an organization needs no fairness key: it has one live run.
 
 alter table run
     -- Made by a batch, rather than by somebody who waits for this one run.
