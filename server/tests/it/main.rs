@@ -15,6 +15,7 @@ mod fitness;
 mod flags;
 mod floods;
 mod gbp;
+mod glossary;
 mod idempotency;
 mod joins;
 mod limits;
