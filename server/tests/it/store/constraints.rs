@@ -31,7 +31,7 @@ async fn every_check_of_a_live_run_refuses_what_it_should() {
         ("run_lease_while_running", vec!["state = 'running'", "lease_expires_at = now()"]),
         (
             "run_uncounted_attempts_within_claims",
-            vec!["uncounted_attempts = 1", "attempt = 3, uncounted_attempts = -1"],
+            vec!["uncounted_attempts = 1", "fencing_token = 3, uncounted_attempts = -1"],
         ),
         ("run_dry_writes_nothing", vec!["dry_run = true, written = '[1]'", "dry_run = true, intent = '{}'"]),
     ] {
@@ -40,8 +40,8 @@ async fn every_check_of_a_live_run_refuses_what_it_should() {
         }
     }
     for valid in [
-        "state = 'running', lease_expires_at = now(), attempt = 1",
-        "attempt = 3, uncounted_attempts = 3",
+        "state = 'running', lease_expires_at = now(), fencing_token = 1",
+        "fencing_token = 3, uncounted_attempts = 3",
         "written = '[1]', intent = '{}'",
         "dry_run = true, plan = '{\"changes\": []}'",
     ] {

@@ -120,7 +120,7 @@ async fn a_connection_whose_opening_was_given_up_is_there_for_the_next_statement
     let others = store_with(&["a"]).await;
     let store = Store::new(store::connect(others.database.options(), 5));
     give_up(store.tenant(&id("a")), 1).await;
-    let open = || store.connections().into_iter().find(|(pool, _)| *pool == "calls").expect("the pool of calls").1;
+    let open = || store.connections().into_iter().find(|(pool, _)| *pool == "main").expect("the pool of calls").1;
     let opened = async {
         while open().idle != 1 {
             yield_now().await;

@@ -14,7 +14,7 @@ async fn claim(store: &TestStore) -> Result<(), Error> {
 /// Connections of the store that are open for its hot statements.
 fn open(store: &TestStore) -> u32 {
     let pools = store.connections();
-    pools.iter().find(|(name, _)| *name == "hot").expect("a pool").1.open
+    pools.iter().find(|(name, _)| *name == "queue").expect("a pool").1.open
 }
 
 #[tokio::test]
