@@ -3,7 +3,11 @@
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Row, postgres::PgRow};
 
-use super::{StatementTime, Store, interval, row::id};
+use super::{
+    handle::Store,
+    row::id,
+    statement::{StatementTime, interval},
+};
 use crate::{
     domain::{AccountCredentials, AccountId, EncryptedCredentials, FailureReason, REJECTION_RETRY_INTERVAL, Rejection},
     error::{Error, Resource},

@@ -3,7 +3,7 @@
 use aws_lc_rs::digest;
 use uuid::Uuid;
 
-use super::{StatementTime, Store, connections::Connection};
+use super::{connections::Connection, handle::Store, statement::StatementTime};
 use crate::{
     domain::{Run, RunKind, RunOptions, TenantId},
     error::Error,

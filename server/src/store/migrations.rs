@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, PgPool, SqlSafeStr};
 use tokio::time::sleep;
 
-use super::route::Route;
+use super::connections::route::Route;
 
 /// How long a migration waits for a table that is in use, and everybody who comes after it for the migration.
 const LOCK_TIMEOUT: &str = "set lock_timeout = '3s'";

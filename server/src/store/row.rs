@@ -33,7 +33,7 @@ impl FromRow<'_, PgRow> for RunRow {
     }
 }
 
-/// A run of a list, as [`light_columns`][super::runs::light_columns] give it: without what is read of single runs only.
+/// A run of a list, as [`light_columns`][crate::store::runs::read::light_columns] give it: without what is read of single runs only.
 pub(super) struct LightRunRow(pub(super) Run);
 
 impl FromRow<'_, PgRow> for LightRunRow {

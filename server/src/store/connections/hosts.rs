@@ -12,7 +12,7 @@ use std::{
 use sqlx::{ConnectOptions, PgConnection, Row, SqlStr, postgres::PgConnectOptions};
 use tokio::time::timeout;
 
-use crate::store::session::Session;
+use super::session::Session;
 
 /// How long one of several servers may take to let a connection in, before the next one is tried. Within the time that a call waits for a
 /// connection.

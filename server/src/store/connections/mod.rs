@@ -10,18 +10,22 @@
 //! a name, and within a transaction.
 
 mod connection;
+mod database_facts;
 mod epoch;
 mod hosts;
+pub(in crate::store) mod limits;
 mod pool;
 mod repeatable;
+pub(in crate::store) mod requirements;
+pub(in crate::store) mod route;
+pub(in crate::store) mod session;
+mod session_check;
 mod watchdog;
 
 pub use self::pool::ConnectionPool;
 pub(super) use self::{
     connection::Connection,
     epoch::Epochs,
-    hosts::{Hosts, Sessions},
-    pool::PoolLimits,
     repeatable::{is_outgrown, note_outgrown},
     watchdog::Watchdog,
 };

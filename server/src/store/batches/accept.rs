@@ -1,0 +1,304 @@
+//! Accepting batches: one small row each, the set of the tenants that it touches, and the request id as for a run.
+
+use std::time::Duration;
+
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::{
+    expansion::BATCHES_PER_CALLER_PER_ROUND,
+    read::{BatchRow, batch_columns},
+    target::{BatchTarget, TargetCounts, target_counts},
+    tenants::{EnabledTenants, write_tenants},
+};
+use crate::{
+    domain::{Batch, BatchGuardRule, BatchId, FlagAtAcceptance, OrganizationId, RunKind, RunOverrides},
+    error::{Error, Resource},
+    store::{
+        connections::Connection,
+        handle::Store,
+        idempotency_key::IdempotencyKey,
+        runs::accept::single::{ID_BY_DATABASE, new_id},
+        statement::StatementTime,
+    },
+};
+
+/// How often a transaction is tried again that met another one with the same request id.
+const MAX_ACCEPT_TRIES: usize = 5;
+/// When to come back with a batch too many: batches take minutes.
+const BATCHES_FULL_RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// A batch to accept.
+#[derive(Debug, Clone)]
+pub struct NewBatch {
+    /// Its id; usually [`ID_BY_DATABASE`].
+    pub id: BatchId,
+    /// Whose tenants.
+    pub target: BatchTarget,
+    /// Strategy and dry run.
+    pub kind: RunKind,
+    /// Which of them.
+    pub flag_at_acceptance: FlagAtAcceptance,
+    /// How many tenants the caller expects to touch; `None`: any number.
+    pub confirmed: Option<i64>,
+    /// The guards that its caller overrides.
+    pub overrides: Vec<BatchGuardRule>,
+    /// The guards of its runs that its caller overrides. In a dry batch: none.
+    pub run_overrides: RunOverrides,
+    /// Why.
+    pub reason: String,
+    /// Who asks.
+    pub caller: String,
+    /// The request's id, where it has one.
+    pub request_id: Option<String>,
+    /// How many attempts each of its runs may have.
+    pub max_attempts: i32,
+    /// How many batches its caller may have that have not ended, this one included.
+    pub max_live: usize,
+}
+
+/// The tenants of a batch that is being accepted.
+struct CountedTargets {
+    target_counts: TargetCounts,
+    tenants: i64,
+}
+
+impl BatchTarget {
+    /// `organizations/{organization}`, or `tenants/-`.
+    #[must_use]
+    pub fn resource_name(&self) -> String {
+        self.organization.as_ref().map_or_else(|| "tenants/-".to_owned(), OrganizationId::resource_name)
+    }
+}
+
+impl NewBatch {
+    /// The key of its request, where it has an id. Its arguments are every field and the caller's scope, in which the same target is another
+    /// one. They have a first text that no tenant's id is, so a request id that was used for a run cannot be used for a batch.
+    fn request(&self) -> Option<IdempotencyKey> {
+        let request_id = self.request_id.as_deref()?;
+        let every = "every tenant".to_owned();
+        let organization = self.target.organization.as_ref().map_or(every, OrganizationId::resource_name);
+        let dry_run = if self.kind.dry_run { "dry" } else { "real" };
+        let mut arguments = vec![organization, self.kind.strategy.to_string(), dry_run.to_owned()];
+        arguments.extend(self.overrides.iter().map(ToString::to_string));
+        arguments.extend(self.run_overrides.guards.iter().map(ToString::to_string));
+        arguments.extend(self.run_overrides.limit.map(|limit| format!("override limit:{limit}")));
+        if !self.reason.is_empty() {
+            arguments.push(format!("reason:{}", self.reason));
+        }
+        arguments.extend(self.confirmed.map(|confirmed| format!("confirmed:{confirmed}")));
+        if let Some(only) = &self.target.visible_tenants {
+            let mut only: Vec<String> = only.iter().map(|tenant| format!("only:{tenant}")).collect();
+            only.sort();
+            only.dedup();
+            arguments.push("limited".to_owned());
+            arguments.extend(only);
+        }
+        Some(IdempotencyKey::new(&self.caller, request_id, &arguments))
+    }
+}
+
+impl Store {
+    /// Gets the batch that was the first answer to the request, where there was one.
+    ///
+    /// # Errors
+    /// [`Error::RequestIdReused`] when its arguments, or what it was for, were others; or the database's.
+    pub async fn recorded_batch(&self, now: StatementTime, new: &NewBatch) -> Result<Option<Batch>, Error> {
+        let Some((request, id)) = new.request().zip(new.request_id.as_ref()) else { return Ok(None) };
+        let first: Option<(Uuid, Uuid)> = sqlx::query_as(
+            "select fingerprint, result_id from idempotency_key
+              where key = $1 and created_at >= coalesce($2, now()) - interval '24 hours'",
+        )
+        .bind(request.key)
+        .bind(now)
+        .fetch_optional(&self.pool)
+        .await?;
+        match first {
+            None => Ok(None),
+            Some((fingerprint, batch)) if fingerprint == request.fingerprint => self.batch(batch).await,
+            Some(_) => Err(Error::RequestIdReused(id.clone())),
+        }
+    }
+
+    /// Accepts a batch: one row, the tenants that it touches, and a row for what is left to do of it. Its number of tenants is compared with
+    /// the confirmed one, and the tenants are written down, in one snapshot. Gives it, and whether this call made it rather than an earlier
+    /// one with the same request id.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] of an organization without tenants, [`Error::NoTenantWithLocation`], [`Error::FeatureDisabled`] where no tenant is
+    /// admitted, [`Error::ConfirmationMismatch`], [`Error::RequestIdReused`], or the database's. Nothing is changed then.
+    pub async fn accept_batch(&self, now: StatementTime, new: &NewBatch) -> Result<(Batch, bool), Error> {
+        for _ in 1..MAX_ACCEPT_TRIES {
+            match self.accept_batch_once(now, new).await {
+                // Another call with the same id was faster; a new snapshot sees its answer.
+                Err(error) if is_serialization_failure(&error) => {}
+                accepted => return accepted?,
+            }
+        }
+        self.accept_batch_once(now, new).await?
+    }
+
+    async fn accept_batch_once(
+        &self,
+        now: StatementTime,
+        new: &NewBatch,
+    ) -> Result<Result<(Batch, bool), Error>, sqlx::Error> {
+        let mut transaction = self.pool.begin_with("begin isolation level repeatable read").await?;
+        // In this transaction, whose time is that of all that it makes.
+        let id = if new.id == ID_BY_DATABASE { new_id(&mut transaction, now).await? } else { new.id };
+        let new = &NewBatch { id, ..new.clone() };
+        if let Some((request, id)) = new.request().zip(new.request_id.as_ref()) {
+            match claim_request(&mut transaction, now, new, request).await? {
+                RequestClaim::New => {}
+                RequestClaim::Reused => return Ok(Err(Error::RequestIdReused(id.clone()))),
+                RequestClaim::First(batch) => {
+                    transaction.rollback().await?;
+                    let first = self.batch(batch).await;
+                    let reused = || Error::RequestIdReused(id.clone());
+                    return Ok(first.and_then(|first| Ok((first.ok_or_else(reused)?, false))));
+                }
+            }
+        }
+        if let Err(refusal) = check_live_batches(&mut transaction, new).await? {
+            return Ok(Err(refusal));
+        }
+        let insert_rollup_delta = match count_targets(&mut transaction, now, new).await? {
+            Ok(insert_rollup_delta) => insert_rollup_delta,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let batch = insert(&mut transaction, new, &insert_rollup_delta).await?;
+        transaction.commit().await?;
+        Ok(Ok((batch, true)))
+    }
+}
+
+/// Refuses a batch of a caller who has as many as they may. Of several requests at once, each may be taken that would be the last.
+async fn check_live_batches(connection: &mut Connection, new: &NewBatch) -> Result<Result<(), Error>, sqlx::Error> {
+    let live: i64 = sqlx::query_scalar("select count(*) from batch where caller = $1 and ended_at is null")
+        .bind(&new.caller)
+        .fetch_one(connection)
+        .await?;
+    if usize::try_from(live).is_ok_and(|live| live < new.max_live) {
+        return Ok(Ok(()));
+    }
+    let problem = "too many batches of one caller that have not ended (MAX_BATCHES_PER_SUBJECT)";
+    Ok(Err(Error::RateLimited { problem, limit: new.max_live, wait: BATCHES_FULL_RETRY_AFTER }))
+}
+
+/// Counts the tenants that the batch touches and writes them down.
+async fn count_targets(
+    connection: &mut Connection,
+    now: StatementTime,
+    new: &NewBatch,
+) -> Result<Result<CountedTargets, Error>, sqlx::Error> {
+    let target_counts = target_counts(connection, now, &new.target).await?;
+    let name = new.target.resource_name();
+    if target_counts.tenants == 0 && new.target.organization.is_some() {
+        return Ok(Err(Error::NotFound(Resource::Organization, name)));
+    }
+    if target_counts.with_location == 0 {
+        return Ok(Err(Error::NoTenantWithLocation(name)));
+    }
+    // A number that is known already costs no page.
+    let expected = new.flag_at_acceptance.is_on_for_all().then_some(target_counts.with_location);
+    let mismatch = |tenants: i64| new.confirmed.filter(|confirmed| *confirmed != tenants);
+    if let Some((expected, confirmed)) = expected.and_then(|tenants| Some((tenants, mismatch(tenants)?))) {
+        return Ok(Err(Error::ConfirmationMismatch { target: name, expected, confirmed }));
+    }
+    let EnabledTenants { tenants, refusal } =
+        write_tenants(connection, new.id, &new.target, &new.flag_at_acceptance, ("", None)).await?;
+    Ok(match (tenants, refusal, mismatch(tenants)) {
+        (0, Some(why), _) => Err(Error::FeatureDisabled { flag: new.flag_at_acceptance.flag, why }),
+        (_, _, Some(confirmed)) => Err(Error::ConfirmationMismatch { target: name, expected: tenants, confirmed }),
+        (_, _, None) => Ok(CountedTargets { target_counts, tenants }),
+    })
+}
+
+async fn insert(
+    connection: &mut Connection,
+    new: &NewBatch,
+    insert_rollup_delta: &CountedTargets,
+) -> Result<Batch, sqlx::Error> {
+    let CountedTargets { target_counts, tenants } = insert_rollup_delta;
+    let limit = |rule: BatchGuardRule| rule.limit(*tenants).filter(|_| !new.overrides.contains(&rule));
+    let batch_rules = new.overrides.iter().map(|rule| rule.as_str());
+    let overrides: Vec<&str> = batch_rules.chain(new.run_overrides.guards.iter().map(|rule| rule.as_str())).collect();
+    let row = sqlx::query_as::<_, BatchRow>(concat!(
+        "with accepted as (
+             insert into batch (id, organization_id, visible_tenants, strategy, dry_run, flag_at_acceptance, tenants, without_location,
+                                disabled, max_attempts, max_changes, max_primary_changes, overridden_guards, caller, request_id,
+                                override_reason, created_at, max_overrides)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $19)
+             returning ",
+        batch_columns!(),
+        "
+         ), to_do as (
+             -- In the round that is under way, or a later one where its caller has many.
+             insert into batch_expansion (batch_id, last_chunk_at, tenants_created_until, caller, fairness_rank)
+             select id, created_at, $18, caller,
+                    coalesce((select fairness_rank from batch_expansion order by fairness_rank limit 1), 0)
+                    + (select count(*) from batch_expansion own where own.caller = accepted.caller and not own.cancelling) / $20
+               from accepted
+         )
+         select ",
+        batch_columns!(),
+        ", 0::bigint as running from accepted"
+    ))
+    .bind(new.id)
+    .bind(new.target.organization())
+    .bind(new.target.visible_tenants())
+    .bind(new.kind.strategy.as_str())
+    .bind(new.kind.dry_run)
+    .bind(Json(&new.flag_at_acceptance))
+    .bind(tenants)
+    .bind(target_counts.tenants - target_counts.with_location)
+    .bind(target_counts.with_location - tenants)
+    .bind(new.max_attempts)
+    .bind(limit(BatchGuardRule::Tenants))
+    .bind(limit(BatchGuardRule::Primary))
+    .bind(overrides)
+    .bind(&new.caller)
+    .bind(&new.request_id)
+    .bind(&new.reason)
+    .bind(target_counts.at)
+    .bind(target_counts.created_until)
+    .bind(new.run_overrides.limit)
+    .bind(BATCHES_PER_CALLER_PER_ROUND)
+    .fetch_one(connection)
+    .await?;
+    Ok(row.0)
+}
+
+/// What a request id stands for.
+enum RequestClaim {
+    /// This request.
+    New,
+    /// This batch, which was the first answer.
+    First(BatchId),
+    /// Something else.
+    Reused,
+}
+
+/// Records the batch as the answer to its request id, unless that was answered. A second call waits here for the first one's commit, and then
+/// begins anew.
+async fn claim_request(
+    connection: &mut Connection,
+    now: StatementTime,
+    new: &NewBatch,
+    request: IdempotencyKey,
+) -> Result<RequestClaim, sqlx::Error> {
+    if request.claim(connection, now, new.id).await? {
+        return Ok(RequestClaim::New);
+    }
+    let (fingerprint, first): (Uuid, BatchId) =
+        sqlx::query_as("select fingerprint, result_id from idempotency_key where key = $1")
+            .bind(request.key)
+            .fetch_one(connection)
+            .await?;
+    Ok(if fingerprint == request.fingerprint { RequestClaim::First(first) } else { RequestClaim::Reused })
+}
+
+fn is_serialization_failure(error: &sqlx::Error) -> bool {
+    const SERIALIZATION_FAILURE: &str = "40001";
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some(SERIALIZATION_FAILURE))
+}

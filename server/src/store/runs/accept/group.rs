@@ -1,0 +1,287 @@
+//! Accepting many runs with one statement and one commit.
+
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, stream};
+use sqlx::{FromRow, Row, error::DatabaseError, postgres::PgRow};
+
+use super::single::{Accepted, ID_BY_DATABASE, NewRun, reused};
+use crate::{
+    domain::{ChangeCounts, OrganizationId, Run, RunId, RunState, TraceContext},
+    error::Error,
+    store::{
+        handle::Store, history::search::RunFilter, row::optional_id, statement::StatementTime,
+        tenants::tenant::not_found,
+    },
+};
+
+/// How often a group looks again that met another transaction on its way.
+const MAX_RACE_RETRIES: usize = 3;
+/// How many runs of a group are joined at a time: each is a transaction of its own.
+const MAX_CONCURRENT_JOINS: usize = 8;
+
+/// What the statement found for one of the wanted runs. Where nothing was in the way, the run was made.
+struct AcceptLookup {
+    position: i64,
+    /// The run's own id, if it was made.
+    id: RunId,
+    /// `None`: there is no such tenant.
+    has_location: Option<bool>,
+    organization: Option<OrganizationId>,
+    /// The live run of the tenant, from before.
+    live: Option<RunId>,
+    /// The first answer to the request id.
+    first: Option<RecordedRun>,
+    /// The time of the statement.
+    at: DateTime<Utc>,
+}
+
+/// The first answer to a request id.
+#[derive(Clone, Copy)]
+struct RecordedRun {
+    run: RunId,
+    joined: bool,
+    /// It was asked the same.
+    is_same: bool,
+    /// It is older than answers are kept, and not cleared away yet.
+    is_old: bool,
+}
+
+impl Store {
+    /// Accepts runs of different tenants, with different request ids, in one commit. Each gets an answer of its own; `None` is a
+    /// run that met another transaction on its way, and has to go the way of [`Store::accept`].
+    ///
+    /// # Errors
+    /// The database's, which concern all of them; what concerns one is in its answer.
+    pub async fn accept_all(
+        &self,
+        now: StatementTime,
+        wanted: &[NewRun],
+    ) -> Result<Vec<Option<Result<Accepted, Error>>>, Error> {
+        let Some(mut found) = self.find_or_create(now, wanted).await? else {
+            return Ok(wanted.iter().map(|_| None).collect());
+        };
+        found.sort_by_key(|found| found.position);
+        let others: Vec<RunId> = found.iter().filter_map(|f| f.first.map(|first| first.run)).collect();
+        let others = if others.is_empty() { Vec::new() } else { self.runs(&RunFilter::default(), &others).await? };
+        let run = |id: RunId| others.iter().find(|run| run.id == id).cloned();
+        let answers: Vec<_> = wanted.iter().zip(found).map(|(new, found)| answer(new, &found, run)).collect();
+        if answers.iter().any(|answer| matches!(answer, Err(Unanswered::BesideLive))) {
+            return Ok(self.join_all(now, wanted, answers).await);
+        }
+        Ok(answers.into_iter().map(Result::ok).collect())
+    }
+
+    /// Accepts those that met a live run one by one: a join locks the run, and most groups have none.
+    async fn join_all(
+        &self,
+        now: StatementTime,
+        wanted: &[NewRun],
+        answers: Vec<Answer>,
+    ) -> Vec<Option<Result<Accepted, Error>>> {
+        let joining: Vec<_> =
+            wanted.iter().zip(answers).map(|(new, answer)| self.join_if_live(now, new, answer)).collect();
+        stream::iter(joining).buffered(MAX_CONCURRENT_JOINS).collect().await
+    }
+
+    async fn join_if_live(&self, now: StatementTime, new: &NewRun, answer: Answer) -> Option<Result<Accepted, Error>> {
+        match answer {
+            Err(Unanswered::BesideLive) => Some(self.accept(now, new).await),
+            answer => answer.ok(),
+        }
+    }
+
+    /// `None`: a race, again and again. Who meets one has waited for the other's commit, and sees at the next look what it left.
+    async fn find_or_create(&self, now: StatementTime, wanted: &[NewRun]) -> Result<Option<Vec<AcceptLookup>>, Error> {
+        for _ in 0..MAX_RACE_RETRIES {
+            match self.accept_statement(now, wanted).await {
+                Err(error) if error.as_database_error().is_some_and(is_race) => {}
+                found => return Ok(Some(found?)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// What is in the way is looked up, and the inserts expect nothing there: to be ready for a conflict with each row would cost a third
+    /// of the statement, and only a race makes one.
+    async fn accept_statement(&self, now: StatementTime, wanted: &[NewRun]) -> Result<Vec<AcceptLookup>, sqlx::Error> {
+        fn column<'a, T>(wanted: &'a [NewRun], value: impl Fn(&'a NewRun) -> T) -> Vec<T> {
+            wanted.iter().map(value).collect()
+        }
+        let requests = column(wanted, NewRun::request);
+        let statement = sqlx::query_as(
+            "with wanted as materialized (
+                 -- A look-up for each, by an index: a plan is made once, for a table of any size, and must not read one whole.
+                 -- The ids of one statement are in the order in which it was asked.
+                 select coalesce(asked.given_id, run_id_at(coalesce($1, now()), asked.position)) as id, asked.tenant_id, asked.strategy,
+                        asked.dry_run, asked.max_attempts, asked.caller, asked.request_id, asked.key, asked.fingerprint, asked.options,
+                        asked.traceparent, asked.tracestate, asked.position, place.organization_id, place.has_location, live.id as live_id,
+                        first.result_id as first_run_id, first.joined as first_joined,
+                        first.fingerprint = asked.fingerprint as is_same,
+                        first.created_at < coalesce($1, now()) - interval '24 hours' as is_old
+                   from unnest($2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::integer[], $7::text[], $8::text[],
+                               $9::uuid[], $10::uuid[], $11::jsonb[], $12::text[], $13::text[])
+                       with ordinality
+                       as asked (given_id, tenant_id, strategy, dry_run, max_attempts, caller, request_id, key, fingerprint, options,
+                                 traceparent, tracestate, position)
+                   left join lateral (select organization_id, gbp_location is not null as has_location
+                                        from tenant
+                                       where tenant.id = asked.tenant_id
+                                       limit 1) place on true
+                   left join lateral (select run.id
+                                        from run
+                                       where run.tenant_id = asked.tenant_id
+                                       limit 1) live on true
+                   left join lateral (select result_id, joined, idempotency_key.fingerprint, created_at
+                                        from idempotency_key
+                                       where idempotency_key.key = asked.key
+                                       limit 1) first on true
+             ), claimed_request as (
+                 insert into idempotency_key (key, fingerprint, result_id, joined, created_at)
+                 select key, fingerprint, id, false, coalesce($1, now())
+                   from wanted
+                  where key is not null and first_run_id is null and has_location and live_id is null
+                  order by key
+                 returning key
+             ), first_ready as materialized (
+                 select fairness_rank from run
+                  where state = 'queued' and next_attempt_at is null and not bulk
+                  order by fairness_rank, id
+                  limit 1
+             ), created as (
+                 insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, fairness_key, fairness_rank,
+                                  caller, request_id, created_at, options, traceparent, tracestate)
+                 select id, tenant_id, organization_id, strategy, dry_run, 'queued', max_attempts, organization_id,
+                        case when organization_id is null then 1 + coalesce((select fairness_rank from first_ready), 0)
+                             else row_number() over (partition by organization_id order by position)
+                                  + greatest((select fairness_rank from first_ready),
+                                             (select fairness_rank from run
+                                               where state = 'queued' and next_attempt_at is null
+                                                 and fairness_key = wanted.organization_id and not bulk
+                                               order by fairness_rank desc
+                                               limit 1),
+                                             0)
+                        end,
+                        caller, request_id, coalesce($1, now()), options, traceparent, tracestate
+                   from wanted
+                  where has_location and live_id is null and first_run_id is null
+                    -- The requests first, as everybody: two who meet on both would wait for each other.
+                    and (select count(*) from claimed_request) >= 0
+                  order by tenant_id
+             )
+             select position, id, has_location, organization_id, live_id, first_run_id, first_joined, is_same, is_old,
+                    coalesce($1, now()) as at
+               from wanted",
+        )
+        .bind(now)
+        .bind(column(wanted, |new| Some(new.id).filter(|id| *id != ID_BY_DATABASE)))
+        .bind(column(wanted, |new| new.tenant.as_str()))
+        .bind(column(wanted, |new| new.kind.strategy.as_str()))
+        .bind(column(wanted, |new| new.kind.dry_run))
+        .bind(column(wanted, |new| new.max_attempts))
+        .bind(column(wanted, |new| new.caller.as_str()))
+        .bind(column(wanted, |new| new.request_id.as_deref()))
+        .bind(requests.iter().map(|request| request.map(|request| request.key)).collect::<Vec<_>>())
+        .bind(requests.iter().map(|request| request.map(|request| request.fingerprint)).collect::<Vec<_>>())
+        .bind(column(wanted, NewRun::options))
+        .bind(column(wanted, |new| new.traceparent.as_ref().map(TraceContext::traceparent)))
+        .bind(column(wanted, |new| new.traceparent.as_ref().and_then(TraceContext::tracestate)));
+        statement.fetch_all(&self.queue_pool).await
+    }
+}
+
+/// Somebody else was quicker; or two waited for each other, because what a batch finds free while it makes its runs is in no order.
+fn is_race(error: &(dyn DatabaseError + 'static)) -> bool {
+    const DEADLOCK: &str = "40P01";
+    error.is_unique_violation() || error.code().as_deref() == Some(DEADLOCK)
+}
+
+/// What the statement says about one of the wanted runs.
+type Answer = Result<Result<Accepted, Error>, Unanswered>;
+
+/// Why the statement does not say what becomes of a wanted run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unanswered {
+    /// It met a run that was live already.
+    BesideLive,
+    /// It met another transaction.
+    Race,
+}
+
+fn answer(new: &NewRun, found: &AcceptLookup, run: impl Fn(RunId) -> Option<Run>) -> Answer {
+    match found.first {
+        Some(RecordedRun { is_old: true, .. }) => return Err(Unanswered::Race),
+        Some(RecordedRun { is_same: false, .. }) => return Ok(Err(reused(new))),
+        Some(RecordedRun { run: id, joined, .. }) => {
+            return run(id).map_or(Err(Unanswered::Race), |run| Ok(Ok(Accepted { run, joined, created: false })));
+        }
+        None => {}
+    }
+    match (found.has_location, found.live) {
+        (None, _) => Ok(Err(not_found(&new.tenant))),
+        (Some(false), _) => Ok(Err(Error::NoLocation(new.tenant.clone()))),
+        (Some(true), Some(_)) => Err(Unanswered::BesideLive),
+        (Some(true), None) => {
+            let run = new.as_queued(found.id, found.organization.clone(), found.at);
+            Ok(Ok(Accepted { run, joined: false, created: true }))
+        }
+    }
+}
+
+impl NewRun {
+    /// The run as the insert left it.
+    fn as_queued(&self, id: RunId, organization: Option<OrganizationId>, created_at: DateTime<Utc>) -> Run {
+        Run {
+            id,
+            tenant: self.tenant.clone(),
+            organization,
+            batch: None,
+            kind: self.kind,
+            options: self.options.clone(),
+            state: RunState::Queued,
+            revision: 1,
+            attempt: 0,
+            max_attempts: self.max_attempts,
+            uncounted_attempts: 0,
+            cancel_requested: false,
+            plan: None,
+            write_intent: None,
+            written: Vec::new(),
+            counts: ChangeCounts::default(),
+            unmapped: 0,
+            reason: None,
+            error: None,
+            caller: self.caller.clone(),
+            request_id: self.request_id.clone(),
+            created_at,
+            started_at: None,
+            attempts: Vec::new(),
+            attempt_started_at: None,
+            ended_at: None,
+            next_attempt_at: None,
+        }
+    }
+}
+
+impl FromRow<'_, PgRow> for AcceptLookup {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let first: Option<RunId> = row.try_get("first_run_id")?;
+        let first = match first {
+            None => None,
+            Some(run) => Some(RecordedRun {
+                run,
+                joined: row.try_get("first_joined")?,
+                is_same: row.try_get("is_same")?,
+                is_old: row.try_get("is_old")?,
+            }),
+        };
+        Ok(Self {
+            position: row.try_get("position")?,
+            id: row.try_get("id")?,
+            has_location: row.try_get("has_location")?,
+            organization: optional_id(row, "organization_id", OrganizationId::parse)?,
+            live: row.try_get("live_id")?,
+            first,
+            at: row.try_get("at")?,
+        })
+    }
+}

@@ -1,0 +1,236 @@
+//! The ends of runs: many in one statement, each fenced, each told whether it was still held.
+
+use std::{collections::HashSet, time::Duration};
+
+use sqlx::types::Json;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    observation::{SyncObservation, observations, upsert_tenant_sync},
+    progress::AttemptProgress,
+};
+use crate::{
+    domain::{ChangeCounts, LocationId, RecordedChange, RecordedPlan, RunError, RunId, RunResult, RunState},
+    error::Error,
+    store::{
+        commit::group::{GroupCommitter, GroupLimits, PendingItem, fail_all},
+        handle::Store,
+        history::partition::{insert_into_history, run_to_history_columns},
+        runs::queue::claim::LeaseKey,
+        statement::StatementTime,
+        stats::rollup::{insert_rollup_delta, rollup_source_columns},
+    },
+};
+
+/// What waits is bounded by what the runner holds. One committer: while its statement runs, the next batch collects.
+const GROUP_LIMITS: GroupLimits =
+    GroupLimits { committers: 1, min_batch: 1, linger: Duration::ZERO, max_batch: 256, queue_capacity: 4096 };
+
+/// The end of a run, as its attempt found it.
+#[derive(Debug, Clone)]
+pub struct Finish {
+    /// Run and fencing token.
+    pub held: LeaseKey,
+    /// The attempt that counts.
+    pub attempt: i32,
+    /// How it ended.
+    pub result: RunResult,
+    /// What is known of it.
+    pub progress: AttemptProgress,
+    /// The location that it was about: a success starts the cooldown of this one, and of no other.
+    pub location: Option<LocationId>,
+    /// What it has found of its tenant, where that is new.
+    pub observation: Option<SyncObservation>,
+}
+
+impl Finish {
+    /// The state that the run ends in.
+    #[must_use]
+    pub fn state(&self) -> RunState {
+        match self.result {
+            RunResult::Succeeded => RunState::Succeeded,
+            RunResult::Cancelled => RunState::Cancelled,
+            RunResult::Skipped(_) => RunState::Skipped,
+            RunResult::Failed(_) => RunState::Failed,
+        }
+    }
+
+    fn reason(&self) -> Option<&'static str> {
+        match &self.result {
+            RunResult::Succeeded | RunResult::Cancelled => None,
+            RunResult::Skipped(skip) => Some(skip.reason.as_str()),
+            RunResult::Failed(failure) => Some(failure.reason.as_str()),
+        }
+    }
+
+    fn error(&self) -> Option<RunError> {
+        match &self.result {
+            RunResult::Failed(failure) => Some(RunError::new(failure.clone(), self.attempt)),
+            RunResult::Skipped(skip) => Some(RunError::skipped(skip.clone(), self.attempt)),
+            RunResult::Succeeded | RunResult::Cancelled => None,
+        }
+    }
+
+    fn planned(&self) -> ChangeCounts {
+        ChangeCounts::of(self.progress.plan.as_ref().map(|plan| plan.changes.as_slice()).unwrap_or_default())
+    }
+
+    fn unmapped(&self) -> Option<i32> {
+        self.progress.plan.as_ref().map(|plan| i32::try_from(plan.unmapped.len()).unwrap_or(i32::MAX))
+    }
+}
+
+impl Store {
+    /// Ends runs. Gives those that were ended; the others are in other hands, or a request has joined them since their source was read,
+    /// and nothing was written of them.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn finish(&self, now: StatementTime, ends: &[Finish]) -> Result<HashSet<RunId>, Error> {
+        let finished = self.with_history_partition(now, || self.finish_statement(now, ends)).await?;
+        Ok(finished.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Whether the attempt of `held` has ended its run in this state: asked where [`Store::finish`] had no answer, and ends nothing when it
+    /// is repeated, because the first one took effect.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn has_ended(&self, held: LeaseKey, state: RunState) -> Result<bool, Error> {
+        let ended = sqlx::query_scalar(
+            "select exists (select from run_history where id = $1 and fencing_token = $2 and state = $3)",
+        );
+        Ok(ended.bind(held.id).bind(held.fencing_token).bind(state.as_str()).fetch_one(&self.history_pool).await?)
+    }
+
+    async fn finish_statement(&self, now: StatementTime, ends: &[Finish]) -> Result<Vec<(RunId,)>, sqlx::Error> {
+        let column = Column(ends);
+        let statement = sqlx::query_as(concat!(
+            "with ended as (
+                 delete from run
+                  using unnest($2::uuid[], $3::integer[], $4::text[], $5::text[], $6::jsonb[], $7::jsonb[], $8::jsonb[],
+                               $9::integer[], $10::integer[], $11::integer[], $12::integer[], $13::integer[], $14::integer[],
+                               $15::integer[], $17::jsonb[], $18::timestamptz[], $19::text[])
+                        as ending (id, fencing_token, state, reason, error, plan, written,
+                                   plan_created, plan_updated, plan_deleted, written_created, written_updated, written_deleted,
+                                   unmapped, write_intent, read_at, location)
+                  where run.id = any ($2)
+                    and run.id = ending.id and run.fencing_token = ending.fencing_token and run.state = 'running'
+                    -- What was written is the run's end, whoever joined since; so is a cancellation.
+                    and (run.joined_at is null or ending.read_at is null or run.joined_at < ending.read_at
+                         or run.cancel_requested or ending.written <> '[]' or ending.write_intent is not null)
+                 returning ",
+            run_to_history_columns!(),
+            ",
+                           ending.state as end_state, ending.reason as end_reason, ending.error as end_error,
+                           coalesce(ending.plan, run.plan) as end_plan, ending.written as end_written, ending.write_intent as end_write_intent,
+                           case when dry_run then ending.plan_created else ending.written_created end as end_created,
+                           case when dry_run then ending.plan_updated else ending.written_updated end as end_updated,
+                           case when dry_run then ending.plan_deleted else ending.written_deleted end as end_deleted,
+                           coalesce(ending.unmapped, run.unmapped) as end_unmapped, ending.location as end_location, run.uncounted_attempts as end_handed_back,
+                           run.cancel_requested as end_cancel_requested
+             ), moved as (",
+            insert_into_history!(),
+            "returning ",
+            rollup_source_columns!(),
+            "
+             ), counted as (",
+            insert_rollup_delta!(),
+            "), succeeded as (
+                 insert into last_success as last (tenant_id, strategy, ended_at, gbp_location)
+                 select moved.tenant_id, moved.strategy, moved.ended_at, ended.end_location
+                   from moved
+                   join ended on ended.id = moved.id
+                  where moved.state = 'succeeded' and not moved.dry_run
+                  order by moved.tenant_id
+                 on conflict (tenant_id, strategy) do update
+                    set ended_at = case when last.gbp_location is not distinct from excluded.gbp_location
+                                        then greatest(last.ended_at, excluded.ended_at)
+                                        else excluded.ended_at end,
+                        gbp_location = excluded.gbp_location
+             ), found as (
+                 select run, location, cause, digest, matches_baseline, desired, google, baseline, written, unresolved, resolved, overwritten_at,
+                        in_conflict
+                   from jsonb_to_recordset($16) as found (run uuid, location text, cause text, digest text, matches_baseline boolean,
+                                                                 desired jsonb, google jsonb, baseline jsonb, written jsonb,
+                                                                 unresolved jsonb, resolved jsonb, overwritten_at timestamptz,
+                                                                 in_conflict boolean)
+             ), recorded as (",
+            upsert_tenant_sync!(),
+            ")
+             select id from moved"
+        ))
+        .bind(now)
+        .bind(column.of(|end| end.held.id))
+        .bind(column.of(|end| end.held.fencing_token))
+        .bind(column.of(|end| end.state().as_str()))
+        .bind(column.of(Finish::reason))
+        .bind(column.of(|end| end.error().map(Json)))
+        .bind(column.of(|end| end.progress.plan.as_ref().map(Json::<&RecordedPlan>)))
+        .bind(column.of(|end| Json::<&Vec<RecordedChange>>(&end.progress.written)))
+        .bind(column.of(|end| end.planned().created))
+        .bind(column.of(|end| end.planned().updated))
+        .bind(column.of(|end| end.planned().deleted))
+        .bind(column.of(|end| ChangeCounts::of(&end.progress.written).created))
+        .bind(column.of(|end| ChangeCounts::of(&end.progress.written).updated))
+        .bind(column.of(|end| ChangeCounts::of(&end.progress.written).deleted))
+        .bind(column.of(Finish::unmapped))
+        .bind(observations(ends))
+        .bind(column.of(|end| end.progress.write_intent.as_ref().map(Json)))
+        .bind(column.of(|end| end.progress.read_at))
+        .bind(column.of(|end| end.location.as_ref().map(LocationId::as_str)));
+        statement.fetch_all(&self.queue_pool).await
+    }
+}
+
+/// One value of each end, as the statement takes them.
+struct Column<'a>(&'a [Finish]);
+
+impl<'a> Column<'a> {
+    fn of<T>(&self, value: impl Fn(&'a Finish) -> T) -> Vec<T> {
+        self.0.iter().map(value).collect()
+    }
+}
+
+/// Ends runs, for all attempts of the process: those that end at the same time share a commit. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Finisher(GroupCommitter<(StatementTime, Finish), bool>);
+
+impl Finisher {
+    /// Starts the committer; it ends with `stop`.
+    #[must_use]
+    pub fn start(store: &Store, stop: &CancellationToken) -> Self {
+        let store = store.clone();
+        Self(GroupCommitter::start(GROUP_LIMITS, stop, move |group| finish_group(store.clone(), group)))
+    }
+
+    /// Ends a run. Gives whether it was still held; when this returns, the end is durable.
+    ///
+    /// # Errors
+    /// The database's, and [`Error::Draining`] after the stop.
+    pub async fn finish(&self, now: StatementTime, end: Finish) -> Result<bool, Error> {
+        self.0.submit_when_free((now, end)).await
+    }
+}
+
+async fn finish_group(store: Store, group: Vec<PendingItem<(StatementTime, Finish), bool>>) {
+    let (ends, answers): (Vec<_>, Vec<_>) = group.into_iter().map(|w| (w.item, w.answer)).unzip();
+    // Tests alone have times of their own, and one for all.
+    let now = ends.first().and_then(|(now, _)| *now);
+    let ends: Vec<Finish> = ends.into_iter().map(|(_, end)| end).collect();
+    match store.finish(now, &ends).await {
+        Ok(finished) => {
+            for (end, answer) in ends.iter().zip(answers) {
+                let _ = answer.send(Ok(finished.contains(&end.held.id)));
+            }
+        }
+        // One of them may be what the database refuses: alone, each meets its own error.
+        Err(Error::Internal(_)) if ends.len() > 1 => {
+            for (end, answer) in ends.iter().zip(answers) {
+                let finished = store.finish(now, std::slice::from_ref(end)).await;
+                let _ = answer.send(finished.map(|finished| finished.contains(&end.held.id)));
+            }
+        }
+        Err(error) => fail_all(answers.into_iter(), &error),
+    }
+}

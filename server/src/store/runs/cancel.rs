@@ -1,0 +1,89 @@
+//! Cancelling a run.
+
+use crate::{
+    domain::{Run, RunId},
+    error::Error,
+    store::{
+        handle::Store,
+        history::partition::{insert_into_history, run_to_history_columns},
+        row::{RunRow, run_columns},
+        statement::StatementTime,
+        stats::rollup::insert_rollup_delta,
+    },
+};
+
+/// What a deleted run is in the history that was cancelled before it began, besides what is [`run_to_history_columns`].
+macro_rules! cancelled_columns {
+    () => {
+        ", 'cancelled' as end_state, reason as end_reason, error as end_error, plan as end_plan,
+                           written as end_written, write_intent as end_write_intent, created as end_created, updated as end_updated,
+                           deleted as end_deleted, unmapped as end_unmapped, uncounted_attempts as end_handed_back, true as end_cancel_requested"
+    };
+}
+pub(in crate::store) use cancelled_columns;
+
+/// Whether a run was released while its write may have been on its way. It is due when the write no longer can be, and not before:
+/// whoever looks earlier may find nothing, and the write arrives afterwards.
+macro_rules! awaits_write_outcome {
+    () => {
+        "(write_intent is not null and attempts -> -1 ->> 'state' = 'released')"
+    };
+}
+pub(in crate::store) use awaits_write_outcome;
+
+impl Store {
+    /// Cancels a run: a queued one at once, unless an earlier attempt's write is unsettled or done, and nobody lived to end the run; any
+    /// other live one is marked, for its holder or its next attempt. `None` when the run is terminal already.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn cancel(&self, now: StatementTime, run: RunId) -> Result<Option<Run>, Error> {
+        if let Some(ended) = self.with_history_partition(now, || self.cancel_queued(now, run)).await? {
+            return Ok(Some(ended.0));
+        }
+        // It is marked whatever it has become since, unless it is over. The first cancellation makes the next attempt due at once, which
+        // settles what is unsettled. Asking again must not: attempts that follow each other without a pause would be used up.
+        let marked = sqlx::query_as::<_, RunRow>(concat!(
+            "update run
+                set cancel_requested = true, revision = revision + 1,
+                    next_attempt_at = case when cancel_requested or ",
+            awaits_write_outcome!(),
+            " then next_attempt_at end
+              where id = $1
+             returning ",
+            run_columns!(),
+            ", next_attempt_at"
+        ))
+        .bind(run)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(marked.map(|row| row.0))
+    }
+
+    async fn cancel_queued(&self, now: StatementTime, run: RunId) -> Result<Option<RunRow>, sqlx::Error> {
+        sqlx::query_as::<_, RunRow>(concat!(
+            "with ended as (
+                 delete from run
+                  where id = $2 and state = 'queued' and write_intent is null and written = '[]'
+                 returning ",
+            run_to_history_columns!(),
+            cancelled_columns!(),
+            "
+             ), moved as (",
+            insert_into_history!(),
+            "returning ",
+            run_columns!(),
+            ", out_of_sync, ended_at
+             ), counted as (",
+            insert_rollup_delta!(),
+            ")
+             select ",
+            run_columns!(),
+            ", ended_at from moved"
+        ))
+        .bind(now)
+        .bind(run)
+        .fetch_optional(&self.pool)
+        .await
+    }
+}

@@ -1,0 +1,118 @@
+//! What the metrics show of the queue, at a cost that does not grow with it.
+
+use chrono::{DateTime, Utc};
+use sqlx::{FromRow, Row, postgres::PgRow};
+
+use crate::{
+    error::Error,
+    store::{connections::ConnectionPool, handle::Store, statement::StatementTime},
+};
+
+/// Rows of a kind that are counted one by one. Beyond, PostgreSQL's estimate of the ready queue's index is taken.
+const EXACT_COUNT_LIMIT: i64 = 10_000;
+
+/// The queue at a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueSample {
+    /// The moment.
+    pub at: DateTime<Utc>,
+    /// Interactive runs in the ready queue. Of each kind, no more than 10,000 are counted.
+    pub interactive: i64,
+    /// Bulk runs in the ready queue; beyond 10,000 an estimate, of both kinds together.
+    pub bulk: i64,
+    /// Queued runs that wait for their time.
+    pub delayed: i64,
+    /// Running ones.
+    pub running: i64,
+    /// When the interactive run was accepted that is next in the ready queue.
+    pub interactive_since: Option<DateTime<Utc>>,
+    /// When the bulk run was accepted that is next in the ready queue.
+    pub bulk_since: Option<DateTime<Utc>>,
+}
+
+/// Connections of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    /// All of them.
+    pub open: u32,
+    /// Those that nobody uses.
+    pub idle: u32,
+}
+
+impl FromRow<'_, PgRow> for QueueSample {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            at: row.try_get("at")?,
+            interactive: row.try_get("interactive")?,
+            bulk: row.try_get("bulk")?,
+            delayed: row.try_get("delayed")?,
+            running: row.try_get("running")?,
+            interactive_since: row.try_get("interactive_since")?,
+            bulk_since: row.try_get("bulk_since")?,
+        })
+    }
+}
+
+impl Store {
+    /// Looks at the queue: some first entries of indexes, and at most 40,000 to count.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn queue_sample(&self, now: StatementTime) -> Result<QueueSample, Error> {
+        let statement = sqlx::query_as(
+            "with counted as materialized (
+                 select (select count(*) from (select 1 from run where state = 'queued' and next_attempt_at is null and not bulk limit $2) counted)
+                            as interactive,
+                        (select count(*) from (select 1 from run where state = 'queued' and next_attempt_at is null and bulk limit $2) counted)
+                            as bulk,
+                        (select count(*) from (select 1 from run where state = 'queued' and next_attempt_at is not null limit $2) counted)
+                            as delayed,
+                        (select count(*) from (select 1 from run where state = 'running' limit $2) counted)
+                            as running,
+                        (select reltuples::bigint from pg_class where oid = 'run_ready'::regclass)
+                            as estimate
+             )
+             select coalesce($1, now()) as at,
+                    interactive,
+                    case when bulk < $2 then bulk else greatest(bulk, estimate) end as bulk,
+                    delayed,
+                    running,
+                    (select created_at from run where state = 'queued' and next_attempt_at is null and not bulk order by fairness_rank, id limit 1)
+                        as interactive_since,
+                    (select created_at from run where state = 'queued' and next_attempt_at is null and bulk order by fairness_rank, id limit 1)
+                        as bulk_since
+               from counted",
+        )
+        .bind(now)
+        .bind(EXACT_COUNT_LIMIT);
+        // By the indexes of the ready queue, also while the table is so small that reading it whole looks cheap.
+        Ok(statement.fetch_one(&self.queue_pool).await?)
+    }
+
+    /// Counts the tenants that a person has to decide about, by the index of these; at most 10,000 are counted.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn in_conflict_sample(&self) -> Result<i64, Error> {
+        let count = sqlx::query_scalar(
+            "select count(*) from (select 1 from tenant_sync where conflict_at is not null limit $1) as counted",
+        );
+        Ok(count.bind(EXACT_COUNT_LIMIT).fetch_one(&self.pool).await?)
+    }
+
+    /// Counts the connections of each pool, by what it is for.
+    #[must_use]
+    pub fn connections(&self) -> [(&'static str, Connections); 4] {
+        let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
+        let count = |pool: &ConnectionPool| {
+            let (open, idle) = pool.count();
+            Connections { open: number(open), idle: number(idle) }
+        };
+        [
+            ("main", count(&self.pool)),
+            ("queue", count(&self.queue_pool)),
+            ("flags", count(&self.flag_pool)),
+            ("history", count(&self.history_pool)),
+        ]
+    }
+}

@@ -1,0 +1,87 @@
+//! Reading runs by their ids, and what is newest.
+
+use super::accept::single::live_run;
+use crate::{
+    domain::{Run, RunId, Strategy, TenantId},
+    error::Error,
+    store::{
+        handle::Store,
+        history::search::RunFilter,
+        row::{RunRow, run_columns},
+    },
+};
+
+/// A run without the parts that make it large, and without the times that only live or only ended ones have.
+macro_rules! light_columns {
+    () => {
+        "id, tenant_id, organization_id, batch_id, strategy, dry_run, options, state, revision, fencing_token, uncounted_attempts, max_attempts,
+                cancel_requested, created, updated, deleted, unmapped, reason, error, caller, request_id, created_at, started_at"
+    };
+}
+pub(in crate::store) use light_columns;
+
+impl Store {
+    /// Gets a run, whole.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn run(&self, run: RunId) -> Result<Option<Run>, Error> {
+        let row = sqlx::query_as::<_, RunRow>(concat!(
+            "select ",
+            run_columns!(),
+            ", next_attempt_at, ended_at from all_runs where id = $1"
+        ))
+        .bind(run);
+        Ok(row.fetch_optional(&self.pool).await?.map(|row| row.0))
+    }
+
+    /// Gets those of these runs that are `filter`'s tenants', whole, oldest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn runs(&self, filter: &RunFilter, ids: &[RunId]) -> Result<Vec<Run>, Error> {
+        let rows = sqlx::query_as::<_, RunRow>(concat!(
+            "select ",
+            run_columns!(),
+            ", next_attempt_at, ended_at from all_runs
+              where id = any ($1)
+                and ($2::text is null or tenant_id = $2)
+                and ($3::text[] is null or tenant_id = any ($3))
+                and ($4::uuid is null or batch_id = $4)
+              order by id"
+        ))
+        .bind(ids)
+        .bind(filter.tenant.as_ref().map(TenantId::as_str))
+        .bind(visible_tenants(filter))
+        .bind(filter.batch)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| row.0).collect())
+    }
+
+    /// Gets the newest run of a tenant and strategy, whole.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn last_run(&self, tenant: &TenantId, strategy: Strategy) -> Result<Option<Run>, Error> {
+        // In this order: one that ends between the two looks is in the history by the second.
+        let live = live_run(&mut self.pool.acquire().await?, tenant).await?;
+        if let Some(live) = live.filter(|live| live.kind.strategy == strategy) {
+            return Ok(Some(live));
+        }
+        let filter = RunFilter { tenant: Some(tenant.clone()), strategy: Some(strategy), ..RunFilter::default() };
+        let mut before = None;
+        loop {
+            let found = self.logs(&filter, before, 1).await?;
+            match (found.runs.first(), found.rest) {
+                (Some(run), _) => return self.run(run.id).await,
+                (None, None) => return Ok(None),
+                (None, rest) => before = rest,
+            }
+        }
+    }
+}
+
+fn visible_tenants(filter: &RunFilter) -> Option<Vec<&str>> {
+    filter.visible_tenants.as_ref().map(|visible_tenants| visible_tenants.iter().map(TenantId::as_str).collect())
+}

@@ -1,0 +1,14 @@
+//! What every statement is given: the time, and durations as PostgreSQL counts them.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::types::PgInterval;
+
+/// The time of a statement; `None` is the database's clock.
+pub type StatementTime = Option<DateTime<Utc>>;
+
+/// A duration as PostgreSQL counts it: to the microsecond, what is below it cut off.
+pub(super) fn interval(duration: Duration) -> PgInterval {
+    PgInterval { months: 0, days: 0, microseconds: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX) }
+}
