@@ -3,8 +3,8 @@
 //!
 //! The client may send these requests twice: reads; writes that set a state (update, set, import, cancel); and requests
 //! for runs, because of their request id. It does not repeat create and delete: the second call would fail because the
-//! first one has taken effect. A call that the server refused because of its rate has not begun. It is always sent
-//! again, after the time that the server sets.
+//! first one has taken effect. A call that the server refused because of its rate has not begun. It is
+//! sent again even if it is not idempotent, after the time that the server sets.
 
 /// Metadata that every request can carry. The request has its own client, so that all calls that it makes carry the
 /// metadata.
