@@ -1,4 +1,4 @@
-//! How a client is set up.
+//! Configuration of a client.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -7,14 +7,14 @@ use zeroize::Zeroizing;
 
 use crate::{Client, Error, RetryPolicy, TokenProvider, endpoint, metadata::Metadata};
 
-/// Longer timeouts have no form in gRPC's header, and are a mistake of units.
+/// Longer timeouts cannot be expressed in gRPC's header, and are most likely a wrong unit.
 const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 const PEM_BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
-/// How the PEM of a private key ends its first line, whatever kind it is.
+/// End of the first PEM line of a private key of any kind.
 const PEM_KEY: &[u8] = b"PRIVATE KEY-----";
 
-/// Sets a [`Client`] up. Nothing is sent before the client's first call.
+/// Configures a [`Client`]. Nothing is sent before the client's first call.
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {
     endpoint: String,
@@ -27,13 +27,13 @@ pub struct ClientBuilder {
     metadata: Metadata,
 }
 
-/// What shows a server who connects: a certificate chain and its private key, PEM.
+/// The client's certificate chain and its private key, in PEM, for mutual TLS.
 struct ClientCertificate {
     chain: Vec<u8>,
     key: Zeroizing<Vec<u8>>,
 }
 
-/// What every call looks up.
+/// Settings that every call reads.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClientConfig {
     pub(crate) timeout: Duration,
@@ -61,85 +61,89 @@ impl ClientBuilder {
         }
     }
 
-    /// The bearer token: a string, an async closure, or any other [`TokenProvider`].
+    /// Sets the bearer token: a string, an async closure, or any other [`TokenProvider`].
     pub fn token(mut self, provider: impl TokenProvider) -> Self {
         self.token = Some(Arc::new(provider));
         self
     }
 
-    /// Allows the token to be sent over `http://` to another machine, where everybody on the way can read and use it.
-    /// Without this, [`build`](Self::build) refuses that. For networks that encrypt below, such as a service mesh.
+    /// Allows sending the token in plain text over `http://` to another host, where everyone on the network path can
+    /// read and use it. Otherwise [`build`](Self::build) refuses this. Only for networks that are encrypted at a lower
+    /// layer, such as a service mesh.
     pub fn allow_plaintext_token(mut self) -> Self {
         self.allow_plaintext_token = true;
         self
     }
 
-    /// Trusts this certificate authority (PEM) for `https://`, instead of those of the operating system.
+    /// Trusts this certificate authority (PEM) for `https://`, instead of the operating system's.
     pub fn ca_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.ca_certificate = Some(pem.into());
         self
     }
 
-    /// Shows this certificate chain with its private key (both PEM) to a server of `https://` that asks for one (its `TLS_CLIENT_CA`).
-    /// The token is needed as well.
+    /// Presents this certificate chain with its private key (both PEM) to an `https://` server that requires one (its
+    /// `TLS_CLIENT_CA`). The token is still required.
     pub fn client_certificate(mut self, chain_pem: impl Into<Vec<u8>>, key_pem: impl Into<Vec<u8>>) -> Self {
         self.client_certificate =
             Some(ClientCertificate { chain: chain_pem.into(), key: Zeroizing::new(key_pem.into()) });
         self
     }
 
-    /// Sends this with every request, unless the request sets the same name: letters, digits, `-`, `_` and `.`, and a value of visible
-    /// ASCII and spaces. Names of HTTP's and gRPC's own, and `authorization`, cannot be set.
+    /// Sends this metadata with every request, unless the request sets the same name. The name may have letters,
+    /// digits, `-`, `_` and `.`; the value visible ASCII characters and spaces. Names reserved by HTTP and gRPC, and
+    /// `authorization`, are refused.
     pub fn metadata(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.metadata.set(name.as_ref(), value.as_ref());
         self
     }
 
-    /// Makes every request part of this trace, unless the request names one itself; see [W3C Trace
+    /// Makes every request part of this trace, unless the request sets its own; see [W3C Trace
     /// Context](https://www.w3.org/TR/trace-context/).
     pub fn traceparent(mut self, traceparent: impl AsRef<str>) -> Self {
         self.metadata.set_traceparent(traceparent.as_ref());
         self
     }
 
-    /// How long a call may take, with all its retries: 10 s unless told otherwise. Streams have no such limit, only their opening.
+    /// Sets the timeout of a call, including all its retries. Default: 10 s. For streams, it only limits opening them.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout;
         self
     }
 
-    /// How long making a connection may take: 5 s unless told otherwise.
+    /// Sets the timeout for opening a connection. Default: 5 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How long a stream may be silent before it is held for dead and opened again: 60 s unless told otherwise.
-    /// It must be longer than the server's pause between heartbeats.
+    /// Sets how long a stream may be silent before the client considers it dead and reopens it. Default: 60 s. Must be
+    /// longer than the server's heartbeat interval.
     pub fn heartbeat_timeout(mut self, timeout: Duration) -> Self {
         self.settings.heartbeat_timeout = timeout;
         self
     }
 
-    /// How calls are retried (those that were too many at once, too, not before the server asks for them), and how a stream is opened: 4 tries, 100 ms to 2 s, unless told otherwise.
+    /// Sets how calls are retried and how a stream is first opened. Default: up to 4 attempts, with delays of 100 ms to
+    /// 2 s. Calls that the server refused because of their rate are retried too, but not before the time that the
+    /// server sets.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.settings.retry = policy;
         self
     }
 
-    /// How a stream that was up is opened again: 12 tries, 100 ms to 5 s, unless told otherwise. Every message starts the count anew.
+    /// Sets how an established stream is reopened. Default: up to 12 attempts, with delays of 100 ms to 5 s. Each
+    /// message that is received resets the count.
     pub fn reconnect(mut self, policy: RetryPolicy) -> Self {
         self.settings.reconnect = policy;
         self
     }
 
-    /// Checks the settings and makes the client. Nothing is sent, and no runtime is needed yet.
+    /// Checks the settings and creates the client. Sends nothing, and needs no runtime.
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT`, naming the setting, for an endpoint that is no URL, a token that would be readable on its way, a
-    /// certificate that cannot be read or has nothing to be shown to, metadata that cannot be sent, a timeout of nothing or of more than
-    /// a day.
+    /// `INVALID_ARGUMENT`, naming the setting, if the endpoint is not a URL, the token would be sent in plain text, a
+    /// certificate cannot be read or used, metadata cannot be sent, or a timeout is 0 or longer than one day.
     pub fn build(self) -> Result<Client, Error> {
         let timeouts = [
             ("timeout", self.settings.timeout),

@@ -1,4 +1,4 @@
-//! The connection, and how a call is made over it.
+//! The client and its connection, and how an RPC is sent.
 
 use std::{
     fmt,
@@ -14,16 +14,16 @@ use zeroize::Zeroizing;
 
 use crate::{ClientBuilder, Code, Error, TokenProvider, builder::ClientConfig, metadata::Metadata};
 
-/// Larger answers are refused. A page of 1,000 failed runs with Google's details stays far below.
+/// Larger responses are rejected. A page of 1,000 failed runs with Google's error details stays far below this limit.
 pub(crate) const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
 
-/// A client of Category Mirror. Cloning is cheap and shares the connection, which is made by the first call.
+/// A client of Category Mirror. Clones are cheap and share one connection, which the first call opens.
 ///
-/// Every method returns a request; set what is optional on it and `send()` it.
+/// Every method returns a request. Set its optional fields, then call `send()`.
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
-    /// Of each request that is made of this clone: a request has a client of its own.
+    /// Sent with each request of this clone. A request has a client of its own.
     metadata: Metadata,
 }
 
@@ -34,17 +34,18 @@ struct Inner {
     settings: ClientConfig,
 }
 
-/// Whether the same call may be sent twice.
+/// Whether the client may send the same call twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Idempotency {
-    /// Twice is the same as once.
+    /// Sending it twice has the same effect as sending it once.
     Idempotent,
-    /// The second one would fail, or act again.
+    /// The second call would fail, or would have another effect.
     NonIdempotent,
 }
 
 impl Client {
-    /// Sets up a client of the server at `endpoint`, such as `https://mirror.example.com` or `http://127.0.0.1:50051`.
+    /// Returns a builder for a client of the server at `endpoint`, such as `https://mirror.example.com` or
+    /// `http://127.0.0.1:50051`.
     pub fn builder(endpoint: impl Into<String>) -> ClientBuilder {
         ClientBuilder::new(endpoint.into())
     }
@@ -67,11 +68,12 @@ impl Client {
     }
 
     pub(crate) fn channel(&self) -> Channel {
-        // Made here and not by the builder, because making it needs a runtime.
+        // Created here and not in the builder, because this needs a runtime.
         self.inner.channel.get_or_init(|| self.inner.endpoint.connect_lazy()).clone()
     }
 
-    /// The message with the caller's token, which is asked for each time so that it can be renewed.
+    /// Returns the message with the caller's token. The token is requested each time, so that the provider can renew
+    /// it.
     pub(crate) async fn request<Q>(&self, message: Q) -> Result<tonic::Request<Q>, Error> {
         let mut request = tonic::Request::new(message);
         self.metadata.add_to(request.metadata_mut())?;
@@ -87,14 +89,14 @@ impl Client {
                     "the token provider gave what cannot be a header: only visible ASCII can",
                 )
             })?;
-            // Keeps it out of what HTTP/2 remembers of headers, and out of `Debug`.
+            // Keeps the token out of HTTP/2's header compression tables and out of `Debug`.
             value.set_sensitive(true);
             request.metadata_mut().insert("authorization", value);
         }
         Ok(request)
     }
 
-    /// Makes one call: the deadline covers all attempts and the waits between them.
+    /// Sends one call. The deadline covers all attempts and the waits between them.
     pub(crate) async fn call<Q, R, F, Fut>(&self, idempotency: Idempotency, message: Q, rpc: F) -> Result<R, Error>
     where
         Q: Clone,
@@ -108,14 +110,14 @@ impl Client {
             let left = timeout.saturating_sub(begun.elapsed());
             let error = match self.attempt(left, message.clone(), &rpc).await {
                 Err(error) if error.is_unavailable() && idempotency == Idempotency::Idempotent => error,
-                // Refused before it had begun, so that every call can be sent again.
+                // The server refused the call before it began, so even a call that is not idempotent can be sent again.
                 Err(error) if error.asks_to_come_back() => error,
                 answer => return answer,
             };
             failures += 1;
             let left = timeout.saturating_sub(begun.elapsed());
             match retry.delay(failures, error.retry_after()) {
-                // The error says more than a deadline that passes while waiting.
+                // Return the error now: it is more useful than a deadline that would pass during the wait.
                 Some(delay) if delay < left => tokio::time::sleep(delay).await,
                 _ => return Err(error),
             }
@@ -129,7 +131,7 @@ impl Client {
     {
         let attempt = async {
             let mut request = self.request(message).await?;
-            // Tells the server, too, when nobody waits any longer.
+            // The server then also knows when the client has stopped waiting.
             request.set_timeout(limit);
             let answer = rpc(self.channel(), request).await;
             answer.map(tonic::Response::into_inner).map_err(|status| Error::from_status(&status))
@@ -138,7 +140,7 @@ impl Client {
     }
 }
 
-/// Ends what takes longer than `limit`.
+/// Fails with `DEADLINE_EXCEEDED` if `work` takes longer than `limit`.
 pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let late = |_| Err(Error::new(Code::DeadlineExceeded, format!("no answer within {limit:.1?}")));
     tokio::time::timeout(limit, work).await.unwrap_or_else(late)

@@ -1,10 +1,10 @@
-//! The class of an error.
+//! Classes of errors.
 
 use std::fmt;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $text:literal,)+) => {
-        /// The class of an [`Error`](crate::Error): gRPC's codes.
+        /// The class of an [`Error`](crate::Error): a gRPC status code.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Code {
@@ -12,7 +12,7 @@ macro_rules! codes {
         }
 
         impl Code {
-            /// gRPC's own name of it, such as `NOT_FOUND`.
+            /// Returns gRPC's name of the code, such as `NOT_FOUND`.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self {
@@ -23,7 +23,7 @@ macro_rules! codes {
             pub(crate) fn from_wire(code: tonic::Code) -> Self {
                 match code {
                     $(tonic::Code::$variant => Self::$variant,)+
-                    // A status of code OK is never an error; one that claims to be is a broken answer.
+                    // A status with code OK is never an error, so an error that claims it is a broken response.
                     tonic::Code::Ok => Self::Internal,
                 }
             }
@@ -32,37 +32,37 @@ macro_rules! codes {
 }
 
 codes! {
-    /// Somebody between here and the server gave up the call.
+    /// The call was cancelled between the client and the server.
     Cancelled = "CANCELLED",
-    /// The answer did not say, or said what this client does not know.
+    /// The response has no code, or one that this client does not know.
     Unknown = "UNKNOWN",
-    /// A value of the request is wrong; see [`field_violations`](crate::Error::field_violations).
+    /// A value of the request is invalid; see [`field_violations`](crate::Error::field_violations).
     InvalidArgument = "INVALID_ARGUMENT",
-    /// No answer in time. A write may have happened.
+    /// No response in time. A write may have taken effect.
     DeadlineExceeded = "DEADLINE_EXCEEDED",
-    /// There is no such thing, or the caller may not know of it.
+    /// The resource does not exist, or the caller may not see it.
     NotFound = "NOT_FOUND",
-    /// The name is taken.
+    /// The name is already in use.
     AlreadyExists = "ALREADY_EXISTS",
-    /// The caller's role does not suffice.
+    /// The caller's role or token does not permit the call.
     PermissionDenied = "PERMISSION_DENIED",
-    /// Too much at once; see [`retry_after`](crate::Error::retry_after).
+    /// Too many requests or too much data at once; see [`retry_after`](crate::Error::retry_after).
     ResourceExhausted = "RESOURCE_EXHAUSTED",
-    /// Not in the present state of things; see [`reason`](crate::Error::reason).
+    /// Not possible in the current state; see [`reason`](crate::Error::reason).
     FailedPrecondition = "FAILED_PRECONDITION",
-    /// Lost against another caller; worth repeating from the start.
+    /// A concurrent change took precedence. Retry from the start.
     Aborted = "ABORTED",
-    /// Beyond a limit.
+    /// A value exceeds a limit.
     OutOfRange = "OUT_OF_RANGE",
-    /// The server does not have this yet.
+    /// The server does not implement this.
     Unimplemented = "UNIMPLEMENTED",
-    /// The server failed, or its answer made no sense.
+    /// The server failed, or its response is invalid.
     Internal = "INTERNAL",
-    /// The server cannot be reached, or cannot serve now.
+    /// The server is unreachable, or cannot serve now.
     Unavailable = "UNAVAILABLE",
-    /// The server lost data.
+    /// The server has lost data.
     DataLoss = "DATA_LOSS",
-    /// No token, or not a valid one.
+    /// The token is missing or invalid.
     Unauthenticated = "UNAUTHENTICATED",
 }
 

@@ -1,4 +1,4 @@
-//! The address of the server, checked before anything is sent there.
+//! The server's address, which is validated before anything is sent.
 
 use std::net::IpAddr;
 
@@ -6,9 +6,9 @@ use tonic::transport::{Endpoint, Uri};
 
 use crate::Error;
 
-/// Parses an endpoint: scheme, host and perhaps a port, nothing else, so that nothing given is silently left out.
+/// Parses an endpoint: scheme, host and optional port. Rejects anything else, so that no part is silently ignored.
 pub(crate) fn parse(text: &str) -> Result<Endpoint, Error> {
-    // The text is not repeated before it is known to hold no password.
+    // The error does not repeat the text, which may contain a password.
     let uri: Uri = text.parse().map_err(|error| Error::setting(format!("endpoint: not a URL: {error}")))?;
     let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
     if authority.contains('@') {
@@ -23,18 +23,18 @@ pub(crate) fn parse(text: &str) -> Result<Endpoint, Error> {
     Ok(Endpoint::from(uri))
 }
 
-/// Without a query, which may be secret. A URL has no fragment here, and one with a user was refused before.
+/// Returns the text without its query, which may be secret. A URL with a fragment or a user has been rejected before.
 fn shown(text: &str) -> String {
     text.split_once('?').map_or_else(|| text.to_owned(), |(start, _)| format!("{start}?…"))
 }
 
-/// Whether everybody between here and the server can read what is sent.
+/// Whether everyone on the network path to the server can read the traffic.
 pub(crate) fn is_exposed(uri: &Uri) -> bool {
     uri.scheme_str() != Some("https") && !uri.host().is_some_and(is_loopback)
 }
 
 fn is_loopback(host: &str) -> bool {
-    // A URL writes IPv6 addresses in brackets.
+    // A URL has IPv6 addresses in brackets.
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     match bare.parse::<IpAddr>() {
         Ok(address) => address.is_loopback(),

@@ -1,4 +1,4 @@
-//! What can go wrong with a call.
+//! Errors of calls.
 
 use std::{collections::BTreeMap, error, fmt, time::Duration};
 
@@ -6,9 +6,9 @@ use tonic_types::StatusExt;
 
 use crate::{Code, Printable};
 
-/// Why a call failed: what the server answered, or why there was no answer.
+/// Why a call failed: the server's error, or why there was no response.
 ///
-/// Opaque, so that what is behind it can change. Its `Display` is one line without control characters.
+/// Opaque, so that its representation can change. `Display` is one line without control characters.
 #[derive(Clone)]
 pub struct Error(Box<Inner>);
 
@@ -22,73 +22,73 @@ struct Inner {
     retry_after: Option<Duration>,
 }
 
-/// A field of the request that the server refused.
+/// A field of the request that the server rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct FieldViolation {
-    /// The field's path in the request, such as `tenant.display_name`.
+    /// Path of the field in the request, such as `tenant.display_name`.
     pub field: String,
-    /// What is wrong with it.
+    /// What is wrong with the value.
     pub description: String,
 }
 
 impl Error {
-    /// Its class.
+    /// Returns the class of the error.
     #[must_use]
     pub fn code(&self) -> Code {
         self.0.code
     }
 
-    /// The server's reason, such as `TENANT_NOT_FOUND`. `None`: it gave none, or there was no answer.
+    /// Returns the server's reason code, such as `TENANT_NOT_FOUND`. `None`: the server sent none, or did not respond.
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         self.0.reason.as_deref()
     }
 
-    /// What happened, for people, as the server put it. It may hold control characters; `Display` does not.
+    /// Returns the server's description of the error. It may contain control characters; `Display` escapes them.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The values of the message, for programs, such as `flag` of a `FEATURE_DISABLED`.
+    /// Returns the values of the message for programs, such as `flag` of a `FEATURE_DISABLED`.
     #[must_use]
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.0.metadata
     }
 
-    /// Every field that the server refused.
+    /// Returns all fields that the server rejected.
     #[must_use]
     pub fn field_violations(&self) -> &[FieldViolation] {
         &self.0.violations
     }
 
-    /// How long the server asks to wait before another try.
+    /// Returns how long the server asks the client to wait before it retries.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// Whether there is no such thing, or none that the caller may see.
+    /// Whether the resource does not exist, or the caller may not see it.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.code() == Code::NotFound
     }
 
-    /// Whether the name is taken.
+    /// Whether the name is already in use.
     #[must_use]
     pub fn is_already_exists(&self) -> bool {
         self.code() == Code::AlreadyExists
     }
 
-    /// Whether a value of the request is wrong.
+    /// Whether a value of the request is invalid.
     #[must_use]
     pub fn is_invalid_argument(&self) -> bool {
         self.code() == Code::InvalidArgument
     }
 
-    /// Whether the server cannot be reached or cannot serve now: the same call may work later.
+    /// Whether the server is unreachable or cannot serve now. The same call may succeed later.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         self.code() == Code::Unavailable
@@ -100,31 +100,32 @@ impl Error {
         self.code() == Code::Unauthenticated
     }
 
-    /// Whether the caller's role does not suffice.
+    /// Whether the caller's role or token does not permit the call.
     #[must_use]
     pub fn is_permission_denied(&self) -> bool {
         self.code() == Code::PermissionDenied
     }
 
-    /// Whether a live run is in the way that does something else, or cannot be joined; the metadata `run` names it, and `why` says why.
+    /// Whether the tenant has a live run that does something else or cannot be joined. Metadata `run` has its name, and
+    /// `join_refusal` why it cannot be joined.
     #[must_use]
     pub fn is_run_in_progress(&self) -> bool {
         self.reason() == Some("RUN_IN_PROGRESS")
     }
 
-    /// Whether a feature flag is off; the metadata `flag` names it.
+    /// Whether a feature flag is off. Metadata `flag` has its name.
     #[must_use]
     pub fn is_feature_disabled(&self) -> bool {
         self.reason() == Some("FEATURE_DISABLED")
     }
 
-    /// Whether there were too many requests; [`retry_after`](Self::retry_after) says how long to wait.
+    /// Whether there were too many requests. [`retry_after`](Self::retry_after) returns how long to wait.
     #[must_use]
     pub fn is_rate_limited(&self) -> bool {
         self.code() == Code::ResourceExhausted
     }
 
-    /// Whether the server took too much at once for a moment, and said how long that is.
+    /// Whether the server refused the call because of its rate, and returned how long to wait.
     pub(crate) fn asks_to_come_back(&self) -> bool {
         self.reason() == Some("RATE_LIMITED") && self.retry_after().is_some()
     }
@@ -140,7 +141,7 @@ impl Error {
         }))
     }
 
-    /// A setting of the client that cannot be used.
+    /// An invalid setting of the client.
     pub(crate) fn setting(message: impl Into<String>) -> Self {
         Self::new(Code::InvalidArgument, message)
     }
@@ -165,13 +166,14 @@ impl Error {
         error
     }
 
-    /// No answer of the server: the code that the transport guessed varies with where the connection broke, so it is not used.
+    /// No response from the server. The code that the transport reports depends on where the connection broke, so it is
+    /// not used.
     fn from_transport(cause: &(dyn error::Error + 'static)) -> Self {
         let chain: Vec<_> = std::iter::successors(Some(cause), |cause| cause.source()).collect();
         if chain.iter().any(|cause| cause.is::<tonic::TimeoutExpired>()) {
             return Self::new(Code::DeadlineExceeded, "no answer in time");
         }
-        // The chain says the same thing in ever more detail, with repetitions; the outermost line is the least telling one.
+        // The chain repeats the same fact with increasing detail; the outermost error is the least specific.
         let mut words: Vec<String> = chain.iter().map(ToString::to_string).collect();
         words.dedup();
         Self::new(Code::Unavailable, format!("no connection to the server: {}", words.join(": ")))
@@ -186,7 +188,7 @@ impl fmt::Display for Error {
         }
         let message = self.message();
         write!(f, ": {}", Printable(message))?;
-        // The server's message has them already; another one's may only have their number.
+        // The server's message already contains the violations; another server's may only have their number.
         let is_said =
             |violation: &FieldViolation| message.contains(&violation.field) && message.contains(&violation.description);
         let mut lead = " [";

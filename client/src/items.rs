@@ -10,10 +10,10 @@ use futures::{Stream, StreamExt, TryStreamExt, stream};
 
 use crate::{Code, Error};
 
-/// A stream of items: of a list, fetched page by page as they are asked for, or of the snapshots of a watch.
+/// A stream of items: of a list, whose pages are fetched as needed, or of the snapshots of a watch.
 ///
-/// It ends after its first error. [`next`](Self::next) needs no other crate; everything else of streams comes from
-/// [`Stream`], which it implements.
+/// It ends after its first error. [`next`](Self::next) needs no other crate; for everything else, use [`Stream`], which
+/// it implements.
 #[must_use = "a stream does nothing until it is read"]
 pub struct Items<T>(Pin<Box<dyn Stream<Item = Result<T, Error>> + Send>>);
 
@@ -22,16 +22,17 @@ impl<T> Items<T> {
         Self(Box::pin(stream))
     }
 
-    /// The next item; `None` at the end.
+    /// Returns the next item; `None` at the end.
     pub async fn next(&mut self) -> Option<Result<T, Error>> {
         self.0.next().await
     }
 
-    /// All the items that are left. A watch of more than one run never ends, and neither would this.
+    /// Returns all remaining items. Do not use it for a watch of a tenant, an organization or all tenants, which never
+    /// ends.
     ///
     /// # Errors
     ///
-    /// The first error met.
+    /// The first error of the stream.
     pub async fn collect(self) -> Result<Vec<T>, Error> {
         self.0.try_collect().await
     }
@@ -55,13 +56,13 @@ impl<T> fmt::Debug for Items<T> {
     }
 }
 
-/// A request for a page.
+/// A request for a page of a list.
 pub(crate) trait Paged: Clone + Send + 'static {
-    /// Which page.
+    /// The token of the page.
     fn page_token(&mut self) -> &mut String;
 }
 
-/// The items of all pages. A page is fetched when the items of the one before are used up.
+/// Returns the items of all pages. A page is fetched once the items of the previous one have been used.
 pub(crate) fn pages<Q, T, F, Fut>(first: Q, fetch: F) -> Items<T>
 where
     Q: Paged,
@@ -70,7 +71,7 @@ where
     Fut: Future<Output = Result<(Vec<T>, String), Error>> + Send + 'static,
 {
     let pages = stream::try_unfold(Some(first), move |page| {
-        // Called here, so that only its future, and not the closure, is held across the wait.
+        // Called outside the async block, so that only its future, not the closure, is held across an await point.
         let fetched = page.map(|page| (page.clone(), fetch(page)));
         async move {
             let Some((mut page, fetched)) = fetched else { return Ok(None) };

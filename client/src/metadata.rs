@@ -1,4 +1,4 @@
-//! What goes with a request beside its message.
+//! Metadata that is sent with a request.
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue, MetadataMap};
 
 use crate::Error;
 
-/// The header of W3C Trace Context: <https://www.w3.org/TR/trace-context/>.
+/// The header of [W3C Trace Context](https://www.w3.org/TR/trace-context/).
 const TRACEPARENT: &str = "traceparent";
-/// Bytes of all names and values together. The server takes 16 kB of headers, the token among them.
+/// Maximum size of all names and values. The server accepts 16 kB of headers, including the token.
 const MAX_BYTES: usize = 4096;
-/// What the client, HTTP/2 or gRPC itself says in these; and what a proxy would take for its own.
+/// Names that the client, HTTP/2 or gRPC sets itself, and names that a proxy would interpret.
 const RESERVED: [&str; 14] = [
     "authorization",
     "connection",
@@ -28,7 +28,7 @@ const RESERVED: [&str; 14] = [
     "user-agent",
 ];
 
-/// The metadata of requests. The first thing wrong with it is kept until it is to be sent. Cheap to clone.
+/// The metadata of requests. The first invalid entry is stored and reported when the request is sent. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Metadata {
     pairs: Option<Arc<MetadataMap>>,
@@ -37,7 +37,7 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    /// Sets `name`, in place of an earlier value.
+    /// Sets the value of `name`; replaces an earlier one.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         if let Err(problem) = self.try_set(name, value) {
             self.wrong.get_or_insert(problem);
@@ -59,7 +59,7 @@ impl Metadata {
         let Ok(key) = name.parse::<AsciiMetadataKey>() else {
             return wrong("a name is letters, digits, `-`, `_` and `.`, and does not end in -bin");
         };
-        // The parser made it lower-case.
+        // Parsing has converted it to lower case.
         if RESERVED.contains(&key.as_str()) || key.as_str().starts_with("grpc-") {
             return wrong("this name is for the client itself");
         }
@@ -67,7 +67,7 @@ impl Metadata {
             self.set_traceparent(value);
             return Ok(());
         }
-        // The value is not repeated: it may be a secret.
+        // The error does not repeat the value, which may be a secret.
         let is_visible = value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
         let Some(parsed) = AsciiMetadataValue::try_from(value).ok().filter(|_| is_visible) else {
             return wrong("a value is visible ASCII and spaces");
@@ -83,12 +83,12 @@ impl Metadata {
         Ok(())
     }
 
-    /// What was wrong, if anything was.
+    /// Returns the first invalid entry as an error.
     pub(crate) fn check(&self) -> Result<(), Error> {
         self.wrong.as_ref().map_or(Ok(()), |problem| Err(Error::setting(problem.clone())))
     }
 
-    /// Puts it into a request.
+    /// Adds the metadata to a request.
     pub(crate) fn add_to(&self, request: &mut MetadataMap) -> Result<(), Error> {
         self.check()?;
         if let Some(pairs) = &self.pairs {
@@ -98,7 +98,7 @@ impl Metadata {
     }
 }
 
-/// What stands in an error.
+/// Returns at most 100 characters of `text`, for an error.
 fn bounded(text: &str) -> String {
     text.chars().take(100).collect()
 }
@@ -109,7 +109,7 @@ fn is_traceparent(text: &str) -> bool {
     let is_id = |part: &str, length| is_hex(part, length) && part.bytes().any(|byte| byte != b'0');
     let parts: Vec<&str> = text.split('-').collect();
     let [version, trace, parent, flags, later @ ..] = parts.as_slice() else { return false };
-    // A later version may say more; this one says no more.
+    // A later version may have more parts; version 00 has exactly four.
     let is_version = is_hex(version, 2) && *version != "ff" && (later.is_empty() || *version != "00");
     is_version && is_id(trace, 32) && is_id(parent, 16) && is_hex(flags, 2)
 }

@@ -1,24 +1,24 @@
-//! Resource names from what people type.
+//! Resource names from the short forms that people type.
 
-/// `tenants/a` of `a`; a name that is one already stays as it is, and nothing stays nothing.
+/// Returns `tenants/a` for `a`. A complete name and an empty string are returned unchanged.
 pub(crate) fn qualified(collection: &str, id: impl Into<String>) -> String {
     let id = id.into();
-    // An id holds no slash, so one says that this is a name. Whether it is a good one is the server's to say.
+    // An id cannot contain a slash, so a text with one is a name. The server validates it.
     if id.is_empty() || id.contains('/') { id } else { format!("{collection}/{id}") }
 }
 
-/// `tenants/-/runs/b` of `b`: a run's id is unique without its tenant.
+/// Returns `tenants/-/runs/b` for `b`: a run's id is unique across tenants.
 pub(crate) fn run(id: impl Into<String>) -> String {
     qualified("tenants/-/runs", id)
 }
 
-/// `tenants/a/sync` of `a`, `tenants/a`, or itself.
+/// Returns `tenants/a/sync` for `a`, `tenants/a` or `tenants/a/sync`.
 pub(crate) fn sync(tenant: impl Into<String>) -> String {
     let tenant = qualified("tenants", tenant);
     if tenant.is_empty() || tenant.ends_with("/sync") { tenant } else { format!("{tenant}/sync") }
 }
 
-/// `a` of `tenants/a`, to show it.
+/// Returns `a` for `tenants/a`, for display.
 pub(crate) fn short(name: &str) -> &str {
     name.rsplit_once('/').map_or(name, |(_, id)| id)
 }

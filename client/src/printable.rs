@@ -1,9 +1,10 @@
-//! Strings of others, made safe to show.
+//! Strings from elsewhere, made safe to print.
 
 use std::fmt::{self, Write};
 
-/// Shows a string without anything that a terminal or a log would execute, or that a reader would not see: control characters, line breaks,
-/// invisible characters and those that rearrange the text around them appear as escapes such as `\u{1b}`.
+/// Displays a string without anything that a terminal or log would interpret, or that a reader would not see: control
+/// characters, line breaks, invisible characters, and characters that reorder the text around them are escaped, such as
+/// `\u{1b}`.
 ///
 /// ```
 /// # use category_mirror_client::Printable;
@@ -11,7 +12,7 @@ use std::fmt::{self, Write};
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Printable<'a>(
-    /// The string as it came.
+    /// The unescaped string.
     pub &'a str,
 );
 
@@ -28,8 +29,8 @@ impl fmt::Display for Printable<'_> {
     }
 }
 
-/// Characters that a reader does not see, or that rearrange or break the text around them. The server refuses the same ones in names, but names
-/// of before, and Google's, can have them. U+200C and U+200D are part of how words and emoji are written.
+/// Characters that a reader does not see, or that reorder or break the text around them. The server rejects them in
+/// names, but older names and Google's may contain them. U+200C and U+200D are allowed: words and emoji need them.
 fn is_hidden(character: char) -> bool {
     matches!(
         character,

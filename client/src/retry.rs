@@ -1,12 +1,12 @@
-//! How often, and after what wait, to try again.
+//! Retry policies.
 
 use std::time::Duration;
 
-/// The longest wait that a server can ask of a stream. One that asks for more gets its error shown to the caller.
+/// The longest wait that the client accepts from a server. If the server asks for more, the caller gets the error.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
 
-/// How often something is tried, and how long the waits between are: they double, and a random half of each is left out,
-/// so that many clients do not come back at the same moment.
+/// Maximum number of attempts, and the delays between them. Delays double, and each is reduced by a random part of up
+/// to half, so that many clients do not retry at the same moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
     attempts: u32,
@@ -15,25 +15,28 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Waits that begin at `first_delay` and double up to `max_delay`, between at most `attempts` tries (the first one counts).
+    /// Creates a policy of up to `attempts` attempts (including the first), with delays that start at `first_delay` and
+    /// double up to `max_delay`.
     #[must_use]
     pub const fn new(attempts: u32, first_delay: Duration, max_delay: Duration) -> Self {
         Self { attempts, first_delay, max_delay }
     }
 
-    /// One try.
+    /// Creates a policy of one attempt, without retries.
     #[must_use]
     pub const fn never() -> Self {
         Self::new(1, Duration::ZERO, Duration::ZERO)
     }
 
-    /// For calls: 4 tries, 100 ms to 2 s.
+    /// For calls: up to 4 attempts, delays of 100 ms to 2 s.
     pub(crate) const CALLS: Self = Self::new(4, Duration::from_millis(100), Duration::from_secs(2));
 
-    /// For streams that were up: 12 tries, 100 ms to 5 s; about half a minute, which outlasts a restart of the server.
+    /// For established streams: up to 12 attempts, delays of 100 ms to 5 s. This takes about half a minute, longer than
+    /// a restart of the server.
     pub(crate) const STREAMS: Self = Self::new(12, Duration::from_millis(100), Duration::from_secs(5));
 
-    /// The wait after `failures` failed tries, never less than the server `asked` for. `None`: give up.
+    /// Returns the delay after `failures` failed attempts, at least the duration `asked` by the server. `None`: give
+    /// up.
     pub(crate) fn delay(&self, failures: u32, asked: Option<Duration>) -> Option<Duration> {
         let asked = asked.unwrap_or_default();
         if failures >= self.attempts || asked > MAX_RETRY_AFTER {

@@ -1,13 +1,14 @@
-//! Where the bearer token comes from.
+//! Providers of bearer tokens.
 
 use std::{error::Error, future::Future, pin::Pin};
 
 /// What a [`TokenProvider`] returns.
 pub type TokenFuture<'a> = Pin<Box<dyn Future<Output = Result<String, Box<dyn Error + Send + Sync>>> + Send + 'a>>;
 
-/// Gives the bearer token for a call. It is asked before every attempt, so it can renew, and should cache.
+/// Provides the bearer token of a call. It is called before every attempt, so it can renew the token, and should cache
+/// it.
 ///
-/// A string is the provider that always gives that string; an async closure is one too:
+/// A string provides itself; an async closure is a provider, too:
 ///
 /// ```
 /// # use category_mirror_client::Client;
@@ -16,7 +17,8 @@ pub type TokenFuture<'a> = Pin<Box<dyn Future<Output = Result<String, Box<dyn Er
 /// let renewed = Client::builder("https://mirror.example.com").token(|| async { Ok(fetch().await?) });
 /// ```
 pub trait TokenProvider: Send + Sync + 'static {
-    /// The token, without the word `Bearer`. An error fails the call as `UNAUTHENTICATED`, with its text.
+    /// Returns the token, without the prefix `Bearer`. If it fails, the call fails with `UNAUTHENTICATED` and the
+    /// error's text.
     fn token(&self) -> TokenFuture<'_>;
 }
 

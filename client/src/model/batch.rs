@@ -1,4 +1,4 @@
-//! Batches: many runs made by one request.
+//! Batches: many runs that one request created.
 
 use category_mirror_proto::v1;
 use chrono::{DateTime, Utc};
@@ -6,131 +6,133 @@ use chrono::{DateTime, Utc};
 use super::{FailureCount, Strategy, wire};
 
 open_enum! {
-    /// Where a batch is in its life.
+    /// Lifecycle state of a batch.
     BatchState {
-        /// Its runs are being made, some at a time; those that are made are carried out meanwhile.
+        /// The server is creating the batch's runs, in chunks. Runs that exist are executed in the meantime.
         Expanding = 1, "expanding";
-        /// All of its runs are made, and some are live.
+        /// All runs have been created, and at least one is live.
         Running = 2, "running";
-        /// Somebody cancelled it, and some of its runs are live.
+        /// A caller cancelled the batch, and at least one run is live.
         Cancelling = 3, "cancelling";
-        /// Terminal: every run is over, whatever became of it.
+        /// Terminal: all runs have ended, in any terminal state.
         Completed = 4, "completed";
-        /// Terminal: somebody cancelled it, and every run that was made is over.
+        /// Terminal: a caller cancelled the batch, and all runs that had been created have ended.
         Cancelled = 5, "cancelled";
     }
 }
 
-/// Many runs made by one request. `tenant_count` is the sum of `pending_count` and the counts that follow it, up to `cancelled_count`.
+/// Many runs that one request created. `tenant_count` is the sum of `pending_count` and the counts that follow it, up
+/// to `cancelled_count`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Batch {
-    /// `batches/{batch}`.
+    /// Resource name, `batches/{batch}`.
     pub name: String,
-    /// The organization whose tenants it touches, `organizations/{organization}`. `None`: every tenant.
+    /// Organization whose tenants the batch includes, `organizations/{organization}`. `None`: all tenants.
     pub organization: Option<String>,
-    /// Which side wins.
+    /// The strategy of all runs of the batch.
     pub strategy: Strategy,
-    /// Whether its runs only plan.
+    /// Whether the runs only plan and write to neither side.
     pub dry_run: bool,
-    /// Where it is in its life.
+    /// Lifecycle state.
     pub state: BatchState,
-    /// How many tenants it touches: fixed when it was accepted.
+    /// Number of tenants in the batch, fixed when it was accepted.
     pub tenant_count: i64,
     /// Tenants that were left out because they have no location.
     pub without_location_count: i64,
-    /// Tenants that were left out because the feature flag was off for them.
+    /// Tenants that were left out because the flag `FF_CATEGORY_MIRRORING` was off for them.
     pub disabled_count: i64,
-    /// Tenants whose run is not made yet.
+    /// Tenants whose run has not been created yet.
     pub pending_count: i64,
-    /// Runs that are queued.
+    /// Runs in state [`RunState::Queued`](crate::RunState::Queued).
     pub queued_count: i64,
-    /// Runs that an attempt is under way of.
+    /// Runs in state [`RunState::Running`](crate::RunState::Running).
     pub running_count: i64,
-    /// Runs that succeeded.
+    /// Runs in state [`RunState::Succeeded`](crate::RunState::Succeeded).
     pub succeeded_count: i64,
-    /// Runs that failed.
+    /// Runs in state [`RunState::Failed`](crate::RunState::Failed).
     pub failed_count: i64,
-    /// Runs that were skipped, also because the tenant has left the organization, and tenants that were gone before their run was made.
+    /// Skipped runs, for example because the tenant has left the organization, and tenants that were deleted or lost
+    /// their location before their run was created.
     pub skipped_count: i64,
-    /// Tenants that had a live run already that does the same.
+    /// Tenants that already had a live run with the same effect.
     pub joined_count: i64,
-    /// Runs that were cancelled, and those that were not made because the batch was.
+    /// Cancelled runs, and tenants whose run was never created because the batch was cancelled.
     pub cancelled_count: i64,
-    /// Runs that are over and found differences.
+    /// Runs that have ended and found differences.
     pub out_of_sync_count: i64,
-    /// How many changes of each kind: planned ones in a dry run, else what was written.
+    /// Number of changes of each kind: planned changes in a dry run, written changes in a real run.
     pub change_counts: BatchChangeCounts,
-    /// The guards of the batch as a whole.
+    /// Results of the guards that apply to the batch as a whole.
     pub guards: Vec<BatchGuardVerdict>,
-    /// Guards that its caller overrode.
+    /// Names of the guards that the caller overrode.
     pub overridden_guards: Vec<String>,
-    /// Why its caller overrode them.
+    /// The reason that the caller gave for the override.
     pub override_reason: Option<String>,
-    /// Who asked: the subject of the caller's token.
+    /// The caller that created the batch: the subject of its token.
     pub caller: String,
-    /// The request id of the request that made it.
+    /// The request id of the request that created the batch.
     pub request_id: Option<String>,
-    /// When it was accepted.
+    /// Time at which the batch was accepted.
     pub create_time: Option<DateTime<Utc>>,
-    /// When its last run was over.
+    /// Time at which its last run ended. `None`: it has not ended.
     pub end_time: Option<DateTime<Utc>>,
-    /// Runs that are over and that guards of runs stopped; of a dry batch: that they would stop.
+    /// Runs that have ended and that a run guard stopped; in a dry batch, runs that a guard would stop.
     pub stopped_count: i64,
-    /// The same by rule, the most frequent one first. A run that several rules stop counts for each of them.
+    /// `stopped_count` by guard, the most frequent first. A run that several guards stop counts once for each of them.
     pub stopped_counts: Vec<GuardCount>,
-    /// How many runs failed for each reason, the most frequent one first.
+    /// Number of failed runs by reason, the most frequent first.
     pub failure_counts: Vec<FailureCount>,
-    /// For how many runs at most the guards of runs are overridden. `None`: they are not.
+    /// Maximum number of runs for which run guards are overridden. `None`: run guards are not overridden.
     pub confirmed_override_count: Option<i64>,
-    /// How many runs were let through to a write although a guard of runs would have stopped them.
+    /// Runs that were allowed to write although a run guard would have stopped them.
     pub override_count: i64,
 }
 
-/// How many runs a guard of runs stops.
+/// Number of runs that one run guard stops.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct GuardCount {
-    /// Its name, such as `primary_change`.
+    /// Name of the guard, such as `primary_change`.
     pub rule: String,
-    /// How many.
+    /// Number of runs that this guard stops.
     pub run_count: i64,
 }
 
-/// How many changes of each kind, over many runs.
+/// Number of changes of each kind, summed over many runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct BatchChangeCounts {
-    /// Categories that targets gained.
+    /// Categories that were added to targets.
     pub created: i64,
-    /// Categories that changed their role, or primary ones that were replaced.
+    /// Categories whose role changed, and primary categories that were replaced.
     pub updated: i64,
-    /// Categories that targets lost.
+    /// Categories that were removed from targets.
     pub deleted: i64,
-    /// Categories of sources that were left out because they are unmapped.
+    /// Source categories that were left out because they are unmapped.
     pub unmapped: i64,
 }
 
-/// A bound on what a batch may do as a whole. Real runs beyond it write nothing and fail with reason `GUARD`.
+/// A limit on the batch as a whole. Real runs beyond it write nothing and fail with reason `GUARD`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct BatchGuardVerdict {
-    /// Its name, such as `batch_tenants`.
+    /// Name of the guard, such as `batch_tenants`.
     pub rule: String,
-    /// How many of the runs that are over are of the kind that it bounds.
+    /// Number of ended runs that count toward the limit.
     pub value: i64,
-    /// How many may be. `None`: it bounds nothing here.
+    /// Maximum of `value`. `None`: the guard does not apply to this batch.
     pub limit: Option<i64>,
-    /// Whether there are more than may be.
+    /// Whether `value` exceeds `limit`.
     pub exceeded: bool,
 }
 
 impl Batch {
-    /// Whether the batch will never change again. True also for a terminal state that only a newer server knows.
+    /// Whether the batch will never change again. Also true for a terminal state that only a newer server knows.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.end_time.is_some()

@@ -1,4 +1,4 @@
-//! Business categories.
+//! Business categories and category sets.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -8,14 +8,14 @@ use chrono::{DateTime, Utc};
 use super::{MappingState, wire};
 use crate::{Printable, names};
 
-/// A category of Google's taxonomy. Shown as `gcid:bakery (Bakery)`.
+/// A category of Google's taxonomy. Displayed as `gcid:bakery (Bakery)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct GbpCategory {
     /// Google's resource name, such as `categories/gcid:bakery`.
     pub name: String,
-    /// Google's name for people, in the tenant's language; it identifies nothing. May be empty.
+    /// Google's display name in the tenant's language. It is not an identifier, and may be empty.
     pub display_name: String,
 }
 
@@ -24,32 +24,34 @@ pub struct GbpCategory {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct CategorySet {
-    /// The primary one. `None`: the location has no categories.
+    /// The primary category. `None`: the location has no categories.
     pub primary: Option<GbpCategory>,
-    /// The additional ones, in no particular order.
+    /// The additional categories, in no particular order.
     pub additional: Vec<GbpCategory>,
 }
 
-/// A business category of the platform, and the GBP category that it stands for.
+/// A business category of the platform, and the GBP category that it maps to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct PlatformCategory {
-    /// `platformCategories/{slug}`.
+    /// Resource name, `platformCategories/{slug}`.
     pub name: String,
-    /// The platform's name for people.
+    /// The platform's display name, 1 to 200 characters.
     pub display_name: String,
-    /// The GBP category it maps to, such as `categories/gcid:bakery`. `None`: unmapped, so it is reported and never sent.
+    /// The GBP category that it maps to, such as `categories/gcid:bakery`. `None`: unmapped, so it is reported and
+    /// never sent to Google.
     pub gbp_category: Option<String>,
-    /// Where it stands for something else, by region code. `None`: it stands for nothing there.
+    /// Regional mappings by region code, such as `US`. `None`: unmapped in that region.
     pub regional_gbp_categories: BTreeMap<String, Option<String>>,
-    /// What Google's lists say about its mappings now; the worst of them where they differ. `None`: it has none.
+    /// Whether Google's current lists contain the GBP categories that it maps to; the worst state if its mappings
+    /// differ. `None`: it has no mapping.
     pub mapping_state: Option<MappingState>,
-    /// Whether it came from Google, and follows Google's name until somebody changes it.
+    /// Whether it was created from a GBP category. Its display name follows Google's until a caller changes it.
     pub imported: bool,
-    /// When it was created.
+    /// Time of creation.
     pub create_time: Option<DateTime<Utc>>,
-    /// When it was last changed.
+    /// Time of the last change.
     pub update_time: Option<DateTime<Utc>>,
 }
 
@@ -58,11 +60,11 @@ pub struct PlatformCategory {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct TenantCategories {
-    /// The primary one, `platformCategories/{slug}`. `None`: they were never set.
+    /// The primary category, `platformCategories/{slug}`. `None`: never set.
     pub primary: Option<String>,
-    /// The additional ones, `platformCategories/{slug}` each.
+    /// The additional categories, each `platformCategories/{slug}`.
     pub additional: Vec<String>,
-    /// When they were last set. `None`: never.
+    /// Time at which the categories were last set. `None`: never.
     pub update_time: Option<DateTime<Utc>>,
 }
 
@@ -113,7 +115,7 @@ impl fmt::Display for GbpCategory {
     }
 }
 
-/// The id, and the name for people where there is one.
+/// Writes the id, and the display name if there is one.
 pub(super) fn named(f: &mut fmt::Formatter<'_>, name: &str, display_name: &str) -> fmt::Result {
     write!(f, "{}", Printable(names::short(name)))?;
     if display_name.is_empty() { Ok(()) } else { write!(f, " ({})", Printable(display_name)) }

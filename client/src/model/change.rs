@@ -1,4 +1,4 @@
-//! One change of a target.
+//! Changes of a target.
 
 use std::fmt::{self, Display};
 
@@ -7,69 +7,69 @@ use category_mirror_proto::v1;
 use super::{GbpCategory, category::named, wire};
 
 open_enum! {
-    /// What happens to a category.
+    /// Kind of a change.
     Operation {
-        /// The target gains it.
+        /// The target gains a category.
         Create = 1, "create";
-        /// It changes its role or its name, or one primary category replaces another.
+        /// A category changes its role or its display name, or one primary category replaces another.
         Update = 2, "update";
-        /// The target loses it.
+        /// The target loses a category.
         Delete = 3, "delete";
     }
 }
 
 open_enum! {
-    /// The role of a category in a set.
+    /// Role of a category in a set.
     CategoryRole {
         /// The one primary category.
         Primary = 1, "primary";
-        /// One of the additional categories.
+        /// One of 0 to 9 additional categories.
         Additional = 2, "additional";
     }
 }
 
-/// A category in its role.
+/// A category of a set, with its role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct CategorySetMember {
-    /// Google's category: itself, or what the platform category stands for. `None`: it is unmapped.
+    /// The GBP category, or the one that the platform category maps to. `None`: the platform category is unmapped.
     pub category: Option<GbpCategory>,
-    /// Its role.
+    /// Role in the set.
     pub role: CategoryRole,
-    /// The platform category, `platformCategories/{slug}`: itself, or what stands for Google's.
+    /// The platform category, or the one that maps to the GBP category, `platformCategories/{slug}`.
     pub platform_category: Option<String>,
-    /// The platform's name for people, where the category is the platform's.
+    /// The platform's display name. `None` for a GBP category.
     pub platform_display_name: Option<String>,
-    /// Whether it is a platform category that came from Google.
+    /// Whether the platform category was created from a GBP category.
     pub imported: bool,
 }
 
-/// One change of the target. Shown as one line: `+` gains, `~` changes, `-` loses.
+/// One change of one category of the target. Displayed as one line: `+` created, `~` updated, `-` deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Change {
-    /// What happens.
+    /// Kind of the change.
     pub operation: Operation,
-    /// The category and its role before. `None` for [`Operation::Create`].
+    /// The category and its role before the change. `None` for [`Operation::Create`].
     pub before: Option<CategorySetMember>,
-    /// The category and its role after. `None` for [`Operation::Delete`].
+    /// The category and its role after the change. `None` for [`Operation::Delete`].
     pub after: Option<CategorySetMember>,
 }
 
-/// How many changes of each kind.
+/// Number of changes of each kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ChangeCounts {
-    /// Categories that the target gained.
+    /// Categories that were added to the target.
     pub created: i32,
-    /// Categories that changed their role or their name, or primary ones that were replaced.
+    /// Categories whose role or display name changed, and primary categories that were replaced.
     pub updated: i32,
-    /// Categories that the target lost.
+    /// Categories that were removed from the target.
     pub deleted: i32,
-    /// Platform categories that were left out, or left alone, because they are unmapped.
+    /// Platform categories that were left out, or left unchanged, because they are unmapped.
     pub unmapped: i32,
 }
 
@@ -102,7 +102,7 @@ impl ChangeCounts {
     }
 }
 
-/// `+1 ~2 -3`, and the unmapped ones where there are any.
+/// Displayed as `+1 ~2 -3`, followed by the number of unmapped categories if there are any.
 impl fmt::Display for ChangeCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "+{} ~{} -{}", self.created, self.updated, self.deleted)?;
@@ -129,7 +129,7 @@ impl CategorySetMember {
         }
     }
 
-    /// Whether both show as the same, but for the role.
+    /// Whether both are displayed the same, apart from their roles.
     fn is_same_category(&self, other: &Self) -> bool {
         (&self.category, &self.platform_category, &self.platform_display_name)
             == (&other.category, &other.platform_category, &other.platform_display_name)
@@ -149,7 +149,7 @@ impl fmt::Display for Change {
             (Some(before), Some(after)) => {
                 before.fmt(f)?;
                 f.write_str(" -> ")?;
-                // Only what differs: another category in the role, another role of the category, or both.
+                // Only the difference: another category in the role, another role of the category, or both.
                 let same_category = before.is_same_category(after);
                 if before.role != after.role || same_category {
                     write!(f, "{}{}", after.role, if same_category { "" } else { " " })?;

@@ -1,4 +1,4 @@
-//! Accounts' own credentials for Google: what may be said of them.
+//! Metadata of accounts' own credentials for Google.
 
 use category_mirror_proto::v1;
 use chrono::{DateTime, Utc};
@@ -6,75 +6,75 @@ use chrono::{DateTime, Utc};
 use super::wire;
 
 open_enum! {
-    /// How credentials stand.
+    /// State of credentials.
     CredentialsState {
-        /// Nothing is known against them.
+        /// Google is not known to reject them.
         Active = 1, "active";
-        /// Google refuses them: the account's runs fail until others are set, or Google takes these again.
+        /// Google rejects them. The account's runs fail until new credentials are set or Google accepts these again.
         Rejected = 2, "rejected";
-        /// The server that answered does not have the key that they are encrypted with.
+        /// They are encrypted with a key that the responding server does not have.
         Unreadable = 3, "unreadable";
     }
 }
 
 open_enum! {
-    /// What Google said to credentials that were tried.
+    /// Google's response to credentials that were tested.
     CredentialsOutcome {
-        /// It gave an access token for them.
+        /// Google issued an access token.
         Accepted = 1, "accepted";
-        /// It refuses them.
+        /// Google rejected the credentials.
         Rejected = 2, "rejected";
-        /// It did not answer, or not about them.
+        /// Google did not respond, or its response is not about the credentials.
         NotKnown = 3, "not_known";
     }
 }
 
-/// What may be said of the credentials that a GBP account has for itself.
+/// Metadata of the credentials that belong to one GBP account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Credentials {
-    /// `accounts/{account}/credentials`.
+    /// Resource name, `accounts/{account}/credentials`.
     pub name: String,
-    /// How they stand.
+    /// State of the credentials.
     pub state: CredentialsState,
-    /// The last few characters of the OAuth client's id.
+    /// Last characters of the OAuth client id.
     pub client_id_suffix: String,
-    /// Which key they are encrypted with.
+    /// Identifies the encryption key: the first characters of a digest of the key.
     pub key_id: String,
-    /// Grows with every replacement.
+    /// Revision number, which increases with every replacement.
     pub revision: i64,
-    /// When they were set.
+    /// Time at which the credentials were set.
     pub update_time: Option<DateTime<Utc>>,
-    /// Who set them: the subject of the caller's token.
+    /// The caller that set them: the subject of its token.
     pub updated_by: String,
-    /// When Google last refused them. `None`: it did not, or has taken them since.
+    /// Time at which Google last rejected them. `None`: never, or Google has accepted them since.
     pub reject_time: Option<DateTime<Utc>>,
-    /// Why, in Google's word, such as `invalid_grant`.
+    /// Google's reason for the rejection, such as `invalid_grant`.
     pub reject_reason: Option<String>,
 }
 
-/// Credentials that were tried.
+/// Result of a test of credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct VerifiedCredentials {
-    /// What Google said.
+    /// Google's response.
     pub outcome: CredentialsOutcome,
-    /// What is wrong, for people. `None`: nothing.
+    /// Description of the problem. `None`: there is none.
     pub problem: Option<String>,
-    /// The credentials afterwards.
+    /// Metadata of the credentials after the test.
     pub credentials: Credentials,
 }
 
-/// What was encrypted anew.
+/// Result of a re-encryption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ReencryptedCredentials {
-    /// How many accounts' credentials are encrypted with the newest key since this call.
+    /// Number of accounts whose credentials were encrypted with the newest key.
     pub reencrypted: i32,
-    /// How many are left, because the server does not have the key that they are encrypted with.
+    /// Number of accounts whose credentials are left unchanged, because the server does not have their key.
     pub unreadable: i32,
 }
 

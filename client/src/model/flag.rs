@@ -1,4 +1,4 @@
-//! Feature flags.
+//! Feature flags and their rollouts.
 
 use category_mirror_proto::v1;
 use chrono::{DateTime, Utc};
@@ -6,51 +6,51 @@ use chrono::{DateTime, Utc};
 use super::wire;
 
 open_enum! {
-    /// Whom a flag is on for.
+    /// Rollout state of a flag.
     FlagState {
-        /// Nobody. Lists and percentage are kept for the next time.
+        /// Off for all tenants. Lists and percentage are kept for later use.
         Off = 1, "off";
-        /// Everybody but the excluded.
+        /// On for all tenants except the excluded ones.
         On = 2, "on";
-        /// The pilot and the percentage, but not the excluded.
+        /// On for the pilot and for a percentage of the other tenants, except the excluded ones.
         Partial = 3, "partial";
     }
 }
 
 open_enum! {
-    /// Why a flag is on or off: the first of these that applies.
+    /// Why a flag is on or off. If several reasons apply, the first one in this order is returned.
     FlagReason {
-        /// Off: the environment of the server forces it.
+        /// Off: the server's environment forces it.
         ForcedOff = 1, "forced_off";
-        /// Off: somebody switched it off.
+        /// Off: the flag is in [`FlagState::Off`].
         SwitchedOff = 2, "switched_off";
         /// Off: the tenant is excluded.
         TenantExcluded = 3, "tenant_excluded";
         /// Off: the tenant's organization is excluded.
         OrganizationExcluded = 4, "organization_excluded";
-        /// On: the environment of the server forces it.
+        /// On: the server's environment forces it.
         ForcedOn = 5, "forced_on";
-        /// Nobody has set it: off, or on where the server was started with `--dev`.
+        /// The flag has never been set: off, or on if the server was started with `--dev`.
         NeverSet = 6, "never_set";
-        /// On: somebody switched it on.
+        /// On: the flag is in [`FlagState::On`].
         SwitchedOn = 7, "switched_on";
         /// On: the tenant is in the pilot.
         TenantListed = 8, "tenant_listed";
         /// On: the tenant's organization is in the pilot.
         OrganizationListed = 9, "organization_listed";
-        /// The percentage decides: on where the tenant's place is below it.
+        /// On if the tenant's rollout position is below the percentage, else off.
         Percentage = 10, "percentage";
     }
 }
 
 open_enum! {
-    /// What a verdict rests on.
+    /// Where the value of a flag comes from.
     FlagOrigin {
         /// The environment of the server.
         Environment = 1, "environment";
-        /// What somebody has set, for all servers.
+        /// The flag as it was set, for all servers.
         Database = 2, "database";
-        /// Nobody has set anything.
+        /// The default: the flag has never been set.
         Default = 3, "default";
     }
 }
@@ -71,46 +71,46 @@ impl FlagState {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Flag {
-    /// `flags/{flag}`, such as `flags/FF_CATEGORY_MIRRORING`.
+    /// Resource name, such as `flags/FF_CATEGORY_MIRRORING`.
     pub name: String,
-    /// Whom it is on for.
+    /// Rollout state.
     pub state: FlagState,
-    /// How many of the tenants that are not listed, 0 to 100. Counts in [`FlagState::Partial`].
+    /// Percentage of the tenants that are not listed, 0 to 100. Used in [`FlagState::Partial`].
     pub percent: f64,
-    /// The pilot, `tenants/{tenant}` each. Counts in [`FlagState::Partial`].
+    /// Tenants of the pilot, each `tenants/{tenant}`. Used in [`FlagState::Partial`].
     pub tenants: Vec<String>,
-    /// The pilot by the chain, `organizations/{organization}` each. Counts in [`FlagState::Partial`].
+    /// Organizations of the pilot, each `organizations/{organization}`. Used in [`FlagState::Partial`].
     pub organizations: Vec<String>,
-    /// Never on for these, `tenants/{tenant}` each.
+    /// Tenants for which the flag is never on, each `tenants/{tenant}`.
     pub excluded_tenants: Vec<String>,
-    /// Never on for the tenants of these, `organizations/{organization}` each.
+    /// Organizations for whose tenants the flag is never on, each `organizations/{organization}`.
     pub excluded_organizations: Vec<String>,
-    /// Grows with every change, from 1; 0 while nobody has set it.
+    /// Revision number: starts at 1 and increases with every change. 0: the flag has never been set.
     pub revision: i64,
-    /// What the environment of the server that answered forces, for that server.
+    /// Value that the environment of the responding server forces, for that server only. `None`: it does not force one.
     pub forced: Option<bool>,
-    /// When it was last changed. `None`: nobody has set it.
+    /// Time of the last change. `None`: the flag has never been set.
     pub update_time: Option<DateTime<Utc>>,
 }
 
-/// A change of a flag.
+/// A recorded change of a flag.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct FlagChange {
-    /// `flags/{flag}`.
+    /// The flag, `flags/{flag}`.
     pub flag: String,
-    /// Its revision since.
+    /// Revision of the flag after the change.
     pub revision: i64,
-    /// What it was. `None`: nobody had set it.
+    /// The flag before the change. `None`: it had never been set.
     pub before: Option<Flag>,
-    /// What it is since.
+    /// The flag after the change.
     pub after: Option<Flag>,
-    /// Who changed it: the subject of the caller's token.
+    /// The caller that changed it: the subject of its token.
     pub caller: String,
-    /// Why, in the caller's words.
+    /// The reason that the caller gave.
     pub reason: Option<String>,
-    /// When.
+    /// Time of the change.
     pub change_time: Option<DateTime<Utc>>,
 }
 
@@ -119,15 +119,15 @@ pub struct FlagChange {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct FlagEvaluation {
-    /// Whether it is on.
+    /// Whether the flag is on.
     pub enabled: bool,
-    /// Why.
+    /// Reason code.
     pub reason: FlagReason,
-    /// The same for people, with the values.
+    /// The reason as a text, with the values.
     pub explanation: String,
-    /// What it rests on.
+    /// Where the value comes from.
     pub origin: FlagOrigin,
-    /// The revision of the flag that the server goes by; 0 while nobody has set it.
+    /// Revision of the flag that the server uses. 0: the flag has never been set.
     pub revision: i64,
 }
 

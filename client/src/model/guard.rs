@@ -1,4 +1,4 @@
-//! What guards say of a plan.
+//! Results of guards for a plan.
 
 use std::fmt;
 
@@ -7,34 +7,34 @@ use category_mirror_proto::v1;
 use crate::Printable;
 
 open_enum! {
-    /// What a guard says.
+    /// Effect of a guard on a run.
     GuardOutcome {
-        /// Within the limit.
+        /// The plan is within the limit.
         Passed = 1, "passed";
-        /// Beyond the limit: a real run writes nothing.
+        /// The plan exceeds the limit: a real run writes nothing.
         Stopped = 2, "stopped";
-        /// Beyond the limit, and overridden for this run.
+        /// The plan exceeds the limit, and the guard is overridden for this run.
         Overridden = 3, "overridden";
     }
 }
 
-/// What one guard says of a plan.
+/// The result of one guard for a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct GuardVerdict {
-    /// The rule, such as `primary_change`: what an override names.
+    /// Name of the guard, such as `primary_change`, as an override names it.
     pub rule: String,
-    /// What the plan comes to: a count, or percent for `removed_share`.
+    /// The plan's value: a count, or for `removed_share` a percentage.
     pub value: i64,
-    /// The most that passes.
+    /// Maximum of `value`.
     pub limit: i64,
-    /// What follows.
+    /// Effect on the run.
     pub outcome: GuardOutcome,
 }
 
 impl GuardVerdict {
-    /// Whether it keeps a real run from writing.
+    /// Whether the guard stops a real run before it writes.
     #[must_use]
     pub fn stops(&self) -> bool {
         self.outcome == GuardOutcome::Stopped
@@ -46,7 +46,7 @@ impl GuardVerdict {
     }
 }
 
-/// One line: `x guard       removals: 4, and 3 pass: stopped`.
+/// Displayed as one line: `x guard       removals: 4, at most 3 would pass: stopped`.
 impl fmt::Display for GuardVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = match self.outcome {

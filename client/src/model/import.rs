@@ -1,34 +1,34 @@
-//! What became of an import.
+//! Results of bulk imports.
 
 use category_mirror_proto::v1;
 
 use crate::FieldViolation;
 
-/// What became of the items of an import. Every good one was taken.
+/// Result of an import. All valid items were imported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ImportReport {
-    /// How many were created.
+    /// Number of items that were created.
     pub created: i32,
-    /// How many were there, and changed.
+    /// Number of existing items that were changed.
     pub updated: i32,
-    /// How many were there already as they should be.
+    /// Number of existing items that already had the imported values.
     pub unchanged: i32,
-    /// Those that were left out, by their place.
+    /// The items that were not imported, by index.
     pub failures: Vec<ImportFailure>,
 }
 
-/// An item that was left out.
+/// An item that was rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ImportFailure {
-    /// Its place in the request, from 0.
+    /// Index of the item in the request, from 0.
     pub index: usize,
-    /// The name that it gives itself, shortened.
+    /// The item's own name, as given and shortened. It may be malformed.
     pub name: String,
-    /// Everything that is wrong with it.
+    /// All violations of the item.
     pub violations: Vec<FieldViolation>,
 }
 

@@ -1,11 +1,11 @@
-//! A plan as Markdown, for a ticket.
+//! Plans as Markdown, for example for a ticket.
 
 use std::fmt::{self, Display, Write};
 
 use super::{CategorySetMember, GbpCategory, Operation, Plan};
 use crate::{Printable, names};
 
-/// Text of others, made safe to stand in a cell of a table: it shows as it is, formats nothing, and links to nothing.
+/// Untrusted text in a table cell, escaped so that it is shown literally, without formatting and links.
 struct Cell<T>(T);
 
 impl<T: Display> Display for Cell<T> {
@@ -15,8 +15,9 @@ impl<T: Display> Display for Cell<T> {
     }
 }
 
-/// Whether some Markdown could make a link of a part of the text: an address, a domain, a mention, a number of an issue. Renderers find these
-/// in escaped text, too, and in text that is written with entities, because they search what is left of both.
+/// Whether some Markdown renderer could create a link from a part of the text: an address, a domain, a mention or an
+/// issue number. Renderers also find these in escaped text and in text written with entities, because they search the
+/// result of both.
 fn links(text: &str) -> bool {
     let mut following = text.chars().skip(1).chain([' ']);
     text.contains("://")
@@ -30,20 +31,20 @@ fn links(text: &str) -> bool {
         })
 }
 
-/// In a code span, in which nothing is formatted. It ends with as many backticks as it begins with, which are more than stand in the text.
+/// Writes a code span, in which nothing is formatted. Its fences have more backticks than any sequence in the text.
 fn in_code(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     let longest = text.split(|character| character != '`').map(str::len).max().unwrap_or_default();
     let fence = "`".repeat(longest + 1);
-    // A space at both ends is no part of the text.
+    // Renderers strip one space at both ends.
     let pad = if longest > 0 { " " } else { "" };
-    // Tables are divided before code spans are found, and their escape is the only one in them.
+    // Tables are split into cells before code spans are parsed, so the pipe still has to be escaped.
     write!(f, "{fence}{pad}{}{pad}{fence}", text.replace('|', "\\|"))
 }
 
 fn escaped(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     for character in text.chars() {
         match character {
-            // As an entity: each way of escaping it in code differs from one Markdown to the next.
+            // As an entity: Markdown variants differ in how they escape it in code.
             '<' => f.write_str("&lt;")?,
             '&' => f.write_str("&amp;")?,
             c if "\\`*_{}[]()#+!|~@>".contains(c) => write!(f, "\\{c}")?,
@@ -54,11 +55,11 @@ fn escaped(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
 }
 
 impl Plan {
-    /// The plan as Markdown: what changes, what guards say, what is left out, and the hash.
+    /// Returns the plan as Markdown: changes, guard results, categories that are left out, and the hash.
     #[must_use]
     pub fn to_markdown(&self) -> String {
         let mut text = String::new();
-        // Writing into a string cannot fail.
+        // Writing to a string cannot fail.
         let _ = self.write_markdown(&mut text);
         text
     }

@@ -1,4 +1,4 @@
-//! What the server tells, as plain data. A field that a newer server adds is a field that this client leaves out.
+//! The server's resources as plain data. Fields that only a newer server knows are left out.
 
 macro_rules! open_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $wire:literal, $text:literal;)+ }) => {
@@ -7,7 +7,7 @@ macro_rules! open_enum {
         #[non_exhaustive]
         pub enum $name {
             $($(#[$variant_doc])* $variant,)+
-            /// A value of a newer server that this client does not know, by its number.
+            /// The number of a value that only a newer server knows.
             Unknown(i32),
         }
 

@@ -1,4 +1,4 @@
-//! What a run will change.
+//! Plans.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use chrono::{DateTime, Utc};
 use super::{CategorySet, CategorySetMember, Change, GuardOutcome, GuardVerdict, LocationIssue, category::named, wire};
 use crate::{Printable, names};
 
-/// What a run will change, before it changes it.
+/// Everything that a run will change, recorded before it writes.
 ///
-/// Shown as lines of plain text, without a line break at the end; the first character of a line says what it is:
+/// Displayed as lines of plain text, without a final line break. The first character of a line is its kind:
 ///
 /// ```text
 /// ~ primary     gcid:restaurant (Restaurant) -> gcid:italian_restaurant (Italian restaurant)
@@ -29,68 +29,70 @@ use crate::{Printable, names};
 pub struct Plan {
     /// The changes, the primary category first. Empty: in sync.
     pub changes: Vec<Change>,
-    /// The source as it was read, the primary category first, each with what it stands for on the other side. Empty in a revert.
+    /// The source as it was read, the primary category first, each with the category that it maps to. Empty in a
+    /// revert.
     pub source_categories: Vec<CategorySetMember>,
-    /// The target as it was read, where it is Google's.
+    /// The target as it was read, if Google is the target.
     pub observed: Option<CategorySet>,
-    /// The target as it will be, where it is Google's.
+    /// The target after the run, if Google is the target.
     pub desired: Option<CategorySet>,
-    /// The target as it was read, where it is the platform's.
+    /// The target as it was read, if the platform is the target.
     pub observed_platform_categories: Vec<CategorySetMember>,
-    /// The target as it will be, where it is the platform's.
+    /// The target after the run, if the platform is the target.
     pub desired_platform_categories: Vec<CategorySetMember>,
-    /// What every guard says. A real run that one of them stops writes nothing.
+    /// The results of all guards. If a guard stops a real run, the run writes nothing.
     pub guard_verdicts: Vec<GuardVerdict>,
-    /// Platform categories without a counterpart: never sent to Google, and left alone on the platform.
+    /// Platform categories that are unmapped: never sent to Google, and left unchanged on the platform.
     pub unmapped_categories: Vec<UnmappedCategory>,
-    /// Platform categories that add nothing of their own.
+    /// Platform categories that map to the same GBP category as another category of the set.
     pub merged_categories: Vec<MergedCategory>,
-    /// Google's own objections to the update. Only a dry run asks for them.
+    /// Errors that Google's validation of the update returned. Only a dry run requests a validation.
     pub validation_errors: Vec<ValidationError>,
-    /// Why Google does not publish edits of the location, as it was read. Empty: it does, or it was not read.
+    /// Why Google does not publish edits of the location, as it was read. Empty: Google publishes edits, or this was
+    /// not read.
     pub location_issues: Vec<LocationIssue>,
-    /// SHA-256, lower-case hexadecimal. Equal plans have equal hashes.
+    /// SHA-256 of `canonical_form`, in lower-case hexadecimal. Equal plans have equal hashes.
     pub hash: String,
-    /// What `hash` is the SHA-256 of: JSON, always of the same bytes for equal plans.
+    /// The input of `hash`: JSON, with identical bytes for equal plans.
     pub canonical_form: String,
-    /// When the target was read.
+    /// Time at which the target was read.
     pub observe_time: Option<DateTime<Utc>>,
-    /// The GBP location that was read, `locations/{location}`. It is not part of `hash`. `None`: not recorded.
+    /// The GBP location that was read, `locations/{location}`. Not part of `hash`. `None`: not recorded.
     pub gbp_location: Option<String>,
 }
 
-/// A category of the source that maps to nothing.
+/// A platform category of the source or target that is unmapped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct UnmappedCategory {
-    /// `platformCategories/{slug}`.
+    /// The platform category, `platformCategories/{slug}`.
     pub platform_category: String,
-    /// Its name for people.
+    /// Its display name.
     pub display_name: String,
 }
 
-/// A category of the source that maps to the same GBP category as another one of the set.
+/// A platform category that maps to the same GBP category as another category of the set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct MergedCategory {
-    /// `platformCategories/{slug}`.
+    /// The platform category, `platformCategories/{slug}`.
     pub platform_category: String,
-    /// The GBP category that the set has already, `categories/gcid:…`.
+    /// The GBP category that the set already contains, such as `categories/gcid:bakery`.
     pub gbp_category: String,
 }
 
-/// One of Google's objections to an update.
+/// One error of Google's validation of an update.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ValidationError {
     /// Google's reason, such as `INVALID_CATEGORY`.
     pub reason: String,
-    /// Google's words.
+    /// Google's message.
     pub message: String,
-    /// The field objected to.
+    /// The field that the error is about.
     pub field: Option<String>,
 }
 
@@ -101,13 +103,13 @@ impl Plan {
         self.changes.is_empty()
     }
 
-    /// Whether a guard keeps a real run from writing this.
+    /// Whether a guard stops a real run before it writes.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.guard_verdicts.iter().any(GuardVerdict::stops)
     }
 
-    /// The plan as JSON, all of it, in one line.
+    /// Returns the whole plan as JSON, in one line.
     #[cfg(feature = "serde")]
     #[must_use]
     pub fn to_json(&self) -> String {
@@ -157,7 +159,7 @@ impl fmt::Display for Plan {
         let validation_errors = self.validation_errors.iter().map(|line| line as &dyn fmt::Display);
         let merged = self.merged_categories.iter().map(|line| line as &dyn fmt::Display);
         let in_sync = self.is_in_sync().then_some(&"= in sync     nothing to change" as &dyn fmt::Display);
-        // What passes is no news.
+        // Guards that passed are not shown.
         let guards = self.guard_verdicts.iter().filter(|verdict| verdict.outcome != GuardOutcome::Passed);
         let guards = guards.map(|line| line as &dyn fmt::Display);
         let issues: Vec<IssueLine> = self.location_issues.iter().copied().map(IssueLine).collect();
@@ -171,7 +173,7 @@ impl fmt::Display for Plan {
     }
 }
 
-/// A location issue as a line of a plan.
+/// A location issue, displayed as a line of a plan.
 struct IssueLine(LocationIssue);
 
 impl fmt::Display for IssueLine {

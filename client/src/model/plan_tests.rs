@@ -155,7 +155,7 @@ Plan `00ff`";
     assert_eq!(markdown, expected);
 }
 
-/// Renderers link what looks like an address wherever it is not code, also behind escapes and entities.
+/// Renderers create links from addresses everywhere except in code, even after escapes and entities.
 #[test]
 fn a_plan_in_markdown_links_to_nothing() {
     for (name, shown) in [

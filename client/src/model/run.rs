@@ -1,4 +1,4 @@
-//! A run: one execution of one strategy for one tenant.
+//! Runs: one execution of one strategy for one tenant.
 
 use std::{collections::BTreeMap, str::FromStr};
 
@@ -9,25 +9,25 @@ use super::{CategorySet, Change, ChangeCounts, GbpView, Plan, Strategy, SyncDeci
 use crate::Error;
 
 open_enum! {
-    /// Where a run is in its life.
+    /// Lifecycle state of a run.
     RunState {
-        /// Accepted and durable, waiting for a worker: at first, or for its next attempt.
+        /// Accepted and durable; waits for a worker slot, for its first or its next attempt.
         Queued = 1, "queued";
-        /// An attempt is under way.
+        /// An attempt is running.
         Running = 2, "running";
-        /// Terminal: it did what was asked, which may be nothing.
+        /// Terminal: the run did what was requested. It may have had nothing to change.
         Succeeded = 3, "succeeded";
-        /// Terminal: it stopped at an error.
+        /// Terminal: the run ended with an error.
         Failed = 4, "failed";
-        /// Terminal: it was not carried out, on purpose.
+        /// Terminal: the run was deliberately not executed.
         Skipped = 5, "skipped";
-        /// Terminal: somebody cancelled it before it wrote.
+        /// Terminal: a caller cancelled the run before it wrote.
         Cancelled = 6, "cancelled";
     }
 }
 
 impl RunState {
-    /// Whether the run will never change again, as far as this client knows the state; see [`Run::is_terminal`].
+    /// Whether the run will never change again, for the states that this client knows; see [`Run::is_terminal`].
     #[must_use]
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Skipped | Self::Cancelled)
@@ -58,39 +58,39 @@ impl FromStr for RunState {
 }
 
 open_enum! {
-    /// What became of an attempt.
+    /// Outcome of an attempt.
     AttemptState {
-        /// It is under way.
+        /// The attempt is running.
         Running = 1, "running";
-        /// It did what was asked.
+        /// The attempt did what was requested.
         Succeeded = 2, "succeeded";
-        /// It met an error.
+        /// The attempt ended with an error.
         Failed = 3, "failed";
-        /// It found that the run was not to be carried out.
+        /// The attempt found that the run must not be executed.
         Skipped = 4, "skipped";
-        /// It found the run cancelled.
+        /// The attempt found that the run was cancelled.
         Cancelled = 5, "cancelled";
-        /// A shutdown of the server cut it short, or it got no place. It is not counted.
+        /// The server shut down, or had no free worker slot. Uncounted.
         Released = 6, "released";
-        /// Its server gave no sign of life any more. It is not counted.
+        /// The lease expired, because the server stopped renewing it. Uncounted.
         LeaseExpired = 7, "lease_expired";
     }
 }
 
-/// Everything between a worker's claim of a run and what came of it.
+/// One execution of a run, from a server's claim to its outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Attempt {
-    /// From 1, attempts that are not counted included.
+    /// Number of the attempt, from 1, including uncounted attempts.
     pub claim_number: i32,
-    /// What became of it.
+    /// Outcome of the attempt.
     pub state: AttemptState,
-    /// When it began.
+    /// Time at which the attempt started.
     pub start_time: Option<DateTime<Utc>>,
-    /// When it ended, or was found to have ended. `None` while it is under way.
+    /// Time at which the attempt ended, or was found to have ended. `None` while it is running.
     pub end_time: Option<DateTime<Utc>>,
-    /// What it met.
+    /// The error that ended the attempt.
     pub error: Option<RunError>,
 }
 
@@ -106,17 +106,17 @@ impl Attempt {
     }
 }
 
-/// A write to Google whose outcome is unknown: the location may have the categories from before it, those that were asked for, or others
-/// that another actor wrote.
+/// A write to Google whose outcome is unknown. The location may have its categories from before the write, the
+/// requested ones, or others that another actor wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct UnresolvedWrite {
-    /// The location that was written, `locations/{location}`. `None`: not recorded.
+    /// The location that the write is for, `locations/{location}`. `None`: not recorded.
     pub gbp_location: Option<String>,
-    /// The categories before the write. `None`: the location had none.
+    /// The location's categories before the write. `None`: it had none.
     pub before: Option<CategorySet>,
-    /// The categories that were asked for.
+    /// The requested categories.
     pub after: Option<CategorySet>,
 }
 
@@ -125,83 +125,86 @@ pub struct UnresolvedWrite {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Run {
-    /// `tenants/{tenant}/runs/{run}`.
+    /// Resource name, `tenants/{tenant}/runs/{run}`.
     pub name: String,
-    /// `tenants/{tenant}`.
+    /// The tenant, `tenants/{tenant}`.
     pub tenant: String,
     /// The tenant's organization when the run was accepted, `organizations/{organization}`.
     pub organization: Option<String>,
-    /// The batch it belongs to, `batches/{batch}`.
+    /// The batch that the run belongs to, `batches/{batch}`.
     pub batch: Option<String>,
     /// Which side wins.
     pub strategy: Strategy,
-    /// Whether it only plans.
+    /// Whether the run only plans and writes to neither side.
     pub dry_run: bool,
-    /// Where it is in its life.
+    /// Lifecycle state.
     pub state: RunState,
-    /// Grows with every change of the run, from 1.
+    /// Revision number: starts at 1 and increases with every change of the run.
     pub revision: i64,
-    /// The attempt under way or made last, from 1; 0 before the first.
+    /// Number of the current or latest attempt, from 1. 0: no attempt yet. Uncounted attempts are not included.
     pub attempt: i32,
-    /// How many attempts there may be.
+    /// Maximum number of counted attempts.
     pub max_attempts: i32,
-    /// Attempts that a shutdown or a crash of the server cut short; they do not count.
+    /// Number of attempts that do not count toward `max_attempts`: they were released, their lease expired, or Google
+    /// was failing for all locations.
     pub uncounted_attempts: i32,
-    /// What it will change, or would. `None` before the first plan, and in lists.
+    /// Everything that the run will change, or would change. `None` before the first plan and in lists.
     pub plan: Option<Plan>,
-    /// What it wrote, over all attempts. Empty in lists.
+    /// The changes that the run wrote, over all attempts. Empty in lists.
     pub written_changes: Vec<Change>,
-    /// How many changes of each kind: of the plan for a dry run, else of what was written.
+    /// Number of changes of each kind: planned changes of a dry run, written changes of any other run.
     pub counts: ChangeCounts,
-    /// Why it failed or was skipped, or why its last attempt failed, such as `UNMAPPED_PRIMARY`.
+    /// Reason code, such as `UNMAPPED_PRIMARY`: why the run failed or was skipped, or why its last attempt failed.
     pub reason: Option<String>,
-    /// What is behind `reason`: the error, or why the run was skipped, such as the flag that is off (metadata `flag`).
+    /// Details of `reason`: the error, or why the run was skipped, such as the flag that is off (metadata `flag`).
     pub error: Option<RunError>,
-    /// Who asked: the subject of the caller's token.
+    /// The caller that requested the run: the subject of its token.
     pub caller: String,
-    /// The request id of the request that made it.
+    /// The request id of the request that created the run.
     pub request_id: Option<String>,
-    /// Whether somebody asked to cancel it and it has not stopped yet.
+    /// Whether a caller has requested cancellation and the run has not stopped yet.
     pub cancel_requested: bool,
-    /// When it was accepted.
+    /// Time at which the run was accepted.
     pub create_time: Option<DateTime<Utc>>,
-    /// When its first attempt began.
+    /// Time at which its first attempt started.
     pub start_time: Option<DateTime<Utc>>,
-    /// When it reached a terminal state.
+    /// Time at which it reached a terminal state.
     pub end_time: Option<DateTime<Utc>>,
-    /// When it goes back into the ready queue for its next attempt. `None`: it is there, or not queued.
+    /// Time at which a queued run returns to the ready queue for its next attempt. `None`: it is there already, or not
+    /// queued.
     pub next_attempt_time: Option<DateTime<Utc>>,
-    /// Its attempts, in their order, those that are not counted included; of very many, the newest. Empty in lists.
+    /// All attempts in order, including uncounted ones; if there are very many, only the newest. Empty in lists.
     pub attempts: Vec<Attempt>,
-    /// The dry run whose plan it applies, `tenants/{tenant}/runs/{run}`.
+    /// The dry run whose plan this run applies, `tenants/{tenant}/runs/{run}`.
     pub applied_plan: Option<String>,
-    /// The guards that were overridden for it, such as `primary_change`.
+    /// Names of the guards that were overridden for this run, such as `primary_change`.
     pub overridden_guards: Vec<String>,
-    /// Why they were.
+    /// The reason that the caller gave for the override.
     pub override_reason: Option<String>,
-    /// Which of Google's records is its source. `None`: its source is the platform.
+    /// Which of Google's records is the source. `None`: the source is the platform.
     pub view: Option<GbpView>,
-    /// The run whose changes it takes back, `tenants/{tenant}/runs/{run}`.
+    /// The run that this run reverts, `tenants/{tenant}/runs/{run}`.
     pub revert_of: Option<String>,
-    /// A write to Google whose outcome the server does not know: yet, while the run is live; for good, once it is terminal. `None` in lists.
+    /// A write to Google whose outcome the server does not know: not yet, while the run is live; permanently, once it
+    /// is terminal. `None` in lists.
     pub unresolved_write: Option<UnresolvedWrite>,
-    /// The decision of a person that it executes.
+    /// The decision about the tenant that this run executes.
     pub decision: Option<SyncDecision>,
-    /// The checks that other real runs obey and this one does not, because a person has asked for it by a decision or a revert: `cooldown`,
-    /// `conflict`.
+    /// Checks that apply to other real runs but not to this one, because a person requested it by a decision or a
+    /// revert: `cooldown`, `conflict`.
     pub overridden_checks: Vec<String>,
 }
 
-/// Why a run failed, or was skipped.
+/// Why a run failed or was skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct RunError {
-    /// In UPPER_SNAKE_CASE, such as `UPSTREAM_UNAVAILABLE`.
+    /// Reason code, such as `UPSTREAM_UNAVAILABLE`.
     pub reason: String,
-    /// What happened, for people.
+    /// Description of what happened, with the values.
     pub message: String,
-    /// The attempt that met it.
+    /// Number of the attempt in which it happened.
     pub attempt: i32,
     /// The values of the message, for programs.
     pub metadata: BTreeMap<String, String>,
@@ -209,19 +212,19 @@ pub struct RunError {
     pub upstream_details_json: Option<String>,
 }
 
-/// What a request for a run was answered with.
+/// Response to a request that starts a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct AcceptedRun {
-    /// The run, as it was then.
+    /// The state of the run at the time of the response.
     pub run: Run,
-    /// Whether it was live already, and the request joined it.
+    /// Whether the run was already live and the request joined it.
     pub joined: bool,
 }
 
 impl Run {
-    /// Whether the run will never change again. True also for a terminal state that only a newer server knows.
+    /// Whether the run will never change again. Also true for a terminal state that only a newer server knows.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.state.is_terminal() || self.end_time.is_some()

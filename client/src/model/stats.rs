@@ -7,21 +7,21 @@ use chrono::{DateTime, Utc};
 
 use super::{Run, wire};
 
-/// Counts of the runs that ended within a window of time, and of those that are live. Every run is counted, and once.
+/// Counts of the runs that ended within a period, and of the live runs. Every run is counted exactly once.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct SyncStats {
-    /// The window's begin, inclusive: a whole minute (UTC); of a window above 3 days, and of an organization, a whole hour; of
-    /// such a window of one tenant, or for a caller who may see some tenants only, a whole day.
+    /// Start of the period, inclusive: a whole minute (UTC); a whole hour for a period longer than 3 days and for an
+    /// organization; a whole day for a period longer than 3 days of one tenant or for a caller limited to tenants.
     pub start_time: Option<DateTime<Utc>>,
-    /// The window's end.
+    /// End of the period.
     pub end_time: Option<DateTime<Utc>>,
-    /// Every run: the sum of the next six counts.
+    /// All runs: the sum of the next six counts.
     pub total_runs: i64,
     /// Real runs that succeeded.
     pub succeeded_runs: i64,
-    /// Real runs that failed, those that a guard stopped among them.
+    /// Real runs that failed, including those that a guard stopped.
     pub failed_runs: i64,
     /// Real runs that were skipped.
     pub skipped_runs: i64,
@@ -29,46 +29,48 @@ pub struct SyncStats {
     pub cancelled_runs: i64,
     /// Real runs that are queued or running.
     pub live_runs: i64,
-    /// Dry runs, whatever their state.
+    /// Dry runs in any state.
     pub dry_runs: i64,
-    /// 100 × successful / (successful + failed - guard stopped), to one decimal. `None`: nothing to divide.
+    /// 100 × succeeded / (succeeded + failed - guard stopped), to one decimal. `None`: the divisor is 0.
     pub success_rate_percent: Option<f64>,
-    /// Runs that ended, dry ones too, and found differences.
+    /// Ended runs, dry runs included, that found differences.
     pub out_of_sync_runs: i64,
     /// The newest real runs that failed, without plans, attempts and written changes.
     pub recent_failures: Vec<Run>,
-    /// How often real runs failed for each reason, the most frequent one first.
+    /// Number of failed real runs by reason, the most frequent first.
     pub failure_counts: Vec<FailureCount>,
-    /// Half of the real runs that succeeded or failed took at most this long, waits between attempts included; to within a tenth.
+    /// Median duration of the real runs that succeeded or failed, including waits between attempts, accurate to 10 %.
     pub duration_p50: Option<Duration>,
-    /// The same for 95 of 100.
+    /// 95th percentile of the same durations, accurate to 10 %.
     pub duration_p95: Option<Duration>,
-    /// What ended, cut into equal parts: minutes; hours of a window above 2 hours, and of an organization; days of a window above 3 days
-    /// (UTC). Oldest first, without gaps.
+    /// Ended runs in equal parts of the period, oldest first, without gaps. The parts are minutes (UTC); hours for a
+    /// period longer than 2 hours and for an organization; days for a period longer than 3 days.
     pub series: Vec<SyncStatsPoint>,
-    /// Tenants that are out of sync now, as far as runs have looked: of the tenant, the organization, or all that the caller may see.
+    /// Tenants that are currently out of sync according to their last observation: this tenant, those of the
+    /// organization, or all that the caller may see.
     pub out_of_sync_tenants: i64,
-    /// Real runs that a guard stopped before they wrote (reason `GUARD`), of the [`SyncStats::failed_runs`]. Not in the success rate.
+    /// Real runs, part of [`SyncStats::failed_runs`], that a guard stopped before they wrote (reason `GUARD`). Not part
+    /// of the success rate.
     pub guard_stopped_runs: i64,
 }
 
-/// How often real runs failed for a reason.
+/// Number of runs that failed for one reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct FailureCount {
-    /// The reason, such as `UPSTREAM_UNAVAILABLE`.
+    /// Reason code, such as `UPSTREAM_UNAVAILABLE`.
     pub reason: String,
-    /// How often.
+    /// Number of runs that failed for this reason.
     pub run_count: i64,
 }
 
-/// Counts of the runs that ended within a part of the window.
+/// Counts of the runs that ended within one part of the period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct SyncStatsPoint {
-    /// The part's begin, inclusive. It ends where the next one begins.
+    /// Start of the part, inclusive. It ends where the next part starts.
     pub start_time: Option<DateTime<Utc>>,
     /// Real runs that succeeded.
     pub succeeded_runs: i64,
@@ -80,7 +82,7 @@ pub struct SyncStatsPoint {
     pub cancelled_runs: i64,
     /// Dry runs.
     pub dry_runs: i64,
-    /// Runs, dry ones too, that found differences.
+    /// Runs, dry runs included, that found differences.
     pub out_of_sync_runs: i64,
 }
 

@@ -1,13 +1,13 @@
-//! Which side wins.
+//! Strategies: which side wins.
 
 use std::str::FromStr;
 
 use crate::Error;
 
 open_enum! {
-    /// Which side wins, and so which side is written.
+    /// Which side wins, and therefore which side is written.
     Strategy {
-        /// The platform wins: its mapped categories are written to the GBP location.
+        /// The platform wins: the tenant's mapped categories are written to its GBP location.
         PlatformToGbp = 1, "platform_to_gbp";
         /// Google wins: the location's categories are written to the platform.
         GbpToPlatform = 2, "gbp_to_platform";
@@ -17,9 +17,9 @@ open_enum! {
 open_enum! {
     /// Which of Google's records of a location is the source.
     GbpView {
-        /// What the merchant's record says.
+        /// The merchant's record.
         Merchant = 1, "merchant";
-        /// What the public sees, with Google's own edits.
+        /// The public's record, which includes Google's own edits.
         Public = 2, "public";
     }
 }

@@ -1,4 +1,4 @@
-//! Google's lists of categories.
+//! Imported versions of Google's lists of categories.
 
 use category_mirror_proto::v1;
 use chrono::{DateTime, Utc};
@@ -6,138 +6,138 @@ use chrono::{DateTime, Utc};
 use super::{GbpCategory, wire};
 
 open_enum! {
-    /// What Google's lists say about a mapping.
+    /// Whether Google's lists contain the GBP category of a mapping.
     MappingState {
-        /// No list of the region was imported, so only the form was checked.
+        /// No list of the region has been imported, so only the format was checked.
         Unchecked = 1, "unchecked";
-        /// Google has the category.
+        /// Google's newest list contains the GBP category.
         Listed = 2, "listed";
-        /// Google has it no more.
+        /// An earlier list contained the GBP category; the newest list does not.
         Retired = 3, "retired";
-        /// Google never had it, as far as its lists were imported.
+        /// No imported list has ever contained the GBP category.
         Unlisted = 4, "unlisted";
     }
 }
 
 open_enum! {
-    /// What a list does to a mapping.
+    /// Effect of an imported list on a mapping.
     MappingEffect {
-        /// Google has the category no more.
+        /// The GBP category is retired: Google's list no longer contains it.
         Retired = 1, "retired";
-        /// It was on no list.
+        /// No imported list contains the GBP category.
         Unlisted = 2, "unlisted";
-        /// It has another name now.
+        /// The list has a new display name for the GBP category.
         Renamed = 3, "renamed";
     }
 }
 
-/// A version of Google's list for a region and language.
+/// One imported version of Google's list for a region and language.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct TaxonomyVersion {
-    /// CLDR region code, such as `US`.
+    /// CLDR region code of two letters, such as `US`.
     pub region_code: String,
     /// BCP 47 language code, such as `en`.
     pub language_code: String,
-    /// Its number, from 1 for each region and language.
+    /// Version number, from 1 for each region and language.
     pub version: i32,
-    /// How many categories it has.
+    /// Number of categories in the list.
     pub category_count: i32,
-    /// How many of them the version before had not.
+    /// Number of categories that the previous version did not contain.
     pub added_count: i32,
-    /// How many have another name than in the version before.
+    /// Number of categories whose display name differs from the previous version.
     pub renamed_count: i32,
-    /// How many the version before had, and this has not.
+    /// Number of categories of the previous version that this one does not contain.
     pub retired_count: i32,
-    /// Who imported it.
+    /// The caller that imported the list: the subject of its token.
     pub caller: String,
-    /// Why, although it had shrunk.
+    /// The reason given for importing a list that had shrunk. `None`: it had not.
     pub allow_shrink_reason: Option<String>,
-    /// When it was imported.
+    /// Time of the import.
     pub import_time: Option<DateTime<Utc>>,
-    /// When Google's list was last found to be this one.
+    /// Time at which Google's list was last found to equal this version.
     pub check_time: Option<DateTime<Utc>>,
 }
 
-/// A category that has another name now.
+/// A category whose display name changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct RenamedGbpCategory {
-    /// The category, with its new name.
+    /// The category, with its new display name.
     pub category: GbpCategory,
-    /// Its name before.
+    /// Its previous display name.
     pub previous_display_name: String,
 }
 
-/// A mapping that a list concerns.
+/// A mapping that an imported list affects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct AffectedMapping {
     /// The platform category, `platformCategories/{slug}`.
     pub platform_category: String,
-    /// What it maps to in the region.
+    /// The GBP category that it maps to in the region, such as `categories/gcid:bakery`.
     pub gbp_category: String,
-    /// What is the matter with that.
+    /// Effect of the list on the mapping.
     pub effect: MappingEffect,
-    /// How many tenants of the region have the platform category.
+    /// Number of tenants in the region that have the platform category.
     pub tenant_count: i32,
 }
 
-/// What an import of Google's list changed. Each list has the first 100; the counts are complete.
+/// Result of an import of Google's list. Each list has the first 100 items; the counts are complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct TaxonomyRefresh {
-    /// The newest version: a new one, or, where Google's list is still the same, the one that was.
+    /// The newest version: the new one, or the existing one if Google's list has not changed.
     pub version: TaxonomyVersion,
-    /// How many categories were added.
+    /// Number of categories that were added.
     pub added_count: i32,
-    /// How many have another name now.
+    /// Number of categories whose display name changed.
     pub renamed_count: i32,
-    /// How many Google has no more.
+    /// Number of categories that Google's list no longer contains.
     pub retired_count: i32,
-    /// The added ones.
+    /// The added categories.
     pub added: Vec<GbpCategory>,
-    /// The renamed ones.
+    /// The renamed categories.
     pub renamed: Vec<RenamedGbpCategory>,
-    /// The retired ones, with their last names.
+    /// The retired categories, with their last display names.
     pub retired: Vec<GbpCategory>,
-    /// How many platform categories map, in this region, to what this list renames or does not have.
+    /// Number of platform categories that map, in this region, to a category that this list renames or lacks.
     pub affected_mapping_count: i32,
-    /// Those.
+    /// These mappings.
     pub affected_mappings: Vec<AffectedMapping>,
-    /// How many tenants of the region have one of them.
+    /// Number of tenants in the region that have one of these platform categories.
     pub affected_tenant_count: i32,
-    /// Those, `tenants/{tenant}` each.
+    /// These tenants, each `tenants/{tenant}`.
     pub affected_tenants: Vec<String>,
 }
 
-/// A category that was found.
+/// A category that matches a query.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct CategoryMatch {
-    /// The category, with its name in the language that was asked for.
+    /// The category, with its display name in the requested language.
     pub category: GbpCategory,
-    /// How alike the texts are, from 0 to 1.
+    /// Text similarity from 0 to 1. Equal texts have 1.
     pub score: f32,
 }
 
-/// A platform category that needs a decision, and what it may stand for.
+/// A platform category that needs a mapping, with suggestions.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct MappingSuggestion {
     /// The platform category, `platformCategories/{slug}`.
     pub platform_category: String,
-    /// Its name for people.
+    /// Its display name, with which the suggestions are compared.
     pub display_name: String,
-    /// What it maps to in the region, and Google does not have. `None`: it is unmapped there.
+    /// The GBP category that it maps to in the region and that Google's list lacks. `None`: it is unmapped there.
     pub gbp_category: Option<String>,
-    /// The categories with the most similar names, the best first.
+    /// The GBP categories with the most similar display names, best first.
     pub matches: Vec<CategoryMatch>,
 }
 

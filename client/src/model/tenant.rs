@@ -1,32 +1,32 @@
-//! A tenant: one store.
+//! Tenants: one store each.
 
 use category_mirror_proto::v1;
 use chrono::{DateTime, Utc};
 
 use super::wire;
 
-/// One store, and where it stands on Google Business Profile.
+/// One store and its Google Business Profile location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Tenant {
-    /// `tenants/{tenant}`.
+    /// Resource name, `tenants/{tenant}`.
     pub name: String,
-    /// The store's name for people.
+    /// The store's display name, 1 to 200 characters.
     pub display_name: String,
-    /// The chain it belongs to, `organizations/{organization}`.
+    /// The organization that the tenant belongs to, `organizations/{organization}`.
     pub organization: Option<String>,
     /// The GBP account that holds the location, `accounts/{account}`.
     pub gbp_account: Option<String>,
     /// The GBP location, `locations/{location}`.
     pub gbp_location: Option<String>,
-    /// CLDR region code, such as `US`.
+    /// CLDR region code of two letters, such as `US`.
     pub region_code: String,
     /// BCP 47 language code, such as `en`.
     pub language_code: String,
-    /// When it was created.
+    /// Time of creation.
     pub create_time: Option<DateTime<Utc>>,
-    /// When it was last changed.
+    /// Time of the last change.
     pub update_time: Option<DateTime<Utc>>,
 }
 

@@ -1,4 +1,4 @@
-//! How a tenant's two sides stand.
+//! Sync states: whether a tenant's two sides are in sync.
 
 use std::str::FromStr;
 
@@ -9,31 +9,33 @@ use super::{CategorySet, Run, wire};
 use crate::Error;
 
 open_enum! {
-    /// Why a tenant is, or is not, in sync. Exactly one: the first of [`SyncCause::ALL`] that holds.
+    /// Why a tenant is, or is not, in sync. Exactly one cause applies: the first of [`SyncCause::ALL`] that holds.
     SyncCause {
-        /// The last look failed, or nobody knows whether a write took effect.
+        /// The last observation failed, or it is unknown whether a write took effect.
         NotKnown = 1, "unknown";
-        /// Google's list no longer has a category that the platform wants.
+        /// Google's list no longer contains a category that the platform wants.
         CategoryRetired = 2, "category_retired";
-        /// What the platform wants is written, and Google has not published it yet.
+        /// The merchant's record is what the platform wants, and Google has not published it yet.
         EditInReview = 3, "edit_in_review";
-        /// Google shows the public something else than the merchant's record says, which is what the platform wants.
+        /// The merchant's record is what the platform wants, but Google decided to show the public something else.
         GoogleEdited = 4, "google_edited";
-        /// Google has what the platform wants, and the public sees it.
+        /// The merchant's record is what the platform wants, and the public sees it.
         InSync = 5, "in_sync";
-        /// No real run has succeeded yet.
+        /// No real run has succeeded yet, so there is no baseline.
         NeverSynced = 6, "never_synced";
-        /// A platform category stands for something else than it did.
+        /// A platform category maps to another GBP category than when a real run last succeeded.
         MappingChanged = 7, "mapping_changed";
-        /// The platform wants something else than the last successful real run left.
+        /// The platform wants other categories than the last successful real run left.
         PlatformChanged = 8, "platform_changed";
-        /// The merchant's record was changed, and not by us.
+        /// The platform wants what the last successful real run left, and the merchant's record has been changed.
         MerchantEdited = 9, "merchant_edited";
-        /// Google says that the location is closed for good, so it is left alone.
+        /// Google reports that the location is permanently closed, so it is left unchanged.
         LocationClosed = 10, "location_closed";
-        /// What the platform wants is written and not published: Google takes the location for a copy of another one.
+        /// The merchant's record is what the platform wants, but Google does not publish it, because it considers the
+        /// location a duplicate of another one.
         DuplicateLocation = 11, "duplicate_location";
-        /// What the platform wants is written and not published: the merchant has no voice.
+        /// The merchant's record is what the platform wants, but Google does not publish it, because the merchant has
+        /// no voice.
         NoVoiceOfMerchant = 12, "no_voice_of_merchant";
     }
 }
@@ -41,9 +43,9 @@ open_enum! {
 open_enum! {
     /// Why Google does not publish edits of a location.
     LocationIssue {
-        /// It is closed for good. Real runs of `platform_to_gbp` leave it alone.
+        /// The location is permanently closed. Real runs of `platform_to_gbp` write nothing to it.
         Closed = 1, "location_closed";
-        /// Google takes it for a copy of another location.
+        /// Google considers the location a duplicate of another one.
         Duplicate = 2, "duplicate_location";
         /// The merchant has no voice: the location is not verified, or no longer.
         NoVoiceOfMerchant = 3, "no_voice_of_merchant";
@@ -51,31 +53,31 @@ open_enum! {
 }
 
 open_enum! {
-    /// What a person decides about a tenant.
+    /// What an operator can decide about a tenant.
     SyncDecision {
-        /// Google's categories become the platform's.
+        /// A run writes Google's categories to the platform.
         AcceptGoogle = 1, "accept_google";
-        /// The platform's categories are written once more.
+        /// A run writes the platform's categories to Google again.
         PushAgain = 2, "push_again";
-        /// Everything stays as it is, until another decision.
+        /// Both sides stay as they are, until another decision.
         Ignore = 3, "ignore";
     }
 }
 
 open_enum! {
-    /// What became of a decision.
+    /// State of a decision.
     SyncDecisionState {
-        /// The run that executes it is live.
+        /// The run that executes the decision is live.
         Pending = 1, "pending";
-        /// That run has succeeded, or the decision needs none.
+        /// The run has succeeded, or the decision needs none.
         Executed = 2, "executed";
-        /// That run has ended, and has not succeeded: a person has to decide again.
+        /// The run has ended without success, and an operator has to decide again.
         Failed = 3, "failed";
     }
 }
 
 impl SyncCause {
-    /// Every cause, in the order in which they are looked for.
+    /// All causes, in the order in which they are tested.
     pub const ALL: [Self; 12] = [
         Self::NotKnown,
         Self::LocationClosed,
@@ -112,7 +114,7 @@ impl SyncCause {
 }
 
 impl LocationIssue {
-    /// What it means for edits, in a few words.
+    /// Returns the effect on edits, in a few words.
     #[must_use]
     pub fn meaning(self) -> &'static str {
         match self {
@@ -158,92 +160,94 @@ impl FromStr for SyncDecision {
     }
 }
 
-/// How the platform and Google stand to each other for one tenant, as runs have found it.
+/// The sync state of one tenant, as runs have observed it.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct TenantSync {
-    /// `tenants/{tenant}/sync`.
+    /// Resource name, `tenants/{tenant}/sync`.
     pub name: String,
     /// The tenant, `tenants/{tenant}`.
     pub tenant: String,
     /// Its organization, `organizations/{organization}`.
     pub organization: Option<String>,
-    /// Why it is, or is not, in sync: with the platform's side as it is now where one tenant was asked for, in lists as a run last found it.
+    /// The drift cause: of the current state of the platform's side, or, in lists, the cause that the last observation
+    /// found.
     pub cause: SyncCause,
-    /// Since when that is what runs find; `None`: none has looked yet.
+    /// Time since which observations have found this cause. `None`: no run has observed the tenant yet.
     pub cause_time: Option<DateTime<Utc>>,
-    /// Whether the cause is neither in sync, nor an edit in review, nor unknown.
+    /// Whether the tenant is out of sync: a run has observed it, and it is neither in sync nor in review nor unknown.
     pub out_of_sync: bool,
-    /// When a run found what is told here of Google.
+    /// Time at which a run first observed Google's current state.
     pub observe_time: Option<DateTime<Utc>>,
     /// That run, `tenants/{tenant}/runs/{run}`.
     pub observe_run: Option<String>,
-    /// What the platform wants; `None`: nothing that could be written.
+    /// The categories that the platform wants. `None`: nothing that can be written.
     pub desired: Option<CategorySet>,
     /// Why `desired` is `None`.
     pub desired_error: Option<String>,
-    /// The categories of `desired` that Google's list has no more, `categories/gcid:…`.
+    /// The categories of `desired` that Google's list no longer contains, such as `categories/gcid:bakery`.
     pub retired_categories: Vec<String>,
-    /// What a run last wrote to Google.
+    /// The categories that a run last wrote to Google. `None`: no run has written.
     pub written: Option<CategorySet>,
-    /// When it did.
+    /// Time of that write.
     pub write_time: Option<DateTime<Utc>>,
-    /// That run.
+    /// The run that wrote, `tenants/{tenant}/runs/{run}`.
     pub write_run: Option<String>,
-    /// What the merchant's record says.
+    /// The categories of the merchant's record. `None`: not read yet, or the location has no categories.
     pub merchant: Option<CategorySet>,
-    /// What the public sees.
+    /// The categories that the public sees.
     pub public: Option<CategorySet>,
-    /// What is written and not published yet.
+    /// The categories that are in review: written, but not published yet.
     pub in_review: Option<CategorySet>,
-    /// Why Google does not publish edits of the location, also where another cause comes first. Empty: it does, or it was not read yet.
+    /// Why Google does not publish edits of the location, even if another cause takes precedence. Empty: Google
+    /// publishes edits, or this has not been read yet.
     pub location_issues: Vec<LocationIssue>,
-    /// When a real run of either strategy last succeeded; `None` in lists.
+    /// Time at which a real run of either strategy last succeeded. `None` in lists.
     pub last_success_time: Option<DateTime<Utc>>,
-    /// Since when the cause is unknown.
+    /// Time since which the cause has been unknown. `None` if the cause is known.
     pub observe_failure_time: Option<DateTime<Utc>>,
-    /// The run whose look failed then.
+    /// The run whose observation failed at that time, `tenants/{tenant}/runs/{run}`.
     pub observe_failure_run: Option<String>,
-    /// When somebody had changed back what a run had left, the oldest first.
+    /// Times at which a run found that another actor had overwritten the result of an earlier run, oldest first.
     pub overwrite_times: Vec<DateTime<Utc>>,
-    /// Whether a person has to decide before anything is written to Google.
+    /// Whether the tenant is in conflict: an operator has to decide before a real run writes to Google.
     pub in_conflict: bool,
-    /// Since when.
+    /// Time at which the conflict started. `None`: not in conflict.
     pub conflict_time: Option<DateTime<Utc>>,
-    /// The last decision.
+    /// The last decision. `None`: none yet.
     pub decision: Option<TenantSyncDecision>,
 }
 
-/// What a person has decided about a tenant.
+/// An operator's decision about a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct TenantSyncDecision {
-    /// What was decided.
+    /// The decision.
     pub decision: SyncDecision,
-    /// Who decided.
+    /// The caller that decided: the subject of its token.
     pub caller: String,
-    /// When.
+    /// Time of the decision.
     pub decide_time: Option<DateTime<Utc>>,
-    /// Why.
+    /// The reason that the caller gave.
     pub reason: String,
-    /// The run that executes the decision, `tenants/{tenant}/runs/{run}`; `None`: it needs none.
+    /// The run that executes the decision, `tenants/{tenant}/runs/{run}`. `None`: the decision needs none.
     pub run: Option<String>,
-    /// What became of the decision.
+    /// State of the decision.
     pub state: SyncDecisionState,
-    /// Why the run did not succeed, such as `GUARD` or `CANCELLED`.
+    /// Why the run did not succeed, such as `GUARD` or `CANCELLED`. `None`: the run is live or has succeeded.
     pub run_reason: Option<String>,
 }
 
-/// A decision that was recorded.
+/// Result of recording a decision.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct TenantSyncDecisionResult {
-    /// How the tenant stands now.
+    /// The tenant's sync state after the decision.
     pub tenant_sync: TenantSync,
-    /// The run that executes the decision; `None`: it needs none.
+    /// The run that executes the decision. `None`: the decision needs none.
     pub run: Option<Run>,
 }
 

@@ -1,14 +1,14 @@
-//! From the wire's conventions to Rust's.
+//! Conversions from the protocol's conventions to Rust's.
 
 use chrono::{DateTime, Utc};
 
-/// `None` where it is absent, or beyond what a calendar holds.
+/// Returns `None` if the time is absent or outside the calendar's range.
 pub(crate) fn time(wire: Option<prost_types::Timestamp>) -> Option<DateTime<Utc>> {
     let wire = wire?;
     DateTime::from_timestamp(wire.seconds, u32::try_from(wire.nanos).ok()?)
 }
 
-/// The wire says "none" with an empty string.
+/// Returns `None` for the empty string, which means "none" in the protocol.
 pub(crate) fn text(wire: String) -> Option<String> {
     Some(wire).filter(|text| !text.is_empty())
 }

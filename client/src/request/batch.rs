@@ -1,4 +1,4 @@
-//! Asking for a batch of runs, and about one.
+//! Requests that create, read and cancel batches.
 
 use category_mirror_proto::v1::{
     self, batch_service_client::BatchServiceClient, category_mirror_service_client::CategoryMirrorServiceClient,
@@ -9,14 +9,16 @@ use uuid::Uuid;
 use crate::{Batch, Client, Strategy, names};
 
 impl Client {
-    /// Asks for a run of every tenant of an organization, an id or `organizations/{id}`. The answer comes at once, the batch is then
-    /// durable; [`watch_batch`](Self::watch_batch) and [`get_batch`](Self::get_batch) tell how it goes on.
+    /// Starts a batch for all tenants of an organization, given by id or as `organizations/{id}`. The response arrives
+    /// without waiting for the runs, and the batch is then durable. [`watch_batch`](Self::watch_batch) and
+    /// [`get_batch`](Self::get_batch) report its progress.
     pub fn mirror_organization(&self, organization: impl Into<String>, strategy: Strategy) -> MirrorBatch {
         self.mirror_many(Target::Organization(names::qualified("organizations", organization)), strategy)
     }
 
-    /// Asks for a run of every tenant that the caller may see. `tenants` is how many they expect to touch; where it is another number,
-    /// nothing happens and the error says which (`CONFIRMATION_MISMATCH`, metadata `expected`).
+    /// Starts a batch for all tenants that the caller may see. `tenants` is the number that the caller expects. If the
+    /// actual number differs, nothing happens and the error contains it (reason `CONFIRMATION_MISMATCH`, metadata
+    /// `expected`).
     pub fn mirror_all(&self, strategy: Strategy, tenants: u32) -> MirrorBatch {
         self.mirror_many(Target::AllTenants(true), strategy).confirm(tenants)
     }
@@ -25,14 +27,14 @@ impl Client {
         let message = v1::MirrorCategoriesRequest {
             strategy: strategy.to_wire(),
             target: Some(target),
-            // What makes repeating safe.
+            // Makes retries safe.
             request_id: Uuid::now_v7().to_string(),
             ..Default::default()
         };
         MirrorBatch { client: self.clone(), message }
     }
 
-    /// Gets a batch by `batches/{batch}`, or by its id alone, with its progress.
+    /// Gets a batch with its progress, by id or `batches/{batch}`.
     pub fn get_batch(&self, name: impl Into<String>) -> GetBatch {
         GetBatch { client: self.clone(), message: v1::GetBatchRequest { name: names::qualified("batches", name) } }
     }
@@ -42,7 +44,8 @@ impl Client {
         ListBatches { client: self.clone(), message: v1::ListBatchesRequest::default() }
     }
 
-    /// Cancels a batch: no more runs are made, and those that have not begun to write are cancelled. A terminal batch is returned as it is.
+    /// Cancels a batch: no further runs are created, and runs that have not begun to write are cancelled. A terminal
+    /// batch is returned unchanged.
     pub fn cancel_batch(&self, name: impl Into<String>) -> CancelBatch {
         let message = v1::CancelBatchRequest { name: names::qualified("batches", name) };
         CancelBatch { client: self.clone(), message }
@@ -50,20 +53,22 @@ impl Client {
 }
 
 impl MirrorBatch {
-    /// Whether only to plan, and to write to neither side. False unless told otherwise.
+    /// Sets whether the runs only plan and write to neither side. Default: false.
     pub fn dry_run(mut self, dry_run: bool) -> Self {
         self.message.dry_run = dry_run;
         self
     }
 
-    /// How many tenants the caller expects to touch: another number is refused.
+    /// Sets the number of tenants that the caller expects the batch to include. If the actual number differs, the call
+    /// fails.
     pub fn confirm(mut self, tenants: u32) -> Self {
         self.message.confirm_tenant_count = Some(tenants.into());
         self
     }
 
-    /// Overrides guards of the batch as a whole, such as `batch_tenants`, and of its runs, such as `primary_change`; these with
-    /// [`confirm_overrides`](Self::confirm_overrides). The reason is kept with the batch.
+    /// Overrides guards of the batch as a whole, such as `batch_tenants`, and guards of its runs, such as
+    /// `primary_change`. The latter also need [`confirm_overrides`](Self::confirm_overrides). The reason is stored with
+    /// the batch.
     pub fn override_guards<I>(mut self, guards: I, reason: impl Into<String>) -> Self
     where
         I: IntoIterator,
@@ -74,15 +79,16 @@ impl MirrorBatch {
         self
     }
 
-    /// For how many runs the guards of runs are overridden: the runs that the last dry batch of the same tenants and strategy would let
-    /// through by it. Another number is refused (`CONFIRMATION_MISMATCH`, metadata `expected`), and no more runs are let through.
+    /// Sets for how many runs the run guards are overridden: the number of runs that the most recent dry batch of the
+    /// same tenants and strategy reports as stopped only by these guards. Any other number is refused (reason
+    /// `CONFIRMATION_MISMATCH`, metadata `expected`), and no more runs than that may write because of the override.
     pub fn confirm_overrides(mut self, runs: u32) -> Self {
         self.message.confirm_override_count = Some(runs.into());
         self
     }
 
-    /// Names this request, at most 128 printable ASCII characters, so that sending it again within 24 h, also from another
-    /// process, returns the first answer. Without it the client makes one up for its own retries.
+    /// Sets the idempotency key, at most 128 printable ASCII characters. A repeated request within 24 hours, even from
+    /// another process, gets the first response. Default: a new key for each request, for the client's own retries.
     pub fn request_id(mut self, id: impl Into<String>) -> Self {
         self.message.request_id = id.into();
         self
@@ -90,10 +96,10 @@ impl MirrorBatch {
 }
 
 request! {
-    /// Asks for a batch of runs; see [`Client::mirror_organization`] and [`Client::mirror_all`].
+    /// Request of [`Client::mirror_organization`] and [`Client::mirror_all`].
     ///
-    /// After `UNAVAILABLE` or `DEADLINE_EXCEEDED` the batch may have been accepted: sending the same
-    /// [`request_id`](Self::request_id) again tells, or makes it so.
+    /// After `UNAVAILABLE` or `DEADLINE_EXCEEDED`, the batch may or may not have been accepted. Send the same
+    /// [`request_id`](Self::request_id) again: this returns the accepted batch, or starts it.
     MirrorBatch(v1::MirrorCategoriesRequest) -> Batch {
         CategoryMirrorServiceClient.mirror_categories, Idempotent,
         |a: v1::MirrorCategoriesResponse| a.batch.map(Batch::from_wire)
@@ -101,20 +107,20 @@ request! {
 }
 
 request! {
-    /// Asks for one batch; see [`Client::get_batch`].
+    /// Request of [`Client::get_batch`].
     GetBatch(v1::GetBatchRequest) -> Batch {
         BatchServiceClient.get_batch, Idempotent, |a: v1::GetBatchResponse| a.batch.map(Batch::from_wire)
     }
 }
 
 request! {
-    /// Asks to cancel a batch; see [`Client::cancel_batch`].
+    /// Request of [`Client::cancel_batch`].
     CancelBatch(v1::CancelBatchRequest) -> Batch {
         BatchServiceClient.cancel_batch, Idempotent, |a: v1::CancelBatchResponse| a.batch.map(Batch::from_wire)
     }
 }
 
 list_request! {
-    /// Asks for batches; see [`Client::list_batches`].
+    /// Request of [`Client::list_batches`].
     ListBatches(ListBatchesRequest) -> Batch { BatchServiceClient.list_batches, batches }
 }

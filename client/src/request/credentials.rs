@@ -1,4 +1,4 @@
-//! Keeping accounts' own credentials for Google.
+//! Requests that manage accounts' own credentials for Google.
 
 use category_mirror_proto::v1::{self, credential_service_client::CredentialServiceClient};
 
@@ -7,7 +7,8 @@ use crate::{Client, Credentials, ReencryptedCredentials, VerifiedCredentials, na
 const COLLECTION: &str = "accounts";
 
 impl Client {
-    /// Sets an account's own credentials, an OAuth client and a refresh token, in place of those that it has. `Debug` shows none of them.
+    /// Sets or replaces an account's own credentials: an OAuth client and a refresh token. `Debug` of the request shows
+    /// none of them.
     pub fn set_credentials(
         &self,
         account: impl Into<String>,
@@ -24,37 +25,37 @@ impl Client {
         SetCredentials { client: self.clone(), message }
     }
 
-    /// Gets what may be said of an account's own credentials, by the account's id or `accounts/{id}`.
+    /// Gets the metadata of an account's own credentials, by the account's id or `accounts/{id}`.
     pub fn get_credentials(&self, account: impl Into<String>) -> GetCredentials {
         let message = v1::GetCredentialsRequest { account: names::qualified(COLLECTION, account) };
         GetCredentials { client: self.clone(), message }
     }
 
-    /// Lists what may be said of all of them, by account.
+    /// Lists the metadata of all accounts' own credentials, by account.
     pub fn list_credentials(&self) -> ListCredentials {
         ListCredentials { client: self.clone(), message: v1::ListCredentialsRequest::default() }
     }
 
-    /// Deletes an account's own credentials; it is reached with the server's from then on. Sent once, never retried.
+    /// Deletes an account's own credentials. From then on, the account uses the server's. Sent once, never retried.
     pub fn delete_credentials(&self, account: impl Into<String>) -> DeleteCredentials {
         let message = v1::DeleteCredentialsRequest { account: names::qualified(COLLECTION, account) };
         DeleteCredentials { client: self.clone(), message }
     }
 
-    /// Has Google asked now whether it takes an account's own credentials.
+    /// Tests an account's own credentials: the server requests an access token from Google.
     pub fn verify_credentials(&self, account: impl Into<String>) -> VerifyCredentials {
         let message = v1::VerifyCredentialsRequest { account: names::qualified(COLLECTION, account) };
         VerifyCredentials { client: self.clone(), message }
     }
 
-    /// Has everything encrypted with the newest key that is encrypted with another.
+    /// Re-encrypts, with the newest key, all credentials that are encrypted with another key.
     pub fn reencrypt_credentials(&self) -> ReencryptCredentials {
         ReencryptCredentials { client: self.clone(), message: v1::ReencryptCredentialsRequest {} }
     }
 }
 
 request! {
-    /// Asks to set an account's own credentials; see [`Client::set_credentials`].
+    /// Request of [`Client::set_credentials`].
     SetCredentials(v1::SetCredentialsRequest) -> Credentials {
         CredentialServiceClient.set_credentials, Idempotent,
         |a: v1::SetCredentialsResponse| a.credentials.map(Credentials::from_wire)
@@ -62,7 +63,7 @@ request! {
 }
 
 request! {
-    /// Asks about an account's own credentials; see [`Client::get_credentials`].
+    /// Request of [`Client::get_credentials`].
     GetCredentials(v1::GetCredentialsRequest) -> Credentials {
         CredentialServiceClient.get_credentials, Idempotent,
         |a: v1::GetCredentialsResponse| a.credentials.map(Credentials::from_wire)
@@ -70,26 +71,26 @@ request! {
 }
 
 list_request! {
-    /// Asks about all of them; see [`Client::list_credentials`].
+    /// Request of [`Client::list_credentials`].
     ListCredentials(ListCredentialsRequest) -> Credentials { CredentialServiceClient.list_credentials, credentials }
 }
 
 request! {
-    /// Asks to delete an account's own credentials; see [`Client::delete_credentials`].
+    /// Request of [`Client::delete_credentials`].
     DeleteCredentials(v1::DeleteCredentialsRequest) -> () {
         CredentialServiceClient.delete_credentials, NonIdempotent, |_: v1::DeleteCredentialsResponse| Some(())
     }
 }
 
 request! {
-    /// Asks to try an account's own credentials; see [`Client::verify_credentials`].
+    /// Request of [`Client::verify_credentials`].
     VerifyCredentials(v1::VerifyCredentialsRequest) -> VerifiedCredentials {
         CredentialServiceClient.verify_credentials, Idempotent, VerifiedCredentials::from_wire
     }
 }
 
 request! {
-    /// Asks to encrypt them with the newest key; see [`Client::reencrypt_credentials`].
+    /// Request of [`Client::reencrypt_credentials`].
     ReencryptCredentials(v1::ReencryptCredentialsRequest) -> ReencryptedCredentials {
         CredentialServiceClient.reencrypt_credentials, Idempotent, |a| Some(ReencryptedCredentials::from_wire(a))
     }

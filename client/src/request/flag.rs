@@ -1,4 +1,4 @@
-//! Keeping feature flags.
+//! Requests that manage feature flags.
 
 use category_mirror_proto::v1::{self, flag_service_client::FlagServiceClient};
 
@@ -18,7 +18,7 @@ impl Client {
         GetFlag { client: self.clone(), message }
     }
 
-    /// Changes what is set on the request, and nothing else. In force everywhere within two seconds.
+    /// Changes the fields that are set on the request, and no others. Takes effect on all servers within two seconds.
     pub fn update_flag(&self, flag: impl Into<String>) -> UpdateFlag {
         let flag = v1::Flag { name: names::qualified(COLLECTION, flag), ..Default::default() };
         let message =
@@ -26,97 +26,98 @@ impl Client {
         UpdateFlag { client: self.clone(), message }
     }
 
-    /// Asks whether a flag is on for a tenant, and why.
+    /// Returns whether a flag is on for a tenant, and why.
     pub fn evaluate_flag(&self, flag: impl Into<String>, tenant: impl Into<String>) -> EvaluateFlag {
         let name = names::qualified(COLLECTION, flag);
         let message = v1::EvaluateFlagRequest { name, tenant: names::qualified("tenants", tenant) };
         EvaluateFlag { client: self.clone(), message }
     }
 
-    /// Lists who changed flags, when and why, newest first.
+    /// Lists changes of flags, newest first, each with its caller, time and reason.
     pub fn list_flag_changes(&self) -> ListFlagChanges {
         ListFlagChanges { client: self.clone(), message: v1::ListFlagChangesRequest::default() }
     }
 }
 
 list_request! {
-    /// Asks for the feature flags; see [`Client::list_flags`].
+    /// Request of [`Client::list_flags`].
     ListFlags(ListFlagsRequest) -> Flag { FlagServiceClient.list_flags, flags }
 }
 
 request! {
-    /// Asks for a feature flag; see [`Client::get_flag`].
+    /// Request of [`Client::get_flag`].
     GetFlag(v1::GetFlagRequest) -> Flag {
         FlagServiceClient.get_flag, Idempotent, |a: v1::GetFlagResponse| a.flag.map(Flag::from_wire)
     }
 }
 
 request! {
-    /// Asks to change a feature flag; see [`Client::update_flag`].
+    /// Request of [`Client::update_flag`].
     UpdateFlag(v1::UpdateFlagRequest) -> Flag {
         FlagServiceClient.update_flag, Idempotent, |a: v1::UpdateFlagResponse| a.flag.map(Flag::from_wire)
     }
 }
 
 request! {
-    /// Asks whether a flag is on for a tenant; see [`Client::evaluate_flag`].
+    /// Request of [`Client::evaluate_flag`].
     EvaluateFlag(v1::EvaluateFlagRequest) -> FlagEvaluation {
         FlagServiceClient.evaluate_flag, Idempotent, |a| Some(FlagEvaluation::from_wire(a))
     }
 }
 
 list_request! {
-    /// Asks for changes of feature flags; see [`Client::list_flag_changes`].
+    /// Request of [`Client::list_flag_changes`].
     ListFlagChanges(ListFlagChangesRequest) -> FlagChange { FlagServiceClient.list_flag_changes, changes }
 }
 
 impl UpdateFlag {
-    /// Nobody, everybody, or some.
+    /// Sets whether the flag is on for no tenant, for all, or for some.
     pub fn state(self, state: FlagState) -> Self {
         self.set("state", |flag| flag.state = state.to_wire())
     }
 
-    /// How many of the tenants that are not listed, 0 to 100 in steps of 0.01.
+    /// Sets the percentage of the tenants that are not listed: 0 to 100 in steps of 0.01.
     pub fn percent(self, percent: f64) -> Self {
         self.set("percent", |flag| flag.percent = percent)
     }
 
-    /// The pilot, whole: ids or `tenants/{id}`.
+    /// Replaces the tenants of the pilot: ids or `tenants/{id}`.
     pub fn tenants<I: IntoIterator<Item: Into<String>>>(self, tenants: I) -> Self {
         self.set("tenants", |flag| flag.tenants = qualified("tenants", tenants))
     }
 
-    /// The chains in the pilot, whole: ids or `organizations/{id}`.
+    /// Replaces the organizations of the pilot: ids or `organizations/{id}`.
     pub fn organizations<I: IntoIterator<Item: Into<String>>>(self, organizations: I) -> Self {
         self.set("organizations", |flag| flag.organizations = qualified("organizations", organizations))
     }
 
-    /// Those it is never on for, whole: ids or `tenants/{id}`.
+    /// Replaces the tenants for which the flag is never on: ids or `tenants/{id}`.
     pub fn excluded_tenants<I: IntoIterator<Item: Into<String>>>(self, tenants: I) -> Self {
         self.set("excluded_tenants", |flag| flag.excluded_tenants = qualified("tenants", tenants))
     }
 
-    /// The chains it is never on for, whole: ids or `organizations/{id}`.
+    /// Replaces the organizations for whose tenants the flag is never on: ids or `organizations/{id}`.
     pub fn excluded_organizations<I: IntoIterator<Item: Into<String>>>(self, organizations: I) -> Self {
         self.set("excluded_organizations", |flag| {
             flag.excluded_organizations = qualified("organizations", organizations)
         })
     }
 
-    /// Changes it only if this is still its revision; else the error's reason is `FLAG_CHANGED`. 0 is a flag that nobody has set.
+    /// Changes the flag only if this is still its revision; otherwise the call fails with reason `FLAG_CHANGED`. 0: the
+    /// flag has never been set.
     pub fn expected_revision(mut self, revision: i64) -> Self {
         self.message.expected_revision = Some(revision);
         self
     }
 
-    /// Accepts tenants and organizations in the lists that do not exist (yet). Without it, the server rejects those that are added and
-    /// that no tenant has.
+    /// Allows tenants and organizations in the lists that do not exist. Otherwise the server rejects added tenants that
+    /// do not exist, and added organizations without tenants.
     pub fn allow_unknown(mut self, allow: bool) -> Self {
         self.message.allow_unknown = allow;
         self
     }
 
-    /// Why, at most 500 characters; kept with the change.
+    /// Sets the reason for the change, at most 500 characters. Stored with the change.
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
         self.message.reason = reason.into();
         self
@@ -130,7 +131,7 @@ impl UpdateFlag {
 }
 
 impl ListFlagChanges {
-    /// Only those of this flag, a name or `flags/{flag}`.
+    /// Lists only changes of this flag, a name or `flags/{flag}`.
     pub fn flag(mut self, flag: impl Into<String>) -> Self {
         self.message.flag = names::qualified(COLLECTION, flag);
         self

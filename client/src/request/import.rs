@@ -1,4 +1,4 @@
-//! Creating and changing many things at once.
+//! Requests that create and change many resources at once.
 
 use category_mirror_proto::v1::{
     self, category_service_client::CategoryServiceClient, tenant_service_client::TenantServiceClient,
@@ -6,26 +6,28 @@ use category_mirror_proto::v1::{
 
 use crate::{Client, ImportReport, names};
 
-/// A tenant to create or change. What is not set leaves what is there alone.
+/// A tenant to create or change. Fields that are not set are left unchanged.
 #[derive(Debug, Clone)]
 pub struct TenantImport {
     message: v1::TenantImport,
 }
 
-/// A platform category to create or change. What is not set leaves what is there alone.
+/// A platform category to create or change. Fields that are not set are left unchanged.
 #[derive(Debug, Clone)]
 pub struct PlatformCategoryImport {
     message: v1::PlatformCategory,
 }
 
 impl Client {
-    /// Creates or changes up to 5000 tenants, with their categories: each good one is taken, and the report says what is wrong with the others.
+    /// Creates or changes up to 5000 tenants and their categories. Valid items are imported even if others are invalid;
+    /// the report lists the violations of each invalid item.
     pub fn import_tenants(&self, tenants: impl IntoIterator<Item = TenantImport>) -> ImportTenants {
         let tenants = tenants.into_iter().map(|tenant| tenant.message).collect();
         ImportTenants { client: self.clone(), message: v1::ImportTenantsRequest { tenants, validate_only: false } }
     }
 
-    /// Creates or changes up to 5000 platform categories: each good one is taken, and the report says what is wrong with the others.
+    /// Creates or changes up to 5000 platform categories. Valid items are imported even if others are invalid; the
+    /// report lists the violations of each invalid item.
     pub fn import_platform_categories(
         &self,
         categories: impl IntoIterator<Item = PlatformCategoryImport>,
@@ -37,7 +39,7 @@ impl Client {
 }
 
 request! {
-    /// Asks to import tenants; see [`Client::import_tenants`].
+    /// Request of [`Client::import_tenants`].
     ImportTenants(v1::ImportTenantsRequest) -> ImportReport {
         TenantServiceClient.import_tenants, Idempotent, |a: v1::ImportTenantsResponse| {
             Some(ImportReport::new([a.created_count, a.updated_count, a.unchanged_count], a.failures))
@@ -46,7 +48,7 @@ request! {
 }
 
 request! {
-    /// Asks to import platform categories; see [`Client::import_platform_categories`].
+    /// Request of [`Client::import_platform_categories`].
     ImportPlatformCategories(v1::ImportPlatformCategoriesRequest) -> ImportReport {
         CategoryServiceClient.import_platform_categories, Idempotent, |a: v1::ImportPlatformCategoriesResponse| {
             Some(ImportReport::new([a.created_count, a.updated_count, a.unchanged_count], a.failures))
@@ -55,7 +57,7 @@ request! {
 }
 
 impl ImportTenants {
-    /// Whether to say only what would happen, and to change nothing.
+    /// Sets whether the server only reports what the import would do, and changes nothing. Default: false.
     pub fn validate_only(mut self, validate_only: bool) -> Self {
         self.message.validate_only = validate_only;
         self
@@ -63,7 +65,7 @@ impl ImportTenants {
 }
 
 impl ImportPlatformCategories {
-    /// Whether to say only what would happen, and to change nothing.
+    /// Sets whether the server only reports what the import would do, and changes nothing. Default: false.
     pub fn validate_only(mut self, validate_only: bool) -> Self {
         self.message.validate_only = validate_only;
         self
@@ -71,25 +73,25 @@ impl ImportPlatformCategories {
 }
 
 impl TenantImport {
-    /// A tenant by its id or `tenants/{id}`.
+    /// Creates an item for a tenant, given by id or as `tenants/{id}`.
     pub fn new(tenant: impl Into<String>) -> Self {
         let tenant = v1::Tenant { name: names::qualified("tenants", tenant), ..Default::default() };
         Self { message: v1::TenantImport { tenant: Some(tenant), categories: None } }
     }
 
-    /// The store's name for people. Required.
+    /// Sets the store's display name, 1 to 200 characters. Required.
     #[must_use]
     pub fn display_name(self, name: impl Into<String>) -> Self {
         self.set(|tenant| tenant.display_name = name.into())
     }
 
-    /// The chain it belongs to, an id or `organizations/{id}`.
+    /// Sets the organization: an id or `organizations/{id}`.
     #[must_use]
     pub fn organization(self, organization: impl Into<String>) -> Self {
         self.set(|tenant| tenant.organization = names::qualified("organizations", organization))
     }
 
-    /// Its GBP account and location, ids or `accounts/{id}` and `locations/{id}`.
+    /// Sets the GBP account and location: ids, or `accounts/{id}` and `locations/{id}`.
     #[must_use]
     pub fn location(self, account: impl Into<String>, location: impl Into<String>) -> Self {
         self.set(|tenant| {
@@ -98,19 +100,19 @@ impl TenantImport {
         })
     }
 
-    /// CLDR region code, two letters, such as `US`. Required.
+    /// Sets the CLDR region code of two letters, such as `US`. Required.
     #[must_use]
     pub fn region_code(self, code: impl Into<String>) -> Self {
         self.set(|tenant| tenant.region_code = code.into())
     }
 
-    /// BCP 47 language code, such as `en`. Required.
+    /// Sets the BCP 47 language code, such as `en`. Required.
     #[must_use]
     pub fn language_code(self, code: impl Into<String>) -> Self {
         self.set(|tenant| tenant.language_code = code.into())
     }
 
-    /// Its categories as a whole, slugs or `platformCategories/{slug}`.
+    /// Replaces the tenant's categories: slugs or `platformCategories/{slug}`.
     #[must_use]
     pub fn categories<I>(mut self, primary: impl Into<String>, additional: I) -> Self
     where
@@ -133,27 +135,27 @@ impl TenantImport {
 }
 
 impl PlatformCategoryImport {
-    /// A platform category by its slug or `platformCategories/{slug}`.
+    /// Creates an item for a platform category, given by slug or as `platformCategories/{slug}`.
     pub fn new(slug: impl Into<String>) -> Self {
         let name = names::qualified("platformCategories", slug);
         Self { message: v1::PlatformCategory { name, ..Default::default() } }
     }
 
-    /// The platform's name for people. Required.
+    /// Sets the platform's display name, 1 to 200 characters. Required.
     #[must_use]
     pub fn display_name(mut self, name: impl Into<String>) -> Self {
         self.message.display_name = name.into();
         self
     }
 
-    /// The GBP category it maps to, `gcid:bakery` or `categories/gcid:bakery`.
+    /// Sets the GBP category that it maps to: `gcid:bakery` or `categories/gcid:bakery`.
     #[must_use]
     pub fn gbp_category(mut self, category: impl Into<String>) -> Self {
         self.message.gbp_category = names::qualified("categories", category);
         self
     }
 
-    /// Where it stands for something else: in this region. An empty category: it stands for nothing there.
+    /// Sets the mapping in one region. An empty category: unmapped in that region.
     #[must_use]
     pub fn regional_gbp_category(mut self, region_code: impl Into<String>, category: impl Into<String>) -> Self {
         let category = names::qualified("categories", category);

@@ -1,4 +1,4 @@
-//! Listing runs.
+//! Requests that list runs.
 
 use category_mirror_proto::v1::{self, category_mirror_service_client::CategoryMirrorServiceClient};
 use chrono::{DateTime, Utc};
@@ -13,72 +13,73 @@ impl Client {
 }
 
 list_request! {
-    /// Asks for runs; see [`Client::list_sync_logs`].
+    /// Request of [`Client::list_sync_logs`].
     ListSyncLogs(ListSyncLogsRequest) -> Run { CategoryMirrorServiceClient.list_sync_logs, runs }
 }
 
 impl ListSyncLogs {
-    /// Only this tenant's, an id or `tenants/{id}`.
+    /// Lists only runs of this tenant, an id or `tenants/{id}`.
     pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
         self.message.tenant = names::qualified("tenants", tenant);
         self
     }
 
-    /// Only of this strategy.
+    /// Lists only runs of this strategy.
     pub fn strategy(mut self, strategy: Strategy) -> Self {
         self.message.strategy = strategy.to_wire();
         self
     }
 
-    /// Only those that were this organization's when they were accepted, an id or `organizations/{id}`.
+    /// Lists only runs whose tenant belonged to this organization when they were accepted, an id or
+    /// `organizations/{id}`.
     pub fn organization(mut self, organization: impl Into<String>) -> Self {
         self.message.organization = names::qualified("organizations", organization);
         self
     }
 
-    /// Only this batch's, an id or `batches/{id}`.
+    /// Lists only runs of this batch, an id or `batches/{id}`.
     pub fn batch(mut self, batch: impl Into<String>) -> Self {
         self.message.batch = names::qualified("batches", batch);
         self
     }
 
-    /// Only in this state; more than once: in one of these.
+    /// Lists only runs in this state. Repeated calls add states.
     pub fn state(mut self, state: RunState) -> Self {
         self.message.states.push(state.to_wire());
         self
     }
 
-    /// Only dry runs, or only real ones.
+    /// Lists only dry runs (true) or only real runs (false).
     pub fn dry_run(mut self, dry_run: bool) -> Self {
         self.message.dry_run = Some(dry_run);
         self
     }
 
-    /// Only with this reason, such as `UNMAPPED_PRIMARY`.
+    /// Lists only runs with this reason, such as `UNMAPPED_PRIMARY`.
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
         self.message.reason = reason.into();
         self
     }
 
-    /// Only asked for by this caller.
+    /// Lists only runs that this caller requested.
     pub fn caller(mut self, caller: impl Into<String>) -> Self {
         self.message.caller = caller.into();
         self
     }
 
-    /// Only accepted at this time or later, to the millisecond.
+    /// Lists only runs accepted at or after this time, to the millisecond.
     pub fn accepted_from(mut self, time: DateTime<Utc>) -> Self {
         self.message.start_time = Some(to_wire(time));
         self
     }
 
-    /// Only accepted before this time, to the millisecond.
+    /// Lists only runs accepted before this time, to the millisecond.
     pub fn accepted_before(mut self, time: DateTime<Utc>) -> Self {
         self.message.end_time = Some(to_wire(time));
         self
     }
 
-    /// Only ended ones that found differences.
+    /// Lists only ended runs that found differences.
     pub fn out_of_sync_only(mut self) -> Self {
         self.message.out_of_sync_only = true;
         self

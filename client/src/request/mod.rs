@@ -1,22 +1,27 @@
-//! The requests: what is required was an argument of the client's method, the rest is a method here, `send` ends it.
+//! Requests. Required values are arguments of the client's method, optional ones are methods of the request, and `send`
+//! sends it.
 //!
-//! What may be sent twice is: reads; writes that say how things shall be (update, set, import, cancel); and asking for a run, because
-//! of its request id. Create and delete are not: the second would fail on what the first had done. What the server refused because
-//! there was too much at once had not begun, and is sent again in any case, after the time that the server asks for.
+//! The client may send these requests twice: reads; writes that set a state (update, set, import, cancel); and requests
+//! for runs, because of their request id. It does not repeat create and delete: the second call would fail because the
+//! first one has taken effect. A call that the server refused because of its rate has not begun. It is
+//! sent again even if it is not idempotent, after the time that the server sets.
 
-/// What every request can carry beside its message. Its client is its own, so that all calls that it makes carry it.
+/// Metadata that every request can carry. The request has its own client, so that all calls that it makes carry the
+/// metadata.
 macro_rules! carries_metadata {
     ($name:ident) => {
         impl $name {
-            /// Sends this with the request: a name of letters, digits, `-`, `_` and `.`, and a value of visible ASCII and spaces. Names of
-            /// HTTP's and gRPC's own, and `authorization`, cannot be set; then sending fails with `INVALID_ARGUMENT`.
+            /// Sends this metadata with the request. The name may have letters, digits, `-`, `_` and `.`; the value
+            /// visible ASCII characters and spaces. With a name reserved by HTTP or gRPC, or `authorization`, sending
+            /// fails with `INVALID_ARGUMENT`.
             pub fn metadata(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
                 self.client.metadata_mut().set(name.as_ref(), value.as_ref());
                 self
             }
 
-            /// Makes the request part of this trace, such as `00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01`; see [W3C Trace
-            /// Context](https://www.w3.org/TR/trace-context/). A run keeps it: its attempts and their requests to Google are in that trace.
+            /// Makes the request part of this trace, such as `00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01`;
+            /// see [W3C Trace Context](https://www.w3.org/TR/trace-context/). A run keeps it: its attempts and their
+            /// requests to Google are part of the trace.
             pub fn traceparent(mut self, traceparent: impl AsRef<str>) -> Self {
                 self.client.metadata_mut().set_traceparent(traceparent.as_ref());
                 self
@@ -25,7 +30,7 @@ macro_rules! carries_metadata {
     };
 }
 
-/// A request with one answer: the struct, and how it is sent.
+/// A request with one response: its struct, and how it is sent.
 macro_rules! request {
     ($(#[$doc:meta])* $name:ident($message:ty) -> $answer:ty {
         $service:ident.$rpc:ident, $idempotency:ident, $take:expr
@@ -41,11 +46,11 @@ macro_rules! request {
         carries_metadata!($name);
 
         impl $name {
-            /// Sends it.
+            /// Sends the request.
             ///
             /// # Errors
             ///
-            /// What the server answered, or why there is no answer.
+            /// The server's error, or why there was no response.
             pub async fn send(self) -> Result<$answer, $crate::Error> {
                 let rpc = |channel, request| async move {
                     let service = $service::new(channel);
@@ -61,7 +66,7 @@ macro_rules! request {
     };
 }
 
-/// A request for a list: the struct, its page size, and the stream.
+/// A request for a list: its struct, its page size and its stream.
 macro_rules! list_request {
     ($(#[$doc:meta])* $name:ident($message:ident) -> $item:ident { $service:ident.$rpc:ident, $items:ident }) => {
         $(#[$doc])*
@@ -75,13 +80,13 @@ macro_rules! list_request {
         carries_metadata!($name);
 
         impl $name {
-            /// How many items a page brings, at most 1000: 50 unless told otherwise. The stream has all pages in any case.
+            /// Sets the number of items per page, at most 1000. Default: 50. The stream always contains all pages.
             pub fn page_size(mut self, items: u16) -> Self {
                 self.message.page_size = items.into();
                 self
             }
 
-            /// The items; each page is fetched when it is needed.
+            /// Returns the items. Each page is fetched when it is needed.
             pub fn send(self) -> $crate::Items<$item> {
                 let client = self.client;
                 $crate::items::pages(self.message, move |page| {

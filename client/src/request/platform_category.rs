@@ -1,4 +1,4 @@
-//! Keeping the platform's categories and their mapping.
+//! Requests that manage platform categories and their mappings.
 
 use category_mirror_proto::v1::{self, category_service_client::CategoryServiceClient};
 
@@ -25,7 +25,7 @@ impl Client {
         ListPlatformCategories { client: self.clone(), message: v1::ListPlatformCategoriesRequest::default() }
     }
 
-    /// Changes what is set on the request, and nothing else.
+    /// Changes the fields that are set on the request, and no others.
     pub fn update_platform_category(&self, slug: impl Into<String>) -> UpdatePlatformCategory {
         let category = v1::PlatformCategory { name: names::qualified(COLLECTION, slug), ..Default::default() };
         let message = v1::UpdatePlatformCategoryRequest {
@@ -43,7 +43,7 @@ impl Client {
 }
 
 request! {
-    /// Asks for a new platform category; see [`Client::create_platform_category`].
+    /// Request of [`Client::create_platform_category`].
     CreatePlatformCategory(v1::CreatePlatformCategoryRequest) -> PlatformCategory {
         CategoryServiceClient.create_platform_category, NonIdempotent,
         |a: v1::CreatePlatformCategoryResponse| a.platform_category.map(PlatformCategory::from_wire)
@@ -51,7 +51,7 @@ request! {
 }
 
 request! {
-    /// Asks for a platform category; see [`Client::get_platform_category`].
+    /// Request of [`Client::get_platform_category`].
     GetPlatformCategory(v1::GetPlatformCategoryRequest) -> PlatformCategory {
         CategoryServiceClient.get_platform_category, Idempotent,
         |a: v1::GetPlatformCategoryResponse| a.platform_category.map(PlatformCategory::from_wire)
@@ -59,14 +59,14 @@ request! {
 }
 
 list_request! {
-    /// Asks for platform categories; see [`Client::list_platform_categories`].
+    /// Request of [`Client::list_platform_categories`].
     ListPlatformCategories(ListPlatformCategoriesRequest) -> PlatformCategory {
         CategoryServiceClient.list_platform_categories, platform_categories
     }
 }
 
 impl ListPlatformCategories {
-    /// Whether to list only those without a mapping. False unless told otherwise.
+    /// Sets whether to list only categories without a mapping. Default: false.
     pub fn unmapped_only(mut self, unmapped_only: bool) -> Self {
         self.message.unmapped_only = unmapped_only;
         self
@@ -74,7 +74,7 @@ impl ListPlatformCategories {
 }
 
 request! {
-    /// Asks to change a platform category; see [`Client::update_platform_category`].
+    /// Request of [`Client::update_platform_category`].
     UpdatePlatformCategory(v1::UpdatePlatformCategoryRequest) -> PlatformCategory {
         CategoryServiceClient.update_platform_category, Idempotent,
         |a: v1::UpdatePlatformCategoryResponse| a.platform_category.map(PlatformCategory::from_wire)
@@ -82,26 +82,26 @@ request! {
 }
 
 request! {
-    /// Asks to delete a platform category; see [`Client::delete_platform_category`].
+    /// Request of [`Client::delete_platform_category`].
     DeletePlatformCategory(v1::DeletePlatformCategoryRequest) -> () {
         CategoryServiceClient.delete_platform_category, NonIdempotent, |_: v1::DeletePlatformCategoryResponse| Some(())
     }
 }
 
 impl CreatePlatformCategory {
-    /// The platform's name for people, 1 to 200 characters.
+    /// Sets the platform's display name, 1 to 200 characters.
     pub fn display_name(mut self, name: impl Into<String>) -> Self {
         self.message.platform_category.get_or_insert_default().display_name = name.into();
         self
     }
 
-    /// The GBP category it maps to, `gcid:bakery` or `categories/gcid:bakery`. Without it, it is unmapped.
+    /// Sets the GBP category that it maps to: `gcid:bakery` or `categories/gcid:bakery`. Default: unmapped.
     pub fn gbp_category(mut self, category: impl Into<String>) -> Self {
         self.message.platform_category.get_or_insert_default().gbp_category = names::qualified("categories", category);
         self
     }
 
-    /// What it stands for in this region instead. An empty category: nothing.
+    /// Sets the mapping in one region. An empty category: unmapped in that region.
     pub fn regional_gbp_category(mut self, region_code: impl Into<String>, category: impl Into<String>) -> Self {
         let regional = &mut self.message.platform_category.get_or_insert_default().regional_gbp_categories;
         regional.insert(region_code.into(), names::qualified("categories", category));
@@ -110,22 +110,23 @@ impl CreatePlatformCategory {
 }
 
 impl UpdatePlatformCategory {
-    /// The platform's name for people, 1 to 200 characters.
+    /// Sets the platform's display name, 1 to 200 characters.
     pub fn display_name(self, name: impl Into<String>) -> Self {
         self.set("display_name", |category| category.display_name = name.into())
     }
 
-    /// The GBP category it maps to, `gcid:bakery` or `categories/gcid:bakery`.
+    /// Sets the GBP category that it maps to: `gcid:bakery` or `categories/gcid:bakery`.
     pub fn gbp_category(self, category: impl Into<String>) -> Self {
         self.set("gbp_category", |it| it.gbp_category = names::qualified("categories", category))
     }
 
-    /// Takes its mapping away.
+    /// Removes the mapping.
     pub fn clear_gbp_category(self) -> Self {
         self.gbp_category("")
     }
 
-    /// What it stands for in regions that differ, as a whole: region codes and categories. An empty category: nothing there.
+    /// Replaces all regional mappings: pairs of a region code and a category. An empty category: unmapped in that
+    /// region.
     pub fn regional_gbp_categories<R, C>(self, regional: impl IntoIterator<Item = (R, C)>) -> Self
     where
         R: Into<String>,

@@ -1,12 +1,13 @@
-//! Google's lists of categories.
+//! Requests about Google's lists of categories.
 
 use category_mirror_proto::v1::{self, category_service_client::CategoryServiceClient};
 
 use crate::{CategoryMatch, Client, MappingSuggestion, TaxonomyRefresh, TaxonomyVersion};
 
 impl Client {
-    /// Imports Google's list of categories for a region (`US`) and a language (`en`). Takes some ten seconds: set the client's
-    /// [`timeout`](crate::ClientBuilder::timeout). Sent once, never retried; nothing is changed unless the whole list came.
+    /// Imports Google's list of categories for a region (`US`) and a language (`en`). This takes about ten seconds: set
+    /// the client's [`timeout`](crate::ClientBuilder::timeout). Sent once, never retried. Only a complete list changes
+    /// anything.
     pub fn refresh_taxonomy(
         &self,
         region_code: impl Into<String>,
@@ -20,13 +21,13 @@ impl Client {
         RefreshTaxonomy { client: self.clone(), message }
     }
 
-    /// Lists the versions of Google's lists by region and language, the newest first.
+    /// Lists the imported versions of Google's lists by region and language, newest first.
     pub fn list_taxonomy_versions(&self) -> ListTaxonomyVersions {
         ListTaxonomyVersions { client: self.clone(), message: v1::ListTaxonomyVersionsRequest::default() }
     }
 
-    /// Finds categories of a region, by names in a language: those that begin with `query`, then those whose names are like it. An empty query
-    /// finds all.
+    /// Searches the categories of a region by their display names in a language. Those that start with `query` come
+    /// first, then those with similar names. An empty query finds all.
     pub fn search_categories(
         &self,
         query: impl Into<String>,
@@ -42,7 +43,8 @@ impl Client {
         SearchCategories { client: self.clone(), message }
     }
 
-    /// Lists the platform categories that stand for nothing that Google has in a region, each with categories of a similar name.
+    /// Lists the platform categories that are unmapped in a region or map to a GBP category that Google's list lacks,
+    /// each with GBP categories of similar names.
     pub fn list_mapping_suggestions(
         &self,
         region_code: impl Into<String>,
@@ -58,14 +60,14 @@ impl Client {
 }
 
 request! {
-    /// Asks for an import of Google's list; see [`Client::refresh_taxonomy`].
+    /// Request of [`Client::refresh_taxonomy`].
     RefreshTaxonomy(v1::RefreshTaxonomyRequest) -> TaxonomyRefresh {
         CategoryServiceClient.refresh_taxonomy, NonIdempotent, TaxonomyRefresh::from_wire
     }
 }
 
 impl RefreshTaxonomy {
-    /// Takes the list also when it is more than 5 % shorter than the version before, for this reason.
+    /// Imports the list even if it is more than 5 % shorter than the previous version, for this reason.
     pub fn allow_shrink(mut self, reason: impl Into<String>) -> Self {
         (self.message.allow_shrink, self.message.reason) = (true, reason.into());
         self
@@ -73,20 +75,20 @@ impl RefreshTaxonomy {
 }
 
 list_request! {
-    /// Asks for versions; see [`Client::list_taxonomy_versions`].
+    /// Request of [`Client::list_taxonomy_versions`].
     ListTaxonomyVersions(ListTaxonomyVersionsRequest) -> TaxonomyVersion {
         CategoryServiceClient.list_taxonomy_versions, versions
     }
 }
 
 impl ListTaxonomyVersions {
-    /// Only those of this region.
+    /// Lists only versions of this region.
     pub fn region_code(mut self, code: impl Into<String>) -> Self {
         self.message.region_code = code.into();
         self
     }
 
-    /// Only those of this language.
+    /// Lists only versions of this language.
     pub fn language_code(mut self, code: impl Into<String>) -> Self {
         self.message.language_code = code.into();
         self
@@ -94,19 +96,19 @@ impl ListTaxonomyVersions {
 }
 
 list_request! {
-    /// Asks for categories; see [`Client::search_categories`].
+    /// Request of [`Client::search_categories`].
     SearchCategories(SearchCategoriesRequest) -> CategoryMatch { CategoryServiceClient.search_categories, matches }
 }
 
 list_request! {
-    /// Asks for what needs a decision; see [`Client::list_mapping_suggestions`].
+    /// Request of [`Client::list_mapping_suggestions`].
     ListMappingSuggestions(ListMappingSuggestionsRequest) -> MappingSuggestion {
         CategoryServiceClient.list_mapping_suggestions, suggestions
     }
 }
 
 impl ListMappingSuggestions {
-    /// How many suggestions each platform category gets, at most 10: 3 unless told otherwise.
+    /// Sets the maximum number of suggestions per platform category, at most 10. Default: 3.
     pub fn match_count(mut self, matches: u8) -> Self {
         self.message.match_count = matches.into();
         self

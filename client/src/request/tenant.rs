@@ -1,11 +1,11 @@
-//! Keeping tenants.
+//! Requests that manage tenants.
 
 use category_mirror_proto::v1::{self, tenant_service_client::TenantServiceClient};
 
 use crate::{Client, Tenant, names};
 
 impl Client {
-    /// Creates a tenant under an id of the caller's choice. Sent once, never retried.
+    /// Creates a tenant. The caller chooses its id. Sent once, never retried.
     pub fn create_tenant(&self, tenant: impl Into<String>) -> CreateTenant {
         let tenant = v1::Tenant { name: names::qualified("tenants", tenant), ..Default::default() };
         CreateTenant { client: self.clone(), message: v1::CreateTenantRequest { tenant: Some(tenant) } }
@@ -22,14 +22,14 @@ impl Client {
         ListTenants { client: self.clone(), message: v1::ListTenantsRequest::default() }
     }
 
-    /// Changes what is set on the request, and nothing else.
+    /// Changes the fields that are set on the request, and no others.
     pub fn update_tenant(&self, tenant: impl Into<String>) -> UpdateTenant {
         let tenant = v1::Tenant { name: names::qualified("tenants", tenant), ..Default::default() };
         let message = v1::UpdateTenantRequest { tenant: Some(tenant), update_mask: Some(Default::default()) };
         UpdateTenant { client: self.clone(), message }
     }
 
-    /// Deletes a tenant; its runs stay in the logs. Sent once, never retried.
+    /// Deletes a tenant. Its runs stay in the logs. Sent once, never retried.
     pub fn delete_tenant(&self, tenant: impl Into<String>) -> DeleteTenant {
         let message = v1::DeleteTenantRequest { name: names::qualified("tenants", tenant) };
         DeleteTenant { client: self.clone(), message }
@@ -37,26 +37,26 @@ impl Client {
 }
 
 request! {
-    /// Asks for a new tenant; see [`Client::create_tenant`].
+    /// Request of [`Client::create_tenant`].
     CreateTenant(v1::CreateTenantRequest) -> Tenant {
         TenantServiceClient.create_tenant, NonIdempotent, |a: v1::CreateTenantResponse| a.tenant.map(Tenant::from_wire)
     }
 }
 
 request! {
-    /// Asks for a tenant; see [`Client::get_tenant`].
+    /// Request of [`Client::get_tenant`].
     GetTenant(v1::GetTenantRequest) -> Tenant {
         TenantServiceClient.get_tenant, Idempotent, |a: v1::GetTenantResponse| a.tenant.map(Tenant::from_wire)
     }
 }
 
 list_request! {
-    /// Asks for tenants; see [`Client::list_tenants`].
+    /// Request of [`Client::list_tenants`].
     ListTenants(ListTenantsRequest) -> Tenant { TenantServiceClient.list_tenants, tenants }
 }
 
 impl ListTenants {
-    /// Only those of this organization, an id or `organizations/{id}`.
+    /// Lists only tenants of this organization, an id or `organizations/{id}`.
     pub fn organization(mut self, organization: impl Into<String>) -> Self {
         self.message.organization = names::qualified("organizations", organization);
         self
@@ -64,14 +64,14 @@ impl ListTenants {
 }
 
 request! {
-    /// Asks to change a tenant; see [`Client::update_tenant`].
+    /// Request of [`Client::update_tenant`].
     UpdateTenant(v1::UpdateTenantRequest) -> Tenant {
         TenantServiceClient.update_tenant, Idempotent, |a: v1::UpdateTenantResponse| a.tenant.map(Tenant::from_wire)
     }
 }
 
 request! {
-    /// Asks to delete a tenant; see [`Client::delete_tenant`].
+    /// Request of [`Client::delete_tenant`].
     DeleteTenant(v1::DeleteTenantRequest) -> () {
         TenantServiceClient.delete_tenant, NonIdempotent, |_: v1::DeleteTenantResponse| Some(())
     }
@@ -79,28 +79,28 @@ request! {
 
 macro_rules! tenant_fields {
     () => {
-        /// The store's name for people, 1 to 200 characters.
+        /// Sets the store's display name, 1 to 200 characters.
         pub fn display_name(self, name: impl Into<String>) -> Self {
             self.set("display_name", |tenant| tenant.display_name = name.into())
         }
 
-        /// The chain it belongs to, an id or `organizations/{id}`.
+        /// Sets the organization: an id or `organizations/{id}`.
         pub fn organization(self, organization: impl Into<String>) -> Self {
             self.set("organization", |tenant| tenant.organization = names::qualified("organizations", organization))
         }
 
-        /// Its GBP account and location, ids or `accounts/{id}` and `locations/{id}`.
+        /// Sets the GBP account and location: ids, or `accounts/{id}` and `locations/{id}`.
         pub fn location(self, account: impl Into<String>, location: impl Into<String>) -> Self {
             self.set("gbp_account", |tenant| tenant.gbp_account = names::qualified("accounts", account))
                 .set("gbp_location", |tenant| tenant.gbp_location = names::qualified("locations", location))
         }
 
-        /// CLDR region code, two letters, such as `US`.
+        /// Sets the CLDR region code of two letters, such as `US`.
         pub fn region_code(self, code: impl Into<String>) -> Self {
             self.set("region_code", |tenant| tenant.region_code = code.into())
         }
 
-        /// BCP 47 language code, such as `en`.
+        /// Sets the BCP 47 language code, such as `en`.
         pub fn language_code(self, code: impl Into<String>) -> Self {
             self.set("language_code", |tenant| tenant.language_code = code.into())
         }
@@ -119,12 +119,12 @@ impl CreateTenant {
 impl UpdateTenant {
     tenant_fields!();
 
-    /// Takes it out of its chain.
+    /// Removes the tenant from its organization.
     pub fn clear_organization(self) -> Self {
         self.organization("")
     }
 
-    /// Takes its GBP location away.
+    /// Removes the GBP location.
     pub fn clear_location(self) -> Self {
         self.location("", "")
     }

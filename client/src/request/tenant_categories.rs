@@ -1,4 +1,4 @@
-//! A tenant's categories on the platform.
+//! Requests about a tenant's categories on the platform.
 
 use category_mirror_proto::v1::{self, tenant_service_client::TenantServiceClient};
 
@@ -7,8 +7,8 @@ use crate::{Client, TenantCategories, names};
 const COLLECTION: &str = "platformCategories";
 
 impl Client {
-    /// Replaces a tenant's categories on the platform by `primary`, a slug or `platformCategories/{slug}`, and what
-    /// [`additional`](SetTenantCategories::additional) adds.
+    /// Replaces a tenant's categories on the platform with `primary`, a slug or `platformCategories/{slug}`, and those
+    /// that [`additional`](SetTenantCategories::additional) adds.
     pub fn set_tenant_categories(&self, tenant: impl Into<String>, primary: impl Into<String>) -> SetTenantCategories {
         let categories = v1::TenantCategories {
             primary: names::qualified(COLLECTION, primary),
@@ -30,7 +30,7 @@ impl Client {
 }
 
 request! {
-    /// Asks to replace a tenant's categories; see [`Client::set_tenant_categories`].
+    /// Request of [`Client::set_tenant_categories`].
     SetTenantCategories(v1::SetTenantCategoriesRequest) -> TenantCategories {
         TenantServiceClient.set_tenant_categories, Idempotent,
         |a: v1::SetTenantCategoriesResponse| a.categories.map(TenantCategories::from_wire)
@@ -38,7 +38,7 @@ request! {
 }
 
 request! {
-    /// Asks for a tenant's categories; see [`Client::get_tenant_categories`].
+    /// Request of [`Client::get_tenant_categories`].
     GetTenantCategories(v1::GetTenantCategoriesRequest) -> TenantCategories {
         TenantServiceClient.get_tenant_categories, Idempotent,
         |a: v1::GetTenantCategoriesResponse| Some(TenantCategories::from_wire(a.categories.unwrap_or_default()))
@@ -46,7 +46,8 @@ request! {
 }
 
 impl SetTenantCategories {
-    /// The additional ones, up to 9: slugs or `platformCategories/{slug}`. Adds to what was given before.
+    /// Adds additional categories, up to 9 in all: slugs or `platformCategories/{slug}`. Repeated calls add to earlier
+    /// ones.
     pub fn additional<I>(mut self, categories: I) -> Self
     where
         I: IntoIterator,

@@ -1,4 +1,4 @@
-//! Watching runs change.
+//! Requests that watch runs.
 
 use crate::{
     Client, Items, Run, names,
@@ -6,41 +6,43 @@ use crate::{
 };
 
 impl Client {
-    /// Watches one run: its snapshot at once, then each change. Ends after the terminal one.
+    /// Watches one run: yields its current snapshot, then each change. Ends after the terminal snapshot.
     ///
-    /// Each item is a whole snapshot: a slow reader misses states in the middle, never the last. No revision comes twice, and none
-    /// is older than the one before. A broken or silent connection is made again, see
+    /// Each item is a complete snapshot: a slow reader may miss intermediate states, but never the last one. Revisions
+    /// only increase, and none is yielded twice. A broken or silent connection is reopened, see
     /// [`ClientBuilder::reconnect`](crate::ClientBuilder::reconnect).
     pub fn watch_run(&self, name: impl Into<String>) -> WatchRun {
         WatchRun { client: self.clone(), name: names::run(name), after_revision: 0 }
     }
 
-    /// Watches the runs of one tenant: the live ones at once, then each change, without end; otherwise as [`watch_run`](Self::watch_run).
+    /// Watches the runs of one tenant: yields the live ones, then each change. Does not end. Otherwise like
+    /// [`watch_run`](Self::watch_run).
     ///
-    /// After a broken connection the runs that were live are read again, so that their end is not missed. Runs that
-    /// came and ended while there was no connection are in [`list_sync_logs`](Self::list_sync_logs) only.
+    /// After a broken connection, the runs that were live are read again, so that their end is not missed. Runs that
+    /// started and ended while there was no connection are only in [`list_sync_logs`](Self::list_sync_logs).
     pub fn watch_tenant(&self, tenant: impl Into<String>) -> WatchRuns {
         WatchRuns { client: self.clone(), name: names::qualified("tenants", tenant) }
     }
 
-    /// Watches the runs of one organization, as far as the caller may see them; otherwise as [`watch_tenant`](Self::watch_tenant).
+    /// Watches the runs of one organization that the caller may see. Otherwise like
+    /// [`watch_tenant`](Self::watch_tenant).
     pub fn watch_organization(&self, organization: impl Into<String>) -> WatchRuns {
         WatchRuns { client: self.clone(), name: names::qualified("organizations", organization) }
     }
 
-    /// Watches the runs of one batch: the live ones at once, then each change. Ends when the batch is over; otherwise as
-    /// [`watch_tenant`](Self::watch_tenant).
+    /// Watches the runs of one batch: yields the live ones, then each change. Ends when the batch has ended. Otherwise
+    /// like [`watch_tenant`](Self::watch_tenant).
     pub fn watch_batch(&self, batch: impl Into<String>) -> WatchBatch {
         WatchBatch { client: self.clone(), name: names::qualified("batches", batch) }
     }
 
-    /// Watches every run that the caller may see; otherwise as [`watch_tenant`](Self::watch_tenant).
+    /// Watches all runs that the caller may see. Otherwise like [`watch_tenant`](Self::watch_tenant).
     pub fn watch_all(&self) -> WatchRuns {
         self.watch_tenant("-")
     }
 }
 
-/// Asks for the snapshots of one run; see [`Client::watch_run`].
+/// Request of [`Client::watch_run`].
 #[derive(Debug, Clone)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct WatchRun {
@@ -52,19 +54,19 @@ pub struct WatchRun {
 carries_metadata!(WatchRun);
 
 impl WatchRun {
-    /// Only what is newer than this revision, to go on after the last one seen.
+    /// Yields only snapshots with a higher revision, to resume after the last one received.
     pub fn after_revision(mut self, revision: i64) -> Self {
         self.after_revision = revision;
         self
     }
 
-    /// The snapshots.
+    /// Returns the stream of snapshots.
     pub fn send(self) -> Items<Run> {
         watch(self.client, self.name, WatchState::One { revision: self.after_revision })
     }
 }
 
-/// Asks for the snapshots of many runs; see [`Client::watch_tenant`], [`Client::watch_organization`] and [`Client::watch_all`].
+/// Request of [`Client::watch_tenant`], [`Client::watch_organization`] and [`Client::watch_all`].
 #[derive(Debug, Clone)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct WatchRuns {
@@ -75,13 +77,13 @@ pub struct WatchRuns {
 carries_metadata!(WatchRuns);
 
 impl WatchRuns {
-    /// The snapshots.
+    /// Returns the stream of snapshots.
     pub fn send(self) -> Items<Run> {
         watch(self.client, self.name, WatchState::many())
     }
 }
 
-/// Asks for the snapshots of a batch's runs; see [`Client::watch_batch`].
+/// Request of [`Client::watch_batch`].
 #[derive(Debug, Clone)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct WatchBatch {
@@ -92,7 +94,7 @@ pub struct WatchBatch {
 carries_metadata!(WatchBatch);
 
 impl WatchBatch {
-    /// The snapshots.
+    /// Returns the stream of snapshots.
     pub fn send(self) -> Items<Run> {
         watch(self.client, self.name, WatchState::batch())
     }

@@ -1,4 +1,4 @@
-//! A stream of snapshots that outlives its connections.
+//! A stream of snapshots that reconnects.
 
 mod state;
 
@@ -17,10 +17,10 @@ use crate::{
     client::{MAX_RESPONSE_BYTES, within},
 };
 
-/// How many runs are read at once after a reconnect.
+/// Maximum number of runs that are read concurrently after a reconnect.
 const MAX_CONCURRENT_REREADS: usize = 8;
 
-/// The snapshots of what `name` names.
+/// Streams the snapshots of the resource `name`.
 pub(crate) fn watch(client: Client, name: String, state: WatchState) -> Items<Run> {
     let watch = Watch {
         client,
@@ -39,23 +39,23 @@ pub(crate) fn watch(client: Client, name: String, state: WatchState) -> Items<Ru
 struct Watch {
     client: Client,
     name: String,
-    /// What was yielded, and so what is news.
+    /// What has been yielded, and therefore which snapshots are new.
     state: WatchState,
     connection: Option<Connection>,
-    /// Snapshots to look at, oldest first.
+    /// Snapshots that have not been checked yet, oldest first.
     arrived: VecDeque<Run>,
-    /// Since the last message.
+    /// Failed attempts since the last message.
     failures: u32,
-    /// Whether any connection ever brought a message: then the server is worth a longer wait.
+    /// Whether any connection has received a message. If so, reconnecting may take longer.
     was_up: bool,
     ended: bool,
-    /// Nothing arrives any more.
+    /// The stream has ended.
     is_over: bool,
 }
 
 struct Connection {
     stream: Streaming<StreamRunUpdatesResponse>,
-    /// Whether this connection brought a message.
+    /// Whether this connection has received a message.
     has_received: bool,
 }
 
@@ -78,7 +78,7 @@ impl Watch {
         }
     }
 
-    /// Connects, or takes one message.
+    /// Connects, or receives one message.
     async fn step(&mut self) -> Result<(), Error> {
         let silence = self.client.settings().heartbeat_timeout;
         let Some(connection) = &mut self.connection else { return self.connect().await };
@@ -91,7 +91,8 @@ impl Watch {
         connection.has_received = true;
         self.was_up = true;
         self.failures = 0;
-        // A heartbeat, or what a newer server says, shows that the stream is alive; so much was noted above.
+        // A heartbeat, or a message of a newer server, only shows that the stream is alive, which has been recorded
+        // above.
         if let Some(Update::Run(run)) = message.update {
             self.arrived.push_back(Run::from_wire(*run));
         }
@@ -107,13 +108,14 @@ impl Watch {
             service.stream_run_updates(request).await.map_err(|status| Error::from_status(&status))
         };
         let stream = within(self.client.settings().timeout, open).await?.into_inner();
-        // The stream is open before the runs are read: what changes in between comes twice and is dropped once, never missed.
+        // The stream is opened before the runs are read: a change in between arrives twice and is dropped once, so none
+        // is missed.
         self.reread().await?;
         self.connection = Some(Connection { stream, has_received: false });
         Ok(())
     }
 
-    /// Reads the runs that may have ended while nobody looked; the server sends only live ones.
+    /// Reads the runs that may have ended while there was no connection. The server only streams live runs.
     async fn reread(&mut self) -> Result<(), Error> {
         let names: Vec<String> = self.state.live_names();
         let reads = names.into_iter().map(|name| {
@@ -131,7 +133,7 @@ impl Watch {
         Ok(())
     }
 
-    /// The server ended the stream in good order: it stops, or one run has no more to tell.
+    /// Handles a regular end of the stream: the server is shutting down, or the one run that is watched has ended.
     async fn close(&mut self) -> Result<(), Error> {
         if let WatchState::One { .. } = self.state {
             let run = self.client.get_run(self.name.clone()).send().await?;
@@ -149,17 +151,17 @@ impl Watch {
         Err(Error::new(Code::Unavailable, "the server ended the stream"))
     }
 
-    /// Waits before the next connection, or gives the error back when there is to be none.
+    /// Waits before the next connection, or returns the error if the client must not reconnect.
     async fn wait_after(&mut self, error: Error) -> Result<(), Error> {
         let connection = self.connection.take();
-        // In good order, and however often it happens: the server asks each connection of a certain age to make room.
+        // A regular end, which is not counted: the server closes each connection at its maximum age.
         if connection.is_some() && error.reason() == Some("CONNECTION_EXPIRED") {
             return Ok(());
         }
         let worth_it = match error.code() {
-            // The last three are what proxies and broken connections make of a stream that was cut.
+            // Proxies and broken connections report a cut stream with one of the last three codes.
             Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded => true,
-            // The token ran out under a working stream: the provider has a new one.
+            // The token expired on a working stream, so the provider is asked for a new one.
             Code::Unauthenticated => connection.is_some_and(|connection| connection.has_received),
             _ if error.asks_to_come_back() => true,
             _ => false,

@@ -1,4 +1,4 @@
-//! Which snapshots are news.
+//! Which snapshots are new.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -7,23 +7,25 @@ use std::{
 
 use crate::Run;
 
-/// How many ended runs are remembered at least. A snapshot of one is a repetition, and comes soon after the first or never.
+/// Minimum number of ended runs that are remembered. A repeated snapshot of an ended run arrives soon after the first
+/// one or never.
 const MAX_REMEMBERED_ENDED_RUNS: usize = 4096;
 
-/// What is watched, and what of it was yielded.
+/// What is watched, and which snapshots have been yielded.
 pub(crate) enum WatchState {
     /// One run.
     One {
-        /// The newest revision yielded.
+        /// The highest revision yielded.
         revision: i64,
     },
-    /// The runs of a tenant, or of all.
+    /// The runs of a tenant, an organization, a batch or all tenants.
     Many {
-        /// The newest revision yielded of each run that was live then.
+        /// The highest revision yielded of each run that was live then.
         live: HashMap<String, i64>,
-        /// Runs whose end was yielded, in two generations, so that an endless stream does not remember all.
+        /// Runs whose terminal snapshot was yielded, in two generations, so that a stream without end uses bounded
+        /// memory.
         ended: [HashSet<String>; 2],
-        /// They are a batch's, which is over some time.
+        /// The runs belong to a batch, so the stream has an end.
         is_batch: bool,
     },
 }
@@ -37,12 +39,12 @@ impl WatchState {
         Self::Many { live: HashMap::new(), ended: Default::default(), is_batch: true }
     }
 
-    /// Whether these are the runs of a batch.
+    /// Whether the runs of a batch are watched.
     pub(crate) fn is_batch(&self) -> bool {
         matches!(self, Self::Many { is_batch: true, .. })
     }
 
-    /// Whether to yield the snapshot. It counts as yielded from now on.
+    /// Whether the snapshot must be yielded. Records it as yielded.
     pub(crate) fn is_news(&mut self, run: &Run) -> bool {
         match self {
             Self::One { revision } => mem::replace(revision, run.revision.max(*revision)) < run.revision,
@@ -65,12 +67,12 @@ impl WatchState {
         }
     }
 
-    /// Whether nothing comes after this snapshot.
+    /// Whether the stream ends after this snapshot.
     pub(crate) fn ends_with(&self, run: &Run) -> bool {
         matches!(self, Self::One { .. }) && run.is_terminal()
     }
 
-    /// Where the server shall go on. It can for one run only.
+    /// Returns the revision after which the server resumes. Only possible for one run.
     pub(crate) fn after_revision(&self) -> i64 {
         match self {
             Self::One { revision } => *revision,
@@ -78,7 +80,7 @@ impl WatchState {
         }
     }
 
-    /// The runs whose end was not yielded.
+    /// Returns the names of the runs whose terminal snapshot has not been yielded.
     pub(crate) fn live_names(&self) -> Vec<String> {
         match self {
             Self::One { .. } => Vec::new(),
@@ -86,7 +88,7 @@ impl WatchState {
         }
     }
 
-    /// The run is gone, or the caller may no longer see it.
+    /// Forgets a run that no longer exists or that the caller may no longer see.
     pub(crate) fn forget(&mut self, name: &str) {
         if let Self::Many { live, .. } = self {
             live.remove(name);
