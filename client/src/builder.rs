@@ -152,14 +152,14 @@ impl ClientBuilder {
         ];
         for (name, timeout) in timeouts {
             if timeout.is_zero() || timeout > MAX_TIMEOUT {
-                return Err(Error::setting(format!("{name} {timeout:?}: must be more than 0, and at most a day")));
+                return Err(Error::setting(format!("{name} {timeout:?}: must be greater than 0 and at most one day")));
             }
         }
         self.metadata.check()?;
         let endpoint = endpoint::parse(&self.endpoint)?;
         if self.token.is_some() && endpoint::is_exposed(endpoint.uri()) && !self.allow_plaintext_token {
             return Err(Error::setting(format!(
-                "endpoint {:?}: a token is not sent in plain text to another machine; use https://, or allow_plaintext_token()",
+                "endpoint {:?}: a token is not sent in plain text to another host; use https:// or allow_plaintext_token()",
                 self.endpoint
             )));
         }
@@ -176,7 +176,7 @@ impl ClientBuilder {
             .http2_keep_alive_interval(Duration::from_secs(30))
             .keep_alive_timeout(Duration::from_secs(10));
         if !is_tls && self.client_certificate.is_some() {
-            return Err(Error::setting("client_certificate: only https:// can show it"));
+            return Err(Error::setting("client_certificate: requires an https:// endpoint"));
         }
         if !is_tls {
             return Ok(endpoint);
@@ -185,17 +185,17 @@ impl ClientBuilder {
         let tls = match &self.ca_certificate {
             // Text without a certificate is read as an authority that has signed nothing, and would show only in the first call.
             Some(pem) if !has(pem, PEM_BEGIN) => {
-                return Err(Error::setting("ca_certificate: holds no certificate in PEM form"));
+                return Err(Error::setting("ca_certificate: contains no PEM certificate"));
             }
             Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
             None => ClientTlsConfig::new().with_native_roots(),
         };
         let tls = match &self.client_certificate {
             Some(own) if !has(&own.chain, PEM_BEGIN) => {
-                return Err(Error::setting("client_certificate: the chain holds no certificate in PEM form"));
+                return Err(Error::setting("client_certificate: the chain contains no PEM certificate"));
             }
             Some(own) if !has(&own.key, PEM_KEY) => {
-                return Err(Error::setting("client_certificate: the key holds no private key in PEM form"));
+                return Err(Error::setting("client_certificate: the key contains no PEM private key"));
             }
             Some(own) => tls.identity(Identity::from_pem(&own.chain, own.key.as_slice())),
             None => tls,

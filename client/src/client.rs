@@ -86,7 +86,7 @@ impl Client {
             let mut value = AsciiMetadataValue::try_from(header.as_str()).map_err(|_| {
                 Error::new(
                     Code::Unauthenticated,
-                    "the token provider gave what cannot be a header: only visible ASCII can",
+                    "the token provider returned a token with characters other than visible ASCII",
                 )
             })?;
             // Keeps the token out of HTTP/2's header compression tables and out of `Debug`.
@@ -142,7 +142,7 @@ impl Client {
 
 /// Fails with `DEADLINE_EXCEEDED` if `work` takes longer than `limit`.
 pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let late = |_| Err(Error::new(Code::DeadlineExceeded, format!("no answer within {limit:.1?}")));
+    let late = |_| Err(Error::new(Code::DeadlineExceeded, format!("no response within {limit:.1?}")));
     tokio::time::timeout(limit, work).await.unwrap_or_else(late)
 }
 

@@ -12,7 +12,7 @@ pub(crate) fn parse(text: &str) -> Result<Endpoint, Error> {
     let uri: Uri = text.parse().map_err(|error| Error::setting(format!("endpoint: not a URL: {error}")))?;
     let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
     if authority.contains('@') {
-        return Err(Error::setting("endpoint: must not hold a user or a password"));
+        return Err(Error::setting("endpoint: must not contain a user or a password"));
     }
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
         return Err(Error::setting(format!("endpoint {:?}: must begin with https:// or http://", shown(text))));

@@ -171,7 +171,7 @@ impl Error {
     fn from_transport(cause: &(dyn error::Error + 'static)) -> Self {
         let chain: Vec<_> = std::iter::successors(Some(cause), |cause| cause.source()).collect();
         if chain.iter().any(|cause| cause.is::<tonic::TimeoutExpired>()) {
-            return Self::new(Code::DeadlineExceeded, "no answer in time");
+            return Self::new(Code::DeadlineExceeded, "no response in time");
         }
         // The chain repeats the same fact with increasing detail; the outermost error is the least specific.
         let mut words: Vec<String> = chain.iter().map(ToString::to_string).collect();

@@ -57,11 +57,11 @@ impl Metadata {
     fn try_set(&mut self, name: &str, value: &str) -> Result<(), String> {
         let wrong = |problem: &str| Err(format!("metadata {:?}: {problem}", bounded(name)));
         let Ok(key) = name.parse::<AsciiMetadataKey>() else {
-            return wrong("a name is letters, digits, `-`, `_` and `.`, and does not end in -bin");
+            return wrong("a name may have letters, digits, `-`, `_` and `.`, and must not end in -bin");
         };
         // Parsing has converted it to lower case.
         if RESERVED.contains(&key.as_str()) || key.as_str().starts_with("grpc-") {
-            return wrong("this name is for the client itself");
+            return wrong("this name is reserved for the client");
         }
         if key.as_str() == TRACEPARENT && !is_traceparent(value) {
             self.set_traceparent(value);

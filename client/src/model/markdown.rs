@@ -96,7 +96,7 @@ impl Plan {
         }
         for merged in &self.merged_categories {
             let [slug, gcid] = [&merged.platform_category, &merged.gbp_category].map(|name| Cell(names::short(name)));
-            notes.push(format!("- merged: {slug} stands for {gcid}, as another one does"));
+            notes.push(format!("- merged: {slug} maps to {gcid}, as another category does"));
         }
         for objection in &self.validation_errors {
             notes.push(format!("- Google objects: {}: {}", Cell(&objection.reason), Cell(&objection.message)));

@@ -69,13 +69,13 @@ fn what_google_says_of_the_location_is_a_line_of_the_plan() {
     let plan = Plan::from_wire(v1::Plan { location_issues, hash: "00ff".into(), ..Default::default() });
     let lines = "\
 = in sync     nothing to change
-! location    location_closed: Google calls it closed for good, so a real run leaves it alone
-! location    duplicate_location: Google takes it for a copy of another location and does not publish edits of it
+! location    location_closed: Google reports it as permanently closed, so a real run writes nothing to it
+! location    duplicate_location: Google considers it a duplicate of another location and does not publish edits of it
 ! location    no_voice_of_merchant: Google does not publish edits of it until the merchant has a voice
 ! location    unknown_9: Google may not publish edits of it";
     assert_eq!(plan.to_string(), lines);
     let markdown = plan.to_markdown();
-    assert!(markdown.contains("- location: location\\_closed: Google calls it closed for good"), "{markdown}");
+    assert!(markdown.contains("- location: location\\_closed: Google reports it as permanently closed"), "{markdown}");
 }
 
 #[test]

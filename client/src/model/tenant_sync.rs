@@ -118,8 +118,8 @@ impl LocationIssue {
     #[must_use]
     pub fn meaning(self) -> &'static str {
         match self {
-            Self::Closed => "Google calls it closed for good, so a real run leaves it alone",
-            Self::Duplicate => "Google takes it for a copy of another location and does not publish edits of it",
+            Self::Closed => "Google reports it as permanently closed, so a real run writes nothing to it",
+            Self::Duplicate => "Google considers it a duplicate of another location and does not publish edits of it",
             Self::NoVoiceOfMerchant => "Google does not publish edits of it until the merchant has a voice",
             Self::Unknown(_) => "Google may not publish edits of it",
         }

@@ -1,4 +1,4 @@
-//! The keys of accounts' own credentials.
+//! Keys that encrypt accounts' own credentials.
 
 use std::path::{Path, PathBuf};
 
@@ -11,19 +11,21 @@ use crate::{credential_cipher::CredentialCipher, key_files::Watched};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Credentials of Google accounts' own, kept in the database by CredentialService")]
 pub struct CredentialArgs {
-    /// The keys that encrypt them: one a line, 64 hexadecimal digits, as `openssl rand -hex 32` prints it. The first encrypts, all decrypt;
-    /// a new key is put second on every server, and only then first, and the old one goes after `mirrorctl credentials reencrypt`. Read
-    /// again when it changes, and on SIGHUP
+    /// File with the keys that encrypt accounts' own credentials, one per line: 64 hexadecimal digits, as printed by
+    /// `openssl rand -hex 32`. The first key encrypts, all keys decrypt. To replace a key, add the new one as the
+    /// second line on every server, then move it to the first line, run `mirrorctl credentials reencrypt`, and remove
+    /// the old one. Re-read when it changes and on SIGHUP
     #[arg(long, env = "CREDENTIALS_KEYS_FILE", value_name = "FILE")]
     pub credentials_keys_file: Option<PathBuf>,
 }
 
 impl CredentialArgs {
-    /// The keys, and what reads them again when they change; with `development`, that of the folder where none is configured. None at all is no mistake: then no account has credentials
-    /// of its own.
+    /// Returns the cipher with its keys, and what re-reads them when they change. With `development`, the default is
+    /// the key in that directory. Without any key, no account can have credentials of its own.
     ///
     /// # Errors
-    /// A file that holds no keys, naming the setting and never a key.
+    ///
+    /// If the file contains no valid keys. Names the setting, and never contains a key.
     pub fn cipher(&self, development: Option<&Path>) -> Result<(CredentialCipher, Option<Watched>), ConfigError> {
         const SETTING: &str = "CREDENTIALS_KEYS_FILE";
         match (&self.credentials_keys_file, development) {

@@ -1,14 +1,17 @@
-//! Several hosts in `DATABASE_URL`, as libpq has them: `postgres://user@one:5432,two:5432/database?target_session_attrs=read-write`.
+//! Several hosts in `DATABASE_URL`, in libpq's syntax:
+//! `postgres://user@one:5432,two:5432/database?target_session_attrs=read-write`.
 
-/// The port of a host that names none.
+/// Port of a host without one.
 const DEFAULT_PORT: u16 = 5432;
-/// What the service asks of a server anyway.
+/// Values of `target_session_attrs` that match what the server requires in any case.
 const WRITABLE: [&str; 2] = ["read-write", "primary"];
 
-/// A URL that sqlx understands, and the hosts, each with its port, where there are several.
+/// Returns a URL that sqlx can parse, and, if there are several hosts, the list of hosts with their ports.
 ///
 /// # Errors
-/// A list that cannot be read, or servers that take no writes. The text of the URL, which may hold a password, is not part of it.
+///
+/// If the list cannot be parsed, or selects servers that accept no writes. The error does not contain the URL, which
+/// may contain a password.
 pub(super) fn split_hosts(url: &str) -> Result<(String, Option<String>), String> {
     let Some((scheme, rest)) = url.split_once("://") else { return Ok((url.to_owned(), None)) };
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
@@ -38,7 +41,7 @@ fn with_port(number: usize, host: &str) -> Result<String, String> {
     }
 }
 
-/// Takes out what sqlx does not know. A list in the query is refused: sqlx would take it for one host.
+/// Removes the parameter that sqlx does not know. Rejects a list in the query, which sqlx would use as a single host.
 fn without_session_attrs(path: &str) -> Result<String, String> {
     let Some((path, query)) = path.split_once('?') else { return Ok(path.to_owned()) };
     let mut kept = Vec::new();
@@ -47,7 +50,7 @@ fn without_session_attrs(path: &str) -> Result<String, String> {
         match key {
             "target_session_attrs" if WRITABLE.contains(&value) => {}
             "target_session_attrs" => {
-                return Err("target_session_attrs must be read-write or primary: the service writes".to_owned());
+                return Err("target_session_attrs must be read-write or primary, because the server writes".to_owned());
             }
             "host" | "hostaddr" | "port" if value.contains(',') || value.to_ascii_lowercase().contains("%2c") => {
                 let place =

@@ -1,4 +1,4 @@
-//! What is wrong with the command line, in the words of this program's settings.
+//! Errors of the command line, in terms of this program's settings.
 
 use std::error::Error;
 
@@ -9,7 +9,8 @@ use clap::{
 
 use super::Cli;
 
-/// One line: the setting by the name of its variable, its value, and the problem. A value that may be secret is not repeated.
+/// Returns one line: the setting by the name of its variable, its value, and the problem. A value that may be secret is
+/// not repeated.
 #[must_use]
 pub fn explain(error: &clap::Error) -> String {
     let text = |kind| match error.get(kind) {
@@ -27,7 +28,7 @@ pub fn explain(error: &clap::Error) -> String {
     }
 }
 
-/// The setting of a usage such as `--listen-addr <ADDR>`, whichever command it belongs to: the same name means the same everywhere.
+/// Finds the setting of a usage such as `--listen-addr <ADDR>` in any command: a name has the same meaning everywhere.
 fn find(command: &Command, usage: &str) -> Option<Arg> {
     let long = usage.split_whitespace().next()?.strip_prefix("--")?;
     let here = command.get_arguments().find(|argument| argument.get_long() == Some(long)).cloned();
@@ -40,7 +41,7 @@ fn name_and_value(setting: &Arg, value: &str) -> String {
     if setting.is_hide_env_values_set() { name } else { format!("{name}={}", value.escape_debug()) }
 }
 
-/// What clap says before it explains the usage, which `--help` tells better.
+/// Returns clap's text up to the usage, which `--help` explains better.
 fn first_paragraph(error: &clap::Error) -> String {
     let text = error.to_string();
     let first = text.split("\n\n").next().unwrap_or(&text);

@@ -1,23 +1,23 @@
-//! Which features the environment forces on or off.
+//! Feature flags that the environment forces on or off.
 
 use clap::{Args, ValueEnum};
 
 use crate::domain::ProcessFlags;
 
-/// Feature flags, forced for this process. What is not forced is as `FlagService` says, for all servers: off until somebody switches
-/// it on; with `--dev`, on until somebody switches it off.
+/// Feature flags that are forced for this process. Flags that are not forced have the value that was set with
+/// `FlagService`, for all servers. Until a flag is set, it is off; with `--dev`, on.
 #[derive(Debug, Args)]
 #[command(
     next_help_heading = "Feature flags, forced on or off for this process (not forced: as FlagService says; else off, on with --dev)"
 )]
 pub struct FlagArgs {
-    /// Triggering runs
+    /// Start runs
     #[arg(long, env = "FF_CATEGORY_MIRRORING", value_name = "on|off", hide_possible_values = true)]
     pub ff_category_mirroring: Option<Switch>,
-    /// Changing a tenant's categories
+    /// Change a tenant's categories
     #[arg(long, env = "FF_TENANT_PLATFORM_CATEGORY", value_name = "on|off", hide_possible_values = true)]
     pub ff_tenant_platform_category: Option<Switch>,
-    /// Carrying runs out: while it is off, they end skipped
+    /// Execute runs. While it is off, runs end as skipped
     #[arg(long, env = "FF_TENANT_GBP_CATEGORY_SYNC", value_name = "on|off", hide_possible_values = true)]
     pub ff_tenant_gbp_category_sync: Option<Switch>,
 }
@@ -34,7 +34,7 @@ pub enum Switch {
 }
 
 impl FlagArgs {
-    /// What this process says about the flags; `on_by_default` is for those that nobody has set.
+    /// Returns the values that this process forces. `on_by_default` applies to flags that have never been set.
     #[must_use]
     pub fn process_flags(&self, on_by_default: bool) -> ProcessFlags {
         let forced = |switch: Option<Switch>| switch.map(|switch| switch == Switch::On);

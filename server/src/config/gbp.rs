@@ -1,4 +1,4 @@
-//! Which Google.
+//! Google Business Profile, its credentials and its quota.
 
 use std::{
     net::SocketAddr,
@@ -19,70 +19,76 @@ use crate::{
     key_files::{self, Contents, Watched},
 };
 
-/// How long a request to Google may take unless the settings say otherwise.
+/// Default timeout of a request to Google.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What stands for the built-in emulator in GBP_ENDPOINT.
+/// The value of GBP_ENDPOINT that selects the built-in emulator.
 const EMULATOR: &str = "emulator";
 
 /// Google Business Profile, or the emulator.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Google Business Profile")]
 pub struct GbpArgs {
-    /// `https://mybusinessbusinessinformation.googleapis.com`, another `http(s)://` address, or `emulator` for the built-in one
+    /// Address of Google Business Profile: `https://mybusinessbusinessinformation.googleapis.com`, another `http(s)://`
+    /// address, or `emulator` for the built-in one
     #[arg(long, env = "GBP_ENDPOINT", value_name = "URL", hide_env_values = true)]
     pub gbp_endpoint: Option<String>,
-    /// Google's `authorized_user` JSON: client id, client secret and refresh token, as `gcloud auth application-default login` writes it
+    /// File with Google's `authorized_user` JSON, as written by `gcloud auth application-default login`: client id,
+    /// client secret and refresh token
     #[arg(long, env = "GBP_CREDENTIALS_FILE", value_name = "FILE")]
     pub gbp_credentials_file: Option<PathBuf>,
-    /// A fixed access token instead, for the emulator and tests
+    /// Fixed access token, for the emulator and tests
     #[arg(long, env = "GBP_ACCESS_TOKEN", value_name = "TOKEN", hide_env_values = true, value_parser = secret)]
     pub gbp_access_token: Option<Secret>,
-    /// A file that holds it
+    /// File that contains GBP_ACCESS_TOKEN
     #[arg(long, env = "GBP_ACCESS_TOKEN_FILE", value_name = "FILE")]
     pub gbp_access_token_file: Option<PathBuf>,
-    /// Where access tokens are renewed; else Google's, or the emulator's
+    /// URL that issues access tokens [default: Google's, or the emulator's]
     #[arg(long, env = "GBP_TOKEN_URL", value_name = "URL", hide_env_values = true)]
     pub gbp_token_url: Option<String>,
-    /// How long a request to Google may take; at most half of RUNNER_LEASE [default: 10s, or a third of RUNNER_LEASE where that is shorter]
+    /// Timeout of a request to Google, at most half of RUNNER_LEASE [default: 10s, or a third of RUNNER_LEASE if that
+    /// is shorter]
     #[arg(long, env = "GBP_TIMEOUT", value_name = "DURATION", value_parser = positive_duration)]
     pub gbp_timeout: Option<Duration>,
-    /// Requests a minute that Google lets the project of these credentials make: what the metric of the quota that is left counts from
+    /// Requests per minute that Google allows for the project of these credentials, from 1 to 1000000. Used only for
+    /// the metric of the remaining quota
     #[arg(long, env = "GBP_QUOTA_PER_MINUTE", value_name = "N", default_value_t = DEFAULT_QUOTA, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub gbp_quota_per_minute: u32,
-    /// Where the built-in emulator listens
+    /// Address and port of the built-in emulator
     #[arg(long, env = "GBP_EMULATOR_LISTEN_ADDR", value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub gbp_emulator_listen_addr: SocketAddr,
 }
 
-/// What GBP_ENDPOINT says.
+/// The value of GBP_ENDPOINT.
 #[derive(Debug)]
 pub enum GbpChoice {
-    /// The built-in emulator, to be started.
+    /// The built-in emulator, which is yet to be started.
     Emulator,
     /// This address.
     Endpoint(String),
 }
 
 impl GbpArgs {
-    /// Which Google; with `dev`, the emulator where nothing is configured.
+    /// Returns the configured address of Google. With `dev`, the default is the emulator.
     ///
     /// # Errors
-    /// When nothing is configured.
+    ///
+    /// If none is configured.
     pub fn choice(&self, dev: bool) -> Result<GbpChoice, ConfigError> {
         match self.gbp_endpoint.as_deref() {
             Some(EMULATOR) => Ok(GbpChoice::Emulator),
             Some(endpoint) => Ok(GbpChoice::Endpoint(endpoint.to_owned())),
             None if dev => Ok(GbpChoice::Emulator),
-            None => Err(ConfigError("GBP_ENDPOINT is required: which Google Business Profile?".to_owned())),
+            None => Err(ConfigError("GBP_ENDPOINT is required: an address of Google, or `emulator`".to_owned())),
         }
     }
 
-    /// How long a request may take, for a server that holds its runs for `lease` at a time. A write is sent only while a whole request's
-    /// time is left of the lease, so a longer timeout would keep writes from being sent at all.
+    /// Returns the timeout of a request for a server with this `lease`. A write is sent only while the lease lasts at
+    /// least a whole timeout longer, so a longer timeout would prevent writes altogether.
     ///
     /// # Errors
-    /// A timeout that leaves too little of the lease.
+    ///
+    /// If the timeout exceeds half of the lease.
     pub fn timeout(&self, lease: Duration) -> Result<Duration, ConfigError> {
         let Some(timeout) = self.gbp_timeout else { return Ok(DEFAULT_TIMEOUT.min(lease / 3)) };
         if timeout > lease / 2 {
@@ -92,11 +98,12 @@ impl GbpArgs {
         Ok(timeout)
     }
 
-    /// A client for `endpoint`, whose requests take up to `timeout`, and what reads its credentials' file again when that changes;
-    /// `is_emulator` lets the token be missing.
+    /// Returns a client for `endpoint`, whose requests take up to `timeout`, and what re-reads its credentials' file
+    /// when that changes. With `is_emulator`, the token may be missing.
     ///
     /// # Errors
-    /// An address or credentials that cannot be used, naming the setting and never a secret.
+    ///
+    /// If the address or the credentials are invalid. Names the setting, and never contains a secret.
     pub fn client(
         &self,
         endpoint: &str,
@@ -111,7 +118,7 @@ impl GbpArgs {
         let token_url = token_url.map(|url| address("GBP_TOKEN_URL", url)).transpose()?;
         let endpoint = address("GBP_ENDPOINT", endpoint)?;
         if endpoint.is_exposed() {
-            tracing::warn!("GBP_ENDPOINT is plain http: whoever is on the way can read the access token");
+            tracing::warn!("GBP_ENDPOINT is plain http: the access token can be read in transit");
         }
         let (credentials, file) = self.credentials(is_emulator)?;
         let config = GbpConfig { endpoint, token_url, credentials, timeout };
@@ -122,7 +129,7 @@ impl GbpArgs {
     }
 
     fn credentials(&self, is_emulator: bool) -> Result<(Credentials, Option<CredentialsSource>), ConfigError> {
-        let exclusive = |one: &str, other: &str| Err(ConfigError(format!("{one} and {other} exclude each other")));
+        let exclusive = |one: &str, other: &str| Err(ConfigError(format!("{one} and {other} cannot be combined")));
         let token = |setting: &str, token: Secret| {
             Credentials::access_token(token).map_err(|error| ConfigError(format!("{setting}: {error}")))
         };
@@ -133,7 +140,7 @@ impl GbpArgs {
             (Some(path), None, None) => CredentialsSource::read("GBP_CREDENTIALS_FILE", path, authorized_user),
             (None, None, Some(path)) => CredentialsSource::read("GBP_ACCESS_TOKEN_FILE", path, access_token),
             (None, Some(text), None) => Ok((token("GBP_ACCESS_TOKEN", text.clone())?, None)),
-            // The emulator takes any token; this one says in its log where it came from.
+            // The emulator accepts any token; this one shows in its log who sent it.
             (None, None, None) if is_emulator => Ok((token("GBP_ACCESS_TOKEN", "category-mirror".into())?, None)),
             (None, None, None) => Err(ConfigError(
                 "GBP_CREDENTIALS_FILE, GBP_ACCESS_TOKEN or GBP_ACCESS_TOKEN_FILE is required with GBP_ENDPOINT"
@@ -143,7 +150,7 @@ impl GbpArgs {
     }
 }
 
-/// Turns what a file holds into credentials.
+/// Parses the contents of a file into credentials.
 type Parse = fn(&Path, &[u8]) -> Result<Credentials, String>;
 
 fn authorized_user(path: &Path, contents: &[u8]) -> Result<Credentials, String> {
@@ -157,7 +164,7 @@ fn access_token(path: &Path, contents: &[u8]) -> Result<Credentials, String> {
     credentials.map_err(|error| format!("`{}`: {error}", path.display()))
 }
 
-/// The file that the server's own credentials come from.
+/// The file that contains the server's own credentials.
 struct CredentialsSource {
     setting: &'static str,
     path: PathBuf,
@@ -173,7 +180,7 @@ impl CredentialsSource {
         Ok((credentials, Some(Self { setting, path: path.to_owned(), contents, parse })))
     }
 
-    /// Watches the file for a client that has its credentials.
+    /// Watches the file on behalf of the client that uses its credentials.
     fn watched(self, client: Client) -> Watched {
         let Self { setting, path, contents, parse } = self;
         Watched::new(setting, vec![path.clone()], &[contents], move |contents| {

@@ -1,4 +1,4 @@
-//! How much the server lets in.
+//! Limits of calls, streams, memory and connections.
 
 use std::time::Duration;
 
@@ -7,59 +7,64 @@ use clap::Args;
 use super::duration::positive_duration;
 use crate::{api::CallLimits, connections::ConnectionLimits};
 
-/// The limits of calls and streams.
+/// Limits of calls, streams, memory and connections.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {
-    /// Calls a second that are taken from one subject; the others are told when to come back; 0 is no limit
+    /// Calls per second and subject. Excess calls fail with RESOURCE_EXHAUSTED and the time to wait. 0: no limit
     #[arg(long, env = "RATE_LIMIT_PER_SECOND", value_name = "N", default_value_t = CallLimits::default().rate)]
     pub rate_limit_per_second: u32,
-    /// Calls that a subject who was quiet may make at once [default: twice the RATE_LIMIT_PER_SECOND]
+    /// Calls that an idle subject may make at once, at least 1 [default: twice RATE_LIMIT_PER_SECOND]
     #[arg(long, env = "RATE_LIMIT_BURST", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_limit_burst: Option<u32>,
-    /// Streams that one subject may have open
+    /// Maximum number of open streams per subject, from 1 to 1000000
     #[arg(long, env = "MAX_STREAMS_PER_SUBJECT", value_name = "N", default_value_t = CallLimits::default().max_streams_per_subject, value_parser = streams)]
     pub max_streams_per_subject: usize,
-    /// Streams that may be open in total
+    /// Maximum number of open streams in total, from 1 to 1000000
     #[arg(long, env = "MAX_STREAMS", value_name = "N", default_value_t = CallLimits::default().max_streams, value_parser = streams)]
     pub max_streams: usize,
-    /// Batches that one subject may have that have not ended; more fail with RESOURCE_EXHAUSTED
+    /// Maximum number of batches per subject that have not ended, from 1 to 1000000. Further ones fail with
+    /// RESOURCE_EXHAUSTED
     #[arg(long, env = "MAX_BATCHES_PER_SUBJECT", value_name = "N", default_value_t = CallLimits::default().max_batches_per_subject, value_parser = streams)]
     pub max_batches_per_subject: usize,
-    /// The longest that a call may take; callers can ask for less (grpc-timeout), and streams are exempt
+    /// Maximum duration of a call. Callers can set a shorter one (grpc-timeout). Streams are exempt
     #[arg(long, env = "CALL_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = positive_duration)]
     pub call_timeout: Duration,
-    /// Bytes that all requests together may hold in memory; one caller or connection gets a third of them; 67108864 at least
+    /// Maximum number of bytes that all requests together may hold in memory, at least 67108864. A single caller or
+    /// connection may use a third of them
     #[arg(long, env = "REQUEST_MEMORY_BYTES", value_name = "BYTES", default_value_t = CallLimits::default().request_memory, value_parser = request_memory)]
     pub request_memory_bytes: usize,
-    /// Connections that may be open on LISTEN_ADDR in total, from 1 to 1000000; fewer where the process may open fewer files
+    /// Maximum number of open connections on LISTEN_ADDR, from 1 to 1000000. Lower if the process may open fewer files
     #[arg(long, env = "MAX_CONNECTIONS", value_name = "N", default_value_t = ConnectionLimits::default().max_connections, value_parser = streams)]
     pub max_connections: usize,
-    /// Connections that may be open from one address (of IPv6: one /64 network), from 1 to 1000000; raise it behind a proxy
+    /// Maximum number of open connections per address, or per /64 network for IPv6, from 1 to 1000000. Raise it behind
+    /// a proxy
     #[arg(long, env = "MAX_CONNECTIONS_PER_ADDRESS", value_name = "N", default_value_t = ConnectionLimits::default().max_per_address, value_parser = streams)]
     pub max_connections_per_address: usize,
-    /// How long each step of a new connection may take: TLS, the HTTP/2 preface, and the headers of the first call
+    /// Maximum duration of each step of a new connection: TLS, the HTTP/2 preface, and the headers of the first call
     #[arg(long, env = "CONNECTION_HANDSHAKE_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = positive_duration)]
     pub connection_handshake_timeout: Duration,
-    /// Age, give or take a tenth, at which a connection is asked to move on, so that load balancers can spread calls anew
+    /// Age, plus or minus a tenth, at which the server closes a connection, so that load balancers can redistribute
+    /// calls
     #[arg(long, env = "MAX_CONNECTION_AGE", value_name = "DURATION", default_value = "1h", value_parser = positive_duration)]
     pub max_connection_age: Duration,
-    /// How long calls that are open at that age may take; streams end at once, and can be opened again
+    /// Time that open calls have to complete once a connection reaches this age. Streams end immediately and can be
+    /// reopened
     #[arg(long, env = "MAX_CONNECTION_AGE_GRACE", value_name = "DURATION", default_value = "30s", value_parser = positive_duration)]
     pub max_connection_age_grace: Duration,
 }
 
-/// The least in which an import of the largest size fits into one caller's third.
+/// Minimum of REQUEST_MEMORY_BYTES: a third of it has room for an import of maximum size.
 const MIN_REQUEST_MEMORY: usize = 64 * 1024 * 1024;
 
 fn request_memory(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(bytes) if bytes >= MIN_REQUEST_MEMORY => Ok(bytes),
-        _ => Err(format!("must be a number of bytes, {MIN_REQUEST_MEMORY} at least")),
+        _ => Err(format!("must be a number of bytes, at least {MIN_REQUEST_MEMORY}")),
     }
 }
 
-/// Far above what a process can hold open, and small enough to be counted everywhere.
+/// The maximum is far above what a process can hold open, and small enough for every counter.
 fn streams(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n) if (1..=1_000_000).contains(&n) => Ok(n),
@@ -68,7 +73,7 @@ fn streams(text: &str) -> Result<usize, String> {
 }
 
 impl LimitArgs {
-    /// The limits.
+    /// Returns the limits.
     #[must_use]
     pub fn limits(&self) -> CallLimits {
         CallLimits {
@@ -77,7 +82,7 @@ impl LimitArgs {
             max_streams_per_subject: self.max_streams_per_subject,
             max_streams: self.max_streams,
             max_batches_per_subject: self.max_batches_per_subject,
-            // As many as the pool has that the service is started with.
+            // As many as the pool of the server has.
             database_connections: CallLimits::default().database_connections,
             call_timeout: self.call_timeout,
             request_memory: self.request_memory_bytes,

@@ -1,4 +1,4 @@
-//! Where to listen.
+//! Listening addresses and TLS.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -10,38 +10,45 @@ use crate::{
     tls::{Tls, TlsFiles},
 };
 
-/// Addresses and TLS.
+/// Listening addresses and TLS.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Listening")]
 pub struct ListenArgs {
-    /// Address and port of gRPC; port 0 lets the system choose. Beyond this machine it needs TLS_CERT and TLS_KEY, or INSECURE_LISTEN
+    /// Address and port of gRPC. With port 0, the system chooses one. If other machines can reach the address, TLS_CERT
+    /// and TLS_KEY, or INSECURE_LISTEN, are required
     #[arg(long, env = "LISTEN_ADDR", value_name = "ADDR", default_value = "127.0.0.1:50051")]
     pub listen_addr: SocketAddr,
-    /// The same for /healthz and /metrics, over plain HTTP and without a token: keep it inside. Beyond this machine it needs INSECURE_ADMIN_LISTEN
+    /// Address and port of /healthz and /metrics, without TLS and tokens: do not expose it. If other machines can reach
+    /// the address, INSECURE_ADMIN_LISTEN or INSECURE_LISTEN is required
     #[arg(long, env = "ADMIN_LISTEN_ADDR", value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub admin_listen_addr: SocketAddr,
-    /// Listen beyond this machine without TLS, or with --dev, on every port, so that tokens can be read on their way: for networks that encrypt by themselves, such as a service mesh
+    /// Allow all ports to be reachable from other machines without TLS or with --dev. Tokens can then be read in
+    /// transit: only for networks that are encrypted themselves, such as a service mesh
     #[arg(long, env = "INSECURE_LISTEN", action = ArgAction::SetTrue, value_parser = switch())]
     pub insecure_listen: bool,
-    /// The same for ADMIN_LISTEN_ADDR alone, which has no TLS: for networks in which only probes and Prometheus reach it
+    /// Allow ADMIN_LISTEN_ADDR, which has no TLS, to be reachable from other machines: only for networks in which
+    /// nothing but probes and Prometheus reaches it
     #[arg(long, env = "INSECURE_ADMIN_LISTEN", action = ArgAction::SetTrue, value_parser = switch())]
     pub insecure_admin_listen: bool,
-    /// Certificate chain for gRPC, PEM; with TLS_KEY. Both are read again when they change, and on SIGHUP
+    /// PEM file with the certificate chain for gRPC; requires TLS_KEY. Both files are re-read when they change and on
+    /// SIGHUP
     #[arg(long, env = "TLS_CERT", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
-    /// Private key of TLS_CERT, PEM
+    /// PEM file with the private key of TLS_CERT
     #[arg(long, env = "TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
-    /// Authorities, PEM: callers of gRPC need a certificate of one of them, and their token as well; with TLS_CERT
+    /// PEM file with certificate authorities; requires TLS_CERT. Callers of gRPC then need a certificate of one of them
+    /// in addition to a token
     #[arg(long, env = "TLS_CLIENT_CA", value_name = "FILE")]
     pub tls_client_ca: Option<PathBuf>,
 }
 
 impl ListenArgs {
-    /// The certificate and its key, read, with what reads them again; `None` where neither is set.
+    /// Returns the loaded certificate and key, and what re-reads them; `None` if neither is set.
     ///
     /// # Errors
-    /// One without the other, a file that cannot be read or is no PEM, or a key of another certificate.
+    ///
+    /// If only one of the two is set, a file cannot be read or is not PEM, or the key belongs to another certificate.
     pub fn tls(&self) -> Result<Option<(Tls, Watched)>, ConfigError> {
         let files = match (&self.tls_cert, &self.tls_key) {
             (None, None) if self.tls_client_ca.is_some() => {
@@ -57,36 +64,37 @@ impl ListenArgs {
         Tls::load(files).map(Some).map_err(ConfigError)
     }
 
-    /// Checks that nothing can be reached from another machine unless it is encrypted, or was asked for by name. `emulator` is where the
-    /// built-in emulator listens, if it does.
+    /// Checks that every address that other machines can reach is encrypted or explicitly allowed. `emulator` is the
+    /// address of the built-in emulator, if it runs.
     ///
     /// # Errors
-    /// The address, and what allows it.
+    ///
+    /// Names the address, and the setting that allows it.
     pub fn check_exposure(&self, dev: bool, emulator: Option<SocketAddr>) -> Result<(), ConfigError> {
         let is_exposed = |address: SocketAddr| !address.ip().to_canonical().is_loopback();
         let refused = |setting: &str, address: SocketAddr, problem: &str| {
-            Err(ConfigError(format!("{setting}={address}: reaches beyond this machine {problem}")))
+            Err(ConfigError(format!("{setting}={address}: is reachable from other machines {problem}")))
         };
         if self.insecure_listen {
             return Ok(());
         }
         if is_exposed(self.listen_addr) && dev {
-            let problem = "with --dev, whose keys are for trying out: set INSECURE_LISTEN=true if that is meant";
+            let problem = "with --dev, whose keys are for evaluation: set INSECURE_LISTEN=true to allow this";
             return refused("LISTEN_ADDR", self.listen_addr, problem);
         }
         if is_exposed(self.listen_addr) && self.tls_cert.is_none() {
-            let problem = "without TLS, so that tokens can be read on their way: set TLS_CERT and TLS_KEY, or \
+            let problem = "without TLS, so tokens can be read in transit: set TLS_CERT and TLS_KEY, or \
                            INSECURE_LISTEN=true";
             return refused("LISTEN_ADDR", self.listen_addr, problem);
         }
         if is_exposed(self.admin_listen_addr) && !self.insecure_admin_listen {
             let problem =
-                "without TLS and tokens: set INSECURE_ADMIN_LISTEN=true, or INSECURE_LISTEN=true for every port";
+                "without TLS and tokens: set INSECURE_ADMIN_LISTEN=true, or INSECURE_LISTEN=true for all ports";
             return refused("ADMIN_LISTEN_ADDR", self.admin_listen_addr, problem);
         }
         match emulator {
             Some(address) if is_exposed(address) => {
-                refused("GBP_EMULATOR_LISTEN_ADDR", address, "without TLS: set INSECURE_LISTEN=true if that is meant")
+                refused("GBP_EMULATOR_LISTEN_ADDR", address, "without TLS: set INSECURE_LISTEN=true to allow this")
             }
             _ => Ok(()),
         }

@@ -1,5 +1,5 @@
-//! The fields of a line of text: `key=value`, each value one word or in quotation marks, so that no value can pass for another field or
-//! another line.
+//! Fields of a log line in text format: `key=value`. A value is one word or quoted, so that it cannot imitate another
+//! field or another line.
 
 use std::fmt::{self, Debug};
 
@@ -11,10 +11,10 @@ use tracing_subscriber::{
 
 use crate::domain::text::{is_direction_mark, is_hidden};
 
-/// The field of an event that is its message.
+/// The field of an event that contains its message.
 const MESSAGE: &str = "message";
 
-/// Writes the fields of events and spans.
+/// Formats the fields of events and spans.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TextFields;
 
@@ -44,7 +44,7 @@ impl Visit for Line<'_> {
 
 impl Line<'_> {
     fn add(&mut self, name: &str, value: &str) {
-        // Of records of the `log` crate: they are in the line already.
+        // Fields of records of the `log` crate, which are already part of the line.
         if name.starts_with("log.") || self.written.is_err() {
             return;
         }
@@ -73,7 +73,7 @@ impl Line<'_> {
     }
 }
 
-/// Writes a text on one line, without anything that a terminal executes or a reader does not see.
+/// Writes a text on one line, without characters that a terminal interprets or a reader does not see.
 fn escaped(writer: &mut Writer<'_>, text: &str, in_quotes: bool) -> fmt::Result {
     for character in text.chars() {
         match character {
@@ -90,13 +90,13 @@ fn is_unsafe(character: char) -> bool {
     character.is_control() || is_hidden(character) || is_direction_mark(character)
 }
 
-/// Whether a value is read as one without quotation marks.
+/// Whether a value is unambiguous without quotation marks.
 fn is_word(value: &str) -> bool {
     let is_part = |c: char| !c.is_whitespace() && c != '"' && c != '=' && !is_unsafe(c);
     !value.is_empty() && value.chars().all(is_part)
 }
 
-/// Whether a value is one text in quotation marks already, as `?text` is.
+/// Whether a value is already quoted, as values logged with `?` are.
 fn is_quoted(value: &str) -> bool {
     let inner = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     let Some(inner) = inner else { return false };
@@ -143,7 +143,7 @@ mod tests {
         }
     }
 
-    /// The line that `log` makes, from the message on.
+    /// Returns the line that `log` writes, from the message on.
     fn line(log: impl FnOnce()) -> String {
         let sink = Sink::default();
         let lines = tracing_subscriber::fmt::layer()

@@ -1,5 +1,5 @@
-//! Lines of JSON on standard error, in which a terminal finds nothing to execute and a reader nothing that is not seen: JSON may have any
-//! character of a text as an escape, and programs read the same text.
+//! JSON lines on standard error, without characters that a terminal interprets or a reader does not see. JSON allows
+//! any character as an escape, so programs read the same text.
 
 use std::{
     borrow::Cow,
@@ -11,7 +11,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::domain::text::{is_direction_mark, is_hidden};
 
-/// Standard error, for lines of JSON.
+/// Standard error, for JSON lines.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct JsonLines;
 
@@ -24,7 +24,7 @@ impl MakeWriter<'_> for JsonLines {
 }
 
 impl Write for JsonLines {
-    /// A line comes whole.
+    /// Each call writes a whole line.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match std::str::from_utf8(bytes) {
             Ok(line) => io::stderr().write_all(escaped(line).as_bytes())?,
@@ -39,7 +39,7 @@ impl Write for JsonLines {
 }
 
 fn escaped(line: &str) -> Cow<'_, str> {
-    // What is below U+0020 is escaped already, but for the line's end.
+    // Characters below U+0020 are already escaped, except for the final line break.
     let is_unsafe = |c: char| (c.is_control() && c >= '\u{7f}') || is_hidden(c) || is_direction_mark(c);
     if !line.contains(is_unsafe) {
         return line.into();
@@ -48,7 +48,7 @@ fn escaped(line: &str) -> Cow<'_, str> {
     for character in line.chars() {
         if is_unsafe(character) {
             for unit in character.encode_utf16(&mut [0; 2]) {
-                // Writing into a string cannot fail.
+                // Writing to a string cannot fail.
                 let _ = write!(safe, "\\u{unit:04x}");
             }
         } else {

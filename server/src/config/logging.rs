@@ -1,4 +1,4 @@
-//! How to log.
+//! Logging.
 
 use std::io::{self, IsTerminal};
 
@@ -16,8 +16,9 @@ use tracing_subscriber::{
 use super::{ConfigError, log_fields::TextFields, log_json::JsonLines};
 use crate::spans::{self, Exporter};
 
-/// Libraries through which secrets pass, in headers, bodies, handshakes and values, and what they may log at most, whatever RUST_LOG says.
-/// None of them logs a secret today, as far as our tests see; what they say in such detail is theirs to change in any release.
+/// Libraries that process secrets in headers, bodies, handshakes and values, and the most verbose level that they may
+/// log at, whatever RUST_LOG contains. Our tests find no secret in their logs today, but any release may change what
+/// they log in such detail.
 const CAPPED: [(&str, Level); 10] = [
     ("axum", Level::INFO),
     ("h2", Level::INFO),
@@ -28,15 +29,15 @@ const CAPPED: [(&str, Level); 10] = [
     ("tokio_rustls", Level::INFO),
     ("tonic", Level::INFO),
     ("tower", Level::INFO),
-    // At `debug` it logs statements, in which all values are parameters.
+    // At `debug`, it logs statements, in which all values are parameters.
     ("sqlx", Level::DEBUG),
 ];
 
-/// Logging, to stderr.
+/// Logging to standard error.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Logging")]
 pub struct LogArgs {
-    /// `text`, lines for people, or `json`, one object a line
+    /// Format of log lines: `text` for people, or `json` with one object per line
     #[arg(
         long,
         env = "LOG_FORMAT",
@@ -46,12 +47,13 @@ pub struct LogArgs {
         global = true
     )]
     pub log_format: LogFormat,
-    /// What is logged, such as `info` or `category_mirror=debug,sqlx=warn`; of the libraries that carry secrets never the details
+    /// Log filter, such as `info` or `category_mirror=debug,sqlx=warn`. Libraries that process secrets never log
+    /// details
     #[arg(long, env = "RUST_LOG", value_name = "FILTER", global = true)]
     pub rust_log: Option<String>,
 }
 
-/// The form of a log line.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people.
@@ -61,12 +63,14 @@ pub enum LogFormat {
 }
 
 impl LogArgs {
-    /// Starts logging, once a process; `default` is the filter where RUST_LOG names none. `exporter` takes the spans that others are to see.
+    /// Starts logging, once per process. `default` is the filter if RUST_LOG is not set. `exporter` receives the spans
+    /// for the collector.
     ///
     /// # Errors
-    /// A filter that cannot be read.
+    ///
+    /// If the filter is invalid.
     pub fn start(&self, default: &str, exporter: Option<&Exporter>) -> Result<(), ConfigError> {
-        // A second start, in tests, keeps the first one's settings.
+        // If a test starts logging again, the first configuration is kept.
         let _ = self.subscriber(default, exporter)?.try_init();
         Ok(())
     }
@@ -79,7 +83,8 @@ impl LogArgs {
         let filter = self.rust_log.as_deref().filter(|filter| !filter.is_empty()).unwrap_or(default);
         let filter = EnvFilter::try_new(filter).map_err(|error| ConfigError(format!("RUST_LOG={filter}: {error}")))?;
         let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        // A line that cannot be written is lost. To say so where it could not be written would end the thread that logs it.
+        // A line that cannot be written is lost. Reporting that on the same standard error would panic and end the
+        // thread.
         let lines = fmt::layer().with_writer(io::stderr).with_ansi(colour).log_internal_errors(false);
         let lines = match self.log_format {
             LogFormat::Text => lines.fmt_fields(TextFields).boxed(),
@@ -88,8 +93,8 @@ impl LogArgs {
         let Some(exporter) = exporter else {
             return Ok(Box::new(registry().with(lines).with(filter).with(filter_fn(is_for_the_log))));
         };
-        // Asked each time: who only asks whether something would be logged, as sqlx does, leaves the answer behind in the thread, and an
-        // event that is known to be logged would be taken for what was asked about.
+        // Evaluated for every event, not cached: if a library only asks whether an event would be logged, as sqlx does,
+        // a cached answer would stay in the thread and be applied to the next event.
         let ours = dynamic_filter_fn(|metadata, _| is_for_the_log(metadata)).with_max_level_hint(Level::TRACE);
         let layers = vec![lines.with_filter(filter.and(ours)).boxed(), exporter.layer()];
         Ok(Box::new(registry().with(layers)))

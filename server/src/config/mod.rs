@@ -1,4 +1,4 @@
-//! The command line and the environment: every setting is a flag and a variable of the same name.
+//! The command line and the environment. Every setting is both an option and an environment variable of the same name.
 
 mod bench;
 mod credentials;
@@ -54,35 +54,36 @@ const EMULATOR_EXAMPLES: &str = r#"Examples, with `category-mirror gbp-emulator 
   curl http://127.0.0.1:8765/_control/calls                 what was called, and what was written
   curl http://127.0.0.1:8765/_control/faults -d '{"method": "locations.get", "status": 503, "times": 2}'"#;
 
-/// A setting that is missing or wrong: one line that names it. Exit code 64.
+/// A missing or invalid setting, described in one line that names it. The process exits with code 64.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(pub String);
 
-/// Keeps a store's business categories equal on a retail platform and on its Google Business Profile.
+/// Keeps a store's business categories equal on a retail platform and on its Google Business Profile
 ///
-/// To see it work, with nothing configured: `category-mirror demo`. Every setting is a flag, or an environment variable of the same
-/// name in capitals (`--database-url` is DATABASE_URL); flags win. Exit codes: 0; 64 for a setting that is missing or wrong; 1 for
-/// anything else that fails.
+/// `category-mirror demo` shows it without any configuration. Every setting is an option or an environment variable of
+/// the same name in capitals (`--database-url` is DATABASE_URL); options take precedence. Exit codes: 0 on success, 64
+/// if a setting is missing or invalid, 1 if anything else fails.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 110)]
 pub struct Cli {
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
-    /// How to log.
+    /// Logging.
     #[command(flatten)]
     pub log: LogArgs,
-    /// The variables of secrets that were given as arguments.
+    /// Variable names of the secrets that were given as arguments.
     #[arg(skip)]
     pub secret_arguments: Vec<&'static str>,
 }
 
 impl Cli {
-    /// Reads the command line of this process, and its environment.
+    /// Reads the command line and the environment of this process.
     ///
     /// # Errors
-    /// clap's, for [`explain`].
+    ///
+    /// clap's error, which [`explain`] turns into one line.
     pub fn read() -> Result<Self, clap::Error> {
         let matches = Self::command().try_get_matches()?;
         let cli = Self::from_arg_matches(&matches)?;
@@ -90,40 +91,45 @@ impl Cli {
     }
 }
 
-/// The commands.
+/// The commands of `category-mirror`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show the whole product at work on this machine, with nothing to configure
+    /// Show the whole product at work on this machine, without any configuration
     ///
-    /// Starts a PostgreSQL from this machine's binaries and an emulator of Google Business Profile, loads six stores, shows what a dry
-    /// run would change, changes it, shows that nothing is left to do, and removes everything again. Takes a few seconds.
+    /// Starts a PostgreSQL from this machine's binaries and an emulator of Google Business Profile, and loads six
+    /// stores. Then shows what a dry run would change, changes it, shows that nothing is left to change, and removes
+    /// everything again. Takes a few seconds.
     Demo(DemoArgs),
-    /// Run the service
+    /// Run the server
     ///
-    /// It has to be told which database (DATABASE_URL or DATA_DIR), which Google (GBP_ENDPOINT and a credential) and whose tokens to
-    /// believe (one of the AUTH_ keys); the rest has defaults. `serve --dev` needs none of it. Brings the database up to date first.
+    /// Three things have to be configured: the database (DATABASE_URL or DATA_DIR), Google (GBP_ENDPOINT and a
+    /// credential), and a key to verify tokens with (one of the AUTH_ keys). Everything else has a default. `serve
+    /// --dev` needs none of them. Applies pending migrations of the database first.
     ///
-    /// SIGHUP reads the files of keys and certificates again, as a change of them does by itself within seconds.
+    /// SIGHUP re-reads the files with keys and certificates. A change of a file has the same effect within seconds.
     ///
-    /// SIGTERM or Ctrl-C drains: new calls are refused, and runs under way are finished, or handed to the next server after SHUTDOWN_GRACE_PERIOD.
-    /// A second one ends it at once. Nothing is lost either way, also not by kill -9.
+    /// SIGTERM or Ctrl-C starts a drain: new calls are refused, and running runs are completed, or released to another
+    /// server after SHUTDOWN_GRACE_PERIOD. A second signal ends the process immediately. No run is lost either way, not
+    /// even with kill -9.
     #[command(after_long_help = SERVE_EXAMPLES)]
     Serve(Box<ServeArgs>),
-    /// Bring the database up to date, and exit
+    /// Apply pending migrations of the database, and exit
     ///
-    /// `serve` does the same when it starts. This is for those who migrate in a step of its own. Doing it twice does no harm.
+    /// `serve` also does this when it starts. Use this command to migrate in a separate step. Running it again has no
+    /// effect.
     Migrate(Box<DatabaseArgs>),
-    /// Sign a token and print it, alone, on stdout
+    /// Sign a token and print it, without other output, on stdout
     ///
-    /// With the secret or private key whose counterpart the server believes, or with `--dev`, the development key of this machine.
+    /// Signs with a secret or private key whose counterpart the server trusts, or, with `--dev`, with the development
+    /// key of this machine.
     #[command(after_long_help = TOKEN_EXAMPLES)]
     Token(Box<TokenArgs>),
-    /// Measure, beside PostgreSQL's own `pgbench`; prints one JSON object a line
+    /// Measure performance next to PostgreSQL's own `pgbench`; print one JSON object per line
     Bench(BenchArgs),
-    /// Run the emulator of Google's API alone, with its control interface under /_control/
+    /// Run only the emulator of Google's API, with its control interface under /_control/
     ///
-    /// It answers as Google Business Profile does, its errors and quotas included, and takes any access token. Point a server at it
-    /// with GBP_ENDPOINT=http://ADDRESS and any GBP_ACCESS_TOKEN. What it knows is gone when it ends.
+    /// It responds like Google Business Profile, including errors and quotas, and accepts any access token. Point a
+    /// server at it with GBP_ENDPOINT=http://ADDRESS and any GBP_ACCESS_TOKEN. Its state is lost when it ends.
     #[command(after_long_help = EMULATOR_EXAMPLES)]
     GbpEmulator(crate::emulator::Args),
 }
@@ -131,10 +137,10 @@ pub enum Command {
 /// Settings of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Leave it serving afterwards, and print `grpcurl` lines to try
+    /// Keep the server running afterwards, and print `grpcurl` commands to try
     #[arg(long)]
     pub keep: bool,
-    /// Folder of PostgreSQL's binaries; else the newest that is installed
+    /// Directory with PostgreSQL's binaries [default: the newest installed version]
     #[arg(long, env = "PG_BIN_DIR", value_name = "DIR")]
     pub pg_bin_dir: Option<std::path::PathBuf>,
 }
@@ -142,34 +148,35 @@ pub struct DemoArgs {
 /// Settings of `serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// For trying out: whatever is not configured becomes an embedded PostgreSQL, the GBP emulator, a development key, and flags that are on
+    /// For evaluation: replace every missing setting by an embedded PostgreSQL, the GBP emulator, a development key,
+    /// and flags that are on
     #[arg(long)]
     pub dev: bool,
-    /// Where to listen.
+    /// Listening addresses.
     #[command(flatten)]
     pub listen: ListenArgs,
-    /// Which database.
+    /// The database.
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// Which Google.
+    /// Google Business Profile.
     #[command(flatten)]
     pub gbp: GbpArgs,
     /// Accounts' own credentials.
     #[command(flatten)]
     pub credentials: CredentialArgs,
-    /// Which keys.
+    /// Keys for tokens.
     #[command(flatten)]
     pub auth: AuthArgs,
-    /// How much is let in.
+    /// Limits of calls, streams and connections.
     #[command(flatten)]
     pub limits: LimitArgs,
-    /// How runs are carried out.
+    /// Execution of runs.
     #[command(flatten)]
     pub runner: RunnerArgs,
-    /// Which features are on.
+    /// Feature flags.
     #[command(flatten)]
     pub flags: FlagArgs,
-    /// Where spans go.
+    /// Export of traces.
     #[command(flatten)]
     pub otlp: OtlpArgs,
 }
@@ -177,25 +184,25 @@ pub struct ServeArgs {
 /// Settings of `token`.
 #[derive(Debug, Args)]
 pub struct TokenArgs {
-    /// Sign with the development key of DATA_DIR, which `serve --dev` accepts
+    /// Sign with the development key in DATA_DIR, which `serve --dev` trusts
     #[arg(long)]
     pub dev: bool,
-    /// What the holder may do: `admin` (everything) or `viewer` (reads and streams)
+    /// Role of the caller: `admin` (all calls) or `viewer` (reads and streams)
     #[arg(long, value_name = "ROLE", value_parser = ["admin", "viewer"])]
     pub role: String,
-    /// Who the holder is: recorded with every run that they ask for
+    /// Name of the caller, recorded with every run that it requests
     #[arg(long, value_name = "NAME")]
     pub subject: String,
-    /// Limit the token to this tenant; may be given several times
+    /// Tenant that the token is limited to; can be repeated
     #[arg(long = "tenant", value_name = "TENANT")]
     pub tenants: Vec<String>,
-    /// How long it is valid, such as `15m`, `1h`, `7d`
+    /// Lifetime of the token, such as `15m`, `1h` or `7d`
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = humantime::parse_duration)]
     pub ttl: std::time::Duration,
-    /// The folder that holds the development key
+    /// Directory of the development key
     #[arg(long, env = "DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<std::path::PathBuf>,
-    /// Which key.
+    /// Keys to sign with.
     #[command(flatten)]
     pub auth: AuthArgs,
 }

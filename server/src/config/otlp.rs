@@ -1,4 +1,4 @@
-//! Where spans go, in OpenTelemetry's own variables.
+//! Export of traces, configured by OpenTelemetry's own variables.
 
 use std::time::Duration;
 
@@ -13,35 +13,36 @@ use crate::{
     spans::{Exporter, Protocol, Sampling, SpanConfig},
 };
 
-/// What the collector calls this service where nobody says otherwise.
+/// Default name of this service in traces.
 const SERVICE_NAME: &str = "category-mirror";
 
-/// Traces over OTLP, by the variables that OpenTelemetry's own SDKs go by. An empty one is as good as none.
+/// Traces over OTLP, configured by the variables that OpenTelemetry's SDKs use. An empty value counts as not set.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Traces")]
 pub struct OtlpArgs {
-    /// The collector that spans are sent to, such as `http://localhost:4318`; where there is none, there are no spans
+    /// URL of the collector that receives the spans, such as `http://localhost:4318`. Without it, there are no spans
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", hide_env_values = true)]
     pub otel_exporter_otlp_endpoint: Option<String>,
-    /// `http/protobuf`, to `/v1/traces` below the endpoint, or `grpc` [default: http/protobuf]
+    /// Protocol: `http/protobuf`, which posts to `/v1/traces` below the endpoint, or `grpc` [default: http/protobuf]
     #[arg(long, env = "OTEL_EXPORTER_OTLP_PROTOCOL", value_name = "PROTOCOL")]
     pub otel_exporter_otlp_protocol: Option<String>,
-    /// What is sent with each request, such as `api-key=secret,tenant=7`, percent-encoded
+    /// Headers of each request, such as `api-key=secret,tenant=7`, percent-encoded
     #[arg(long, env = "OTEL_EXPORTER_OTLP_HEADERS", value_name = "LIST", hide_env_values = true, value_parser = secret)]
     pub otel_exporter_otlp_headers: Option<Secret>,
-    /// The longest that one export may take, in milliseconds [default: 10000]
+    /// Timeout of one export in milliseconds, from 1 to 600000 [default: 10000]
     #[arg(long, env = "OTEL_EXPORTER_OTLP_TIMEOUT", value_name = "MS")]
     pub otel_exporter_otlp_timeout: Option<String>,
-    /// The service's name in traces [default: category-mirror]
+    /// Name of this service in traces [default: category-mirror]
     #[arg(long, env = "OTEL_SERVICE_NAME", value_name = "NAME")]
     pub otel_service_name: Option<String>,
-    /// What else traces say of this process, such as `deployment.environment.name=test`, percent-encoded
+    /// Further attributes of this process in traces, such as `deployment.environment.name=test`, percent-encoded
     #[arg(long, env = "OTEL_RESOURCE_ATTRIBUTES", value_name = "LIST", hide_env_values = true)]
     pub otel_resource_attributes: Option<String>,
-    /// Which traces are exported: `always_on`, `always_off`, `traceidratio`, or the same behind `parentbased_`, for those that begin here, while of others the caller decides [default: parentbased_always_on]
+    /// Traces to export: `always_on`, `always_off` or `traceidratio`. With the prefix `parentbased_`, this applies to
+    /// traces that start here; for all others, the caller decides [default: parentbased_always_on]
     #[arg(long, env = "OTEL_TRACES_SAMPLER", value_name = "SAMPLER")]
     pub otel_traces_sampler: Option<String>,
-    /// The share of traces that `traceidratio` exports, from 0 to 1 [default: 1]
+    /// Share of traces that `traceidratio` exports, from 0 to 1 [default: 1]
     #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", value_name = "SHARE")]
     pub otel_traces_sampler_arg: Option<String>,
 }
@@ -51,10 +52,11 @@ fn given(setting: Option<&String>) -> Option<&str> {
 }
 
 impl OtlpArgs {
-    /// Starts the exporter, where there is a collector.
+    /// Starts the exporter, if a collector is configured.
     ///
     /// # Errors
-    /// A setting that is wrong, or a build that exports no spans.
+    ///
+    /// If a setting is invalid, or this build cannot export spans.
     pub fn exporter(&self) -> Result<Option<Exporter>, ConfigError> {
         let Some(settings) = self.settings()? else { return Ok(None) };
         let failed = |error| ConfigError(format!("OTEL_EXPORTER_OTLP_ENDPOINT: {error}"));
@@ -98,7 +100,7 @@ impl OtlpArgs {
 
     fn headers(&self) -> Result<HeaderMap, ConfigError> {
         let Some(secret) = &self.otel_exporter_otlp_headers else { return Ok(HeaderMap::new()) };
-        // Not even the name is repeated: it may stand where the value should.
+        // Not even the name is repeated: the secret may be in its place.
         let failed = || ConfigError("OTEL_EXPORTER_OTLP_HEADERS: must be a list of name=value".to_owned());
         let header = |(name, value): (String, String)| {
             let mut value = HeaderValue::try_from(value).ok()?;
@@ -132,8 +134,7 @@ impl OtlpArgs {
             "always_off" => 0.0,
             "traceidratio" => share,
             _ => {
-                let names =
-                    "must be one of: always_on, always_off, traceidratio, each also with parentbased_ before it";
+                let names = "must be always_on, always_off or traceidratio, optionally with the prefix parentbased_";
                 return Err(wrong("OTEL_TRACES_SAMPLER", sampler, names));
             }
         };
@@ -153,7 +154,7 @@ fn endpoint_of(text: &str) -> Result<Url, ConfigError> {
         return refused("must begin with http:// or https://");
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return refused("must not hold a user or password, which belong into OTEL_EXPORTER_OTLP_HEADERS");
+        return refused("must not contain a user or password, which belong in OTEL_EXPORTER_OTLP_HEADERS");
     }
     if url.query().is_some() || url.fragment().is_some() {
         return refused("must not have a query or fragment");
@@ -161,7 +162,7 @@ fn endpoint_of(text: &str) -> Result<Url, ConfigError> {
     Ok(url)
 }
 
-/// Such as `a=1,b=2`, the values percent-encoded.
+/// Parses a list such as `a=1,b=2` with percent-encoded values.
 fn pairs(text: &str) -> Option<Vec<(String, String)>> {
     let pair = |pair: &str| {
         let (name, value) = pair.split_once('=')?;

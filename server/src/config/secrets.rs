@@ -1,4 +1,4 @@
-//! Secrets among the settings: read from files, and reported where other users could read them.
+//! Secrets in settings: reads them from files, and warns if other users could read them.
 
 use std::{
     fmt::Display,
@@ -10,8 +10,8 @@ use clap::{ArgMatches, parser::ValueSource};
 use super::{ConfigError, ServeArgs};
 use crate::{auth::AuthArgs, domain::Secret, key_files};
 
-/// Settings whose values are secrets, or hold one. Every user of a machine can read the arguments of its processes, so they are for the
-/// environment, or have a file beside them. (`AUTH_JWKS_URL` may have a token in its query.)
+/// Settings whose values are, or contain, secrets. Every user of a machine can read the arguments of its processes, so
+/// secrets belong in the environment or in a file. (`AUTH_JWKS_URL` may have a token in its query.)
 const SECRETS: [(&str, &str); 4] = [
     ("database_url", "DATABASE_URL"),
     ("gbp_access_token", "GBP_ACCESS_TOKEN"),
@@ -19,12 +19,12 @@ const SECRETS: [(&str, &str); 4] = [
     ("auth_jwks_url", "AUTH_JWKS_URL"),
 ];
 
-/// Takes a value that never fails and never shows.
+/// Parses a secret. Never fails, and never displays the value.
 pub(super) fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
     Ok(text.into())
 }
 
-/// Reads a setting from a file, without the blanks around it.
+/// Reads a setting from a file, without leading and trailing white space.
 pub(super) fn from_file<T, E: Display>(
     setting: &str,
     path: &Path,
@@ -35,7 +35,7 @@ pub(super) fn from_file<T, E: Display>(
     parse(text_of(&contents).map_err(|error| wrong(&error))?).map_err(|error| wrong(&error))
 }
 
-/// The text in a file, without the blanks around it.
+/// Returns the text of a file, without leading and trailing white space.
 pub(super) fn text_of(contents: &[u8]) -> Result<&str, &'static str> {
     match std::str::from_utf8(contents).map(str::trim) {
         Ok("") => Err("is empty"),
@@ -44,7 +44,7 @@ pub(super) fn text_of(contents: &[u8]) -> Result<&str, &'static str> {
     }
 }
 
-/// The secrets that were given as arguments, by the names of their variables.
+/// Returns the variable names of the secrets that were given as arguments.
 pub(super) fn among_arguments(matches: &ArgMatches) -> Vec<&'static str> {
     let Some((_, command)) = matches.subcommand() else { return Vec::new() };
     let is_argument = |id: &str| {
@@ -54,7 +54,7 @@ pub(super) fn among_arguments(matches: &ArgMatches) -> Vec<&'static str> {
     SECRETS.into_iter().filter(|(id, _)| is_argument(id)).map(|(_, name)| name).collect()
 }
 
-/// Warns of secrets that were given as arguments.
+/// Warns of each secret that was given as an argument.
 pub fn warn_of_arguments(settings: &[&str]) {
     for setting in settings {
         tracing::warn!(setting, "a secret is among the arguments, which every user of this machine can read");
@@ -62,7 +62,7 @@ pub fn warn_of_arguments(settings: &[&str]) {
 }
 
 impl ServeArgs {
-    /// Warns of every secret file that other users can read.
+    /// Warns of each file with secrets that other users can read.
     pub fn warn_of_exposed_files(&self) {
         let others = [
             ("CREDENTIALS_KEYS_FILE", self.credentials.credentials_keys_file.as_ref()),
@@ -75,7 +75,7 @@ impl ServeArgs {
     }
 }
 
-/// The same, for a command that needs keys only.
+/// Warns of each key file that other users can read, for a command that only needs keys.
 pub fn warn_of_exposed_keys(keys: &AuthArgs) {
     warn(keys.secret_files().into_iter());
 }
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
     use crate::config::Cli;
 
-    /// What a variable's name ends with whose value may hold a secret.
+    /// Suffixes of variable names whose value may contain a secret.
     const ENDS: [&str; 7] = ["URL", "ENDPOINT", "TOKEN", "SECRET", "PASSWORD", "HEADERS", "ATTRIBUTES"];
 
     fn visit(command: &Command, found: &mut usize) {

@@ -2,8 +2,8 @@
 
 use clap::builder::{BoolishValueParser, TypedValueParser};
 
-/// Reads `true`, `yes`, `on` or `1` as on, and `false`, `no`, `off`, `0` or nothing at all as off: a variable that is set to nothing, as
-/// templates do, is as good as none.
+/// Parses `true`, `yes`, `on` or `1` as on, and `false`, `no`, `off`, `0` or an empty value as off. A variable with an
+/// empty value, as templates produce, counts as not set.
 pub(super) fn switch() -> impl TypedValueParser<Value = bool> {
     Switch
 }

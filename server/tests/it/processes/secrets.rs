@@ -55,8 +55,8 @@ async fn a_secret_that_is_given_twice_or_not_at_all_is_refused_by_name() {
     fs::write(&garbage, "user=me password=hunter2").expect("written");
     let missing = site.path("missing");
     for (unset, name, path, named) in [
-        ("", "DATABASE_URL_FILE", &file, "DATABASE_URL and DATABASE_URL_FILE exclude each other"),
-        ("", "GBP_ACCESS_TOKEN_FILE", &file, "GBP_ACCESS_TOKEN and GBP_ACCESS_TOKEN_FILE exclude each other"),
+        ("", "DATABASE_URL_FILE", &file, "DATABASE_URL and DATABASE_URL_FILE cannot be combined"),
+        ("", "GBP_ACCESS_TOKEN_FILE", &file, "GBP_ACCESS_TOKEN and GBP_ACCESS_TOKEN_FILE cannot be combined"),
         ("DATABASE_URL", "DATABASE_URL_FILE", &blank, "DATABASE_URL_FILE=/"),
         ("DATABASE_URL", "DATABASE_URL_FILE", &garbage, "DATABASE_URL_FILE=/"),
         ("DATABASE_URL", "DATABASE_URL_FILE", &missing, "DATABASE_URL_FILE=/"),
