@@ -2,7 +2,8 @@
 // The modules in their order: each imports from those above it only.
 
 // What it is about: no I/O, no clock.
-pub mod domain;
+#[doc(inline)]
+pub use category_mirror_domain as domain;
 
 pub mod error;
 

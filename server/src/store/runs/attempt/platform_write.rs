@@ -73,6 +73,24 @@ impl Store {
     /// run, the changes of this plan among what was written. Only what differs is touched. Only a run whose target this is may, and only
     /// while `tenant` is bound to the location that the plan was made from.
     ///
+    /// ```
+    /// # use category_mirror::{domain::{Plan, PlatformWriteCapability, Tenant, TenantCategory}, store::{AttemptProgress, LeaseKey, Store}};
+    /// # async fn write(store: &Store, held: LeaseKey, of: &Tenant, plan: &Plan<TenantCategory>, progress: &AttemptProgress,
+    /// #     capability: PlatformWriteCapability) {
+    /// let _ = store.write_platform(None, held, of, plan, progress, capability).await;
+    /// # }
+    /// ```
+    ///
+    /// The capability to write to Google does not suffice.
+    ///
+    /// ```compile_fail,E0308
+    /// # use category_mirror::{domain::{GbpWriteCapability, Plan, Tenant, TenantCategory}, store::{AttemptProgress, LeaseKey, Store}};
+    /// # async fn write(store: &Store, held: LeaseKey, of: &Tenant, plan: &Plan<TenantCategory>, progress: &AttemptProgress,
+    /// #     capability: GbpWriteCapability) {
+    /// let _ = store.write_platform(None, held, of, plan, progress, capability).await;
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// The database's.
     pub async fn write_platform(
