@@ -1,9 +1,13 @@
 #![doc = include_str!("../../README.md")]
 // The modules in their order: each imports from those above it only.
 
-// What it is about: no I/O, no clock.
+// The crates below: what it is about (no I/O, no clock), Google, and an emulator of it.
 #[doc(inline)]
 pub use category_mirror_domain as domain;
+#[doc(inline)]
+pub use category_mirror_gbp as gbp;
+#[doc(inline)]
+pub use gbp_emulator as emulator;
 
 pub mod error;
 
@@ -19,14 +23,10 @@ pub mod key_files;
 pub mod auth;
 pub mod credential_cipher;
 pub mod data_dir;
-pub mod gbp;
 pub mod postgres;
 pub mod store;
 pub mod tls;
 pub mod wake;
-
-// What stands for Google where there is none.
-pub mod emulator;
 
 // Connections of callers, before anything is called over them.
 pub mod connections;

@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    environment::{BenchEnvironment, settings},
+    environment::{BenchEnvironment, in_process, settings},
     pgbench, report, rounded,
 };
 use crate::{
@@ -14,7 +14,6 @@ use crate::{
     commands::CommandError,
     credential_cipher::CredentialCipher,
     domain::ProcessFlags,
-    gbp::{self, InProcessGbp},
     runner::Runner,
     store::{self, Store},
     wake::WakeUpBus,
@@ -47,7 +46,7 @@ async fn drained(environment: &BenchEnvironment, concurrency: usize, runs: u64) 
     store::queue(&environment.pool, runs, false).await.map_err(|error| failed(&error))?;
     let stop = CancellationToken::new();
     let wake = WakeUpBus::start(environment.pool.clone(), stop.clone());
-    let google = gbp::Client::in_process(InProcessGbp::new(Duration::ZERO, |_| {}));
+    let google = in_process(Duration::ZERO, |_| {})?;
     let store = Store::new(environment.pool.clone());
     let flags = FlagCache::new(store.clone(), ProcessFlags::on());
     let accounts = AccountClients::new(store.clone(), google, CredentialCipher::default());

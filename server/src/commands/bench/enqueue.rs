@@ -8,14 +8,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     echo::EchoServer,
-    environment::{BenchEnvironment, CONNECTIONS, ServerEndpoint, TENANTS},
+    environment::{BenchEnvironment, CONNECTIONS, ServerEndpoint, TENANTS, in_process},
     load::{Measured, measure},
     pgbench, report, rounded,
 };
 use crate::{
     commands::CommandError,
     domain::{RunId, RunKind, RunOptions, Strategy as DomainStrategy, TenantId},
-    gbp::{self, InProcessGbp},
     store::{Acceptor, ID_BY_DATABASE, NewRun, Store},
 };
 
@@ -29,7 +28,7 @@ pub(super) async fn run(
     window: Duration,
 ) -> Result<(), CommandError> {
     // It carries nothing out: what is accepted stays.
-    let service = environment.serve(0, gbp::Client::in_process(InProcessGbp::new(Duration::ZERO, |_| {}))).await?;
+    let service = environment.serve(0, in_process(Duration::ZERO, |_| {})?).await?;
     let echo = EchoServer::start(environment).await?;
     for &callers in callers {
         environment.clear_runs().await?;

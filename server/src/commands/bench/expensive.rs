@@ -15,13 +15,12 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    environment::{BenchEnvironment, Service},
+    environment::{BenchEnvironment, Service, in_process},
     load::{measure, percentile_ms},
     report, rounded,
 };
 use crate::{
     commands::CommandError,
-    gbp::{self, InProcessGbp},
     store::{self, Spread, Store},
 };
 
@@ -118,7 +117,7 @@ pub(super) async fn run(
 ) -> Result<(), CommandError> {
     let failed = |error: crate::error::Error| CommandError::failed("cannot fill the database", error);
     fill(environment, sizes).await.map_err(failed)?;
-    let service = environment.serve(10, gbp::Client::in_process(InProcessGbp::new(Duration::ZERO, |_| {}))).await?;
+    let service = environment.serve(10, in_process(Duration::ZERO, |_| {})?).await?;
     let other = environment.client_of(&service, "other")?;
     other.list_tenants().send().next().await;
     let stop = CancellationToken::new();

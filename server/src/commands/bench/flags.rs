@@ -6,12 +6,12 @@ use category_mirror_client::{Client, FlagState, Strategy};
 use futures::future::try_join_all;
 use serde_json::json;
 
-use super::{environment::BenchEnvironment, load::percentile_ms, report, rounded};
-use crate::{
-    commands::CommandError,
-    domain::Flag,
-    gbp::{self, InProcessGbp},
+use super::{
+    environment::{BenchEnvironment, in_process},
+    load::percentile_ms,
+    report, rounded,
 };
+use crate::{commands::CommandError, domain::Flag};
 
 const SERVERS: usize = 3;
 /// Runs at once.
@@ -23,7 +23,7 @@ const TARGET_MS: f64 = 2000.0;
 pub(super) async fn run(environment: &BenchEnvironment, window: Duration) -> Result<(), CommandError> {
     let mut services = Vec::new();
     for _ in 0..SERVERS {
-        let google = gbp::Client::in_process(InProcessGbp::new(Duration::ZERO, |_| {}));
+        let google = in_process(Duration::ZERO, |_| {})?;
         services.push(environment.serve(CONCURRENCY, google).await?);
     }
     let clients: Vec<Client> = services.iter().map(|service| service.clients[0].clone()).collect();

@@ -15,15 +15,11 @@ use tokio::{
 };
 
 use super::{
-    environment::{BenchEnvironment, Service, TENANTS},
+    environment::{BenchEnvironment, Service, TENANTS, in_process},
     load::percentile_ms,
     pgbench, report, rounded,
 };
-use crate::{
-    commands::CommandError,
-    gbp::{self, InProcessGbp},
-    store,
-};
+use crate::{commands::CommandError, gbp, store};
 
 /// Runs at once, as `serve` has it by default.
 const CONCURRENCY: usize = 10;
@@ -59,7 +55,7 @@ pub(super) async fn run(environment: &BenchEnvironment, bulk: u64, window: Durat
         store::queue(&environment.pool, queued, true).await.map_err(failed)?;
         let starts = Starts::default();
         let (reported, heard) = mpsc::unbounded_channel();
-        let google = starts.google(delay, reported);
+        let google = starts.google(delay, reported)?;
         let service = environment.serve(CONCURRENCY, google).await?;
         // Connections, plans, and the bulk runs take their places.
         sleep(Duration::from_secs(1)).await;
@@ -97,13 +93,13 @@ pub(super) async fn run(environment: &BenchEnvironment, bulk: u64, window: Durat
 }
 
 impl Starts {
-    fn google(&self, delay: Duration, reported: mpsc::UnboundedSender<String>) -> gbp::Client {
+    fn google(&self, delay: Duration, reported: mpsc::UnboundedSender<String>) -> Result<gbp::Client, CommandError> {
         let starts = self.clone();
-        gbp::Client::in_process(InProcessGbp::new(delay, move |location| {
+        in_process(delay, move |location| {
             let now = Instant::now();
             starts.lock().entry(location.to_string()).or_insert(now);
             let _ = reported.send(location.to_string());
-        }))
+        })
     }
 
     /// When each of these calls' runs began. Waits for those that have not.

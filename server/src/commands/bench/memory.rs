@@ -6,12 +6,11 @@ use category_mirror_client::Strategy;
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::{environment::BenchEnvironment, report};
-use crate::{
-    commands::CommandError,
-    gbp::{self, InProcessGbp},
-    store,
+use super::{
+    environment::{BenchEnvironment, in_process},
+    report,
 };
+use crate::{commands::CommandError, store};
 
 const CONCURRENCY: usize = 10;
 /// How long Google takes: the queue is to stay what it is.
@@ -30,8 +29,7 @@ pub(super) async fn run(
         environment.clear_runs().await?;
         let failed = |error: &dyn std::fmt::Display| CommandError::failed("memory", error);
         store::queue(&environment.pool, queued, true).await.map_err(|error| failed(&error))?;
-        let service =
-            environment.serve(CONCURRENCY, gbp::Client::in_process(InProcessGbp::new(GBP_DELAY, |_| {}))).await?;
+        let service = environment.serve(CONCURRENCY, in_process(GBP_DELAY, |_| {})?).await?;
         sleep(window).await;
         let client = &service.clients[0];
         client.get_sync_stats().send().await.map_err(|error| failed(&error))?;
