@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, PgPool, postgres::PgConnectOptions};
 
 use super::{CommandError, database::postgres_error};
 use crate::{
+    PROGRAM,
     auth::{Grant, Signer, Verifier},
     domain::Role,
     postgres::{Embedded, Options},
@@ -31,7 +32,7 @@ impl Scratch {
     pub(super) async fn open(purpose: &str, bin_dir: Option<&Path>, connections: u32) -> Result<Self, CommandError> {
         let name = format!("category-mirror-{purpose}-{}", uuid::Uuid::now_v7().simple());
         let folder = std::env::temp_dir().join(name);
-        let mut options = Options::new(&folder);
+        let mut options = Options::new(PROGRAM, &folder);
         options.bin_dir = bin_dir.map(Path::to_owned);
         let postgres = Embedded::start(options).await.map_err(postgres_error)?;
         let pool = migrated(postgres.connect_options(), connections).await?;

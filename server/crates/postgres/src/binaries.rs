@@ -5,23 +5,23 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::account::Account;
-use super::{Error, spawn};
+use crate::account::Account;
+use crate::{Error, spawn};
 
 /// Folders that hold a folder for each major version: Debian's, and that of the PostgreSQL project's RPMs.
 const VERSIONED: [(&str, &str); 2] = [("/usr/lib/postgresql", ""), ("/usr", "pgsql-")];
 
 /// One installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Binaries {
-    pub(super) dir: PathBuf,
+pub(crate) struct Binaries {
+    pub(crate) dir: PathBuf,
     /// The major version, such as `17`.
-    pub(super) major: String,
+    pub(crate) major: String,
 }
 
 impl Binaries {
     /// The installation to run: of the wanted major version where a database exists, else the newest.
-    pub(super) async fn find(
+    pub(crate) async fn find(
         bin_dir: Option<&Path>,
         wanted: Option<&str>,
         cluster: &Path,
@@ -55,12 +55,12 @@ impl Binaries {
         }
     }
 
-    pub(super) fn program(&self, name: &str) -> PathBuf {
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
 
     /// Lets the kernel judge whether PostgreSQL's user can stand in the folder.
-    pub(super) async fn check_reachable(&self, folder: &Path, account: &Account) -> Result<(), Error> {
+    pub(crate) async fn check_reachable(&self, folder: &Path, account: &Account) -> Result<(), Error> {
         match version(&self.dir, account, folder).await {
             Ok(_) => Ok(()),
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {

@@ -11,8 +11,8 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::account::Account;
-use super::{Error, pid_file};
+use crate::account::Account;
+use crate::{Error, pid_file};
 
 /// How long a fast shutdown may take before the processes are told to drop everything, and how long that may take.
 const SHUTDOWN_STEPS: [(Signal, Duration); 2] =
@@ -22,7 +22,7 @@ const SHUTDOWN_STEPS: [(Signal, Duration); 2] =
 ///
 /// PostgreSQL itself refuses to start while the pid in the file exists, also when it is a zombie's or by now anybody else's. The working
 /// directory tells the truth: each process of a postmaster has the cluster's folder as its own.
-pub(super) async fn clear(cluster: &Path, socket: &Path, account: &Account) -> Result<(), Error> {
+pub(crate) async fn clear(cluster: &Path, socket: &Path, account: &Account) -> Result<(), Error> {
     if !Path::new("/proc/self/cwd").exists() {
         // Nothing can be known here, so PostgreSQL's own careful judgement stands.
         return Ok(());

@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use tokio::signal::unix::{Signal as Listener, SignalKind, signal};
 use tokio::time::timeout;
 
-use super::Error;
+use crate::error::Error;
 
 /// Fast shutdown, then immediate shutdown (the next start recovers), then no mercy.
 const STOP_STEPS: [(Signal, Duration); 3] = [
@@ -20,30 +20,30 @@ const STOP_STEPS: [(Signal, Duration); 3] = [
 
 /// A postmaster that is our child. Dropped, it is told to stop, and reaped in the background.
 #[derive(Debug)]
-pub(super) struct Postmaster {
+pub(crate) struct Postmaster {
     /// Taken by `drop` only.
     child: Option<Child>,
     children: Listener,
 }
 
 impl Postmaster {
-    pub(super) fn new(child: Child) -> Result<Self, Error> {
+    pub(crate) fn new(child: Child) -> Result<Self, Error> {
         let children = signal(SignalKind::child()).map_err(Error::io("SIGCHLD"))?;
         Ok(Self { child: Some(child), children })
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().map_or(0, Child::id)
     }
 
     /// How it ended, once it has.
-    pub(super) fn has_ended(&mut self) -> Option<ExitStatus> {
+    pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
         // It can only fail for a process that is not our child any more.
         self.child.as_mut()?.try_wait().unwrap_or(Some(ExitStatus::default()))
     }
 
     /// Waits for its end; nothing is lost when the waiting is given up.
-    pub(super) async fn ended(&mut self) -> ExitStatus {
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
         loop {
             if let Some(status) = self.has_ended() {
                 return status;
@@ -53,7 +53,7 @@ impl Postmaster {
     }
 
     /// Stops it and waits for its end, at most half a minute.
-    pub(super) async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         for (signal, patience) in STOP_STEPS {
             self.signal(signal);
             if timeout(patience, self.ended()).await.is_ok() {

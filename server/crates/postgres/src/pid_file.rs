@@ -9,17 +9,17 @@ use nix::fcntl::OFlag;
 
 /// The two lines that matter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PidFile {
-    pub(super) pid: i32,
-    pub(super) ready: bool,
+pub(crate) struct PidFile {
+    pub(crate) pid: i32,
+    pub(crate) ready: bool,
 }
 
-pub(super) fn path(cluster: &Path) -> PathBuf {
+pub(crate) fn path(cluster: &Path) -> PathBuf {
     cluster.join("postmaster.pid")
 }
 
 /// `None` while there is no file, or none that can be read yet.
-pub(super) fn read(cluster: &Path) -> Option<PidFile> {
+pub(crate) fn read(cluster: &Path) -> Option<PidFile> {
     // The folder is another user's when we are root: that user shall not lead us to another file, or to a pipe that blocks.
     let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path(cluster)).ok()?;

@@ -1,9 +1,7 @@
-//! The folder that the server keeps its own things in: the embedded PostgreSQL and the development keys.
+//! The folder that a program keeps its own things in: the embedded PostgreSQL, and whatever else it puts there.
 //!
 //! A folder is used only when it was empty, or carries our mark: a mistyped `DATA_DIR=/etc` is refused before anything is written,
 //! chowned or deleted there.
-
-mod secret_file;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
@@ -12,23 +10,24 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::Uid;
 
-pub use secret_file::{KEY_BYTES, SecretFileError, secret_file};
-
-/// The file that says whose folder it is.
-const MARKER_FILE: &str = ".category-mirror";
-
-/// A folder that belongs to this server's user, and that nobody else can write to.
+/// A folder that belongs to this process's user, and that nobody else can write to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DataDir(PathBuf);
+pub struct DataDir {
+    path: PathBuf,
+    /// The file that says whose folder it is.
+    marker: String,
+}
 
-/// Why a folder cannot be the server's.
+/// Why a folder cannot be the program's.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
     /// It holds something, and not ours.
-    #[error("DATA_DIR {path:?} holds {found:?} and was not made by category-mirror: name an empty or a new folder")]
+    #[error("DATA_DIR {path:?} holds {found:?} and was not made by {program}: name an empty or a new folder")]
     NotOurs {
         /// The folder.
         path: PathBuf,
+        /// The program that would use it.
+        program: String,
         /// Something that is in it.
         found: PathBuf,
     },
@@ -71,11 +70,11 @@ pub enum DataDirError {
 }
 
 impl DataDir {
-    /// Makes the folder ours, or finds that it is; creates it where it does not exist. Claiming twice does no harm.
+    /// Makes the folder that of `program`, such as `category-mirror`, or finds that it is; creates it where it does not exist. Claiming twice does no harm.
     ///
     /// # Errors
     /// [`DataDirError`]; the folder is then as it was.
-    pub fn claim(path: &Path) -> Result<Self, DataDirError> {
+    pub fn claim(program: &str, path: &Path) -> Result<Self, DataDirError> {
         let failed = |source| DataDirError::Io { path: path.to_owned(), source };
         if path.to_str().is_none_or(|text| text.is_empty() || text.chars().any(char::is_control)) {
             return Err(DataDirError::Unwritable { path: path.to_owned() });
@@ -84,15 +83,17 @@ impl DataDir {
         let mode = if Uid::effective().is_root() { 0o711 } else { 0o700 };
         DirBuilder::new().recursive(true).mode(mode).create(path).map_err(failed)?;
         // Not what the path says later, when a symbolic link may point elsewhere or the working directory be another.
-        let folder = Self(path.canonicalize().map_err(failed)?);
+        let folder = Self { path: path.canonicalize().map_err(failed)?, marker: format!(".{program}") };
         folder.check_owner()?;
         match folder.contents().map_err(failed)? {
             Contents::Ours => {}
             Contents::Nothing => {
-                fs::set_permissions(&folder.0, Permissions::from_mode(mode)).map_err(failed)?;
+                fs::set_permissions(&folder.path, Permissions::from_mode(mode)).map_err(failed)?;
                 folder.mark().map_err(failed)?;
             }
-            Contents::Foreign(found) => return Err(DataDirError::NotOurs { path: folder.0, found }),
+            Contents::Foreign(found) => {
+                return Err(DataDirError::NotOurs { path: folder.path, program: program.to_owned(), found });
+            }
         }
         Ok(folder)
     }
@@ -100,17 +101,17 @@ impl DataDir {
     /// The folder: absolute, without symbolic links, UTF-8.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// A path inside the folder.
     #[must_use]
     pub fn join(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.path.join(name)
     }
 
     fn check_owner(&self) -> Result<(), DataDirError> {
-        let path = self.0.clone();
+        let path = self.path.clone();
         let metadata = fs::metadata(&path).map_err(|source| DataDirError::Io { path: path.clone(), source })?;
         let (owner, user, mode) = (metadata.uid(), Uid::effective().as_raw(), metadata.mode() & 0o7777);
         if owner != user {
@@ -124,8 +125,8 @@ impl DataDir {
 
     fn contents(&self) -> io::Result<Contents> {
         // Listed first, looked for the mark second: another server may be claiming the folder at this moment, and marks it first.
-        let first = fs::read_dir(&self.0)?.next().transpose()?;
-        match (first, fs::symlink_metadata(self.join(MARKER_FILE))) {
+        let first = fs::read_dir(&self.path)?.next().transpose()?;
+        match (first, fs::symlink_metadata(self.join(&self.marker))) {
             (None, _) => Ok(Contents::Nothing),
             (Some(_), Ok(mark)) if mark.is_file() => Ok(Contents::Ours),
             (Some(entry), _) => Ok(Contents::Foreign(entry.file_name().into())),
@@ -133,8 +134,8 @@ impl DataDir {
     }
 
     fn mark(&self) -> io::Result<()> {
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.join(MARKER_FILE)) {
-            Ok(mark) => mark.sync_all().and_then(|()| File::open(&self.0)?.sync_all()),
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.join(&self.marker)) {
+            Ok(mark) => mark.sync_all().and_then(|()| File::open(&self.path)?.sync_all()),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(error),
         }
@@ -154,9 +155,9 @@ mod tests {
     #[test]
     fn an_empty_a_new_and_a_claimed_folder_are_ours() {
         let folder = tempfile::tempdir().expect("temporary folder");
-        let first = DataDir::claim(folder.path()).expect("empty");
-        assert_eq!(DataDir::claim(folder.path()).expect("claimed"), first);
-        let nested = DataDir::claim(&folder.path().join("a/b")).expect("new");
+        let first = DataDir::claim("program", folder.path()).expect("empty");
+        assert_eq!(DataDir::claim("program", folder.path()).expect("claimed"), first);
+        let nested = DataDir::claim("program", &folder.path().join("a/b")).expect("new");
         assert_eq!(fs::read_dir(nested.path()).expect("listed").count(), 1, "only the mark");
     }
 
@@ -165,7 +166,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         fs::write(folder.path().join("thesis.txt"), "years of work").expect("written");
         fs::set_permissions(folder.path(), Permissions::from_mode(0o750)).expect("mode");
-        let error = DataDir::claim(folder.path()).expect_err("not ours");
+        let error = DataDir::claim("program", folder.path()).expect_err("not ours");
         assert!(matches!(&error, DataDirError::NotOurs { found, .. } if found == Path::new("thesis.txt")), "{error}");
         assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), 1);
         assert_eq!(fs::metadata(folder.path()).expect("metadata").mode() & 0o777, 0o750);
@@ -175,7 +176,7 @@ mod tests {
     fn a_folder_that_others_can_write_to_is_refused() {
         let folder = tempfile::tempdir().expect("temporary folder");
         fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).expect("mode");
-        let error = DataDir::claim(folder.path()).expect_err("unsafe");
+        let error = DataDir::claim("program", folder.path()).expect_err("unsafe");
         assert!(matches!(error, DataDirError::WritableByOthers { mode: 0o777, .. }), "{error}");
         assert!(fs::read_dir(folder.path()).expect("listed").next().is_none());
     }
@@ -185,7 +186,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         for name in ["a\nlisten_addresses='*'", "a\u{7}b"] {
             let path = folder.path().join(name);
-            assert!(matches!(DataDir::claim(&path), Err(DataDirError::Unwritable { .. })));
+            assert!(matches!(DataDir::claim("program", &path), Err(DataDirError::Unwritable { .. })));
             assert!(!path.exists());
         }
     }

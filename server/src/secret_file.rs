@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::{DataDir, DataDirError};
-use crate::key_files::{Contents, KeyFileError, read};
+use crate::{
+    PROGRAM,
+    key_files::{Contents, KeyFileError, read},
+    postgres::{DataDir, DataDirError},
+};
 
 /// Bytes of a key.
 pub const KEY_BYTES: usize = 32;
@@ -42,7 +45,7 @@ pub enum SecretFileError {
 /// # Errors
 /// [`SecretFileError`]; a key that others may have read is none.
 pub fn secret_file(data_dir: &Path, name: &str) -> Result<Contents, SecretFileError> {
-    let dir = DataDir::claim(data_dir)?;
+    let dir = DataDir::claim(PROGRAM, data_dir)?;
     let path = dir.join(name);
     let failed = |source: KeyFileError| SecretFileError::Io { path: path.clone(), source };
     if !path.exists() {

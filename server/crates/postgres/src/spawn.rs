@@ -9,7 +9,7 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
-use super::account::Account;
+use crate::account::Account;
 
 type Job = (Command, oneshot::Sender<io::Result<Child>>);
 
@@ -32,7 +32,7 @@ static SPAWNER: LazyLock<mpsc::Sender<Job>> = LazyLock::new(|| {
 });
 
 /// A program that runs as the account with nothing of our environment: no `PG*` setting, no secret, no locale.
-pub(super) fn command(program: &Path, account: &Account, current_dir: &Path) -> Command {
+pub(crate) fn command(program: &Path, account: &Account, current_dir: &Path) -> Command {
     let mut command = Command::new(program);
     command.env_clear().env("LC_ALL", "C").env("PATH", "/usr/bin:/bin").current_dir(current_dir).stdin(Stdio::null());
     if account.switch {
@@ -68,14 +68,14 @@ fn die_with_us(command: &mut Command) {
 fn die_with_us(_: &mut Command) {}
 
 /// Starts a child from the thread that lives as long as the process.
-pub(super) async fn spawn(command: Command) -> io::Result<Child> {
+pub(crate) async fn spawn(command: Command) -> io::Result<Child> {
     let (answer, child) = oneshot::channel();
     SPAWNER.send((command, answer)).expect("the spawner lives as long as the process");
     child.await.expect("the spawner answers each job")
 }
 
 /// Runs a program to its end.
-pub(super) async fn run(mut command: Command) -> io::Result<Output> {
+pub(crate) async fn run(mut command: Command) -> io::Result<Output> {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = spawn(command).await?;
     tokio::task::spawn_blocking(move || child.wait_with_output()).await.map_err(io::Error::other)?

@@ -16,22 +16,26 @@ use std::time::Duration;
 
 use nix::unistd::{Uid, User};
 
-use super::account::Account;
-use super::binaries::Binaries;
-use super::lock::Lock;
-use super::postmaster::Postmaster;
-use super::{Durability, Error, Options, ROLE, pid_file, spawn, stale_processes};
+use crate::account::Account;
+use crate::binaries::Binaries;
 use crate::data_dir::DataDir;
+use crate::error::Error;
+use crate::lock::Lock;
+use crate::options::{Durability, Options};
+use crate::postmaster::Postmaster;
+use crate::{pid_file, spawn, stale_processes};
 
 /// Recovery after a crash replays at most `max_wal_size` of log.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A cluster that is ours alone, initialised.
 #[derive(Debug)]
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     dir: DataDir,
     account: Account,
     binaries: Binaries,
+    /// The only role, and the name of the database.
+    role: String,
     durability: Durability,
     max_connections: u16,
     _lock: Lock,
@@ -39,7 +43,7 @@ pub(super) struct Cluster {
 
 impl Cluster {
     /// Takes the folder, and fills it where it is new. What can be known before is checked before anything is written.
-    pub(super) async fn open(options: &Options) -> Result<Self, Error> {
+    pub(crate) async fn open(options: &Options) -> Result<Self, Error> {
         let wanted = std::path::absolute(&options.data_dir).map_err(Error::io(&options.data_dir))?;
         let path = wanted.join("postgres");
         let account = Account::choose(&path)?;
@@ -50,11 +54,11 @@ impl Cluster {
         {
             binaries.check_reachable(existing, &account).await?;
         }
-        let dir = DataDir::claim(&wanted)?;
+        let dir = DataDir::claim(&options.program, &wanted)?;
         let lock = Lock::take(&dir)?;
         binaries.check_reachable(dir.path(), &account).await?;
         let Options { durability, max_connections, .. } = *options;
-        let cluster = Self { dir, account, binaries, durability, max_connections, _lock: lock };
+        let cluster = Self { dir, account, binaries, role: options.role(), durability, max_connections, _lock: lock };
         if !cluster.path().exists() {
             cluster.initialise().await?;
         }
@@ -62,25 +66,25 @@ impl Cluster {
         Ok(cluster)
     }
 
-    pub(super) fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.dir.join("postgres")
     }
 
-    pub(super) fn socket_dir(&self) -> PathBuf {
+    pub(crate) fn socket_dir(&self) -> PathBuf {
         self.dir.join("socket")
     }
 
     /// The major version, such as `17`.
-    pub(super) fn binaries(&self) -> PathBuf {
+    pub(crate) fn binaries(&self) -> PathBuf {
         self.binaries.dir.clone()
     }
 
-    pub(super) fn major_version(&self) -> &str {
+    pub(crate) fn major_version(&self) -> &str {
         &self.binaries.major
     }
 
     /// Starts a server and waits until it takes connections.
-    pub(super) async fn start(&self) -> Result<Postmaster, Error> {
+    pub(crate) async fn start(&self) -> Result<Postmaster, Error> {
         stale_processes::clear(&self.path(), &self.socket_dir(), &self.account).await?;
         self.write_access_rules()?;
         let log = self.open_log()?;
@@ -150,7 +154,7 @@ impl Cluster {
         };
         let rules = [
             ("pg_hba.conf", "local all all peer map=server\n".to_owned()),
-            ("pg_ident.conf", format!("server \"{}\" {ROLE}\n", name.replace('"', "\"\""))),
+            ("pg_ident.conf", format!("server \"{}\" {}\n", name.replace('"', "\"\""), self.role)),
         ];
         for (file, text) in rules {
             let path = self.dir.join(file);
@@ -169,7 +173,7 @@ impl Cluster {
             }
             self.account.create_private_dir(&unfinished)?;
             let mut command = spawn::command(&self.binaries.program("initdb"), &self.account, self.dir.path());
-            command.arg("-D").arg(&unfinished).args(["-U", ROLE, "-A", "peer", "-E", "UTF8", "--data-checksums"]);
+            command.arg("-D").arg(&unfinished).args(["-U", &self.role, "-A", "peer", "-E", "UTF8", "--data-checksums"]);
             // Sorted by code point, which no upgrade of the system's C library changes under an index.
             command.arg("--locale=C").arg(format!("--lc-ctype={ctype}"));
             if matches!(self.durability, Durability::Volatile) {

@@ -6,21 +6,21 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Uid, User, chown};
 
-use super::Error;
+use crate::error::Error;
 
 /// A user that is not root.
 #[derive(Debug, Clone)]
-pub(super) struct Account {
-    pub(super) name: String,
-    pub(super) uid: Uid,
-    pub(super) gid: Gid,
+pub(crate) struct Account {
+    pub(crate) name: String,
+    pub(crate) uid: Uid,
+    pub(crate) gid: Gid,
     /// Whether the server is somebody else (root), and has to become this user.
-    pub(super) switch: bool,
+    pub(crate) switch: bool,
 }
 
 impl Account {
     /// This user; for root the owner of the cluster, else `postgres`, else `nobody`.
-    pub(super) fn choose(cluster: &Path) -> Result<Self, Error> {
+    pub(crate) fn choose(cluster: &Path) -> Result<Self, Error> {
         let user = Uid::effective();
         if !user.is_root() {
             return Self::named(User::from_uid(user), false)?.ok_or(Error::NoPasswdEntry { uid: user.as_raw() });
@@ -45,7 +45,7 @@ impl Account {
     }
 
     /// Creates a folder that only this user can enter. One that exists is the caller's own, of an earlier start.
-    pub(super) fn create_private_dir(&self, path: &Path) -> Result<(), Error> {
+    pub(crate) fn create_private_dir(&self, path: &Path) -> Result<(), Error> {
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Error::io(path))?;
         if self.switch {
             chown(path, Some(self.uid), Some(self.gid)).map_err(|errno| Error::io(path)(errno.into()))?;
@@ -55,7 +55,7 @@ impl Account {
 
     /// The first folder on the way to `path` that this user's permission bits close. Bits only: the kernel has already said no, and this
     /// finds out where.
-    pub(super) fn blocked_at(&self, path: &Path) -> PathBuf {
+    pub(crate) fn blocked_at(&self, path: &Path) -> PathBuf {
         let mut way: Vec<_> = path.ancestors().collect();
         way.reverse();
         way.into_iter().find(|folder| !self.may_enter(folder)).unwrap_or(path).to_owned()

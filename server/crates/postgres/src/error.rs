@@ -11,7 +11,7 @@ pub enum Error {
     /// There are no binaries.
     #[error(
         "no PostgreSQL binaries found: install them (Debian and Ubuntu: `apt install postgresql`; Fedora: `dnf install postgresql-server`; \
-         Alpine: `apk add postgresql`; macOS: `brew install postgresql`), name their folder in PG_BIN_DIR, or set DATABASE_URL"
+         Alpine: `apk add postgresql`; macOS: `brew install postgresql`), or name their folder in PG_BIN_DIR"
     )]
     NotInstalled,
     /// The named folder holds no binaries.
@@ -21,7 +21,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// Another server uses the folder.
-    #[error("DATA_DIR {path:?} is in use by another category-mirror{}", holder.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
+    #[error("DATA_DIR {path:?} is in use by another process{}", holder.map(|pid| format!(" ({pid})")).unwrap_or_default())]
     Locked {
         /// The folder.
         path: PathBuf,
@@ -44,7 +44,7 @@ pub enum Error {
     /// PostgreSQL refuses to run as root, and the user it would run as cannot get there.
     #[error(
         "PostgreSQL does not run as root, and user `{user}` cannot enter {blocked:?}: put DATA_DIR where every user may pass, \
-         such as /var/lib/category-mirror"
+         such as below /var/lib"
     )]
     UnreachableFolder {
         /// The user that PostgreSQL would run as.
@@ -103,7 +103,7 @@ pub enum Error {
 
 impl Error {
     /// Names the file or folder of an I/O error.
-    pub(super) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         |source| Self::Io { path: path.into(), source }
     }
 }

@@ -4,18 +4,18 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
-use super::Error;
 use crate::data_dir::DataDir;
+use crate::error::Error;
 
 /// Held for as long as the folder is in use. The kernel lets go of it when the process ends, however it ends, so it is never stale.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(crate) struct Lock {
     _file: File,
 }
 
 impl Lock {
     /// Takes the lock at once or says who has it.
-    pub(super) fn take(dir: &DataDir) -> Result<Self, Error> {
+    pub(crate) fn take(dir: &DataDir) -> Result<Self, Error> {
         let path = dir.join("lock");
         let failed = Error::io(&path);
         // Not truncated: it holds the other server's process id.

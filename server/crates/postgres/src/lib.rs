@@ -1,14 +1,19 @@
-//! The machine's own PostgreSQL as a private child of this process.
+//! The machine's own PostgreSQL as a private child of this process, for any program that wants a database without setting one up.
 //!
-//! For a machine without a database server: the data lies in `DATA_DIR`, the only way in is a unix socket that other users cannot reach,
+//! For a machine without a database server: the data lies in a folder of the program's, the only way in is a unix socket that other users cannot reach,
 //! and the child ends with us, also when we are killed. It survives `kill -9` of either side: what is left over is cleared away under
 //! a lock, and PostgreSQL recovers. When the child dies under us it is started again.
+//!
+//! Errors are for the operator, and call two settings of the program `DATA_DIR` and `PG_BIN_DIR`: [`Options::data_dir`] and
+//! [`Options::bin_dir`].
 
 mod account;
 mod binaries;
 mod cluster;
+mod data_dir;
 mod error;
 mod lock;
+mod options;
 mod pid_file;
 mod postmaster;
 mod spawn;
@@ -20,17 +25,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
+pub use self::data_dir::{DataDir, DataDirError};
 pub use self::error::Error;
+pub use self::options::{Durability, Options};
 
 use self::cluster::Cluster;
 use self::postmaster::Postmaster;
-
-/// The only role, and the name of the database.
-const ROLE: &str = "category_mirror";
 
 /// What a unix socket's path holds, less the socket's own name.
 const MAX_SOCKET_DIR_BYTES: usize = 107 - "/.s.PGSQL.5432".len();
@@ -38,40 +42,11 @@ const MAX_SOCKET_DIR_BYTES: usize = 107 - "/.s.PGSQL.5432".len();
 /// Between two tries to start a child that died.
 const RESTART_DELAY: Duration = Duration::from_secs(1);
 
-/// Whether a commit is on disk when it is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Durability {
-    /// Yes: survives a power failure.
-    #[default]
-    Durable,
-    /// No: for tests, whose data nobody wants back.
-    Volatile,
-}
-
-/// Which PostgreSQL to run, and where.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// `DATA_DIR`: new, empty, or made by an earlier start.
-    pub data_dir: PathBuf,
-    /// `PG_BIN_DIR`: the folder of `postgres` and `initdb`; `None` looks for the newest, or for the one that fits existing data.
-    pub bin_dir: Option<PathBuf>,
-    /// Whether commits are durable.
-    pub durability: Durability,
-    /// Connections at once.
-    pub max_connections: u16,
-}
-
-impl Options {
-    /// A durable PostgreSQL for 100 connections, from the machine's newest binaries.
-    #[must_use]
-    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), bin_dir: None, durability: Durability::Durable, max_connections: 100 }
-    }
-}
-
 /// A running PostgreSQL. Dropped, it is told to stop; [`Embedded::stop`] also waits for that.
 #[derive(Debug)]
 pub struct Embedded {
+    program: String,
+    role: String,
     version: String,
     binaries: PathBuf,
     socket_dir: PathBuf,
@@ -89,6 +64,7 @@ impl Embedded {
     /// # Errors
     /// [`Error`], in words for the operator.
     pub async fn start(options: Options) -> Result<Self, Error> {
+        let (program, role) = (options.program.clone(), options.role());
         let cluster = Cluster::open(&options).await?;
         let postmaster = cluster.start().await?;
         let socket_dir = cluster.socket_dir();
@@ -99,7 +75,7 @@ impl Embedded {
         let (stop, stopped) = oneshot::channel();
         let data_dir = cluster.path();
         let keeper = tokio::spawn(supervise(cluster, postmaster, stopped, pid_of));
-        let embedded = Self { version, binaries, socket_dir, socket_dir_handle, pid, stop, keeper };
+        let embedded = Self { program, role, version, binaries, socket_dir, socket_dir_handle, pid, stop, keeper };
         if let Err(error) = embedded.create_database().await {
             embedded.stop().await;
             return Err(error.into());
@@ -108,17 +84,17 @@ impl Embedded {
         Ok(embedded)
     }
 
-    /// How this process connects to the database `category_mirror`. Works for as long as this value lives.
+    /// How this process connects to the program's database, as its only role. Works for as long as this value lives.
     #[must_use]
     pub fn connect_options(&self) -> PgConnectOptions {
         // Nothing of libpq's environment variables shall lead elsewhere.
         PgConnectOptions::new_without_pgpass()
             .socket(self.socket_path())
             .port(5432)
-            .username(ROLE)
-            .database(ROLE)
+            .username(&self.role)
+            .database(&self.role)
             .ssl_mode(PgSslMode::Disable)
-            .application_name("category-mirror")
+            .application_name(&self.program)
     }
 
     /// The major version, such as `17`.
@@ -168,7 +144,9 @@ impl Embedded {
             Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(NO_SUCH_DATABASE) => {
                 // A new database takes as long as the disk does: that is no slow statement to warn of.
                 let mut connection = options.database("postgres").disable_statement_logging().connect().await?;
-                sqlx::raw_sql("create database category_mirror").execute(&mut connection).await?;
+                sqlx::raw_sql(AssertSqlSafe(format!("create database \"{}\"", self.role)))
+                    .execute(&mut connection)
+                    .await?;
                 connection.close().await
             }
             Err(error) => Err(error),
