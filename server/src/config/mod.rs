@@ -1,6 +1,5 @@
 //! The command line and the environment: every setting is a flag and a variable of the same name.
 
-mod bench;
 mod credentials;
 mod database;
 mod database_hosts;
@@ -20,7 +19,6 @@ mod switch;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-pub use bench::{BenchArgs, Figures, RunSpread};
 pub use credentials::CredentialArgs;
 pub use database::{DatabaseArgs, development_folder};
 pub use explain::explain;
@@ -118,8 +116,6 @@ pub enum Command {
     /// With the secret or private key whose counterpart the server believes, or with `--dev`, the development key of this machine.
     #[command(after_long_help = TOKEN_EXAMPLES)]
     Token(Box<TokenArgs>),
-    /// Measure, beside PostgreSQL's own `pgbench`; prints one JSON object a line
-    Bench(BenchArgs),
     /// Run the emulator of Google's API alone, with its control interface under /_control/
     ///
     /// It answers as Google Business Profile does, its errors and quotas included, and takes any access token. Point a server at it

@@ -2,16 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use category_mirror::{commands::CommandError, domain::Flag};
 use category_mirror_client::{Client, FlagState, Strategy};
 use futures::future::try_join_all;
 use serde_json::json;
 
-use super::{
+use crate::{
     environment::{BenchEnvironment, in_process},
     load::percentile_ms,
-    report, rounded,
+    report::{report, rounded},
 };
-use crate::{commands::CommandError, domain::Flag};
 
 const SERVERS: usize = 3;
 /// Runs at once.
@@ -20,7 +20,7 @@ const CONCURRENCY: usize = 10;
 const TARGET_MS: f64 = 2000.0;
 
 /// Switches mirroring off and on again, for as long as the window is.
-pub(super) async fn run(environment: &BenchEnvironment, window: Duration) -> Result<(), CommandError> {
+pub(crate) async fn run(environment: &BenchEnvironment, window: Duration) -> Result<(), CommandError> {
     let mut services = Vec::new();
     for _ in 0..SERVERS {
         let google = in_process(Duration::ZERO, |_| {})?;

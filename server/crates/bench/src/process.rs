@@ -2,32 +2,35 @@
 
 use std::{collections::HashMap, process::Stdio};
 
+use category_mirror::commands::CommandError;
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
     process::{Child, ChildStderr, Command},
 };
 
-use super::{environment::BenchEnvironment, memory::resident_kb};
-use crate::commands::CommandError;
+use crate::{environment::BenchEnvironment, memory::resident_kb};
+
+/// The argument with which this program is a server.
+pub(crate) const SERVE: &str = "serve";
 
 /// A running server. Dropped, it is killed.
-pub(super) struct Process {
+pub(crate) struct Process {
     /// Its gRPC address.
-    pub(super) address: String,
+    pub(crate) address: String,
     child: Child,
 }
 
 impl Process {
     /// Starts `serve --dev` over the ground's database, and waits until it serves.
-    pub(super) async fn start(
+    pub(crate) async fn start(
         environment: &BenchEnvironment,
         settings: HashMap<&str, String>,
     ) -> Result<Self, CommandError> {
         let failed = |error: &dyn std::fmt::Display| CommandError::failed("cannot start a server", error);
         let program = std::env::current_exe().map_err(|error| failed(&error))?;
         let mut child = Command::new(program)
-            .args(["serve", "--dev"])
+            .args([SERVE, "--dev"])
             .env("DATABASE_URL", environment.url())
             .env("DATA_DIR", environment.folder())
             .env("LISTEN_ADDR", "127.0.0.1:0")
@@ -52,7 +55,7 @@ impl Process {
     }
 
     /// Its resident memory, kB.
-    pub(super) async fn resident_kb(&self) -> Result<i64, CommandError> {
+    pub(crate) async fn resident_kb(&self) -> Result<i64, CommandError> {
         let process = self.child.id().map(|id| id.to_string()).unwrap_or_default();
         resident_kb(&process).await.map_err(|error| CommandError::failed("the server's memory", error))
     }

@@ -5,16 +5,16 @@ use std::{path::PathBuf, process::Stdio, time::Duration};
 use sqlx::postgres::PgConnectOptions;
 use tokio::process::Command;
 
-use crate::commands::CommandError;
+use category_mirror::commands::CommandError;
 
 /// One run, one transaction: the row that an accepted run is.
-pub(super) const INSERT: &str = "\
+pub(crate) const INSERT: &str = "\
 insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, caller, created_at)
 values (gen_random_uuid(), gen_random_uuid()::text, 'platform_to_gbp', false, 'queued', 5, 'pgbench', now());
 ";
 
 /// A hundred runs claimed, and a hundred runs ended: two transactions, with no look at what they are about.
-pub(super) const DRAIN: &str = "\
+pub(crate) const DRAIN: &str = "\
 with due as materialized (
     select id from run where state = 'queued' and next_attempt_at is null order by fairness_rank, id limit 100 for update skip locked
 ), claimed as (
@@ -35,11 +35,11 @@ select id, tenant_id, organization_id, strategy, dry_run, 'succeeded', revision 
   from ended;
 ";
 /// Runs that one transaction of [`DRAIN`] claims and ends.
-pub(super) const DRAIN_BATCH: u64 = 100;
+pub(crate) const DRAIN_BATCH: u64 = 100;
 /// Clients that do so at once.
-pub(super) const DRAIN_CLIENTS: u64 = 4;
+pub(crate) const DRAIN_CLIENTS: u64 = 4;
 /// A run accepted, claimed and ended, each in a transaction of its own: what nobody who keeps a queue in PostgreSQL can do without.
-pub(super) const ALONE: &str = "\
+pub(crate) const ALONE: &str = "\
 insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, caller, created_at)
 values (gen_random_uuid(), gen_random_uuid()::text, 'platform_to_gbp', false, 'queued', 5, 'pgbench', now());
 with due as materialized (
@@ -49,20 +49,20 @@ with due as materialized (
 ";
 
 /// `pgbench`, and how it reaches the database.
-pub(super) struct Pgbench {
-    pub(super) program: PathBuf,
-    pub(super) options: PgConnectOptions,
-    pub(super) folder: PathBuf,
+pub(crate) struct Pgbench {
+    pub(crate) program: PathBuf,
+    pub(crate) options: PgConnectOptions,
+    pub(crate) folder: PathBuf,
 }
 
 impl Pgbench {
     /// Transactions a second of a script, by `clients` at once, for a while.
-    pub(super) async fn run(&self, script: &str, clients: usize, window: Duration) -> Result<f64, CommandError> {
+    pub(crate) async fn run(&self, script: &str, clients: usize, window: Duration) -> Result<f64, CommandError> {
         self.measure(script, clients, &format!("--time={}", window.as_secs().max(1))).await
     }
 
     /// The same, each client `transactions` times.
-    pub(super) async fn run_times(&self, script: &str, clients: u64, transactions: u64) -> Result<f64, CommandError> {
+    pub(crate) async fn run_times(&self, script: &str, clients: u64, transactions: u64) -> Result<f64, CommandError> {
         let clients = usize::try_from(clients).unwrap_or(usize::MAX);
         self.measure(script, clients, &format!("--transactions={transactions}")).await
     }

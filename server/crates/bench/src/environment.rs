@@ -2,17 +2,10 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use category_mirror_client::Client;
-use sqlx::{ConnectOptions, PgPool};
-use tokio::{net::TcpListener, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
-
-use super::pgbench::Pgbench;
-use crate::{
+use category_mirror::{
     api::CallLimits,
     auth::Verifier,
-    commands::{CommandError, scratch::Scratch},
-    config::BenchArgs,
+    commands::{CommandError, Scratch},
     credential_cipher::CredentialCipher,
     domain::{Backoff, GuardLimits, LocationId, MAX_ADDITIONAL, ProcessFlags},
     gbp::{self, InProcessGbp},
@@ -20,39 +13,45 @@ use crate::{
     serve::{Listeners, STREAM_HEARTBEAT, ServerConfig, serve},
     store::{self, Store},
 };
+use category_mirror_client::Client;
+use sqlx::{ConnectOptions, PgPool};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{args::BenchArgs, pgbench::Pgbench};
 
 /// Tenants to accept runs for. More than any window can use up.
-pub(super) const TENANTS: u64 = 200_000;
+pub(crate) const TENANTS: u64 = 200_000;
 /// Connections of a service's clients, which its callers share: one HTTP/2 connection is one task on either side.
-pub(super) const CONNECTIONS: usize = 4;
+pub(crate) const CONNECTIONS: usize = 4;
 const DATABASE_MAX_CONNECTIONS: u32 = 20;
 
 /// A PostgreSQL with tenants.
-pub(super) struct BenchEnvironment {
-    pub(super) pool: PgPool,
-    pub(super) pgbench: Pgbench,
+pub(crate) struct BenchEnvironment {
+    pub(crate) pool: PgPool,
+    pub(crate) pgbench: Pgbench,
     scratch: Scratch,
 }
 
 /// Where a server listens, and a token that it believes.
-pub(super) struct ServerEndpoint {
+pub(crate) struct ServerEndpoint {
     address: SocketAddr,
     token: String,
 }
 
 /// A server over it, and clients of that server.
-pub(super) struct Service {
-    pub(super) service_layers: ServerEndpoint,
+pub(crate) struct Service {
+    pub(crate) service_layers: ServerEndpoint,
     /// Where its health is told.
-    pub(super) admin: SocketAddr,
+    pub(crate) admin: SocketAddr,
     /// Clients, one connection each.
-    pub(super) clients: Arc<[Client]>,
+    pub(crate) clients: Arc<[Client]>,
     stop: CancellationToken,
     task: JoinHandle<Result<(), tokio::task::JoinError>>,
 }
 
 impl BenchEnvironment {
-    pub(super) async fn open(args: &BenchArgs, tenants: u64) -> Result<Self, CommandError> {
+    pub(crate) async fn open(args: &BenchArgs, tenants: u64) -> Result<Self, CommandError> {
         let scratch = Scratch::open("bench", args.pg_bin_dir.as_deref(), DATABASE_MAX_CONNECTIONS).await?;
         let pool = scratch.pool.clone();
         let failed = |error: sqlx::Error| CommandError::failed("cannot make tenants", error);
@@ -67,19 +66,19 @@ impl BenchEnvironment {
     }
 
     /// A second database on the same PostgreSQL, without tenants.
-    pub(super) async fn beside(&self, name: &str) -> Result<PgPool, CommandError> {
+    pub(crate) async fn beside(&self, name: &str) -> Result<PgPool, CommandError> {
         let pool = self.scratch.beside(name, DATABASE_MAX_CONNECTIONS).await?;
         prepare(&pool).await?;
         Ok(pool)
     }
 
     /// Drops it again.
-    pub(super) async fn drop_beside(&self, name: &str) -> Result<(), CommandError> {
+    pub(crate) async fn drop_beside(&self, name: &str) -> Result<(), CommandError> {
         self.scratch.drop_beside(name).await
     }
 
     /// Starts a server that carries out `concurrency` runs at once.
-    pub(super) async fn serve(&self, concurrency: usize, google: gbp::Client) -> Result<Service, CommandError> {
+    pub(crate) async fn serve(&self, concurrency: usize, google: gbp::Client) -> Result<Service, CommandError> {
         let listeners = Listeners { grpc: bind().await?, admin: bind().await? };
         let local = |listener: &TcpListener| {
             listener.local_addr().map_err(|error| CommandError::failed("cannot listen", error))
@@ -105,42 +104,42 @@ impl BenchEnvironment {
     }
 
     /// Who is believed, and a token of an administrator.
-    pub(super) fn key(&self) -> Result<(Verifier, String), CommandError> {
+    pub(crate) fn key(&self) -> Result<(Verifier, String), CommandError> {
         self.scratch.key("bench")
     }
 
     /// The database's URL, for a server in a process of its own.
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.scratch.postgres.connect_options().to_url_lossy().into()
     }
 
     /// The folder of the database, and of the development key.
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.scratch.folder()
     }
 
     /// A token that a server with this folder's development key believes.
-    pub(super) fn token(&self) -> Result<String, CommandError> {
+    pub(crate) fn token(&self) -> Result<String, CommandError> {
         Ok(self.scratch.key("bench")?.1)
     }
 
     /// The same for a subject.
-    pub(super) fn token_of(&self, subject: &str) -> Result<String, CommandError> {
+    pub(crate) fn token_of(&self, subject: &str) -> Result<String, CommandError> {
         Ok(self.scratch.key(subject)?.1)
     }
 
     /// Forgets every run: each window begins with an empty queue.
-    pub(super) async fn clear_runs(&self) -> Result<(), CommandError> {
+    pub(crate) async fn clear_runs(&self) -> Result<(), CommandError> {
         store::clear_runs(&self.pool).await.map_err(|error| CommandError::failed("cannot empty the queue", error))
     }
 
-    pub(super) async fn close(self) {
+    pub(crate) async fn close(self) {
         self.scratch.close().await;
     }
 }
 
 impl Service {
-    pub(super) async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         let _ = self.task.await;
     }
@@ -152,7 +151,7 @@ async fn prepare(pool: &PgPool) -> Result<(), CommandError> {
 }
 
 /// A Google inside this process that answers after `delay`, and calls `asked` for each call before.
-pub(super) fn in_process(
+pub(crate) fn in_process(
     delay: Duration,
     asked: impl Fn(&LocationId) + Send + Sync + 'static,
 ) -> Result<gbp::Client, CommandError> {
@@ -161,7 +160,7 @@ pub(super) fn in_process(
 }
 
 /// A runner without pauses.
-pub(super) fn settings(concurrency: usize) -> RunnerConfig {
+pub(crate) fn settings(concurrency: usize) -> RunnerConfig {
     RunnerConfig {
         concurrency,
         lease: Duration::from_secs(30),
@@ -175,28 +174,28 @@ pub(super) fn settings(concurrency: usize) -> RunnerConfig {
 }
 
 /// One subject calls as often as it can: that is what is measured.
-pub(super) fn limits() -> CallLimits {
+pub(crate) fn limits() -> CallLimits {
     CallLimits { rate: 0, ..CallLimits::default() }
 }
 
 impl ServerEndpoint {
-    pub(super) fn new(address: SocketAddr, token: String) -> Self {
+    pub(crate) fn new(address: SocketAddr, token: String) -> Self {
         Self { address, token }
     }
 
     /// Where it listens.
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Clients, one connection each.
-    pub(super) fn clients(&self, connections: usize) -> Result<Arc<[Client]>, CommandError> {
+    pub(crate) fn clients(&self, connections: usize) -> Result<Arc<[Client]>, CommandError> {
         let client = |_| Client::builder(format!("http://{}", self.address)).token(self.token.clone()).build();
         let clients: Result<_, _> = (0..connections).map(client).collect();
         clients.map_err(|error| CommandError::failed("client", error))
     }
 }
 
-pub(super) async fn bind() -> Result<TcpListener, CommandError> {
+pub(crate) async fn bind() -> Result<TcpListener, CommandError> {
     TcpListener::bind("127.0.0.1:0").await.map_err(|error| CommandError::failed("cannot listen", error))
 }

@@ -4,23 +4,23 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 
-/// Settings of `bench`.
+/// Settings of the benchmarks.
 #[derive(Debug, Args)]
-pub struct BenchArgs {
+pub(crate) struct BenchArgs {
     /// How long each window of measurement lasts; every figure has a window of its own, and pgbench one before and one after
     #[arg(long, value_name = "DURATION", default_value = "4s", value_parser = humantime::parse_duration, global = true)]
-    pub window: Duration,
+    pub(crate) window: Duration,
     /// Folder of PostgreSQL's binaries, `pgbench` among them; else the newest that is installed
     #[arg(long, env = "PG_BIN_DIR", value_name = "DIR", global = true)]
-    pub pg_bin_dir: Option<PathBuf>,
+    pub(crate) pg_bin_dir: Option<PathBuf>,
     /// Which figures.
     #[command(subcommand)]
-    pub figures: Figures,
+    pub(crate) figures: Figures,
 }
 
 /// Whose runs a history has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum RunSpread {
+pub(crate) enum RunSpread {
     /// Each tenant has about as many.
     Even,
     /// One tenant has half of all.
@@ -29,7 +29,7 @@ pub enum RunSpread {
 
 /// The benchmarks.
 #[derive(Debug, Subcommand)]
-pub enum Figures {
+pub(crate) enum Figures {
     /// Durably accepted runs a second, through gRPC and by the store alone, against pgbench's single-row insert
     ///
     /// `grpc`: callers of MirrorCategories, each waiting for its answer, through the published client, server and client on the

@@ -8,6 +8,13 @@ use std::{
     task::{Context, Poll},
 };
 
+use category_mirror::{
+    api,
+    commands::CommandError,
+    connections::{self, Parties},
+    domain::RunId,
+    serve::{grpc_connections, http2},
+};
 use category_mirror_proto::v1::{
     self as proto, category_mirror_service_server::SERVICE_NAME, mirror_categories_request::Target,
 };
@@ -22,23 +29,16 @@ use tonic::{
 use tonic_prost::ProstCodec;
 use tower::Service;
 
-use super::environment::{self, BenchEnvironment, ServerEndpoint};
-use crate::{
-    api,
-    commands::CommandError,
-    connections::{self, Parties},
-    domain::RunId,
-    serve::{grpc_connections, http2},
-};
+use crate::environment::{self, BenchEnvironment, ServerEndpoint};
 
 /// The server.
-pub(super) struct EchoServer {
-    pub(super) service_layers: ServerEndpoint,
+pub(crate) struct EchoServer {
+    pub(crate) service_layers: ServerEndpoint,
     _stop: tokio_util::sync::DropGuard,
 }
 
 impl EchoServer {
-    pub(super) async fn start(environment: &BenchEnvironment) -> Result<Self, CommandError> {
+    pub(crate) async fn start(environment: &BenchEnvironment) -> Result<Self, CommandError> {
         let listener = environment::bind().await?;
         let address = listener.local_addr().map_err(|error| CommandError::failed("cannot listen", error))?;
         let (verifier, token) = environment.key()?;

@@ -2,18 +2,22 @@
 
 use std::time::{Duration, Instant};
 
+use category_mirror::{
+    commands::CommandError,
+    domain::{BatchId, OrganizationId, RunId, RunState, Strategy, TenantId},
+    error::Error,
+    store::{self, ClaimLimits, Retention, RunFilter, Spread, Store},
+};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use super::{environment::BenchEnvironment, load::percentile_ms, report, rounded};
 use crate::{
-    commands::CommandError,
-    config::RunSpread,
-    domain::{BatchId, OrganizationId, RunId, RunState, Strategy, TenantId},
-    error::Error,
-    store::{self, ClaimLimits, Retention, RunFilter, Spread, Store},
+    args::RunSpread,
+    environment::BenchEnvironment,
+    load::percentile_ms,
+    report::{report, rounded},
 };
 
 /// Days of history.
@@ -63,7 +67,7 @@ struct History {
 }
 
 /// Measures each size with each spread.
-pub(super) async fn run(
+pub(crate) async fn run(
     environment: &BenchEnvironment,
     sizes: &[u32],
     spreads: &[RunSpread],

@@ -2,27 +2,28 @@
 
 use std::{sync::Arc, time::Duration};
 
+use category_mirror::{
+    commands::CommandError,
+    domain::{RunId, RunKind, RunOptions, Strategy as DomainStrategy, TenantId},
+    store::{Acceptor, ID_BY_DATABASE, NewRun, Store},
+};
 use category_mirror_client::{Client, Strategy};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{
+use crate::{
     echo::EchoServer,
     environment::{BenchEnvironment, CONNECTIONS, ServerEndpoint, TENANTS, in_process},
     load::{Measured, measure},
-    pgbench, report, rounded,
-};
-use crate::{
-    commands::CommandError,
-    domain::{RunId, RunKind, RunOptions, Strategy as DomainStrategy, TenantId},
-    store::{Acceptor, ID_BY_DATABASE, NewRun, Store},
+    pgbench,
+    report::{report, rounded},
 };
 
 /// Pieces of a window in which two servers take turns.
 const ROUNDS: u32 = 4;
 
 /// Measures with each number of callers.
-pub(super) async fn run(
+pub(crate) async fn run(
     environment: &BenchEnvironment,
     callers: &[usize],
     window: Duration,

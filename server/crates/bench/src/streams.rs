@@ -5,6 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use category_mirror::{
+    commands::CommandError,
+    domain::{RunKind, RunOptions, Strategy as RunStrategy, TenantId},
+    serve::STREAM_HEARTBEAT,
+    store::{ID_BY_DATABASE, NewRun, Store},
+    wake::{WakeUp, WakeUpBus},
+};
 use category_mirror_client::{Client, Strategy};
 use category_mirror_proto::v1::{
     StreamRunUpdatesRequest, StreamRunUpdatesResponse, category_mirror_service_client::CategoryMirrorServiceClient,
@@ -23,13 +30,11 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use super::{environment::BenchEnvironment, load::percentile_ms, process::Process, report, rounded};
 use crate::{
-    commands::CommandError,
-    domain::{RunKind, RunOptions, Strategy as RunStrategy, TenantId},
-    serve::STREAM_HEARTBEAT,
-    store::{ID_BY_DATABASE, NewRun, Store},
-    wake::{WakeUp, WakeUpBus},
+    environment::BenchEnvironment,
+    load::percentile_ms,
+    process::Process,
+    report::{report, rounded},
 };
 
 /// HTTP/2 connections that the streams share.
@@ -50,7 +55,7 @@ struct Arrival {
 }
 
 /// Measures with `streams` streams, each of a tenant of its own.
-pub(super) async fn run(environment: &BenchEnvironment, streams: u64, window: Duration) -> Result<(), CommandError> {
+pub(crate) async fn run(environment: &BenchEnvironment, streams: u64, window: Duration) -> Result<(), CommandError> {
     let failed = |error: &dyn std::fmt::Display| CommandError::failed("streams", error);
     let settings = HashMap::from([
         ("MAX_STREAMS_PER_SUBJECT", streams.to_string()),

@@ -2,14 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-use tokio_util::sync::CancellationToken;
-
-use super::{
-    environment::{BenchEnvironment, in_process, settings},
-    pgbench, report, rounded,
-};
-use crate::{
+use category_mirror::{
     app::{AccountClients, FlagCache},
     commands::CommandError,
     credential_cipher::CredentialCipher,
@@ -18,12 +11,20 @@ use crate::{
     store::{self, Store},
     wake::WakeUpBus,
 };
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    environment::{BenchEnvironment, in_process, settings},
+    pgbench,
+    report::{report, rounded},
+};
 
 /// Between looks whether the queue is empty.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Measures with each number of places.
-pub(super) async fn run(environment: &BenchEnvironment, concurrency: &[usize], runs: u64) -> Result<(), CommandError> {
+pub(crate) async fn run(environment: &BenchEnvironment, concurrency: &[usize], runs: u64) -> Result<(), CommandError> {
     for &concurrency in concurrency {
         let before = by_pgbench(environment, runs).await?;
         let drained = drained(environment, concurrency, runs).await?;

@@ -1,30 +1,17 @@
-//! The benchmarks: our figures beside PostgreSQL's own `pgbench`, on the same PostgreSQL in the same minute, one JSON object a line.
-//!
-//! Absolute figures belong to the machine; the ratios are what counts.
+//! Which benchmark runs, on what.
 
-mod batch;
-mod drain;
-mod echo;
-mod enqueue;
-mod environment;
-mod expensive;
-mod flags;
-mod latency;
-mod load;
-mod memory;
-mod pgbench;
-mod process;
-mod reads;
-mod streams;
+use category_mirror::commands::CommandError;
 
-use super::{CommandError, print};
-use crate::config::{BenchArgs, Figures};
+use crate::{
+    args::{BenchArgs, Figures},
+    batch, drain, enqueue, environment, expensive, flags, latency, memory, reads, streams,
+};
 
 /// Measures, and prints.
 ///
 /// # Errors
 /// When something that is needed cannot be started.
-pub(super) async fn run(args: BenchArgs) -> Result<(), CommandError> {
+pub(crate) async fn run(args: BenchArgs) -> Result<(), CommandError> {
     let tenants = match args.figures {
         Figures::Memory { queued } => queued + 1,
         Figures::Batch { tenants } | Figures::Expensive { tenants, .. } => tenants,
@@ -50,13 +37,4 @@ pub(super) async fn run(args: BenchArgs) -> Result<(), CommandError> {
     };
     environment.close().await;
     measured
-}
-
-/// Prints one figure.
-fn report(figure: &serde_json::Value) -> Result<(), CommandError> {
-    print(figure)
-}
-
-fn rounded(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
 }

@@ -2,18 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
-use super::{environment::BenchEnvironment, load::percentile_ms, report, rounded};
-use crate::{
+use category_mirror::{
     commands::CommandError,
     error::Error,
     runner::CHUNK_LIMITS,
     store::{self, ChunkLimits, Store},
 };
+use serde_json::json;
+
+use crate::{
+    environment::BenchEnvironment,
+    load::percentile_ms,
+    report::{report, rounded},
+};
 
 /// Measures chunks as a server makes them, smaller and larger ones.
-pub(super) async fn run(environment: &BenchEnvironment, tenants: u64) -> Result<(), CommandError> {
+pub(crate) async fn run(environment: &BenchEnvironment, tenants: u64) -> Result<(), CommandError> {
     let store = Store::new(environment.pool.clone());
     let all = async |size| {
         make_all(environment, &store, tenants, size)

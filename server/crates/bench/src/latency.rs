@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use category_mirror::{commands::CommandError, gbp, store};
 use category_mirror_client::{Client, Strategy};
 use serde_json::json;
 use tokio::{
@@ -14,12 +15,12 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use super::{
+use crate::{
     environment::{BenchEnvironment, Service, TENANTS, in_process},
     load::percentile_ms,
-    pgbench, report, rounded,
+    pgbench,
+    report::{report, rounded},
 };
-use crate::{commands::CommandError, gbp, store};
 
 /// Runs at once, as `serve` has it by default.
 const CONCURRENCY: usize = 10;
@@ -44,7 +45,7 @@ struct Call {
 }
 
 /// Measures an idle server, a loaded one, and one with `bulk` runs queued.
-pub(super) async fn run(environment: &BenchEnvironment, bulk: u64, window: Duration) -> Result<(), CommandError> {
+pub(crate) async fn run(environment: &BenchEnvironment, bulk: u64, window: Duration) -> Result<(), CommandError> {
     let alone = environment.pgbench.run(pgbench::ALONE, 1, window).await?;
     let pgbench_ms = rounded(1000.0 / alone);
     for (scenario, delay, queued) in

@@ -8,20 +8,20 @@ use std::{
     time::{Duration, Instant},
 };
 
+use category_mirror::{
+    commands::CommandError,
+    store::{self, Spread, Store},
+};
 use category_mirror_client::{Client, Code, Error, PlatformCategoryImport, RetryPolicy, Strategy, TenantImport};
 use futures::future::BoxFuture;
 use serde_json::json;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{
+use crate::{
     environment::{BenchEnvironment, Service, in_process},
     load::{measure, percentile_ms},
-    report, rounded,
-};
-use crate::{
-    commands::CommandError,
-    store::{self, Spread, Store},
+    report::{report, rounded},
 };
 
 /// Days of history.
@@ -109,13 +109,13 @@ fn stats(client: Client, tenant: Option<&'static str>) -> BoxFuture<'static, Res
 }
 
 /// Measures each call by one caller, and then by `callers`, of as many subjects or of one.
-pub(super) async fn run(
+pub(crate) async fn run(
     environment: &BenchEnvironment,
     callers: usize,
     sizes: Sizes,
     window: Duration,
 ) -> Result<(), CommandError> {
-    let failed = |error: crate::error::Error| CommandError::failed("cannot fill the database", error);
+    let failed = |error: category_mirror::error::Error| CommandError::failed("cannot fill the database", error);
     fill(environment, sizes).await.map_err(failed)?;
     let service = environment.serve(10, in_process(Duration::ZERO, |_| {})?).await?;
     let other = environment.client_of(&service, "other")?;
@@ -162,12 +162,12 @@ pub(super) async fn run(
 
 /// How much there is.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sizes {
-    pub(super) platform_categories: i32,
-    pub(super) runs: i32,
+pub(crate) struct Sizes {
+    pub(crate) platform_categories: i32,
+    pub(crate) runs: i32,
 }
 
-async fn fill(environment: &BenchEnvironment, sizes: Sizes) -> Result<(), crate::error::Error> {
+async fn fill(environment: &BenchEnvironment, sizes: Sizes) -> Result<(), category_mirror::error::Error> {
     let (locales, listed) = LISTS;
     store::fill_catalog(&environment.pool, locales, listed, sizes.platform_categories).await?;
     let store = Store::new(environment.pool.clone());

@@ -2,22 +2,22 @@
 
 use std::time::Duration;
 
+use category_mirror::{commands::CommandError, store};
 use category_mirror_client::Strategy;
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::{
+use crate::{
     environment::{BenchEnvironment, in_process},
-    report,
+    report::report,
 };
-use crate::{commands::CommandError, store};
 
 const CONCURRENCY: usize = 10;
 /// How long Google takes: the queue is to stay what it is.
 const GBP_DELAY: Duration = Duration::from_millis(50);
 
 /// Measures with `few` and with `many` runs queued, each after a while of work and some calls.
-pub(super) async fn run(
+pub(crate) async fn run(
     environment: &BenchEnvironment,
     few: u64,
     many: u64,
@@ -53,7 +53,7 @@ pub(super) async fn run(
 }
 
 /// Resident memory of a process, by its id or `self`, kB.
-pub(super) async fn resident_kb(process: &str) -> std::io::Result<i64> {
+pub(crate) async fn resident_kb(process: &str) -> std::io::Result<i64> {
     let status = tokio::fs::read_to_string(format!("/proc/{process}/status")).await?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let number = line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse().ok());
