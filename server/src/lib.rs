@@ -1,9 +1,15 @@
 #![doc = include_str!("../../README.md")]
 // The modules in their order: each imports from those above it only.
 
-// What it is about: no I/O, no clock.
+// The crates below: what it is about (no I/O, no clock), Google, an emulator of it, and a PostgreSQL of one's own.
 #[doc(inline)]
 pub use category_mirror_domain as domain;
+#[doc(inline)]
+pub use category_mirror_gbp as gbp;
+#[doc(inline)]
+pub use gbp_emulator as emulator;
+#[doc(inline)]
+pub use private_postgres as postgres;
 
 pub mod error;
 
@@ -14,19 +20,17 @@ pub mod admission;
 
 // Files with keys in them, which everything below may have.
 pub mod key_files;
+pub mod secret_file;
+
+/// The name of the program: of the folder that it claims, of its database there, and of its only role.
+pub const PROGRAM: &str = "category-mirror";
 
 // The outside: the machine, PostgreSQL, Google, tokens, keys. None of them knows another.
 pub mod auth;
 pub mod credential_cipher;
-pub mod data_dir;
-pub mod gbp;
-pub mod postgres;
 pub mod store;
 pub mod tls;
 pub mod wake;
-
-// What stands for Google where there is none.
-pub mod emulator;
 
 // Connections of callers, before anything is called over them.
 pub mod connections;

@@ -188,7 +188,8 @@ pub async fn serve(
 }
 
 /// The bounds of HTTP/2, which hold before anything of ours is asked.
-pub(crate) fn http2(limits: &CallLimits) -> Http2 {
+#[must_use]
+pub fn http2(limits: &CallLimits) -> Http2 {
     // A subject's streams do not leave their own calls waiting on the same connection.
     let streams =
         u32::try_from(limits.max_streams_per_subject).unwrap_or(u32::MAX).saturating_add(MAX_CALLS_PER_CONNECTION);
@@ -206,7 +207,8 @@ pub(crate) fn http2(limits: &CallLimits) -> Http2 {
 }
 
 /// The connections of the gRPC port, of which there are none yet.
-pub(crate) fn grpc_connections(limits: &CallLimits) -> Connections {
+#[must_use]
+pub fn grpc_connections(limits: &CallLimits) -> Connections {
     Connections::new(Port::Grpc, limits.connections, api::connection_memory(limits))
 }
 

@@ -188,14 +188,17 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::gbp::InProcessGbp;
+    use crate::gbp::{Credentials, Endpoint, GbpConfig};
 
     fn account(id: usize) -> AccountId {
         AccountId::parse(&id.to_string()).expect("an id")
     }
 
     fn client() -> Client {
-        Client::in_process(InProcessGbp::new(Duration::ZERO, |_| {}))
+        let credentials = Credentials::access_token("only-for-tests").expect("a token");
+        let (endpoint, timeout) = (Endpoint::google_token(), Duration::from_secs(1));
+        // It is never called.
+        Client::new(GbpConfig { endpoint, token_url: None, credentials, timeout }).expect("a client")
     }
 
     #[test]

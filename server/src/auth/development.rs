@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::data_dir::{SecretFileError, secret_file};
 use crate::key_files::Contents;
+use crate::secret_file::{SecretFileError, secret_file};
 
 /// The secret in `dev.key` of the folder, made where there is none.
 pub(super) fn secret(data_dir: &Path) -> Result<Contents, SecretFileError> {

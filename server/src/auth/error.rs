@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::data_dir::SecretFileError;
 use crate::key_files::KeyFileError;
+use crate::secret_file::SecretFileError;
 
 /// A setting that cannot be used. Names the setting; never holds a secret.
 #[derive(Debug, thiserror::Error)]

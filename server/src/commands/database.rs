@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::CommandError;
 use crate::{
+    PROGRAM,
     config::{ConfigError, DatabaseArgs},
     postgres::{Embedded, Error, Options},
     store::{self, Pools, Route, UnfitDatabase, migrations},
@@ -25,7 +26,7 @@ impl Database {
         let (options, embedded) = match args.url()? {
             Some(url) => (url.0, None),
             None => {
-                let mut options = Options::new(args.data_dir(dev)?);
+                let mut options = Options::new(PROGRAM, args.data_dir(dev)?);
                 options.bin_dir.clone_from(&args.pg_bin_dir);
                 let embedded = Embedded::start(options).await.map_err(postgres_error)?;
                 (embedded.connect_options(), Some(embedded))
@@ -104,6 +105,9 @@ pub(super) fn postgres_error(error: Error) -> CommandError {
     match error {
         Error::BinDir { .. } | Error::DataDir(_) | Error::UnreachableFolder { .. } => {
             ConfigError(error.to_string()).into()
+        }
+        Error::NotInstalled => {
+            CommandError::Failed(format!("the embedded PostgreSQL cannot start: {error}, or set DATABASE_URL"))
         }
         error => CommandError::failed("the embedded PostgreSQL cannot start", error),
     }

@@ -1,6 +1,5 @@
 //! What the commands do. Each starts the parts that it needs, and stops them in reverse order.
 
-mod bench;
 mod database;
 mod demo;
 mod emulator;
@@ -14,7 +13,10 @@ use std::{
     fmt::Display,
     io::{self, Write},
     process::ExitCode,
+    time::Duration,
 };
+
+pub use self::scratch::Scratch;
 
 use self::signals::{Hangup, shutdown_signal};
 use crate::config::{self, Cli, Command, ConfigError};
@@ -40,7 +42,8 @@ pub enum CommandError {
 
 impl CommandError {
     /// An error of something that was tried.
-    pub(crate) fn failed(what: &str, error: impl std::fmt::Display) -> Self {
+    #[must_use]
+    pub fn failed(what: &str, error: impl std::fmt::Display) -> Self {
         Self::Failed(format!("{what}: {error}"))
     }
 
@@ -81,18 +84,45 @@ pub fn parse() -> Result<Cli, ExitCode> {
 }
 
 /// Says on standard error why a command ended. Where that cannot be written either, the exit code is all that is left.
-pub fn complain(error: impl Display) {
+fn complain(error: impl Display) {
     let _ = writeln!(io::stderr(), "error: {error}");
 }
 
 /// Prints a line of what a command was asked for. `println!` would panic where nobody reads on or the disk is full.
-fn print(line: impl Display) -> Result<(), CommandError> {
+///
+/// # Errors
+/// The output cannot be written.
+pub fn print(line: impl Display) -> Result<(), CommandError> {
     // Flushed by its end.
     writeln!(io::stdout(), "{line}").map_err(|error| unwritten(&error))
 }
 
 fn unwritten(error: &io::Error) -> CommandError {
     CommandError::failed("cannot write the output", error)
+}
+
+/// How long work on threads of its own may take when the command has ended.
+const LAST_THREADS: Duration = Duration::from_millis(200);
+
+/// Executes a program's one command on a runtime of its own. Returns its exit code, after one line for the operator if it failed.
+pub fn execute(command: impl Future<Output = Result<(), CommandError>>) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(format_args!("cannot start the runtime: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let ended = runtime.block_on(command);
+    // What still runs on threads of its own, such as the look-up of a name that no server answers, is nothing that the end waits for.
+    runtime.shutdown_timeout(LAST_THREADS);
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            error.exit_code()
+        }
+    }
 }
 
 /// Carries a command out.
@@ -108,8 +138,6 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         // What becomes of the runs is what the demo shows itself, and how slow this machine's disk is does not matter to it.
         Command::Demo(_) => "warn,category_mirror::runner=off,sqlx=error",
         Command::Token(_) => "warn",
-        // Filling a database is slow on purpose, and shows how far it is.
-        Command::Bench(_) => "error,category_mirror::store::bench=info",
         _ => "info",
     };
     cli.log.start(default, exporter.as_ref())?;
@@ -122,7 +150,6 @@ pub async fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Demo(args) => demo::run(args).await,
         Command::Serve(args) => serve::run(*args, &secret_arguments, exporter).await,
         Command::Migrate(args) => migrate::run(*args).await,
-        Command::Bench(args) => bench::run(args).await,
         Command::Token(args) => token::run(*args).await,
         Command::GbpEmulator(args) => crate::emulator::run(args, shutdown_signal(Hangup::Ends))
             .await

@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, PgPool, postgres::PgConnectOptions};
 
 use super::{CommandError, database::postgres_error};
 use crate::{
+    PROGRAM,
     auth::{Grant, Signer, Verifier},
     domain::Role,
     postgres::{Embedded, Options},
@@ -18,20 +19,23 @@ use crate::{
 const TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// A durable database with the newest schema, and a development key beside it.
-pub(super) struct Scratch {
+pub struct Scratch {
     /// Connections to it.
-    pub(super) pool: PgPool,
+    pub pool: PgPool,
     /// The server behind it.
-    pub(super) postgres: Embedded,
+    pub postgres: Embedded,
     folder: PathBuf,
 }
 
 impl Scratch {
     /// Starts one; `purpose` is in the folder's name.
-    pub(super) async fn open(purpose: &str, bin_dir: Option<&Path>, connections: u32) -> Result<Self, CommandError> {
+    ///
+    /// # Errors
+    /// PostgreSQL cannot be started, or the schema not be made.
+    pub async fn open(purpose: &str, bin_dir: Option<&Path>, connections: u32) -> Result<Self, CommandError> {
         let name = format!("category-mirror-{purpose}-{}", uuid::Uuid::now_v7().simple());
         let folder = std::env::temp_dir().join(name);
-        let mut options = Options::new(&folder);
+        let mut options = Options::new(PROGRAM, &folder);
         options.bin_dir = bin_dir.map(Path::to_owned);
         let postgres = Embedded::start(options).await.map_err(postgres_error)?;
         let pool = migrated(postgres.connect_options(), connections).await?;
@@ -39,7 +43,10 @@ impl Scratch {
     }
 
     /// A second database beside it, with the same schema.
-    pub(super) async fn beside(&self, name: &str, connections: u32) -> Result<PgPool, CommandError> {
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn beside(&self, name: &str, connections: u32) -> Result<PgPool, CommandError> {
         let create = AssertSqlSafe(format!("create database {name}"));
         let created = sqlx::raw_sql(create).execute(&self.pool).await;
         created.map_err(|error| CommandError::failed("cannot make a database", error))?;
@@ -47,19 +54,26 @@ impl Scratch {
     }
 
     /// Drops a database that was made beside it, to which nobody is connected any more.
-    pub(super) async fn drop_beside(&self, name: &str) -> Result<(), CommandError> {
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn drop_beside(&self, name: &str) -> Result<(), CommandError> {
         let drop = AssertSqlSafe(format!("drop database {name} with (force)"));
         let dropped = sqlx::raw_sql(drop).execute(&self.pool).await;
         dropped.map(std::mem::drop).map_err(|error| CommandError::failed("cannot drop a database", error))
     }
 
     /// The folder, for files that go with it.
-    pub(super) fn folder(&self) -> &Path {
+    #[must_use]
+    pub fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Who believes tokens of the development key, and an administrator's token.
-    pub(super) fn key(&self, subject: &str) -> Result<(Verifier, String), CommandError> {
+    ///
+    /// # Errors
+    /// The key cannot be read or written.
+    pub fn key(&self, subject: &str) -> Result<(Verifier, String), CommandError> {
         let failed = |error| CommandError::failed("development key", error);
         let verifier = Verifier::development(&self.folder).map_err(failed)?;
         let grant = Grant { subject: subject.to_owned(), role: Role::Admin, tenants: None, ttl: TOKEN_LIFETIME };
@@ -68,7 +82,7 @@ impl Scratch {
     }
 
     /// Stops PostgreSQL, and removes the folder.
-    pub(super) async fn close(self) {
+    pub async fn close(self) {
         self.postgres.stop().await;
         if let Err(error) = tokio::fs::remove_dir_all(&self.folder).await {
             tracing::warn!(folder = %self.folder.display(), %error, "could not remove the folder");

@@ -1,6 +1,5 @@
 //! The command line and the environment. Every setting is both an option and an environment variable of the same name.
 
-mod bench;
 mod credentials;
 mod database;
 mod database_hosts;
@@ -20,7 +19,6 @@ mod switch;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-pub use bench::{BenchArgs, Figures, RunSpread};
 pub use credentials::CredentialArgs;
 pub use database::{DatabaseArgs, development_folder};
 pub use explain::explain;
@@ -124,8 +122,6 @@ pub enum Command {
     /// key of this machine.
     #[command(after_long_help = TOKEN_EXAMPLES)]
     Token(Box<TokenArgs>),
-    /// Measure performance next to PostgreSQL's own `pgbench`; print one JSON object per line
-    Bench(BenchArgs),
     /// Run only the emulator of Google's API, with its control interface under /_control/
     ///
     /// It responds like Google Business Profile, including errors and quotas, and accepts any access token. Point a

@@ -20,9 +20,9 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
-    data_dir::{KEY_BYTES, SecretFileError, secret_file},
     domain::{AccountId, AuthorizedUser, EncryptedCredentials},
     key_files::{self, Current, KeyFileError, Watched},
+    secret_file::{KEY_BYTES, SecretFileError, secret_file},
 };
 
 /// The development key's file.

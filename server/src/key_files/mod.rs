@@ -4,7 +4,7 @@
 //! A file that every user can *write* is refused: they could exchange the key. One that others can only *read* is used, with a warning:
 //! Kubernetes mounts secrets with mode 0644 unless it is told otherwise, as a root that may not be this process's user, so that a refusal
 //! would keep correct deployments from starting, and in a container there is nobody else to read it. The development keys, which this
-//! program creates itself, are stricter (`data_dir`).
+//! program creates itself, are stricter (`secret_file`).
 
 mod current;
 mod watch;

@@ -16,7 +16,7 @@ use crate::{
 /// A chunk is small, because a request for one of its tenants waits for its commit: that is a few milliseconds, of which smaller ones would
 /// save hardly any (`bench batch`). What is made ahead is little beside a large batch, so that the queue is no longer for it, and nothing is
 /// to be undone when it is cancelled.
-pub(crate) const CHUNK_LIMITS: ChunkLimits = ChunkLimits { size: 200, live: 5000 };
+pub const CHUNK_LIMITS: ChunkLimits = ChunkLimits { size: 200, live: 5000 };
 /// Between polls while a batch waits for some of its runs to end.
 const BUSY_POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Between polls otherwise: what a lost wake-up costs.

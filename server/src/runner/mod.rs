@@ -31,7 +31,7 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub(crate) use self::batches::CHUNK_LIMITS;
+pub use self::batches::CHUNK_LIMITS;
 use self::{
     attempt::AccountClientHandle,
     circuit_breaker::CircuitBreaker,

@@ -20,7 +20,8 @@ use tracing_subscriber::{
     filter::{LevelFilter, filter_fn},
 };
 
-use super::{ExportError, Protocol, Sampling, SpanConfig, TARGET, queue::queue};
+use super::{ExportError, Protocol, Sampling, SpanConfig, TARGET, context::traceparent, queue::queue};
+use crate::gbp;
 
 /// Where a collector takes traces, below its address.
 const TRACES: [&str; 2] = ["v1", "traces"];
@@ -55,6 +56,7 @@ impl Exporter {
             .build();
         let end = CancellationToken::new();
         let task = tokio::spawn(exit.export(exporter, end.clone()));
+        gbp::set_span_context(traceparent);
         Ok(Self { provider, end, task })
     }
 

@@ -15,15 +15,17 @@ mod methods;
 #[cfg(feature = "otel")]
 mod queue;
 
-use http::{Method, Uri};
-use reqwest::Url;
+use http::Uri;
 use tracing::{Span, field, info_span};
 
 #[cfg(not(feature = "otel"))]
 use self::absent::continue_in;
 #[cfg(feature = "otel")]
 use self::context::continue_in;
-use crate::domain::{LocationId, Run, RunKind, TenantId, TraceContext};
+use crate::{
+    domain::{Run, RunKind, TenantId, TraceContext},
+    gbp,
+};
 
 #[cfg(not(feature = "otel"))]
 pub use absent::{Exporter, traceparent};
@@ -35,7 +37,7 @@ pub use export::Exporter;
 pub use methods::method;
 
 /// The target of all spans that are exported.
-pub const TARGET: &str = "category_mirror::spans";
+pub const TARGET: &str = gbp::SPAN_TARGET;
 
 /// Bytes of a host's name. Callers write what they like.
 const MAX_HOST: usize = 255;
@@ -115,28 +117,6 @@ pub fn attempt(run: &Run, parent: Option<&TraceContext>) -> Span {
         state = field::Empty, reason = field::Empty,
     );
     continue_in(span, parent)
-}
-
-/// A request to Google; `method` is Google's name for it.
-#[must_use]
-pub fn request(method: &'static str, location: Option<&LocationId>) -> Span {
-    let location = location.map(field::display);
-    info_span!(
-        target: TARGET, "google",
-        otel.name = method, otel.kind = "client", otel.status_code = field::Empty,
-        http.request.method = field::Empty, url.full = field::Empty, server.address = field::Empty, server.port = field::Empty,
-        http.response.status_code = field::Empty, error.type = field::Empty, location_id = location, outcome = field::Empty,
-    )
-}
-
-/// Says what a request to Google is, as HTTP has it. Queries stay out: some have page tokens, and nobody looks for these in a trace.
-pub fn sent(request: &Span, method: &Method, url: &Url) {
-    let mut shown = url.clone();
-    shown.set_query(None);
-    // None can be there, as the endpoint is checked.
-    let _ = (shown.set_username(""), shown.set_password(None));
-    request.record("http.request.method", method.as_str()).record("url.full", shown.as_str());
-    request.record("server.address", url.host_str()).record("server.port", url.port_or_known_default());
 }
 
 /// Says that what a span is about failed, and why.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Once};
 
+use category_mirror::PROGRAM;
 use category_mirror::config::{LogArgs, LogFormat};
 use category_mirror::postgres::{Durability, Embedded, Error, Options};
 use category_mirror::store::{self, Pools, Route, migrations};
@@ -157,7 +158,7 @@ async fn server() -> &'static Embedded {
 async fn start() -> Embedded {
     for slot in 1.. {
         let folder = format!("category-mirror-tests-{}-{slot}", nix::unistd::geteuid());
-        let mut options = Options::new(std::env::temp_dir().join(folder));
+        let mut options = Options::new(PROGRAM, std::env::temp_dir().join(folder));
         options.durability = Durability::Volatile;
         // Up to 40 for each of as many tests as there are processors.
         options.max_connections = 800;

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use category_mirror::data_dir::DataDirError;
-use category_mirror::postgres::{Durability, Embedded, Error, Options};
+use category_mirror::PROGRAM;
+use category_mirror::postgres::{DataDirError, Durability, Embedded, Error, Options};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sqlx::{ConnectOptions, Connection};
@@ -30,13 +30,13 @@ impl Folder {
 
     /// Without waiting for the disk, which makes a cold start quicker; killed processes lose nothing by that.
     async fn start(&self) -> Result<Embedded, Error> {
-        let mut options = Options::new(self.data());
+        let mut options = Options::new(PROGRAM, self.data());
         options.durability = Durability::Volatile;
         Embedded::start(options).await
     }
 
     async fn start_durable(&self) -> Result<Embedded, Error> {
-        Embedded::start(Options::new(self.data())).await
+        Embedded::start(Options::new(PROGRAM, self.data())).await
     }
 }
 
@@ -223,7 +223,7 @@ async fn the_database_ends_by_itself_when_its_server_is_killed() {
 #[ignore = "a process for other tests to kill"]
 async fn owner_process() {
     let data_dir = std::env::var_os("OWNER_DATA_DIR").expect("run by another test only");
-    let server = Embedded::start(Options::new(data_dir)).await.expect("started");
+    let server = Embedded::start(Options::new(PROGRAM, data_dir)).await.expect("started");
     write(&server, "before the kill").await;
     println!("\npostmaster={}", server.pid());
     std::io::stdout().flush().expect("written");
@@ -256,7 +256,7 @@ async fn a_folder_that_is_not_ours_is_untouched() {
 #[tokio::test]
 async fn a_folder_without_binaries_is_named() {
     let folder = Folder::new();
-    let mut options = Options::new(folder.data());
+    let mut options = Options::new(PROGRAM, folder.data());
     options.bin_dir = Some(folder.0.path().join("bin"));
     let error = Embedded::start(options).await.expect_err("no binaries");
     assert!(matches!(error, Error::BinDir { .. }) && error.to_string().contains("PG_BIN_DIR"), "{error}");
@@ -266,7 +266,7 @@ async fn a_folder_without_binaries_is_named() {
 #[tokio::test]
 async fn a_path_longer_than_a_sockets_works() {
     let folder = Folder::new();
-    let mut options = Options::new(folder.data().join("a".repeat(100)).join("it's, \"quoted\" & spaced"));
+    let mut options = Options::new(PROGRAM, folder.data().join("a".repeat(100)).join("it's, \"quoted\" & spaced"));
     options.max_connections = 10;
     let server = Embedded::start(options).await.expect("started");
     write(&server, "reached").await;

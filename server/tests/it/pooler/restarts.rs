@@ -1,5 +1,6 @@
 //! A database that is stopped and started again behind its pooler, which keeps the connections of its clients.
 
+use category_mirror::PROGRAM;
 use category_mirror::postgres::{Durability, Embedded, Options};
 use serde_json::json;
 use sqlx::ConnectOptions;
@@ -10,7 +11,7 @@ use super::{PgBouncer, is_installed, let_in, user_of};
 use crate::processes::site::{Site, ended, folder};
 
 async fn start(folder: &TempDir) -> Embedded {
-    let mut options = Options::new(folder.path().join("data"));
+    let mut options = Options::new(PROGRAM, folder.path().join("data"));
     options.durability = Durability::Volatile;
     Embedded::start(options).await.expect("started")
 }

@@ -66,7 +66,7 @@ async fn a_database_can_be_migrated_twice_and_then_served() {
 
 #[test]
 fn every_command_explains_itself() {
-    let commands = ["demo", "serve", "migrate", "token", "gbp-emulator", "bench"];
+    let commands = ["demo", "serve", "migrate", "token", "gbp-emulator"];
     let all = printed(&mut site::program(&["--help"]));
     for name in commands {
         assert!(all.contains(&format!("\n  {name} ")), "{name}: {all}");
@@ -85,7 +85,7 @@ fn every_command_explains_itself() {
 
 #[test]
 fn help_shows_no_secret_of_the_environment() {
-    for command in ["demo", "serve", "migrate", "token", "gbp-emulator", "bench"] {
+    for command in ["demo", "serve", "migrate", "token", "gbp-emulator"] {
         for help in ["-h", "--help"] {
             let mut command = site::program(&[command, help]);
             for (name, value) in [

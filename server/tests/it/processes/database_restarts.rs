@@ -2,6 +2,7 @@
 
 use std::{fs, time::Duration};
 
+use category_mirror::PROGRAM;
 use category_mirror::postgres::{Durability, Embedded, Options};
 use category_mirror_client::{Client, Error};
 use nix::{
@@ -19,7 +20,7 @@ use super::site::{Site, ended, folder};
 const WHILE_MS: u64 = 1500;
 
 async fn start(folder: &TempDir) -> Embedded {
-    let mut options = Options::new(folder.path().join("data"));
+    let mut options = Options::new(PROGRAM, folder.path().join("data"));
     options.durability = Durability::Volatile;
     Embedded::start(options).await.expect("started")
 }

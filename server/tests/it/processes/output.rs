@@ -34,7 +34,6 @@ fn assert_error(what: &str, output: &Output) {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(!errors.contains("panicked"), "{what}: {errors}");
     assert!(matches!(output.status.code(), Some(code) if code != 0 && code != PANIC), "{what}: {output:?}");
-    // Beside what `bench` logs of its way.
     let told: Vec<&str> = errors.lines().filter(|line| !line.starts_with('{')).collect();
     assert!(matches!(told[..], [line] if line.starts_with("error: cannot write the output")), "{what}: {errors}");
 }
@@ -66,7 +65,6 @@ fn arguments(command: &str) -> Option<&'static [&'static str]> {
         "demo" => Some(&["demo"]),
         "migrate" => Some(&["migrate"]),
         "token" => Some(&["token", "--role", "viewer", "--subject", "me"]),
-        "bench" => Some(&["bench", "--window", "100ms", "flags"]),
         "serve" | "gbp-emulator" => None,
         other => panic!("a new command: what makes `{other}` print something?"),
     }

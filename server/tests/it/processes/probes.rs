@@ -1,5 +1,6 @@
 //! What an orchestrator asks: whether to restart a server, and whether to send it calls.
 
+use category_mirror::PROGRAM;
 use category_mirror::postgres::{Durability, Embedded, Options};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -25,7 +26,7 @@ async fn becomes(server: &Server, name: &str, status: u16) {
 #[tokio::test]
 async fn without_its_database_a_server_is_alive_and_not_ready() {
     let (site, folder) = (Site::embedded().await, folder());
-    let mut options = Options::new(folder.path().join("data"));
+    let mut options = Options::new(PROGRAM, folder.path().join("data"));
     options.durability = Durability::Volatile;
     let database = Embedded::start(options).await.expect("started");
     let url = database.connect_options().to_url_lossy();

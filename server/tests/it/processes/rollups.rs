@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use category_mirror::{
+    PROGRAM,
     domain::{
         AccountId, Failure, FailureReason, LocationId, OrganizationId, RunId, RunKind, RunOptions, RunResult,
         Strategy as Direction, Tenant, TenantId,
@@ -25,7 +26,7 @@ const STATEMENTS: i32 = 120;
 
 /// As it would be after a power failure: the servers have nothing in memory that the database lacks.
 async fn start(folder: &TempDir) -> Embedded {
-    let mut options = Options::new(folder.path().join("data"));
+    let mut options = Options::new(PROGRAM, folder.path().join("data"));
     options.durability = Durability::Volatile;
     Embedded::start(options).await.expect("started")
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use category_mirror::PROGRAM;
 use category_mirror::postgres::{Durability, Embedded, Options};
 use category_mirror_client::{Client, Error, RunState};
 use futures::future::join_all;
@@ -35,7 +36,7 @@ struct Behind {
 
 async fn behind(settings: &[(&str, &str)]) -> Behind {
     let (site, folder) = (Site::embedded().await, folder());
-    let mut options = Options::new(folder.path().join("data"));
+    let mut options = Options::new(PROGRAM, folder.path().join("data"));
     options.durability = Durability::Volatile;
     let database = Embedded::start(options).await.expect("started");
     let socket = database.connect_options().get_socket().expect("a socket").join(".s.PGSQL.5432");
