@@ -25,7 +25,9 @@ pub struct DataDir(PathBuf);
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
     /// It holds something, and not ours.
-    #[error("DATA_DIR {path:?} holds {found:?} and was not made by category-mirror: name an empty or a new folder")]
+    #[error(
+        "DATA_DIR {path:?} contains {found:?} and was not created by category-mirror: use an empty or new directory"
+    )]
     NotOurs {
         /// The folder.
         path: PathBuf,
@@ -34,7 +36,7 @@ pub enum DataDirError {
     },
     /// It belongs to somebody else.
     #[error(
-        "DATA_DIR {path:?} belongs to user id {owner}, and this is user id {user}: name a new folder inside it, or another one"
+        "DATA_DIR {path:?} belongs to user id {owner}, but this process has user id {user}: use a new directory inside it, or another one"
     )]
     ForeignOwner {
         /// The folder.
@@ -46,7 +48,7 @@ pub enum DataDirError {
     },
     /// Others could exchange what is in it.
     #[error(
-        "DATA_DIR {path:?} can be written by others (mode {mode:o}): name a new folder inside it, or run chmod go-w"
+        "DATA_DIR {path:?} can be written by other users (mode {mode:o}): use a new directory inside it, or run chmod go-w"
     )]
     WritableByOthers {
         /// The folder.

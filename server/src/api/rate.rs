@@ -72,7 +72,7 @@ impl<C: Clock + Clone> RateLimit<C> {
             // Rounded up: whoever comes back after this long must not be too early by a part of a millisecond.
             let wait = Duration::from_millis(u64::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(u64::MAX));
             let limit = usize::try_from(self.rate).unwrap_or(usize::MAX);
-            Error::RateLimited { problem: "too many calls a second of one caller", limit, wait }
+            Error::RateLimited { problem: "too many calls per second from one caller", limit, wait }
         })
     }
 }

@@ -155,7 +155,7 @@ impl<T: Clone> ImportValidator<T> {
                     }
                     ImportRejection::RunInProgress(run) => {
                         let description = format!(
-                            "run {run} has a write at the present location whose outcome is not known yet; import again when it has ended"
+                            "run {run} has a write to the current location whose outcome is not known yet; import again once the run has ended"
                         );
                         violations.add("tenant.gbp_location", description);
                     }

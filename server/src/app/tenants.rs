@@ -125,7 +125,7 @@ pub fn check_set(violations: &mut Violations, slugs: &[Option<Slug>]) {
         if let Some(slug) = slug
             && !seen.insert(slug)
         {
-            violations.add(&field(position), format!("`{slug}` is there more than once"));
+            violations.add(&field(position), format!("`{slug}` occurs more than once"));
         }
     }
 }

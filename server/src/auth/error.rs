@@ -57,10 +57,10 @@ pub enum Rejected {
     #[error("token is not signed with the algorithm of its key")]
     Algorithm,
     /// There are several keys, and it names none.
-    #[error("token names no key (kid)")]
+    #[error("token has no key id (kid)")]
     NoKeyId,
     /// It names a key that is not ours.
-    #[error("token names an unknown key (kid)")]
+    #[error("token has an unknown key id (kid)")]
     UnknownKey,
     /// Signed with another key, or changed.
     #[error("token signature is invalid")]
@@ -83,7 +83,7 @@ pub enum Rejected {
     #[error("token has expired")]
     Expired,
     /// No key set is known, or none that is fresh enough: nothing can be said of the token.
-    #[error("tokens cannot be verified now, because the identity provider's keys cannot be fetched; try again")]
+    #[error("tokens cannot be verified now, because the identity provider's keys cannot be fetched; retry")]
     KeysUnavailable,
     /// `nbf` has not come yet.
     #[error("token is not valid yet")]

@@ -92,7 +92,7 @@ impl Remote {
             return Err(invalid("must begin with https:// (http:// is for this machine only)".into()));
         }
         if !parsed.username().is_empty() || parsed.password().is_some() {
-            return Err(invalid("must not hold a user name or a password".into()));
+            return Err(invalid("must not contain a user name or a password".into()));
         }
         // A redirect could lead to plain HTTP, or to another host's keys.
         let mut client = Client::builder().timeout(policy.fetch_timeout()).redirect(redirect::Policy::none());

@@ -38,7 +38,7 @@ pub enum KeyFileError {
     #[error("is longer than {MAX_KEY_FILE_BYTES} bytes")]
     TooLong,
     /// Every user can exchange the key.
-    #[error("can be written by every user of this machine (mode {mode:o}), who could exchange the key: run chmod o-w")]
+    #[error("can be written by every user of this machine (mode {mode:o}), who could replace the key: run chmod o-w")]
     WritableByOthers {
         /// Its permission bits.
         mode: u32,

@@ -46,7 +46,7 @@ pub enum Sampling {
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// This build cannot.
-    #[error("this build exports no spans: it was made without the cargo feature `otel`")]
+    #[error("this build cannot export spans: it lacks the cargo feature `otel`")]
     NotBuilt,
     /// The client cannot be made.
     #[error("{0}")]

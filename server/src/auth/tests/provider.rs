@@ -242,7 +242,7 @@ async fn a_url_that_cannot_be_trusted_is_refused() {
         ("file:///etc/passwd", "must begin with https://"),
         ("keys", "relative URL"),
         ("", "relative URL"),
-        (credentials.as_str(), "must not hold a user name"),
+        (credentials.as_str(), "must not contain a user name"),
     ];
     for (url, problem) in table {
         let args = AuthArgs { auth_jwks_url: Some(url.into()), ..AuthArgs::default() };
