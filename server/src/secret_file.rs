@@ -31,7 +31,7 @@ pub enum SecretFileError {
         source: KeyFileError,
     },
     /// It is there, and no secret.
-    #[error("DATA_DIR {path:?}: {problem}: remove the file, and a new one is made")]
+    #[error("DATA_DIR {path:?}: {problem}: remove the file to have a new one created")]
     Invalid {
         /// The file.
         path: PathBuf,

@@ -13,28 +13,29 @@ open_enum! {
     SyncCause {
         /// The last observation failed, or it is unknown whether a write took effect.
         NotKnown = 1, "unknown";
-        /// Google's list no longer contains a category that the platform wants.
+        /// Google's list no longer contains one of the desired categories.
         CategoryRetired = 2, "category_retired";
-        /// The merchant's record is what the platform wants, and Google has not published it yet.
+        /// The merchant's record has the desired categories, and Google has not published them yet.
         EditInReview = 3, "edit_in_review";
-        /// The merchant's record is what the platform wants, but Google decided to show the public something else.
+        /// The merchant's record has the desired categories, but Google decided to show the public other ones.
         GoogleEdited = 4, "google_edited";
-        /// The merchant's record is what the platform wants, and the public sees it.
+        /// The merchant's record has the desired categories, and the public sees them.
         InSync = 5, "in_sync";
         /// No real run has succeeded yet, so there is no baseline.
         NeverSynced = 6, "never_synced";
         /// A platform category maps to another GBP category than when a real run last succeeded.
         MappingChanged = 7, "mapping_changed";
-        /// The platform wants other categories than the last successful real run left.
+        /// The desired categories are not those that the last successful real run left.
         PlatformChanged = 8, "platform_changed";
-        /// The platform wants what the last successful real run left, and the merchant's record has been changed.
+        /// The desired categories are those that the last successful real run left, but the merchant's record has been
+        /// changed.
         MerchantEdited = 9, "merchant_edited";
         /// Google reports that the location is permanently closed, so it is left unchanged.
         LocationClosed = 10, "location_closed";
-        /// The merchant's record is what the platform wants, but Google does not publish it, because it considers the
+        /// The merchant's record has the desired categories, but Google does not publish them, because it considers the
         /// location a duplicate of another one.
         DuplicateLocation = 11, "duplicate_location";
-        /// The merchant's record is what the platform wants, but Google does not publish it, because the merchant has
+        /// The merchant's record has the desired categories, but Google does not publish them, because the merchant has
         /// no voice.
         NoVoiceOfMerchant = 12, "no_voice_of_merchant";
     }
@@ -182,7 +183,8 @@ pub struct TenantSync {
     pub observe_time: Option<DateTime<Utc>>,
     /// That run, `tenants/{tenant}/runs/{run}`.
     pub observe_run: Option<String>,
-    /// The categories that the platform wants. `None`: nothing that can be written.
+    /// The desired categories: the tenant's platform categories, mapped to GBP categories. `None`: the platform has no
+    /// set that can be written.
     pub desired: Option<CategorySet>,
     /// Why `desired` is `None`.
     pub desired_error: Option<String>,

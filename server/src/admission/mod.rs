@@ -1,8 +1,8 @@
-//! Permits of calls: who may have how much at once, and what a call holds.
+//! Permits of calls: limits how much each holder may use at once, and tracks what a call holds.
 //!
-//! Central invariant: a permit is held for as long as anything works for it. A call's future is not enough for that, because a
-//! connection to the database lives on when the call's future is dropped. So each connection that is acquired within a call holds the
-//! call's permits, too, and they are free again when the last of both is.
+//! Central invariant: a permit is held as long as any work uses it. A call's future is not sufficient for that, because
+//! a connection to the database stays in use after the call's future has been dropped. So each connection that a call
+//! acquires also holds the call's permits, and they are freed when the last of both is dropped.
 
 mod held;
 mod shares;

@@ -1,4 +1,4 @@
-//! Equal shares of those who have any permit now.
+//! Equal shares for all holders that currently use a permit.
 
 use std::{
     collections::HashMap,
@@ -13,54 +13,56 @@ use tokio::{
 
 use crate::error::Error;
 
-/// How long a call waits for a permit. A call takes some milliseconds, so one that waits longer stands behind calls that hang.
+/// Time that a call waits for a permit. A call takes some milliseconds, so one that waits longer is behind calls that
+/// hang.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// When a call that was refused may be sent again.
+/// Time after which a refused call may be sent again.
 pub(super) const FULL_DELAY: Duration = Duration::from_secs(1);
 
-/// The same number of permits for each holder: for each caller, say, or each method.
+/// The same number of permits for each holder, for example for each caller or each method.
 #[derive(Debug)]
 pub struct Shares {
     permits: usize,
     max_waiting: usize,
     problem: &'static str,
-    /// Only of those who have a permit or wait for one.
+    /// Contains only holders that have a permit or wait for one.
     holders: Arc<Mutex<HashMap<String, Share>>>,
 }
 
 #[derive(Debug)]
 struct Share {
     semaphore: Arc<Semaphore>,
-    /// Calls that have a permit or wait for one.
+    /// Number of calls that have a permit or wait for one.
     calls: usize,
 }
 
 impl Shares {
-    /// Creates shares of `permits` each, for which `max_waiting` calls of a holder may wait. `problem` is what a refusal says.
+    /// Creates shares of `permits` each, for which `max_waiting` calls of a holder may wait. `problem` is the text of a
+    /// refusal.
     #[must_use]
     pub fn new(permits: usize, max_waiting: usize, problem: &'static str) -> Self {
         Self { permits, max_waiting, problem, holders: Arc::default() }
     }
 
-    /// Takes a permit of the holder's share, and waits for up to 5 seconds where none is free. The first to wait is the first served.
+    /// Takes a permit of the holder's share; waits up to 5 seconds if none is free. Waiting calls are served in order.
     ///
     /// # Errors
-    /// [`Error::RateLimited`] when too many wait already, or none is free in time.
+    /// [`Error::RateLimited`] if too many calls wait already, or no permit is free in time.
     pub async fn take(&self, holder: &str) -> Result<SharePermit, Error> {
         timeout(ACQUIRE_TIMEOUT, self.wait(holder)).await.unwrap_or_else(|_| Err(self.full()))
     }
 
-    /// Takes a permit of the holder's share, however long that takes.
+    /// Takes a permit of the holder's share; waits as long as necessary.
     ///
     /// # Errors
-    /// [`Error::RateLimited`] when too many wait already.
+    /// [`Error::RateLimited`] if too many calls wait already.
     pub async fn wait(&self, holder: &str) -> Result<SharePermit, Error> {
         let (semaphore, _presence) = self.join(holder).ok_or_else(|| self.full())?;
         let permit = semaphore.acquire_owned().await.map_err(|closed| Error::Internal(closed.into()))?;
         Ok(SharePermit { _permit: permit, _presence })
     }
 
-    /// Whether nobody has a permit, or waits for one.
+    /// Whether no call has a permit or waits for one.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.holders().is_empty()
@@ -70,7 +72,7 @@ impl Shares {
         Error::RateLimited { problem: self.problem, limit: self.permits, wait: FULL_DELAY }
     }
 
-    /// Counts a call of a holder; `None`: too many wait.
+    /// Counts a call of a holder; `None` if too many calls wait.
     fn join(&self, holder: &str) -> Option<(Arc<Semaphore>, Presence)> {
         let mut holders = self.holders();
         let share = holders.entry(holder.to_owned());
@@ -83,19 +85,19 @@ impl Shares {
     }
 
     fn holders(&self) -> MutexGuard<'_, HashMap<String, Share>> {
-        // Nothing panics while it is locked.
+        // No code panics while holding the lock.
         self.holders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A permit of a share, free again when it is dropped. The semaphore gets it back before the call is no longer counted.
+/// A permit of a share, which is freed on drop. It returns to the semaphore before the call is uncounted.
 #[derive(Debug)]
 pub struct SharePermit {
     _permit: OwnedSemaphorePermit,
     _presence: Presence,
 }
 
-/// A counted call. A holder without calls is forgotten, and with it a semaphore that has all its permits.
+/// A counted call. A holder without calls is forgotten, together with its semaphore, which then has all its permits.
 #[derive(Debug)]
 struct Presence {
     holder: String,

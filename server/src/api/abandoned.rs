@@ -1,10 +1,11 @@
-//! Calls that run on although their callers have given them up.
+//! Calls that continue although their callers have abandoned them.
 //!
-//! A statement that was sent keeps its connection to the database busy whether anything waits for its answer or not, and a connection
-//! that is closed in the middle costs more than the answer. So a call that has begun to work is not dropped when its caller resets the
-//! stream, closes the connection, or has set a shorter deadline than the server's: it keeps its permits and its memory until it is done.
-//! Otherwise one caller could take every connection, with calls that it gives up at once. Only the answer is lost; a write may be asked for
-//! again with the same `request_id`.
+//! A statement that has been sent keeps its database connection busy until it has completed, even if no task waits for
+//! the result, and closing a connection in the middle of a statement costs more than the result. So a call that has
+//! begun to work is not dropped when its caller resets the stream, closes the connection, or has set a shorter deadline
+//! than the server's: it keeps its permits and its memory until its work is done. Otherwise one caller could occupy all
+//! connections with calls that it abandons immediately. Only the response is lost; a write can be retried with the same
+//! `request_id`.
 
 use std::{
     pin::Pin,
@@ -21,12 +22,12 @@ use tracing::{Instrument, Span};
 
 use crate::admission::HeldPermits;
 
-/// The end of a server.
+/// Shutdown of a server.
 #[derive(Debug, Clone, Default)]
 pub struct Drain {
-    /// Ends streams, and refuses new calls.
+    /// Cancelled when the drain begins: ends streams, and refuses new calls.
     pub begins: CancellationToken,
-    /// The calls that run on, for which the server waits.
+    /// The calls that continue, for which the server waits.
     pub abandoned: AbandonedCalls,
 }
 
@@ -38,7 +39,8 @@ pub struct AbandonedCalls {
 }
 
 impl AbandonedCalls {
-    /// Waits until every abandoned call has ended, or until `deadline`; then it ends those that are left, and all that come after.
+    /// Waits until all abandoned calls have ended, or until `deadline`. Then ends those that are left, and all later
+    /// ones.
     pub async fn finish(&self, deadline: Instant) {
         self.tasks.close();
         if timeout_at(deadline, self.tasks.wait()).await.is_err() {
@@ -51,7 +53,8 @@ impl AbandonedCalls {
         self.tasks.wait().await;
     }
 
-    /// Wraps the work of a call, for which `held` holds the permits. Dropped before its end, it runs on until `ends_at` if it was admitted.
+    /// Wraps the work of a call, whose permits are in `held`. If the work is dropped before its end, it continues until
+    /// `ends_at`, provided that the call was admitted.
     pub(super) fn outliving<T>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
@@ -66,7 +69,7 @@ impl AbandonedCalls {
 
 /// The work of a call.
 pub(super) struct Outliving<T: 'static> {
-    /// `None` once it has ended, or panicked.
+    /// `None` once it has ended or panicked.
     work: Option<BoxFuture<'static, T>>,
     held: HeldPermits,
     span: Span,
@@ -90,7 +93,7 @@ impl<T: 'static> Future for Outliving<T> {
 
 impl<T: 'static> Drop for Outliving<T> {
     fn drop(&mut self) {
-        // A call without a place has begun nothing. Nor does anything run on where the runtime ends.
+        // A call without a permit has not begun any work. Nothing can continue if the runtime is shutting down.
         if let Some(work) = self.work.take()
             && self.held.is_admitted()
             && let Ok(runtime) = Handle::try_current()
@@ -98,7 +101,8 @@ impl<T: 'static> Drop for Outliving<T> {
             self.held.abandon();
             let (stop, ends_at) = (self.calls.stop.clone(), self.ends_at);
             let work = async move {
-                // The answer is for nobody. What is dropped at the end leaves its permits with the connections that it used.
+                // No caller waits for the result. Work that is dropped here releases its permits together with the
+                // connections that it used.
                 drop(stop.run_until_cancelled(timeout_at(ends_at, work)).await);
             };
             self.calls.tasks.spawn_on(work.instrument(self.span.clone()), &runtime);
@@ -129,7 +133,7 @@ mod tests {
             Self { calls, shares: Shares::new(1, 0, "too many"), done }
         }
 
-        /// Begins a call that works for `duration`, and gives it up.
+        /// Begins a call that works for `duration`, and abandons it.
         async fn give_up(&self, held: &HeldPermits, duration: Duration) {
             let done = self.done.clone();
             let work = async move {

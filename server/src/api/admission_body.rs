@@ -1,4 +1,4 @@
-//! The body of a request, whose end arrives when its call is admitted.
+//! The body of a request whose end arrives only once its call has been admitted.
 
 use std::{
     pin::Pin,
@@ -12,19 +12,20 @@ use tonic::{Code, Status, body::Body};
 use super::status::status;
 use crate::error::Error;
 
-/// A message whose end arrives only when its call has a place: a call whose message never ends holds none.
+/// A message whose end arrives only once its call has a permit, so that a call whose message never ends holds none.
 ///
-/// Invariant: whatever the decoder may take for the end comes after the admission. It takes trailers for it, which gRPC knows in no request
-/// and which are dropped here, and the error of a stream that its client has reset, which is told as another one here.
+/// Invariant: everything that the decoder may interpret as the end comes after the admission. That includes trailers,
+/// which gRPC does not define in requests and which are dropped here, and the error of a stream that its client has
+/// reset, which is replaced by another one here.
 pub(super) struct AdmissionBody {
     body: Body,
     has_ended: bool,
-    /// `None`: it has one.
+    /// `None`: the call has been admitted.
     admission: Option<BoxFuture<'static, Result<(), Error>>>,
 }
 
 impl AdmissionBody {
-    /// Holds back the end of `body` until there is a place.
+    /// Wraps `body` and holds back its end until `admission` has completed.
     pub(super) fn wrap(body: Body, admission: impl Future<Output = Result<(), Error>> + Send + 'static) -> Body {
         Body::new(Self { body, has_ended: false, admission: Some(Box::pin(admission)) })
     }

@@ -1,5 +1,5 @@
-//! The body of an answer on its way to the client: what of it is not sent yet is counted, streams pause where their client does not read,
-//! and a stream without a caller to bound it ends.
+//! The body of a response on its way to the client: counts the bytes that have not been sent yet, pauses streams while
+//! their client does not read, and ends responses that have no deadline of a caller.
 
 use std::{
     pin::Pin,
@@ -18,28 +18,29 @@ use crate::{
     error::Error,
 };
 
-/// What is known of an answer beside its bytes.
+/// Properties of a response apart from its bytes.
 #[derive(Default)]
 pub(super) struct AnswerBounds {
-    /// Over which connection it goes; `None` where the transport does not say.
+    /// The connection that carries it; `None` if the transport does not provide it.
     pub(super) connection: Option<Arc<Connection>>,
-    /// Whether it is a stream, which pauses while its client does not read. An answer to a call is there already, and pausing frees nothing.
+    /// Whether it is a stream, which pauses while its client does not read. A unary response is already in memory, so
+    /// pausing would free nothing.
     pub(super) is_stream: bool,
-    /// Ends the answer with an error.
+    /// Completes with the error that ends the response.
     pub(super) end: Option<BoxFuture<'static, Error>>,
-    /// Held until the answer has ended.
+    /// Held until the response has ended.
     pub(super) held: Option<Box<dyn Send>>,
 }
 
 struct AnswerBody {
     body: Body,
     bounds: AnswerBounds,
-    /// The wait for room on the connection.
+    /// Waits for buffer space of the connection.
     room: Option<BoxFuture<'static, ()>>,
     is_over: bool,
 }
 
-/// Bounds an answer. One without a body has nothing to bound, and stays what it is.
+/// Bounds a response. A response without a body is returned unchanged.
 pub(super) fn bounded(answer: Response<Body>, bounds: AnswerBounds) -> Response<Body> {
     answer.map(|body| {
         if body.is_end_stream() {
@@ -138,7 +139,7 @@ impl hyper::body::Body for AnswerBody {
 fn trailers(status: &Status) -> HeaderMap {
     let mut trailers = HeaderMap::new();
     if status.add_header(&mut trailers).is_err() {
-        // A text that cannot be a header: the code says enough.
+        // The text cannot be sent as a header; the code is sufficient.
         trailers.insert("grpc-status", HeaderValue::from(i32::from(status.code())));
     }
     trailers

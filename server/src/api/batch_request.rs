@@ -1,4 +1,4 @@
-//! Reading a request for a batch.
+//! Parses requests that create a batch.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Violations},
 };
 
-/// Reads a request for a batch; `None` is one for a single tenant, or for nobody.
+/// Parses a request that creates a batch. `None`: the request is for a single tenant, or has no target.
 pub(super) fn batch_request(message: &proto::MirrorCategoriesRequest) -> Result<Option<BatchRequest>, Error> {
     let mut violations = Violations::default();
     let strategy = request::required_strategy(&mut violations, message.strategy);
@@ -62,12 +62,12 @@ pub(super) fn batch_request(message: &proto::MirrorCategoriesRequest) -> Result<
     }))
 }
 
-/// A guard that a batch can be asked to override.
+/// A guard that a batch can override.
 #[derive(Clone, Copy)]
 enum Rule {
-    /// Of the batch as a whole.
+    /// A guard of the batch as a whole.
     Batch(BatchGuardRule),
-    /// Of each of its runs.
+    /// A guard of each of its runs.
     Run(GuardRule),
 }
 
@@ -84,7 +84,8 @@ fn run_rules() -> Vec<Rule> {
     GuardRule::ALL.iter().map(|rule| Rule::Run(*rule)).collect()
 }
 
-/// Guards of runs are overridden for a number of runs that the caller confirms, and by real batches: a dry one shows what they stop.
+/// Checks that run guards are overridden for a number of runs that the caller confirms, and only by a real batch: a dry
+/// one shows what they stop.
 fn check_confirmation(
     violations: &mut Violations,
     guards: &BTreeSet<GuardRule>,

@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Violations},
 };
 
-/// The service over the use cases.
+/// Implements the service with the use cases of the application.
 pub(super) struct BatchApi {
     app: App,
 }

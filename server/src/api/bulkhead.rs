@@ -1,8 +1,9 @@
-//! Places for calls: no caller and no method holds more than a share of the database's connections, and methods that read or write much have
-//! compartments of their own, so that they leave the others alone.
+//! Permits for calls. No subject and no method holds more than a share of the database connections, and methods that
+//! read or write large amounts have their own compartments, so that they leave capacity for the others.
 //!
-//! A call takes its place when its message has arrived: one whose message never ends holds none. It leaves the place when its work is
-//! done, and not when its caller gives it up: see [`super::abandoned`]. A stream leaves it when it is open.
+//! A call takes its permit once its message has arrived, so that a call whose message never ends holds none. It returns
+//! the permit when its work is done, not when its caller abandons it (see [`super::abandoned`]). A stream returns it
+//! once it is open.
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -13,35 +14,39 @@ use crate::{
     error::Error,
 };
 
-/// Calls of one subject, or of one method, that wait for a place: as many as some connections may have open.
+/// Maximum number of calls of one subject, or of one method, that wait for a permit. It equals the number of streams of
+/// a few connections.
 const MAX_WAITING: usize = 1024;
-/// Requests for runs of one subject at a time: a quarter of those that may wait for the group commit.
+/// Maximum number of concurrent requests for runs of one subject: a quarter of those that may wait for the group
+/// commit.
 const MAX_REQUESTS: usize = 1024;
-/// Expensive calls of one kind that wait for a place, and those of one subject among them.
+/// Maximum number of expensive calls that wait for a permit, per compartment and, within it, per subject.
 const MAX_EXPENSIVE_WAITING: usize = 64;
 const MAX_EXPENSIVE_WAITING_PER_SUBJECT: usize = 16;
 
-/// The places of all calls of the process.
+/// The permits of all calls of the process.
 #[derive(Debug)]
 pub(super) struct Bulkhead {
-    /// Of each subject.
+    /// Shares per subject.
     subjects: Shares,
-    /// Of each subject, for requests for runs.
+    /// Shares per subject, for requests for runs.
     requests: Shares,
-    /// Of each light method.
+    /// Shares per light method.
     methods: Shares,
-    /// Of each subject in each compartment.
+    /// Shares per subject in each compartment.
     expensive_subjects: Shares,
     compartments: Shares,
-    /// Of each subject, over all that use the connections. Nobody waits for it, so that a call never holds what others wait for meanwhile.
+    /// Total per subject over everything that uses the connections. No call waits for it, so that a call never holds a
+    /// permit that others wait for in the meantime.
     totals: Shares,
-    /// Whether the database answers.
+    /// Whether the database responds.
     is_serving: watch::Receiver<bool>,
     drain: CancellationToken,
 }
 
 impl Bulkhead {
-    /// Creates shares of so many connections. `is_serving`: whether the database answers; `drain`: whether the server stops.
+    /// Creates shares of `connections`. `is_serving`: whether the database responds; `drain`: whether the server is
+    /// shutting down.
     pub(super) fn new(connections: u32, is_serving: watch::Receiver<bool>, drain: CancellationToken) -> Self {
         let connections = usize::try_from(connections).unwrap_or(usize::MAX);
         let expensive = (connections / 8).clamp(1, 8);
@@ -65,14 +70,15 @@ impl Bulkhead {
         }
     }
 
-    /// Waits for a place for a call, which `held` holds from then on.
+    /// Waits for a permit for a call and stores it in `held`.
     ///
     /// # Errors
-    /// [`Error::RateLimited`] when too many wait already, or none is free in time; [`Error::DatabaseUnavailable`] when that is because the
-    /// database does not answer those who have the places; [`Error::Draining`] when the server stops.
+    /// [`Error::RateLimited`] if too many calls wait already, or no permit is free in time;
+    /// [`Error::DatabaseUnavailable`] if the cause is that the database does not respond to the calls that hold the
+    /// permits; [`Error::Draining`] if the server is shutting down.
     pub(super) async fn admit(&self, path: &str, cost: Cost, subject: &str, held: &HeldPermits) -> Result<(), Error> {
         held.wait_for(self.take(path, cost, subject)).await.map_err(|error| match error {
-            // A server that drains serves nobody, whatever its database does.
+            // A draining server serves no call, whatever the state of its database.
             Error::RateLimited { .. } if self.drain.is_cancelled() => Error::Draining,
             Error::RateLimited { .. } if !*self.is_serving.borrow() => {
                 Error::DatabaseUnavailable("the database does not answer the calls before".into())
@@ -84,7 +90,8 @@ impl Bulkhead {
     async fn take(&self, path: &str, cost: Cost, subject: &str) -> Result<Vec<SharePermit>, Error> {
         Ok(match cost {
             Cost::Shared => vec![self.requests.take(subject).await?],
-            // Always in this order: two calls that each held what the other one waits for would wait indefinitely.
+            // Always in this order: otherwise two calls could each wait indefinitely for a permit that the other one
+            // holds.
             Cost::Light => {
                 vec![
                     self.subjects.take(subject).await?,

@@ -13,12 +13,12 @@ use crate::{
     store::{NewCategory, PlatformCategoryChange},
 };
 
-/// The longest query, in characters.
+/// Maximum length of a query, in characters.
 const MAX_QUERY: usize = 200;
-/// How many suggestions an unmapped category gets, and how many at most.
+/// Number of suggestions per unmapped category: default and maximum.
 const DEFAULT_AND_MAX_MATCHES: (u8, u8) = (3, 10);
 
-/// The service over the use cases.
+/// Implements the service with the use cases of the application.
 pub(super) struct CategoryApi {
     app: App,
 }
@@ -150,7 +150,7 @@ impl CategoryService for CategoryApi {
         let mut violations = Violations::default();
         let locale = locale(&mut violations, &message.region_code, &message.language_code);
         let query = violations.take("query", request::free_text(&message.query, MAX_QUERY));
-        // The page's own violations are told with these, before the list is looked for.
+        // Includes the violations of the page itself, before the list is looked up.
         let first = PageRequest::new(violations, message.page_size, "", &[]).map(|_| locale.zip(query));
         let Some((locale, query)) = first.map_err(status)? else {
             return Err(status(Error::Internal("a value is missing without a violation".into())));
@@ -212,7 +212,7 @@ fn new_category(message: Option<proto::PlatformCategory>) -> Result<NewCategory,
     violations.finish_with(category)
 }
 
-/// Reads a platform category; `None` is a violation.
+/// Parses a platform category; `None` if there is a violation.
 fn category_fields(v: &mut Violations, message: &proto::PlatformCategory) -> Option<NewCategory> {
     let slug = request::required(v, "platform_category.name", &message.name, Slug::parse);
     let name = v.take("platform_category.display_name", request::display_name(&message.display_name));
@@ -222,12 +222,12 @@ fn category_fields(v: &mut Violations, message: &proto::PlatformCategory) -> Opt
 }
 
 fn regional(violations: &mut Violations, message: &HashMap<String, String>) -> RegionalMapping {
-    // In their order, so that the violations have one too.
+    // Sorted, so that the violations are in a defined order.
     let mut entries: Vec<_> = message.iter().collect();
     entries.sort();
     let mut regional = RegionalMapping::new();
     for (code, category) in entries {
-        // A wrong code is somebody's text, and errors travel in headers.
+        // An invalid code is arbitrary text, and errors travel in headers.
         let shown: String = code.escape_default().take(20).collect();
         let field = format!("platform_category.regional_gbp_categories[{shown}]");
         let region = violations.take(&field, RegionCode::parse(code).map_err(|error| format!("the region {error}")));
@@ -247,7 +247,7 @@ fn category_change(message: proto::UpdatePlatformCategoryRequest) -> Result<(Slu
     let fields = [
         ("display_name", category.display_name.as_str()),
         ("gbp_category", category.gbp_category.as_str()),
-        // What matters of it here is whether it is empty.
+        // Only whether it is empty matters here.
         ("regional_gbp_categories", if category.regional_gbp_categories.is_empty() { "" } else { "given" }),
     ];
     let masked = request::masked(v, message.update_mask.as_ref(), &fields);

@@ -32,10 +32,10 @@ use crate::{
 const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 3600);
 const MAX_WINDOW: Duration = Duration::from_secs(90 * 24 * 3600);
 
-/// The method whose calls take a further place.
+/// The method whose calls take an additional permit.
 const MIRROR: &str = "/categorymirror.v1.CategoryMirrorService/MirrorCategories";
 
-/// The service over the use cases.
+/// Implements the service with the use cases of the application.
 pub(super) struct CategoryMirrorApi {
     app: App,
     heartbeat: Duration,
@@ -64,13 +64,13 @@ impl CategoryMirrorService for CategoryMirrorApi {
         if let Some(wanted) = batch_request(&message).map_err(status)? {
             let expensive = Cost::Expensive(Compartment::Batch);
             bulkhead.admit("", expensive, &caller.subject, &held).await.map_err(status)?;
-            // Boxed: it is large, and each call for a single tenant would carry it along.
+            // Boxed: the future is large, and every call for a single tenant would contain it.
             let batch = Box::pin(self.app.mirror_many(&caller, wanted)).await.map_err(status)?;
             let batch = Some(convert::batch(batch));
             return Ok(Response::new(proto::MirrorCategoriesResponse { batch, ..Default::default() }));
         }
         let wanted = idempotency_key(message, traceparent).map_err(status)?;
-        // What it reads by itself costs as much as a call that gets something, and takes the same place.
+        // Reading the run costs as much as a call that gets a resource, so it takes the same permit.
         let admission = bulkhead.admit(MIRROR, Cost::Light, &caller.subject, &held);
         let mirrored = self.app.mirror(&caller, wanted, admission).await.map_err(status)?;
         Ok(Response::new(proto::MirrorCategoriesResponse {
@@ -219,7 +219,7 @@ fn run_overrides(violations: &mut Violations, guards: &[String], reason: &str) -
     Overrides { guards: guards.into_iter().collect(), reason }
 }
 
-/// A view: `None` is unspecified.
+/// Parses a view; `None` if it is unspecified.
 fn view(violations: &mut Violations, number: i32, strategy: Option<Strategy>) -> Option<View> {
     let view = match proto::GbpView::try_from(number) {
         Ok(proto::GbpView::Unspecified) => return None,
@@ -244,7 +244,7 @@ fn run_name(name: &str) -> Result<RunName, Error> {
 
 fn window(window: Option<prost_types::Duration>) -> Result<Duration, String> {
     let Some(window) = window else { return Ok(DEFAULT_WINDOW) };
-    // Not the conversion of the message's own crate, which overflows on the least of all durations.
+    // Not the conversion of the message's own crate, which overflows on the smallest duration.
     let parts = u64::try_from(window.seconds).ok().zip(u32::try_from(window.nanos).ok());
     let window_in_range =
         parts.filter(|(_, nanos)| *nanos < 1_000_000_000).map(|(seconds, nanos)| Duration::new(seconds, nanos));

@@ -1,32 +1,33 @@
-//! What each method costs the database.
+//! The cost of each method for the database.
 
-/// What a call costs.
+/// The cost of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cost {
-    /// It goes by the group commit, which has connections of its own. One that asks for a batch takes a place in [`Compartment::Batch`] besides.
+    /// Uses the group commit, which has its own connections. A request for a batch additionally takes a permit of
+    /// [`Compartment::Batch`].
     Shared,
-    /// A few statements that go by an index.
+    /// A few statements that use an index.
     Light,
-    /// It reads or writes much.
+    /// Reads or writes large amounts.
     Expensive(Compartment),
 }
 
-/// A kind of expensive calls, which has places of its own.
+/// A kind of expensive call, which has its own permits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Compartment {
     /// Searches in Google's lists: processor time.
     Search,
     /// Lists and statistics that may read long histories.
     History,
-    /// Some thousand rows in one transaction.
+    /// Writes some thousand rows in one transaction.
     Import,
-    /// Reads Google's whole list, and marks every tenant that it concerns.
+    /// Reads Google's whole list, and marks all tenants that it affects.
     Taxonomy,
-    /// Counts and writes down every tenant of a batch.
+    /// Counts and stores all tenants of a batch.
     Batch,
 }
 
-/// What each method that is not light costs, by the end of its path.
+/// The cost of each method that is not light, by the end of its path.
 const COSTS: [(&str, Cost); 13] = [
     ("CategoryMirrorService/MirrorCategories", Cost::Shared),
     ("CategoryService/SearchCategories", Cost::Expensive(Compartment::Search)),
@@ -43,7 +44,7 @@ const COSTS: [(&str, Cost); 13] = [
     ("CategoryService/DeletePlatformCategory", Cost::Expensive(Compartment::Import)),
 ];
 
-/// What a method costs.
+/// Returns the cost of a method.
 pub(super) fn cost(path: &str) -> Cost {
     let method = path.strip_prefix("/categorymirror.v1.").unwrap_or_default();
     COSTS.iter().find(|(name, _)| *name == method).map_or(Cost::Light, |(_, cost)| *cost)

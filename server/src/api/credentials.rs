@@ -10,12 +10,12 @@ use crate::{
     error::{Error, Violations},
 };
 
-/// The longest client id and client secret, in characters; Google's have 72 and 35.
+/// Maximum length of the client id and the client secret, in characters; Google's have 72 and 35.
 const MAX_CLIENT: usize = 256;
-/// The longest refresh token, in characters; Google promises at most 512.
+/// Maximum length of the refresh token, in characters; Google guarantees at most 512.
 const MAX_TOKEN: usize = 2048;
 
-/// The service over the use cases.
+/// Implements the service with the use cases of the application.
 pub(super) struct CredentialApi {
     app: App,
 }
@@ -101,7 +101,7 @@ fn account(text: &str) -> Result<AccountId, Error> {
     violations.finish_with(account)
 }
 
-/// What is wrong is told without the values: somebody may have put a secret into another field than its own.
+/// Parses credentials. Violations do not contain the values: a caller may have put a secret into the wrong field.
 fn authorized_user(message: proto::SetCredentialsRequest) -> Result<(AccountId, AuthorizedUser), Error> {
     let proto::SetCredentialsRequest { account, client_id, client_secret, refresh_token } = message;
     let mut violations = Violations::default();

@@ -1,24 +1,25 @@
-//! How long a call may take: as long as its caller says that they wait, and never longer than the server's own limit.
+//! The deadline of a call: that of its caller, but never later than the server's own limit.
 
 use std::time::Duration;
 
 use http::HeaderMap;
 use tokio::time::Instant;
 
-/// The deadline of a call: that which the caller of a stream set, or how long a call may take.
+/// The deadline of a call: the one that the caller of a stream set, or the limit of a unary call.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadline {
-    /// When it is.
+    /// The point in time.
     pub(super) at: Instant,
-    /// How long after the begin that is.
+    /// The duration from the start of the call.
     pub(super) after: Duration,
 }
 
-/// What the `grpc-timeout` header says. `None`: there is none, or it is malformed, and then the server's own limit is the only one.
+/// Returns the value of the `grpc-timeout` header. `None`: it is missing or malformed, so only the server's own limit
+/// applies.
 pub(super) fn asked(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    // Eight digits at most, says gRPC, so nothing below overflows. `parse` alone would take a sign.
+    // gRPC allows at most eight digits, so nothing below overflows. `parse` alone would accept a sign.
     if number.len() > 8 || !number.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }

@@ -1,8 +1,9 @@
-//! What is left of a request that was answered before it was read.
+//! Reads the rest of a request that was answered before it was read completely.
 //!
-//! A call that is refused at the gate, or whose method there is not, is answered while its message is still on its way. HTTP/2 then takes
-//! what arrives as frames of a stream that is closed, counts them as offences of the client, and after enough of them closes the
-//! connection: with all the calls on it, which may be those of others, behind one proxy. So the rest is read, and thrown away.
+//! A call that the gate refuses, or whose method does not exist, is answered while its message is still being sent.
+//! HTTP/2 then treats the rest as frames of a closed stream, counts them as violations of the client, and after enough
+//! of them closes the connection, with all other calls on it. Behind a proxy, these may be calls of other callers. So
+//! the rest is read and discarded.
 
 use std::{
     pin::Pin,
@@ -16,22 +17,22 @@ use hyper::body::{Body as _, Bytes, Frame, SizeHint};
 use tokio::{runtime::Handle, time::timeout};
 use tonic::{Status, body::Body};
 
-/// Bytes that are read of what nobody asks for, and how long. Beyond, a client that goes on is an offender indeed.
+/// Maximum number of bytes that are read and discarded, and for how long. A client that sends more is a real offender.
 const MAX_BYTES: usize = 64 * 1024;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
-/// Requests of the process that are read so at once. Beyond, the stream is reset, as it would be without all of this: callers without a token
-/// can begin such requests as fast as they like, and each takes some kilobytes.
+/// Maximum number of requests of the process that are drained concurrently. Beyond it, the stream is reset, as it would
+/// be without this module: callers without a token can start such requests at any rate, and each takes some kilobytes.
 const MAX_READING: usize = 1024;
 
-/// How many are read so now.
+/// Number of requests that are being drained.
 static READING: AtomicUsize = AtomicUsize::new(0);
 
-/// Has the rest of each request read.
+/// Wraps the body of a request so that its rest is read.
 pub(super) fn drain_request_body(request: Request<Body>) -> Request<Body> {
     request.map(|body| if body.is_end_stream() { body } else { Body::new(DrainOnDrop(body)) })
 }
 
-/// A body that is read to its end when it is dropped before.
+/// A body that is read to its end if it is dropped earlier.
 struct DrainOnDrop(Body);
 
 impl hyper::body::Body for DrainOnDrop {
@@ -56,7 +57,7 @@ impl Drop for DrainOnDrop {
         if self.0.is_end_stream() {
             return;
         }
-        // Without a runtime the connection is gone, too.
+        // Without a runtime, the connection no longer exists either.
         if let Ok(runtime) = Handle::try_current() {
             let Some(place) = DrainSlot::begin() else { return };
             let rest = std::mem::take(&mut self.0);
@@ -77,11 +78,11 @@ async fn read(mut body: Body) {
     }
 }
 
-/// A request that is read to its end.
+/// Permit for a request that is being drained.
 struct DrainSlot;
 
 impl DrainSlot {
-    /// `None`: there are too many.
+    /// `None`: the maximum has been reached.
     fn begin() -> Option<Self> {
         let next = |reading: usize| (reading < MAX_READING).then_some(reading + 1);
         READING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok().map(|_| Self)

@@ -12,10 +12,10 @@ use crate::{
     error::{Error, Resource, Violations},
 };
 
-/// How many tenants or organizations a list may hold: a pilot is small, and every server reads it each second.
+/// Maximum number of tenants or organizations in a list: a pilot is small, and every server reads the list each second.
 const MAX_LISTED: usize = 1000;
 
-/// The service over the use cases.
+/// Implements the service with the use cases of the application.
 pub(super) struct FlagApi {
     app: App,
 }
@@ -95,7 +95,7 @@ impl FlagService for FlagApi {
     }
 }
 
-/// A good name of a flag that there is not is no mistake of form.
+/// Returns the flag. A well-formed name of an unknown flag is not a violation, but a missing resource.
 fn known(name: &str, flag: Result<Option<Flag>, Error>) -> Result<Flag, Error> {
     let not_found = || Error::NotFound(Resource::Flag, format!("flags/{}", name.trim_start_matches("flags/")));
     flag?.ok_or_else(not_found)
@@ -106,7 +106,7 @@ fn flag_request(message: proto::UpdateFlagRequest) -> Result<FlagRequest, Error>
     let mut violations = Violations::default();
     let v = &mut violations;
     let name = request::required(v, "flag.name", &flag.name, Flag::parse);
-    // What matters of a value here is whether it is empty.
+    // Only whether a value is empty matters here.
     let given = |is_given: bool| if is_given { "given" } else { "" };
     let fields = [
         ("state", given(flag.state != 0)),

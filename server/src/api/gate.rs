@@ -1,6 +1,8 @@
-//! The gate before every call: who is it, may they call this at all, is it too much, and how long may it take?
+//! The gate that every call passes first: it verifies the caller and its permission, applies rate and memory limits,
+//! and sets the deadline.
 //!
-//! Closed by default: only health and reflection are open, and a method that does not read by its name needs `admin`.
+//! Closed by default: only health and reflection are open, and a method whose name is not that of a read needs role
+//! `admin`.
 
 use std::{
     sync::{Arc, Mutex},
@@ -45,15 +47,15 @@ use crate::{
     spans,
 };
 
-/// Bytes that a call holds apart from its message: its task, the decoder's first buffer, and what HTTP/2 keeps of it (measured).
+/// Memory of a call apart from its message: its task, the decoder's first buffer, and HTTP/2's state (measured).
 const CALL_BYTES: usize = 16 * 1024;
-/// Bytes of a message to a method that imports: some thousand items.
+/// Maximum size of a message to a method that imports: some thousand items.
 const MAX_IMPORT: usize = 4 * 1024 * 1024;
-/// Bytes of any other message: far above what any method needs.
+/// Maximum size of any other message: far above the needs of every method.
 const MAX_MESSAGE: usize = 1024 * 1024;
-/// Only for administrators, whatever a method's name: also what may be said of credentials is nobody else's business.
+/// Requires role `admin` for every method, even for reads: the metadata of credentials is confidential.
 const RESTRICTED_SERVICE: &str = "/categorymirror.v1.CredentialService/";
-/// Methods whose names begin so change nothing.
+/// Methods with these name prefixes change nothing.
 const READS: [&str; 5] = ["Evaluate", "Get", "List", "Search", "Stream"];
 
 /// Puts the gate before a service.
@@ -121,7 +123,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        // The service that is ready goes with the call; its clone waits for the next one.
+        // The service that is ready handles this call; its clone waits for the next one.
         let inner = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, inner);
         let rules = self.rules.clone();
@@ -129,7 +131,8 @@ where
             return Box::pin(async move { open_calls::call(&rules, inner, request).await });
         }
         let span = spans::call(request.uri(), request::trace(request.headers()).as_ref());
-        // Counted from here, before anything is awaited: the transport's own timer, whose error says less, begins after this.
+        // Measured from here, before the first await: the transport's own timer, whose error is less specific, starts
+        // later.
         let begun = Instant::now();
         let asked = deadline::asked(request.headers());
         if let Some((after, at)) = asked.and_then(|after| Some((after, begun.checked_add(after)?))) {
@@ -148,7 +151,7 @@ where
 }
 
 impl GateLayer {
-    /// Answers a call: all of its work, with what it holds until it is answered, or its stream open.
+    /// Answers a call: does all of its work, and keeps what it holds until the response exists or its stream is open.
     async fn answer<S>(
         self,
         mut inner: S,
@@ -167,7 +170,7 @@ impl GateLayer {
         }
     }
 
-    /// Returns the request of a caller with a body that ends when the bulkhead has admitted the call.
+    /// Returns the caller's request with a body that ends once the bulkhead has admitted the call.
     fn admitted(
         &self,
         mut request: Request<Body>,
@@ -178,19 +181,21 @@ impl GateLayer {
         let (bulkhead, path) = (self.bulkhead.clone(), request.uri().path().to_owned());
         let cost = cost(&path);
         if cost == Cost::Shared {
-            // What it costs depends on its message.
+            // The cost of the call depends on its message.
             request.extensions_mut().insert(bulkhead.clone());
             request.extensions_mut().insert(held.clone());
         }
         let admission = async move {
             bulkhead.admit(&path, cost, &subject, &held).await?;
-            // Its caller is answered in a moment: without this, it would begin to work for nobody.
+            // The deadline passes now. Without this check, the call would begin to work although its caller gets an
+            // error.
             if Instant::now() >= deadline.at { Err(Error::DeadlineExceeded(deadline.after)) } else { Ok(()) }
         };
         request.map(|body| AdmissionBody::wrap(body, admission))
     }
 
-    /// Verifies who calls. What the call costs is reserved before that, because the keys may have to be waited for.
+    /// Authenticates the caller. The call's memory is reserved before that, because verification may have to wait for
+    /// keys.
     async fn admit(
         &self,
         path: &str,
@@ -204,7 +209,7 @@ impl GateLayer {
         let reservation = self.reserve(headers, connection)?;
         let verification = self.verifier.verify(token, chrono::Utc::now());
         let caller = self.key_waits.verified(connection.map(Arc::as_ref), verification).await?;
-        // What is refused from here on counts as a call, too.
+        // From here on, refused calls count toward the caller's rate.
         self.rate.take(&caller.subject)?;
         let required = required_role(path);
         if caller.role.is_none_or(|role| role < required) {
@@ -214,7 +219,7 @@ impl GateLayer {
         Ok((caller, reservation))
     }
 
-    /// Prepares the call of a caller who was admitted: its connection has proven itself, its body is counted, and its answer bounded.
+    /// Prepares an admitted call: marks its connection as authenticated, counts its body, and bounds its response.
     fn prepare(
         &self,
         mut request: Request<Body>,
@@ -239,7 +244,7 @@ impl GateLayer {
         Ok((self.admitted(request, subject, held, deadline), bounds, reservation))
     }
 
-    /// Reserves what a call costs in any case.
+    /// Reserves the memory that every call needs.
     pub(super) fn reserve(
         &self,
         headers: &HeaderMap,
@@ -251,7 +256,8 @@ impl GateLayer {
         Ok(reservation)
     }
 
-    /// Has the body of a call count what it brings, beside what is reserved. The result is to be held until the answer is there.
+    /// Makes the body of a call count its bytes, in addition to what is reserved. Hold the result until the response
+    /// exists.
     pub(super) fn metered(
         &self,
         request: Request<Body>,

@@ -1,4 +1,4 @@
-//! Reading the items of an import: each has violations of its own.
+//! Parses the items of an import. Each item has its own violations.
 
 use tokio::task::spawn_blocking;
 
@@ -7,13 +7,13 @@ use crate::{
     error::{Error, Violations},
 };
 
-/// How many items an import may have.
+/// Maximum number of items of an import.
 const MAX_ITEMS: usize = 5000;
 
-/// Reads every item of the field `field`, by a thread on which no other call waits: 5,000 items take some milliseconds.
+/// Parses all items of the field `field` on a thread that no other call waits for: 5,000 items take some milliseconds.
 ///
 /// # Errors
-/// [`Error::Invalid`] for too many of them, or none.
+/// [`Error::Invalid`] if there are too many items, or none.
 pub(super) async fn items<M: Send + 'static, T: Send + 'static>(
     field: &'static str,
     messages: Vec<M>,

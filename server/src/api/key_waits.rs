@@ -1,7 +1,8 @@
-//! Calls that wait for the keys of the identity provider, before it is known who makes them.
+//! Calls that wait for the identity provider's keys, before their caller is known.
 //!
-//! A token that names a key that is known and fresh is verified at once. Any other one waits for a fetch, and anybody can send those: so few
-//! of them wait, and the others are refused at once. Callers whose key is known are never among them.
+//! A token whose key is known and fresh is verified immediately. Any other token waits for a fetch, and anyone can send
+//! such tokens: so only a few of them wait, and further ones are refused immediately. Callers whose key is known never
+//! wait here.
 
 use std::{pin::pin, task::Poll};
 
@@ -15,7 +16,7 @@ use crate::{
     error::Error,
 };
 
-/// Calls that wait for keys at once. With the longest headers that is 8 MiB.
+/// Maximum number of calls that wait for keys. With the longest headers, that is 8 MiB.
 const MAX_WAITING: usize = 256;
 
 /// The calls that wait. Cheap to clone.
@@ -30,10 +31,11 @@ impl KeyWaits {
         Self { waiting: OpenPermits::new(limits, Displaces::Heavier, "too many calls that wait for keys") }
     }
 
-    /// Waits for the verification of a token that came over `connection`.
+    /// Waits for the verification of a token that arrived over `connection`.
     ///
     /// # Errors
-    /// [`Error::KeysUnavailable`] if no keys are known, or too many calls wait for them; [`Error::Unauthenticated`].
+    /// [`Error::KeysUnavailable`] if no keys are known, or too many calls wait for them; [`Error::Unauthenticated`] if
+    /// the token is invalid.
     pub(super) async fn verified(
         &self,
         connection: Option<&Connection>,
@@ -42,7 +44,7 @@ impl KeyWaits {
         let mut verification = pin!(verification);
         let verified = match poll!(verification.as_mut()) {
             Poll::Ready(verified) => verified,
-            // The fetch that it has asked for goes on without it.
+            // The fetch that it has triggered continues without it.
             Poll::Pending => {
                 let place = self.waiting.take(connection).map_err(|_| Error::KeysUnavailable)?;
                 let displaced = place.displaced();
@@ -87,11 +89,11 @@ mod tests {
         }
         assert_eq!((waiting.len(), refused), (MAX_WAITING / 4, 1000 - MAX_WAITING / 4), "of one address");
         assert!(wait(other.connection()).now_or_never().is_none(), "another address");
-        // Behind the same proxy: the flood makes room.
+        // Behind the same proxy, the flood has to make room.
         assert!(wait(same.connection()).now_or_never().is_none());
         let left = waiting.iter_mut().filter_map(|one| one.as_mut().now_or_never()).count();
         assert_eq!(left, 1);
-        // A key that is known needs no place.
+        // A token whose key is known needs no permit.
         let rejected = waits.verified(Some(flood.connection()), async { Err(Rejected::Expired) });
         assert!(matches!(rejected.now_or_never(), Some(Err(Error::Unauthenticated(_)))));
         drop(waiting);

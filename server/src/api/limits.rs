@@ -1,4 +1,4 @@
-//! What the interface lets in at once, so that one caller cannot take everything and nobody waits for ever.
+//! Limits of the gRPC interface, so that one caller cannot use all capacity and no call waits indefinitely.
 
 use std::time::Duration;
 
@@ -7,21 +7,22 @@ use crate::connections::ConnectionLimits;
 /// The limits of one process.
 #[derive(Debug, Clone, Copy)]
 pub struct CallLimits {
-    /// Calls a second for one subject; 0 is no limit.
+    /// Calls per second and subject. 0: no limit.
     pub rate: u32,
-    /// Calls that a subject who was quiet may make at once; at least 1 is taken.
+    /// Calls that an idle subject may make at once. Values below 1 count as 1.
     pub burst: u32,
-    /// Streams that one subject may have open.
+    /// Maximum number of open streams per subject.
     pub max_streams_per_subject: usize,
-    /// Streams that may be open in total.
+    /// Maximum number of open streams in total.
     pub max_streams: usize,
-    /// Batches that one subject may have that have not ended.
+    /// Maximum number of batches per subject that have not ended.
     pub max_batches_per_subject: usize,
-    /// Connections to the database that calls share: callers and methods have shares of them.
+    /// Number of database connections that calls share; subjects and methods have shares of them.
     pub database_connections: u32,
-    /// The longest that a call may take, and that the opening of a stream may.
+    /// Maximum duration of a call, and of opening a stream.
     pub call_timeout: Duration,
-    /// Bytes that all requests together may hold while they are read and answered. One caller or connection gets a third of them.
+    /// Maximum number of bytes that all requests together may hold while they are read and answered. One caller or
+    /// connection may use a third of them.
     pub request_memory: usize,
     /// The limits of connections.
     pub connections: ConnectionLimits,

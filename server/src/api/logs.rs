@@ -1,4 +1,4 @@
-//! What `ListSyncLogs` is asked for.
+//! Parses requests of `ListSyncLogs`.
 
 use category_mirror_proto::v1::{self as proto, run::State};
 use chrono::{DateTime, Utc};
@@ -14,11 +14,11 @@ use crate::{
     store::RunFilter,
 };
 
-/// The longest reason of an error, which is a code, in characters.
+/// Maximum length of a reason code, in characters.
 const MAX_REASON_CODE: usize = 64;
 const MAX_CALLER: usize = 256;
 
-/// The filter, and the page, whose token is bound to it.
+/// Parses the filter and the page, whose token is bound to the filter.
 pub(super) fn parse_filter(message: &proto::ListSyncLogsRequest) -> Result<(RunFilter, PageRequest), Error> {
     let mut violations = Violations::default();
     let filter = RunFilter {
@@ -57,7 +57,7 @@ pub(super) fn parse_filter(message: &proto::ListSyncLogsRequest) -> Result<(RunF
     Ok((filter, page))
 }
 
-/// Each state once, in one order: the order of a request's states means nothing.
+/// Returns each state once, in a fixed order: the order of the states in a request has no meaning.
 fn states(violations: &mut Violations, numbers: &[i32]) -> Vec<RunState> {
     let mut parse_filter = Vec::new();
     for number in numbers {
@@ -77,7 +77,8 @@ fn states(violations: &mut Violations, numbers: &[i32]) -> Vec<RunState> {
     RunState::ALL.iter().copied().filter(|state| parse_filter.contains(state)).collect()
 }
 
-/// A text to compare with. What no run can have is refused: PostgreSQL takes no NUL, and an index no text without end.
+/// Parses a text to compare with. Rejects a text that no run can have: PostgreSQL accepts no NUL, and an index no text
+/// of arbitrary length.
 fn text(violations: &mut Violations, field: &str, text: &str, longest: usize) -> Option<String> {
     if text.len() > longest || text.chars().any(|c| c.is_control() || is_hidden(c) || is_direction_mark(c)) {
         violations

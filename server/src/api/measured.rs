@@ -1,4 +1,5 @@
-//! Counts every call and measures how long it took, outside of everything else that a call passes: what is refused at the gate counts, too.
+//! Counts all calls and measures their duration. It is the outermost layer, so calls that the gate refuses are counted,
+//! too.
 
 use std::{
     task::{Context, Poll},
@@ -52,7 +53,7 @@ where
         let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = answer.await?;
-            // An error without a body has its code before it, everything else after it.
+            // An error without a body has its code in the headers; everything else has it in the trailers.
             if let Some(code) = code(answer.headers()) {
                 measured.ended(code);
                 return Ok(answer);
@@ -69,7 +70,8 @@ where
     }
 }
 
-/// A call under way. It is counted where it ends, however it does: with its answer, or dropped because nobody waits for that any longer.
+/// A running call. It is counted when it ends in any way: with its response, or dropped because its caller no longer
+/// waits.
 struct MeasuredCall {
     method: &'static str,
     begun: Instant,

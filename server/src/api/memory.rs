@@ -1,4 +1,4 @@
-//! The memory that requests hold: of one caller, of one connection, and in all. It is reserved before it is used.
+//! Memory of requests: per caller, per connection and in total. It is reserved before it is used.
 
 use std::{
     collections::HashMap,
@@ -11,11 +11,11 @@ use crate::{
     error::Error,
 };
 
-/// A caller or a connection may hold this part of the memory at most, so that one of them leaves room for others.
+/// A caller or a connection may hold at most this part of the memory, so that it leaves room for others.
 const MEMORY_SHARE_DIVISOR: usize = 3;
-/// All calls without a token together: what they need is a few hundred bytes each.
+/// Part of the memory for all calls without a token together: each needs a few hundred bytes.
 const OPEN_MEMORY_SHARE_DIVISOR: usize = 8;
-/// When to try again: calls end within seconds.
+/// Time after which a refused caller may retry: calls end within seconds.
 const FULL_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The memory of all requests of a process. Cheap to clone.
@@ -29,17 +29,17 @@ struct Inner {
     share: usize,
     total: Account,
     open: Arc<Account>,
-    /// Only of callers who have a request now.
+    /// Contains only callers that currently have a request.
     callers: Mutex<HashMap<String, Arc<Account>>>,
 }
 
-/// Returns how many bytes the requests of one caller, or one connection, may hold of `total`.
+/// Returns the number of bytes of `total` that the requests of one caller, or of one connection, may hold.
 pub(super) fn share(total: usize) -> usize {
     total / MEMORY_SHARE_DIVISOR
 }
 
 impl RequestMemory {
-    /// Creates the accounts; `limit` is that of the process, in bytes.
+    /// Creates the accounts; `limit` is the number of bytes for the process.
     pub(super) fn new(limit: usize) -> Self {
         let inner = Inner {
             share: share(limit),
@@ -50,7 +50,8 @@ impl RequestMemory {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Begins an empty reservation for a request of a caller who is not known yet: of its connection, and in all.
+    /// Begins an empty reservation for a request whose caller is not known yet. It counts for the connection and the
+    /// total.
     pub(super) fn reservation(&self, connection: Option<Arc<Connection>>) -> Reservation {
         Reservation { memory: self.clone(), caller: None, account: None, connection, bytes: 0 }
     }
@@ -63,27 +64,27 @@ impl RequestMemory {
     }
 
     fn callers(&self) -> MutexGuard<'_, HashMap<String, Arc<Account>>> {
-        // Nothing panics while it is held.
+        // No code panics while holding the lock.
         self.inner.callers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Memory that one request holds. Dropped, it is free again.
+/// Memory that one request holds. It is freed on drop.
 #[derive(Debug)]
 pub(super) struct Reservation {
     memory: RequestMemory,
     caller: Option<String>,
-    /// `None` until it is known whose request it is.
+    /// `None` until the caller is known.
     account: Option<Arc<Account>>,
     connection: Option<Arc<Connection>>,
     bytes: usize,
 }
 
 impl Reservation {
-    /// Assigns what is reserved, now and later, to a caller; `None` is a call without a token.
+    /// Assigns the reservation, now and later, to a caller; `None` for a call without a token.
     ///
     /// # Errors
-    /// [`Error::RateLimited`] if the caller holds too much with it. What is reserved stays.
+    /// [`Error::RateLimited`] if the caller would hold too much. The reservation is kept.
     pub(super) fn assign(&mut self, caller: Option<&str>) -> Result<(), Error> {
         self.caller = caller.map(str::to_owned);
         let account = self.memory.account(caller);
@@ -96,7 +97,7 @@ impl Reservation {
         Ok(())
     }
 
-    /// Returns how many bytes are reserved.
+    /// Returns the number of reserved bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -108,7 +109,7 @@ impl Reservation {
     /// Reserves more.
     ///
     /// # Errors
-    /// [`Error::RateLimited`], which names the bound; nothing is reserved.
+    /// [`Error::RateLimited`], which names the limit; nothing is reserved.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Error> {
         if let Some(account) = &self.account {
             account.add(bytes).map_err(|full| refused(self.whose(), full.limit))?;
@@ -129,7 +130,7 @@ impl Reservation {
         Ok(())
     }
 
-    /// Frees everything but `bytes`.
+    /// Frees all but `bytes`.
     pub(super) fn shrink_to(&mut self, bytes: usize) {
         let freed = self.bytes.saturating_sub(bytes);
         self.bytes -= freed;
@@ -149,11 +150,11 @@ impl Reservation {
 }
 
 impl Reservation {
-    /// Removes the account of a caller who has no other reservation.
+    /// Removes the account of a caller that has no other reservation.
     fn forget_caller(&self, account: &Arc<Account>) {
         let Some(caller) = &self.caller else { return };
         let mut callers = self.memory.callers();
-        // The map's and this one. New ones are made under the same lock.
+        // One reference is the map's, one is this one. New ones are created under the same lock.
         if Arc::strong_count(account) <= 2 {
             callers.remove(caller);
         }
@@ -220,7 +221,7 @@ mod tests {
         mine.shrink_to(10);
         more.grow(50).expect("free again");
 
-        // Counted before it is known whose it is, and then of the caller, too.
+        // Counted before its caller is known, and afterwards for the caller, too.
         let mut unknown = memory.reservation(None);
         mine.shrink_to(0);
         unknown.grow(10).expect("of nobody");

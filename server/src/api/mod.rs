@@ -1,4 +1,4 @@
-//! The gRPC interface: requests become use cases, and their answers messages. Every call passes the gate first.
+//! The gRPC interface: converts requests to use cases, and their results to messages. Every call passes the gate first.
 
 mod abandoned;
 mod admission_body;
@@ -73,9 +73,9 @@ use self::{
 };
 use crate::{app::App, auth::Verifier};
 
-/// Services behind what every call passes before it meets one.
+/// Services behind the layers that every call passes.
 pub type ServiceLayers = Measured<MapRequest<Gate<Routes>, fn(Request<Body>) -> Request<Body>>>;
-/// What the health service knows. The empty name stands for the server as a whole.
+/// Names of the services that the health service reports. The empty name is the server as a whole.
 const HEALTH_SERVICES: [&str; 7] = [
     "",
     batch_service_server::SERVICE_NAME,
@@ -86,8 +86,8 @@ const HEALTH_SERVICES: [&str; 7] = [
     tenant_service_server::SERVICE_NAME,
 ];
 
-/// The services behind the gate, with health and reflection, ready to serve. `heartbeat` is how long a stream may be quiet; `is_serving` says
-/// whether the database answers; `drain` is how the server ends.
+/// Returns the services behind the gate, with health and reflection, ready to serve. `heartbeat`: maximum idle time of
+/// a stream; `is_serving`: whether the database responds; `drain`: shutdown of the server.
 ///
 /// # Panics
 /// Never: the descriptor set is part of the program.
@@ -115,7 +115,7 @@ pub fn router(
     let batches = BatchServiceServer::new(BatchApi::new(app.clone()));
     let credentials = CredentialServiceServer::new(CredentialApi::new(app.clone()));
     let flags = FlagServiceServer::new(FlagApi::new(app));
-    // The gate bounds each message before the decoder sees it, by method.
+    // The gate bounds the size of each message by method, before the decoder sees it.
     let routes = Routes::new(mirror)
         .add_service(tenants)
         .add_service(categories)
@@ -124,12 +124,12 @@ pub fn router(
         .add_service(flags)
         .add_service(health)
         .add_service(reflection().build_v1().expect(sound))
-        // Python's reflection client, and tools of a few years ago, know no other.
+        // Python's reflection client and older tools support only this version.
         .add_service(reflection().build_v1alpha().expect(sound));
     behind(GateLayer::new(verifier, limits, streams, is_serving, drain), routes)
 }
 
-/// Puts services behind what every call passes.
+/// Puts services behind the layers that every call passes.
 #[must_use]
 pub fn service_layers(
     routes: Routes,
@@ -142,7 +142,7 @@ pub fn service_layers(
     behind(GateLayer::new(verifier, limits, streams, is_serving, Drain { begins: drain, ..Drain::default() }), routes)
 }
 
-/// Returns how many bytes the requests of one connection may hold.
+/// Returns the number of bytes that the requests of one connection may hold.
 #[must_use]
 pub fn connection_memory(limits: &CallLimits) -> usize {
     memory::share(limits.request_memory)
@@ -153,7 +153,7 @@ fn behind(gate: GateLayer, routes: Routes) -> ServiceLayers {
     MeasuredLayer.layer(rest.layer(gate.layer(routes.prepare())))
 }
 
-/// Tells the health service whether each of ours is able to serve.
+/// Sets the health of all services.
 pub async fn set_health(reporter: &HealthReporter, serving: bool) {
     let status = if serving { tonic_health::ServingStatus::Serving } else { tonic_health::ServingStatus::NotServing };
     for service in HEALTH_SERVICES {
@@ -161,7 +161,7 @@ pub async fn set_health(reporter: &HealthReporter, serving: bool) {
     }
 }
 
-/// Ends the watches of our health, after what [`set_health`] told them last.
+/// Ends the watches of the services' health, after the last state that [`set_health`] reported.
 pub async fn end_health_watches(mut reporter: HealthReporter) {
     for service in HEALTH_SERVICES {
         reporter.clear_service_status(service).await;

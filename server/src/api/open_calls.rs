@@ -1,6 +1,8 @@
-//! Calls without a token: health and reflection. They are few at once, short, and end in time; a watch of health is a stream.
+//! Calls without a token: health and reflection. Their number and duration are limited, and they end at a deadline; a
+//! watch of health is a stream.
 //!
-//! A call takes its place when its message is here: one whose message never ends holds none, and has a second.
+//! A call takes its permit once its message has arrived, for which it has one second. So a call whose message never
+//! ends holds none.
 
 mod arrival;
 
@@ -24,41 +26,42 @@ use super::{
 };
 use crate::{connections::Connection, error::Error};
 
-/// Methods that are open to everyone: a load balancer and `grpcurl list` have no token.
+/// Methods that need no token: load balancers and `grpcurl list` have none.
 const OPEN: [&str; 3] =
     ["/grpc.health.v1.Health/", "/grpc.reflection.v1.ServerReflection/", "/grpc.reflection.v1alpha."];
-/// The one that goes on.
+/// The one method that streams.
 const WATCH: &str = "/grpc.health.v1.Health/Watch";
 const HEALTH: &str = "/grpc.health.v1.Health/";
-/// The longest such a call takes, and the longest that a watch takes to open.
+/// Maximum duration of such a call, and of opening a watch.
 const MAX_DURATION: Duration = Duration::from_secs(10);
-/// Bytes of a message to health: a service's name.
+/// Maximum size of a message to health: the name of a service.
 const MAX_HEALTH_MESSAGE: usize = 1024;
-/// Bytes of a message to reflection: the name of a file, or of what is in one.
+/// Maximum size of a message to reflection: the name of a file, or of an element of one.
 const MAX_REFLECTION_MESSAGE: usize = 4096;
-/// Calls to health at once, without watches. A check takes microseconds.
+/// Maximum number of concurrent calls to health, without watches. A check takes microseconds.
 const MAX_HEALTH_CALLS: usize = 256;
-/// Calls to reflection at once. They are counted apart, because they last as long as their callers like, up to [`MAX_DURATION`].
+/// Maximum number of concurrent calls to reflection. Counted separately, because the caller determines their duration,
+/// up to [`MAX_DURATION`].
 const MAX_REFLECTION_CALLS: usize = 64;
-/// Calls at once whose message is not here yet. Together with the two above they fit into a fifth of the default of
-/// `REQUEST_MEMORY_BYTES`, even with the longest headers.
+/// Maximum number of concurrent calls whose message has not arrived yet. Together with the two limits above, they fit
+/// into a fifth of the default of `REQUEST_MEMORY_BYTES`, even with the longest headers.
 const MAX_ARRIVING: usize = 256;
-/// Such calls at once of one connection: `grpcurl list` makes one at a time. A watch counts among them until it is open: then it has its
-/// place among all watches, of which a proxy may have many on one connection.
+/// Maximum number of such calls per connection: `grpcurl list` makes one at a time. A watch counts here until it is
+/// open. Then it has a permit among all watches, of which a proxy may have many on one connection.
 const MAX_CALLS_PER_CONNECTION: usize = 64;
-/// How long after its deadline an answer may wait to be read, before its connection is closed.
+/// Time after its deadline for which a response may stay unread before its connection is closed.
 const UNREAD_GRACE: Duration = Duration::from_secs(5);
-/// The same of a stream that has lost its place.
+/// The same for a stream that has been displaced.
 const DISPLACED_GRACE: Duration = Duration::from_secs(1);
-/// When to try again.
+/// Time after which a refused caller may retry.
 const FULL_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Whether the method at `path` is open to everyone.
+/// Whether the method at `path` needs no token.
 pub(super) fn is_open(path: &str) -> bool {
     OPEN.iter().any(|open| path.starts_with(open))
 }
 
-/// How many such calls there are.
+/// Numbers of such calls.
 #[derive(Debug, Clone)]
 pub(super) struct OpenCalls {
     health: OpenPermits,
@@ -80,13 +83,15 @@ impl OpenCalls {
     }
 }
 
-/// One of the calls that a connection may have open.
+/// One of the open calls of a connection.
 #[derive(Debug)]
 struct OnConnection(Option<Arc<Connection>>);
 
 impl OnConnection {
+    /// Counts a call on its connection.
+    ///
     /// # Errors
-    /// [`Error::RateLimited`] where there are too many.
+    /// [`Error::RateLimited`] if there are too many.
     fn begin(connection: Option<&Arc<Connection>>) -> Result<Self, Error> {
         let limit = MAX_CALLS_PER_CONNECTION;
         if connection.is_some_and(|connection| !connection.begin_open_call(limit)) {
@@ -105,7 +110,7 @@ impl Drop for OnConnection {
     }
 }
 
-/// Makes a call without a token.
+/// Executes a call without a token.
 pub(super) async fn call<S>(
     rules: &GateLayer,
     mut inner: S,
@@ -125,7 +130,7 @@ where
         max_message: if is_health { MAX_HEALTH_MESSAGE } else { MAX_REFLECTION_MESSAGE },
         is_stream: !is_health,
     };
-    // Counted from the headers on, whatever becomes of the call.
+    // Counted from the headers on, in whatever way the call ends.
     let counted = OnConnection::begin(connection.as_ref());
     let metered = counted.and_then(|counted| {
         let mut reservation = rules.reserve(request.headers(), connection.as_ref())?;
@@ -158,7 +163,7 @@ where
     }
 }
 
-/// A watch takes a place among the streams. It ends with its connection, and where another one takes its place.
+/// Gives a watch a permit among the streams. It ends with its connection, or when another watch displaces it.
 fn watch(rules: &GateLayer, bounds: &mut AnswerBounds) -> Result<(), Error> {
     let permit = rules.streams.admit_watch(bounds.connection.as_deref())?;
     let displaced = permit.displaced().unwrap_or_default();
@@ -178,15 +183,15 @@ fn watch(rules: &GateLayer, bounds: &mut AnswerBounds) -> Result<(), Error> {
     bounds.held = Some(Box::new((permit, ended.clone().drop_guard())));
     tokio::spawn(ended.run_until_cancelled_owned(async move {
         displaced.cancelled().await;
-        // One whose client does not read cannot end alone.
+        // A watch whose client does not read cannot end by itself.
         tokio::time::sleep(DISPLACED_GRACE).await;
         connection.cut();
     }));
     Ok(())
 }
 
-/// Any other call ends at its deadline, and where another one takes its place, or takes its connection along: an answer that is not read
-/// cannot be taken back alone.
+/// Bounds any other call: it ends with an error at its deadline, or when another call displaces it. If the response
+/// stays unread for a grace period, the connection is closed, because a single unread response cannot be revoked.
 fn short(bounds: &mut AnswerBounds, held: (OnConnection, OpenPermit), lost: Error, limit: Duration, ends_at: Instant) {
     let displaced = held.1.displaced();
     let is_displaced = displaced.clone();

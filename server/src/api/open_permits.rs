@@ -1,8 +1,9 @@
-//! Places of what callers without a verified token have open: in all, and of one address.
+//! Permits for open calls and streams of callers without a verified token: in total and per address.
 //!
-//! Invariant: a connection that holds many places keeps no other one out. If an address or the process has no place left, the connection
-//! that holds the most of them there loses its oldest one, as the oldest connection without a token makes room for a newcomer. So a flood
-//! over some connections displaces itself, also behind a load balancer, where every caller has the same address.
+//! Invariant: a connection that holds many permits keeps no other one out. If an address or the process has no permit
+//! left, the connection that holds the most there loses its oldest one, just as the oldest connection without a token
+//! is displaced by a newer one. So a flood over a few connections displaces itself, even behind a load balancer, where
+//! all callers have the same address.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -18,30 +19,31 @@ use crate::{
     error::Error,
 };
 
-/// When to try again.
+/// Time after which a refused caller may retry.
 const FULL_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Which connection makes room.
+/// Which connection loses a permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Displaces {
-    /// The one with the most places, in any case: for what takes microseconds, so that whatever is old is held on purpose.
+    /// The one with the most permits, in any case. For calls of microseconds: a permit that is old is held on purpose.
     Always,
-    /// The same, but only one that holds more than the newcomer: for what lasts, and would be taken from each other in turn.
+    /// The same, but only if it holds more than the newcomer. For long-lived calls, which would otherwise displace each
+    /// other in turn.
     Heavier,
 }
 
-/// What may be open at once.
+/// Limits of concurrently open calls.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PermitLimits {
-    /// In all.
+    /// In total.
     pub(super) total: usize,
-    /// Of one address, as [`ConnectionLimits::max_per_address`] counts them.
+    /// Per address, in the sense of [`ConnectionLimits::max_per_address`].
     pub(super) per_address: usize,
 }
 
 impl PermitLimits {
-    /// Returns limits in which one address has the part of all places that it may have of all connections. So `MAX_CONNECTIONS_PER_ADDRESS`,
-    /// raised behind a proxy, raises these, too.
+    /// Returns limits in which one address has the same share of all permits as it may have of all connections. So
+    /// raising `MAX_CONNECTIONS_PER_ADDRESS`, as behind a proxy, also raises these limits.
     pub(super) fn new(total: usize, connections: &ConnectionLimits) -> Self {
         let ConnectionLimits { max_connections, max_per_address, .. } = *connections;
         let part = total.saturating_mul(max_per_address.min(max_connections)) / max_connections.max(1);
@@ -49,12 +51,12 @@ impl PermitLimits {
     }
 }
 
-/// The places. Cheap to clone.
+/// The permits. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct OpenPermits {
     limits: PermitLimits,
     displaces: Displaces,
-    /// What there are too many of, for the error.
+    /// Text of the error: which limit is exceeded.
     problem: &'static str,
     state: Arc<Mutex<State>>,
 }
@@ -63,7 +65,7 @@ pub(super) struct OpenPermits {
 struct State {
     next_id: u64,
     permits: HashMap<u64, LeaseKey>,
-    /// Only of those that hold any; `None` where the transport does not say.
+    /// Contains only connections that hold permits; `None` if the transport does not identify them.
     connections: HashMap<Option<u64>, OfConnection>,
     addresses: HashMap<IpAddr, usize>,
 }
@@ -86,10 +88,10 @@ impl OpenPermits {
         Self { limits, displaces, problem, state: Arc::default() }
     }
 
-    /// Takes a place for a call over `connection`.
+    /// Takes a permit for a call over `connection`.
     ///
     /// # Errors
-    /// [`Error::RateLimited`] if there is none, and no other connection has to make room; nothing is taken.
+    /// [`Error::RateLimited`] if there is none, and no other connection is displaced; nothing is taken.
     pub(super) fn take(&self, connection: Option<&Connection>) -> Result<OpenPermit, Error> {
         let (id, address) = (connection.map(Connection::id), connection.map(Connection::address));
         let mut state = self.state();
@@ -108,12 +110,12 @@ impl OpenPermits {
         Ok(OpenPermit { id: state.add(id, address), permits: self.clone() })
     }
 
-    /// The error of a call that has lost its place.
+    /// Returns the error of a displaced call.
     pub(super) fn displaced(&self) -> Error {
         self.full(self.limits.total)
     }
 
-    /// Returns how many places are taken.
+    /// Returns the number of permits in use.
     #[cfg(test)]
     pub(super) fn taken(&self) -> usize {
         self.state().permits.len()
@@ -124,7 +126,7 @@ impl OpenPermits {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it is held.
+        // No code panics while holding the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -142,7 +144,7 @@ impl State {
         id
     }
 
-    /// Removes a place from the books. The second removal, by the place itself, finds nothing.
+    /// Removes a permit. The second removal, when the permit itself is dropped, finds nothing.
     fn remove(&mut self, id: u64) -> Option<LeaseKey> {
         let held = self.permits.remove(&id)?;
         let own = self.connections.get_mut(&held.connection)?;
@@ -162,8 +164,8 @@ impl State {
         Some(held)
     }
 
-    /// The oldest place of the connection with the most places, of `address` if there is one, and how many it holds; of several such
-    /// connections, the one whose oldest place is the oldest.
+    /// Returns the oldest permit of the connection with the most permits, of `address` if given, and the number that it
+    /// holds. If several connections hold the same number, the one with the oldest permit.
     fn heaviest(&self, address: Option<IpAddr>) -> Option<(u64, usize)> {
         let there = self.connections.values().filter(|own| address.is_none() || own.address == address);
         let held = there.filter_map(|own| Some((*own.permits.first()?, own.permits.len())));
@@ -177,7 +179,7 @@ impl State {
     }
 }
 
-/// A place. Dropped, it is free, unless it was displaced before.
+/// A permit. It is freed on drop, unless it was displaced before.
 #[derive(Debug)]
 pub(super) struct OpenPermit {
     id: u64,
@@ -185,7 +187,7 @@ pub(super) struct OpenPermit {
 }
 
 impl OpenPermit {
-    /// Returns a token that is cancelled when the place goes to another call: this one is to end at once.
+    /// Returns a token that is cancelled when another call displaces this one, which then has to end immediately.
     pub(super) fn displaced(&self) -> CancellationToken {
         let held = self.permits.state().permits.get(&self.id).map(|held| held.displaced.clone());
         held.unwrap_or_else(|| {

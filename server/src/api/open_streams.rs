@@ -1,4 +1,4 @@
-//! How many streams are open, in total and of each subject.
+//! Numbers of open streams, in total and per subject.
 
 use std::{
     collections::HashMap,
@@ -14,9 +14,9 @@ use super::{
 };
 use crate::{connections::Connection, error::Error};
 
-/// When to come back: streams end when their watchers leave, and nobody knows when that is.
+/// Time after which a refused caller may retry. Streams end when their watchers leave, which cannot be predicted.
 const FULL_RETRY_AFTER: Duration = Duration::from_secs(5);
-/// Watches of health take this part of all places at most.
+/// Watches of health may use at most this part of all permits.
 const WATCH_SHARE_DIVISOR: usize = 4;
 
 /// The open streams of the process. Cheap to clone.
@@ -31,24 +31,25 @@ pub(super) struct OpenStreams {
 
 #[derive(Debug, Default)]
 struct Open {
-    /// Watches of health are among them.
+    /// Includes watches of health.
     total: usize,
-    /// Only of those who have any.
+    /// Contains only subjects with open streams.
     subjects: HashMap<String, usize>,
 }
 
 impl OpenStreams {
     pub(super) fn new(limits: &CallLimits) -> Self {
         let watches = PermitLimits::new((limits.max_streams / WATCH_SHARE_DIVISOR).max(1), &limits.connections);
-        // A watch lasts: those of two connections that hold one each would displace each other without end.
+        // A watch is long-lived: with the other rule, the watches of two connections with one each would displace each
+        // other forever.
         let watches = OpenPermits::new(watches, Displaces::Heavier, "too many open watches of health");
         Self { per_subject: limits.max_streams_per_subject, total: limits.max_streams, watches, open: Arc::default() }
     }
 
-    /// Takes a place for one more stream of `subject`.
+    /// Takes a permit for one more stream of `subject`.
     ///
     /// # Errors
-    /// [`Error::RateLimited`] when there is none.
+    /// [`Error::RateLimited`] if there is none.
     pub(super) fn admit(&self, subject: &str) -> Result<StreamPermit, Error> {
         let full = |problem, limit| Err(Error::RateLimited { problem, limit, wait: FULL_RETRY_AFTER });
         let mut open = self.open();
@@ -64,11 +65,11 @@ impl OpenStreams {
         Ok(StreamPermit { streams: self.clone(), subject: Some(subject.to_owned()), watch: None })
     }
 
-    /// Takes a place for a watch of health over `connection`. Watches take a part of all places at most, because they need no token; which of
-    /// them make room for others, [`OpenPermits`] decides.
+    /// Takes a permit for a watch of health over `connection`. Watches may use only a part of all permits, because they
+    /// need no token; [`OpenPermits`] decides which of them are displaced.
     ///
     /// # Errors
-    /// [`Error::RateLimited`] when there is none.
+    /// [`Error::RateLimited`] if there is none.
     pub(super) fn admit_watch(&self, connection: Option<&Connection>) -> Result<StreamPermit, Error> {
         let mut open = self.open();
         if open.total >= self.total {
@@ -84,29 +85,29 @@ impl OpenStreams {
         Ok(StreamPermit { streams: self.clone(), subject: None, watch: Some(watch) })
     }
 
-    /// The error of a watch that has lost its place to another one.
+    /// Returns the error of a watch that another one has displaced.
     pub(super) fn displaced(&self) -> Error {
         self.watches.displaced()
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
-        // Nothing panics while it is held.
+        // No code panics while holding the lock.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The place of an open stream, free again when this is dropped with the stream.
+/// The permit of an open stream. It is freed when the stream is dropped.
 #[derive(Debug)]
 pub(super) struct StreamPermit {
     streams: OpenStreams,
-    /// `None` of a watch of health.
+    /// `None` for a watch of health.
     subject: Option<String>,
-    /// Only of such a watch.
+    /// Only for such a watch.
     watch: Option<OpenPermit>,
 }
 
 impl StreamPermit {
-    /// Returns a token that is cancelled when another watch takes the place; `None` if none can.
+    /// Returns a token that is cancelled when another watch displaces this one; `None` if that cannot happen.
     pub(super) fn displaced(&self) -> Option<CancellationToken> {
         self.watch.as_ref().map(OpenPermit::displaced)
     }

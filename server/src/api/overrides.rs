@@ -1,12 +1,12 @@
-//! Reading which guards a request overrides: whoever overrides one says so by name, and gives a reason.
+//! Parses the guards that a request overrides. The caller has to name each guard and give a reason.
 
 use std::collections::BTreeMap;
 
 use super::request;
 use crate::error::Violations;
 
-/// The guards that are named, in the order of their names, and the reason, if there is one. `all` are those that can be overridden here,
-/// and `kind` is what they are called: "guard", "guard of a batch".
+/// Returns the named guards, ordered by name, and the reason, if there is one. `all` are the guards that can be
+/// overridden here. `kind` is their name in errors, such as "guard" or "guard of a batch".
 pub(super) fn overrides<R: Copy>(
     violations: &mut Violations,
     names: &[String],
@@ -26,7 +26,7 @@ pub(super) fn overrides<R: Copy>(
     (lifted, reason)
 }
 
-/// The guards that are named, in the order of their names.
+/// Returns the named guards, ordered by name.
 pub(super) fn guards<R: Copy>(
     violations: &mut Violations,
     names: &[String],

@@ -1,4 +1,4 @@
-//! How many calls a subject may make: a bucket each, that fills at a steady rate.
+//! Rate limit of calls: each subject has a bucket that fills at a steady rate.
 
 use std::{
     num::NonZeroU32,
@@ -16,11 +16,12 @@ use governor::{
 use super::limits::CallLimits;
 use crate::error::Error;
 
-/// Subjects whose buckets are not full at one moment. Whoever is quiet for as long as the bucket takes to fill is forgotten.
+/// Maximum number of subjects whose buckets are not full. A subject that has been idle for long enough to fill its
+/// bucket is forgotten.
 const MAX_SUBJECTS: usize = 16_384;
-/// Below this many, nobody is looked for who could be forgotten.
+/// Below this number, there is no search for subjects to forget.
 const MIN_SUBJECTS_TO_CLEAN: usize = 256;
-/// When to come back if there are too many subjects: nobody knows when one of them will be quiet.
+/// Time after which a caller may retry if there are too many subjects. It cannot be predicted when one becomes idle.
 const FULL_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 type Buckets<C> = RateLimiter<String, HashMapStateStore<String>, C, NoOpMiddleware<<C as Clock>::Instant>>;
@@ -32,8 +33,8 @@ pub(super) struct RateLimit<C: Clock = DefaultClock> {
     rate: u32,
     clock: C,
     max_subjects: usize,
-    /// How many subjects there must be before those who are quiet are forgotten: twice as many as were left the last time, so that the
-    /// search costs each call next to nothing.
+    /// Number of subjects at which idle ones are forgotten: twice as many as remained the last time, so that the search
+    /// costs each call next to nothing.
     sweep_at: AtomicUsize,
 }
 
@@ -52,10 +53,10 @@ impl<C: Clock + Clone> RateLimit<C> {
         Self { buckets, rate: limits.rate, clock, max_subjects, sweep_at }
     }
 
-    /// Takes a call of `subject`, who was verified: nobody else may fill the memory.
+    /// Counts a call of `subject`, which has been verified: no other text may fill the memory.
     ///
     /// # Errors
-    /// [`Error::RateLimited`], with the time after which the same call would be taken.
+    /// [`Error::RateLimited`], with the time after which the same call would be accepted.
     pub(super) fn take(&self, subject: &String) -> Result<(), Error> {
         let Some(buckets) = &self.buckets else { return Ok(()) };
         if buckets.len() >= self.sweep_at.load(Ordering::Relaxed) {
@@ -69,10 +70,10 @@ impl<C: Clock + Clone> RateLimit<C> {
         }
         buckets.check_key(subject).map_err(|until| {
             let wait = until.wait_time_from(self.clock.now());
-            // Rounded up: whoever comes back after this long must not be too early by a part of a millisecond.
+            // Rounded up: a caller that retries after this time must not be early by a fraction of a millisecond.
             let wait = Duration::from_millis(u64::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(u64::MAX));
             let limit = usize::try_from(self.rate).unwrap_or(usize::MAX);
-            Error::RateLimited { problem: "too many calls a second of one caller", limit, wait }
+            Error::RateLimited { problem: "too many calls per second from one caller", limit, wait }
         })
     }
 }

@@ -1,7 +1,8 @@
-//! What a call keeps of its headers.
+//! The headers that a call keeps.
 //!
-//! A client may send some hundred of them. In memory each takes a hundred bytes and more besides its text, and its text keeps the frame that it
-//! came in; so a call keeps copies of those that are read, and only these for as long as it takes.
+//! A client may send some hundred headers. In memory, each takes more than a hundred bytes in addition to its text, and
+//! its text keeps the whole frame alive in which it arrived. So a call keeps copies of the headers that are read, and
+//! only for as long as needed.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
@@ -18,15 +19,15 @@ const READ: [HeaderName; 7] = [
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
 ];
-/// Values of one of them: as many as a `tracestate` may have members.
+/// Maximum number of values of one header: as many as a `tracestate` may have members.
 const MAX_VALUES: usize = 32;
 
-/// Drops all headers that nothing reads once it is known who calls.
+/// Drops all headers that are not read after the caller is known.
 pub(super) fn keep_read(headers: &mut HeaderMap) {
     keep(headers, READ);
 }
 
-/// Drops all headers that nothing reads, before it is known who calls.
+/// Drops all headers that are not read, before the caller is known.
 pub fn sift_headers(headers: &mut HeaderMap) {
     keep(headers, READ.into_iter().chain([AUTHORIZATION]));
 }
@@ -35,7 +36,7 @@ fn keep(headers: &mut HeaderMap, names: impl IntoIterator<Item = HeaderName>) {
     let mut kept = HeaderMap::with_capacity(READ.len());
     for name in names {
         for value in headers.get_all(&name).iter().take(MAX_VALUES) {
-            // It was a value before.
+            // The bytes were a valid value before.
             if let Ok(mut copy) = HeaderValue::from_bytes(value.as_bytes()) {
                 copy.set_sensitive(value.is_sensitive());
                 kept.append(name.clone(), copy);

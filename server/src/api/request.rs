@@ -1,4 +1,4 @@
-//! Reading requests: every field is parsed into its type, and all violations are collected.
+//! Parses requests: each field into its type, collecting all violations.
 
 use http::HeaderMap;
 use tonic::Request;
@@ -9,27 +9,28 @@ use crate::{
 };
 use category_mirror_proto::v1 as proto;
 
-/// The longest request id, in characters.
+/// Maximum length of a request id, in characters.
 const MAX_REQUEST_ID: usize = 128;
-/// The longest name for people, in characters.
+/// Maximum length of a display name, in characters.
 const MAX_DISPLAY_NAME: usize = 200;
-/// The longest reason that people give, in characters.
+/// Maximum length of a reason, in characters.
 const MAX_REASON: usize = 500;
 
-/// Splits a request into its caller, whom the gate left there, and its message.
+/// Splits a request into its caller, which the gate attached, and its message.
 pub(super) fn split<T>(request: Request<T>) -> Result<(Caller, T), Error> {
     let (_, mut extensions, message) = request.into_parts();
     let caller = extensions.remove().ok_or_else(|| Error::Internal("a call passed without the gate".into()))?;
     Ok((caller, message))
 }
 
-/// The caller's trace. One that is malformed is none, and a malformed `tracestate` is left out: neither must cost the call.
+/// Returns the caller's trace. A malformed one counts as absent, and a malformed `tracestate` is left out: neither must
+/// fail the call.
 pub(super) fn trace(headers: &HeaderMap) -> Option<TraceContext> {
     let states = headers.get_all("tracestate").iter().map(|value| value.to_str().ok());
     TraceContext::parse(headers.get("traceparent")?.to_str().ok()?, states)
 }
 
-/// A required field: an empty text is named as such, rather than as a malformed one.
+/// Parses a required field. An empty text is reported as missing, not as malformed.
 pub(super) fn required<T, E: ToString>(
     violations: &mut Violations,
     field: &str,
@@ -43,7 +44,7 @@ pub(super) fn required<T, E: ToString>(
     violations.take(field, parse(text))
 }
 
-/// An optional field: an empty text is `None`.
+/// Parses an optional field; `None` for an empty text.
 pub(super) fn optional<T, E: ToString>(
     violations: &mut Violations,
     field: &str,
@@ -53,31 +54,31 @@ pub(super) fn optional<T, E: ToString>(
     if text.is_empty() { None } else { violations.take(field, parse(text)) }
 }
 
-/// A tenant that the request must name.
+/// Parses a required tenant.
 pub(super) fn tenant(field: &str, text: &str) -> Result<TenantId, Error> {
     let mut violations = Violations::default();
     let tenant = required(&mut violations, field, text, TenantId::parse);
     violations.finish_with(tenant)
 }
 
-/// A tenant that the request may name.
+/// Parses an optional tenant.
 pub(super) fn tenant_filter(violations: &mut Violations, text: &str) -> Option<TenantId> {
     optional(violations, "tenant", text, TenantId::parse)
 }
 
-/// An organization that the request may name.
+/// Parses an optional organization.
 pub(super) fn organization(violations: &mut Violations, field: &str, text: &str) -> Option<OrganizationId> {
     optional(violations, field, text, OrganizationId::parse)
 }
 
-/// A platform category that the request must name.
+/// Parses a required platform category.
 pub(super) fn slug(field: &str, text: &str) -> Result<Slug, Error> {
     let mut violations = Violations::default();
     let slug = required(&mut violations, field, text, Slug::parse);
     violations.finish_with(slug)
 }
 
-/// A strategy: `None` is unspecified.
+/// Parses a strategy; `None` if it is unspecified.
 pub(super) fn strategy(violations: &mut Violations, number: i32) -> Option<Strategy> {
     match proto::Strategy::try_from(number) {
         Ok(proto::Strategy::PlatformToGbp) => Some(Strategy::PlatformToGbp),
@@ -90,7 +91,7 @@ pub(super) fn strategy(violations: &mut Violations, number: i32) -> Option<Strat
     }
 }
 
-/// A strategy that the request must name.
+/// Parses a required strategy.
 pub(super) fn required_strategy(violations: &mut Violations, number: i32) -> Option<Strategy> {
     if number == 0 {
         violations.add("strategy", "is required: STRATEGY_PLATFORM_TO_GBP or STRATEGY_GBP_TO_PLATFORM");
@@ -98,7 +99,7 @@ pub(super) fn required_strategy(violations: &mut Violations, number: i32) -> Opt
     strategy(violations, number)
 }
 
-/// A request id; `None` is none.
+/// Parses a request id; `None` if there is none.
 pub(super) fn request_id(violations: &mut Violations, id: String) -> Option<String> {
     let is_printable = id.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
     if id.len() > MAX_REQUEST_ID || !is_printable {
@@ -107,7 +108,7 @@ pub(super) fn request_id(violations: &mut Violations, id: String) -> Option<Stri
     Some(id).filter(|id| !id.is_empty())
 }
 
-/// A name for people, in the one form in which names are kept.
+/// Parses a display name into the one form in which names are stored.
 pub(super) fn display_name(given: &str) -> Result<String, String> {
     if given.is_empty() {
         return Err("is required".to_owned());
@@ -122,12 +123,13 @@ pub(super) fn display_name(given: &str) -> Result<String, String> {
     Ok(name)
 }
 
-/// A reason for the record. May be empty.
+/// Parses a reason. It may be empty.
 pub(super) fn reason(text: &str) -> Result<String, String> {
     free_text(text, MAX_REASON)
 }
 
-/// Words of people: bounded, in one form, and without what a terminal or a log would execute or a reader would not see. May be empty.
+/// Parses text of a person: bounded, in one form, and without characters that a terminal or a log would interpret or a
+/// reader would not see. It may be empty.
 pub(super) fn free_text(given: &str, max: usize) -> Result<String, String> {
     let free_text = text::clean(given).map_err(|forbidden| forbidden.to_string())?;
     let length = free_text.chars().count();
@@ -137,7 +139,7 @@ pub(super) fn free_text(given: &str, max: usize) -> Result<String, String> {
     Ok(free_text)
 }
 
-/// The fields that an update takes: those of the mask, or, without one, those that are not empty.
+/// Returns the fields that an update changes: those of the mask, or, without a mask, those that are not empty.
 pub(super) fn masked<'a>(
     violations: &mut Violations,
     mask: Option<&prost_types::FieldMask>,
@@ -153,7 +155,7 @@ pub(super) fn masked<'a>(
     for path in &mask.paths {
         if !fields.iter().any(|(field, _)| field == path) {
             let known: Vec<&str> = fields.iter().map(|(field, _)| *field).collect();
-            // Escaped, so that a long path of other characters does not outgrow the headers that errors travel in.
+            // Escaped, so that a long path of other characters does not exceed the headers that errors travel in.
             let shown: String = path.escape_default().take(80).collect();
             violations.add("update_mask", format!("`{shown}` cannot be updated; can be: {}", known.join(", ")));
         }

@@ -1,7 +1,8 @@
 //! The body of a request on its way to the decoder.
 //!
-//! The decoder reserves the *announced* length of a message as soon as it sees it. So it does not see it before the message is here: each
-//! message is collected first, its bytes are reserved as they arrive, and its items are counted before they are decoded.
+//! The decoder reserves the *announced* length of a message as soon as it sees it. So it must not see a message before
+//! it has arrived: each message is collected first, its bytes are reserved as they arrive, and its items are counted
+//! before they are decoded.
 
 use std::{
     collections::VecDeque,
@@ -17,36 +18,37 @@ use tonic::{Status, body::Body};
 use super::{memory::Reservation, schema, status::status};
 use crate::error::Error;
 
-/// What precedes each message: a flag for compression, and the length.
+/// Bytes that precede each message: a compression flag and the length.
 const HEADER_BYTES: usize = 5;
-/// Pieces in which a message is collected. They grow, so that a few bytes do not take the place of many.
+/// Minimum size of the pieces in which a message is collected. They grow, so that a few bytes do not occupy a large
+/// piece.
 const MIN_PIECE: usize = 256;
 const MAX_PIECE: usize = 64 * 1024;
-/// What a message takes beside its items: the decoder's copy of it, whose place the decoded texts take.
+/// Memory of a message in addition to its items: the decoder's copy of it, which the decoded texts then replace.
 const DECODER_COPIES: usize = 1;
 
-/// What the requests of a method may be.
+/// Limits of the requests of a method.
 #[derive(Debug, Clone)]
 pub(super) struct RequestLimits {
     /// The method's path.
     pub(super) path: String,
-    /// Bytes of a message.
+    /// Maximum size of a message, in bytes.
     pub(super) max_message: usize,
-    /// Whether there may be several messages, one after the other.
+    /// Whether there may be several messages in sequence.
     pub(super) is_stream: bool,
 }
 
 /// Memory that a call holds until it is answered, shared by the call and its body.
 pub(super) type SharedReservation = Arc<Mutex<Reservation>>;
 
-/// A body that counts what it brings.
+/// A body that counts its bytes.
 pub(super) struct RequestBody {
     body: Body,
     limits: RequestLimits,
     reservation: SharedReservation,
-    /// What was reserved before the first message.
+    /// Bytes that were reserved before the first message.
     base: usize,
-    /// The begin of a message that is not complete.
+    /// The start of a message that is incomplete.
     collected: Collected,
 }
 
@@ -57,14 +59,14 @@ impl RequestBody {
     }
 
     fn reserve(&self, bytes: usize) -> Result<(), Error> {
-        // Nothing panics while it is held.
+        // No code panics while holding the lock.
         self.reservation.lock().unwrap_or_else(PoisonError::into_inner).grow(bytes)
     }
 
-    /// Takes in what has arrived. Returns a message, with its header, once it is complete.
+    /// Collects bytes that have arrived. Returns a message, with its header, once it is complete.
     fn take_in(&mut self, arrived: Bytes) -> Result<Option<Bytes>, Error> {
         self.reserve(arrived.len())?;
-        // The usual case, without a copy: a message in one frame.
+        // The usual case, without a copy: one message in one frame.
         if self.collected.is_empty() && self.announced(&arrived)? == Some(arrived.len()) {
             return self.complete(arrived).map(Some);
         }
@@ -82,7 +84,7 @@ impl RequestBody {
         }
     }
 
-    /// Reads the length of a message from its header, the header included. `None`: the header is not complete.
+    /// Returns the length of a message, including its header, from the header. `None`: the header is incomplete.
     fn announced(&self, bytes: &[u8]) -> Result<Option<usize>, Error> {
         let Some(&[_, a, b, c, d]) = bytes.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
         let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
@@ -99,7 +101,7 @@ impl RequestBody {
         Ok(message)
     }
 
-    /// Whether the decoder is done with the message before.
+    /// Called when the decoder has finished the previous message.
     fn next_message(&mut self) {
         if self.limits.is_stream && self.collected.is_empty() {
             self.reservation.lock().unwrap_or_else(PoisonError::into_inner).shrink_to(self.base);
@@ -107,7 +109,8 @@ impl RequestBody {
     }
 }
 
-/// Bytes in pieces, so that what is kept is hardly more than what has arrived: one place for all would double as it grows.
+/// Bytes in pieces, so that their memory is hardly more than what has arrived: one buffer for all would double as it
+/// grows.
 #[derive(Debug, Default)]
 struct Collected {
     pieces: VecDeque<BytesMut>,
@@ -119,7 +122,7 @@ impl Collected {
         self.length == 0
     }
 
-    /// The first bytes, as many as a header has.
+    /// Returns the first bytes, as many as a header has.
     fn head(&self) -> Vec<u8> {
         self.pieces.iter().flatten().copied().take(HEADER_BYTES).collect()
     }
@@ -141,7 +144,7 @@ impl Collected {
         }
     }
 
-    /// Takes the first bytes off, of those that there are.
+    /// Removes and returns the first `length` bytes, or fewer if there are not as many.
     fn take(&mut self, length: usize) -> Bytes {
         let mut taken = BytesMut::with_capacity(length);
         while taken.len() < length {
@@ -172,7 +175,7 @@ impl hyper::body::Body for RequestBody {
         loop {
             let frame = match ready!(Pin::new(&mut self.body).poll_frame(context)) {
                 Some(Ok(frame)) => frame,
-                // A message that breaks off never reaches the decoder, which would reserve what is missing, too.
+                // A message that breaks off never reaches the decoder, which would reserve its missing part, too.
                 None if !self.collected.is_empty() => {
                     self.collected = Collected::default();
                     let broken = Error::invalid("message", "breaks off before its end");
@@ -181,7 +184,7 @@ impl hyper::body::Body for RequestBody {
                 other => return Poll::Ready(other),
             };
             match frame.into_data() {
-                // gRPC knows none in requests, and they would be kept uncounted.
+                // gRPC defines no trailers in requests, and they would be stored without being counted.
                 Err(_trailers) => {}
                 Ok(arrived) => {
                     if let Some(message) = self.take_in(arrived).map_err(status).transpose() {
@@ -216,7 +219,7 @@ mod tests {
 
     fn body(memory: &RequestMemory, frames: Vec<Vec<u8>>, is_stream: bool) -> RequestBody {
         let frames = stream::iter(frames).map(|frame| Ok::<_, Infallible>(Frame::data(Bytes::from(frame))));
-        // Not the end: the client goes on.
+        // Not the end: the client continues.
         let body = Body::new(StreamBody::new(frames.chain(stream::pending())).map_err(|never| match never {}));
         let limits = RequestLimits { path: "/none/None".to_owned(), max_message: LIMIT, is_stream };
         let mut reservation = memory.reservation(None);
@@ -275,7 +278,7 @@ mod tests {
         let too_long = refused(&memory, vec![message(LIMIT + 1)[..HEADER_BYTES].to_vec()]);
         assert_eq!(too_long.code(), Code::InvalidArgument);
         assert!(too_long.message().contains("has 1001 bytes, at most 1000"), "{too_long}");
-        // A share of 500 bytes, which its half fits into twice.
+        // One caller's share is 500 bytes: enough for a message of 200 bytes and the decoder's copy, but not for 400.
         let memory = RequestMemory::new(1500);
         let too_much = refused(&memory, vec![message(400)]);
         assert_eq!(too_much.code(), Code::ResourceExhausted);

@@ -1,6 +1,6 @@
-//! What a message would cost once it is decoded, read from its bytes and the protocol's own descriptors.
+//! Estimates the memory of a message once it is decoded, from its bytes and the protocol's descriptors.
 //!
-//! Two bytes on the wire can become a message of hundreds of bytes, so the number of bytes alone bounds nothing.
+//! Two bytes on the wire can become a message of hundreds of bytes, so the number of bytes alone is no bound.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -12,15 +12,18 @@ use prost_types::{
 
 use crate::error::{Error, FieldViolation};
 
-/// Items of one repeated field. Each field has a bound of its own that is lower; this one holds before anything is decoded.
+/// Maximum number of items of one repeated field. Each field has a lower limit of its own; this one applies before
+/// anything is decoded.
 const MAX_ITEMS: usize = 10_000;
-/// Items and messages of one request. An import of 5,000 categories, each with the mappings of ten regions, has 55,000.
+/// Maximum number of items and messages of one request. An import of 5,000 categories, each with mappings for ten
+/// regions, has 55,000.
 const MAX_ELEMENTS: usize = 100_000;
-/// Memory of an item or a message: the largest repeated one of the protocol, decoded and read into the server's own types.
+/// Memory of an item or a message: that of the largest repeated one of the protocol, decoded and converted to the
+/// server's own types.
 const ELEMENT_BYTES: usize = 512;
-/// What stands for the request as a whole where no field is to blame.
+/// Name of the request as a whole, in violations that concern no single field.
 const MESSAGE: &str = "message";
-/// How deep messages may be within each other: deeper than any of the protocol.
+/// Maximum nesting of messages: deeper than any of the protocol.
 const MAX_DEPTH: usize = 16;
 
 static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
@@ -28,7 +31,7 @@ static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
     Schema::new(&files.expect("the descriptor set is part of the program"))
 });
 
-/// The messages of the protocol, and which method takes which.
+/// The messages of the protocol, and the request message of each method.
 #[derive(Debug, Default)]
 struct Schema {
     messages: Vec<Fields>,
@@ -47,20 +50,20 @@ struct Field {
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
-    /// Which one.
+    /// Index of the message.
     Message(usize),
     /// Text or bytes.
     Text,
-    /// Anything of which many fit into one packed field.
+    /// A type of which many values fit into one packed field.
     Number,
 }
 
-/// Returns how many bytes the items and messages within a request of the method at `path` would take, apart from their texts. 0 of methods
-/// that the protocol does not have.
+/// Returns the number of bytes that the items and messages in a request of the method at `path` would take, apart from
+/// their texts. 0 for unknown methods.
 ///
 /// # Errors
-/// [`Error::Invalid`] for more items than any request may have, with the field and the number. Bytes that are no such message cost
-/// nothing here; the decoder refuses them.
+/// [`Error::Invalid`] if there are more items than any request may have; names the field and the number. Malformed
+/// bytes cost nothing here; the decoder rejects them.
 pub(super) fn decoded_bytes(path: &str, message: &[u8]) -> Result<usize, Error> {
     let Some(request) = SCHEMA.requests.get(path) else { return Ok(0) };
     let mut elements = 0;
@@ -102,7 +105,7 @@ impl Schema {
         self.messages[numbers[&name]] = fields.collect();
     }
 
-    /// Counts the elements of a message. A part that is malformed ends the count.
+    /// Counts the elements of a message. A malformed part ends the count.
     fn scan(&self, message: usize, mut bytes: &[u8], depth: usize, elements: &mut usize) -> Result<(), Error> {
         let mut items: HashMap<u32, usize> = HashMap::new();
         while let Some((number, value)) = next(&mut bytes) {
@@ -115,7 +118,7 @@ impl Schema {
                 let items = items.entry(number).or_default();
                 *items += count;
                 if *items > MAX_ITEMS {
-                    // What is left is counted without a look inside, so that the error has the number.
+                    // The rest is counted without being parsed, so that the error has the number.
                     let left = std::iter::from_fn(|| next(&mut bytes)).filter(|(left, _)| *left == number).count();
                     return Err(too_many(&field.name, *items + left, MAX_ITEMS));
                 }
@@ -138,7 +141,7 @@ fn too_many(field: &str, count: usize, limit: usize) -> Error {
     Error::invalid(field, format!("has {count} items, at most {limit} are allowed in any request"))
 }
 
-/// Names the field of a message that is itself the value of `outer`.
+/// Prefixes the field of an error with `outer`, the field that contains the message.
 fn within(outer: &str, error: Error) -> Error {
     match error {
         Error::Invalid(violations) if violations.iter().all(|violation| violation.field != MESSAGE) => {
@@ -163,7 +166,7 @@ fn number(scope: &str, message: &DescriptorProto, numbers: &mut HashMap<String, 
 
 fn read(field: &FieldDescriptorProto, numbers: &HashMap<String, usize>) -> Field {
     let kind = match field.r#type() {
-        // A well-known type that the set has not: it holds numbers only, so that it costs what a text does.
+        // A well-known type that is not in the set: it contains only numbers, so it costs as much as a text.
         Type::Message | Type::Group => {
             numbers.get(field.type_name()).map_or(Kind::Text, |number| Kind::Message(*number))
         }
@@ -173,7 +176,8 @@ fn read(field: &FieldDescriptorProto, numbers: &HashMap<String, usize>) -> Field
     Field { name: field.name().to_owned(), is_repeated: field.label() == Label::Repeated, kind }
 }
 
-/// Takes the next field off `bytes`: its number, and its bytes where its length is part of it. `None` at the end, or where it is malformed.
+/// Splits the next field off `bytes`: returns its number, and its bytes if it is length-delimited. `None` at the end,
+/// or if it is malformed.
 fn next<'a>(bytes: &mut &'a [u8]) -> Option<(u32, Option<&'a [u8]>)> {
     let key = varint(bytes)?;
     let number = u32::try_from(key >> 3).ok()?;
@@ -258,7 +262,7 @@ mod tests {
             _ => None,
         });
         assert!(nested.is_some_and(|inner| schema.messages[inner].values().any(|field| field.is_repeated)));
-        // Each of 20 categories has as many empty mappings as one may have in all.
+        // 20 categories, each with as many empty mappings as a whole request may have.
         let mut category = PlatformCategory::default().encode_to_vec();
         let field = schema.messages[nested.expect("categories")].iter().find(|(_, field)| field.is_repeated);
         let key = u8::try_from(*field.expect("mappings").0 << 3 | 2).expect("a small number");

@@ -1,4 +1,4 @@
-//! From our errors to gRPC statuses: the one place where a [`Status`] is made.
+//! Converts errors to gRPC statuses. No other module creates a [`Status`].
 
 use std::collections::HashMap;
 
@@ -10,12 +10,13 @@ use crate::{
     error::Error,
 };
 
-/// Names this service in every error.
+/// Identifies this service in every error.
 const DOMAIN: &str = "categorymirror.v1";
-/// When a call that met an unavailable service should be made again.
+/// Time after which a caller may retry if a service is unavailable.
 const RETRY_DELAY: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// Makes the status of an error, with its reason, values and advice. An internal cause is logged here, and never sent.
+/// Returns the status of an error, with its reason, metadata and advice. The cause of an internal error is logged here,
+/// and never sent.
 pub(super) fn status(error: Error) -> Status {
     if let Some(cause) = std::error::Error::source(&error) {
         match code(&error) {

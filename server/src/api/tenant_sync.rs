@@ -1,4 +1,4 @@
-//! What is asked of how tenants stand.
+//! Parses requests about sync states.
 
 use category_mirror_proto::v1::{self as proto, tenant_sync::Cause as Wire, tenant_sync_decision::Decision as Decides};
 
@@ -10,7 +10,7 @@ use crate::{
     store::SyncFilter,
 };
 
-/// The tenant of `tenants/{tenant}/sync`.
+/// Returns the tenant of `tenants/{tenant}/sync`.
 pub(super) fn tenant(name: &str) -> Result<TenantId, Error> {
     let mut violations = Violations::default();
     let tenant = request::required(&mut violations, "name", name, parse);
@@ -23,14 +23,14 @@ fn parse(name: &str) -> Result<TenantId, String> {
     TenantId::parse(tenant).map_err(|error| error.to_string())
 }
 
-/// The filter, and the page, whose token is bound to it.
+/// Parses the filter and the page, whose token is bound to the filter.
 pub(super) fn parse_filter(message: &proto::ListTenantSyncsRequest) -> Result<(SyncFilter, PageRequest), Error> {
     let mut violations = Violations::default();
     let named = causes(&mut violations, &message.causes);
     let is_wanted = |cause: &DriftCause| {
         (named.is_empty() || named.contains(cause)) && (!message.out_of_sync_only || cause.is_out_of_sync())
     };
-    // Each once, in one order: that of a request's causes means nothing.
+    // Each cause once, in a fixed order: the order of the causes in a request has no meaning.
     let causes: Vec<DriftCause> = DriftCause::ALL.iter().copied().filter(is_wanted).collect();
     if causes.is_empty() {
         violations.add("out_of_sync_only", "leaves none of the causes");
@@ -73,7 +73,7 @@ fn causes(violations: &mut Violations, numbers: &[i32]) -> Vec<DriftCause> {
     causes
 }
 
-/// A valid decision.
+/// Parses a decision.
 pub(super) fn decision(
     message: proto::DecideTenantSyncRequest,
     traceparent: Option<TraceContext>,

@@ -11,7 +11,7 @@ use crate::{
     store::{NewTenant, TenantChange},
 };
 
-/// The service over the use cases.
+/// Implements the service with the use cases of the application.
 pub(super) struct TenantApi {
     app: App,
 }
@@ -153,7 +153,7 @@ impl TenantService for TenantApi {
     }
 }
 
-/// Reads an item of an import; `None` is a violation.
+/// Parses an item of an import; `None` if there is a violation.
 fn tenant_import(v: &mut Violations, message: proto::TenantImport) -> Option<NewTenant> {
     let Some(tenant) = message.tenant else {
         v.add("tenant", "is required");
@@ -161,7 +161,7 @@ fn tenant_import(v: &mut Violations, message: proto::TenantImport) -> Option<New
     };
     let tenant = tenant_fields(v, &tenant);
     let categories = message.categories.map(|set| category_slugs(v, &set));
-    // A slug that is missing is a violation already.
+    // A missing slug has already been added as a violation.
     Some(NewTenant { tenant: tenant?, categories: categories.map(|slugs| slugs.into_iter().flatten().collect()) })
 }
 
@@ -172,7 +172,7 @@ fn new_tenant(message: Option<proto::Tenant>) -> Result<Tenant, Error> {
     violations.finish_with(tenant)
 }
 
-/// Reads a tenant; `None` is a violation.
+/// Parses a tenant; `None` if there is a violation.
 fn tenant_fields(v: &mut Violations, message: &proto::Tenant) -> Option<Tenant> {
     let id = request::required(v, "tenant.name", &message.name, TenantId::parse);
     let display_name = v.take("tenant.display_name", request::display_name(&message.display_name));
@@ -194,7 +194,7 @@ fn tenant_fields(v: &mut Violations, message: &proto::Tenant) -> Option<Tenant> 
     })
 }
 
-/// Account and location come together or not at all; the outer `None` is a violation.
+/// Parses account and location, which must both be set or both be empty; the outer `None` means a violation.
 #[expect(clippy::option_option, reason = "absent and invalid are two things")]
 fn account_and_location(
     violations: &mut Violations,
@@ -243,7 +243,7 @@ fn tenant_change(message: proto::UpdateTenantRequest) -> Result<(TenantId, Tenan
             "language_code" => {
                 change.language_code = v.take("tenant.language_code", language_code(&tenant.language_code))
             }
-            // Account and location follow together, below.
+            // Account and location are handled together, below.
             _ => {}
         }
     }
@@ -270,7 +270,7 @@ fn categories(message: proto::SetTenantCategoriesRequest) -> Result<(TenantId, S
     Ok((tenant, primary, slugs.flatten().collect()))
 }
 
-/// Reads a tenant's set, the primary category first; `None` is a violation.
+/// Parses a tenant's category set, the primary category first; `None` for a category with a violation.
 fn category_slugs(v: &mut Violations, set: &proto::TenantCategories) -> Vec<Option<Slug>> {
     let mut slugs = vec![request::required(v, "categories.primary", &set.primary, Slug::parse)];
     for (n, text) in set.additional.iter().enumerate() {

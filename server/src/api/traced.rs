@@ -1,4 +1,4 @@
-//! The span of a call, until the last of its answer.
+//! The span of a call, which ends with the last byte of its response.
 
 use http::{HeaderMap, Response};
 use http_body_util::BodyExt;
@@ -7,10 +7,10 @@ use tracing::{Instrument, Span};
 
 use crate::spans;
 
-/// gRPC's code of a call that its caller no longer waits for.
+/// gRPC's code for a call that its caller no longer waits for.
 pub(super) const CANCELLED: i32 = 1;
 
-/// Does `work` in `span`, which ends with the answer: with that of a stream, when the stream does.
+/// Executes `work` in `span`, which ends with the response; for a stream, when the stream ends.
 pub(super) async fn traced<E>(
     span: Span,
     work: impl Future<Output = Result<Response<Body>, E>>,
@@ -20,7 +20,7 @@ pub(super) async fn traced<E>(
     }
     let mut unanswered = Unanswered(Some(span.clone()));
     let answer = work.instrument(span).await?;
-    // An error without a body has its code before it, everything else after it.
+    // An error without a body has its code in the headers; everything else has it in the trailers.
     if let Some(code) = code(answer.headers()) {
         unanswered.answered(code);
         return Ok(answer);
@@ -35,7 +35,8 @@ pub(super) async fn traced<E>(
     }))
 }
 
-/// A call whose caller has no code yet. One that its caller gives up is cancelled, whatever its work comes to afterwards.
+/// A call without a status code so far. If its caller abandons it, its code is `CANCELLED`, whatever the later result
+/// of its work.
 struct Unanswered(Option<Span>);
 
 impl Unanswered {
@@ -52,7 +53,7 @@ impl Drop for Unanswered {
     }
 }
 
-/// The gRPC code that headers or trailers hold.
+/// Returns the gRPC code in headers or trailers.
 pub(super) fn code(headers: &HeaderMap) -> Option<i32> {
     headers.get("grpc-status")?.to_str().ok()?.parse().ok()
 }

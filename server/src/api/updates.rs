@@ -1,4 +1,4 @@
-//! The streams of runs, on the wire: snapshots as they come, heartbeats while nothing does, and what ends a stream.
+//! The wire form of run streams: snapshots as they arrive, heartbeats while there are none, and the end of a stream.
 
 use std::{future::pending, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
     error::Error,
 };
 
-/// Parses the name of what a stream watches.
+/// Parses the name of the resource to watch.
 pub(super) fn parse(name: &str) -> Result<Watched, String> {
     if name == "tenants/-" {
         return Ok(Watched::Everything);
@@ -38,32 +38,32 @@ pub(super) fn parse(name: &str) -> Result<Watched, String> {
     })
 }
 
-/// What ends a stream, or keeps it alive.
+/// What ends a stream or keeps it alive.
 #[derive(Debug)]
 pub(super) struct StreamLimits {
-    /// How long it may be quiet.
+    /// Maximum idle time before a heartbeat.
     pub(super) heartbeat: Duration,
-    /// When its caller wants it to end.
+    /// The deadline that its caller set.
     pub(super) deadline: Option<Deadline>,
-    /// When its caller's token ends.
+    /// Expiration of its caller's token.
     pub(super) expires_at: DateTime<Utc>,
     /// The server's drain.
     pub(super) drain: CancellationToken,
-    /// The end of the connection's time, which comes before the connection is closed.
+    /// Cancelled at the connection's maximum age, before the connection is closed.
     pub(super) expired: CancellationToken,
-    /// Its place among the open streams.
+    /// Its permit among the open streams.
     pub(super) _place: StreamPermit,
 }
 
 struct Updates {
     watch: Watch,
     bounds: StreamLimits,
-    /// When a message was last sent.
+    /// Time at which the last message was sent.
     last_sent: Instant,
     is_over: bool,
 }
 
-/// Streams a watch.
+/// Streams the snapshots of a watch.
 pub(super) fn stream(
     watch: Watch,
     bounds: StreamLimits,
@@ -78,7 +78,7 @@ impl Updates {
             return None;
         }
         let StreamLimits { heartbeat, deadline, expires_at, drain, expired, _place } = &self.bounds;
-        // In this order: what ends the stream goes before what it brings.
+        // In this order: the end of the stream takes precedence over its messages.
         let next = tokio::select! {
             biased;
             () = drain.cancelled() => Err(Error::Draining),
@@ -104,11 +104,11 @@ fn alive() -> Update {
 
 async fn expiry(at: DateTime<Utc>) {
     let left = (at - Utc::now()).to_std().unwrap_or_default();
-    // A token may say any year; a timer must not overflow over it.
+    // A token may contain any year; the timer must not overflow.
     tokio::time::sleep(left.min(Duration::from_secs(365 * 24 * 3600))).await;
 }
 
-/// Ends when the deadline has passed, and never where there is none.
+/// Completes once the deadline has passed; never without a deadline.
 async fn passing(deadline: Option<Deadline>) -> Duration {
     let Some(Deadline { at, after }) = deadline else { return pending().await };
     sleep_until(at).await;

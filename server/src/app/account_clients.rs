@@ -1,4 +1,4 @@
-//! Google in each account's name: with the credentials that the account has for itself, else with those of the server's settings.
+//! Clients of Google for each account: with the account's own credentials, or else with those of the server's settings.
 
 mod rejections;
 
@@ -19,17 +19,19 @@ use crate::{
     store::{CredentialsVersion, Store},
 };
 
-/// Accounts whose access tokens are kept: some megabytes. One that falls out costs a renewal when it comes back.
+/// Maximum number of accounts whose access tokens are cached: some megabytes. An evicted account needs a new token when
+/// it is used again.
 const MAX_CACHED_CLIENTS: usize = 10_000;
 
-/// The way to Google for every account. Cheap to clone.
+/// The clients of Google for all accounts. Cheap to clone.
 ///
-/// Credentials that Google refuses end one run: the one that found out. Runs that were accepted before wait, for at most
-/// [`MAX_REJECTION_WAIT`](crate::domain::MAX_REJECTION_WAIT), until Google takes them again or they are replaced; one that is accepted
-/// later fails at once, because its caller can see how it is. About once a minute one of them shows the credentials to Google again.
+/// If Google rejects credentials, one run fails: the one that finds out. Runs that were accepted before then wait, for
+/// at most [`MAX_REJECTION_WAIT`](crate::domain::MAX_REJECTION_WAIT), until Google accepts the credentials again or
+/// they are replaced. A run that is accepted later fails immediately, because its caller can see the state. About once
+/// a minute, one of the runs tries the credentials again.
 ///
-/// Which credentials are an account's is read with each run that is claimed, so there is nothing here that could be out of date: what is
-/// kept is kept under its revision.
+/// Each claim of a run reads which credentials its account has, so nothing here can be outdated: clients are cached
+/// under the revision of their credentials.
 #[derive(Clone)]
 pub struct AccountClients(Arc<Inner>);
 
@@ -37,34 +39,37 @@ struct Inner {
     store: Store,
     cipher: CredentialCipher,
     default: Client,
-    /// Google refuses the server's own. Each server finds that out for itself, as each may have others.
+    /// The rejection of the server's own credentials. Each server finds out for itself, because servers may have
+    /// different ones.
     default_rejection: Mutex<Option<Rejection>>,
     cache: Mutex<ClientCache>,
 }
 
-/// What an attempt has learnt of the credentials that it went with.
+/// What an attempt learned about the credentials that it used.
 #[derive(Debug, Clone, Copy)]
 pub enum CredentialsOutcome<'a> {
-    /// Google takes them.
+    /// Google accepts them.
     Accepted,
-    /// Google refuses them: the failure tells how, and whether it was asked.
+    /// Google rejects them. The failure has the reason, and whether Google was asked.
     Rejected(&'a Failure),
 }
 
 impl AccountClients {
-    /// `default` is for accounts that have no credentials of their own; `cipher` opens those of the others.
+    /// Creates the clients. `default` is for accounts without credentials of their own; `cipher` decrypts those of the
+    /// others.
     #[must_use]
     pub fn new(store: Store, default: Client, cipher: CredentialCipher) -> Self {
         let cache = Mutex::new(ClientCache { clients: HashMap::new(), uses: 0, max: MAX_CACHED_CLIENTS });
         Self(Arc::new(Inner { store, cipher, default, default_rejection: Mutex::default(), cache }))
     }
 
-    /// The client for a run that was accepted at `accepted_at`, of an account whose own credentials are `version`, as was read at `now`. Within,
-    /// why there is none: Google refused them a moment ago, or this server cannot read them. They are never replaced by the server's own:
-    /// that would be in another's name.
+    /// Returns the client for a run that was accepted at `accepted_at`, of an account whose own credentials are
+    /// `version`, as read at `now`. The inner error is the reason why there is none: Google has just rejected them, or
+    /// this server cannot decrypt them. They are never replaced with the server's own credentials, which belong to
+    /// another identity.
     ///
     /// # Errors
-    /// The database's.
+    /// A database error.
     pub async fn client(
         &self,
         account: &AccountId,
@@ -73,7 +78,8 @@ impl AccountClients {
         accepted_at: DateTime<Utc>,
     ) -> Result<Result<Client, Failure>, Error> {
         let Some(version) = version else {
-            // Who may fail for it asks: a server's own credentials have nobody who would say that they are good again.
+            // A run that may fail because of them tries them: there is no RPC by which the server's own credentials
+            // could be accepted again.
             let known = self.default_rejection().clone().filter(|rejection| rejection.holds(Utc::now()));
             let waits = known.and_then(|known| known.wait(accepted_at, Utc::now()).map(|wait| (known, wait)));
             return Ok(waits.map_or_else(
@@ -91,7 +97,7 @@ impl AccountClients {
         if let Some(client) = self.cache().get(account, version.revision) {
             return Ok(Ok(client));
         }
-        // Deleted since the claim: from now on the server's own are for it.
+        // Deleted since the claim: from now on, the account uses the server's own.
         let Some((known, encrypted)) = self.0.store.credentials(account).await? else {
             return Ok(Ok(self.0.default.clone()));
         };
@@ -102,7 +108,7 @@ impl AccountClients {
         }))
     }
 
-    /// The client with these credentials.
+    /// Returns the client with these credentials.
     pub(super) fn open(
         &self,
         known: &AccountCredentials,
@@ -112,10 +118,10 @@ impl AccountClients {
         Ok(self.cache().insert(&known.account, known.revision, self.0.default.with_credentials(user)))
     }
 
-    /// Counts the accounts whose credentials Google refuses, for whoever watches the metric.
+    /// Updates the metric of accounts whose credentials Google rejects.
     pub async fn count(&self) {
         match self.0.store.rejected_credentials().await {
-            // No count of accounts is beyond what a float holds exactly.
+            // A number of accounts is always small enough for a float to be exact.
             #[expect(clippy::cast_precision_loss, reason = "there are not 2^53 accounts")]
             Ok(count) => {
                 metrics::gauge!("category_mirror_credentials_rejected", "credentials" => "account").set(count as f64)
@@ -124,18 +130,18 @@ impl AccountClients {
         }
     }
 
-    /// The keys.
+    /// Returns the cipher with its keys.
     pub(super) fn cipher(&self) -> &CredentialCipher {
         &self.0.cipher
     }
 
-    /// Forgets an account's tokens.
+    /// Removes an account's tokens from the cache.
     pub(super) fn forget(&self, account: &AccountId) {
         self.cache().clients.remove(account);
     }
 
     fn cache(&self) -> MutexGuard<'_, ClientCache> {
-        // Nothing panics while it is held.
+        // No code panics while holding the lock.
         self.0.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -146,7 +152,7 @@ impl fmt::Debug for AccountClients {
     }
 }
 
-/// Clients by account, at most `max`: the one that was not used for the longest time makes room.
+/// Clients by account, at most `max`: the least recently used one is evicted.
 struct ClientCache {
     clients: HashMap<AccountId, Entry>,
     uses: u64,
@@ -160,7 +166,7 @@ struct Entry {
 }
 
 impl ClientCache {
-    /// The client with these credentials, or with newer ones.
+    /// Returns the client with credentials of this revision or a newer one.
     fn get(&mut self, account: &AccountId, revision: i64) -> Option<Client> {
         let entry = self.clients.get_mut(account).filter(|entry| entry.revision >= revision)?;
         self.uses += 1;
@@ -168,7 +174,8 @@ impl ClientCache {
         Some(entry.client.clone())
     }
 
-    /// Keeps a client, unless somebody else has put one there meanwhile: then that one, so that renewals are shared.
+    /// Adds a client, unless another task has added one in the meantime. Returns the cached one, so that token renewals
+    /// are shared.
     fn insert(&mut self, account: &AccountId, revision: i64, client: Client) -> Client {
         if let Some(client) = self.get(account, revision) {
             return client;

@@ -1,4 +1,4 @@
-//! Asking for a batch of runs, and about one.
+//! Creates, reads and cancels batches.
 
 use std::collections::BTreeSet;
 
@@ -13,35 +13,35 @@ use crate::{
     wake::WakeUp,
 };
 
-/// A valid request for a batch.
+/// A validated request for a batch.
 #[derive(Debug, Clone)]
 pub struct BatchRequest {
-    /// Whose tenants; `None` is everybody's.
+    /// The organization whose tenants are mirrored; `None`: all tenants.
     pub organization: Option<OrganizationId>,
     /// Strategy and dry run.
     pub kind: RunKind,
-    /// How many tenants the caller expects to touch; `None`: they do not say, which is for an organization only.
+    /// Number of tenants that the caller expects; `None`: not given, which is only allowed for an organization.
     pub confirmed: Option<i64>,
-    /// The guards of the batch that the caller overrides.
+    /// Guards of the batch that the caller overrides.
     pub overrides: Vec<BatchGuardRule>,
-    /// The guards of its runs that the caller overrides, and for how many runs.
+    /// Guards of its runs that the caller overrides, and for how many runs.
     pub run_overrides: RunOverrides,
-    /// Why.
+    /// The reason for the overrides.
     pub reason: String,
-    /// Makes the call safe to repeat.
+    /// Idempotency key.
     pub request_id: Option<String>,
 }
 
 impl App {
-    /// Accepts a batch. When this returns, it is durable; its runs are made afterwards.
+    /// Accepts a batch. When this returns, the batch is durable; its runs are created afterwards.
     ///
     /// # Errors
-    /// [`Error::NotFound`] of an organization without tenants, [`Error::NoTenantWithLocation`], [`Error::FeatureDisabled`],
-    /// [`Error::ConfirmationMismatch`], [`Error::OverrideMismatch`], [`Error::NoDryBatch`], [`Error::RequestIdReused`],
-    /// [`Error::RateLimited`] for a caller who has too many batches, or the database's.
+    /// [`Error::NotFound`] for an organization without tenants, [`Error::NoTenantWithLocation`],
+    /// [`Error::FeatureDisabled`], [`Error::ConfirmationMismatch`], [`Error::OverrideMismatch`], [`Error::NoDryBatch`],
+    /// [`Error::RequestIdReused`], [`Error::RateLimited`] if the caller has too many batches, or a database error.
     pub async fn mirror_many(&self, caller: &Caller, request: BatchRequest) -> Result<Batch, Error> {
         let BatchRequest { organization, kind, confirmed, overrides, run_overrides, reason, request_id } = request;
-        // In one order, whatever the token's: the last dry batch is looked for by the same tenants.
+        // Sorted, whatever the order in the token, because the latest dry batch is found by the same list.
         let visible_tenants =
             caller.scope.tenants().map(|tenants| BTreeSet::from_iter(tenants.iter().cloned()).into_iter().collect());
         let new = NewBatch {
@@ -58,7 +58,7 @@ impl App {
             max_attempts: self.runs.max_attempts,
             max_live: self.runs.max_live_batches,
         };
-        // Before anything is counted: what was true for the first call may not be for the second.
+        // Before anything is counted: the state may have changed since the first call.
         let (batch, is_new) = match self.store.recorded_batch(None, &new).await? {
             Some(first) => (first, false),
             None => {
@@ -77,8 +77,8 @@ impl App {
         visible_batch(caller, batch)
     }
 
-    /// Checks that the caller overrides guards for as many runs as the last dry batch of the same kind says that they let through. Where the
-    /// number has grown since, the batch keeps to what was confirmed.
+    /// Checks that the caller overrides guards for the number of runs that the latest dry batch of the same kind
+    /// reports. If the number has grown since, the batch keeps the confirmed one.
     async fn check_overrides(&self, new: &NewBatch) -> Result<(), Error> {
         let NewBatch { target, kind, run_overrides: overrides, .. } = new;
         let Some(confirmed) = overrides.limit else { return Ok(()) };
@@ -93,7 +93,7 @@ impl App {
     /// Gets a batch.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or the database's.
+    /// [`Error::NotFound`], or a database error.
     pub async fn batch(&self, caller: &Caller, batch: BatchId) -> Result<Batch, Error> {
         let found = self.store.batch(batch).await?;
         found.map_or_else(|| Err(not_found(batch)), |found| visible_batch(caller, found))
@@ -102,18 +102,18 @@ impl App {
     /// Lists batches, newest first.
     ///
     /// # Errors
-    /// [`Error::InvalidPageToken`], or the database's.
+    /// [`Error::InvalidPageToken`], or a database error.
     pub async fn batches(&self, caller: &Caller, page: PageRequest) -> Result<Page<Batch>, Error> {
         let before = page.after.as_deref().map(BatchId::try_parse).transpose().map_err(|_| Error::InvalidPageToken)?;
         let batches = self.store.batches(caller.scope.tenants(), before, page.limit()).await?;
         Ok(page.page(batches, |batch| batch.id.to_string()))
     }
 
-    /// Cancels a batch: no run of it is made from now on, and those that have not begun to write are cancelled soon. One that is over is
-    /// left as it is.
+    /// Cancels a batch: no further runs are created, and runs that have not begun to write are cancelled soon. A
+    /// terminal batch is left unchanged.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or the database's.
+    /// [`Error::NotFound`], or a database error.
     pub async fn cancel_batch(&self, caller: &Caller, batch: BatchId) -> Result<Batch, Error> {
         self.batch(caller, batch).await?;
         if self.store.cancel_batch(None, batch).await? {
@@ -132,7 +132,7 @@ fn visible_batch(caller: &Caller, batch: Batch) -> Result<Batch, Error> {
     if is_visible(caller, &batch) { Ok(batch) } else { Err(not_found(batch.id)) }
 }
 
-/// A batch exists for those who may see every tenant of it.
+/// Whether the caller may see a batch: only if the caller may see all tenants that the batch's creator could see.
 fn is_visible(caller: &Caller, batch: &Batch) -> bool {
     match (&caller.scope, &batch.visible_tenants) {
         (TenantScope::All, _) => true,

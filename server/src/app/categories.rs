@@ -1,4 +1,4 @@
-//! Keeping the platform's categories.
+//! Manages the platform's categories.
 
 use super::{App, Page, PageRequest, require_unrestricted};
 use crate::{
@@ -7,12 +7,12 @@ use crate::{
     store::PlatformCategoryChange,
 };
 
-/// A platform category, and what Google's lists say about its mappings.
+/// A platform category, and whether Google's lists contain its mappings.
 #[derive(Debug, Clone)]
 pub struct PlatformCategoryDetails {
-    /// The category.
+    /// The category with its mappings.
     pub entry: CatalogEntry,
-    /// The worst of its mappings; `None`: it has none.
+    /// The worst state of its mappings; `None`: it has none.
     pub state: Option<MappingState>,
 }
 
@@ -20,8 +20,8 @@ impl App {
     /// Creates a platform category.
     ///
     /// # Errors
-    /// [`Error::PermissionDenied`], [`Error::Invalid`] for a mapping to what Google does not have, [`Error::AlreadyExists`], or the
-    /// database's.
+    /// [`Error::PermissionDenied`], [`Error::Invalid`] for a mapping to a category that Google's list lacks,
+    /// [`Error::AlreadyExists`], or a database error.
     pub async fn create_platform_category(
         &self,
         caller: &Caller,
@@ -36,10 +36,10 @@ impl App {
         self.shown_entry(entry).await
     }
 
-    /// Gets a platform category. Those are no tenant's, so every caller may.
+    /// Gets a platform category. All callers may, because platform categories belong to no tenant.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or the database's.
+    /// [`Error::NotFound`], or a database error.
     pub async fn platform_category(&self, slug: &Slug) -> Result<PlatformCategoryDetails, Error> {
         self.shown_entry(self.store.platform_category(slug).await?).await
     }
@@ -47,7 +47,7 @@ impl App {
     /// Lists platform categories by slug.
     ///
     /// # Errors
-    /// The database's.
+    /// A database error.
     pub async fn platform_categories(
         &self,
         unmapped_only: bool,
@@ -61,7 +61,8 @@ impl App {
     /// Changes a platform category.
     ///
     /// # Errors
-    /// [`Error::PermissionDenied`], [`Error::Invalid`] for a mapping to what Google does not have, [`Error::NotFound`], or the database's.
+    /// [`Error::PermissionDenied`], [`Error::Invalid`] for a mapping to a category that Google's list lacks,
+    /// [`Error::NotFound`], or a database error.
     pub async fn update_platform_category(
         &self,
         caller: &Caller,
@@ -79,13 +80,14 @@ impl App {
     /// Deletes a platform category that no tenant has.
     ///
     /// # Errors
-    /// [`Error::PermissionDenied`], [`Error::NotFound`], [`Error::CategoryInUse`], or the database's.
+    /// [`Error::PermissionDenied`], [`Error::NotFound`], [`Error::CategoryInUse`], or a database error.
     pub async fn delete_platform_category(&self, caller: &Caller, slug: &Slug) -> Result<(), Error> {
         require_unrestricted(caller, "deleting a platform category")?;
         self.store.delete_platform_category(slug).await
     }
 
-    /// Refuses mappings to what Google does not have. Where no list was imported, their form is all that is known.
+    /// Rejects mappings to categories that Google's lists lack. Without an imported list, only their format can be
+    /// checked.
     async fn check_mappings(&self, gcid: Option<&Gcid>, regional: &RegionalMapping) -> Result<(), Error> {
         let gcids: Vec<&Gcid> = mappings(gcid, regional).map(|(_, gcid)| gcid).collect();
         if gcids.is_empty() {
@@ -110,7 +112,7 @@ impl App {
     }
 }
 
-/// Notes what Google's lists have against mappings.
+/// Adds a violation for each mapping that Google's lists do not allow.
 pub(super) fn add_mapping_violations(
     violations: &mut Violations,
     taxonomy_lookup: &TaxonomyLookup,

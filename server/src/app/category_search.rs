@@ -1,7 +1,7 @@
-//! Finding GBP categories, and suggesting what platform categories may map to: by an index of each list, in memory.
+//! Searches GBP categories, and suggests mappings for platform categories, by an in-memory index of each list.
 //!
-//! Asked of the database, one look-up by trigrams took up to 30 s of a connection. An index answers in well under a millisecond, and the
-//! database is asked for the number of the newest version and for rows by their keys.
+//! In the database, a single look-up by trigrams took up to 30 s of a connection. An index answers in well under a
+//! millisecond, and the database is only queried for the number of the newest version and for rows by key.
 
 use std::{
     collections::HashMap,
@@ -18,33 +18,33 @@ use crate::{
     store::{MappedCategory, Store},
 };
 
-/// Lists that are indexed at a time: some 2 MB each.
+/// Maximum number of indexed lists, of about 2 MB each.
 const MAX_INDEXES: usize = 8;
-/// Platform categories that are read at a time to find those that need a decision.
+/// Number of platform categories that are read per statement to find those that need a decision.
 const READ_BATCH_SIZE: usize = 1000;
-/// How long suggestions are made for one page; then it is what was found until then.
+/// Time for computing the suggestions of one page. After that, the page has what was found so far.
 const SUGGESTIONS_TIME_BUDGET: Duration = Duration::from_millis(250);
 
-/// A platform category that maps to nothing that Google has.
+/// A platform category that does not map to a category of Google's list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MappingSuggestion {
     /// The platform category.
     pub slug: Slug,
-    /// Its name for people.
+    /// Its display name.
     pub display_name: String,
-    /// What it maps to, and Google does not have.
+    /// The category that it maps to and that Google's list lacks.
     pub gcid: Option<Gcid>,
-    /// The categories that are named like it, the best first.
+    /// Categories with similar display names, best first.
     pub matches: Vec<CategoryMatch>,
 }
 
-/// The indexes of the lists that were searched last. Cheap to clone.
+/// Indexes of the most recently searched lists. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct CategoryIndexes(Arc<Mutex<Indexes>>);
 
 #[derive(Debug, Default)]
 struct Indexes {
-    /// Counts the look-ups.
+    /// Counts look-ups.
     clock: u64,
     slots: HashMap<Locale, Slot>,
 }
@@ -53,12 +53,12 @@ struct Indexes {
 struct Slot {
     version: i32,
     used: u64,
-    /// Made by the first who asks, while the others wait for it.
+    /// Created by the first task that needs it, while others wait for it.
     index: Arc<OnceCell<Arc<CategoryIndex>>>,
 }
 
 impl CategoryIndexes {
-    /// Gets the index of a version, and makes it where it is the first time.
+    /// Returns the index of a version, and creates it the first time.
     async fn get(&self, store: &Store, locale: &Locale, version: i32) -> Result<Arc<CategoryIndex>, Error> {
         let slot = self.slot(locale, version);
         let index = slot.get_or_try_init(|| async {
@@ -70,7 +70,7 @@ impl CategoryIndexes {
     }
 
     fn slot(&self, locale: &Locale, version: i32) -> Arc<OnceCell<Arc<CategoryIndex>>> {
-        // Nothing panics while it is held.
+        // No code panics while holding the lock.
         let mut indexes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         indexes.clock += 1;
         let used = indexes.clock;
@@ -89,16 +89,16 @@ impl CategoryIndexes {
 }
 
 impl App {
-    /// Gets the index of the newest version of a list.
+    /// Returns the index of the newest version of a list.
     ///
     /// # Errors
-    /// [`Error::NoTaxonomy`], or the database's.
+    /// [`Error::NoTaxonomy`], or a database error.
     pub async fn category_index(&self, locale: &Locale) -> Result<Arc<CategoryIndex>, Error> {
         let version = self.taxonomy(locale).await?.version;
         self.category_indexes.get(&self.store, locale, version).await
     }
 
-    /// Finds categories. The page's filters hold the version of the list, so that positions in it do not move.
+    /// Searches categories. The page's filters include the version of the list, so that positions in it do not change.
     ///
     /// # Errors
     /// [`Error::InvalidPageToken`].
@@ -116,11 +116,11 @@ impl App {
         Ok(page.page(found.map_err(|error| Error::Internal(error.into()))?, |_| next.to_string()))
     }
 
-    /// Lists the platform categories that map to nothing that Google has, by slug, each with `matches` suggestions. A page may have fewer
-    /// than it may, before the last.
+    /// Lists the platform categories that do not map to a category of Google's list, by slug, each with `matches`
+    /// suggestions. A page before the last may have fewer items than its maximum.
     ///
     /// # Errors
-    /// [`Error::NoTaxonomy`], or the database's.
+    /// [`Error::NoTaxonomy`], or a database error.
     pub async fn mapping_suggestions(
         &self,
         locale: &Locale,
@@ -151,16 +151,17 @@ impl App {
     }
 }
 
-/// What was found in some platform categories.
+/// Suggestions for some platform categories.
 struct Suggested {
     suggestions: Vec<MappingSuggestion>,
-    /// The last one that was looked at.
+    /// The last category that was processed.
     last: Option<String>,
-    /// Whether all of them were.
+    /// Whether all of them were processed.
     is_whole: bool,
 }
 
-/// Finds at most `limit` that map to nothing that Google has, until `deadline`; one is looked at even after it, so that pages go on.
+/// Finds at most `limit` categories that do not map to a category of Google's list, until `deadline`. At least one is
+/// processed even after it, so that every page makes progress.
 fn suggest(
     index: &CategoryIndex,
     categories: Vec<MappedCategory>,

@@ -1,4 +1,4 @@
-//! Keeping accounts' credentials: what is set is encrypted at once, and never told again.
+//! Manages accounts' credentials. They are encrypted immediately and never returned.
 
 use super::{App, CredentialsOutcome, Page, PageRequest, require_unrestricted};
 use crate::{
@@ -7,43 +7,43 @@ use crate::{
     store::{CredentialsVersion, NewCredentials},
 };
 
-/// How many credentials are put under another key between two looks at the table.
+/// Number of credentials that are read per statement for re-encryption.
 const REENCRYPT_BATCH_SIZE: i64 = 100;
 
-/// Credentials as they are shown.
+/// Credentials as they are returned to callers.
 #[derive(Debug, Clone)]
 pub struct CredentialsDetails {
-    /// What may be said of them.
+    /// Their metadata.
     pub credentials: AccountCredentials,
     /// Whether this server has the key that they are encrypted with.
     pub is_readable: bool,
 }
 
-/// What Google said to credentials that were tried.
+/// Result of testing credentials.
 #[derive(Debug, Clone)]
 pub struct CredentialsVerification {
-    /// The credentials afterwards.
+    /// The credentials after the test.
     pub shown: CredentialsDetails,
-    /// Whether Google takes them; `None`: it could not be asked.
+    /// Whether Google accepts them; `None`: unknown.
     pub accepted: Option<bool>,
-    /// What is wrong, for people.
+    /// Description of the problem. Empty: none.
     pub problem: String,
 }
 
-/// What was put under the newest key.
+/// Result of a re-encryption.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReencryptionResult {
-    /// How many accounts' credentials.
+    /// Number of accounts whose credentials were re-encrypted.
     pub reencrypted: u32,
-    /// How many are left as they were, because this server cannot read them.
+    /// Number of accounts whose credentials are unchanged, because this server cannot decrypt them.
     pub unreadable: u32,
 }
 
 impl App {
-    /// Sets an account's credentials, in place of those that it has. Every run that is claimed from now on goes with them.
+    /// Sets or replaces an account's credentials. Every run that is claimed from now on uses them.
     ///
     /// # Errors
-    /// [`Error::PermissionDenied`], [`Error::NoCredentialsKey`], or the database's.
+    /// [`Error::PermissionDenied`], [`Error::NoCredentialsKey`], or a database error.
     pub async fn set_credentials(
         &self,
         caller: &Caller,
@@ -66,19 +66,19 @@ impl App {
         Ok(self.shown_credentials(credentials))
     }
 
-    /// Gets what may be said of an account's credentials.
+    /// Gets the metadata of an account's credentials.
     ///
     /// # Errors
-    /// [`Error::PermissionDenied`], [`Error::NotFound`], or the database's.
+    /// [`Error::PermissionDenied`], [`Error::NotFound`], or a database error.
     pub async fn credentials(&self, caller: &Caller, account: &AccountId) -> Result<CredentialsDetails, Error> {
         require_unrestricted(caller, "looking at credentials")?;
         Ok(self.shown_credentials(self.stored(account).await?.0))
     }
 
-    /// Lists what may be said of all credentials, by account.
+    /// Lists the metadata of all credentials, by account.
     ///
     /// # Errors
-    /// [`Error::PermissionDenied`], or the database's.
+    /// [`Error::PermissionDenied`], or a database error.
     pub async fn list_credentials(
         &self,
         caller: &Caller,
@@ -91,10 +91,10 @@ impl App {
         Ok(page.page(shown, |shown: &CredentialsDetails| shown.credentials.account.to_string()))
     }
 
-    /// Deletes an account's credentials: from now on the server's own are for it.
+    /// Deletes an account's credentials: from now on, the account uses the server's own.
     ///
     /// # Errors
-    /// [`Error::PermissionDenied`], [`Error::NotFound`], or the database's.
+    /// [`Error::PermissionDenied`], [`Error::NotFound`], or a database error.
     pub async fn delete_credentials(&self, caller: &Caller, account: &AccountId) -> Result<(), Error> {
         require_unrestricted(caller, "deleting credentials")?;
         self.store.delete_credentials(account).await?;
@@ -105,10 +105,10 @@ impl App {
         Ok(())
     }
 
-    /// Asks Google now whether it takes an account's credentials. If it does, its runs go on at once.
+    /// Tests whether Google currently accepts an account's credentials. If so, the account's runs continue immediately.
     ///
     /// # Errors
-    /// [`Error::PermissionDenied`], [`Error::NotFound`], [`Error::CredentialsUnreadable`], or the database's.
+    /// [`Error::PermissionDenied`], [`Error::NotFound`], [`Error::CredentialsUnreadable`], or a database error.
     pub async fn verify_credentials(
         &self,
         caller: &Caller,
@@ -137,10 +137,11 @@ impl App {
         Ok(CredentialsVerification { shown, accepted, problem })
     }
 
-    /// Puts everything that is encrypted with another key under the newest one, so that the others can be taken away.
+    /// Re-encrypts all credentials that are not encrypted with the newest key, so that the other keys can be removed.
     ///
     /// # Errors
-    /// [`Error::PermissionDenied`], [`Error::NoCredentialsKey`], or the database's; what was done by then stays done.
+    /// [`Error::PermissionDenied`], [`Error::NoCredentialsKey`], or a database error; credentials that were
+    /// re-encrypted before it stay so.
     pub async fn reencrypt_credentials(&self, caller: &Caller) -> Result<ReencryptionResult, Error> {
         require_unrestricted(caller, "encrypting credentials anew")?;
         let cipher = self.accounts.cipher();
@@ -156,7 +157,8 @@ impl App {
                     continue;
                 };
                 let after = cipher.encrypt(&known.account, &user).ok_or(Error::NoCredentialsKey)?;
-                // Whoever replaced them meanwhile did it with a key of their own choice.
+                // If a caller has replaced them in the meantime, they are already encrypted with the newest key of that
+                // caller's server.
                 if self.store.reencrypt_credentials(&known.account, known.revision, before, &after).await? {
                     done.reencrypted += 1;
                 }

@@ -1,4 +1,5 @@
-//! Which features are on, as far as this process knows: what is in the database, read again and again, and what the process says itself.
+//! The flags that are on, as far as this process knows: polled from the database, combined with what the process itself
+//! forces.
 
 use std::{
     collections::HashMap,
@@ -20,45 +21,47 @@ use crate::{
     wake::{WakeUp, WakeUpReceiver},
 };
 
-/// Between reads of the table. A read and the time it may take are within [`MAX_SETTINGS_AGE`], even if every wake-up about it was lost.
+/// Interval of polling the table. Together with the time that a read may take, it is within [`MAX_SETTINGS_AGE`], even
+/// if every wake-up is lost.
 const POLL_INTERVAL: Duration = Duration::from_millis(1000);
-/// How long a read may take.
+/// Timeout of a read.
 const POLL_TIMEOUT: Duration = Duration::from_millis(900);
-/// How long after a switch-off nothing goes on any more, on any server; and so for how long what was read may be believed.
+/// Time after which no server acts on a flag that has been turned off; and so the time for which a read is valid.
 const MAX_SETTINGS_AGE: Duration = Duration::from_secs(2);
 const _: () = assert!(POLL_INTERVAL.as_millis() + POLL_TIMEOUT.as_millis() < MAX_SETTINGS_AGE.as_millis());
 
 /// The flags of a process. Cheap to clone.
 ///
-/// One task reads them, over a connection that no call uses. Whoever wants to know the flags gets what was read last, as long as that is
-/// younger than the promised two seconds; otherwise the next read, or an error: flags that cannot be read are neither on nor off, so
-/// nothing that they guard may begin.
+/// One task reads them, over a connection that no call uses. A caller gets the result of the last read if it is younger
+/// than the guaranteed two seconds; otherwise that of the next read, or an error. Flags that cannot be read are neither
+/// on nor off, so nothing that they guard may begin.
 #[derive(Debug, Clone)]
 pub struct FlagCache(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     process: ProcessFlags,
-    /// Asks the task for a read. One that has not begun yet serves all who ask.
+    /// Requests a read from the task. A read that has not begun yet serves all requests.
     wanted: mpsc::Sender<()>,
     reads: watch::Receiver<Reads>,
 }
 
 type FlagSettings = Arc<HashMap<Flag, FlagSetting>>;
 
-/// What reads have found.
+/// Results of reads.
 #[derive(Debug, Default)]
 struct Reads {
-    /// When the last read began. `None`: none has ended yet.
+    /// Time at which the last read began. `None`: none has ended yet.
     began_at: Option<Instant>,
     /// Why it failed, if it did.
     failure: Option<String>,
-    /// What the last successful one found, and when it began.
+    /// Result of the last successful read, and the time at which it began.
     known: Option<(FlagSettings, Instant)>,
 }
 
 impl FlagCache {
-    /// The flags in `store`, under what the process says. They are read when somebody asks, and kept fresh by [`Flags::keep_fresh`].
+    /// Creates the cache of the flags in `store`, overridden by those that the process forces. They are read on
+    /// request, and kept fresh by [`FlagCache::keep_fresh`].
     ///
     /// # Panics
     /// Outside of a Tokio runtime.
@@ -70,10 +73,10 @@ impl FlagCache {
         Self(Arc::new(Inner { process, wanted, reads }))
     }
 
-    /// The flags as they are now, for any number of tenants.
+    /// Returns the current flags, for any number of tenants.
     ///
     /// # Errors
-    /// [`Error::DatabaseUnavailable`] if they could not be read for longer than promised, or were never read.
+    /// [`Error::DatabaseUnavailable`] if they could not be read for longer than [`MAX_SETTINGS_AGE`], or never.
     pub async fn now(&self) -> Result<FlagSnapshot, Error> {
         let known = self.0.reads.borrow().fresh();
         let settings = match known {
@@ -83,13 +86,13 @@ impl FlagCache {
         Ok(FlagSnapshot { settings, process: self.0.process })
     }
 
-    /// Waits for a read that begins from now on.
+    /// Waits for a read that begins after this call.
     ///
     /// # Errors
-    /// [`Error::DatabaseUnavailable`]; then nothing changes.
+    /// [`Error::DatabaseUnavailable`]; nothing is changed.
     pub(super) async fn refresh(&self) -> Result<FlagSettings, Error> {
         let asked_at = Instant::now();
-        // A full channel has a request that no read has begun for.
+        // If the channel is full, it contains a request that no read has begun for.
         let _ = self.0.wanted.try_send(());
         let mut reads = self.0.reads.clone();
         let read = reads.wait_for(|reads| reads.began_at.is_some_and(|began| began >= asked_at)).await;
@@ -103,12 +106,12 @@ impl FlagCache {
         }
     }
 
-    /// Follows the table: reads it when it is told to, and every second. Never ends.
+    /// Reads the table on every wake-up and every second. Never returns.
     pub async fn keep_fresh(self, mut wake_ups: WakeUpReceiver) {
         let mut is_failing = false;
         loop {
             let polled = self.refresh().await;
-            // Once, and not every second.
+            // Logged once, not every second.
             match (&polled, is_failing) {
                 (Ok(_), true) => tracing::info!("feature flags can be read again"),
                 (Err(error), false) => {
@@ -125,7 +128,7 @@ impl FlagCache {
         }
     }
 
-    /// What the process says by itself.
+    /// Returns the flags that the process forces.
     #[must_use]
     pub fn process(&self) -> ProcessFlags {
         self.0.process
@@ -133,14 +136,14 @@ impl FlagCache {
 }
 
 impl Reads {
-    /// What may be believed.
+    /// Returns the result of the last read if it is still valid.
     fn fresh(&self) -> Option<FlagSettings> {
         let (settings, began_at) = self.known.as_ref()?;
         (began_at.elapsed() < MAX_SETTINGS_AGE).then(|| settings.clone())
     }
 }
 
-/// Reads the flags whenever that is asked for, one read at a time, until nobody can ask any more.
+/// Reads the flags on request, one read at a time, until all senders of requests are dropped.
 async fn read_when_asked(store: Store, mut asked: mpsc::Receiver<()>, found: watch::Sender<Reads>) {
     while asked.recv().await.is_some() {
         let began_at = Instant::now();
@@ -175,7 +178,7 @@ fn log_changes(before: &HashMap<Flag, FlagSetting>, after: &HashMap<Flag, FlagSe
     }
 }
 
-/// Every flag at one moment. Cheap to clone.
+/// The state of all flags at one moment. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct FlagSnapshot {
     settings: FlagSettings,
@@ -183,7 +186,7 @@ pub struct FlagSnapshot {
 }
 
 impl FlagSnapshot {
-    /// Whether a flag is on for a tenant, and why.
+    /// Returns whether a flag is on for a tenant, and why.
     #[must_use]
     pub fn evaluate(&self, flag: Flag, tenant: &TenantId, organization: Option<&OrganizationId>) -> FlagReason {
         let rollout = self.settings.get(&flag).map(|setting| &setting.rollout);
@@ -196,7 +199,7 @@ impl FlagSnapshot {
         self.evaluate(flag, tenant, organization).is_on()
     }
 
-    /// The flag as it is now, to be kept.
+    /// Returns the flag's current state, to be stored.
     #[must_use]
     pub fn flag_at_acceptance(&self, flag: Flag) -> FlagAtAcceptance {
         let rollout = self.settings.get(&flag).map(|setting| setting.rollout.clone());
@@ -204,19 +207,19 @@ impl FlagSnapshot {
         FlagAtAcceptance { flag, rollout, forced: self.process.forced(flag), on_by_default }
     }
 
-    /// Whether a tenant's organization can decide about a flag.
+    /// Whether a tenant's organization can affect the value of a flag.
     #[must_use]
     pub fn asks_for_organization(&self, flag: Flag) -> bool {
         self.settings.get(&flag).is_some_and(|setting| setting.rollout.asks_for_organization())
     }
 
-    /// The flag's revision; 0 while nobody has set it.
+    /// Returns the flag's revision; 0 if it has never been set.
     #[must_use]
     pub fn revision(&self, flag: Flag) -> i64 {
         self.settings.get(&flag).map_or(0, |setting| setting.revision)
     }
 
-    /// Refuses what is off for a tenant, and counts it.
+    /// Checks that a flag is on for a tenant, and counts the call if not.
     ///
     /// # Errors
     /// [`Error::FeatureDisabled`] with the flag, and why it is off.
@@ -229,14 +232,14 @@ impl FlagSnapshot {
     }
 }
 
-/// Refuses what is off, and counts it.
+/// Returns the error for a flag that is off, and counts the call.
 fn disabled(flag: Flag, why: FlagReason) -> Error {
     let refusal = Error::FeatureDisabled { flag, why };
     count_disabled(&refusal);
     refusal
 }
 
-/// Counts a call that was refused because a flag is off; other refusals are none of these.
+/// Counts a call that was refused because a flag is off. Ignores all other refusals.
 pub(super) fn count_disabled(refusal: &Error) {
     if let Error::FeatureDisabled { flag, .. } = refusal {
         metrics::counter!("category_mirror_feature_disabled_total", "flag" => flag.as_str()).increment(1);

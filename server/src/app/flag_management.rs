@@ -1,4 +1,4 @@
-//! Keeping feature flags: whom each is on for, who changed that, and what it comes to for a tenant.
+//! Manages feature flags: their rollouts, their changes, and their evaluation for a tenant.
 
 use std::collections::BTreeSet;
 
@@ -13,33 +13,33 @@ use crate::{
     wake::WakeUp,
 };
 
-/// A flag as it is shown.
+/// A flag as it is returned to callers.
 #[derive(Debug, Clone)]
 pub struct FlagDetails {
-    /// Which flag.
+    /// The flag.
     pub flag: Flag,
-    /// Whom it is on for, or what this process takes for usual where nobody has set it.
+    /// Its rollout, or the default of this process if it has never been set.
     pub rollout: Rollout,
-    /// Its revision, and when it was last changed; `None`: nobody has set it.
+    /// Its revision and the time of its last change; `None`: it has never been set.
     pub set: Option<(i64, chrono::DateTime<chrono::Utc>)>,
-    /// What the environment of this process forces it to be.
+    /// The value that the environment of this process forces.
     pub forced: Option<bool>,
 }
 
-/// New values of a flag; `None` leaves a field alone.
+/// New values of a flag; `None` leaves a field unchanged.
 #[derive(Debug, Default, Clone)]
 pub struct RolloutEdit {
-    /// Nobody, everybody, or some.
+    /// Off, on or partial.
     pub state: Option<FlagState>,
-    /// The share of those who are not listed.
+    /// Percentage of the tenants that are not listed.
     pub percent: Option<Percent>,
-    /// The pilot, whole.
+    /// All tenants of the pilot.
     pub tenants: Option<BTreeSet<TenantId>>,
-    /// The organizations in the pilot, whole.
+    /// All organizations of the pilot.
     pub organizations: Option<BTreeSet<OrganizationId>>,
-    /// The excluded tenants, whole.
+    /// All excluded tenants.
     pub excluded_tenants: Option<BTreeSet<TenantId>>,
-    /// The excluded organizations, whole.
+    /// All excluded organizations.
     pub excluded_organizations: Option<BTreeSet<OrganizationId>>,
 }
 
@@ -56,35 +56,35 @@ impl RolloutEdit {
     }
 }
 
-/// A valid request to change a flag.
+/// A validated request to change a flag.
 #[derive(Debug, Clone)]
 pub struct FlagRequest {
-    /// Which flag.
+    /// The flag.
     pub flag: Flag,
-    /// What shall be different.
+    /// The new values.
     pub edit: RolloutEdit,
-    /// The revision that the caller decided on, 0 for a flag that nobody has set; `None`: whatever it is now.
+    /// The revision on which the change is based, 0 for a flag that has never been set; `None`: not checked.
     pub expected_revision: Option<i64>,
-    /// Whether tenants and organizations may be listed that do not exist.
+    /// Whether the lists may contain tenants and organizations that do not exist.
     pub allow_unknown: bool,
-    /// Why, for the record.
+    /// The reason for the change.
     pub reason: String,
 }
 
-/// What a flag comes to for a tenant.
+/// The evaluation of a flag for a tenant.
 #[derive(Debug, Clone, Copy)]
 pub struct Evaluation {
-    /// On or off, and why.
+    /// Whether it is on, and why.
     pub why: FlagReason,
-    /// The revision of the flag that this rests on; 0 while nobody has set it.
+    /// The revision that was evaluated; 0 if the flag has never been set.
     pub revision: i64,
 }
 
 impl App {
-    /// Gets every flag, by name.
+    /// Gets all flags, by name.
     ///
     /// # Errors
-    /// The database's.
+    /// A database error.
     pub async fn flags(&self, caller: &Caller, page: PageRequest) -> Result<Page<FlagDetails>, Error> {
         let settings = self.store.flags().await?;
         let mut flags = Flag::ALL.to_vec();
@@ -97,25 +97,25 @@ impl App {
     /// Gets a flag.
     ///
     /// # Errors
-    /// The database's.
+    /// A database error.
     pub async fn flag(&self, caller: &Caller, flag: Flag) -> Result<FlagDetails, Error> {
         let setting = self.store.flag(flag).await?;
         Ok(self.shown(caller, flag, setting))
     }
 
-    /// Changes a flag, and keeps who did it, when and why. It is in force here at once, and elsewhere within two seconds. A change that
-    /// changes nothing is none.
+    /// Changes a flag, and records the caller, the time and the reason. The change takes effect here immediately, and
+    /// on other servers within two seconds. A change that changes nothing is not recorded.
     ///
     /// # Errors
-    /// [`Error::PermissionDenied`], [`Error::FlagChanged`] when the flag is not what the caller decided on, [`Error::Invalid`] of a tenant or
-    /// organization that is added to a list and does not exist, or the database's.
+    /// [`Error::PermissionDenied`], [`Error::FlagChanged`] if the flag does not have the expected revision,
+    /// [`Error::Invalid`] if a tenant or organization that is added to a list does not exist, or a database error.
     pub async fn update_flag(&self, caller: &Caller, request: &FlagRequest) -> Result<FlagDetails, Error> {
         require_unrestricted(caller, "changing a flag")?;
         let FlagRequest { flag, edit, expected_revision, allow_unknown, reason } = request;
         let (before, after) = loop {
             let before = self.store.flag(*flag).await?;
             let rollout = edit.apply(self.rollout(before.as_ref()));
-            // Also the second time of a call whose first answer was lost, whatever revision it expects.
+            // Also for the retry of a call whose first response was lost, whatever revision it expects.
             if let Some(before) = before.as_ref().filter(|before| before.rollout == rollout) {
                 return Ok(self.shown(caller, *flag, Some(before.clone())));
             }
@@ -128,7 +128,7 @@ impl App {
             }
             let update =
                 FlagUpdate { flag: *flag, before: before.as_ref(), after: &rollout, caller: &caller.subject, reason };
-            // Somebody else was faster: what is to be changed is changed of what they made of it.
+            // Another caller's change came first: apply the edit to the new state.
             if let Some(after) = self.store.update_flag(None, &update).await? {
                 break (before, after);
             }
@@ -139,15 +139,15 @@ impl App {
             state = %after.rollout.state, percent = after.rollout.percent.value(), "changed a flag"
         );
         self.wake.send(WakeUp::FlagsChanged);
-        // The change is durable; that this process cannot read it now is no reason to call it failed.
+        // The change is durable, so this process's failure to read it now is not a failure of the call.
         if let Err(error) = self.flags.refresh().await {
             tracing::warn!(%error, "cannot read a changed flag yet");
         }
         Ok(self.shown(caller, *flag, Some(after)))
     }
 
-    /// Rejects tenants and organizations that are new in the lists of `after` and do not exist. What is listed already may have been
-    /// deleted since: it does no harm, and must not be in the way of a switch-off.
+    /// Rejects added tenants and organizations that do not exist. Entries that were listed before may have been deleted
+    /// since: they do no harm, and must not prevent turning a flag off.
     async fn require_listed_exist(&self, before: Option<&Rollout>, after: &Rollout) -> Result<(), Error> {
         let mut violations = Violations::default();
         let none = Rollout::all(false);
@@ -176,10 +176,10 @@ impl App {
         violations.finish()
     }
 
-    /// Says what a flag comes to for a tenant on this server, as it decides about calls and runs right now.
+    /// Evaluates a flag for a tenant on this server, as calls and runs are currently decided.
     ///
     /// # Errors
-    /// [`Error::NotFound`] of the tenant, or the database's.
+    /// [`Error::NotFound`] for the tenant, or a database error.
     pub async fn evaluate_flag(&self, caller: &Caller, flag: Flag, tenant: &TenantId) -> Result<Evaluation, Error> {
         visible(caller, tenant)?;
         let organization = self.store.tenant(tenant).await?.organization;
@@ -187,10 +187,10 @@ impl App {
         Ok(Evaluation { why: flags.evaluate(flag, tenant, organization.as_ref()), revision: flags.revision(flag) })
     }
 
-    /// Lists changes of one flag, or of all, newest first.
+    /// Lists changes of one flag or of all, newest first.
     ///
     /// # Errors
-    /// [`Error::PermissionDenied`], [`Error::InvalidPageToken`], or the database's.
+    /// [`Error::PermissionDenied`], [`Error::InvalidPageToken`], or a database error.
     pub async fn flag_changes(
         &self,
         caller: &Caller,
@@ -203,7 +203,7 @@ impl App {
         Ok(page.page(changes, |change| change.id.to_string()))
     }
 
-    /// Refuses what is off for a tenant. Asks for its organization only where that can decide.
+    /// Checks that a flag is on for a tenant. Reads the tenant's organization only if it can affect the result.
     pub(super) async fn require(&self, flag: Flag, tenant: &TenantId) -> Result<(), Error> {
         let flags = self.flags.now().await?;
         let organization = match flags.asks_for_organization(flag) {
@@ -213,7 +213,7 @@ impl App {
         flags.require(flag, tenant, organization.as_ref())
     }
 
-    /// Whom a flag is on for, by what is stored or else by default.
+    /// Returns the stored rollout, or else the default.
     fn rollout(&self, setting: Option<&FlagSetting>) -> Rollout {
         let default = || Rollout::all(self.flags.process().on_by_default);
         setting.map_or_else(default, |setting| setting.rollout.clone())
@@ -222,7 +222,7 @@ impl App {
     fn shown(&self, caller: &Caller, flag: Flag, setting: Option<FlagSetting>) -> FlagDetails {
         let mut rollout = self.rollout(setting.as_ref());
         if let TenantScope::Only(tenants) = &caller.scope {
-            // Other tenants do not exist for this caller, and neither do chains of them.
+            // For this caller, other tenants do not exist, and neither do organizations.
             rollout.tenants.retain(|tenant| tenants.contains(tenant));
             rollout.excluded_tenants.retain(|tenant| tenants.contains(tenant));
             rollout.organizations.clear();

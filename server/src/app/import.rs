@@ -1,4 +1,4 @@
-//! Creating and changing many things at once: each good item is taken, and everything that is wrong with the others is told.
+//! Creates and changes many resources at once. Valid items are imported; all violations of the others are reported.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,27 +9,28 @@ use crate::{
     store::{ImportRejection, ImportResult, NewCategory, NewTenant},
 };
 
-/// An item of an import, as far as its form goes.
+/// An item of an import: parsed, or its violations.
 pub type Item<T> = Result<T, Vec<FieldViolation>>;
 
-/// What became of the items.
+/// Result of an import.
 #[derive(Debug, Clone, Default)]
 pub struct ImportReport {
-    /// How many were created.
+    /// Number of items that were created.
     pub created: usize,
-    /// How many were there, and changed.
+    /// Number of existing items that were changed.
     pub updated: usize,
-    /// How many were there as they should be.
+    /// Number of existing items that already had the imported values.
     pub unchanged: usize,
-    /// What is wrong with the others, by their place.
+    /// The violations of rejected items, by index.
     pub failures: BTreeMap<usize, Vec<FieldViolation>>,
 }
 
 impl App {
-    /// Creates or changes tenants. `validate_only` changes nothing.
+    /// Creates or changes tenants. With `validate_only`, nothing is changed.
     ///
     /// # Errors
-    /// [`Error::PermissionDenied`], [`Error::LocationTaken`] when somebody else takes a location at the same moment, or the database's.
+    /// [`Error::PermissionDenied`], [`Error::LocationTaken`] if a concurrent call takes a location, or a database
+    /// error.
     pub async fn import_tenants(
         &self,
         caller: &Caller,
@@ -46,7 +47,7 @@ impl App {
         Ok(validator.report(imported))
     }
 
-    /// Whoever's categories may not be changed one by one keeps them here, too.
+    /// Rejects categories of tenants for which `FF_TENANT_PLATFORM_CATEGORY` is off, as `SetTenantCategories` does.
     async fn reject_disabled(&self, validator: &mut ImportValidator<NewTenant>) -> Result<(), Error> {
         let flag = Flag::TenantPlatformCategory;
         let flags = self.flags.now().await?;
@@ -65,10 +66,10 @@ impl App {
         Ok(())
     }
 
-    /// Creates or changes platform categories. `validate_only` changes nothing.
+    /// Creates or changes platform categories. With `validate_only`, nothing is changed.
     ///
     /// # Errors
-    /// [`Error::PermissionDenied`], or the database's.
+    /// [`Error::PermissionDenied`], or a database error.
     pub async fn import_platform_categories(
         &self,
         caller: &Caller,
@@ -88,7 +89,7 @@ impl App {
     }
 }
 
-/// The items that nothing is against so far, and what is against the others.
+/// The items without violations so far, and the violations of the others.
 struct ImportValidator<T> {
     valid: BTreeMap<usize, T>,
     failures: BTreeMap<usize, Vec<FieldViolation>>,
@@ -121,7 +122,7 @@ impl<T: Clone> ImportValidator<T> {
         });
     }
 
-    /// Of several items about one thing, nobody can say which is meant, so none is taken.
+    /// Rejects items with the same key: it is unknown which of them is intended.
     fn reject_repeated(&mut self, field: &str, key: impl Fn(&T) -> Option<String>) {
         let mut counts: HashMap<String, usize> = HashMap::new();
         for key in self.valid.values().filter_map(&key) {
@@ -155,7 +156,7 @@ impl<T: Clone> ImportValidator<T> {
                     }
                     ImportRejection::RunInProgress(run) => {
                         let description = format!(
-                            "run {run} has a write at the present location whose outcome is not known yet; import again when it has ended"
+                            "run {run} has a write to the current location whose outcome is not known yet; import again once the run has ended"
                         );
                         violations.add("tenant.gbp_location", description);
                     }

@@ -1,6 +1,8 @@
-//! The use cases, one function each: what the gRPC interface and the page share.
+//! The use cases, one function each, which the gRPC interface calls.
 //!
-//! Each takes the caller, and gives away nothing that the caller may not see: what is out of scope does not exist.
+//! Each takes the caller, and returns nothing that the caller may not see: a resource outside the caller's scope does
+//! not exist. In the lists of errors, *a database error* is [`Error::DatabaseUnavailable`] if a retry may succeed, else
+//! [`Error::Internal`].
 
 mod account_clients;
 mod batches;
@@ -46,18 +48,18 @@ use crate::{
     wake::WakeUpBus,
 };
 
-/// What the settings say about runs.
+/// Settings of runs and batches.
 #[derive(Debug, Clone, Copy)]
 pub struct RunLimits {
-    /// How many attempts a new run gets.
+    /// Maximum number of attempts of a new run.
     pub max_attempts: i32,
-    /// How many additional categories Google takes.
+    /// Maximum number of additional categories that Google accepts.
     pub max_additional: usize,
-    /// How many batches one caller may have that have not ended.
+    /// Maximum number of batches per caller that have not ended.
     pub max_live_batches: usize,
 }
 
-/// What the use cases work on. Cheap to clone.
+/// The use cases and what they work on. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct App {
     store: Store,
@@ -73,7 +75,7 @@ pub struct App {
 }
 
 impl App {
-    /// Puts the use cases together.
+    /// Creates the use cases.
     #[must_use]
     pub fn new(
         store: Store,
@@ -89,13 +91,13 @@ impl App {
         Self { store, acceptor, wake, flags, accounts, feed, name_checks, runs, taxonomy, category_indexes }
     }
 
-    /// What streams are fed from; see [`Feed::keep_fed`].
+    /// Returns the feed of run streams; see [`Feed::keep_fed`].
     #[must_use]
     pub fn feed(&self) -> &Feed {
         &self.feed
     }
 
-    /// Whether the database answers.
+    /// Checks that the database responds.
     ///
     /// # Errors
     /// [`Error::DatabaseUnavailable`].
@@ -104,7 +106,7 @@ impl App {
     }
 }
 
-/// A tenant that the caller may not see does not exist.
+/// Checks that the caller may see a tenant; otherwise it does not exist for the caller.
 fn visible(caller: &Caller, tenant: &TenantId) -> Result<(), Error> {
     if caller.scope.allows(tenant) {
         Ok(())
@@ -113,12 +115,12 @@ fn visible(caller: &Caller, tenant: &TenantId) -> Result<(), Error> {
     }
 }
 
-/// What a caller may list.
+/// Returns a filter that matches the runs that the caller may see.
 fn filter(caller: &Caller) -> RunFilter {
     RunFilter { visible_tenants: caller.scope.tenants().map(<[_]>::to_vec), ..RunFilter::default() }
 }
 
-/// Some things concern every tenant; a caller who is limited to some must not change them.
+/// Checks that the caller is not limited to tenants, for an action that affects all of them.
 fn require_unrestricted(caller: &Caller, what: &str) -> Result<(), Error> {
     match caller.scope {
         TenantScope::All => Ok(()),

@@ -1,7 +1,8 @@
-//! How many names are looked up at once.
+//! Limits concurrent look-ups of names.
 //!
-//! Whether a name that nothing was found for is known is asked over the few connections for the history, also by calls that otherwise need
-//! none of them. Each of those has a place among the calls that share other connections, and so one caller could take these.
+//! Whether a name without results is known is looked up over the few connections for the history, even for calls that
+//! otherwise do not use them. The permits of these calls only cover other connections, so without a limit here, one
+//! caller could occupy all of the history's.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::{
     store::{HISTORY_CONNECTIONS, Store},
 };
 
-/// Such calls that wait: as many as may wait for their places.
+/// Maximum number of calls that wait for a look-up: as many as may wait for their own permits.
 const MAX_WAITING: usize = 1024;
 
 /// The look-ups of a process. Cheap to clone.
@@ -31,22 +32,24 @@ struct Permits {
 impl NameChecks {
     pub(super) fn new(store: Store) -> Self {
         let shares = |permits| Shares::new(permits, MAX_WAITING, "too many names to look up at once");
-        // Half of the connections in all, and one of a caller.
+        // Half of the connections in total, and one per caller.
         let permits = Permits { callers: shares(1), total: shares(HISTORY_CONNECTIONS / 2) };
         Self { store, permits: Arc::new(permits) }
     }
 
-    /// Looks a name up for a caller.
+    /// Looks up a name for a caller.
     ///
     /// # Errors
-    /// Those of `check`; [`Error::RateLimited`] when too many wait, or [`Error::DatabaseUnavailable`] when that is because the database is away.
+    /// Those of `check`; [`Error::RateLimited`] if too many calls wait, or [`Error::DatabaseUnavailable`] if the cause
+    /// is that the database is unavailable.
     pub(super) async fn check<T>(
         &self,
         caller: &Caller,
         check: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         let permits = async {
-            // Always in this order: two calls that each held what the other one waits for would wait indefinitely.
+            // Always in this order: otherwise two calls could each wait indefinitely for a permit that the other one
+            // holds.
             let of_caller = self.permits.callers.take(&caller.subject).await?;
             Ok((of_caller, self.permits.total.take("").await?))
         };

@@ -6,34 +6,34 @@ use crate::error::{Error, Violations};
 
 const DEFAULT_PAGE_SIZE: i32 = 50;
 const MAX_PAGE_SIZE: i32 = 1000;
-/// Bytes of the filters' digest in a token: enough to notice a mix-up, which is all it is for.
+/// Bytes of the filters' digest in a page token: only enough to detect a mix-up.
 const BINDING_BYTES: usize = 8;
 
-/// A page of items, and what asks for the next one.
+/// A page of items, and the token of the next one.
 #[derive(Debug, Clone)]
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
-    /// Empty: this is the last page.
+    /// Token of the next page. Empty: this is the last page.
     pub next_page_token: String,
 }
 
-/// A valid request for a page.
+/// A validated request for a page.
 #[derive(Debug, Clone)]
 pub struct PageRequest {
-    /// How many items.
+    /// Maximum number of items.
     pub size: usize,
-    /// The key after which the page begins; `None` is the first page.
+    /// The key after which the page begins; `None`: the first page.
     pub after: Option<String>,
     binding: String,
 }
 
 impl PageRequest {
-    /// Reads a page's size and token; `filters` is everything else that decides about the list, and a token is bound to it.
-    /// `violations` are those of the filters, so that the caller hears of all at once.
+    /// Parses the size and token of a page. `filters` are all other inputs of the list, to which a token is bound.
+    /// `violations` are those of the filters, so that the caller gets all at once.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for those and for a negative size, [`Error::InvalidPageToken`].
+    /// [`Error::Invalid`] for these and for a negative size, [`Error::InvalidPageToken`].
     pub fn new(mut violations: Violations, page_size: i32, page_token: &str, filters: &[&str]) -> Result<Self, Error> {
         if page_size < 0 {
             violations.add("page_size", format!("must not be negative, is {page_size}"));
@@ -44,20 +44,21 @@ impl PageRequest {
             Self { size: usize::try_from(size).unwrap_or_default(), after: None, binding: binding(filters) };
         if !page_token.is_empty() {
             let after = unhex(page_token).and_then(|token| token.strip_prefix(&request.binding).map(str::to_owned));
-            // Every key of ours is printable ASCII. A token is not signed, and PostgreSQL takes no NUL.
+            // Every key of the server is printable ASCII. A token is not signed, and PostgreSQL accepts no NUL.
             let is_key = |key: &String| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
             request.after = Some(after.filter(is_key).ok_or(Error::InvalidPageToken)?);
         }
         Ok(request)
     }
 
-    /// How many rows to ask the database for: one more than the page, to know whether there is a next one.
+    /// Returns the number of rows to read: one more than the page has, to know whether there is a next one.
     #[must_use]
     pub fn limit(&self) -> i64 {
         i64::try_from(self.size).unwrap_or(i64::MAX).saturating_add(1)
     }
 
-    /// Makes a page of what a search found, and, where it went no further, of the key after which to go on.
+    /// Builds a page from the results of a search. If the search stopped early, `rest` is the key after which to
+    /// continue.
     pub fn page_or_rest<T>(self, items: Vec<T>, rest: Option<String>, key: impl Fn(&T) -> String) -> Page<T> {
         let (rest, binding) = (rest.filter(|_| items.len() <= self.size), self.binding.clone());
         let mut page = self.page(items, key);
@@ -67,7 +68,7 @@ impl PageRequest {
         page
     }
 
-    /// Cuts the extra row off and makes the next page's token of the last item's key.
+    /// Removes the extra row, and builds the next page's token from the last item's key.
     pub fn page<T>(self, mut items: Vec<T>, key: impl Fn(&T) -> String) -> Page<T> {
         let more = items.len() > self.size;
         items.truncate(self.size);
@@ -86,7 +87,8 @@ fn binding(filters: &[&str]) -> String {
     context.finish().as_ref()[..BINDING_BYTES].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The token is opaque, not secret: hexadecimal keeps people from reading structure into it, and needs no escaping anywhere.
+/// Encodes the token. It is opaque, not secret: hexadecimal keeps clients from depending on its structure, and needs no
+/// escaping.
 fn hex(text: &str) -> String {
     text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }

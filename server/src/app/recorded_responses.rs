@@ -1,8 +1,8 @@
-//! The first answers to request ids.
+//! The recorded responses to request ids.
 //!
-//! A request that is repeated gets the answer that it got first, even if the state has changed since: a flag was switched off, a plan is no
-//! longer kept, a tenant has moved. The store knows first answers when it accepts. What is refused before that is looked up here, so that a
-//! request that is accepted pays for no look-up.
+//! A repeated request gets the response that it got first, even if the state has changed since: a flag was turned off,
+//! a plan is no longer kept, a tenant has moved. The store finds recorded responses when it accepts a request. Requests
+//! that are refused before that are looked up here, so that an accepted request needs no look-up.
 
 use super::{AcceptedRun, App};
 use crate::{
@@ -11,18 +11,18 @@ use crate::{
     store::{IdempotencyKey, RecordedResponse},
 };
 
-/// A request that has an id, in its own words.
+/// A request with an id, in canonical form.
 #[derive(Debug, Clone)]
 pub(super) struct IdempotentRequest {
-    /// Its id.
+    /// The request id.
     pub(super) request_id: String,
-    /// Every field of it.
+    /// All fields of the request.
     pub(super) arguments: Vec<String>,
     key: IdempotencyKey,
 }
 
 impl IdempotentRequest {
-    /// `None`: the request has no id.
+    /// Returns `None` if the request has no id.
     pub(super) fn new(
         caller: &Caller,
         request_id: Option<&str>,
@@ -34,15 +34,16 @@ impl IdempotentRequest {
         Some(Self { request_id, arguments, key })
     }
 
-    /// What the store knows it by.
+    /// Returns the key under which the store records the response.
     pub(super) fn key(&self) -> IdempotencyKey {
         self.key
     }
 }
 
 impl App {
-    /// Returns the first answer to a request that is refused now, or else the refusal. An answer is a read: one with a run that the caller may
-    /// not see is none, and the refusal, which is in the caller's own words, does not name the run's tenant.
+    /// Returns the recorded response to a request that is refused now, or else the refusal. Returning a response is a
+    /// read: if the caller may not see its run, the refusal is returned, which only has the caller's own values and
+    /// does not name the run's tenant.
     pub(super) async fn recorded_response_or(
         &self,
         caller: &Caller,
@@ -69,17 +70,17 @@ impl App {
     }
 }
 
-/// An answer is a read: a run that the caller may not see does not exist.
+/// Returns the run if the caller may see it; otherwise it does not exist for the caller.
 pub(super) fn visible_run(caller: &Caller, run: Run) -> Result<Run, Error> {
     if caller.scope.allows(&run.tenant) { Ok(run) } else { Err(Error::NotFound(Resource::Run, run.resource_name())) }
 }
 
-/// Whether a request that is refused now may have been answered before, which costs a look-up.
+/// Whether a refused request may have a recorded response, which costs a look-up.
 pub(super) fn may_be_answered(asked: Option<&IdempotentRequest>, refusal: &Error) -> bool {
     asked.is_some() && is_about_the_state(refusal)
 }
 
-/// Whether a refusal is due to the state of something, which may have been another one when the request came first.
+/// Whether a refusal depends on state that may have been different when the request first arrived.
 fn is_about_the_state(refusal: &Error) -> bool {
     !matches!(
         refusal,

@@ -1,4 +1,4 @@
-//! Reading and cancelling runs.
+//! Reads and cancels runs.
 
 use std::{fmt, time::Duration};
 
@@ -10,10 +10,10 @@ use crate::{
     wake::WakeUp,
 };
 
-/// A run's name; without a tenant it is `tenants/-/runs/{run}`.
+/// The name of a run. Without a tenant, it is `tenants/-/runs/{run}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunName {
-    /// The tenant, where the name has one.
+    /// The tenant, if the name has one.
     pub tenant: Option<TenantId>,
     /// The run.
     pub id: RunId,
@@ -23,12 +23,12 @@ impl RunName {
     /// Parses `tenants/{tenant}/runs/{run}` or `tenants/-/runs/{run}`.
     ///
     /// # Errors
-    /// A text that says what form a name has.
+    /// A text that describes the form of a name.
     pub fn parse(name: &str) -> Result<Self, &'static str> {
         let parse = || {
             let (tenant, run) = name.strip_prefix("tenants/")?.split_once("/runs/")?;
             let tenant = if tenant == "-" { None } else { Some(TenantId::parse(tenant).ok()?) };
-            // Only the form with hyphens: one run has one name.
+            // Only the form with hyphens, so that each run has exactly one name.
             let id = RunId::try_parse(run).ok().filter(|id| id.to_string() == run)?;
             Some(Self { tenant, id })
         };
@@ -51,19 +51,19 @@ impl fmt::Display for RunName {
 }
 
 impl App {
-    /// Gets a run, whole.
+    /// Gets a complete run.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or the database's.
+    /// [`Error::NotFound`], or a database error.
     pub async fn run(&self, caller: &Caller, name: &RunName) -> Result<Run, Error> {
         let run = self.store.run(name.id).await?;
         run.filter(|run| name.admits(caller, run)).ok_or_else(|| name.not_found())
     }
 
-    /// Gets the run of a tenant and strategy that was accepted last. It may be there although the tenant no longer is.
+    /// Gets the most recently accepted run of a tenant and strategy, even if the tenant has been deleted.
     ///
     /// # Errors
-    /// [`Error::NotFound`] of the run, or of a tenant that never was, or the database's.
+    /// [`Error::NotFound`] for the run, or for a tenant that has never existed, or a database error.
     pub async fn last_run(&self, caller: &Caller, tenant: &TenantId, strategy: Strategy) -> Result<Run, Error> {
         visible(caller, tenant)?;
         if let Some(run) = self.store.last_run(tenant, strategy).await? {
@@ -73,10 +73,10 @@ impl App {
         Err(Error::NotFound(Resource::Run, format!("a run of tenants/{tenant} with strategy {strategy}")))
     }
 
-    /// Cancels a run: a queued one at once, a running one before it writes. A terminal run is left as it is.
+    /// Cancels a run: a queued one immediately, a running one before it writes. A terminal run is left unchanged.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or the database's.
+    /// [`Error::NotFound`], or a database error.
     pub async fn cancel_run(&self, caller: &Caller, name: &RunName) -> Result<Run, Error> {
         let before = self.run(caller, name).await?;
         let Some(run) = self.store.cancel(None, before.id).await? else {
@@ -91,9 +91,8 @@ impl App {
     /// Lists runs, newest first, without plans and written changes.
     ///
     /// # Errors
-    /// [`Error::NotFound`] of a tenant that is out of scope, or neither exists nor has runs, and of an organization or a batch that the caller
-    /// sees nothing of;
-    /// [`Error::InvalidPageToken`], or the database's.
+    /// [`Error::NotFound`] for a tenant that is out of scope, or that does not exist and has no runs, and for an
+    /// organization or batch of which the caller may see nothing; [`Error::InvalidPageToken`], or a database error.
     pub async fn sync_logs(&self, caller: &Caller, wanted: RunFilter, page: PageRequest) -> Result<Page<Run>, Error> {
         let RunFilter { tenant, visible_tenants, .. } = self.of_tenant(caller, wanted.tenant.clone())?;
         let filter = RunFilter { tenant, visible_tenants, ..wanted };
@@ -111,11 +110,11 @@ impl App {
         Ok(page.page_or_rest(found.runs, found.rest.map(|id| id.to_string()), |run| run.id.to_string()))
     }
 
-    /// Counts the runs that ended in the last `window`, and those that are live.
+    /// Counts the runs that ended in the last `window`, and live runs.
     ///
     /// # Errors
-    /// [`Error::NotFound`] of a tenant that is out of scope, or neither exists nor has runs, and of an organization that the caller sees nothing
-    /// of; or the database's.
+    /// [`Error::NotFound`] for a tenant that is out of scope, or that does not exist and has no runs, and for an
+    /// organization of which the caller may see nothing; or a database error.
     pub async fn sync_stats(
         &self,
         caller: &Caller,
@@ -134,13 +133,14 @@ impl App {
         Ok(stats)
     }
 
-    /// Rejects a tenant that neither exists nor has runs. Asked only where nothing was found, so that finding something costs no more.
+    /// Rejects a tenant that does not exist and has no runs. Only called if nothing was found, so that other requests
+    /// cost no more.
     async fn require_known(&self, caller: &Caller, tenant: &TenantId) -> Result<(), Error> {
         let is_known = self.name_checks.check(caller, self.store.is_known_tenant(tenant)).await?;
         is_known.then_some(()).ok_or_else(|| Error::NotFound(Resource::Tenant, tenant.resource_name()))
     }
 
-    /// Rejects an organization that has neither tenants nor runs that the caller may see. Asked only where nothing was found.
+    /// Rejects an organization without tenants and runs that the caller may see. Only called if nothing was found.
     pub(super) async fn require_known_organization(
         &self,
         caller: &Caller,
@@ -151,7 +151,8 @@ impl App {
         is_known.then_some(()).ok_or_else(|| Error::NotFound(Resource::Organization, organization.resource_name()))
     }
 
-    /// Rejects a batch that the caller may not see and of which there is no run that they may. Asked only where nothing was found.
+    /// Rejects a batch that the caller may not see and that has no run that the caller may see. Only called if nothing
+    /// was found.
     async fn require_known_batch(&self, caller: &Caller, batch: BatchId) -> Result<(), Error> {
         let Err(unseen) = self.batch(caller, batch).await else { return Ok(()) };
         let any = RunFilter { batch: Some(batch), ..filter(caller) };

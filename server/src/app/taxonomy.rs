@@ -1,4 +1,4 @@
-//! Importing Google's lists of categories, and finding categories in them.
+//! Imports Google's lists of categories, and lists their versions.
 
 use std::time::Duration;
 
@@ -13,42 +13,42 @@ use crate::{
     store::{Affected, NewTaxonomy},
 };
 
-/// How often one page is asked for.
+/// Maximum number of attempts to read one page.
 const MAX_PAGE_ATTEMPTS: u32 = 5;
-/// How often a list is begun anew because the token of a page expired.
+/// Maximum number of times that a list is read from the start because a page token expired.
 const MAX_RESTARTS: u32 = 2;
-/// The longest wait for a page. A caller is waiting: what takes longer is theirs to decide.
+/// Maximum delay before a page is requested again. A caller is waiting, so longer delays are left to the caller.
 const MAX_PAGE_RETRY_DELAY: Duration = Duration::from_secs(10);
-/// How many mappings and how many tenants an answer lists.
+/// Maximum number of mappings and of tenants in a response.
 const MAX_AFFECTED: i64 = 100;
 
-/// Where Google's lists come from.
+/// The source of Google's lists.
 #[derive(Debug, Clone)]
 pub struct TaxonomyImportConfig {
-    /// Google.
+    /// The reader of Google's lists.
     pub reader: TaxonomyReader,
-    /// How long to wait before a page is asked for again.
+    /// Delays between attempts to read a page.
     pub backoff: Backoff,
 }
 
-/// What an import changed.
+/// Result of an import.
 #[derive(Debug, Clone)]
 pub struct TaxonomyRefresh {
-    /// The newest version: a new one if anything is different.
+    /// The newest version: a new one if the list differs.
     pub version: TaxonomyVersion,
-    /// What is different from the version before.
+    /// The differences from the previous version.
     pub diff: TaxonomyDiff,
-    /// Whom it concerns.
+    /// The affected mappings and tenants.
     pub affected: Affected,
 }
 
 impl App {
-    /// Imports Google's list: reads it to its last page, and then takes it over as a whole. Whatever fails, or when the caller goes,
-    /// nothing is changed.
+    /// Imports Google's list: reads it to its last page, and then stores it as a whole. If anything fails, or the
+    /// caller leaves, nothing is changed.
     ///
     /// # Errors
-    /// [`Error::PermissionDenied`], [`Error::Google`], [`Error::TaxonomyShrank`] unless `allow_shrink`, [`Error::TaxonomyChanged`], or the
-    /// database's.
+    /// [`Error::PermissionDenied`], [`Error::Google`], [`Error::TaxonomyShrank`] unless `allow_shrink`,
+    /// [`Error::TaxonomyChanged`], or a database error.
     pub async fn refresh_taxonomy(
         &self,
         caller: &Caller,
@@ -57,7 +57,8 @@ impl App {
         reason: &str,
     ) -> Result<TaxonomyRefresh, Error> {
         require_unrestricted(caller, "importing Google's list of categories")?;
-        // The version first: should there be a newer one when the names are read, the store refuses what is made of the two.
+        // The version first: if a newer one appears before the names are read, the store refuses the combination of
+        // both.
         let current = self.store.taxonomy(locale).await?;
         let names = self.store.taxonomy_names(locale).await?;
         let list = self.read_taxonomy(locale).await.map_err(|failure| {
@@ -88,8 +89,8 @@ impl App {
         Ok(TaxonomyRefresh { version, diff, affected })
     }
 
-    /// Reads the list, from its beginning again where Google no longer takes the token of a page: what was read by then may not be the
-    /// beginning of what would follow.
+    /// Reads the list, and restarts if Google no longer accepts a page token: the pages read so far may not fit to the
+    /// following ones.
     async fn read_taxonomy(&self, locale: &Locale) -> Result<CompleteTaxonomy, Failure> {
         let mut restarts = 0;
         loop {
@@ -114,7 +115,7 @@ impl App {
         }
     }
 
-    /// Reads one page; again, where that may help.
+    /// Reads one page, and retries if a retry may help.
     async fn read_page(&self, locale: &Locale, token: Option<&str>) -> Result<TaxonomyPage, Failure> {
         let TaxonomyImportConfig { reader, backoff } = &self.taxonomy;
         let mut attempt = 1;
@@ -138,10 +139,10 @@ impl App {
         }
     }
 
-    /// Lists versions by region and language, the newest first.
+    /// Lists versions by region and language, newest first.
     ///
     /// # Errors
-    /// [`Error::InvalidPageToken`], or the database's.
+    /// [`Error::InvalidPageToken`], or a database error.
     pub async fn taxonomy_versions(
         &self,
         region: Option<&RegionCode>,
@@ -156,19 +157,19 @@ impl App {
     /// Gets the newest version of a list.
     ///
     /// # Errors
-    /// [`Error::NoTaxonomy`], or the database's.
+    /// [`Error::NoTaxonomy`], or a database error.
     pub async fn taxonomy(&self, locale: &Locale) -> Result<TaxonomyVersion, Error> {
         self.store.taxonomy(locale).await?.ok_or_else(|| Error::NoTaxonomy(locale.clone()))
     }
 }
 
-/// A failure that says on which page it came.
+/// Adds the number of the page to a failure.
 fn on_page(page: u32, failure: Failure) -> Failure {
     let message = format!("page {page} of Google's list: {}", failure.message);
     Failure { message, ..failure }
 }
 
-/// Reads the key of a page of versions.
+/// Parses the key of a page of versions.
 fn version_of(key: &str) -> Option<(Locale, i32)> {
     let mut parts = key.split('/');
     let region = RegionCode::parse(parts.next()?).ok()?;

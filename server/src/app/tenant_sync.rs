@@ -1,4 +1,4 @@
-//! How tenants' two sides stand, and what people decide about it.
+//! Sync states of tenants, and operators' decisions about them.
 
 use std::collections::BTreeSet;
 
@@ -14,28 +14,28 @@ use crate::{
     wake::WakeUp,
 };
 
-/// A valid request to decide about a tenant.
+/// A validated request to decide about a tenant.
 #[derive(Debug, Clone)]
 pub struct DecideRequest {
     /// The tenant.
     pub tenant: TenantId,
-    /// What is decided.
+    /// The decision.
     pub decision: Decision,
-    /// The guards that are overridden for the run that executes it.
+    /// Guards that are overridden for the run that executes it.
     pub override_guards: BTreeSet<GuardRule>,
-    /// Why.
+    /// The reason for the decision.
     pub reason: String,
-    /// Makes the call safe to repeat, where it starts a run.
+    /// Idempotency key, if the decision starts a run.
     pub request_id: Option<String>,
-    /// The trace that it belongs to.
+    /// The trace that the request belongs to.
     pub traceparent: Option<TraceContext>,
 }
 
 impl App {
-    /// Gets how a tenant's two sides stand: the platform's as it is now, Google's as a run last found it.
+    /// Gets a tenant's sync state: the current state of the platform's side, and Google's as a run last observed it.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or the database's.
+    /// [`Error::NotFound`], or a database error.
     pub async fn tenant_sync(&self, caller: &Caller, tenant: &TenantId) -> Result<TenantSync, Error> {
         visible(caller, tenant)?;
         let tenant = self.store.tenant(tenant).await?;
@@ -51,7 +51,7 @@ impl App {
         let mut sync = known.unwrap_or_else(|| TenantSync::unseen(tenant));
         sync.cause = match (sync.cause, &sync.google) {
             (DriftCause::Unknown, _) => DriftCause::Unknown,
-            // A run has looked before anybody kept what it found.
+            // A run succeeded before observations were recorded.
             (_, None) if sync.cause_at.is_none() && last_success_at.is_some() => DriftCause::Unknown,
             (_, google) => {
                 let google = google.as_ref().map_or(GbpRead::NotRead, GbpRead::Read);
@@ -67,7 +67,7 @@ impl App {
         Ok(sync)
     }
 
-    /// What of it Google's list has no more.
+    /// Returns the desired categories that Google's list no longer contains.
     async fn retired(&self, tenant: &Tenant, desired: &DesiredState) -> Result<BTreeSet<Gcid>, Error> {
         let gcids: Vec<&Gcid> = desired.gcids().collect();
         let Ok(region) = RegionCode::parse(&tenant.region_code) else { return Ok(BTreeSet::new()) };
@@ -76,10 +76,10 @@ impl App {
         Ok(gcids.iter().filter(is_retired).map(|gcid| (*gcid).clone()).collect())
     }
 
-    /// Lists how tenants stand that a run has looked at, by tenant, as it found them.
+    /// Lists the sync states of tenants that a run has observed, by tenant, as last observed.
     ///
     /// # Errors
-    /// [`Error::NotFound`] of an organization that the caller sees nothing of, or the database's.
+    /// [`Error::NotFound`] for an organization of which the caller may see nothing, or a database error.
     pub async fn tenant_syncs(
         &self,
         caller: &Caller,
@@ -95,12 +95,12 @@ impl App {
         Ok(page.page(found, |sync| sync.tenant.to_string()))
     }
 
-    /// Decides about a tenant. When this returns, the decision is durable, and so is the run that executes it, where it needs one. Until that
-    /// run has succeeded the tenant stays in conflict if it was.
+    /// Records a decision about a tenant. When this returns, the decision is durable, and so is the run that executes
+    /// it, if it needs one. Until that run has succeeded, the tenant stays in conflict if it was.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::NoLocation`], [`Error::FeatureDisabled`] for a run, [`Error::RunInProgress`],
-    /// [`Error::RequestIdReused`], or the database's.
+    /// [`Error::RequestIdReused`], or a database error.
     pub async fn decide(&self, caller: &Caller, request: DecideRequest) -> Result<(TenantSync, Option<Run>), Error> {
         let asked = IdempotentRequest::new(caller, request.request_id.as_deref(), || request.arguments());
         let tenant = request.tenant.clone();
@@ -131,7 +131,7 @@ impl App {
         let mut new = None;
         if let Some(strategy) = strategy {
             self.require(Flag::CategoryMirroring, &id).await?;
-            // What Google did is not in the merchant's record.
+            // Google's own edits are not in the merchant's record.
             let is_googles = decision == Decision::AcceptGoogle && before.cause == DriftCause::GoogleEdited;
             let options = RunOptions {
                 view: is_googles.then_some(View::Public),
@@ -161,7 +161,8 @@ impl App {
 }
 
 impl DecideRequest {
-    /// Every field. The strategy and the view of its run are made from the tenant's state, and are none of them.
+    /// Returns all fields. The strategy and the view of the run are derived from the tenant's state, so they are not
+    /// included.
     fn arguments(&self) -> Vec<String> {
         let name = format!("{}/sync", self.tenant.resource_name());
         let mut arguments = vec!["decide".to_owned(), name, self.decision.to_string(), self.reason.clone()];

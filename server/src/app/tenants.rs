@@ -1,4 +1,4 @@
-//! Keeping tenants.
+//! Manages tenants and their categories.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ impl App {
     /// Creates a tenant.
     ///
     /// # Errors
-    /// [`Error::PermissionDenied`], [`Error::AlreadyExists`], [`Error::LocationTaken`], or the database's.
+    /// [`Error::PermissionDenied`], [`Error::AlreadyExists`], [`Error::LocationTaken`], or a database error.
     pub async fn create_tenant(&self, caller: &Caller, tenant: &Tenant) -> Result<Tenant, Error> {
         require_unrestricted(caller, "creating a tenant")?;
         self.store.insert_tenant(None, tenant).await
@@ -22,7 +22,7 @@ impl App {
     /// Gets a tenant.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or the database's.
+    /// [`Error::NotFound`], or a database error.
     pub async fn tenant(&self, caller: &Caller, tenant: &TenantId) -> Result<Tenant, Error> {
         visible(caller, tenant)?;
         self.store.tenant(tenant).await
@@ -31,7 +31,7 @@ impl App {
     /// Lists tenants by id.
     ///
     /// # Errors
-    /// [`Error::NotFound`] of an organization that the caller sees nothing of, or the database's.
+    /// [`Error::NotFound`] for an organization of which the caller may see nothing, or a database error.
     pub async fn tenants(
         &self,
         caller: &Caller,
@@ -49,7 +49,8 @@ impl App {
     /// Changes a tenant.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::PermissionDenied`] for its organization, account or location, [`Error::LocationTaken`], or the database's.
+    /// [`Error::NotFound`], [`Error::PermissionDenied`] for its organization, account or location,
+    /// [`Error::LocationTaken`], or a database error.
     pub async fn update_tenant(
         &self,
         caller: &Caller,
@@ -57,7 +58,7 @@ impl App {
         change: &TenantChange,
     ) -> Result<Tenant, Error> {
         visible(caller, tenant)?;
-        // Whatever the new value is: what comes of it would tell of other tenants' locations.
+        // Whatever the new value is: the result would reveal other tenants' locations.
         if change.account_and_location.is_some() {
             require_unrestricted(caller, "changing a tenant's gbp_account or gbp_location")?;
         }
@@ -67,10 +68,10 @@ impl App {
         self.store.update_tenant(None, tenant, change).await
     }
 
-    /// Deletes a tenant; its runs stay.
+    /// Deletes a tenant. Its runs are kept.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::PermissionDenied`], [`Error::RunInProgress`], or the database's.
+    /// [`Error::NotFound`], [`Error::PermissionDenied`], [`Error::RunInProgress`], or a database error.
     pub async fn delete_tenant(&self, caller: &Caller, tenant: &TenantId) -> Result<(), Error> {
         visible(caller, tenant)?;
         require_unrestricted(caller, "deleting a tenant")?;
@@ -80,17 +81,17 @@ impl App {
     /// Gets a tenant's categories on the platform.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or the database's.
+    /// [`Error::NotFound`], or a database error.
     pub async fn tenant_categories(&self, caller: &Caller, tenant: &TenantId) -> Result<TenantCategories, Error> {
         visible(caller, tenant)?;
         self.store.tenant_categories(tenant).await
     }
 
-    /// Replaces a tenant's categories on the platform; [`check_set`] has nothing against them.
+    /// Replaces a tenant's categories on the platform. [`check_set`] must have found no violation.
     ///
     /// # Errors
-    /// [`Error::FeatureDisabled`], [`Error::NotFound`], [`Error::Invalid`] for categories that the platform does not know, or the
-    /// database's. Nothing is changed then.
+    /// [`Error::FeatureDisabled`], [`Error::NotFound`], [`Error::Invalid`] for unknown platform categories, or a
+    /// database error. Nothing is changed then.
     pub async fn set_tenant_categories(
         &self,
         caller: &Caller,
@@ -112,8 +113,8 @@ impl App {
     }
 }
 
-/// Notes what keeps categories from being a tenant's set: too many, or one of them twice. The primary one comes first; `None` is one whose
-/// slug is a violation already.
+/// Adds a violation for each reason why slugs cannot be a tenant's category set: too many, or duplicates. The primary
+/// category comes first; `None` is a category whose slug is already a violation.
 pub fn check_set(violations: &mut Violations, slugs: &[Option<Slug>]) {
     let additional = slugs.len().saturating_sub(1);
     if additional > MAX_ADDITIONAL {
@@ -125,12 +126,12 @@ pub fn check_set(violations: &mut Violations, slugs: &[Option<Slug>]) {
         if let Some(slug) = slug
             && !seen.insert(slug)
         {
-            violations.add(&field(position), format!("`{slug}` is there more than once"));
+            violations.add(&field(position), format!("`{slug}` occurs more than once"));
         }
     }
 }
 
-/// The field of the category at a position, the primary one first.
+/// Returns the field of the category at a position, the primary one first.
 pub(super) fn field(position: usize) -> String {
     match position {
         0 => "categories.primary".to_owned(),

@@ -1,4 +1,4 @@
-//! Asking for a run.
+//! Starts and reverts runs.
 
 use std::collections::BTreeSet;
 
@@ -20,50 +20,50 @@ use crate::{
     wake::WakeUp,
 };
 
-/// Guards that are overridden, and why. Both, or neither.
+/// Overridden guards and the reason: both are present, or neither.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     /// The guards.
     pub guards: BTreeSet<GuardRule>,
-    /// Why.
+    /// The reason.
     pub reason: Option<String>,
 }
 
-/// A valid request for a run.
+/// A validated request for a run.
 #[derive(Debug, Clone)]
 pub struct MirrorRequest {
     /// The tenant.
     pub tenant: TenantId,
     /// Strategy and dry run.
     pub kind: RunKind,
-    /// The dry run whose plan is to be applied.
+    /// The dry run whose plan is applied.
     pub plan: Option<RunName>,
     /// Google's record that is the source.
     pub view: Option<View>,
-    /// The guards that are overridden.
+    /// The overridden guards.
     pub overrides: Overrides,
-    /// Makes the call safe to repeat.
+    /// Idempotency key.
     pub request_id: Option<String>,
-    /// The trace that it belongs to.
+    /// The trace that the request belongs to.
     pub traceparent: Option<TraceContext>,
 }
 
-/// A valid request to take a run back.
+/// A validated request to revert a run.
 #[derive(Debug, Clone)]
 pub struct RevertRequest {
-    /// The run.
+    /// The run to revert.
     pub run: RunName,
-    /// Whether only to plan.
+    /// Whether the revert is only planned.
     pub dry_run: bool,
-    /// The guards that are overridden.
+    /// The overridden guards.
     pub overrides: Overrides,
-    /// Makes the call safe to repeat.
+    /// Idempotency key.
     pub request_id: Option<String>,
-    /// The trace that it belongs to.
+    /// The trace that the request belongs to.
     pub traceparent: Option<TraceContext>,
 }
 
-/// Waits for what is waited for only once.
+/// Waits for the admission the first time it is called, and returns immediately afterwards.
 async fn once(admission: &mut Option<impl Future<Output = Result<(), Error>>>) -> Result<(), Error> {
     match admission.take() {
         Some(admission) => admission.await,
@@ -71,25 +71,25 @@ async fn once(admission: &mut Option<impl Future<Output = Result<(), Error>>>) -
     }
 }
 
-/// The accepted run.
+/// Result of a request for a run.
 #[derive(Debug, Clone)]
 pub struct AcceptedRun {
     /// The run.
     pub run: Run,
-    /// Whether it was live already.
+    /// Whether it was already live and the request joined it.
     pub joined: bool,
 }
 
 impl App {
     /// Accepts a run. When this returns, the run is durable.
     ///
-    /// Most requests need no more than the group commit, which has connections of its own. `admission` is waited for, once, before any other
-    /// statement.
+    /// Most requests only need the group commit, which has its own connections. Before any other statement, `admission`
+    /// is awaited, once.
     ///
     /// # Errors
-    /// [`Error::FeatureDisabled`], [`Error::NotFound`], [`Error::Invalid`] for a plan that is none of this tenant and strategy,
-    /// [`Error::NoLocation`], [`Error::RunInProgress`], [`Error::CannotJoin`], [`Error::RequestIdReused`], or the database's. A request that
-    /// was accepted before gets its first answer instead.
+    /// [`Error::FeatureDisabled`], [`Error::NotFound`], [`Error::Invalid`] for a plan that is not of this tenant and
+    /// strategy, [`Error::NoLocation`], [`Error::RunInProgress`], [`Error::CannotJoin`], [`Error::RequestIdReused`], or
+    /// a database error. A request that was accepted before gets its recorded response instead.
     pub async fn mirror(
         &self,
         caller: &Caller,
@@ -128,10 +128,10 @@ impl App {
         self.accept(caller, self.new_run(caller, tenant, kind, options, asked, traceparent)).await
     }
 
-    /// Accepts a run that takes another one back. When this returns, it is durable.
+    /// Accepts a run that reverts another one. When this returns, it is durable.
     ///
     /// # Errors
-    /// [`Error::NotRevertible`], where that is known already; those of [`App::mirror`].
+    /// [`Error::NotRevertible`] if this is already known; those of [`App::mirror`].
     pub async fn revert_run(&self, caller: &Caller, request: RevertRequest) -> Result<AcceptedRun, Error> {
         let asked = IdempotentRequest::new(caller, request.request_id.as_deref(), || request.arguments());
         match self.revert_now(caller, request, asked.clone()).await {
@@ -157,7 +157,8 @@ impl App {
         self.accept(caller, new).await
     }
 
-    /// Whether the target is still what the run has left. Google is asked by the run itself.
+    /// Checks whether the target is still in the state in which the run left it. If Google is the target, the new run
+    /// checks it.
     async fn check_target(&self, run: &Run, way: &RevertTarget) -> Result<Result<(), NotRevertible>, Error> {
         match run.kind.strategy {
             Strategy::PlatformToGbp => Ok(Ok(())),
@@ -184,7 +185,7 @@ impl App {
 
     async fn accept(&self, caller: &Caller, mut new: NewRun) -> Result<AcceptedRun, Error> {
         let span = spans::acceptance(&new.tenant, new.kind);
-        // The run goes on from here, wherever it is carried out.
+        // The trace of the run starts here, on whichever server it is executed.
         new.traceparent = spans::traceparent(&span).or(new.traceparent);
         let trace_id = new.traceparent.as_ref().map(|trace| trace.trace_id().to_owned());
         let accepted = self.acceptor.accept(new).instrument(span.clone()).await;
@@ -205,8 +206,8 @@ impl App {
 }
 
 impl App {
-    /// Has workers look at the queue again after a request has met a live run: a claim passes over a run while a request has it locked, and
-    /// what was bulk may be no longer.
+    /// Wakes the runner after a request has met a live run: a claim skips a run while a request has locked it, and a
+    /// bulk run may have become interactive.
     pub(super) fn wake_runner_if(&self, has_met_a_run: bool) {
         if has_met_a_run {
             self.wake.send(WakeUp::RunsReady);
@@ -215,7 +216,7 @@ impl App {
 }
 
 impl MirrorRequest {
-    /// Every field. What is usual is the same whether it is said or not.
+    /// Returns all fields. A default value is the same whether it is given or not.
     fn arguments(&self) -> Vec<String> {
         let plan = self.plan.as_ref().map(|plan| plan.id);
         let view = self.view.filter(|view| *view != View::Merchant || plan.is_some());
@@ -227,7 +228,7 @@ impl MirrorRequest {
 }
 
 impl RevertRequest {
-    /// Every field.
+    /// Returns all fields.
     fn arguments(&self) -> Vec<String> {
         let dry_run = if self.dry_run { "dry" } else { "real" };
         let options = serde_json::to_string(&self.overrides.clone().options()).expect("texts and lists of texts");

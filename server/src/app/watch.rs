@@ -1,4 +1,4 @@
-//! Watching runs change.
+//! Watches runs.
 
 use super::{App, RunName, Watch, feed::SubscriptionScope, visible};
 use crate::{
@@ -7,26 +7,26 @@ use crate::{
     store::LiveFilter,
 };
 
-/// What to watch.
+/// The resource to watch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Watched {
-    /// One run, to its end.
+    /// One run, until it ends.
     Run(RunName),
     /// A tenant's runs, without end.
     Tenant(TenantId),
-    /// Those runs of an organization that the caller may see, without end.
+    /// The runs of an organization that the caller may see, without end.
     Organization(OrganizationId),
-    /// Those runs of a batch that the caller may see, until it is over.
+    /// The runs of a batch that the caller may see, until the batch ends.
     Batch(BatchId),
-    /// Every run that the caller may see, without end.
+    /// All runs that the caller may see, without end.
     Everything,
 }
 
 impl App {
-    /// Begins a watch: what is live comes first, then each change. Of one run, only what is newer than `after_revision`.
+    /// Begins a watch: live runs come first, then each change. For one run, only revisions after `after_revision`.
     ///
     /// # Errors
-    /// [`Error::NotFound`] of a run, a tenant, an organization or a batch, or the database's.
+    /// [`Error::NotFound`] for a run, tenant, organization or batch, or a database error.
     pub async fn watch(&self, caller: &Caller, watched: &Watched, after_revision: i64) -> Result<Watch, Error> {
         let tenants = caller.scope.tenants().map(<[_]>::to_vec);
         let (subscription_scope, filter) = match watched {
@@ -40,7 +40,7 @@ impl App {
             }
             Watched::Tenant(tenant) => {
                 visible(caller, tenant)?;
-                // A stream that will never have a message is not what a caller wants who misspelt a name.
+                // A caller that misspelled a name must get an error, not a stream without messages.
                 self.store.tenant(tenant).await?;
                 let tenants = vec![tenant.clone()];
                 (

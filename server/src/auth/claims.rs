@@ -1,4 +1,4 @@
-//! From a token's claims to a caller.
+//! Converts a token's claims to a caller.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer};
@@ -7,12 +7,13 @@ use serde_json::Value;
 use super::Rejected;
 use crate::domain::{Caller, Role, TenantId, TenantScope, text::is_hidden};
 
-/// How far two clocks may be apart.
+/// Maximum difference between two clocks.
 const LEEWAY: TimeDelta = TimeDelta::seconds(60);
 
 const MAX_SUBJECT_CHARS: usize = 200;
 
-/// What we read of a token. A claim that is there, also as `null`, is `Some`: "no limit" must not be sayable by accident.
+/// The claims that are read. A claim that is present, even as `null`, is `Some`: "no limit" must not be expressible by
+/// accident.
 #[derive(Deserialize)]
 pub(super) struct Claims {
     #[serde(default, deserialize_with = "present")]
@@ -35,7 +36,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, 
     Value::deserialize(deserializer).map(Some)
 }
 
-/// What the claims must say, where configured.
+/// Required values of claims, if configured.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Expected {
     pub(super) issuer: Option<String>,
@@ -43,7 +44,7 @@ pub(super) struct Expected {
 }
 
 impl Claims {
-    /// Checks the claims of a token whose signature is good.
+    /// Checks the claims of a token whose signature is valid.
     pub(super) fn into_caller(self, expected: &Expected, now: DateTime<Utc>) -> Result<Caller, Rejected> {
         let expires_at = time("exp", self.exp)?.ok_or(Rejected::Missing("exp"))? + LEEWAY;
         if now >= expires_at {
@@ -72,20 +73,21 @@ impl Claims {
     }
 }
 
-/// What is stored and logged as the caller: nothing that breaks a line, hides or turns text around.
+/// Whether a text may be stored and logged as the caller: without characters that break a line, are hidden or reorder
+/// text.
 pub(super) fn is_subject(text: &str) -> bool {
-    // Some letters have no form, such as fillers.
+    // Some letters are invisible, such as fillers.
     let is_plain = |c: char| (c.is_alphanumeric() && !is_hidden(c)) || c.is_ascii_graphic() || c == ' ';
     !text.trim().is_empty() && text.chars().count() <= MAX_SUBJECT_CHARS && text.chars().all(is_plain)
 }
 
-/// Seconds since 1970, a whole number or not.
+/// Parses seconds since 1970, which may have a fraction.
 fn time(claim: &'static str, value: Option<Value>) -> Result<Option<DateTime<Utc>>, Rejected> {
     let invalid = Rejected::Claim { claim, rule: "a number of seconds since 1970" };
     let Some(value) = value else { return Ok(None) };
-    // Beyond the year 9999 a sum with the leeway could overflow, and no honest token lies there.
+    // After the year 9999, adding the leeway could overflow, and no legitimate token has such a time.
     let seconds = value.as_f64().filter(|seconds| (0.0..253_402_300_800.0).contains(seconds)).ok_or(invalid.clone())?;
-    // A part of a second does not matter.
+    // The fraction of a second does not matter.
     DateTime::from_timestamp(seconds as i64, 0).map(Some).ok_or(invalid)
 }
 
@@ -97,7 +99,7 @@ fn names_audience(aud: Option<&Value>, audience: &str) -> bool {
     }
 }
 
-/// The strongest role that we know; others are another service's business.
+/// Returns the strongest known role. Unknown roles belong to other services.
 fn role(roles: Option<Value>) -> Result<Option<Role>, Rejected> {
     let invalid = Rejected::Claim { claim: "roles", rule: "an array of strings" };
     let mut strongest = None;

@@ -6,15 +6,15 @@ use serde::Deserialize;
 use super::Rejected;
 use super::key::VerificationKey;
 
-/// Keys by their names; none at all is a set, too.
+/// Keys by id. An empty set is valid.
 #[derive(Debug)]
 pub(super) struct KeySet {
     keys: Vec<(Option<String>, VerificationKey)>,
 }
 
 impl KeySet {
-    /// Leaves out what cannot verify a token here (keys for encryption, of other kinds, symmetric ones): a provider may publish more than
-    /// we use.
+    /// Parses a set. Leaves out keys that cannot verify a token here (for encryption, of other kinds, symmetric): a
+    /// provider may publish more keys than the server uses.
     fn parse(json: &[u8]) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct Document {
@@ -39,8 +39,8 @@ impl KeySet {
         Ok(Self { keys })
     }
 
-    /// The same, for a set that takes another one's place. Whoever publishes an empty set, or keys of other kinds only, has withdrawn
-    /// those that were there.
+    /// Parses a set that replaces another one. If the provider publishes an empty set, or only keys of other kinds, it
+    /// has withdrawn the previous ones.
     pub(super) fn parse_next(json: &[u8]) -> Result<Self, String> {
         let set = Self::parse(json)?;
         if set.keys.is_empty() {
@@ -49,13 +49,13 @@ impl KeySet {
         Ok(set)
     }
 
-    /// The same, for a file that was just configured: one without any usable key is a mistake.
+    /// Parses a set from a file that has just been configured. Without any usable key, the file is invalid.
     pub(super) fn parse_not_empty(json: &[u8]) -> Result<Self, String> {
         let set = Self::parse(json)?;
         if set.keys.is_empty() { Err("holds no key that can verify a token".into()) } else { Ok(set) }
     }
 
-    /// The key that a token names. Without a name it is the only one.
+    /// Returns the key with a token's key id. Without an id, the set must have exactly one key.
     pub(super) fn find(&self, kid: Option<&str>) -> Result<&VerificationKey, Rejected> {
         match (kid, self.keys.as_slice()) {
             (None, [(_, only)]) => Ok(only),

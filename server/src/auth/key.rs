@@ -1,4 +1,4 @@
-//! A key and the one algorithm that it is for.
+//! A key and the only algorithm that it is used for.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use super::{AuthConfigError, sound};
 use crate::key_files::{self, Contents, Current, Watched};
 
-/// What HS256 is worth: a shorter secret can be guessed.
+/// Minimum length of a secret for HS256: a shorter one can be guessed.
 const MIN_SECRET_BYTES: usize = 32;
 
-/// How a PEM file begins, and each part of it.
+/// Start of each part of a PEM file.
 const PEM_BEGIN: &[u8] = b"-----BEGIN";
 
 /// A verification key.
@@ -27,7 +27,7 @@ impl VerificationKey {
         Self { algorithm: Algorithm::HS256, decoding: DecodingKey::from_secret(secret) }
     }
 
-    /// The PEM of a public key says itself what kind it is.
+    /// Parses a public key. Its PEM contains the kind of key.
     pub(super) fn from_public_pem(pem: &[u8]) -> Result<Self, &'static str> {
         let decoding = DecodingKey::from_rsa_pem(pem)
             .or_else(|_| DecodingKey::from_ec_pem(pem))
@@ -38,9 +38,9 @@ impl VerificationKey {
 
     pub(super) fn from_jwk(jwk: &Jwk) -> Result<Self, &'static str> {
         match jwk.algorithm {
-            // A set is public: its "secret" would let everybody sign.
+            // A key set is public: its "secret" would let anyone sign.
             AlgorithmParameters::OctetKey(_) => return Err("a symmetric key in a key set is not used"),
-            // Otherwise its x alone would be taken for the coordinate of an Ed25519 key.
+            // Otherwise its x coordinate would be used as an Ed25519 key.
             AlgorithmParameters::OctetKeyPair(ref okp) if okp.curve != EllipticCurve::Ed25519 => {
                 return Err(UNSUPPORTED);
             }
@@ -54,7 +54,7 @@ impl VerificationKey {
         }
     }
 
-    /// Finds the algorithm from what the key is, and whether the key is sound.
+    /// Derives the algorithm from the kind of key, and checks that the key is sound.
     fn of(decoding: DecodingKey) -> Result<Self, &'static str> {
         let parts = Jwk::from_decoding_key(&decoding, None).map_err(|_| UNSUPPORTED)?;
         let algorithm = match parts.algorithm {
@@ -71,10 +71,10 @@ impl VerificationKey {
 
 const UNSUPPORTED: &str = "must be an RSA, P-256 or Ed25519 public key";
 
-/// A setting's file, and what it holds as long as that does not change.
+/// The current value of a setting's file, and what re-reads it.
 pub(super) type Loaded<T> = (Arc<Current<T>>, Watched);
 
-/// Reads a setting's file and keeps it current: `first` judges and turns what it holds now, `next` what takes its place.
+/// Reads a setting's file and keeps it current. `first` parses its current contents, `next` later ones.
 pub(super) fn load<T: Send + Sync + 'static>(
     setting: &'static str,
     path: &Path,
@@ -115,18 +115,18 @@ fn parse<T>(
     evaluate_guards(contents).map_err(|problem| AuthConfigError::Invalid { setting, value: value(), problem })
 }
 
-/// The secret in a file, without the newline that editors add.
+/// Returns the secret in a file, without the newline that editors append.
 pub(super) fn secret(bytes: &[u8]) -> Result<Contents, String> {
     let secret = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let secret = secret.strip_suffix(b"\r").unwrap_or(secret);
-    // A public key as the secret is what an attacker who confuses algorithms hopes for.
+    // Using a public key as the secret is what an algorithm-confusion attack needs.
     if secret.windows(PEM_BEGIN.len()).any(|part| part == PEM_BEGIN) {
         return Err("holds a PEM key, not a secret: use AUTH_PUBLIC_KEY_FILE or AUTH_PRIVATE_KEY_FILE".into());
     }
     if serde_json::from_slice::<serde::de::IgnoredAny>(secret).is_ok() && secret.trim_ascii_start().starts_with(b"{") {
         return Err("holds JSON, not a secret: use AUTH_JWKS_FILE for a key set".into());
     }
-    // What nobody sees protects nothing: blanks, and the zeros that a disk or a wrong length leaves behind.
+    // Invisible bytes protect nothing: white space, and zeros that a disk or a wrong length leaves.
     let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
     let first = secret.iter().position(|byte| !is_blank(byte)).unwrap_or(secret.len());
     let last = secret.iter().rposition(|byte| !is_blank(byte)).map_or(first, |last| last + 1);
@@ -137,12 +137,12 @@ pub(super) fn secret(bytes: &[u8]) -> Result<Contents, String> {
     Ok(Contents::new(secret.to_vec()))
 }
 
-/// A key of HS256, from a file that holds its secret.
+/// Parses a key for HS256 from a file that contains its secret.
 pub(super) fn from_secret_file(bytes: &[u8]) -> Result<VerificationKey, String> {
     secret(bytes).map(|secret| VerificationKey::from_secret(&secret))
 }
 
-/// A public key, from its PEM file.
+/// Parses a public key from its PEM file.
 pub(super) fn from_public_file(bytes: &[u8]) -> Result<VerificationKey, String> {
     VerificationKey::from_public_pem(bytes).map_err(str::to_owned)
 }

@@ -1,7 +1,7 @@
-//! Who calls: tokens are verified, and signed for the `token` command.
+//! Authenticates callers: verifies tokens, and signs them for the `token` command.
 //!
-//! The rules, each of which an attacker would like otherwise: a key decides the algorithm, never the token; the signature is checked
-//! before any claim is looked at; `exp` and `sub` are required; a claim that cannot be read is refused, never taken for "no limit".
+//! Rules that prevent known attacks: the key determines the algorithm, never the token; the signature is verified
+//! before any claim is read; `exp` and `sub` are required; a malformed claim is rejected, never treated as "no limit".
 
 mod args;
 mod claims;

@@ -15,27 +15,30 @@ use super::{AuthConfigError, Rejected};
 use crate::domain::public_url;
 
 const SETTING: &str = "AUTH_JWKS_URL";
-/// The longest time of a fetch. Where keys are not good for long, it is a quarter of that time.
+/// Maximum duration of a fetch. If keys have a short lifetime, it is a quarter of that.
 const MAX_FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_BYTES: usize = 1 << 20;
 
-/// How often the set is fetched, and how long it is good for.
+/// How often the set is fetched, and how long it is valid.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FetchPolicy {
-    /// At least this between a fetch and the next one that a token with an unknown key id causes, because anybody can send those.
+    /// Minimum interval between a fetch and the next one that a token with an unknown key id triggers, because anyone
+    /// can send such tokens.
     pub(super) min_pause: Duration,
-    /// After this it is fetched again in the background, whether there are calls or not, so that a key that was withdrawn stops being good.
+    /// Age at which the set is fetched again in the background, even without calls, so that a withdrawn key stops being
+    /// valid.
     pub(super) max_age: Duration,
-    /// After this its keys are not trusted any longer: whoever keeps the provider from being reached shall not keep a withdrawn key good.
+    /// Age at which its keys are no longer trusted: an attacker who makes the provider unreachable must not keep a
+    /// withdrawn key valid.
     pub(super) max_staleness: Duration,
 }
 
 impl FetchPolicy {
-    /// The usual pace, or a faster one where the set is not good for long.
+    /// Returns the default intervals, or shorter ones if the set is valid for a short time.
     pub(super) fn of(max_staleness: Duration) -> Self {
         Self {
             min_pause: Duration::from_secs(30).min(max_staleness / 8),
-            // Well before the keys are too old: several tries fit between the two.
+            // Well before the keys are too old, so that several attempts fit in between.
             max_age: Duration::from_secs(600).min(max_staleness / 4),
             max_staleness,
         }
@@ -46,15 +49,15 @@ impl FetchPolicy {
     }
 }
 
-/// The newest set that could be fetched. A failed fetch keeps the one before, until that is too old.
+/// The last set that was fetched. After a failed fetch, the previous one stays valid until it is too old.
 pub(super) struct Remote {
     client: Client,
     url: Url,
     pub(super) policy: FetchPolicy,
-    /// `None` until the provider could be reached for the first time.
+    /// `None` until the provider has been reached for the first time.
     current: RwLock<Option<Fetched>>,
     fetches: Mutex<Fetches>,
-    /// The number of fetches that have ended.
+    /// Number of fetches that have ended.
     ended: watch::Sender<u64>,
 }
 
@@ -64,26 +67,27 @@ struct Fetched {
     at: Instant,
 }
 
-/// What is known of the fetches so far. There is one at a time.
+/// State of the fetches. There is at most one at a time.
 struct Fetches {
     last_begun_at: Instant,
     is_running: bool,
-    /// Since the last one that succeeded.
+    /// Failures since the last success.
     failures: u32,
-    /// Whether the log says already that no token is accepted.
+    /// Whether it has been logged that no token is accepted.
     is_staleness_logged: bool,
 }
 
-/// Why no set could be fetched.
+/// Why no set was fetched.
 enum Unfetched {
-    /// The provider cannot be reached, or is in trouble: it may be back soon.
+    /// The provider is unreachable or has a problem: it may recover soon.
     Away(String),
-    /// It answers, and not with a key set.
+    /// The response is not a key set.
     Wrong(String),
 }
 
 impl Remote {
-    /// Fetches the set for the first time. Where the provider is away, it is asked again in the background until it is there.
+    /// Fetches the set for the first time. If the provider is unreachable, the set is fetched in the background once it
+    /// can be reached.
     pub(super) async fn connect(url: &str, policy: FetchPolicy) -> Result<Arc<Self>, AuthConfigError> {
         let invalid = |problem: String| AuthConfigError::Invalid { setting: SETTING, value: public_url(url), problem };
         let parsed = Url::parse(url).map_err(|error| invalid(error.to_string()))?;
@@ -92,9 +96,9 @@ impl Remote {
             return Err(invalid("must begin with https:// (http:// is for this machine only)".into()));
         }
         if !parsed.username().is_empty() || parsed.password().is_some() {
-            return Err(invalid("must not hold a user name or a password".into()));
+            return Err(invalid("must not contain a user name or a password".into()));
         }
-        // A redirect could lead to plain HTTP, or to another host's keys.
+        // A redirect could go to plain HTTP, or to another host's keys.
         let mut client = Client::builder().timeout(policy.fetch_timeout()).redirect(redirect::Policy::none());
         if local {
             client = client.no_proxy();
@@ -124,21 +128,21 @@ impl Remote {
         Ok(remote)
     }
 
-    /// Whether tokens can be verified: the set was fetched, and is not too old.
+    /// Whether tokens can be verified: the set was fetched and is not too old.
     pub(super) fn is_fresh(&self) -> bool {
         self.fresh().is_some()
     }
 
-    /// Returns how long ago the provider published the set, at least; `None` before the first one.
+    /// Returns the minimum time since the provider published the set; `None` before the first fetch.
     pub(super) fn age(&self) -> Option<Duration> {
         self.current().map(|fetched| fetched.at.elapsed())
     }
 
-    /// The set that may hold the key: the present one, or when it does not, a newer one, if it is time to ask. A key that is known and fresh
-    /// is never waited for.
+    /// Returns the set that may contain the key: the current one, or, if it lacks the key and enough time has passed, a
+    /// newer one. Never waits for a key that is known and fresh.
     ///
     /// # Errors
-    /// [`Rejected::KeysUnavailable`] where no set is known that is fresh enough.
+    /// [`Rejected::KeysUnavailable`] if no set is known, or it is too old.
     pub(super) async fn keys_for(self: &Arc<Self>, kid: Option<&str>) -> Result<Arc<KeySet>, Rejected> {
         let Some(Fetched { keys, .. }) = self.fresh() else {
             self.refresh(self.policy.min_pause).await;
@@ -160,11 +164,11 @@ impl Remote {
     }
 
     fn fetches(&self) -> MutexGuard<'_, Fetches> {
-        // Nothing panics while it is held.
+        // No code panics while holding the lock.
         self.fetches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns how many fetches have failed since the last one that succeeded.
+    /// Returns the number of failed fetches since the last success.
     pub(super) fn failures(&self) -> u32 {
         self.fetches().failures
     }
@@ -176,12 +180,12 @@ impl Remote {
         metrics::gauge!("category_mirror_jwks_fetch_timestamp_seconds").set(now.as_secs_f64());
     }
 
-    /// Waits for the fetch that is running, or for a new one if none has begun for `pause`. Cancel-safe: the fetch goes on without those who
-    /// wait for it, so that a caller who leaves cannot end it.
+    /// Waits for the fetch that is running, or for a new one if none has begun for `pause`. Cancel-safe: the fetch
+    /// continues without its waiters, so that a caller that leaves cannot end it.
     pub(super) async fn refresh(self: &Arc<Self>, pause: Duration) {
         let mut ended = {
             let mut fetches = self.fetches();
-            // Before the fetch can end.
+            // Subscribed before the fetch can end.
             let ended = self.ended.subscribe();
             if !fetches.is_running {
                 if fetches.last_begun_at.elapsed() < pause {
@@ -192,7 +196,7 @@ impl Remote {
             }
             ended
         };
-        // An error would mean that the set is gone, and with it whoever waits.
+        // An error would mean that the set was dropped, and with it all waiters.
         let _ = ended.changed().await;
     }
 
@@ -208,7 +212,8 @@ impl Remote {
         self.note(error);
     }
 
-    /// Counts the end of a fetch, and logs what changes with it: the first failure, that no token is accepted any longer, and the recovery.
+    /// Records the end of a fetch, and logs changes: the first failure, that no token is accepted any longer, and the
+    /// recovery.
     fn note(&self, error: Option<String>) {
         let is_fresh = self.is_fresh();
         let mut fetches = self.fetches();
@@ -233,7 +238,7 @@ impl Remote {
 
     async fn fetch(&self) -> Result<KeySet, Unfetched> {
         let cannot = |error: reqwest::Error| {
-            // The outermost error only says that something went wrong, and repeats the URL.
+            // The outermost error is unspecific, and repeats the URL.
             let cause = successors(error.source(), |&cause| cause.source()).last();
             let cause = cause.map_or_else(|| "no answer in time".into(), ToString::to_string);
             Unfetched::Away(format!("cannot be fetched: {cause}"))
@@ -257,7 +262,7 @@ impl Remote {
     }
 }
 
-/// A fetch that is running. However it ends, the next one can begin, and nobody waits for this one any longer.
+/// A fetch that is running. However it ends, the next one can begin, and its waiters are released.
 struct Running<'a>(&'a Remote);
 
 impl Drop for Running<'_> {
@@ -277,7 +282,7 @@ impl fmt::Debug for Remote {
 
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
-    // An IPv6 address stands in brackets.
+    // An IPv6 address is in brackets.
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }

@@ -1,4 +1,4 @@
-//! Signs tokens, for operators and for development. An identity provider does it in production.
+//! Signs tokens, for operators and for development. In production, an identity provider does.
 
 use std::fmt;
 use std::path::Path;
@@ -11,20 +11,20 @@ use serde::Serialize;
 use super::{AuthArgs, AuthConfigError, claims, development, key};
 use crate::domain::{Role, TenantId};
 
-/// What a token allows, and to whom.
+/// The contents of a token.
 #[derive(Debug, Clone)]
 pub struct Grant {
     /// Its `sub`: 1 to 200 printable characters.
     pub subject: String,
     /// Its only role.
     pub role: Role,
-    /// Limits it to these tenants; `None` is every tenant, an empty list none.
+    /// The tenants that it is limited to; `None`: no limit, empty: no tenant.
     pub tenants: Option<Vec<TenantId>>,
-    /// How long it is good for, in whole seconds.
+    /// Its lifetime, in whole seconds.
     pub ttl: Duration,
 }
 
-/// Holds a key to sign with.
+/// A key to sign with.
 pub struct Signer {
     header: Header,
     key: EncodingKey,
@@ -50,7 +50,7 @@ impl Signer {
     /// Reads the configured symmetric or private key.
     ///
     /// # Errors
-    /// [`AuthConfigError`] names the setting.
+    /// [`AuthConfigError`], which names the setting.
     pub fn from_args(args: &AuthArgs) -> Result<Self, AuthConfigError> {
         const SECRET: &str = "AUTH_HS256_SECRET_FILE";
         const PRIVATE: &str = "AUTH_PRIVATE_KEY_FILE";
@@ -65,19 +65,19 @@ impl Signer {
         Ok(Self { header, key, issuer: args.auth_issuer.clone(), audience: args.auth_audience.clone() })
     }
 
-    /// Signs with the development key of this data folder, which is made where there is none.
+    /// Returns a signer with the development key of this data directory; creates the key if there is none.
     ///
     /// # Errors
-    /// When the folder or the key cannot be used.
+    /// If the directory or the key cannot be used.
     pub fn development(data_dir: &Path) -> Result<Self, AuthConfigError> {
         let key = EncodingKey::from_secret(&development::secret(data_dir)?);
         Ok(Self { header: Header::new(Algorithm::HS256), key, issuer: None, audience: None })
     }
 
-    /// Makes a token that is good from now on.
+    /// Signs a token that is valid from now on.
     ///
     /// # Errors
-    /// When the grant is one that no verifier would accept.
+    /// If no verifier would accept a token with this grant.
     pub fn sign(&self, grant: &Grant, now: DateTime<Utc>) -> Result<String, AuthConfigError> {
         let invalid = |setting, value: String, problem: &str| AuthConfigError::Invalid {
             setting,
@@ -110,7 +110,7 @@ impl Signer {
 
 const MAX_TTL_SECONDS: i64 = 3650 * 24 * 60 * 60;
 
-/// The PEM says itself what kind of key it is; a public one is found out by letting it sign.
+/// Parses a private key. Its PEM contains the kind of key; a public one is detected by trying to sign.
 fn private_key(pem: &[u8]) -> Result<(Algorithm, EncodingKey), String> {
     let kinds = [
         (Algorithm::RS256, EncodingKey::from_rsa_pem(pem)),

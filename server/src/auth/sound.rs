@@ -1,7 +1,7 @@
-//! Whether a public key is one that only its owner can sign for.
+//! Checks that only the owner of a public key can sign for it.
 //!
-//! A signature is only as good as the key: for some points and exponents anybody can make one that fits. Libraries check some of this when
-//! they verify, and none of them when they read a key.
+//! A signature is only as good as its key: for some points and exponents, anyone can create a valid one. Libraries
+//! check some of this when they verify a signature, and none of it when they parse a key.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -12,9 +12,9 @@ const MIN_RSA_MODULUS_BYTES: usize = 256;
 /// Bytes of a coordinate of P-256, and of a key of Ed25519.
 const COORDINATE_BYTES: usize = 32;
 
-/// The y coordinates of the points of small order of Ed25519, also as encodings that are not canonical, little-endian and without the sign
-/// of x: <https://github.com/jedisct1/libsodium>, `ge25519_has_small_order`. With such a key, a signature without any private key is valid
-/// for every message, or for every eighth.
+/// The y coordinates of the points of small order of Ed25519, including encodings that are not canonical, little-endian
+/// and without the sign of x: see `ge25519_has_small_order` of <https://github.com/jedisct1/libsodium>. With such a
+/// key, a signature that was made without a private key is valid for every message, or for every eighth.
 const SMALL_ORDER: [[u8; COORDINATE_BYTES]; 7] = [
     // 0, of order 4
     [0; COORDINATE_BYTES],
@@ -32,9 +32,9 @@ const SMALL_ORDER: [[u8; COORDINATE_BYTES]; 7] = [
     ],
     // p - 1, of order 2
     near_prime(0xec),
-    // p, which is 0 again
+    // p, which equals 0
     near_prime(0xed),
-    // p + 1, which is 1 again
+    // p + 1, which equals 1
     near_prime(0xee),
 ];
 
@@ -44,7 +44,7 @@ const fn little_endian(low: u8) -> [u8; COORDINATE_BYTES] {
     bytes
 }
 
-/// A number that differs from 2^255 - 19 in its lowest byte only.
+/// Returns a number that differs from 2^255 - 19 only in its lowest byte.
 const fn near_prime(low: u8) -> [u8; COORDINATE_BYTES] {
     let mut bytes = [0xff; COORDINATE_BYTES];
     bytes[0] = low;
@@ -52,7 +52,7 @@ const fn near_prime(low: u8) -> [u8; COORDINATE_BYTES] {
     bytes
 }
 
-/// Checks an RSA key: with the exponent 1 every message is its own signature.
+/// Checks an RSA key: with exponent 1, every message is its own signature.
 pub(super) fn rsa(key: &RSAKeyParameters) -> Result<(), &'static str> {
     let number = |text: &str| {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
@@ -86,7 +86,7 @@ pub(super) fn ed25519(key: &OctetKeyPairParameters) -> Result<(), &'static str> 
     let Some(mut point) = bytes.and_then(|bytes| <[u8; COORDINATE_BYTES]>::try_from(bytes).ok()) else {
         return Err("it is not a key of Ed25519");
     };
-    // The highest bit is the sign of x, which does not matter to the order.
+    // The highest bit is the sign of x, which does not affect the order.
     point[COORDINATE_BYTES - 1] &= 0x7f;
     if SMALL_ORDER.contains(&point) { Err("it is a point of small order, for which anybody can sign") } else { Ok(()) }
 }

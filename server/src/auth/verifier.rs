@@ -1,4 +1,4 @@
-//! From a token to a caller.
+//! Verifies tokens and returns their callers.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use super::{AuthArgs, AuthConfigError, Rejected, development};
 use crate::domain::{Caller, Secret};
 use crate::key_files::{Current, Watched};
 
-/// Longer than any honest token; a longer one is not even parsed.
+/// Longer than any legitimate token; a longer one is not even parsed.
 const MAX_TOKEN_BYTES: usize = 8192;
 
-/// Knows whose tokens are good. Cheap to clone.
+/// Verifies tokens with the configured keys. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Verifier {
     keys: Keys,
@@ -27,26 +27,26 @@ pub struct Verifier {
 
 #[derive(Debug, Clone)]
 enum Keys {
-    /// For every token, whatever `kid` it names.
+    /// One key for all tokens, whatever their `kid`.
     One(Arc<Current<VerificationKey>>),
     Set(Arc<Current<KeySet>>),
     Remote(Arc<Remote>),
 }
 
 impl Verifier {
-    /// Reads the configured key, and fetches it where it is a URL.
+    /// Reads the configured key, or fetches it if it is a URL.
     ///
     /// # Errors
-    /// [`AuthConfigError`] names the setting.
+    /// [`AuthConfigError`], which names the setting.
     pub async fn from_args(args: &AuthArgs) -> Result<Self, AuthConfigError> {
         Self::load(args).await.map(|(verifier, _)| verifier)
     }
 
-    /// The same, with what reads the key's file again when it changes. A URL that cannot be fetched now is fetched later: until then
-    /// [`is_ready`](Self::is_ready) is false.
+    /// Like [`from_args`](Self::from_args), and also returns what re-reads the key's file when it changes. A URL that
+    /// cannot be fetched now is fetched later: until then, [`is_ready`](Self::is_ready) is false.
     ///
     /// # Errors
-    /// [`AuthConfigError`] names the setting.
+    /// [`AuthConfigError`], which names the setting.
     pub async fn load(args: &AuthArgs) -> Result<(Self, Option<Watched>), AuthConfigError> {
         let set = [
             ("AUTH_HS256_SECRET_FILE", args.auth_hs256_secret_file.is_some()),
@@ -76,7 +76,8 @@ impl Verifier {
         Ok((Self { keys, expected }, watched))
     }
 
-    /// Whether there are keys to verify with. A published key set may never have been fetched yet, or be too old to be trusted.
+    /// Whether there are keys to verify with. A published key set may not have been fetched yet, or be too old to be
+    /// trusted.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         match &self.keys {
@@ -85,16 +86,16 @@ impl Verifier {
         }
     }
 
-    /// Trusts the development key of this data folder, which is made where there is none.
+    /// Trusts the development key of this data directory; creates the key if there is none.
     ///
     /// # Errors
-    /// When the folder or the key cannot be used.
+    /// If the directory or the key cannot be used.
     pub fn development(data_dir: &Path) -> Result<Self, AuthConfigError> {
         let key = VerificationKey::from_secret(&development::secret(data_dir)?);
         Ok(Self { keys: Keys::One(Arc::new(Current::new(key))), expected: Expected::default() })
     }
 
-    /// Who the token's bearer is. Waits only when the token names a key that a published key set may hold by now.
+    /// Returns the caller of a token. Only waits if the token names a key that a published key set may contain by now.
     ///
     /// # Errors
     /// [`Rejected`], whose text may be sent to the caller.
@@ -121,9 +122,9 @@ impl Verifier {
     }
 }
 
-/// The claims of a token that this key has signed, in this key's algorithm.
+/// Returns the claims of a token that was signed with this key, in this key's algorithm.
 fn claims(token: &str, key: &VerificationKey) -> Result<Claims, Rejected> {
-    // The signature only: the claims are checked against our own clock, in `Claims`.
+    // Only the signature: `Claims` checks the claims against the server's clock.
     let mut validation = Validation::new(key.algorithm);
     validation.required_spec_claims.clear();
     validation.validate_exp = false;

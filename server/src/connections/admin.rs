@@ -1,4 +1,4 @@
-//! The admin port: plain HTTP/1, for a scraper, a probe and a person. Nothing on it takes long, so no connection lives long.
+//! The admin port: plain HTTP/1 for scrapers, probes and people. No request takes long, so no connection lives long.
 
 use std::{pin::pin, time::Duration};
 
@@ -20,14 +20,17 @@ use super::{
     refusals::RefusalReason,
 };
 
-/// How long a connection may live: a scraper connects again, and one that does not read its answer holds no descriptor for longer.
+/// Maximum lifetime of a connection: scrapers reconnect, and a client that does not read its response holds no
+/// descriptor for longer.
 const MAX_LIFETIME: Duration = Duration::from_secs(60);
-/// How long the call under way may take from then on.
+/// Time that a running request has after that.
 const LAST_CALL_TIMEOUT: Duration = Duration::from_secs(1);
-/// Bytes of a request's head: far above what any client sends here, and the least that the HTTP library takes.
+/// Maximum size of a request's head: far above what any client sends here, and the minimum that the HTTP library
+/// accepts.
 const MAX_HEAD_BYTES: usize = 8 * 1024;
 
-/// Serves until `end` is cancelled and the last connection has ended. Dropped before, it closes all connections at once.
+/// Serves until `end` is cancelled and the last connection has ended. If dropped earlier, it closes all connections
+/// immediately.
 pub async fn serve_admin(listener: TcpListener, connections: Connections, router: Router, end: CancellationToken) {
     let tasks = TaskTracker::new();
     let stop = CancellationToken::new();

@@ -1,4 +1,4 @@
-//! One accepted connection, as the layers above it see it.
+//! One accepted connection, as the layers above see it.
 
 use std::{
     net::IpAddr,
@@ -13,12 +13,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{account::Account, permits::Connections};
 
-/// Unsent bytes of one connection at which its streams pause. A stream that resumes adds one message to it, so streams alone stay near it.
+/// Unsent bytes of a connection at which its streams pause. A stream that resumes adds one message, so streams alone
+/// stay near this value.
 const STREAMS_PAUSE_BYTES: usize = 4 * 1024 * 1024;
-/// Unsent bytes that cost a connection its life: 80 pages of a thousand tenants that the caller asked for and does not read.
+/// Unsent bytes at which a connection is closed: 80 pages of a thousand tenants that the caller requested and does not
+/// read.
 const MAX_UNSENT_BYTES: usize = 16 * 1024 * 1024;
 
-/// A connection. It exists as long as anything of it does: the socket, a call, an answer.
+/// A connection. It exists as long as any part of it does: the socket, a call, a response.
 #[derive(Debug)]
 pub struct Connection {
     pub(super) id: u64,
@@ -26,15 +28,15 @@ pub struct Connection {
     connections: Connections,
     is_proven: AtomicBool,
     has_called: Notify,
-    /// Calls that are open without a token, apart from health watches that have their place.
+    /// Open calls without a token, apart from health watches that have their permit.
     pub(super) open_calls: AtomicUsize,
     request_bytes: Account,
     unsent: AtomicUsize,
     /// Notified when streams may resume.
     room: Notify,
-    /// Cancelled to close the connection at once.
+    /// Cancelled to close the connection immediately.
     pub(super) cut: CancellationToken,
-    /// Cancelled when the connection has reached its maximum age.
+    /// Cancelled when the connection reaches its maximum age.
     expired: CancellationToken,
 }
 
@@ -55,7 +57,7 @@ impl Connection {
         }
     }
 
-    /// Marks the connection as one over which a valid token has come, so that no newcomer displaces it.
+    /// Marks the connection as one over which a valid token has arrived, so that no newer connection displaces it.
     pub fn prove(&self) {
         if !self.is_proven.swap(true, Ordering::Relaxed) {
             self.connections.proven(self);
@@ -68,7 +70,7 @@ impl Connection {
         self.id
     }
 
-    /// Returns what counts as its address: of IPv6 the /64 network.
+    /// Returns the address that limits count: for IPv6, the /64 network.
     #[must_use]
     pub fn address(&self) -> IpAddr {
         self.address
@@ -84,12 +86,12 @@ impl Connection {
         self.has_called.notified().await;
     }
 
-    /// Closes the connection at once, with every call on it.
+    /// Closes the connection immediately, with all of its calls.
     pub fn cut(&self) {
         self.cut.cancel();
     }
 
-    /// Returns a token that is cancelled when the connection reaches its maximum age: long streams end then.
+    /// Returns a token that is cancelled when the connection reaches its maximum age, which ends long streams.
     #[must_use]
     pub fn expired(&self) -> &CancellationToken {
         &self.expired
@@ -101,20 +103,22 @@ impl Connection {
         &self.request_bytes
     }
 
-    /// Reserves one of `limit` places for a call without a token; `false` if all are taken. Each `true` needs one [`Self::end_open_call`].
+    /// Reserves one of `limit` permits for a call without a token; `false` if all are taken. Each `true` needs one
+    /// [`Self::end_open_call`].
     #[must_use]
     pub fn begin_open_call(&self, limit: usize) -> bool {
         let next = |open: usize| (open < limit).then_some(open + 1);
         self.open_calls.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
     }
 
-    /// Frees the place of a call without a token.
+    /// Frees the permit of a call without a token.
     pub fn end_open_call(&self) {
         self.open_calls.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Counts bytes of an answer that are handed to the transport, until the result is dropped. If they are too many for this connection,
-    /// it is closed. If they are too many for the process, the connection with the most of them is.
+    /// Counts bytes of a response that are handed to the transport, until the result is dropped. If they exceed the
+    /// limit of this connection, it is closed. If they exceed the limit of the process, the connection with the most
+    /// unsent bytes is closed.
     #[must_use]
     pub fn unsent_bytes(self: &Arc<Self>, bytes: usize) -> UnsentBytes {
         let unsent = UnsentBytes { connection: self.clone(), bytes };
@@ -126,7 +130,7 @@ impl Connection {
         unsent
     }
 
-    /// Returns how many bytes wait to be sent.
+    /// Returns the number of unsent bytes.
     pub(super) fn unsent(&self) -> usize {
         self.unsent.load(Ordering::Relaxed)
     }
@@ -134,7 +138,7 @@ impl Connection {
     /// Waits until a stream may add to the unsent bytes. Cancel-safe.
     pub async fn room_for_streams(&self) {
         loop {
-            // Enabled before the check: a notification in between is not lost.
+            // Enabled before the check, so that a notification in between is not lost.
             let mut room = std::pin::pin!(self.room.notified());
             room.as_mut().enable();
             if self.has_room_for_streams() {
@@ -151,7 +155,7 @@ impl Connection {
     }
 }
 
-/// Bytes of an answer that the transport has not sent yet.
+/// Bytes of a response that the transport has not sent yet.
 #[derive(Debug)]
 pub struct UnsentBytes {
     connection: Arc<Connection>,

@@ -1,21 +1,23 @@
-//! The process's descriptors: as many as the system allows, and enough left for everything that is no caller's connection.
+//! File descriptors of the process: uses as many as the system allows, and reserves some for everything except callers'
+//! connections.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::{ConnectionLimits, permits::MAX_CLOSING};
 
-/// Descriptors that are no connection of a caller: database pools, requests to Google, the log, files, and the runtime's own.
+/// Descriptors that are not callers' connections: database pools, requests to Google, the log, files, and the runtime's
+/// own.
 const RESERVED_DESCRIPTORS: u64 = 256;
 
-/// Returns how many descriptors are kept for everything but connections on the gRPC port.
+/// Returns the number of descriptors reserved for everything except connections on the gRPC port.
 #[must_use]
 pub fn reserved_descriptors() -> u64 {
     let admin = ConnectionLimits::default().admin().max_connections;
     RESERVED_DESCRIPTORS + u64::try_from(admin + 2 * MAX_CLOSING).unwrap_or(u64::MAX)
 }
 
-/// Raises the soft limit of descriptors to the hard one, which needs no privilege. Returns the soft limit from then on. A failure is
-/// logged, and leaves the limit as it is.
+/// Raises the soft limit of descriptors to the hard one, which needs no privilege. Returns the resulting soft limit. A
+/// failure is logged and leaves the limit unchanged.
 pub fn raise_descriptor_limit() -> u64 {
     let (soft, hard) = match getrlimit(Resource::RLIMIT_NOFILE) {
         Ok(limits) => limits,

@@ -30,33 +30,34 @@ use super::{
 };
 use crate::tls::Tls;
 
-/// How long a client may take to acknowledge that its connection ends, where no call is open on it.
+/// Time that a client has to acknowledge the end of its connection if no call is open.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
-/// How far the age of a connection is from the maximum at most: connections that came together do not go together.
+/// Maximum relative deviation of a connection's age from the maximum: connections that were opened together do not end
+/// together.
 const AGE_JITTER: f64 = 0.1;
 const A_YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// The bounds that HTTP/2 itself knows.
+/// Limits that HTTP/2 itself enforces.
 #[derive(Debug, Clone, Copy)]
 pub struct Http2 {
-    /// A silent client is pinged this often.
+    /// Interval between pings of a silent client.
     pub keepalive_interval: Duration,
-    /// A ping without an answer for so long ends the connection.
+    /// Time without an answer to a ping after which the connection ends.
     pub keepalive_timeout: Duration,
-    /// Calls and streams at once; further ones wait at the client.
+    /// Concurrent calls and streams; further ones wait at the client.
     pub max_concurrent_streams: u32,
-    /// Bytes of a call's headers, counted as HTTP/2 does.
+    /// Maximum size of a call's headers, as HTTP/2 counts it.
     pub max_header_list_size: u32,
-    /// Calls that a client has taken back before the server has seen them. One that does this without end (CVE-2023-44487) loses its
-    /// connection.
+    /// Calls that a client has reset before the server has processed them. A client that continues to do this
+    /// (CVE-2023-44487) loses its connection.
     pub max_pending_accept_reset_streams: usize,
-    /// Calls that were refused because they broke the protocol, before the connection is given up.
+    /// Calls that were refused because they violate the protocol, after which the connection is closed.
     pub max_local_error_reset_streams: usize,
     /// Bytes of all requests that a connection may send before the server has read any of them.
     pub connection_window: u32,
-    /// The same of one request.
+    /// The same for one request.
     pub stream_window: u32,
-    /// Bytes of one answer that wait in the transport.
+    /// Bytes of one response that wait in the transport.
     pub max_send_buffer: usize,
 }
 
@@ -78,24 +79,26 @@ impl Http2 {
     }
 }
 
-/// What all connections of the port share.
+/// State that all connections of the port share.
 #[derive(Clone)]
 pub struct Parties<S> {
-    /// What is called.
+    /// The service that is called.
     pub service: S,
     /// `None`: plain TCP.
     pub tls: Option<Tls>,
-    /// The bounds of HTTP/2.
+    /// The limits of HTTP/2.
     pub http2: Http2,
-    /// Drops headers that nothing reads. It runs before the call has a task of its own: a client may send thousands before any of them begins.
+    /// Drops headers that are not read. Called before the call has its own task: a client may send thousands of calls
+    /// before any of them begins.
     pub sift: fn(&mut HeaderMap),
-    /// Which connections there are.
+    /// The open connections.
     pub connections: Connections,
-    /// Ends connections in good order.
+    /// Cancelled to end connections in an orderly way.
     pub drain: CancellationToken,
 }
 
-/// Serves until `parties.drain` is cancelled and the last connection has ended. Dropped before, it closes all connections at once.
+/// Serves until `parties.drain` is cancelled and the last connection has ended. If dropped earlier, it closes all
+/// connections immediately.
 pub async fn serve_grpc<S>(listener: TcpListener, parties: Parties<S>)
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
@@ -113,13 +116,13 @@ where
         let (parties, end) = (parties.clone(), end.clone());
         tasks.spawn(async move { end.run_until_cancelled(connection(stream, permit, parties)).await });
     }
-    // Before the wait: whoever connects now is refused, and finds another server, rather than none.
+    // Before the wait: a client that connects now is refused and tries another server, instead of waiting for this one.
     drop(listener);
     tasks.close();
     tasks.wait().await;
 }
 
-/// One connection. Its permit goes last.
+/// Handles one connection. Its permit is dropped last.
 async fn connection<S>(stream: TcpStream, permit: Permit, parties: Parties<S>)
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
@@ -135,7 +138,7 @@ where
                     () = parties.drain.cancelled() => return Ok(()),
                     accepted = timeout(limit, tls.acceptor().accept(stream)) => accepted.map_err(|_| late())??,
                 };
-                // Boxed: the state of TLS is large, and most of the future is elsewhere.
+                // Boxed: the state of TLS is large, and the rest of the future does not need it.
                 Box::pin(speak(accepted, connection, &parties)).await
             }
         }
@@ -176,8 +179,8 @@ where
     live(pin!(http), http2::Connection::graceful_shutdown, connection, &limits, &parties.drain).await
 }
 
-/// Drives a connection through its life: the first call in time, its maximum age, the drain. `close` asks the client to open no further
-/// calls, after which `http` ends with those that are open.
+/// Drives a connection through its phases: the first call in time, its maximum age, the drain. `close` asks the client
+/// to open no further calls, after which `http` ends once the open ones have ended.
 async fn live<C>(
     mut http: Pin<&mut C>,
     close: impl Fn(Pin<&mut C>),
@@ -202,12 +205,13 @@ where
             () = connection.first_call(), if matches!(phase, Phase::BeforeFirstCall) => phase = Phase::Open,
             () = drain.cancelled(), if !matches!(phase, Phase::Closing { .. }) => {
                 close(http.as_mut());
-                // The server's own grace period is the bound here.
+                // Here the limit is the server's own grace period.
                 phase = Phase::Closing { at: began_at + A_YEAR, is_late: false };
             }
             () = sleep_until(ends_at) => {
                 phase = match phase {
-                    // A client that connects ahead of its calls acknowledges this, and connects again when it has one.
+                    // A client that connected in advance of its calls acknowledges this, and reconnects when it has
+                    // one.
                     Phase::BeforeFirstCall => Phase::Closing { at: Instant::now() + FAREWELL_TIMEOUT, is_late: true },
                     Phase::Open => {
                         connection.expired().cancel();
@@ -223,15 +227,15 @@ where
 
 #[derive(Debug, Clone, Copy)]
 enum Phase {
-    /// Nothing was called yet.
+    /// No call has arrived yet.
     BeforeFirstCall,
-    /// Calls come as they like.
+    /// Calls may arrive at any time.
     Open,
-    /// No new call is accepted, and the open ones end before `at`. `is_late`: none was made in time.
+    /// No new call is accepted, and the open ones end before `at`. `is_late`: no call arrived in time.
     Closing { at: Instant, is_late: bool },
 }
 
-/// Adds or takes away a random part, and bounds the result: a timer must not overflow.
+/// Adds or subtracts a random part, and bounds the result, because a timer must not overflow.
 fn jittered(age: Duration) -> Duration {
     age.min(A_YEAR).mul_f64(1.0 - AGE_JITTER + 2.0 * AGE_JITTER * fastrand::f64())
 }

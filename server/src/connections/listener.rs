@@ -1,4 +1,5 @@
-//! The accept loop of both ports. It never spins: what fails for want of descriptors is tried again after a pause.
+//! The accept loop of both ports. It never spins: an accept that fails for lack of descriptors is retried after a
+//! delay.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -12,7 +13,7 @@ use super::{
     refusals::RefusalReason,
 };
 
-/// The pause after an accept that failed for want of descriptors or memory.
+/// Delay after an accept that failed for lack of descriptors or memory.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// Waits for the next connection that is admitted. Cancel-safe.
@@ -29,7 +30,8 @@ pub(super) async fn accept(listener: &TcpListener, connections: &Connections) ->
             Err(error) => {
                 tracing::debug!(%error, "failed to accept a connection");
                 connections.refused(RefusalReason::Descriptors, None);
-                // It frees a descriptor as soon as its task notices; without it, silent connections would keep everyone out.
+                // This frees a descriptor as soon as the connection's task notices. Without it, silent connections
+                // would keep all others out.
                 connections.displace_one();
                 sleep(ACCEPT_RETRY_DELAY).await;
             }
@@ -45,7 +47,7 @@ fn admit(stream: &TcpStream, peer: SocketAddr, connections: &Connections) -> Res
     Ok(permit)
 }
 
-/// Errors of a connection that ended before it was accepted; the next one is not affected.
+/// Errors of a connection that ended before it was accepted; they do not affect the next one.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, Interrupted, TimedOut, WouldBlock};
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | Interrupted | TimedOut | WouldBlock)

@@ -1,8 +1,9 @@
-//! Accepts connections on both ports, and bounds what each may cost: how many there are, how long each step takes, how old one gets,
-//! and how many bytes wait to be sent.
+//! Accepts connections on both ports, and limits their number, the duration of each step, their age, and the bytes that
+//! wait to be sent.
 //!
-//! Invariant: a connection costs a descriptor only while a [`Permit`] exists for it, and permits are bounded. This module knows nothing of
-//! calls: the layer above marks a connection as proven once a valid token has come over it.
+//! Invariant: a connection costs a descriptor only while a [`Permit`] exists for it, and permits are bounded. This
+//! module knows nothing about calls: the layer above marks a connection as proven once a valid token has arrived over
+//! it.
 
 mod account;
 mod admin;
@@ -26,30 +27,32 @@ pub use self::{
     refusals::RefusalReason,
 };
 
-/// Bounds of the connections on one port.
+/// Limits of the connections on one port.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionLimits {
-    /// Connections in all.
+    /// Maximum number of connections in total.
     pub max_connections: usize,
-    /// Connections from one address; of IPv6, from one /64 network, because a single host owns that many addresses.
+    /// Maximum number of connections per address; for IPv6, per /64 network, because a single host owns that many
+    /// addresses.
     pub max_per_address: usize,
-    /// How long each step of a new connection may take: the TLS handshake, the HTTP/2 preface, and the headers of the first call.
+    /// Maximum duration of each step of a new connection: the TLS handshake, the HTTP/2 preface, and the headers of the
+    /// first call.
     pub handshake_timeout: Duration,
-    /// After how long a connection is asked to move on; each connection gets a random tenth more or less.
+    /// Age at which a connection is closed; each connection gets up to a tenth more or less, at random.
     pub max_age: Duration,
-    /// How long its open calls may take from then on.
+    /// Time that its open calls have after that.
     pub age_grace: Duration,
 }
 
 impl ConnectionLimits {
-    /// The default of `handshake_timeout`.
+    /// Default of `handshake_timeout`.
     pub const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-    /// The default of `max_age`.
+    /// Default of `max_age`.
     pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(3600);
-    /// The default of `age_grace`: as long as the default of `CALL_TIMEOUT`.
+    /// Default of `age_grace`: the same as the default of `CALL_TIMEOUT`.
     pub const DEFAULT_AGE_GRACE: Duration = Duration::from_secs(30);
 
-    /// The limits of the admin port, which serves a scraper, a probe and a person.
+    /// Returns the limits of the admin port, which serves scrapers, probes and people.
     pub(crate) fn admin(self) -> Self {
         const MAX_CONNECTIONS: usize = 64;
         const MAX_PER_ADDRESS: usize = 32;

@@ -1,4 +1,4 @@
-//! Which connections there are, and which ones may be added.
+//! The open connections of a port, and the permits for new ones.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -18,23 +18,23 @@ use super::{
     refusals::{RefusalReason, Refusals},
 };
 
-/// Unsent bytes of all connections of a port, at which the connection with the most of them is closed.
+/// Unsent bytes of all connections of a port at which the connection with the most of them is closed.
 const MAX_UNSENT_BYTES: usize = 64 * 1024 * 1024;
 
-/// Displaced connections whose descriptors may be open still, before no further connection is accepted.
+/// Number of displaced connections with open descriptors at which no further connection is accepted.
 pub(super) const MAX_CLOSING: usize = 64;
 
 /// A port of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Port {
-    /// gRPC.
+    /// The port for gRPC.
     Grpc,
-    /// Health and metrics.
+    /// The port for health and metrics.
     Admin,
 }
 
 impl Port {
-    /// Both.
+    /// Both ports.
     pub const ALL: [Self; 2] = [Self::Grpc, Self::Admin];
 
     /// Returns its name in metrics and logs.
@@ -57,13 +57,13 @@ pub struct Connections {
 struct Shared {
     port: Port,
     limits: ConnectionLimits,
-    /// Bytes that the requests of one connection may hold.
+    /// Maximum number of bytes that the requests of one connection may hold.
     request_limit: usize,
     state: Mutex<State>,
     unsent: AtomicUsize,
-    /// Displaced connections that are not closed yet.
+    /// Number of displaced connections that are not closed yet.
     closing: AtomicUsize,
-    /// Notified when one of them is.
+    /// Notified when one of them is closed.
     closed: Notify,
     refusals: Refusals,
 }
@@ -72,9 +72,9 @@ struct Shared {
 struct State {
     next_id: u64,
     open: HashMap<u64, Arc<Connection>>,
-    /// Of each address that has any.
+    /// Contains only addresses with connections.
     addresses: HashMap<IpAddr, Address>,
-    /// Connections without a valid token so far, oldest first: the ones that a newcomer may displace.
+    /// Connections without a valid token so far, oldest first: a newer connection may displace these.
     unproven: BTreeMap<u64, IpAddr>,
 }
 
@@ -105,11 +105,11 @@ impl Connections {
         &self.shared.limits
     }
 
-    /// Admits a connection from `address`. Where there is no place left, the oldest connection without a valid token makes room, so that
-    /// connections that never speak keep nobody out.
+    /// Admits a connection from `address`. If there is no permit left, the oldest connection without a valid token is
+    /// displaced, so that silent connections keep no caller out.
     ///
     /// # Errors
-    /// The reason, if every connection in question has proven itself. It is counted.
+    /// The reason, if all connections in question have proven themselves. It is counted.
     pub fn admit(&self, address: IpAddr) -> Result<Permit, RefusalReason> {
         let network = network(address);
         let admitted = self.shared.try_admit(network, self);
@@ -136,10 +136,10 @@ impl Connections {
         }
     }
 
-    /// Waits while too many displaced connections still hold their descriptors. Cancel-safe; for one accept loop.
+    /// Waits while too many displaced connections still hold their descriptors. Cancel-safe; for a single accept loop.
     pub(super) async fn displaced_are_closed(&self) {
         while self.shared.closing.load(Ordering::Relaxed) >= MAX_CLOSING {
-            // One that closes in between has left its notification.
+            // A connection that closes in between has left its notification.
             self.shared.closed.notified().await;
         }
     }
@@ -157,7 +157,8 @@ impl Connections {
             return;
         }
         let state = self.shared.state();
-        // One that is closing already frees its bytes in a moment; closing a second one for the same bytes would be one too many.
+        // If one is closing already, it will free its bytes soon; closing a second one for the same bytes would be one
+        // too many.
         let most = state.open.values().max_by_key(|connection| connection.unsent());
         if let Some(most) = most.filter(|most| !most.cut.is_cancelled()) {
             tracing::warn!(address = %most.address, limit_bytes = MAX_UNSENT_BYTES, "connection closed, too many answers are not read");
@@ -202,7 +203,7 @@ impl Shared {
     }
 
     fn displace(&self, id: u64) {
-        // Before the removal, after which its permit may find that it was displaced.
+        // Before the removal, after which the connection's permit may find that it was displaced.
         self.closing.fetch_add(1, Ordering::Relaxed);
         let Some(connection) = self.remove(id) else { return self.has_closed() };
         connection.cut();
@@ -214,7 +215,7 @@ impl Shared {
         self.closed.notify_one();
     }
 
-    /// Removes a connection from the books. The second removal, by its permit, finds nothing.
+    /// Removes a connection. The second removal, when its permit is dropped, finds nothing.
     fn remove(&self, id: u64) -> Option<Arc<Connection>> {
         let mut state = self.state();
         let connection = state.open.remove(&id)?;
@@ -231,12 +232,12 @@ impl Shared {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it is held.
+        // No code panics while holding the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The right to keep one connection open. Dropped, its place is free.
+/// The right to keep one connection open. It is freed on drop.
 #[derive(Debug)]
 pub struct Permit {
     pub(super) connection: Arc<Connection>,
@@ -260,7 +261,8 @@ impl Drop for Permit {
     }
 }
 
-/// Returns what counts as one address: an IPv4 address, also where it is mapped, or the /64 network of an IPv6 address.
+/// Returns the address that limits count: an IPv4 address, even if it is mapped to IPv6, or the /64 network of an IPv6
+/// address.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),

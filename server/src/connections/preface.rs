@@ -1,4 +1,4 @@
-//! The client's side of the HTTP/2 preface, read before anything is allocated for the connection.
+//! Reads the client's HTTP/2 preface before anything is allocated for the connection.
 
 use std::{
     io,
@@ -8,19 +8,19 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-/// What every HTTP/2 client sends first (RFC 9113, section 3.4).
+/// The first bytes of every HTTP/2 client (RFC 9113, section 3.4).
 const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Reads the preface.
 ///
 /// # Errors
-/// The stream's, and `InvalidData` for a client that speaks something else.
+/// The stream's error, or `InvalidData` for a client with another protocol.
 pub(super) async fn read_preface<IO: AsyncRead + AsyncWrite + Unpin>(mut io: IO) -> io::Result<AfterPreface<IO>> {
     let mut read = [0; PREFACE.len()];
     let mut length = 0;
     while length < PREFACE.len() {
         let more = io.read(&mut read[length..]).await?;
-        // Checked as it comes: who speaks HTTP/1 or TLS is gone at the first byte.
+        // Checked as it arrives: a client of HTTP/1 or TLS is rejected at the first byte.
         if more == 0 || read[length..length + more] != PREFACE[length..length + more] {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "not an HTTP/2 client"));
         }
@@ -29,11 +29,11 @@ pub(super) async fn read_preface<IO: AsyncRead + AsyncWrite + Unpin>(mut io: IO)
     Ok(AfterPreface { io, given: 0 })
 }
 
-/// A stream whose preface was read, and which is there for its reader once more.
+/// A stream whose preface has been read, and which returns it to its reader again.
 #[derive(Debug)]
 pub(super) struct AfterPreface<IO> {
     io: IO,
-    /// Bytes of the preface that the reader has.
+    /// Bytes of the preface that the reader has received.
     given: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Counts refused connections, and logs the first of a burst.
+//! Counts refused connections, and logs the first one of a burst.
 
 use std::{
     net::IpAddr,
@@ -10,28 +10,28 @@ use metrics::counter;
 
 use super::permits::Port;
 
-/// A refusal this long after the one before begins a new burst, which is logged.
+/// Time without refusals after which the next one begins a new burst, which is logged.
 const BURST_INTERVAL: Duration = Duration::from_secs(10);
-/// A burst that lasts is logged this often.
+/// Interval between log lines during a burst.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Why a connection was refused, or closed before its time.
+/// Why a connection was refused, or closed early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusalReason {
-    /// There are too many connections in all.
+    /// There are too many connections in total.
     Total,
     /// There are too many connections from its address.
     Address,
-    /// It had sent no valid token when a newer one needed its place.
+    /// It had sent no valid token, and a newer connection needed its permit.
     Displaced,
-    /// It did not get through a step in time.
+    /// A step took too long.
     Timeout,
-    /// The process has no descriptor left, or the system no memory for it.
+    /// The process has no descriptor left, or the system no memory for one.
     Descriptors,
 }
 
 impl RefusalReason {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Self; 5] = [Self::Total, Self::Address, Self::Displaced, Self::Timeout, Self::Descriptors];
 
     /// Returns its name in metrics and logs.
@@ -58,12 +58,12 @@ pub(super) struct Refusals {
 struct Burst {
     last_at: Option<Instant>,
     logged_at: Option<Instant>,
-    /// Refusals since the last line.
+    /// Number of refusals since the last log line.
     unlogged: u64,
 }
 
 impl Burst {
-    /// Adds a refusal. Returns how many the line about it stands for, if one is due.
+    /// Adds a refusal. If a log line is due, returns the number of refusals that it covers.
     fn add(&mut self, now: Instant) -> Option<u64> {
         let is_after = |at: Option<Instant>, gap| at.is_none_or(|at| now.saturating_duration_since(at) >= gap);
         let is_due = is_after(self.last_at, BURST_INTERVAL) || is_after(self.logged_at, LOG_INTERVAL);
@@ -85,7 +85,7 @@ impl Refusals {
     pub(super) fn add(&self, reason: RefusalReason, address: Option<IpAddr>) {
         let (port, name) = (self.port.as_str(), reason.as_str());
         counter!("category_mirror_refused_connections_total", "port" => port, "reason" => name).increment(1);
-        // Nothing panics while it is held.
+        // No code panics while holding the lock.
         let mut bursts = self.bursts.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(count) = bursts[reason as usize].add(Instant::now()) else { return };
         drop(bursts);

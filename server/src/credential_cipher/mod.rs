@@ -44,7 +44,7 @@ pub enum CredentialCipherError {
         source: KeyFileError,
     },
     /// A line is no key.
-    #[error("{path:?}, line {line}: must be a key of 64 hexadecimal digits, as `openssl rand -hex 32` prints it")]
+    #[error("{path:?}, line {line}: must be a key of 64 hexadecimal digits, as printed by `openssl rand -hex 32`")]
     NoKey {
         /// The file.
         path: PathBuf,
@@ -52,7 +52,7 @@ pub enum CredentialCipherError {
         line: usize,
     },
     /// Two lines are the same key.
-    #[error("{path:?}, line {line}: this key is there already")]
+    #[error("{path:?}, line {line}: duplicate of an earlier key")]
     Twice {
         /// The file.
         path: PathBuf,
@@ -60,7 +60,7 @@ pub enum CredentialCipherError {
         line: usize,
     },
     /// There is nothing in it.
-    #[error("{path:?} holds no key: one a line, 64 hexadecimal digits, the newest first")]
+    #[error("{path:?} contains no key: one per line, 64 hexadecimal digits, the newest first")]
     Empty {
         /// The file.
         path: PathBuf,
@@ -83,7 +83,7 @@ pub enum DecryptError {
     #[error("they are encrypted with a key that this server does not have")]
     UnknownKey,
     /// It is not what was encrypted for this account.
-    #[error("what is stored is not what was encrypted for this account")]
+    #[error("the stored data is not what was encrypted for this account")]
     Tampered,
 }
 

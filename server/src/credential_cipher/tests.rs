@@ -84,15 +84,15 @@ fn the_newest_key_seals_and_every_key_opens() {
 
 #[test]
 fn a_wrong_file_is_named_with_the_line_and_without_what_is_there() {
-    let no_key = "FILE, line 1: must be a key of 64 hexadecimal digits, as `openssl rand -hex 32` prints it";
+    let no_key = "FILE, line 1: must be a key of 64 hexadecimal digits, as printed by `openssl rand -hex 32`";
     for (lines, error) in [
-        (&[][..], "FILE holds no key: one a line, 64 hexadecimal digits, the newest first"),
-        (&["# nothing"], "FILE holds no key: one a line, 64 hexadecimal digits, the newest first"),
+        (&[][..], "FILE contains no key: one per line, 64 hexadecimal digits, the newest first"),
+        (&["# nothing"], "FILE contains no key: one per line, 64 hexadecimal digits, the newest first"),
         (&["hush"], no_key),
         (&[&OLD[1..]], no_key),
         (&[&OLD.replace('0', "g")], no_key),
         (&[&"é".repeat(32)], no_key),
-        (&["", OLD, &OLD.to_uppercase()], "FILE, line 3: this key is there already"),
+        (&["", OLD, &OLD.to_uppercase()], "FILE, line 3: duplicate of an earlier key"),
     ] {
         assert_eq!(cipher(lines).expect_err("wrong"), error, "{lines:?}");
     }

@@ -1,4 +1,4 @@
-//! The values of an error, for programs.
+//! Metadata of errors, for programs.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::Error;
 use crate::domain::{Locale, MAX_SHRINK_PERCENT, NotRevertible};
 
 impl Error {
-    /// The values of the message, for programs.
+    /// Returns the values of the message, for programs.
     #[must_use]
     pub fn metadata(&self) -> BTreeMap<&'static str, String> {
         let pairs = match self {

@@ -1,4 +1,4 @@
-//! What a call can fail with.
+//! Errors of calls.
 
 mod metadata;
 mod reason;
@@ -13,10 +13,10 @@ use crate::domain::{
 pub use reason::Reason;
 pub use violations::{FieldViolation, Violations};
 
-/// The cause behind an error: logged once, never sent.
+/// The cause of an error: logged once, never sent to the caller.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Kinds of things that have names.
+/// Kinds of named resources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource {
     /// `tenants/{tenant}`.
@@ -35,117 +35,115 @@ pub enum Resource {
     Credentials,
 }
 
-/// Why a call failed. Each has one reason string and one gRPC code (`api::status`).
+/// Why a call failed. Each variant has one reason code and one gRPC code (`api::status`).
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The request's fields, all violations at once.
+    /// Fields of the request are invalid; has all violations.
     #[error("the request is invalid: {}", list(.0))]
     Invalid(Vec<FieldViolation>),
-    /// The request id was used within 24 h with other arguments.
+    /// The request id was used with other arguments within the last 24 hours.
     #[error("request_id `{0}` was used with other arguments within the last 24 hours")]
     RequestIdReused(String),
-    /// The page token is not one of ours, or belongs to other filters.
+    /// The page token is malformed, or belongs to other filters.
     #[error("the page token is invalid, or belongs to a request with other filters")]
     InvalidPageToken,
-    /// There is no such thing, or the caller may not know of it.
+    /// The resource does not exist, or the caller may not see it.
     #[error("{1} does not exist")]
     NotFound(Resource, String),
-    /// There is one already.
-    #[error("{1} exists already")]
+    /// The resource already exists.
+    #[error("{1} already exists")]
     AlreadyExists(Resource, String),
     /// The location belongs to another tenant.
     #[error("locations/{0} belongs to another tenant")]
     LocationTaken(String),
-    /// The tenant has no location.
+    /// The tenant has no GBP location.
     #[error("tenants/{0} has no GBP location; set gbp_account and gbp_location first")]
     NoLocation(TenantId),
-    /// A batch of nobody: there is no tenant to mirror in its target.
+    /// The target of a batch has no tenant with a GBP location.
     #[error("{0} has no tenant with a GBP location")]
     NoTenantWithLocation(String),
-    /// The caller overrides guards for another number of runs than a dry batch has shown.
+    /// The caller overrides run guards for another number of runs than the latest dry batch shows.
     #[error(
-        "{dry_batch} says that the overridden guards let {expected} runs through, and {confirmed} were confirmed; {}, or make another dry batch",
-        if *expected > 0 { format!("confirm {expected}") } else { "override other guards of runs, or none".to_owned() }
+        "the overridden guards stop {expected} runs in {dry_batch}, but {confirmed} were confirmed; {}, or run a new dry batch",
+        if *expected > 0 { format!("confirm {expected}") } else { "override other run guards, or none".to_owned() }
     )]
     OverrideMismatch {
-        /// The last dry batch of the same target and strategy.
+        /// The latest dry batch of the same target and strategy.
         dry_batch: String,
-        /// How many runs it would be.
+        /// Number of runs that the dry batch shows.
         expected: i64,
-        /// How many the caller expects.
+        /// Number of runs that the caller confirmed.
         confirmed: i64,
     },
-    /// The caller overrides guards of runs that no dry batch has shown.
+    /// The caller overrides run guards, but no dry batch shows for how many runs.
     #[error(
-        "guards of runs are overridden for as many runs as a dry batch of the same tenants and strategy has shown, and none has ended; make one first"
+        "run guards can only be overridden after a dry batch of the same target and strategy has ended; run a dry batch first"
     )]
     NoDryBatch,
-    /// The caller expects to touch another number of tenants.
-    #[error("{target} has {expected} tenants to mirror, and {confirmed} were confirmed")]
+    /// The caller confirmed another number of tenants.
+    #[error("{target} has {expected} tenants to mirror, but {confirmed} were confirmed")]
     ConfirmationMismatch {
-        /// Whose tenants.
+        /// The target of the batch, such as `organizations/{organization}`.
         target: String,
-        /// How many there are.
+        /// Number of tenants in the batch.
         expected: i64,
-        /// How many the caller expects.
+        /// Number of tenants that the caller confirmed.
         confirmed: i64,
     },
     /// Another run of the tenant is live.
-    #[error("{run} is live ({kind}); wait for it or cancel it")]
+    #[error("{run} is live ({kind}); wait until it ends, or cancel it")]
     RunInProgress {
-        /// The live run's name.
+        /// Resource name of the live run.
         run: String,
-        /// Its strategy, and whether it is dry.
+        /// Its strategy, and whether it is a dry run.
         kind: String,
     },
-    /// A live run of the tenant has a write at the present location of which nobody knows yet whether it took effect.
+    /// A live run of the tenant has a write to the current location whose outcome is not known yet.
     #[error(
-        "{run} ({kind}) has a write at the present location whose outcome is not known yet, and the tenant keeps its location until a read of it \
-         has settled that; {}",
+        "{run} ({kind}) has a write to the current location whose outcome is not known yet, so the tenant keeps its location until a read \
+         resolves it; {}",
         if *waits_for_credentials {
-            "Google rejects the credentials that it is read with, so the run waits for up to 24 hours: set new ones with SetCredentials, or accept \
-             the present ones again at Google, and retry"
+            "Google rejects the credentials for that read, so the run waits for up to 24 hours: set new ones with SetCredentials, or have \
+             Google accept the current ones again, and retry"
         } else {
-            "retry when the run has ended"
+            "retry once the run has ended"
         }
     )]
     UnsettledWrite {
-        /// The live run's name.
+        /// Resource name of the live run.
         run: String,
-        /// Its strategy, and whether it is dry.
+        /// Its strategy, and whether it is a dry run.
         kind: String,
-        /// Whether the location cannot be read because of its credentials.
+        /// Whether Google rejects the credentials with which the location is read.
         waits_for_credentials: bool,
     },
-    /// A run of the tenant is live that does not do what is asked for as things are now.
-    #[error(
-        "{run} is live ({kind}), and a request cannot join it: {why}; wait for its end, or cancel it, and ask again"
-    )]
+    /// A live run of the tenant was requested with the same arguments, but cannot be joined.
+    #[error("{run} is live ({kind}) and cannot be joined: {why}; wait until it ends or cancel it, then retry")]
     CannotJoin {
-        /// The live run's name.
+        /// Resource name of the live run.
         run: String,
-        /// Its strategy, and whether it is dry.
+        /// Its strategy, and whether it is a dry run.
         kind: String,
-        /// Why not.
+        /// Why it cannot be joined.
         why: JoinRefusal,
     },
-    /// What a run wrote cannot be taken back.
-    #[error("{run} cannot be taken back: {why}")]
+    /// The run cannot be reverted.
+    #[error("{run} cannot be reverted: {why}")]
     NotRevertible {
-        /// The run's name.
+        /// Resource name of the run.
         run: String,
-        /// Why not.
+        /// Why it cannot be reverted.
         why: NotRevertible,
     },
-    /// Tenants have the category.
+    /// Tenants have the platform category.
     #[error("platformCategories/{slug} is in use by {tenants} tenants")]
     CategoryInUse {
-        /// The category.
+        /// The platform category.
         slug: Slug,
-        /// How many tenants have it.
+        /// Number of tenants that have it.
         tenants: i64,
     },
-    /// A feature flag is off, for the tenant in question at least.
+    /// A feature flag is off, at least for this tenant.
     #[error("{flag} is off: {why}")]
     FeatureDisabled {
         /// The flag.
@@ -153,87 +151,89 @@ pub enum Error {
         /// Why it is off.
         why: FlagReason,
     },
-    /// Somebody else has changed the flag meanwhile.
-    #[error("{flag} has revision {revision} meanwhile; look at it again, and decide again")]
+    /// Another caller has changed the flag since it was read.
+    #[error("{flag} has changed: its revision is {revision}; read it again and retry")]
     FlagChanged {
         /// The flag.
         flag: Flag,
-        /// Its revision now; 0 while nobody has set it.
+        /// Its current revision. 0: it has never been set.
         revision: i64,
     },
-    /// No list of Google's categories was imported.
-    #[error("no list of Google's categories was imported for {0}; RefreshTaxonomy imports it")]
+    /// No list of Google's categories has been imported.
+    #[error("no list of Google's categories has been imported for {0}; import it with RefreshTaxonomy")]
     NoTaxonomy(Locale),
-    /// The list is much shorter than the one before, and nobody said that this is right.
+    /// The list is much shorter than the previous version, and `allow_shrink` is not set.
     #[error(
-        "the list for {locale} has {imported} categories, the one before has {current}: that is more than {MAX_SHRINK_PERCENT} % less, \
-         and nothing was changed; if it is right, set allow_shrink and a reason"
+        "the list for {locale} has {imported} categories, more than {MAX_SHRINK_PERCENT} % fewer than the {current} of the previous version; \
+         nothing was changed; if the list is correct, set allow_shrink and a reason"
     )]
     TaxonomyShrank {
-        /// Whose list.
+        /// Region and language of the list.
         locale: Locale,
-        /// How many categories the newest version has.
+        /// Number of categories in the newest version.
         current: i64,
-        /// How many Google lists now.
+        /// Number of categories that Google lists now.
         imported: i64,
     },
-    /// Another import was faster.
-    #[error("another import for {0} was faster, and nothing was changed; look at what it found, or import again")]
+    /// A concurrent import finished first.
+    #[error(
+        "a concurrent import for {0} finished first; this one changed nothing: run RefreshTaxonomy again if needed"
+    )]
     TaxonomyChanged(Locale),
-    /// Google gave no answer that can be used, and nothing was changed.
+    /// Google returned no usable response. Nothing was changed.
     #[error("{}; nothing was changed", .0.message)]
     Google(Failure),
-    /// There is nothing to encrypt credentials with.
+    /// The server has no key to encrypt credentials with.
     #[error("this server has no key to encrypt credentials with: set CREDENTIALS_KEYS_FILE")]
     NoCredentialsKey,
-    /// An account's credentials cannot be read.
+    /// The credentials of an account cannot be decrypted.
     #[error("the credentials of accounts/{account} cannot be used: {problem}")]
     CredentialsUnreadable {
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// The key that they are said to be encrypted with.
+        /// Id of the key that encrypted them.
         key_id: String,
-        /// Why.
+        /// Why they cannot be decrypted.
         problem: String,
     },
-    /// No identity, or none that can be believed.
+    /// The token is missing or invalid.
     #[error("{0}")]
     Unauthenticated(String),
-    /// The token cannot be verified: no key set of the identity provider is known, or none that is fresh enough.
-    #[error("tokens cannot be verified now, because the identity provider's keys cannot be fetched; try again")]
+    /// The token cannot be verified: no key set of the identity provider is known, or it is too old.
+    #[error("tokens cannot be verified now, because the identity provider's keys cannot be fetched; retry")]
     KeysUnavailable,
-    /// The caller may not.
+    /// The role or scope of the token does not permit the call.
     #[error("{0}")]
     PermissionDenied(String),
-    /// Too much at once.
-    #[error("{problem} (limit {limit}); try again in {wait:?}")]
+    /// A limit is exceeded.
+    #[error("{problem} (limit {limit}); retry in {wait:?}")]
     RateLimited {
-        /// Of what.
+        /// Which limit.
         problem: &'static str,
-        /// How much is not too much.
+        /// Its value.
         limit: usize,
-        /// After how long the same call may be taken.
+        /// Time after which the call may succeed.
         wait: Duration,
     },
-    /// The call took longer than its caller waits, or than any call may.
-    #[error("no answer within {0:?}; a write may still have happened")]
+    /// The call took longer than its deadline, or than CALL_TIMEOUT.
+    #[error("no response within {0:?}; a write may still have taken effect")]
     DeadlineExceeded(Duration),
-    /// The server is shutting down; another one will answer.
-    #[error("the server is shutting down; connect again")]
+    /// The server is shutting down. Another one accepts the call.
+    #[error("the server is shutting down; reconnect")]
     Draining,
-    /// The connection is as old as it gets. Only streams live long enough to meet this.
-    #[error("the connection has reached its maximum age; connect again, and open the stream again")]
+    /// The connection has reached its maximum age. Only streams live long enough to get this error.
+    #[error("the connection has reached its maximum age; reconnect and reopen the stream")]
     ConnectionExpired,
-    /// PostgreSQL is not reachable now.
-    #[error("the database is not available now; try again")]
+    /// PostgreSQL is unreachable.
+    #[error("the database is currently unavailable; retry")]
     DatabaseUnavailable(#[source] BoxError),
-    /// A defect of ours.
+    /// A defect of the server.
     #[error("internal error")]
     Internal(#[source] BoxError),
 }
 
 impl Error {
-    /// A single field violation.
+    /// Returns an error with one field violation.
     #[must_use]
     pub fn invalid(field: &str, description: impl ToString) -> Self {
         Self::Invalid(vec![FieldViolation { field: field.to_owned(), description: description.to_string() }])

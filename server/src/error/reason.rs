@@ -1,22 +1,22 @@
-//! The reasons of errors: what programs go by.
+//! Reason codes of errors, which programs depend on.
 
 use super::{Error, Resource};
 use crate::domain::{Failure, Retry};
 
-/// Makes the reasons of one table, so that none can be missing from [`Reason::ALL`].
+/// Defines the reason codes as one table, so that none can be missing from [`Reason::ALL`].
 macro_rules! reasons {
     ($($reason:ident => $text:literal,)+) => {
-        /// Why a call failed, as `google.rpc.ErrorInfo.reason` has it. `docs/errors.md` lists them.
+        /// Why a call failed: the value of `google.rpc.ErrorInfo.reason`. Documented in `docs/errors.md`.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Reason {
             $(#[doc = concat!("`", $text, "`.")] $reason,)+
         }
 
         impl Reason {
-            /// All of them.
+            /// All reason codes.
             pub const ALL: &[Self] = &[$(Self::$reason,)+];
 
-            /// Returns its text, in `UPPER_SNAKE_CASE`.
+            /// Returns the code in `UPPER_SNAKE_CASE`.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
@@ -73,7 +73,7 @@ reasons! {
 }
 
 impl Error {
-    /// The reason, in `UPPER_SNAKE_CASE`.
+    /// Returns the reason code in `UPPER_SNAKE_CASE`.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         self.reason_code().as_str()

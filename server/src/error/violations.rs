@@ -1,20 +1,21 @@
-//! What is wrong with the fields of a request.
+//! Violations of a request's fields.
 
 use super::Error;
 
-/// A field of a request, and what is wrong with it.
+/// A field of a request, and its violation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldViolation {
     /// The field's path, such as `tenant.display_name`.
     pub field: String,
-    /// What is wrong, and what would be right.
+    /// What is wrong with the value, and which values are valid.
     pub description: String,
 }
 
-/// How many violations are told one by one. Errors travel in headers, and clients refuse headers of more than 16 kB.
+/// Maximum number of violations that are listed individually. Errors travel in headers, and clients reject headers of
+/// more than 16 kB.
 const MAX_VIOLATIONS: usize = 16;
 
-/// Collects what is wrong with a request, so that the caller hears of everything at once.
+/// Collects all violations of a request, so that the caller gets them in one error.
 #[derive(Debug, Default)]
 pub struct Violations {
     told: Vec<FieldViolation>,
@@ -22,7 +23,7 @@ pub struct Violations {
 }
 
 impl Violations {
-    /// Notes a violation.
+    /// Adds a violation.
     pub fn add(&mut self, field: &str, description: impl ToString) {
         if self.told.len() < MAX_VIOLATIONS {
             self.told.push(FieldViolation { field: field.to_owned(), description: description.to_string() });
@@ -31,7 +32,7 @@ impl Violations {
         }
     }
 
-    /// Takes the value of a result, or notes its error.
+    /// Returns the value of a result, or adds its error as a violation.
     pub fn take<T, E: ToString>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.add(field, error)).ok()
     }
@@ -39,7 +40,7 @@ impl Violations {
     /// Ends the collection.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when there was a violation.
+    /// [`Error::Invalid`] if there is a violation.
     pub fn finish(mut self) -> Result<(), Error> {
         let Some(last) = self.told.last_mut() else { return Ok(()) };
         if self.untold > 0 {
@@ -48,10 +49,10 @@ impl Violations {
         Err(Error::Invalid(self.told))
     }
 
-    /// Ends the collection with the values that [`Violations::take`] gave.
+    /// Ends the collection with the values that [`Violations::take`] returned.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when there was a violation.
+    /// [`Error::Invalid`] if there is a violation.
     pub fn finish_with<T>(self, value: Option<T>) -> Result<T, Error> {
         self.finish()?;
         value.ok_or_else(|| Error::Internal("a value is missing without a violation".into()))

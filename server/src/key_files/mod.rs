@@ -1,10 +1,10 @@
-//! Files that hold keys and secrets: read up to a bound, wiped from memory, checked for who else can reach them, and read again when they
+//! Files with keys and secrets: bounded, wiped from memory, checked for access by other users, and re-read when they
 //! change.
 //!
-//! A file that every user can *write* is refused: they could exchange the key. One that others can only *read* is used, with a warning:
-//! Kubernetes mounts secrets with mode 0644 unless it is told otherwise, as a root that may not be this process's user, so that a refusal
-//! would keep correct deployments from starting, and in a container there is nobody else to read it. The development keys, which this
-//! program creates itself, are stricter (`secret_file`).
+//! A file that every user can *write* is refused, because they could replace the key. A file that others can only
+//! *read* is used, with a warning: by default, Kubernetes mounts secrets with mode 0644, owned by a root that may not
+//! be this process's user. Refusing them would break correct deployments, and in a container there is no other user.
+//! The development keys, which this program creates itself, are checked more strictly (`secret_file`).
 
 mod current;
 mod watch;
@@ -22,25 +22,25 @@ use zeroize::Zeroizing;
 pub use current::Current;
 pub use watch::{Watched, keep_current};
 
-/// Bytes of a key file that are read: far above any key set or certificate chain.
+/// Maximum size of a key file: far above any key set or certificate chain.
 pub const MAX_KEY_FILE_BYTES: u64 = 1024 * 1024;
 
-/// What a file holds, wiped from memory when it is dropped.
+/// Contents of a file, wiped from memory on drop.
 pub type Contents = Zeroizing<Vec<u8>>;
 
-/// Why a key file is not used. Never holds what is in it, nor its path, which the caller's setting names.
+/// Why a key file is not used. Contains neither the file's contents nor its path, which the caller's setting names.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// The system's error.
     #[error("{0}")]
     Unreadable(#[from] io::Error),
-    /// More than [`MAX_KEY_FILE_BYTES`].
+    /// The file is longer than [`MAX_KEY_FILE_BYTES`].
     #[error("is longer than {MAX_KEY_FILE_BYTES} bytes")]
     TooLong,
-    /// Every user can exchange the key.
-    #[error("can be written by every user of this machine (mode {mode:o}), who could exchange the key: run chmod o-w")]
+    /// Every user can replace the key.
+    #[error("can be written by every user of this machine (mode {mode:o}), who could replace the key: run chmod o-w")]
     WritableByOthers {
-        /// Its permission bits.
+        /// The file's permission bits.
         mode: u32,
     },
 }
@@ -56,17 +56,17 @@ pub fn read(path: &Path) -> Result<Contents, KeyFileError> {
     if metadata.is_file() && mode & 0o002 != 0 {
         return Err(KeyFileError::WritableByOthers { mode });
     }
-    // Room for all of it at once: a vector that grows leaves copies of the secret behind.
+    // Allocated at once, because a vector that grows leaves copies of the secret behind.
     let room = if metadata.is_file() { metadata.len().min(MAX_KEY_FILE_BYTES) } else { MAX_KEY_FILE_BYTES };
     let mut contents = Zeroizing::new(Vec::with_capacity(usize::try_from(room).unwrap_or(0) + 64));
     file.take(MAX_KEY_FILE_BYTES + 1).read_to_end(&mut contents)?;
     if contents.len() as u64 > MAX_KEY_FILE_BYTES { Err(KeyFileError::TooLong) } else { Ok(contents) }
 }
 
-/// Warns of a secret file that other users of this machine can read. One that this process itself can read only through the file's group,
-/// as with the `fsGroup` of Kubernetes, is as closed as it can be.
+/// Warns of a secret file that other users of this machine can read. A file that this process itself can read only
+/// through the file's group, as with the `fsGroup` of Kubernetes, cannot be restricted further.
 pub fn warn_if_exposed(setting: &str, path: &Path) {
-    // A pipe is gone by now, and what cannot be read was refused before.
+    // A pipe no longer exists here, and a file that cannot be read has been refused before.
     let Ok(metadata) = fs::metadata(path) else { return };
     if metadata.is_file() && is_exposed(&metadata) {
         let mode = format!("{:o}", metadata.mode() & 0o7777);

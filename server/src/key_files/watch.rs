@@ -1,8 +1,9 @@
-//! Reads key files again when they change.
+//! Re-reads key files when they change.
 //!
-//! Contents are compared, not times: they are few and small, and neither an exchanged symbolic link (Kubernetes), nor a file that was
-//! restored with an old time, nor two changes within a clock's tick can be missed. A change counts once two polls have seen the same
-//! contents, so that half a file, or a certificate whose key is still the old one, is not taken for the new state.
+//! Contents are compared, not times: they are few and small, and no change is missed, be it a replaced symbolic link
+//! (Kubernetes), a file that was restored with an old time, or two changes within one clock tick. A change counts once
+//! two polls have read the same contents, so that half a file, or a certificate whose key is still the old one, is not
+//! used.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -15,29 +16,29 @@ use tokio::{
 
 use super::{Contents, read};
 
-/// How often files are polled. A new key is in use after two or three polls.
+/// Interval between polls. A new key is in use after two or three polls.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Takes new contents, one for each file, or says why they cannot be used.
+/// Applies new contents, one for each file, or returns why they cannot be used.
 type Apply = Box<dyn FnMut(&[Contents]) -> Result<(), String> + Send>;
 
 /// A digest of the contents of all files of a [`Watched`].
 type Fingerprint = [u8; digest::SHA256_OUTPUT_LEN];
 
-/// The key files of one setting, or of several that belong together, and what takes their contents.
+/// The key files of one setting, or of several that belong together, and the function that applies their contents.
 pub struct Watched {
     settings: &'static str,
     paths: Vec<PathBuf>,
-    /// Whether they are files. A pipe, which was read to its end, has nothing more to give.
+    /// Whether they are regular files. A pipe has been read to its end and does not change.
     is_regular: bool,
     apply: Apply,
     in_use: Fingerprint,
     last_seen: State,
-    /// What was reported last, so that each bad state is reported once.
+    /// The state that was last reported, so that each invalid state is reported once.
     reported: Option<State>,
 }
 
-/// What a poll finds.
+/// The result of a poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     Contents(Fingerprint),
@@ -45,7 +46,7 @@ enum State {
 }
 
 impl Watched {
-    /// Watches `paths`, whose `contents` were just read and are in use. `settings` is how logs name them.
+    /// Watches `paths`, whose `contents` were just read and are in use. `settings` are their names in logs.
     pub fn new(
         settings: &'static str,
         paths: Vec<PathBuf>,
@@ -53,7 +54,7 @@ impl Watched {
         apply: impl FnMut(&[Contents]) -> Result<(), String> + Send + 'static,
     ) -> Self {
         let in_use = fingerprint(contents);
-        // One that is missing at this moment is being replaced.
+        // A file that is missing at this moment is being replaced.
         let is_regular = paths.iter().all(|path| path.metadata().map_or(true, |metadata| metadata.is_file()));
         Self {
             settings,
@@ -66,7 +67,8 @@ impl Watched {
         }
     }
 
-    /// Polls the files once. `now` does not wait for a second poll to see the same, and reports what is bad again.
+    /// Polls the files once. With `now`, it does not wait for a second poll with the same result, and reports an
+    /// invalid state again.
     fn poll(&mut self, now: bool) {
         let mut contents = Vec::new();
         let read = self.paths.iter().try_for_each(|path| {
@@ -80,7 +82,7 @@ impl Watched {
         let is_settled = now || state == self.last_seen;
         self.last_seen = state.clone();
         if state == State::Contents(self.in_use) {
-            // As it was before: what was bad has been taken back.
+            // Unchanged: an invalid state has been reverted.
             self.reported = None;
         } else if is_settled && (now || self.reported.as_ref() != Some(&state)) {
             self.change(state, &contents);
@@ -115,7 +117,8 @@ impl Watched {
     }
 }
 
-/// Keeps what was read from key files current, until it is dropped. Each message of `reload` reads all of them at once.
+/// Keeps the values of key files current, until it is dropped. Each message of `reload` re-reads all of them
+/// immediately.
 pub async fn keep_current(mut files: Vec<Watched>, mut reload: mpsc::Receiver<()>) {
     files.retain(|watched| watched.is_regular);
     let mut polls = interval(POLL_INTERVAL);
@@ -128,7 +131,7 @@ pub async fn keep_current(mut files: Vec<Watched>, mut reload: mpsc::Receiver<()
                 None => return,
             },
         };
-        // A file may be on a file system that does not answer.
+        // A file may be on a file system that does not respond.
         let polled = spawn_blocking(move || {
             files.iter_mut().for_each(|watched| watched.poll(now));
             files
@@ -146,7 +149,7 @@ pub async fn keep_current(mut files: Vec<Watched>, mut reload: mpsc::Receiver<()
 fn fingerprint(contents: &[Contents]) -> Fingerprint {
     let mut context = digest::Context::new(&SHA256);
     for file in contents {
-        // Lengths, so that no bytes can move from one file into the next unnoticed.
+        // The lengths, so that bytes cannot move from one file to the next unnoticed.
         context.update(&(file.len() as u64).to_be_bytes());
         context.update(file);
     }
@@ -164,7 +167,7 @@ mod tests {
 
     use super::*;
 
-    /// Two files, of which everything is good but what begins with `bad`.
+    /// Two files, whose contents are valid unless they begin with `bad`.
     struct Files {
         folder: tempfile::TempDir,
         watched: Watched,
@@ -192,7 +195,7 @@ mod tests {
             fs::write(self.folder.path().join(name), content).expect("written");
         }
 
-        /// What was applied in a poll.
+        /// Returns the contents that a poll applied.
         fn poll(&mut self, now: bool) -> Vec<String> {
             self.watched.poll(now);
             std::mem::take(&mut *self.applied.lock().expect("not poisoned"))

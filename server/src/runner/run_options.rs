@@ -52,7 +52,7 @@ impl AttemptExecution {
 
     pub(super) fn not_revertible(&self, why: &NotRevertible) -> Failure {
         let run = self.run.options.revert_of.map(|id| self.name_of(id)).unwrap_or_default();
-        let failure = Failure::permanent(FailureReason::NotRevertible, format!("{run} cannot be taken back: {why}"))
+        let failure = Failure::permanent(FailureReason::NotRevertible, format!("{run} cannot be reverted: {why}"))
             .with("run", run);
         match why {
             NotRevertible::Changed { left, now } | NotRevertible::Unresolved { left, now, .. } => {

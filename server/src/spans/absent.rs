@@ -1,4 +1,4 @@
-//! What stands for the exporter in a build without it.
+//! Replaces the exporter in a build without it.
 
 use std::time::Duration;
 
@@ -8,35 +8,35 @@ use tracing_subscriber::{Layer, Registry, layer::Identity};
 use super::{ExportError, SpanConfig};
 use crate::domain::TraceContext;
 
-/// No exporter. There is none of it.
+/// The exporter, of which no value exists.
 #[derive(Debug)]
 pub enum Exporter {}
 
 impl Exporter {
-    /// Starts none.
+    /// Fails in any case.
     ///
     /// # Errors
-    /// Always: whoever asks for spans shall not wait for them in vain.
+    /// Always, so that a configured export is not silently missing.
     pub fn start(_settings: SpanConfig) -> Result<Self, ExportError> {
         Err(ExportError::NotBuilt)
     }
 
-    /// What takes the spans from `tracing`.
+    /// Returns the layer that receives spans from `tracing`.
     #[must_use]
     pub fn layer(&self) -> Box<dyn Layer<Registry> + Send + Sync> {
         Box::new(Identity::new())
     }
 
-    /// Ends it.
+    /// Ends the export.
     pub async fn end(self, _within: Duration) {}
 }
 
-/// A span goes nowhere, whatever its parent is.
+/// Returns the span unchanged: it is not exported, whatever its parent is.
 pub(super) fn continue_in(span: Span, _parent: Option<&TraceContext>) -> Span {
     span
 }
 
-/// Nobody works for a span that goes nowhere.
+/// Returns `None`: no other span belongs to one that is not exported.
 #[must_use]
 pub fn traceparent(_span: &Span) -> Option<TraceContext> {
     None

@@ -1,30 +1,30 @@
-//! Where spans go, and which.
+//! Configuration of the export of spans.
 
 use std::time::Duration;
 
 use http::HeaderMap;
 use reqwest::Url;
 
-/// Where spans go, and which.
+/// Where spans are exported to, and which spans are exported.
 #[derive(Debug, Clone)]
 pub struct SpanConfig {
-    /// The collector.
+    /// Address of the collector.
     pub endpoint: Url,
-    /// How it is spoken to.
+    /// Protocol of the collector.
     pub protocol: Protocol,
-    /// What is sent with each request, marked sensitive.
+    /// Headers of each request, marked as sensitive.
     pub headers: HeaderMap,
-    /// The longest that one export may take.
+    /// Maximum duration of one export.
     pub timeout: Duration,
-    /// Whose spans they are.
+    /// Name of the service in traces.
     pub service_name: String,
-    /// What else there is to say of this process.
+    /// Further attributes of this process.
     pub attributes: Vec<(String, String)>,
-    /// Which traces.
+    /// Selection of the traces.
     pub sampling: Sampling,
 }
 
-/// How a collector is spoken to.
+/// Protocol of a collector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// Protobuf in HTTP requests to `/v1/traces`.
@@ -33,22 +33,22 @@ pub enum Protocol {
     Grpc,
 }
 
-/// Which traces are exported.
+/// Selection of the traces that are exported.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Sampling {
-    /// So large a share, from 0 to 1, whatever the caller says.
+    /// This share of all traces, from 0 to 1, whatever the caller decided.
     Ratio(f64),
-    /// What the caller says, and such a share of the traces that begin here.
+    /// For traces of callers, the caller's decision; this share of the traces that start here.
     ParentBased(f64),
 }
 
-/// Why no spans can be exported.
+/// Why spans cannot be exported.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// This build cannot.
-    #[error("this build exports no spans: it was made without the cargo feature `otel`")]
+    /// This build does not support it.
+    #[error("this build cannot export spans: it lacks the cargo feature `otel`")]
     NotBuilt,
-    /// The client cannot be made.
+    /// The client cannot be created.
     #[error("{0}")]
     Client(String),
 }

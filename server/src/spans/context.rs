@@ -1,4 +1,4 @@
-//! The way between our spans and the `traceparent` of others.
+//! Converts between the server's spans and the `traceparent` of other systems.
 
 use std::str::FromStr;
 
@@ -11,7 +11,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::domain::TraceContext;
 
-/// The same span, in `parent`'s trace. Only before anybody has asked for its [`traceparent`].
+/// Returns the same span as a part of `parent`'s trace. Only possible before its [`traceparent`] has been requested.
 pub(super) fn continue_in(span: Span, parent: Option<&TraceContext>) -> Span {
     if !span.is_disabled()
         && let Some(parent) = parent.and_then(context)
@@ -22,7 +22,7 @@ pub(super) fn continue_in(span: Span, parent: Option<&TraceContext>) -> Span {
     span
 }
 
-/// What tells others that they work for `span`. `None` where nobody exports it.
+/// Returns the trace context for work on behalf of `span`. `None` if the span is not exported.
 #[must_use]
 pub fn traceparent(span: &Span) -> Option<TraceContext> {
     if span.is_disabled() {
@@ -32,7 +32,7 @@ pub fn traceparent(span: &Span) -> Option<TraceContext> {
     let span = context.span();
     let span = span.span_context();
     let traceparent = format!("00-{}-{}-{:02x}", span.trace_id(), span.span_id(), span.trace_flags());
-    // What the caller's systems have added goes on to whoever works for the span.
+    // Entries of the caller's systems are passed on.
     let state = span.trace_state().header();
     TraceContext::parse(&traceparent, [Some(state.as_str())].into_iter())
 }
@@ -41,7 +41,7 @@ fn context(parent: &TraceContext) -> Option<Context> {
     let mut parts = parent.traceparent().split('-').skip(1);
     let trace = TraceId::from_hex(parts.next()?).ok()?;
     let span = SpanId::from_hex(parts.next()?).ok()?;
-    // What later versions of the standard mean by other flags is not ours to pass on.
+    // Other flags are not passed on, because later versions of the standard define their meaning.
     let flags = TraceFlags::new(u8::from_str_radix(parts.next()?, 16).ok()?) & TraceFlags::SAMPLED;
     let state = parent.tracestate().and_then(|state| TraceState::from_str(state).ok()).unwrap_or_default();
     let context = SpanContext::new(trace, span, flags, true, state);

@@ -1,4 +1,4 @@
-//! Spans over OTLP.
+//! Exports spans over OTLP.
 
 use std::time::Duration;
 
@@ -23,12 +23,12 @@ use tracing_subscriber::{
 use super::{ExportError, Protocol, Sampling, SpanConfig, TARGET, context::traceparent, queue::queue};
 use crate::gbp;
 
-/// Where a collector takes traces, below its address.
+/// Path of traces below the collector's address.
 const TRACES: [&str; 2] = ["v1", "traces"];
-/// Whose spans these are among those of other libraries.
+/// Instrumentation scope of these spans, as opposed to those of other libraries.
 const SCOPE: &str = "category-mirror";
 
-/// What takes finished spans to a collector, behind everybody's back.
+/// Exports finished spans to a collector in the background.
 #[derive(Debug)]
 pub struct Exporter {
     provider: SdkTracerProvider,
@@ -37,10 +37,11 @@ pub struct Exporter {
 }
 
 impl Exporter {
-    /// Starts the exporter. Nothing is connected before the first span has ended.
+    /// Starts the exporter. It connects after the first span has ended.
     ///
     /// # Errors
-    /// [`ExportError::Client`], where the machine has no usable root certificates, or the endpoint is no URL for the client.
+    /// [`ExportError::Client`] if the machine has no usable root certificates, or the client does not accept the
+    /// endpoint.
     pub fn start(settings: SpanConfig) -> Result<Self, ExportError> {
         let mut exporter = match settings.protocol {
             Protocol::Http => over_http(&settings),
@@ -60,13 +61,13 @@ impl Exporter {
         Ok(Self { provider, end, task })
     }
 
-    /// What takes the spans from `tracing`: ours and no others.
+    /// Returns the layer that receives spans from `tracing`: the server's own and no others.
     #[must_use]
     pub fn layer(&self) -> Box<dyn Layer<Registry> + Send + Sync> {
         let ours = filter_fn(|metadata| metadata.is_span() && metadata.target() == TARGET);
         let layer = tracing_opentelemetry::layer()
             .with_tracer(self.provider.tracer(SCOPE))
-            // Where in the code a span was made says nothing of what happened.
+            // The source location of a span does not describe what happened.
             .with_location(false)
             .with_threads(false)
             .with_target(false)
@@ -76,7 +77,7 @@ impl Exporter {
         layer.with_filter(ours.with_max_level_hint(LevelFilter::from_level(Level::INFO))).boxed()
     }
 
-    /// Exports what is still there, as far as there is time for it.
+    /// Exports the remaining spans, within the given time.
     pub async fn end(self, within: Duration) {
         self.end.cancel();
         let mut task = self.task;
@@ -111,7 +112,7 @@ fn over_http(settings: &SpanConfig) -> Result<SpanExporter, ExportError> {
     if let Ok(mut path) = endpoint.path_segments_mut() {
         path.pop_if_empty().extend(TRACES);
     }
-    // A redirect would carry the headers elsewhere.
+    // A redirect would send the headers elsewhere.
     let client = reqwest::Client::builder()
         .timeout(settings.timeout)
         .redirect(reqwest::redirect::Policy::none())

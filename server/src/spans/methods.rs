@@ -1,19 +1,20 @@
-//! The methods that a server has, by their full names. Anybody may call what does not exist, so no other name is shown or counted.
+//! The methods of the server, by full name. Anyone may call methods that do not exist, so no other name is exported or
+//! counted.
 
 use std::{collections::HashSet, sync::OnceLock};
 
 use prost::Message;
 use prost_types::FileDescriptorSet;
 
-/// What stands for every method that there is not, in OpenTelemetry's conventions.
+/// Name of all unknown methods, as in OpenTelemetry's conventions.
 const OTHER: &str = "_OTHER";
-/// Reflection describes everything but itself.
+/// Reflection does not describe itself.
 const REFLECTION: [&str; 2] = [
     "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-/// The method that a path names, such as `categorymirror.v1.TenantService/GetTenant`, or `_OTHER`.
+/// Returns the method of a path, such as `categorymirror.v1.TenantService/GetTenant`, or `_OTHER`.
 #[must_use]
 pub fn method(path: &str) -> &'static str {
     let name = path.strip_prefix('/').unwrap_or(path);
@@ -31,7 +32,7 @@ fn known() -> &'static HashSet<String> {
     })
 }
 
-/// The methods of a descriptor set; none of one that cannot be read, which would be a defect of the build.
+/// Returns the methods of a descriptor set; none if it is malformed, which would be a defect of the build.
 fn described(bytes: &[u8]) -> Vec<String> {
     let files = FileDescriptorSet::decode(bytes).unwrap_or_default().file;
     let services = files.iter().flat_map(|file| file.service.iter().map(move |service| (file.package(), service)));

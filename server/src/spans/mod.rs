@@ -1,8 +1,8 @@
-//! What a trace shows of the service: a span for each call, for the acceptance of a run, for each attempt and for each request to Google,
-//! in the words of OpenTelemetry's conventions.
+//! The spans of the server: one for each call, each acceptance of a run, each attempt and each request to Google, with
+//! the names of OpenTelemetry's conventions.
 //!
-//! They are spans of `tracing` with a target of their own: the log leaves them out, and the exporter takes nothing else. Where there is no
-//! exporter they are never made, and a caller's trace goes on as it came.
+//! They are spans of `tracing` with their own target: the log leaves them out, and the exporter receives no others.
+//! Without an exporter they are never created, and a caller's trace is passed on unchanged.
 
 #[cfg(not(feature = "otel"))]
 mod absent;
@@ -36,12 +36,12 @@ pub use context::traceparent;
 pub use export::Exporter;
 pub use methods::method;
 
-/// The target of all spans that are exported.
+/// Target of all spans that are exported.
 pub const TARGET: &str = gbp::SPAN_TARGET;
 
-/// Bytes of a host's name. Callers write what they like.
+/// Maximum length of a host name, which callers can choose freely.
 const MAX_HOST: usize = 255;
-/// The names of the gRPC codes, by their numbers.
+/// Names of the gRPC codes, by number.
 const CODES: [&str; 17] = [
     "OK",
     "CANCELLED",
@@ -61,10 +61,10 @@ const CODES: [&str; 17] = [
     "DATA_LOSS",
     "UNAUTHENTICATED",
 ];
-/// The gRPC codes that are the server's fault: unknown, deadline exceeded, unimplemented, internal, unavailable, data loss.
+/// gRPC codes of server errors: unknown, deadline exceeded, unimplemented, internal, unavailable, data loss.
 const FAULTS: [i32; 6] = [2, 4, 12, 13, 14, 15];
 
-/// A call, in its caller's trace if it has one.
+/// Returns the span of a call, in its caller's trace if it has one.
 #[must_use]
 pub fn call(uri: &Uri, parent: Option<&TraceContext>) -> Span {
     let name = method(uri.path());
@@ -78,7 +78,7 @@ pub fn call(uri: &Uri, parent: Option<&TraceContext>) -> Span {
     continue_in(span, parent)
 }
 
-/// Says how a call ended.
+/// Records the result of a call.
 pub fn answered(call: &Span, code: i32) {
     let name = code_name(code);
     call.record("rpc.response.status_code", name);
@@ -87,14 +87,14 @@ pub fn answered(call: &Span, code: i32) {
     }
 }
 
-/// The name of a gRPC status code, such as `NOT_FOUND`.
+/// Returns the name of a gRPC code, such as `NOT_FOUND`.
 #[must_use]
 pub fn code_name(code: i32) -> &'static str {
     let name = usize::try_from(code).ok().and_then(|code| CODES.get(code));
     name.copied().unwrap_or("UNKNOWN")
 }
 
-/// The acceptance of a run: what the run's attempts come after, wherever they are made.
+/// Returns the span of the acceptance of a run, which all attempts of the run follow, on any server.
 #[must_use]
 pub fn acceptance(tenant: &TenantId, kind: RunKind) -> Span {
     info_span!(
@@ -105,7 +105,7 @@ pub fn acceptance(tenant: &TenantId, kind: RunKind) -> Span {
     )
 }
 
-/// An attempt of a run, in the trace that the run was asked for in.
+/// Returns the span of an attempt, in the trace in which the run was requested.
 #[must_use]
 pub fn attempt(run: &Run, parent: Option<&TraceContext>) -> Span {
     let batch_id = run.batch.map(field::display);
@@ -119,7 +119,7 @@ pub fn attempt(run: &Run, parent: Option<&TraceContext>) -> Span {
     continue_in(span, parent)
 }
 
-/// Says that what a span is about failed, and why.
+/// Records that the operation of a span failed, and why.
 pub fn failed(span: &Span, reason: &str) {
     span.record("otel.status_code", "ERROR");
     span.record("reason", reason);

@@ -1,5 +1,5 @@
-//! From the end of a span to its export, without anybody waiting for it: what finds no place, and what the collector does not take, is lost,
-//! counted, and told at most once a minute.
+//! Moves finished spans to their export, without blocking any other task. Spans that do not fit into the queue, or that
+//! the collector does not accept, are dropped and counted, and logged at most once a minute.
 
 use std::{
     sync::{
@@ -17,32 +17,32 @@ use opentelemetry_sdk::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// Spans that wait; a span is about a kilobyte.
+/// Maximum number of spans in the queue; a span takes about a kilobyte.
 const MAX_QUEUED_SPANS: usize = 4096;
-/// Spans that go together.
+/// Maximum number of spans per export.
 const EXPORT_BATCH_SIZE: usize = 512;
-/// How long the first of them waits for company.
+/// Maximum time that the first span of an export waits for more.
 const EXPORT_DELAY: Duration = Duration::from_secs(1);
-/// Between two lines about what was lost.
+/// Minimum interval between two log lines about dropped spans.
 const WARN_INTERVAL: Duration = Duration::from_secs(60);
-/// Characters of an error that are told.
+/// Maximum length of an error in the log.
 const MAX_ERROR_CHARS: usize = 300;
 
-/// The end that spans go in at.
+/// The sending half of the queue.
 #[derive(Debug)]
 pub(super) struct SpanSender {
     queue: mpsc::Sender<SpanData>,
     overflow: Arc<AtomicU64>,
 }
 
-/// The end that they come out at.
+/// The receiving half of the queue.
 pub(super) struct SpanExportTask {
     queue: mpsc::Receiver<SpanData>,
     overflow: Arc<AtomicU64>,
     losses: DroppedSpans,
 }
 
-/// What was lost, and not yet told.
+/// Dropped spans that have not been logged yet.
 #[derive(Default)]
 struct DroppedSpans {
     spans: u64,
@@ -50,7 +50,7 @@ struct DroppedSpans {
     told: Option<Instant>,
 }
 
-/// A queue of spans.
+/// Creates a queue of spans.
 pub(super) fn queue() -> (SpanSender, SpanExportTask) {
     let (sender, receiver) = mpsc::channel(MAX_QUEUED_SPANS);
     let overflow = Arc::new(AtomicU64::new(0));
@@ -77,7 +77,7 @@ impl SpanProcessor for SpanSender {
 }
 
 impl SpanExportTask {
-    /// Exports until `end`, and then what is still there.
+    /// Exports until `end`, and then the remaining spans.
     pub(super) async fn export(mut self, exporter: impl SpanExporter, end: CancellationToken) {
         let mut batch = Vec::with_capacity(EXPORT_BATCH_SIZE);
         loop {
@@ -88,7 +88,7 @@ impl SpanExportTask {
                     continue;
                 }
             }
-            // Whoever ends it does not wait for company.
+            // At the end, there is no wait for more spans.
             let gathered = tokio::time::timeout(EXPORT_DELAY, gather(&mut self.queue, &mut batch));
             let _ = end.run_until_cancelled(gathered).await;
             let count = batch.len();
@@ -131,7 +131,7 @@ impl DroppedSpans {
         self.why = why.chars().take(MAX_ERROR_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
     }
 
-    /// What is to be told now.
+    /// Returns what has to be logged now.
     fn due(&mut self, now: Instant) -> Option<(u64, String)> {
         let is_quiet = self.told.is_none_or(|told| now.duration_since(told) >= WARN_INTERVAL);
         if self.spans == 0 || !is_quiet {
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(losses.due(start + 3 * WARN_INTERVAL), None);
     }
 
-    /// A collector that takes nothing, or everything.
+    /// A collector that accepts no spans, or all.
     #[derive(Debug)]
     struct Collector {
         takes: bool,

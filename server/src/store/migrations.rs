@@ -33,7 +33,7 @@ pub enum MigrationError {
     Failed(#[from] MigrateError),
     /// A newer server has made the schema one that this server does not know.
     #[error(
-        "the schema is at version {version}, which works with servers of version {oldest} and newer; this server is of version {own}: upgrade it"
+        "the schema is at version {version}, which requires servers of version {oldest} or newer; this server has version {own}: upgrade it"
     )]
     TooNew {
         /// The schema's version.

@@ -1,8 +1,8 @@
-//! Wake-ups between servers, over LISTEN and NOTIFY: a reason to read a table and no more, for whoever would otherwise poll.
+//! Wake-ups between servers, over LISTEN and NOTIFY: a hint to re-read a table instead of polling it, and nothing else.
 //!
-//! A wake-up may come twice, late or never. Who gets one reads the table; who subscribes does so before reading; and
-//! [`WakeUp::Everything`] says that wake-ups may have been lost. NOTIFY takes a lock of the whole cluster at commit, so wake-ups are
-//! collected for a moment and sent together, never inside a caller's transaction.
+//! A wake-up may arrive twice, late or never. Its receiver reads the table; a subscriber subscribes before it reads;
+//! and [`WakeUp::Resync`] means that wake-ups may have been lost. NOTIFY takes a cluster-wide lock at commit, so
+//! wake-ups are collected for a short time and sent together, never inside a caller's transaction.
 
 mod remote;
 mod wake_up;
@@ -23,12 +23,12 @@ use self::{
 };
 use crate::store::Pools;
 
-/// The process's end of the wake-ups. Cheap to clone.
+/// The process's connection to the wake-ups. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct WakeUpBus {
     outgoing: mpsc::Sender<WakeUp>,
     incoming: TopicChannels,
-    /// More happened than can be told one by one.
+    /// Set if there are more wake-ups than can be sent individually.
     overflowed: Arc<AtomicBool>,
 }
 
@@ -40,7 +40,7 @@ impl WakeUpBus {
         let (outgoing, collected) = mpsc::channel(CHANNEL_CAPACITY);
         let incoming = TopicChannels::new();
         let origin = Uuid::now_v7();
-        // Connections of their own, and none of those that calls and runs share.
+        // Their own connections, separate from those that calls and runs share.
         let sending = pools.for_notifying();
         let overflowed = Arc::new(AtomicBool::new(false));
         tokio::spawn(stop.clone().run_until_cancelled_owned(send(sending, origin, collected, overflowed.clone())));
@@ -48,7 +48,7 @@ impl WakeUpBus {
         Self { outgoing, incoming, overflowed }
     }
 
-    /// Gives a wake-up to this process at once, and to the others soon. Call it after the commit.
+    /// Delivers a wake-up to this process immediately, and to the other servers soon. Call it after the commit.
     pub fn send(&self, wake_up: WakeUp) {
         match &wake_up {
             WakeUp::RunsChanged(ids) if ids.len() > MAX_IDS_PER_WAKE_UP => {
@@ -66,7 +66,7 @@ impl WakeUpBus {
         }
     }
 
-    /// Subscribes to a topic, and to [`WakeUp::Everything`].
+    /// Subscribes to a topic, and to [`WakeUp::Resync`].
     #[must_use]
     pub fn subscribe(&self, topic: Topic) -> WakeUpReceiver {
         self.incoming.subscribe(topic)

@@ -1,4 +1,4 @@
-//! What goes to the other servers, and comes from them.
+//! Sends wake-ups to the other servers, and receives theirs.
 
 use std::{
     collections::BTreeSet,
@@ -26,25 +26,27 @@ use crate::{
 };
 
 const NOTIFY_CHANNEL: &str = "category_mirror";
-/// How long wake-ups are collected: at most 50 notifications a second a process.
+/// Time for which wake-ups are collected: at most 50 notifications per second and process.
 const COLLECT_DELAY: Duration = Duration::from_millis(20);
-/// Ids in one notification: 180 of 36 characters, separators and the rest stay below the payload's limit of 7,999 bytes.
+/// Maximum number of ids in one notification: 180 of 36 characters, with separators and the rest, stay below the
+/// payload's limit of 7,999 bytes.
 const MAX_NOTIFICATION_IDS: usize = 180;
-/// Ids that one wake-up may add to a notification.
+/// Maximum number of ids that one wake-up may add to a notification.
 pub(super) const MAX_IDS_PER_WAKE_UP: usize = 60;
-/// Between two times that the others are told to resync.
+/// Minimum interval between two requests to the other servers to resync.
 const RESYNC_INTERVAL: Duration = Duration::from_secs(1);
-/// Between attempts to listen again.
+/// Delay between attempts to listen again.
 const RECONNECT_DELAY: Duration = Duration::from_secs(1);
-/// A connection that is quiet for so long is asked whether it is still there: a server vanishes, and a firewall forgets, without a word.
+/// Time without a message after which a connection is tested: a server can vanish, and a firewall can drop a
+/// connection, without notice.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
-/// How long a server may take to answer, or to let a connection in.
+/// Time that a database server has to respond, or to accept a connection.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Collected wake-ups, as they are sent.
+/// Collected wake-ups, in the form in which they are sent.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Notification {
-    /// The process that sent it, which has it already.
+    /// The process that sent it, which has already received it.
     #[serde(default)]
     origin: Uuid,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -96,7 +98,7 @@ pub(super) async fn send(
         {
             notification.add(wake_up);
         }
-        // Looking at everything is dear: not more than once a second for each of the others.
+        // A resync is expensive: at most one per second for each of the other servers.
         let is_due = resync_sent.is_none_or(|at| at.elapsed() >= RESYNC_INTERVAL);
         if is_due && overflowed.swap(false, Ordering::Relaxed) {
             notification.resync = true;
@@ -110,7 +112,7 @@ pub(super) async fn send(
     }
 }
 
-/// Receives the wake-ups of the others.
+/// Receives the wake-ups of the other servers.
 pub(super) async fn listen(pools: Pools, origin: Uuid, incoming: TopicChannels) {
     loop {
         let Err(error) = listen_once(&pools, origin, &incoming).await;
@@ -122,7 +124,7 @@ pub(super) async fn listen(pools: Pools, origin: Uuid, incoming: TopicChannels) 
 
 async fn listen_once(pools: &Pools, origin: Uuid, incoming: &TopicChannels) -> Result<Infallible, sqlx::Error> {
     let mut listener = timeout(ANSWER_TIMEOUT, start_listening(pools)).await.unwrap_or_else(|_| Err(timed_out()))?;
-    // What happened before this moment was missed.
+    // Wake-ups before this moment were missed.
     incoming.send(WakeUp::Resync);
     loop {
         let Some(message) = receive(&mut listener).await? else {
@@ -158,10 +160,10 @@ async fn listen_once(pools: &Pools, origin: Uuid, incoming: &TopicChannels) -> R
     }
 }
 
-/// Listens.
+/// Starts to listen.
 ///
-/// In a pool of its own each time. sqlx gives the connection of a listener back by a task that waits for the server without a bound: a
-/// server that has fallen silent would keep the only place of the pool.
+/// Uses a new pool each time. sqlx returns a listener's connection in a task that waits for the server without a limit:
+/// a server that has become unresponsive would occupy the only connection of the pool.
 async fn start_listening(pools: &Pools) -> Result<PgListener, sqlx::Error> {
     let mut listener = PgListener::connect_with(&pools.for_listening().await?).await?;
     listener.listen(NOTIFY_CHANNEL).await?;
@@ -172,7 +174,7 @@ fn timed_out() -> sqlx::Error {
     io::Error::new(io::ErrorKind::TimedOut, "the database did not answer in time").into()
 }
 
-/// Waits for a notification. `None`: the connection broke and was made again, and notifications were lost in between.
+/// Waits for a notification. `None`: the connection broke and was reopened, and notifications were lost in between.
 async fn receive(listener: &mut PgListener) -> Result<Option<PgNotification>, sqlx::Error> {
     loop {
         match timeout(KEEPALIVE_INTERVAL, listener.try_recv()).await {

@@ -1,4 +1,4 @@
-//! Wake-ups, and their ways through the process.
+//! Wake-ups, and their channels within the process.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,46 +6,47 @@ use tokio::sync::broadcast;
 
 use crate::domain::RunId;
 
-/// Wake-ups that a slow subscriber may lag behind before it has to read everything.
+/// Number of wake-ups that a slow subscriber may lag behind before it has to read everything.
 pub(super) const CHANNEL_CAPACITY: usize = 1024;
 
-/// Something may have happened.
+/// A hint that something may have changed.
 #[derive(Debug, Clone)]
 pub enum WakeUp {
-    /// There is work to claim.
+    /// Runs may be ready to be claimed.
     RunsReady,
-    /// There will be work to claim after so long. It stays in this process: the others poll often enough for a process that died.
+    /// A run becomes due after this time. Not sent to other servers: they poll often enough to take over from a process
+    /// that died.
     RunDueIn(Duration),
-    /// Somebody wants this run cancelled.
+    /// A caller has requested cancellation of this run.
     CancelRequested(RunId),
-    /// These runs changed.
+    /// These runs have changed.
     RunsChanged(Arc<[RunId]>),
-    /// Somebody changed a feature flag.
+    /// A flag has changed.
     FlagsChanged,
-    /// There is something to do of a batch.
+    /// Batches may need work.
     BatchesChanged,
     /// Anything may have changed: wake-ups were lost.
     Resync,
 }
 
-/// What wake-ups are about. Each has its own way through the process, so that nobody is woken for what concerns others: there are as many
-/// changes as runs have states.
+/// Topics of wake-ups. Each has its own channel within the process, so that no subscriber is woken for other topics:
+/// there are as many changes as runs have states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic {
-    /// [`WakeUp::Queued`] and [`WakeUp::Waiting`].
+    /// [`WakeUp::RunsReady`] and [`WakeUp::RunDueIn`].
     Work,
-    /// [`WakeUp::Changed`].
+    /// [`WakeUp::RunsChanged`].
     Changes,
-    /// [`WakeUp::Cancel`].
+    /// [`WakeUp::CancelRequested`].
     Cancellations,
-    /// [`WakeUp::Flags`].
+    /// [`WakeUp::FlagsChanged`].
     Flags,
-    /// [`WakeUp::Batch`].
+    /// [`WakeUp::BatchesChanged`].
     Batches,
 }
 
 impl WakeUp {
-    /// What it is about; `None` is everything.
+    /// Returns its topic; `None`: all topics.
     fn topic(&self) -> Option<Topic> {
         match self {
             Self::RunsReady | Self::RunDueIn(_) => Some(Topic::Work),
@@ -58,7 +59,7 @@ impl WakeUp {
     }
 }
 
-/// The ways through the process, one a topic.
+/// The channels within the process, one per topic.
 #[derive(Debug, Clone)]
 pub(super) struct TopicChannels([broadcast::Sender<WakeUp>; 5]);
 
@@ -68,7 +69,7 @@ impl TopicChannels {
     }
 
     pub(super) fn send(&self, wake_up: WakeUp) {
-        // Nobody may be listening.
+        // There may be no subscriber.
         match wake_up.topic() {
             Some(topic) => drop(self.0[topic as usize].send(wake_up)),
             None => self.0.iter().for_each(|channel| drop(channel.send(wake_up.clone()))),
@@ -90,12 +91,12 @@ impl WakeUpReceiver {
         match self.0.recv().await {
             Ok(wake_up) => wake_up,
             Err(broadcast::error::RecvError::Lagged(_)) => WakeUp::Resync,
-            // The process is ending; there will be no more.
+            // The process is shutting down; there will be no more wake-ups.
             Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
         }
     }
 
-    /// The next wake-up that is there already.
+    /// Returns the next wake-up if it has already arrived.
     pub fn pending(&mut self) -> Option<WakeUp> {
         match self.0.try_recv() {
             Ok(wake_up) => Some(wake_up),

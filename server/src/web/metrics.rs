@@ -1,4 +1,4 @@
-//! The process's metrics, in Prometheus' text form: one table of all of them. Labels are bounded, and no tenant is among them.
+//! The metrics of the process, in Prometheus' text format, as one table. Labels have few values, and never a tenant.
 
 use std::sync::OnceLock;
 
@@ -10,14 +10,14 @@ use crate::{
     domain::{DriftCause, FailureReason, Flag, Strategy},
 };
 
-/// How a metric counts.
+/// Type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Only grows.
+    /// Only increases.
     Counter,
-    /// Goes up and down.
+    /// Increases and decreases.
     Gauge,
-    /// Seconds, in buckets.
+    /// Durations in seconds, counted by bucket.
     Histogram,
 }
 
@@ -26,11 +26,11 @@ pub enum Kind {
 pub struct Metric {
     /// Its name.
     pub name: &'static str,
-    /// How it counts.
+    /// Its type.
     pub kind: Kind,
     /// The names of its labels.
     pub labels: &'static [&'static str],
-    /// What it says, with its unit.
+    /// Its description, with the unit.
     pub help: &'static str,
 }
 
@@ -46,7 +46,7 @@ const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'
     Metric { name, kind: Kind::Histogram, labels, help }
 }
 
-/// Every metric of the service. What is not here is not exported, and a test holds the two together.
+/// All metrics of the server. A test checks that no other metric is exported.
 pub const METRICS: &[Metric] = &[
     counter("category_mirror_success_total", &[], "real runs that succeeded"),
     counter(
@@ -208,19 +208,20 @@ pub const METRICS: &[Metric] = &[
     gauge("process_start_time_seconds", &[], "Start of the process in seconds since 1970; absent outside of Linux."),
 ];
 
-/// What these names begin with is read from the system when somebody asks, and is not in the recorder.
+/// Prefix of the metrics that are read from the system on each scrape and are not in the recorder.
 const PROCESS: &str = "process_";
 
-/// Upper bounds of buckets, in seconds: around 10 s, where a run is too long, and the 10 s that a request to Google may take.
+/// Upper bounds of the buckets in seconds. Those around 10 s matter for alerts: a longer run is too slow, and a request
+/// to Google times out.
 const BUCKETS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
-/// The commit that this program was built from, where the build was told.
+/// The commit that this program was built from, if the build knew it.
 const COMMIT: &str = match option_env!("CATEGORY_MIRROR_COMMIT") {
     Some(commit) => commit,
     None => "unknown",
 };
 
-/// The recorder of this process, installed at the first call.
+/// Returns the recorder of this process, which the first call installs.
 pub fn recorder() -> PrometheusHandle {
     static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
     RECORDER.get_or_init(install).clone()
@@ -234,7 +235,7 @@ fn install() -> PrometheusHandle {
     }
     let recorder = builder.build_recorder();
     let handle = recorder.handle();
-    // Fails only where a program that embeds the server brought a recorder of its own; then ours stays empty.
+    // Only fails if a program that embeds the server has installed its own recorder; then this one stays empty.
     if metrics::set_global_recorder(recorder).is_err() {
         tracing::warn!("another metrics recorder is installed, /metrics will be empty");
     }
@@ -250,7 +251,8 @@ fn install() -> PrometheusHandle {
     handle
 }
 
-/// What is there from the start can be told from what does not exist, and a counter that begins with 1 has no increase.
+/// Initializes metrics with 0: a metric that exists from the start differs from one that is missing, and the increase
+/// of a counter that starts at 1 would be lost.
 fn begin() {
     for name in [
         "category_mirror_success_total",

@@ -1,4 +1,4 @@
-//! The admin port: health and metrics, over plain HTTP and without a token, so it belongs inside.
+//! The admin port: health and metrics, over plain HTTP and without tokens, so it must not be exposed.
 
 mod metrics;
 mod process;
@@ -15,7 +15,7 @@ use crate::gbp::Quota;
 pub use metrics::{Kind, METRICS, Metric, recorder};
 pub use sampler::sample;
 
-/// What the admin port tells.
+/// State of the admin port.
 #[derive(Clone)]
 struct Admin {
     serving: watch::Receiver<bool>,
@@ -23,9 +23,9 @@ struct Admin {
     quota: Arc<Quota>,
 }
 
-/// The routes of the admin port: `/livez` says that the process answers; `/readyz`, and `/healthz`, whether calls should be sent to it;
-/// `/metrics` what it counts. `serving` is false while the server drains or is without a database, and `quota` is that of the server's
-/// own credentials.
+/// Returns the routes of the admin port: `/livez` reports that the process responds; `/readyz` and `/healthz` whether
+/// it should get calls; `/metrics` its metrics. `serving` is false while the server drains or its database is
+/// unavailable, and `quota` is that of the server's own credentials.
 pub fn router(serving: watch::Receiver<bool>, quota: Arc<Quota>) -> Router {
     let admin = Admin { serving, metrics: recorder(), quota };
     Router::new()
@@ -36,7 +36,7 @@ pub fn router(serving: watch::Receiver<bool>, quota: Arc<Quota>) -> Router {
         .with_state(admin)
 }
 
-/// The process answers, so a restart would mend nothing: what it cannot reach is the business of `/readyz`.
+/// The process responds, so a restart would not help. `/readyz` reports whether its dependencies are reachable.
 async fn alive() -> Json<Value> {
     Json(json!({"status": "alive"}))
 }
@@ -50,10 +50,10 @@ async fn health(State(admin): State<Admin>) -> (StatusCode, Json<Value>) {
 }
 
 async fn render(State(admin): State<Admin>) -> String {
-    // It grows again by itself, so it is what it is when somebody asks.
+    // The remaining quota recovers over time without an event, so the gauge is set on each scrape.
     ::metrics::gauge!("category_mirror_gbp_quota_remaining").set(admin.quota.left());
     let mut text = admin.metrics.render();
-    // With thousands of descriptors it takes milliseconds.
+    // With thousands of descriptors, this takes milliseconds.
     let read = tokio::task::spawn_blocking(|| {
         let mut text = String::new();
         process::render(&mut text);

@@ -1,19 +1,21 @@
-//! What the operating system says of this process, under the names that Prometheus' own clients use, read when somebody asks.
+//! Metrics of this process from the operating system, with the names that Prometheus' client libraries use, read on
+//! each scrape.
 //!
-//! It is Linux's `/proc`. Where there is none, or where it is not readable, these metrics are absent.
+//! The source is Linux's `/proc`. Without it, or if it cannot be read, these metrics are absent.
 
 use std::{fmt::Write, fs, io};
 
 use super::{Kind, METRICS, Metric};
 
-/// Ticks of a second in `/proc/self/stat`: the same for programs on every Linux, whatever the kernel counts in.
+/// Ticks per second in `/proc/self/stat`: the same for all programs on Linux, whatever the kernel's own frequency.
 const TICKS: f64 = 100.0;
-/// Places of fields in `/proc/self/stat`, counted from the one after the program's name.
+/// Positions of fields in `/proc/self/stat`, counted from the one after the program's name.
 const USER_TICKS: usize = 11;
 const SYSTEM_TICKS: usize = 12;
 const START_TICKS: usize = 19;
 
-/// Writes the lines of all that can be read. Blocks for some system calls, and for as long as it takes to count the descriptors.
+/// Appends the lines of all metrics that can be read. Blocks for some system calls, and while it counts the
+/// descriptors.
 pub(super) fn render(text: &mut String) {
     let sampled = [
         ("process_cpu_seconds_total", cpu_seconds()),
@@ -27,7 +29,7 @@ pub(super) fn render(text: &mut String) {
         let described = METRICS.iter().find(|metric| metric.name == name);
         if let (Some(Metric { kind, help, .. }), Ok(value)) = (described, value) {
             let kind = if *kind == Kind::Counter { "counter" } else { "gauge" };
-            // Writing into a string cannot fail.
+            // Writing to a string cannot fail.
             let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n\n");
         }
     }
@@ -46,7 +48,7 @@ fn start_time() -> io::Result<f64> {
 
 #[expect(clippy::cast_precision_loss, reason = "descriptors are far below 2^53")]
 fn open_descriptors() -> io::Result<f64> {
-    // One of them is this look at them.
+    // One of them is the open directory itself.
     Ok(fs::read_dir("/proc/self/fd")?.count().saturating_sub(1) as f64)
 }
 
@@ -62,7 +64,7 @@ fn memory(field: &str) -> io::Result<f64> {
     Ok(number(size.and_then(|size| size.split_whitespace().next()))? * 1024.0)
 }
 
-/// `/proc/self/stat` after the program's name, which may hold spaces and parentheses.
+/// `/proc/self/stat` after the program's name, which may contain spaces and parentheses.
 struct Stat(String);
 
 impl Stat {

@@ -1,4 +1,4 @@
-//! What nobody tells when it changes, so that somebody has to look: the queue, the tenants out of sync, and the connections.
+//! Samples the gauges that no event updates: queue, out-of-sync tenants and database connections.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::{
     store::{Store, SyncFilter},
 };
 
-/// Between two looks, however often somebody asks for the metrics.
+/// Interval between samples, independent of scrapes.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Looks again and again. Never ends.
+/// Samples periodically. Never returns.
 pub async fn sample(store: Store) {
     let recorder = recorder();
     let mut ticks = interval(SAMPLE_INTERVAL);
@@ -25,11 +25,11 @@ pub async fn sample(store: Store) {
         connections(&store);
         for sampled in [queue(&store).await, in_conflict(&store).await, out_of_sync(&store).await] {
             if let Err(error) = sampled {
-                // Health tells that the database is away.
+                // The health check reports that the database is unavailable.
                 tracing::debug!(%error, "cannot look at the database for the metrics");
             }
         }
-        // Histograms keep each value until they are asked, or until this.
+        // Histograms keep each value until a scrape or this call.
         recorder.run_upkeep();
     }
 }

@@ -57,7 +57,7 @@ async fn a_schema_that_has_left_a_server_behind_is_refused_in_one_line() {
     site.serve(&[]).await.stop().await;
     upgrade(&site, NEXT).await;
     let line = refused_for_its_database(site.program(&["serve"])).await;
-    let told = format!("the schema is at version {NEXT}, which works with servers of version {NEXT} and newer");
+    let told = format!("the schema is at version {NEXT}, which requires servers of version {NEXT} or newer");
     assert!(line.contains(&told) && line.contains("upgrade it"), "{line}");
     allow(&site, migrations::latest()).await;
     site.serve(&[]).await.stop().await;

@@ -6,7 +6,7 @@ use category_mirror_domain::{Failure, FailureReason};
 #[derive(Debug, thiserror::Error)]
 pub enum GbpConfigError {
     /// The machine has no usable root certificates, or the HTTP client refuses to start for another reason.
-    #[error("the HTTP client cannot be made: {0}")]
+    #[error("failed to create the HTTP client: {0}")]
     Http(String),
     /// The fixed access token cannot be sent in a header.
     #[error("the access token must be printable ASCII characters without spaces")]

@@ -22,7 +22,7 @@ pub struct DataDir {
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
     /// It holds something, and not ours.
-    #[error("DATA_DIR {path:?} holds {found:?} and was not made by {program}: name an empty or a new folder")]
+    #[error("DATA_DIR {path:?} contains {found:?} and was not created by {program}: use an empty or new directory")]
     NotOurs {
         /// The folder.
         path: PathBuf,
@@ -33,7 +33,7 @@ pub enum DataDirError {
     },
     /// It belongs to somebody else.
     #[error(
-        "DATA_DIR {path:?} belongs to user id {owner}, and this is user id {user}: name a new folder inside it, or another one"
+        "DATA_DIR {path:?} belongs to user id {owner}, but this process has user id {user}: use a new directory inside it, or another one"
     )]
     ForeignOwner {
         /// The folder.
@@ -45,7 +45,7 @@ pub enum DataDirError {
     },
     /// Others could exchange what is in it.
     #[error(
-        "DATA_DIR {path:?} can be written by others (mode {mode:o}): name a new folder inside it, or run chmod go-w"
+        "DATA_DIR {path:?} can be written by other users (mode {mode:o}): use a new directory inside it, or run chmod go-w"
     )]
     WritableByOthers {
         /// The folder.

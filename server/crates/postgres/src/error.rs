@@ -11,11 +11,11 @@ pub enum Error {
     /// There are no binaries.
     #[error(
         "no PostgreSQL binaries found: install them (Debian and Ubuntu: `apt install postgresql`; Fedora: `dnf install postgresql-server`; \
-         Alpine: `apk add postgresql`; macOS: `brew install postgresql`), or name their folder in PG_BIN_DIR"
+         Alpine: `apk add postgresql`; macOS: `brew install postgresql`), or set PG_BIN_DIR to their directory"
     )]
     NotInstalled,
     /// The named folder holds no binaries.
-    #[error("PG_BIN_DIR {path:?} does not hold both `postgres` and `initdb`")]
+    #[error("PG_BIN_DIR {path:?} does not contain both `postgres` and `initdb`")]
     BinDir {
         /// The folder.
         path: PathBuf,
@@ -30,7 +30,7 @@ pub enum Error {
     },
     /// The folder was made by another major version.
     #[error(
-        "the database in {path:?} was made by PostgreSQL {data}, and the binaries here are version {binaries}: \
+        "the database in {path:?} was created by PostgreSQL {data}, but the installed binaries are version {binaries}: \
          install version {data}, or move the data with pg_dump or pg_upgrade"
     )]
     VersionMismatch {
@@ -43,8 +43,8 @@ pub enum Error {
     },
     /// PostgreSQL refuses to run as root, and the user it would run as cannot get there.
     #[error(
-        "PostgreSQL does not run as root, and user `{user}` cannot enter {blocked:?}: put DATA_DIR where every user may pass, \
-         such as below /var/lib"
+        "PostgreSQL does not run as root, and user `{user}` cannot enter {blocked:?}: put DATA_DIR below directories that every user can enter, \
+         such as /var/lib/category-mirror"
     )]
     UnreachableFolder {
         /// The user that PostgreSQL would run as.
@@ -53,13 +53,13 @@ pub enum Error {
         blocked: PathBuf,
     },
     /// The user has no name.
-    #[error("PostgreSQL needs a user with a name, and user id {uid} has no passwd entry")]
+    #[error("PostgreSQL needs a user with a name, but user id {uid} has no passwd entry")]
     NoPasswdEntry {
         /// The user id.
         uid: u32,
     },
     /// Neither user exists.
-    #[error("PostgreSQL does not run as root, and there is neither a user `postgres` nor `nobody` to run it as")]
+    #[error("PostgreSQL does not run as root, and neither of the users `postgres` and `nobody` exists")]
     NoUser,
     /// A program of PostgreSQL's did not do its work.
     #[error("{program} failed: {output}")]
@@ -78,7 +78,7 @@ pub enum Error {
         log: String,
     },
     /// Processes of an earlier server do not end.
-    #[error("processes of an earlier PostgreSQL still use {path:?} and do not end: {pids:?}")]
+    #[error("processes of an earlier PostgreSQL still use {path:?} and do not exit: {pids:?}")]
     Leftovers {
         /// PostgreSQL's folder.
         path: PathBuf,
@@ -89,7 +89,7 @@ pub enum Error {
     #[error(transparent)]
     DataDir(#[from] DataDirError),
     /// It runs, and does not answer as it must.
-    #[error("the embedded PostgreSQL does not answer: {0}")]
+    #[error("the embedded PostgreSQL does not respond: {0}")]
     Database(#[from] sqlx::Error),
     /// The operating system said no.
     #[error("{path:?}: {source}")]

@@ -1,4 +1,4 @@
-//! Batches.
+//! Converts batches to messages.
 
 use std::collections::BTreeMap;
 
@@ -66,7 +66,7 @@ fn guard(verdict: &BatchGuardVerdict) -> proto::BatchGuardVerdict {
     }
 }
 
-/// A run counts for each of the rules that stop it.
+/// Counts stopped runs by guard. A run counts for each of the guards that stop it.
 fn by_rule(stopped: &StoppedRuns) -> Vec<proto::GuardCount> {
     let mut counts: BTreeMap<String, i64> = BTreeMap::new();
     for (rules, runs) in stopped {

@@ -1,4 +1,4 @@
-//! Credentials: what may be said of them.
+//! Converts the metadata of credentials to messages.
 
 use category_mirror_proto::v1 as proto;
 

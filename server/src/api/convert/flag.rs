@@ -1,4 +1,4 @@
-//! Feature flags.
+//! Converts feature flags to messages.
 
 use category_mirror_proto::v1 as proto;
 

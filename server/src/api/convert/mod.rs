@@ -1,4 +1,4 @@
-//! From the domain to messages.
+//! Converts domain types to messages.
 
 mod batch;
 mod credentials;
@@ -22,7 +22,7 @@ pub(super) use taxonomy::{
 };
 pub(super) use tenant_sync::tenant_sync;
 
-/// A moment, to the nanosecond.
+/// Converts a point in time, to the nanosecond.
 pub(super) fn time(at: DateTime<Utc>) -> prost_types::Timestamp {
     let nanos = i32::try_from(at.timestamp_subsec_nanos()).unwrap_or_default();
     prost_types::Timestamp { seconds: at.timestamp(), nanos }

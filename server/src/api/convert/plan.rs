@@ -1,4 +1,4 @@
-//! Plans and changes.
+//! Converts plans and changes to messages.
 
 use category_mirror_proto::v1::{self as proto, category_set_member::Role, change::Operation, guard_verdict::Outcome};
 
@@ -15,7 +15,7 @@ pub(super) fn plan(plan: RecordedPlan) -> proto::Plan {
         if is_gbps { Vec::new() } else { crate::domain::set_members(set).iter().map(member).collect() }
     };
     proto::Plan {
-        // Absent categories are an observation too: an empty set, not an absent one.
+        // The absence of categories is an observation as well: an empty set, not an absent one.
         observed: is_gbps.then(|| plan.observed.as_ref().map(gbp_set).unwrap_or_default()),
         desired: is_gbps.then(|| gbp_set(&plan.desired)),
         observed_platform_categories: plan.observed.as_ref().map(platform).unwrap_or_default(),
@@ -56,7 +56,7 @@ pub(super) fn plan(plan: RecordedPlan) -> proto::Plan {
     }
 }
 
-/// Why Google does not publish edits of a location.
+/// Converts the reasons why Google does not publish edits of a location.
 pub(super) fn location_issues(issues: &[LocationIssue]) -> Vec<i32> {
     let issue = |issue: &LocationIssue| match issue {
         LocationIssue::Closed => proto::LocationIssue::Closed,
@@ -95,7 +95,7 @@ fn member(member: &SetMember<EitherCategory>) -> proto::CategorySetMember {
     }
 }
 
-/// A category of the source, with the source's name for people.
+/// Converts a category of the source, with the source's display name.
 fn source_category(source: SourceCategory, is_platforms: bool) -> proto::CategorySetMember {
     let (platforms, googles) =
         if is_platforms { (source.display_name, String::new()) } else { (String::new(), source.display_name) };
@@ -137,7 +137,7 @@ fn gbp_set(set: &CategorySet<EitherCategory>) -> proto::GbpCategorySet {
     proto::GbpCategorySet { primary: gbp(set.primary()), additional: set.additional().iter().filter_map(gbp).collect() }
 }
 
-/// A set of Google's.
+/// Converts a GBP category set.
 pub(super) fn gbp_categories(set: &CategorySet) -> proto::GbpCategorySet {
     let additional = set.additional().iter().map(category).collect();
     proto::GbpCategorySet { primary: Some(category(set.primary())), additional }

@@ -1,4 +1,4 @@
-//! Runs and their statistics.
+//! Converts runs and their statistics to messages.
 
 use category_mirror_proto::v1::{self as proto, attempt, run::State};
 use chrono::{DateTime, Utc};
@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub(in crate::api) fn run(run: Run) -> proto::Run {
-    // Both are runs of the same tenant.
+    // Both ids are of runs of the same tenant.
     let name_of = |id: Option<RunId>| id.map(|id| format!("tenants/{}/runs/{id}", run.tenant)).unwrap_or_default();
     let overridden_checks =
         if run.kind.dry_run { Vec::new() } else { run.options.overridden_checks(run.kind.strategy) };
@@ -157,7 +157,7 @@ fn point(at: DateTime<Utc>, counts: Counts) -> proto::SyncStatsPoint {
     }
 }
 
-/// In percent, to one decimal; `None` when there is nothing to divide.
+/// Returns the success rate in percent, rounded to one decimal; `None` if there is nothing to divide.
 fn success_rate(succeeded: i64, failed: i64) -> Option<f64> {
     let total = succeeded + failed;
     #[expect(clippy::cast_precision_loss, reason = "counts of runs are far below 2^53")]

@@ -1,4 +1,4 @@
-//! Google's lists of categories, and what was imported.
+//! Converts Google's lists of categories, and results of imports, to messages.
 
 use category_mirror_proto::v1::{self as proto, affected_mapping, platform_category::MappingState as WireState};
 
@@ -10,9 +10,9 @@ use crate::{
     store::{AffectedMapping, Effect},
 };
 
-/// How many categories of a kind an answer lists.
+/// Maximum number of categories of each kind in a response.
 const MAX_LISTED: usize = 100;
-/// Characters of an item's own name that are sent back.
+/// Maximum number of characters of an item's own name that are returned.
 const MAX_NAME: usize = 200;
 
 pub(in crate::api) fn platform_category(shown: PlatformCategoryDetails) -> proto::PlatformCategory {
@@ -109,7 +109,7 @@ pub(in crate::api) fn mapping_suggestion(suggestion: MappingSuggestion) -> proto
     }
 }
 
-/// The failures of an import; `names` are what the items call themselves.
+/// Converts the failures of an import; `names` are the items' own names.
 pub(in crate::api) fn import_failures(report: ImportReport, names: &[String]) -> Vec<proto::ImportFailure> {
     let violation = |it: FieldViolation| proto::ImportViolation { field: it.field, description: it.description };
     let failure = |(index, violations): (usize, Vec<FieldViolation>)| proto::ImportFailure {
@@ -120,7 +120,7 @@ pub(in crate::api) fn import_failures(report: ImportReport, names: &[String]) ->
     report.failures.into_iter().map(failure).collect()
 }
 
-/// A count as messages have it.
+/// Converts a count to the type that messages use.
 pub(in crate::api) fn count(count: impl TryInto<i32>) -> i32 {
     count.try_into().unwrap_or(i32::MAX)
 }

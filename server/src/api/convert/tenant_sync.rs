@@ -1,4 +1,4 @@
-//! How tenants stand.
+//! Converts sync states to messages.
 
 use category_mirror_proto::v1::{
     self as proto,
@@ -28,7 +28,7 @@ pub(in crate::api) fn tenant_sync(sync: TenantSync) -> proto::TenantSync {
         organization: sync.organization.as_ref().map(|id| id.resource_name()).unwrap_or_default(),
         cause: cause(sync.cause).into(),
         cause_time: sync.cause_at.map(time),
-        // What nobody has looked at is not known to be.
+        // Without an observation, it is not known to be out of sync.
         out_of_sync: sync.cause_at.is_some() && sync.cause.is_out_of_sync(),
         observe_time: at(sync.observed.as_ref()),
         observe_run: by(sync.observed.as_ref()),
@@ -73,7 +73,7 @@ fn cause(cause: DriftCause) -> Wire {
     }
 }
 
-/// A decision as the protocol has it.
+/// Converts a decision.
 pub(super) fn decides(decision: Decision) -> Decides {
     match decision {
         Decision::AcceptGoogle => Decides::AcceptGoogle,

@@ -1,4 +1,4 @@
-//! The message of a call without a token, before the call takes a place.
+//! Receives the message of a call without a token, before the call takes a permit.
 
 use std::{pin::pin, time::Duration};
 
@@ -12,13 +12,14 @@ use tonic::{Status, body::Body};
 use super::super::{open_permits::OpenPermits, status::status};
 use crate::{connections::Connection, error::Error};
 
-/// How long the message may take after the headers, with which it usually comes.
+/// Time for the message to arrive after the headers; usually it arrives with them.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Waits for all of a request; of a stream, for its first message. The result has it, and the rest of the stream.
+/// Waits for a complete request; for a stream, for its first message. The result contains the message and the rest of
+/// the stream.
 ///
 /// # Errors
-/// The status of a message that is refused, does not come in time, or has to make room for those of other calls.
+/// The status of a message that is rejected, does not arrive in time, or is displaced by other calls.
 pub(super) async fn arrived(
     request: Request<Body>,
     is_stream: bool,
@@ -28,7 +29,7 @@ pub(super) async fn arrived(
 ) -> Result<Request<Body>, Status> {
     let (parts, body) = request.into_parts();
     let mut reading = pin!(read(body, is_stream));
-    // A message that is here already needs no place among those that are not: nobody can keep it out by holding them.
+    // A message that has already arrived needs no permit for waiting, so no caller can keep it out by holding them.
     let read = match poll!(reading.as_mut()) {
         std::task::Poll::Ready(read) => read,
         std::task::Poll::Pending => {
@@ -47,7 +48,7 @@ pub(super) async fn arrived(
 }
 
 async fn read(mut body: Body, is_stream: bool) -> Result<Body, Status> {
-    // One message a frame.
+    // One message per frame.
     let mut first = None;
     while let Some(frame) = body.frame().await {
         let Ok(message) = frame?.into_data() else { continue };
@@ -55,7 +56,7 @@ async fn read(mut body: Body, is_stream: bool) -> Result<Body, Status> {
             let first = stream::iter([Ok(Frame::data(message))]);
             return Ok(Body::new(StreamBody::new(first.chain(BodyStream::new(body)))));
         }
-        // A unary call has one; further ones are counted, and dropped.
+        // A unary call has one message; further ones are counted and dropped.
         first.get_or_insert(message);
     }
     let frames = stream::iter(first.map(|message| Ok::<_, Status>(Frame::data(message))));

@@ -1,4 +1,4 @@
-//! Who makes room for whom.
+//! Which connection is displaced.
 
 use std::net::IpAddr;
 
@@ -36,7 +36,7 @@ fn an_address_has_the_part_of_places_that_it_has_of_connections() {
 #[test]
 fn a_flood_over_one_connection_displaces_itself_and_no_other_caller() {
     let connections = connections();
-    // Behind one proxy, and from elsewhere.
+    // Behind one proxy, and from other addresses.
     for own_host in [1, 2] {
         for displaces in [Displaces::Always, Displaces::Heavier] {
             let permits = permits(8, 8, displaces);

@@ -1,4 +1,4 @@
-//! Credentials that Google refuses: who found out, who waits for others, and when there is nothing to wait for any more.
+//! Credentials that Google rejects: the run that finds out, the runs that wait, and the end of their wait.
 
 use std::{
     sync::{MutexGuard, PoisonError},
@@ -14,12 +14,13 @@ use crate::{
     store::{CredentialsVersion, NotedRejection},
 };
 
-/// Runs that are made due at a time, when there is nothing to wait for any more.
+/// Number of runs that are made due per statement when their wait ends.
 const DUE_BATCH_SIZE: u64 = 1_000;
 
 impl AccountClients {
-    /// Takes in what was learnt of the credentials that [`AccountClients::client`] gave out for the same account and mark, and tells the other
-    /// servers. A database that is away keeps it from them, and from nobody else.
+    /// Records what an attempt learned about credentials that [`AccountClients::client`] returned for the same account
+    /// and version, and notifies the other servers. If the database is unavailable, only the other servers are not
+    /// notified.
     pub async fn record_outcome(
         &self,
         account: &AccountId,
@@ -32,8 +33,8 @@ impl AccountClients {
         }
     }
 
-    /// What the refusal of such credentials means for the run that met it and that was accepted at `accepted_at`: it fails if it is the one
-    /// that found out, or too late to wait; else it waits.
+    /// Returns the failure of a run that was accepted at `accepted_at` and whose credentials were rejected. The run
+    /// fails if it is the first to find out, or if its time to wait has passed; otherwise it waits.
     pub async fn refused(
         &self,
         account: &AccountId,
@@ -46,13 +47,13 @@ impl AccountClients {
         }
         let now = Utc::now();
         let known_since = if failure.is_cached() {
-            // Somebody else has just found out, and notes it.
+            // Another run has just found out, and records it.
             self.known(version).map_or(now, |known| known.since)
         } else {
             match self.note_rejection(account, version, &failure).await {
                 Ok(Some(NotedRejection { before: Some(before), .. })) => before,
                 Ok(Some(NotedRejection { before: None, .. })) => return failure,
-                // Replaced since: there is nothing to wait for but the next attempt.
+                // Replaced since: the run only has to wait for its next attempt.
                 Ok(None) => return failure.waiting(Duration::ZERO),
                 Err(_) => return failure.waiting(REJECTION_RETRY_INTERVAL),
             }
@@ -64,7 +65,8 @@ impl AccountClients {
         }
     }
 
-    /// Notes that Google refuses credentials. What is remembered was noted by whoever asked.
+    /// Records that Google rejects credentials. A cached rejection has already been recorded by the run that tried
+    /// them.
     async fn note_rejection(
         &self,
         account: &AccountId,
@@ -105,7 +107,7 @@ impl AccountClients {
         NotedRejection { before, is_news: before.is_none() }
     }
 
-    /// Notes that Google takes credentials, where it did not, and ends the wait for that.
+    /// Records that Google accepts credentials that it had rejected, and ends the wait for that.
     async fn note_acceptance(&self, account: &AccountId, version: Option<&CredentialsVersion>) {
         let Some(version) = version else {
             if self.default_rejection().take().is_some() {
@@ -131,8 +133,8 @@ impl AccountClients {
         }
     }
 
-    /// Makes the runs due that wait for an account's credentials, some at a time; `None`: for the server's own. Where it fails, they are
-    /// due by themselves after a while.
+    /// Makes the runs due that wait for an account's credentials, in batches; `None`: for the server's own. If this
+    /// fails, they become due by themselves after a while.
     pub(in crate::app) async fn end_wait(&self, account: Option<&AccountId>) {
         let limit = i64::try_from(DUE_BATCH_SIZE).unwrap_or(i64::MAX);
         loop {
@@ -148,7 +150,7 @@ impl AccountClients {
         }
     }
 
-    /// The rejection that is known of the credentials with this mark.
+    /// Returns the known rejection of the credentials of this version.
     fn known(&self, version: Option<&CredentialsVersion>) -> Option<Rejection> {
         match version {
             Some(version) => version.rejection.clone(),
@@ -157,17 +159,17 @@ impl AccountClients {
     }
 
     pub(super) fn default_rejection(&self) -> MutexGuard<'_, Option<Rejection>> {
-        // Nothing panics while it is held.
+        // No code panics while holding the lock.
         self.0.default_rejection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What Google says against credentials, in a word.
+/// Returns Google's reason for rejecting credentials, as one word.
 fn reason_of(failure: &Failure) -> &str {
     failure.metadata.get("oauth_error").map_or("unauthenticated", String::as_str)
 }
 
-/// The failure of a run that need not ask.
+/// Returns the failure of a run that need not try the credentials.
 pub(super) fn rejected(whose: &str, rejection: &Rejection, now: DateTime<Utc>) -> Failure {
     let Rejection { at, reason, .. } = rejection;
     let ago = (now - at).num_seconds().max(0);

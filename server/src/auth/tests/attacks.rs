@@ -1,4 +1,4 @@
-//! Good tokens, and everything that is nearly one.
+//! Valid tokens, and tokens that are almost valid.
 
 use chrono::TimeDelta;
 use jsonwebtoken::{Algorithm, EncodingKey};
@@ -27,7 +27,7 @@ async fn every_supported_algorithm_verifies_its_own_tokens_only() {
 
 #[tokio::test]
 async fn a_public_key_is_no_secret() {
-    // Algorithm confusion: the verifier of RS256 is made to check an HMAC whose secret everybody knows.
+    // Algorithm confusion: the verifier of RS256 is asked to check an HMAC whose secret is public.
     let pair = Pair::generate(Algorithm::RS256);
     let verifier = public_key(&pair).await;
     for secret in [pair.public_pem.as_str(), pair.public_pem.trim_end()] {
@@ -174,7 +174,7 @@ async fn an_unsigned_or_changed_token_is_rejected() {
     for signature in [&b""[..], &[0; 32]] {
         assert_eq!(verifier.verify(&forge(&header, &claims(), signature), now()).await, Err(Rejected::Signature));
     }
-    // Another's claims under a good signature, and a good token whose header changed.
+    // Another token's claims with a valid signature, and a valid token with a modified header.
     let good = hs256_token(&with("roles", json!(["viewer"])));
     let parts = good.split('.').collect::<Vec<_>>();
     let forged = forge(&header, &claims(), b"");

@@ -1,4 +1,4 @@
-//! Settings: each wrong one is named, and a signed token is one that the verifier of the same settings takes.
+//! Settings: errors name the invalid one, and the verifier of the same settings accepts a signed token.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -52,7 +52,7 @@ async fn wrong_settings_are_named() {
     }
     let set = json!({ "keys": [Pair::generate(Algorithm::ES256).jwk("k")] }).to_string();
     assert!(refused(secret(set.as_bytes())).await.contains("holds JSON"), "a key set as a secret");
-    // What only looks like something else is a secret.
+    // Secrets that only look like another format.
     for good in [&b"{not JSON, 32 bytes of secret...}"[..], b"12345678901234567890123456789012", &[0xff; 32]] {
         Verifier::from_args(&secret(good)).await.expect("a secret");
     }

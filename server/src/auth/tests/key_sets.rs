@@ -23,7 +23,7 @@ async fn the_kid_chooses_the_key_and_the_key_the_algorithm() {
             assert_eq!(verifier.verify(&pair.sign(Some(unknown), &claims()), now()).await, Err(Rejected::UnknownKey));
         }
     }
-    // Pointing at another's key does not make it sign.
+    // Naming another key does not make it the signer.
     assert_eq!(verifier.verify(&rsa.sign(Some("ec"), &claims()), now()).await, Err(Rejected::Algorithm));
     let stranger = Pair::generate(Algorithm::ES256);
     assert_eq!(verifier.verify(&stranger.sign(Some("ec"), &claims()), now()).await, Err(Rejected::Signature));
@@ -58,9 +58,9 @@ async fn keys_that_must_not_verify_are_left_out() {
         changed("key_ops", json!(["sign"])),
         changed("kty", json!("EC")),
         changed("n", json!("AQAB")),
-        // Zeros before it do not make a number longer.
+        // Leading zeros do not make a number longer.
         changed("n", json!(format!("{}AQAB", "A".repeat(400)))),
-        // With the exponent 1 every message is its own signature.
+        // With exponent 1, every message is its own signature.
         changed("e", json!("AQ")),
         changed("e", json!("AAAB")),
         changed("e", json!("AA")),
@@ -81,7 +81,7 @@ async fn keys_that_must_not_verify_are_left_out() {
             error.starts_with("AUTH_JWKS_FILE") && error.ends_with("holds no key that can verify a token"),
             "{jwk}: {error}"
         );
-        // One that cannot be used does not spoil the set, nor does it take the other's place.
+        // An unusable key neither invalidates the set nor replaces the other key.
         let verifier = from_file(&[pair.jwk("good"), jwk.clone()]).await.expect("one is left");
         let secret = sign(Algorithm::HS256, Some("k"), &claims(), &EncodingKey::from_secret(SECRET));
         assert_eq!(verifier.verify(&secret, now()).await, Err(Rejected::UnknownKey), "{jwk}");
@@ -100,20 +100,21 @@ fn coordinate(bytes: &[u8]) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// A point that has another's x.
+/// A point with the x coordinate of another one.
 fn off_curve() -> Value {
     let [mut one, other] = [Pair::generate(Algorithm::ES256).jwk("k"), Pair::generate(Algorithm::ES256).jwk("k")];
     one["x"] = other["x"].clone();
     one
 }
 
-/// Every encoding of the eight points of small order, with either sign of x.
+/// All encodings of the eight points of small order, with either sign of x.
 fn small_order() -> Vec<[u8; 32]> {
     let order_8: [u8; 32] = [
         0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf,
         0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
     ];
-    // The other two are p less than these: the lowest byte is taken from 0xed, all others from 0xff, the highest from 0x7f.
+    // The other two are p minus these: subtract the lowest byte from 0xed, the highest from 0x7f, and all others from
+    // 0xff.
     let mut negated = order_8.map(|byte| 0xff - byte);
     (negated[0], negated[31]) = (0xed - order_8[0], 0x7f - order_8[31]);
     let number = |low: u8, rest: u8, high: u8| {
@@ -147,7 +148,7 @@ async fn keys_for_which_anybody_can_sign_are_refused_in_sets_and_in_files() {
         let error = from_public_key(&[header, &point].concat()).await.expect_err("refused");
         assert!(error.starts_with("AUTH_PUBLIC_KEY_FILE") && error.contains("small order"), "{point:x?}: {error}");
     }
-    // A point that is on the curve, and one that is not.
+    // A point on the curve, and one off the curve.
     let bytes =
         |jwk: &Value, name: &str| BASE64_URL_SAFE_NO_PAD.decode(jwk[name].as_str().expect("text")).expect("base64");
     for (jwk, is_on_curve) in [(Pair::generate(Algorithm::ES256).jwk("k"), true), (off_curve(), false)] {

@@ -1,4 +1,4 @@
-//! Tokens as attackers and providers make them; every key is generated here.
+//! Tokens as attackers and providers create them; all keys are generated here.
 
 mod attacks;
 mod configuration;
@@ -20,14 +20,14 @@ use tempfile::TempDir;
 
 use super::{AuthArgs, Verifier};
 
-/// The tests' present, in seconds.
+/// The tests' current time, in seconds.
 const NOW: i64 = 1_700_000_000;
 
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(NOW, 0).expect("in range")
 }
 
-/// A key pair, in the forms that files and sets hold it.
+/// A key pair, in the formats of files and key sets.
 struct Pair {
     algorithm: Algorithm,
     signing: EncodingKey,
@@ -68,7 +68,7 @@ impl Pair {
         sign(self.algorithm, kid, claims, &self.signing)
     }
 
-    /// The public half as it stands in a key set.
+    /// Returns the public key in the form of a key set.
     fn jwk(&self, kid: &str) -> Value {
         let jwk = Jwk::from_encoding_key(&self.signing, self.algorithm).expect("a JWK");
         let mut jwk = serde_json::to_value(jwk).expect("JSON");
@@ -90,18 +90,18 @@ fn sign(algorithm: Algorithm, kid: Option<&str>, claims: &Value, key: &EncodingK
     encode(&header, claims, key).expect("signed")
 }
 
-/// A token with any header, and any signature.
+/// Returns a token with any header and any signature.
 fn forge(header: &Value, claims: &Value, signature: &[u8]) -> String {
     let [header, claims] = [header, claims].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string()));
     format!("{header}.{claims}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
 }
 
-/// What a good token says.
+/// Returns the claims of a valid token.
 fn claims() -> Value {
     json!({ "sub": "me", "roles": ["admin"], "exp": NOW + 3600 })
 }
 
-/// The good claims with one exchanged; `Value::Null` stays a `null`.
+/// Returns the valid claims with one replaced; `Value::Null` stays a `null`.
 fn with(claim: &str, value: Value) -> Value {
     let mut claims = claims();
     claims[claim] = value;
@@ -114,7 +114,7 @@ fn without(claim: &str) -> Value {
     claims
 }
 
-/// A folder with the files that settings name.
+/// A directory with the files that settings name.
 struct Files(TempDir);
 
 impl Files {

@@ -1,4 +1,4 @@
-//! Key sets of a provider that rotates and withdraws its keys, is in trouble, or is away.
+//! Key sets of a provider that rotates and withdraws its keys, has problems, or is unreachable.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use super::*;
 use crate::auth::Rejected;
 use crate::auth::remote::{FetchPolicy, Remote};
 
-/// A provider on this machine, whose answer the test decides.
+/// A provider on this machine, whose response the test determines.
 struct Provider {
     address: SocketAddr,
     answer: Arc<Mutex<(StatusCode, String)>>,
@@ -107,10 +107,10 @@ async fn an_empty_set_is_a_set_and_so_is_one_of_other_keys() {
         let verifier = provider.verifier(Duration::ZERO, Duration::MAX).await;
         assert!(verifier.verify(&token, now()).await.is_ok());
         provider.publish(StatusCode::OK, json!({ "keys": published }).to_string());
-        // Whoever shows an unknown key makes us ask.
+        // A token with an unknown key triggers a fetch.
         assert_eq!(verifier.verify(&pair.sign(Some("x"), &claims()), now()).await, Err(Rejected::UnknownKey));
         assert_eq!(verifier.verify(&token, now()).await, Err(Rejected::UnknownKey), "withdrawn");
-        // The first set may be empty, too: its provider is there.
+        // The first set may be empty, because the provider responded.
         let verifier = provider.verifier(Duration::ZERO, Duration::MAX).await;
         assert!(verifier.is_ready());
         assert_eq!(verifier.verify(&token, now()).await, Err(Rejected::UnknownKey));
@@ -140,7 +140,7 @@ async fn keys_that_cannot_be_fetched_for_too_long_are_good_no_longer() {
     ] {
         provider.publish(status, body);
         becomes(Err(Rejected::KeysUnavailable)).await;
-        // Nobody is told that the token is bad, nor that it is good.
+        // The token is reported neither as invalid nor as valid.
         assert!(!verifier.is_ready(), "it was there once, which is worth nothing now");
         provider.publish(StatusCode::OK, set.clone());
         becomes(Ok(())).await;
@@ -190,7 +190,7 @@ async fn a_caller_who_leaves_does_not_end_the_fetch_that_others_wait_for() {
     let token = new.sign(Some("new"), &claims());
     let mut waits = Box::pin(verifier.verify(&token, now()));
     assert!(futures::poll!(waits.as_mut()).is_pending());
-    // A key that is known is not waited for meanwhile.
+    // A known key is used without waiting for the fetch.
     let known = old.sign(Some("old"), &claims());
     assert!(matches!(futures::poll!(Box::pin(verifier.verify(&known, now()))), std::task::Poll::Ready(Ok(_))));
     drop(left);
@@ -242,7 +242,7 @@ async fn a_url_that_cannot_be_trusted_is_refused() {
         ("file:///etc/passwd", "must begin with https://"),
         ("keys", "relative URL"),
         ("", "relative URL"),
-        (credentials.as_str(), "must not hold a user name"),
+        (credentials.as_str(), "must not contain a user name"),
     ];
     for (url, problem) in table {
         let args = AuthArgs { auth_jwks_url: Some(url.into()), ..AuthArgs::default() };

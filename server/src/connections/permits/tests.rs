@@ -1,4 +1,4 @@
-//! Who gets a place, and who loses it.
+//! Which connections are admitted, and which are displaced.
 
 use super::*;
 use crate::connections::UnsentBytes;
@@ -26,7 +26,7 @@ fn a_newcomer_displaces_the_oldest_connection_without_a_token_and_no_other() {
     third.connection().prove();
     fourth.connection().prove();
     assert_eq!(connections.admit(address(5)).expect_err("all have proven themselves"), RefusalReason::Total);
-    // The displaced one has no place to free any more.
+    // The displaced connection has no permit left to free.
     drop(second);
     assert_eq!(connections.admit(address(5)).expect_err("still none"), RefusalReason::Total);
     drop(third);

@@ -28,17 +28,17 @@ pub enum UnfitDatabase {
     },
     /// A pooler that hands each transaction to another session.
     #[error(
-        "DATABASE_URL leads through a pooler in transaction mode, which keeps no session; set DATABASE_DIRECT_URL to a URL that leads past \
+        "DATABASE_URL goes through a pooler in transaction mode, which keeps no session; set DATABASE_DIRECT_URL to a URL that bypasses \
          it, for LISTEN, locks and migrations, or use its session mode"
     )]
     TransactionPooler,
     /// The same where a session is needed.
     #[error(
-        "DATABASE_DIRECT_URL leads through a pooler in transaction mode, too; it must lead to PostgreSQL itself, or to a pooler in session mode"
+        "DATABASE_DIRECT_URL also goes through a pooler in transaction mode; it must go to PostgreSQL itself, or to a pooler in session mode"
     )]
     NotDirect,
     /// Two URLs, two databases.
-    #[error("DATABASE_URL and DATABASE_DIRECT_URL lead to different databases, and must lead to one")]
+    #[error("DATABASE_URL and DATABASE_DIRECT_URL go to different databases; both must go to the same one")]
     TwoDatabases,
     /// Something about the database, with the remedy.
     #[error("{setting}: {problem}")]

@@ -146,7 +146,7 @@ async fn a_build_without_otlp_says_so() {
     let mut command = site.program(&["serve"]);
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318");
     let line = refused(command).await;
-    assert!(line.contains("OTEL_EXPORTER_OTLP_ENDPOINT: this build exports no spans"), "{line}");
+    assert!(line.contains("OTEL_EXPORTER_OTLP_ENDPOINT: this build cannot export spans"), "{line}");
 }
 
 #[tokio::test]

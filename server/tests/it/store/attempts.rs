@@ -82,7 +82,7 @@ async fn a_move_that_waits_for_credentials_says_that_new_ones_help() {
     let away = TenantChange { account_and_location: Some(None), ..TenantChange::default() };
     let error = store.update_tenant(at(2), &claimed.run.tenant, &away).await.expect_err("unsettled");
     assert_eq!((error.reason(), &error.metadata()["run"]), ("RUN_IN_PROGRESS", &claimed.run.resource_name()));
-    assert!(error.to_string().contains("retry when the run has ended"), "{error}");
+    assert!(error.to_string().contains("retry once the run has ended"), "{error}");
 
     let again = store.claim_one(61).await;
     let rejected = RunError::new(Failure::permanent(FailureReason::CredentialsRejected, "invalid_grant"), 2);

@@ -22,7 +22,7 @@ async fn untidy_mappings_are_normalised_or_refused() {
         (
             "c",
             "gcid:african-grocery-store",
-            Err("`gcid:african-grocery-store` has hyphens, which Google's identifiers never have"),
+            Err("`gcid:african-grocery-store` contains hyphens, which Google's identifiers never do"),
         ),
         ("d", "categories/GROCERY STORE", Err(form)),
         ("e", "categories/grocery_store", Err(form)),
@@ -70,7 +70,7 @@ async fn untidy_sets_are_refused_with_the_reason_one_by_one_and_in_an_import() {
         (
             "twice",
             &["product-1", "product-2", "product-1"],
-            "categories.additional[1] `product-1` is there more than once".to_owned(),
+            "categories.additional[1] `product-1` occurs more than once".to_owned(),
         ),
         ("gcid", &["categories/gcid:grocery_store"], format!("categories.primary {slug_form}")),
         ("hyphen", &["gcid:african-grocery-store"], format!("categories.primary {slug_form}")),

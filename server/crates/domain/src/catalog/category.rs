@@ -190,7 +190,7 @@ impl From<GbpCategory> for EitherCategory {
 
 /// A record of one side, where the other one was wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the record is about the other side")]
+#[error("the record is for the other side")]
 pub struct WrongTarget;
 
 impl TryFrom<EitherCategory> for TenantCategory {

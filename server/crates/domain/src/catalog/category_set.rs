@@ -18,7 +18,7 @@ pub struct CategorySet<C = GbpCategory> {
 
 /// Categories that make no set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is there more than once")]
+#[error("`{0}` occurs more than once")]
 pub struct InvalidSet(pub String);
 
 impl<C: Category> CategorySet<C> {

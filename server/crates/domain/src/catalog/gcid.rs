@@ -21,7 +21,7 @@ pub enum InvalidGcid {
     #[error("must be `gcid:<slug>` or `categories/gcid:<slug>`, such as `gcid:grocery_store`")]
     Prefix,
     /// The made-up spelling with hyphens, which real platforms' data holds.
-    #[error("`gcid:{0}` has hyphens, which Google's identifiers never have")]
+    #[error("`gcid:{0}` contains hyphens, which Google's identifiers never do")]
     Hyphen(String),
     /// The slug is empty, too long, or has a character that Google does not use.
     #[error("the part after `gcid:` must be 1 to {MAX_SLUG_CHARS} characters of a-z, 0-9 and _")]

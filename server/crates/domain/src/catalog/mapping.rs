@@ -67,13 +67,13 @@ pub enum SourceError {
     #[error("the tenant has no categories on the platform")]
     Empty,
     /// The same of the location.
-    #[error("the location has no categories at Google")]
+    #[error("the location has no categories on Google")]
     EmptyLocation,
     /// The primary category cannot be left out.
-    #[error("the primary category `{0}` is mapped to no GBP category")]
+    #[error("the primary category `{0}` is not mapped to a GBP category")]
     UnmappedPrimary(Slug),
     /// More than the target takes.
-    #[error("{count} additional categories, and the target takes at most {limit}")]
+    #[error("the source has {count} additional categories, but the target accepts at most {limit}")]
     TooMany {
         /// How many there are.
         count: usize,
@@ -82,7 +82,7 @@ pub enum SourceError {
     },
     /// A category of the location maps to no platform category, and cannot be imported either.
     #[error(
-        "`{0}` cannot be imported: each platform category that was imported for it has been mapped to something else; map one of them, or \
+        "`{0}` cannot be imported: every platform category that was imported for it now maps to another one; map one of them, or \
          another platform category, to `{0}`"
     )]
     NoFreeSlug(Gcid),

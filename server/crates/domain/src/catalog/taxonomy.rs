@@ -42,7 +42,7 @@ pub enum TaxonomyRead {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTaxonomyList {
     /// Following the tokens leads in a circle.
-    #[error("the pages repeat: a page token came a second time")]
+    #[error("the pages repeat: a page token was returned twice")]
     RepeatedPageToken,
     /// It does not end.
     #[error("the list does not end after {0} pages")]

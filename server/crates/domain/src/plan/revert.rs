@@ -15,23 +15,23 @@ pub enum NotRevertible {
     #[error("it wrote nothing")]
     WroteNothing,
     /// There would be nothing left.
-    #[error("its target had no categories before it, and an empty set is never written")]
+    #[error("its target had no categories before the run, and an empty set is never written")]
     NothingBefore,
     /// Its record does not tell what it has left.
-    #[error("its record does not tell exactly what it has left")]
+    #[error("its record does not determine the state in which it left the target")]
     IncompleteRecord,
     /// Somebody changed the target, or took away a category that is to come back, between the read and the write.
-    #[error("its target was changed just before the write, or a category that is to come back no longer exists")]
+    #[error("its target was changed just before the write, or a category to restore no longer exists")]
     ConcurrentChange,
     /// The tenant had another location then.
-    #[error("it was about {then}, and the tenant has another location now")]
+    #[error("it wrote to {then}, but the tenant has another location now")]
     Elsewhere {
         /// `locations/{location}`.
         then: String,
     },
     /// It does not know what became of its write, and neither does the target tell.
     #[error(
-        "whether its write took effect is not known: its target is {now} now, neither {left} as asked for nor {before} as before"
+        "it is unknown whether its write took effect: its target is now {now}, neither {left} as requested nor {before} as before the run"
     )]
     Unresolved {
         /// What was asked for.
@@ -42,7 +42,7 @@ pub enum NotRevertible {
         now: String,
     },
     /// Somebody has changed the target since.
-    #[error("its target is {now} now, and no longer {left}, which it has left")]
+    #[error("its target is now {now}, no longer {left} as the run left it")]
     Changed {
         /// What it has left.
         left: String,

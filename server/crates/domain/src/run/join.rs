@@ -98,12 +98,12 @@ impl JoinRefusal {
 impl fmt::Display for JoinRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OtherRequest => f.write_str("it was asked for something else"),
+            Self::OtherRequest => f.write_str("it was requested with other arguments"),
             Self::CancelRequested => f.write_str("it is being cancelled"),
             Self::SourceChanged => {
                 f.write_str("it has begun to write, and its source may have changed since it was read")
             }
-            Self::AlreadyWritten => f.write_str("it has begun its one write, and the target may have changed since"),
+            Self::AlreadyWritten => f.write_str("it has begun its only write, and the target may have changed since"),
             Self::OtherBatch(batch) => write!(f, "it belongs to {}, which may stop it", batch_name(*batch)),
         }
     }

@@ -13,7 +13,7 @@ pub enum ForbiddenCharacter {
     #[error("has the control character U+{:04X}; remove it", u32::from(*.0))]
     Control(char),
     /// A reader would not see it, or would see the text around it in another order or on another line.
-    #[error("has the character U+{:04X}, which is invisible or rearranges the text around it; remove it", u32::from(*.0))]
+    #[error("has the character U+{:04X}, which is invisible or reorders the text around it; remove it", u32::from(*.0))]
     Hidden(char),
 }
 

@@ -18,7 +18,7 @@ pub enum InvalidEndpoint {
     #[error("must begin with `https://` or `http://`")]
     Scheme,
     /// A user or password: they would show in logs, and go out beside the token.
-    #[error("must not hold a user or password")]
+    #[error("must not contain a user or password")]
     UserInfo,
     /// A query or fragment.
     #[error("must not have a query or fragment")]

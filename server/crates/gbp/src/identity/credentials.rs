@@ -42,7 +42,7 @@ pub enum CredentialsError {
         path: PathBuf,
     },
     /// A field is missing, empty or no text.
-    #[error("`{}`: the field `{field}` must be a text that is not empty", path.display())]
+    #[error("`{}`: the field `{field}` must be a non-empty string", path.display())]
     Field {
         /// The file.
         path: PathBuf,

@@ -272,6 +272,6 @@ mod tests {
         let failure = read(with(&"x".repeat(100_000))).expect_err("no gcid");
         assert!(failure.message.len() < 400, "{}", failure.message.len());
         let failure = read(with("categories/gcid:a")).expect_err("twice");
-        assert!(failure.message.contains("`gcid:a` is there more than once"), "{}", failure.message);
+        assert!(failure.message.contains("`gcid:a` occurs more than once"), "{}", failure.message);
     }
 }

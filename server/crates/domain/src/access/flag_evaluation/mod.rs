@@ -95,16 +95,16 @@ impl fmt::Display for FlagReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ForcedOff => f.write_str("the server's environment forces it off"),
-            Self::SwitchedOff => f.write_str("it is switched off for everybody"),
+            Self::SwitchedOff => f.write_str("it is off for all tenants"),
             Self::TenantExcluded => f.write_str("the tenant is excluded"),
             Self::OrganizationExcluded => f.write_str("the tenant's organization is excluded"),
             Self::ForcedOn => f.write_str("the server's environment forces it on"),
-            Self::NeverSet { .. } => f.write_str("nobody has set it yet"),
-            Self::SwitchedOn => f.write_str("it is switched on for everybody"),
+            Self::NeverSet { .. } => f.write_str("it has never been set"),
+            Self::SwitchedOn => f.write_str("it is on for all tenants"),
             Self::TenantListed => f.write_str("the tenant is in the pilot"),
             Self::OrganizationListed => f.write_str("the tenant's organization is in the pilot"),
             Self::Percentage { rollout_position, percent } => {
-                write!(f, "it is on for the first {percent} of the tenants, and this one stands at {rollout_position}")
+                write!(f, "it is on for rollout positions below {percent}, and the tenant is at {rollout_position}")
             }
         }
     }
