@@ -6,6 +6,8 @@ pub mod domain;
 
 pub mod error;
 
+pub mod version;
+
 pub mod spans;
 
 // Permits of calls, which connections to the database hold as well.
