@@ -13,7 +13,8 @@ pub struct ServerVersion {
 
 impl ServerVersion {
     pub(crate) fn from_header(header: &str) -> Self {
-        let (version, commit) = header.split_once('+').map_or((header, None), |(version, commit)| (version, Some(commit)));
+        let (version, commit) =
+            header.split_once('+').map_or((header, None), |(version, commit)| (version, Some(commit)));
         Self { version: version.to_owned(), commit: commit.map(str::to_owned) }
     }
 }

@@ -190,7 +190,10 @@ fn check(document: &DocumentMut) -> Result<(), String> {
                     return Err(format!("the context {name} has a `token`: secrets are not kept here, use token_file"));
                 }
                 key if !SETTINGS.contains(&key) => {
-                    return Err(format!("the context {name} has an unknown setting `{key}`: there are {}", SETTINGS.join(", ")));
+                    return Err(format!(
+                        "the context {name} has an unknown setting `{key}`: there are {}",
+                        SETTINGS.join(", ")
+                    ));
                 }
                 key if !item.is_str() => return Err(format!("`{key}` of the context {name} must be a text")),
                 _ => {}

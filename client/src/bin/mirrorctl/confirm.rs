@@ -10,7 +10,9 @@ pub(crate) fn deletion(what: &str, yes: bool) -> Result<(), Exit> {
         return Ok(());
     }
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-        return Err(Exit::usage(format!("there is no terminal to ask on whether to delete {what}: confirm with --yes")));
+        return Err(Exit::usage(format!(
+            "there is no terminal to ask on whether to delete {what}: confirm with --yes"
+        )));
     }
     let mut answer = String::new();
     let _ = write!(io::stderr(), "Delete {what}? [y/N] ");

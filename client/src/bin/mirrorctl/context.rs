@@ -78,7 +78,13 @@ fn row(listed: &Listed<'_>) -> Vec<Cell> {
     let file = |file: &Option<PathBuf>| file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
     let current = if listed.current { "*" } else { "" };
     let endpoint = listed.endpoint.clone().unwrap_or_default();
-    vec![current.into(), listed.name.into(), endpoint.into(), file(&listed.token_file).into(), file(&listed.ca_file).into()]
+    vec![
+        current.into(),
+        listed.name.into(),
+        endpoint.into(),
+        file(&listed.token_file).into(),
+        file(&listed.ca_file).into(),
+    ]
 }
 
 /// A file of the command line, which is relative to the working folder; the configuration's are not.

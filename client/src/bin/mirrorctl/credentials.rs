@@ -42,7 +42,9 @@ pub(crate) async fn credentials(
         args::CredentialsCommand::List => {
             let rows = |output: &Output, one: &Credentials| vec![row(output, one)];
             let all = client.list_credentials().send();
-            return List { what: "credentials", columns: &CREDENTIALS, limit: None, rows: &rows }.show(output, all).await;
+            return List { what: "credentials", columns: &CREDENTIALS, limit: None, rows: &rows }
+                .show(output, all)
+                .await;
         }
         args::CredentialsCommand::Get { account } => client.get_credentials(account).send().await?,
         args::CredentialsCommand::Set { account, file } => {

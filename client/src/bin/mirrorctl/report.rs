@@ -8,8 +8,7 @@ use chrono::{TimeDelta, Utc};
 use crate::{
     args::ListRunsArgs,
     exit::Exit,
-    failures,
-    ids,
+    failures, ids,
     list::{List, page_size},
     output::Output,
     table::{Cell, Column},

@@ -27,7 +27,8 @@ impl MovingLine {
 
     pub(crate) fn show(&self, text: &str) {
         // Carriage return, then erase to the end of the line.
-        let _ = if self.is_terminal { write!(io::stderr(), "\r\u{1b}[K{text}") } else { writeln!(io::stderr(), "{text}") };
+        let _ =
+            if self.is_terminal { write!(io::stderr(), "\r\u{1b}[K{text}") } else { writeln!(io::stderr(), "{text}") };
         let _ = io::stderr().flush();
     }
 

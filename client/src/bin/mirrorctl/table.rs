@@ -118,7 +118,8 @@ impl Table {
             total(&widths.iter().zip(self.columns).map(cut).collect::<Vec<_>>())
         };
         while narrowest(&widths) > width {
-            let is_left_out = |(index, column): &(usize, &Column)| column.fit == Fit::Optional && widths[*index].is_some();
+            let is_left_out =
+                |(index, column): &(usize, &Column)| column.fit == Fit::Optional && widths[*index].is_some();
             let Some((last, _)) = self.columns.iter().enumerate().filter(is_left_out).next_back() else { break };
             widths[last] = None;
         }

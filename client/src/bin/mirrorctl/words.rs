@@ -13,7 +13,10 @@ const WORDS: [(&str, &str); 17] = [
     ("RefreshTaxonomy", "`mirrorctl taxonomy refresh`"),
     ("SetCredentials", "`mirrorctl credentials set`"),
     ("set allow_shrink and a reason", "give --allow-shrink with a reason"),
-    ("set gbp_account and gbp_location first", "set --gbp-account and --gbp-location with `mirrorctl tenant update` first"),
+    (
+        "set gbp_account and gbp_location first",
+        "set --gbp-account and --gbp-location with `mirrorctl tenant update` first",
+    ),
     ("send a token: `authorization: Bearer <token>`", "no token: give one with --token-file or MIRRORCTL_TOKEN"),
     ("allow_plaintext_token()", "--allow-plaintext-token"),
     ("client_certificate: only https:// can show it", "--client-cert-file: only https:// can show it"),
@@ -29,7 +32,8 @@ const WORDS: [(&str, &str); 17] = [
 /// What the client's settings begin with, each an option of its own name.
 const SETTINGS: [&str; 6] = ["endpoint", "timeout", "traceparent", "metadata", "request_id", "expected_revision"];
 /// What names a layer of a failed connection, and helps nobody.
-const LAYERS: [&str; 5] = ["transport error", "tcp connect error", "client error (Connect)", "tcp open error", "connection error"];
+const LAYERS: [&str; 5] =
+    ["transport error", "tcp connect error", "client error (Connect)", "tcp open error", "connection error"];
 
 /// The words of one command line.
 #[derive(Debug, Default)]

@@ -2,8 +2,9 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader},
+    io::{self, BufRead, BufReader, Read},
     path::Path,
+    sync::Arc,
 };
 
 use serde_json::{Map, Value};
@@ -77,35 +78,62 @@ fn without_line(error: &serde_json::Error) -> String {
     }
 }
 
+/// The whole file is read first: the parser knows where a record begins only up to the line breaks before it.
 fn csv_lines<T: ImportLine>(
-    reader: Box<dyn BufRead>,
+    mut reader: Box<dyn BufRead>,
     unreadable: impl Fn(io::Error) -> Exit + 'static,
 ) -> Result<Lines<T>, Exit> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(reader);
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes).map_err(&unreadable)?;
+    let bytes: Arc<[u8]> = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes).into();
+    let mut numbers = Numbers { bytes: bytes.clone(), offset: 0, number: 1 };
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(io::Cursor::new(bytes));
     let headers = reader.headers().map_err(|error| unreadable(io::Error::other(problem(&error))))?.clone();
     if let Some(unknown) = headers.iter().find(|name| !T::COLUMNS.contains(name)) {
         let known = T::COLUMNS.join(", ");
         return Err(unreadable(io::Error::other(format!("line 1: unknown column `{unknown}`: there are {known}"))));
     }
-    Ok(Box::new(reader.into_records().map(move |record| match record {
-        Ok(record) => {
-            let number = record.position().map_or(0, csv::Position::line);
-            let item = serde_json::from_value(object(&headers, &record)).map_err(|error| error.to_string());
-            Ok(Line { number, item })
-        }
-        Err(error) => match error.position().map(csv::Position::line) {
-            Some(number) => Ok(Line { number, item: Err(problem(&error)) }),
-            None => Err(unreadable(io::Error::other(problem(&error)))),
-        },
+    Ok(Box::new(reader.into_records().filter_map(move |record| {
+        let position = match &record {
+            Ok(record) => record.position(),
+            Err(error) => error.position(),
+        };
+        let number = numbers.of(position.map_or(0, csv::Position::byte));
+        let item = match record {
+            // A line of blanks is none.
+            Ok(record) if record.iter().all(str::is_empty) => return None,
+            Ok(record) if record.len() != headers.len() => {
+                Err(format!("has {} fields, and the header has {}", record.len(), headers.len()))
+            }
+            Ok(record) => serde_json::from_value(object(&headers, &record)).map_err(|error| error.to_string()),
+            Err(error) => Err(problem(&error)),
+        };
+        Some(Ok(Line { number, item }))
     })))
+}
+
+/// The numbers of lines, from 1.
+struct Numbers {
+    bytes: Arc<[u8]>,
+    offset: usize,
+    number: u64,
+}
+
+impl Numbers {
+    /// The line of the record that begins here, or after the line breaks here. Records are asked for in their order.
+    fn of(&mut self, offset: u64) -> u64 {
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX).clamp(self.offset, self.bytes.len());
+        let breaks = self.bytes[offset..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let passed = &self.bytes[self.offset..offset + breaks];
+        self.number += passed.iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
+        self.offset = offset + breaks;
+        self.number
+    }
 }
 
 /// What is wrong with a record, without its place.
 fn problem(error: &csv::Error) -> String {
     match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("has {len} fields, and the header has {expected_len}")
-        }
         csv::ErrorKind::Utf8 { .. } => "is not UTF-8".to_owned(),
         csv::ErrorKind::Io(error) => error.to_string(),
         _ => error.to_string(),
