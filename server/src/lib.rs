@@ -13,6 +13,8 @@ pub use private_postgres as postgres;
 
 pub mod error;
 
+pub mod version;
+
 pub mod spans;
 
 // Permits of calls, which connections to the database hold as well.

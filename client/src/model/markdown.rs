@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write};
 
-use super::{CategorySetMember, GbpCategory, Operation, Plan};
+use super::{CategorySetMember, GbpCategory, Operation, Plan, Run};
 use crate::{Printable, names};
 
 /// Untrusted text in a table cell, escaped so that it is shown literally, without formatting and links.
@@ -109,6 +109,17 @@ impl Plan {
         }
         let read = self.observe_time.map(|time| format!(", made {}", time.format("%Y-%m-%d %H:%M:%S UTC")));
         write!(text, "\nPlan `{}`{}", Printable(&self.hash), read.unwrap_or_default())
+    }
+}
+
+impl Run {
+    /// The run's plan as Markdown, under a line that names the tenant, the run and the strategy. `None`: the run has no plan.
+    #[must_use]
+    pub fn plan_to_markdown(&self) -> Option<String> {
+        let plan = self.plan.as_ref()?.to_markdown();
+        let [tenant, run] = [&self.tenant, &self.name].map(|name| Cell(names::short(name)));
+        let (kind, strategy) = (if self.dry_run { "dry run" } else { "run" }, Cell(self.strategy));
+        Some(format!("Plan of {kind} {run} of tenant {tenant}, strategy {strategy}\n\n{plan}"))
     }
 }
 

@@ -54,6 +54,7 @@ mod strategy;
 mod taxonomy;
 mod tenant;
 mod tenant_sync;
+mod version;
 mod wire;
 
 pub use batch::{Batch, BatchChangeCounts, BatchGuardVerdict, BatchState, GuardCount};
@@ -75,3 +76,4 @@ pub use tenant::Tenant;
 pub use tenant_sync::{
     LocationIssue, SyncCause, SyncDecision, SyncDecisionState, TenantSync, TenantSyncDecision, TenantSyncDecisionResult,
 };
+pub use version::ServerVersion;

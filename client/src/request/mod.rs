@@ -124,6 +124,7 @@ mod taxonomy;
 mod tenant;
 mod tenant_categories;
 mod tenant_sync;
+mod version;
 mod watch;
 
 pub use batch::{CancelBatch, GetBatch, ListBatches, MirrorBatch};
@@ -142,4 +143,5 @@ pub use taxonomy::{ListMappingSuggestions, ListTaxonomyVersions, RefreshTaxonomy
 pub use tenant::{CreateTenant, DeleteTenant, GetTenant, ListTenants, UpdateTenant};
 pub use tenant_categories::{GetTenantCategories, SetTenantCategories};
 pub use tenant_sync::{DecideTenantSync, GetTenantSync, ListTenantSyncs};
+pub use version::GetServerVersion;
 pub use watch::{WatchBatch, WatchRun, WatchRuns};

@@ -70,6 +70,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 type Updates = BoxStream<'static, Result<v1::StreamRunUpdatesResponse, Status>>;
 
+/// An answer with the version that the server sends beside it.
+fn versioned<T>(answer: T) -> Response<T> {
+    let mut response = Response::new(answer);
+    response.metadata_mut().insert("category-mirror-version", "9.8.7+c0ffee".parse().expect("ASCII"));
+    response
+}
+
 /// A field for each method, and the services' traits on top of them.
 macro_rules! services {
     ($($service:path { $($method:ident: $request:ident => $response:ident,)+ $(+ $extra:item)* })+) => {
@@ -94,7 +101,7 @@ macro_rules! services {
             #[tonic::async_trait]
             impl $service for Answers {
                 $(async fn $method(&self, request: Request<v1::$request>) -> Result<Response<v1::$response>, Status> {
-                    self.0.$method.answer(request).map(Response::new)
+                    self.0.$method.answer(request).map(versioned)
                 })+
                 $($extra)*
             }

@@ -35,6 +35,7 @@ use super::{
     read_headers::keep_read,
     request,
     request_body::{RequestBody, RequestLimits, SharedReservation},
+    server_version::versioned,
     status::status,
     traced::traced,
 };
@@ -165,7 +166,7 @@ impl GateLayer {
         let connection = request.extensions().get::<Arc<Connection>>();
         let admitted = self.admit(request.uri().path(), request.headers(), connection).await;
         match admitted.and_then(|admitted| self.prepare(request, admitted, held, deadline)) {
-            Ok((request, bounds, _reservation)) => Ok(bounded(inner.call(request).await?, bounds)),
+            Ok((request, bounds, _reservation)) => Ok(versioned(bounded(inner.call(request).await?, bounds))),
             Err(error) => Ok(status(error).into_http()),
         }
     }

@@ -30,6 +30,7 @@ mod read_headers;
 mod request;
 mod request_body;
 mod schema;
+mod server_version;
 mod status;
 mod tenant_sync;
 mod tenants;

@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use crate::{
     connections::{Port, RefusalReason},
     domain::{DriftCause, FailureReason, Flag, Strategy},
+    version::{COMMIT, VERSION},
 };
 
 /// Type of a metric.
@@ -215,12 +216,6 @@ const PROCESS: &str = "process_";
 /// to Google times out.
 const BUCKETS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
-/// The commit that this program was built from, if the build knew it.
-const COMMIT: &str = match option_env!("CATEGORY_MIRROR_COMMIT") {
-    Some(commit) => commit,
-    None => "unknown",
-};
-
 /// Returns the recorder of this process, which the first call installs.
 pub fn recorder() -> PrometheusHandle {
     static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
@@ -293,7 +288,7 @@ fn begin() {
     ] {
         metrics::gauge!(name).set(0.0);
     }
-    let build = [("version", env!("CARGO_PKG_VERSION")), ("commit", COMMIT)];
+    let build = [("version", VERSION), ("commit", COMMIT.unwrap_or("unknown"))];
     metrics::gauge!("category_mirror_build_info", &build).set(1.0);
     for whose in ["server", "account"] {
         metrics::gauge!("category_mirror_credentials_rejected", "credentials" => whose).set(0.0);

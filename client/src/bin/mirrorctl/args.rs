@@ -1,14 +1,18 @@
 //! The command line.
 
 mod batch;
+mod context;
 mod credentials;
 mod flag;
+mod generate;
+mod import;
 mod plan;
 mod platform_category;
 mod run;
 mod sync;
 mod taxonomy;
 mod tenant;
+mod values;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -16,8 +20,11 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use humantime::parse_duration;
 
 pub(crate) use batch::{BatchCommand, CreateBatchArgs};
+pub(crate) use context::ContextCommand;
 pub(crate) use credentials::CredentialsCommand;
 pub(crate) use flag::{FlagCommand, FlagFieldArgs, FlagListArgs};
+pub(crate) use generate::{CompletionsArgs, ManArgs};
+pub(crate) use import::{ImportArgs, ImportFormat};
 pub(crate) use plan::{OverrideArgs, PlanCommand};
 pub(crate) use platform_category::PlatformCategoryCommand;
 pub(crate) use run::{CreateRunArgs, ListRunsArgs, RunCommand};
@@ -26,7 +33,11 @@ pub(crate) use taxonomy::TaxonomyCommand;
 pub(crate) use tenant::TenantCommand;
 
 const AFTER_HELP: &str = "\
-The token comes from MIRRORCTL_TOKEN, or from the file of --token-file. NO_COLOR turns colours off; there are none in a pipe.
+The token comes from the file of --token-file, from MIRRORCTL_TOKEN, or from the token file of the context. Options and variables go before \
+the context (see `mirrorctl context --help`). NO_COLOR turns colors off; there are none in a pipe.
+
+Tables are as wide as the terminal: a narrow one leaves columns out and cuts texts, a pipe does neither. Ids of runs and batches are \
+shortened to their last 8 digits, which every command accepts.
 
 Exit codes:
   0  done; a watched run succeeded
@@ -37,13 +48,12 @@ Exit codes:
   5  the server is not available, or did not answer in time: try again
   6  anything else";
 
-/// Triggers, watches and asks about category syncs.
+/// Operate Category Mirror: start, watch and list category syncs, and keep what they need.
 #[derive(Debug, Parser)]
 #[command(name = "mirrorctl", version, after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// As what: lines for people, JSON, one object a line, or Markdown for a ticket, which plans have
-    #[arg(long, global = true, default_value = "text")]
-    pub(crate) output: OutputFormat,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
     #[command(subcommand)]
@@ -58,40 +68,51 @@ pub(crate) enum OutputFormat {
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct OutputArgs {
+    /// Form of the output: text for people, JSON with one object a line, Markdown for tickets (plans only)
+    #[arg(long, global = true, default_value = "text", hide_possible_values = true, value_name = "text|json|markdown")]
+    pub(crate) output: OutputFormat,
+    /// Show times in UTC instead of the local time zone
+    #[arg(long, global = true)]
+    pub(crate) utc: bool,
+    /// Show whole ids of runs and batches in tables
+    #[arg(long, global = true)]
+    pub(crate) full_ids: bool,
+}
+
+#[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectionArgs {
-    /// The server
-    #[arg(
-        long,
-        global = true,
-        env = "MIRRORCTL_ENDPOINT",
-        hide_env_values = true,
-        default_value = "http://127.0.0.1:50051"
-    )]
-    pub(crate) endpoint: String,
-    /// A file with the bearer token, read again for each call; goes before MIRRORCTL_TOKEN
-    #[arg(long, global = true, env = "MIRRORCTL_TOKEN_FILE")]
+    /// Context of the configuration file, instead of the current one
+    #[arg(long, global = true, env = "MIRRORCTL_CONTEXT", value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// Address of the server [default: the context's, or http://127.0.0.1:50051]
+    #[arg(long, global = true, env = "MIRRORCTL_ENDPOINT", hide_env_values = true, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+    /// File with the bearer token, read again for each call; goes before MIRRORCTL_TOKEN
+    #[arg(long, global = true, env = "MIRRORCTL_TOKEN_FILE", value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
-    /// A PEM file with the certificate authority to trust, instead of the system's
-    #[arg(long, global = true, env = "MIRRORCTL_CA_FILE")]
+    /// PEM file with the certificate authority to trust, instead of the system's
+    #[arg(long, global = true, env = "MIRRORCTL_CA_FILE", value_name = "FILE", hide_short_help = true)]
     pub(crate) ca_file: Option<PathBuf>,
-    /// A PEM file with the certificate chain to show to a server that asks for one; with --client-key-file
-    #[arg(long, global = true, env = "MIRRORCTL_CLIENT_CERT_FILE", value_name = "FILE")]
+    /// PEM file with the certificate chain for a server that asks for one; with --client-key-file
+    #[arg(long, global = true, env = "MIRRORCTL_CLIENT_CERT_FILE", value_name = "FILE", hide_short_help = true)]
     pub(crate) client_cert_file: Option<PathBuf>,
-    /// The private key of --client-cert-file, PEM
-    #[arg(long, global = true, env = "MIRRORCTL_CLIENT_KEY_FILE", value_name = "FILE")]
+    /// PEM file with the private key of --client-cert-file
+    #[arg(long, global = true, env = "MIRRORCTL_CLIENT_KEY_FILE", value_name = "FILE", hide_short_help = true)]
     pub(crate) client_key_file: Option<PathBuf>,
-    /// Send the token over http:// to another machine, readable to everybody on the way
-    #[arg(long, global = true)]
+    /// Send the token over http:// to another machine, where everyone on the way can read it
+    #[arg(long, global = true, hide_short_help = true)]
     pub(crate) allow_plaintext_token: bool,
-    /// How long a call may take, with its retries
-    #[arg(long, global = true, default_value = "10s", value_parser = parse_duration)]
+    /// Time limit of a call, with its retries
+    #[arg(long, global = true, default_value = "10s", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) timeout: Duration,
-    /// Make the calls part of this trace (W3C Trace Context), such as 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
-    #[arg(long, global = true, env = "TRACEPARENT", value_name = "TRACEPARENT")]
+    /// Trace that the calls are part of (W3C Trace Context), such as 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
+    #[arg(long, global = true, env = "TRACEPARENT", value_name = "TRACEPARENT", hide_short_help = true)]
     pub(crate) traceparent: Option<String>,
-    /// Send this with each call; may be given several times
-    #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = metadata)]
+    /// Metadata to send with each call; may be given several times
+    #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = metadata, hide_short_help = true)]
     pub(crate) metadata: Vec<(String, String)>,
 }
 
@@ -102,25 +123,25 @@ fn metadata(text: &str) -> Result<(String, String), &'static str> {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Ask for runs, watch, list and count them, cancel one, or take back what it wrote
+    /// Start, watch, list and count runs, cancel them, or revert what they wrote
     #[command(subcommand)]
     Run(RunCommand),
     /// Show plans, also as JSON or Markdown
     #[command(subcommand)]
     Plan(PlanCommand),
-    /// Sync an organization, or every tenant
+    /// Sync an organization, or all tenants
     #[command(subcommand)]
     Batch(BatchCommand),
     /// Keep tenants and their categories
     #[command(subcommand)]
     Tenant(TenantCommand),
-    /// Show how tenants' two sides stand, and decide what is to become of a difference
+    /// Show whether tenants are in sync, and decide about conflicts
     #[command(subcommand)]
     Sync(SyncCommand),
-    /// Keep the platform's categories and their mapping
+    /// Keep the platform's categories and their mappings
     #[command(subcommand)]
     PlatformCategory(PlatformCategoryCommand),
-    /// Import Google's lists of categories, and find categories in them
+    /// Import Google's lists of categories, and search them
     #[command(subcommand)]
     Taxonomy(TaxonomyCommand),
     /// Switch features on and off
@@ -129,14 +150,21 @@ pub(crate) enum Command {
     /// Keep accounts' own credentials for Google
     #[command(subcommand)]
     Credentials(CredentialsCommand),
+    /// Keep the servers that this tool talks to, by name
+    #[command(subcommand)]
+    Context(ContextCommand),
+    /// Show the versions of this tool and of the server
+    Version,
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
+    /// Write the manual pages
+    Man(ManArgs),
 }
 
-#[derive(Debug, ClapArgs)]
-pub(crate) struct ImportArgs {
-    /// The file; `-` is standard input
-    #[arg(long, value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// Say what would happen, and change nothing
-    #[arg(long)]
-    pub(crate) validate_only: bool,
+/// Whether a deletion was confirmed beforehand.
+#[derive(Debug, Clone, Copy, ClapArgs)]
+pub(crate) struct DeleteArgs {
+    /// Delete without asking; required where there is no terminal
+    #[arg(long, short)]
+    pub(crate) yes: bool,
 }

@@ -4,22 +4,57 @@ use std::io;
 
 use category_mirror_client::{Batch, Client, Printable};
 
-use crate::{args, exit::Exit, output::Output, run::summary};
+use crate::{
+    args,
+    args::OutputFormat,
+    exit::Exit,
+    failures, ids,
+    list::{List, page_size},
+    output::Output,
+    progress,
+    run::summary,
+    table::{Cell, Column},
+};
+
+const BATCHES: [Column; 9] = [
+    Column::whole("BATCH"),
+    Column::whole("TIME"),
+    Column::whole("STATE"),
+    Column::whole("STRATEGY"),
+    Column::whole("ENDED"),
+    Column::text("CALLER"),
+    Column::optional("FAILED"),
+    Column::optional("TENANTS OF"),
+    Column::optional("CHANGES"),
+];
 
 pub(crate) async fn batch(client: &Client, output: &mut Output, command: args::BatchCommand) -> Result<(), Exit> {
     let batch = match command {
-        args::BatchCommand::Create(args) => {
-            let wait = args.wait;
-            let batch = create(client, args).await?;
-            output.show(&batch, |output| details(output, &batch))?;
-            return if wait { watch_one(client, output, batch.name).await } else { Ok(()) };
-        }
+        args::BatchCommand::Create(args) => return start(client, output, args).await,
         args::BatchCommand::List { limit } => return list(client, output, limit).await,
-        args::BatchCommand::Watch { batch } => return watch_one(client, output, batch).await,
-        args::BatchCommand::Get { batch } => client.get_batch(batch).send().await?,
-        args::BatchCommand::Cancel { batch } => client.cancel_batch(batch).send().await?,
+        args::BatchCommand::Watch { batch } => {
+            return watch(client, output, ids::batch(client, batch).await?).await;
+        }
+        args::BatchCommand::Get { batch } => client.get_batch(ids::batch(client, batch).await?).send().await?,
+        args::BatchCommand::Cancel { batch } => client.cancel_batch(ids::batch(client, batch).await?).send().await?,
     };
-    Ok(output.show(&batch, |output| details(output, &batch))?)
+    show(client, output, &batch).await
+}
+
+async fn start(client: &Client, output: &mut Output, args: args::CreateBatchArgs) -> Result<(), Exit> {
+    let wait = args.wait;
+    let batch = create(client, args).await?;
+    if !wait {
+        return show(client, output, &batch).await;
+    }
+    if output.format() == OutputFormat::Json {
+        output.show(&batch, |_| Ok(()))?;
+        return watch(client, output, batch.name).await;
+    }
+    output.line(format_args!("accepted {} with {} tenants", Printable(&batch.name), batch.tenant_count))?;
+    let ended = progress::until_ended(client, batch).await?;
+    show(client, output, &ended).await?;
+    outcome(&ended)
 }
 
 async fn create(client: &Client, args: args::CreateBatchArgs) -> Result<Batch, Exit> {
@@ -55,34 +90,57 @@ async fn create(client: &Client, args: args::CreateBatchArgs) -> Result<Batch, E
 }
 
 async fn list(client: &Client, output: &mut Output, limit: usize) -> Result<(), Exit> {
-    let page_size = u16::try_from(limit.clamp(1, 1000)).expect("at most 1000");
-    let mut batches = client.list_batches().page_size(page_size).send();
-    for _ in 0..limit {
-        let Some(batch) = batches.next().await else { break };
-        let batch = batch?;
-        output.show(&batch, |output| {
-            let over = batch.tenant_count - batch.pending_count - batch.queued_count - batch.running_count;
-            let name = Printable(&batch.name);
-            output.line(format_args!("{name}  {:10}  {over} of {} over", batch.state, batch.tenant_count))
-        })?;
-    }
-    Ok(())
+    let batches = client.list_batches().page_size(page_size(limit)).send();
+    List { what: "batches", columns: &BATCHES, limit: Some(limit), rows: &|output, batch| vec![row(output, batch)] }
+        .show(output, batches)
+        .await
 }
 
-/// Each run as it changes, and what it came to.
-async fn watch_one(client: &Client, output: &mut Output, batch: String) -> Result<(), Exit> {
+fn row(output: &Output, batch: &Batch) -> Vec<Cell> {
+    let dry = if batch.dry_run { " (dry)" } else { "" };
+    let target = batch.organization.as_deref().map_or("all".to_owned(), |name| output.id(name));
+    vec![
+        output.id(&batch.name).into(),
+        output.time(batch.create_time).into(),
+        batch.state.into(),
+        format!("{}{dry}", batch.strategy).into(),
+        format!("{}/{}", progress::ended(batch), batch.tenant_count).into(),
+        Printable(&batch.caller).into(),
+        batch.failed_count.into(),
+        target.into(),
+        changes(batch).into(),
+    ]
+}
+
+fn changes(batch: &Batch) -> String {
+    let changes = batch.change_counts;
+    format!("+{} ~{} -{}", changes.created, changes.updated, changes.deleted)
+}
+
+/// Each run as it changes, and the batch at its end.
+async fn watch(client: &Client, output: &mut Output, batch: String) -> Result<(), Exit> {
     let mut snapshots = client.watch_batch(batch.clone()).send();
     while let Some(run) = snapshots.next().await {
         let run = run?;
         output.show(&run, |output| summary(output, &run))?;
     }
     let batch = client.get_batch(batch).send().await?;
-    output.show(&batch, |output| details(output, &batch))?;
+    show(client, output, &batch).await?;
+    outcome(&batch)
+}
+
+fn outcome(batch: &Batch) -> Result<(), Exit> {
     if batch.failed_count + batch.skipped_count + batch.cancelled_count == 0 {
         Ok(())
     } else {
         Err(Exit::RunNotSucceeded)
     }
+}
+
+async fn show(client: &Client, output: &mut Output, batch: &Batch) -> Result<(), Exit> {
+    output.show(batch, |output| details(output, batch))?;
+    let counts: Vec<_> = batch.failure_counts.iter().collect();
+    failures::show(output, &counts, &[], &client.list_sync_logs().batch(&batch.name)).await
 }
 
 fn details(output: &mut Output, batch: &Batch) -> io::Result<()> {
@@ -108,19 +166,18 @@ fn details(output: &mut Output, batch: &Batch) -> io::Result<()> {
     for (name, count) in counts {
         output.field(name, Some(count).filter(|count| *count > 0))?;
     }
-    let changes = batch.change_counts;
-    output.field("changes", Some(format_args!("+{} ~{} -{}", changes.created, changes.updated, changes.deleted)))?;
+    output.field("changes", Some(changes(batch)))?;
     for guard in batch.guards.iter().filter(|guard| guard.exceeded) {
         let limit = guard.limit.unwrap_or_default();
         output.field("guard", Some(format_args!("{}: {} of at most {limit}", Printable(&guard.rule), guard.value)))?;
     }
     guarded(output, batch)?;
     output.field("caller", Some(Printable(&batch.caller)))?;
-    output.field("accepted", batch.create_time)?;
-    output.field("ended", batch.end_time)
+    output.time_field("accepted", batch.create_time)?;
+    output.time_field("ended", batch.end_time)
 }
 
-/// What the guards of runs stop, what they are overridden for, and why runs failed.
+/// How many runs the guards of runs stop, and for how many they are overridden.
 fn guarded(output: &mut Output, batch: &Batch) -> io::Result<()> {
     let what = if batch.dry_run { "would stop" } else { "stopped" };
     output.field(what, Some(batch.stopped_count).filter(|count| *count > 0))?;
@@ -130,9 +187,6 @@ fn guarded(output: &mut Output, batch: &Batch) -> io::Result<()> {
     if let Some(confirmed) = batch.confirmed_override_count {
         let guards = Printable(&batch.overridden_guards.join(", ")).to_string();
         output.field("overrides", Some(format_args!("{guards}: {} of {confirmed}", batch.override_count)))?;
-    }
-    for count in &batch.failure_counts {
-        output.field("failed by", Some(format_args!("{}: {}", Printable(&count.reason), count.run_count)))?;
     }
     Ok(())
 }

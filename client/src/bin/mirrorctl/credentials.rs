@@ -10,7 +10,25 @@ use category_mirror_client::{Client, Credentials, CredentialsOutcome, Printable}
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::{args, exit::Exit, import::without_mark, output::Output, secret_file::warn_if_exposed};
+use crate::{
+    args, confirm,
+    exit::Exit,
+    ids,
+    import::without_mark,
+    list::List,
+    output::Output,
+    secret_file::warn_if_exposed,
+    table::{Cell, Column},
+};
+
+const CREDENTIALS: [Column; 6] = [
+    Column::whole("ACCOUNT"),
+    Column::whole("STATE"),
+    Column::whole("CHANGED"),
+    Column::text("CHANGED BY"),
+    Column::text("PROBLEM"),
+    Column::optional("CLIENT"),
+];
 
 /// Bytes of a credentials file that are read; a real one has some hundred.
 const MAX_FILE: u64 = 64 * 1024;
@@ -22,12 +40,11 @@ pub(crate) async fn credentials(
 ) -> Result<(), Exit> {
     let credentials = match command {
         args::CredentialsCommand::List => {
-            let mut all = client.list_credentials().send();
-            while let Some(one) = all.next().await {
-                let one = one?;
-                output.show(&one, |output| output.line(short(&one)))?;
-            }
-            return Ok(());
+            let rows = |output: &Output, one: &Credentials| vec![row(output, one)];
+            let all = client.list_credentials().send();
+            return List { what: "credentials", columns: &CREDENTIALS, limit: None, rows: &rows }
+                .show(output, all)
+                .await;
         }
         args::CredentialsCommand::Get { account } => client.get_credentials(account).send().await?,
         args::CredentialsCommand::Set { account, file } => {
@@ -44,10 +61,11 @@ pub(crate) async fn credentials(
             })?;
             return match verified.outcome {
                 CredentialsOutcome::Accepted => Ok(()),
-                outcome => Err(Exit::Refused(format!("google has not taken the credentials: {outcome}"))),
+                outcome => Err(Exit::Refused(format!("Google did not accept the credentials: {outcome}"))),
             };
         }
-        args::CredentialsCommand::Delete { account } => {
+        args::CredentialsCommand::Delete { account, confirmation } => {
+            confirm::deletion(&format!("the credentials of account {}", ids::of(&account)), confirmation.yes)?;
             client.delete_credentials(&account).send().await?;
             return Ok(());
         }
@@ -62,7 +80,7 @@ pub(crate) async fn credentials(
     Ok(output.show(&credentials, |output| details(output, &credentials))?)
 }
 
-/// Client id, client secret and refresh token. What is wrong is told without what is there.
+/// Client id, client secret and refresh token. An error never quotes the file.
 fn read(file: &Path) -> Result<[String; 3], Exit> {
     let wrong = |problem: String| Exit::usage(format!("--file {}: {problem}", file.display()));
     // Room for all of it at once: a text that grows leaves copies of the secrets behind.
@@ -84,11 +102,16 @@ fn read(file: &Path) -> Result<[String; 3], Exit> {
     Ok([field("client_id")?, field("client_secret")?, field("refresh_token")?])
 }
 
-fn short(credentials: &Credentials) -> String {
-    let Credentials { name, state, client_id_suffix, updated_by, .. } = credentials;
-    let time = credentials.update_time.map(|time| time.to_rfc3339()).unwrap_or_default();
-    let [name, tail, by] = [name, client_id_suffix, updated_by].map(|text| Printable(text).to_string());
-    format!("{name:<36}  {state:<10}  client …{tail:<6}  {time}  {by}")
+fn row(output: &Output, credentials: &Credentials) -> Vec<Cell> {
+    let account = credentials.name.strip_suffix("/credentials").unwrap_or(&credentials.name);
+    vec![
+        output.id(account).into(),
+        credentials.state.into(),
+        output.time(credentials.update_time).into(),
+        Printable(&credentials.updated_by).into(),
+        Printable(credentials.reject_reason.as_deref().unwrap_or_default()).into(),
+        format!("…{}", Printable(&credentials.client_id_suffix)).into(),
+    ]
 }
 
 fn details(output: &mut Output, credentials: &Credentials) -> io::Result<()> {
@@ -97,8 +120,8 @@ fn details(output: &mut Output, credentials: &Credentials) -> io::Result<()> {
     output.field("client", Some(format_args!("…{}", Printable(&credentials.client_id_suffix))))?;
     output.field("key", Some(Printable(&credentials.key_id)))?;
     output.field("revision", Some(credentials.revision))?;
-    output.field("changed", credentials.update_time)?;
+    output.time_field("changed", credentials.update_time)?;
     output.field("changed by", Some(Printable(&credentials.updated_by)))?;
-    output.field("rejected", credentials.reject_time)?;
+    output.time_field("rejected", credentials.reject_time)?;
     output.field("because", credentials.reject_reason.as_deref().map(Printable))
 }

@@ -1,11 +1,10 @@
 //! How the program ends.
 
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::{io, process::ExitCode};
 
 use category_mirror_client::{Code, Error, Printable};
+
+use crate::{stderr::say, words::Words};
 
 /// Any end but a good one. The codes are in `--help`.
 pub(crate) enum Exit {
@@ -20,6 +19,8 @@ pub(crate) enum Exit {
     Usage(String),
     /// The server did what it was asked, and what was asked about is not good.
     Refused(String),
+    /// The question whether to delete something was not answered with yes.
+    Declined,
     Call(Error),
     Output(io::Error),
 }
@@ -29,26 +30,23 @@ impl Exit {
         Self::Usage(message.into())
     }
 
-    pub(crate) fn report(self) -> ExitCode {
-        match self {
-            Self::RunNotSucceeded => ExitCode::from(1),
-            Self::ItemsRefused => ExitCode::from(3),
-            Self::NoPlan => failed(&"the run has no plan; `mirrorctl run get` says why", 6),
-            Self::CommandLine => ExitCode::from(2),
-            Self::Usage(message) => failed(&Printable(&message), 2),
-            Self::Refused(message) => failed(&Printable(&message), 3),
-            Self::Call(error) => failed(&error, code(error.code())),
+    pub(crate) fn report(self, words: &Words) -> ExitCode {
+        let (message, code) = match self {
+            Self::RunNotSucceeded => return ExitCode::from(1),
+            Self::ItemsRefused => return ExitCode::from(3),
+            Self::CommandLine => return ExitCode::from(2),
             // `mirrorctl run list | head`: the reader has what it wanted.
-            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-            Self::Output(error) => failed(&format!("cannot write the output: {error}"), 6),
-        }
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+            Self::NoPlan => ("the run has no plan; `mirrorctl run get` says why".to_owned(), 6),
+            Self::Usage(message) => (Printable(&message).to_string(), 2),
+            Self::Refused(message) => (Printable(&message).to_string(), 3),
+            Self::Declined => ("nothing was deleted".to_owned(), 6),
+            Self::Call(error) => (words.explain(&error), code(error.code())),
+            Self::Output(error) => (format!("cannot write the output: {error}"), 6),
+        };
+        say(message);
+        ExitCode::from(code)
     }
-}
-
-fn failed(message: &dyn std::fmt::Display, code: u8) -> ExitCode {
-    // Where this cannot be written either, the exit code is all that is left.
-    let _ = writeln!(io::stderr(), "mirrorctl: {message}");
-    ExitCode::from(code)
 }
 
 fn code(code: Code) -> u8 {

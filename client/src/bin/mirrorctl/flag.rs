@@ -2,21 +2,34 @@
 
 use std::io;
 
-use category_mirror_client::{Client, Flag, FlagChange, Printable};
+use category_mirror_client::{Client, Flag, FlagChange, FlagState, Printable};
 
-use crate::{args, exit::Exit, flag_lists, output::Output};
+use crate::{
+    args,
+    exit::Exit,
+    flag_lists,
+    list::{List, page_size},
+    output::Output,
+    table::{Cell, Column},
+};
+
+const FLAGS: [Column; 4] =
+    [Column::whole("FLAG"), Column::text("STATE"), Column::whole("CHANGED"), Column::optional("REVISION")];
+const CHANGES: [Column; 6] = [
+    Column::whole("TIME"),
+    Column::whole("FLAG"),
+    Column::text("REASON"),
+    Column::text("CALLER"),
+    Column::text("BEFORE"),
+    Column::text("AFTER"),
+];
 
 pub(crate) async fn flag(client: &Client, output: &mut Output, command: args::FlagCommand) -> Result<(), Exit> {
     let flag = match command {
         args::FlagCommand::List => {
-            let mut flags = client.list_flags().send();
-            while let Some(flag) = flags.next().await {
-                let flag = flag?;
-                output.show(&flag, |output| {
-                    output.line(format_args!("{:<36}  {}", Printable(&flag.name), short(&flag)))
-                })?;
-            }
-            return Ok(());
+            let rows = |output: &Output, flag: &Flag| vec![row(output, flag)];
+            let flags = client.list_flags().send();
+            return List { what: "flags", columns: &FLAGS, limit: None, rows: &rows }.show(output, flags).await;
         }
         args::FlagCommand::History { flag, limit } => return history(client, output, flag, limit).await,
         args::FlagCommand::Evaluate { flag, tenant } => {
@@ -24,7 +37,7 @@ pub(crate) async fn flag(client: &Client, output: &mut Output, command: args::Fl
             let text = |output: &mut Output| {
                 output.field("on", Some(evaluation.enabled))?;
                 output.field("why", Some(evaluation.reason))?;
-                output.field("source", Some(evaluation.origin))?;
+                output.field("decided by", Some(evaluation.origin))?;
                 output.line(Printable(&evaluation.explanation))
             };
             return Ok(output.show(&evaluation, text)?);
@@ -54,33 +67,34 @@ async fn update(client: &Client, output: &mut Output, flag: String, fields: args
 }
 
 async fn history(client: &Client, output: &mut Output, flag: Option<String>, limit: usize) -> Result<(), Exit> {
-    let page_size = u16::try_from(limit.clamp(1, 1000)).expect("at most 1000");
-    let mut request = client.list_flag_changes().page_size(page_size);
+    let mut request = client.list_flag_changes().page_size(page_size(limit));
     if let Some(flag) = flag {
         request = request.flag(flag);
     }
-    let mut changes = request.send();
-    for _ in 0..limit {
-        let Some(change) = changes.next().await else { break };
-        let change = change?;
-        output.show(&change, |output| changed(output, &change))?;
-    }
-    Ok(())
+    let rows = |output: &Output, change: &FlagChange| vec![changed(output, change)];
+    List { what: "changes", columns: &CHANGES, limit: Some(limit), rows: &rows }.show(output, request.send()).await
 }
 
-fn changed(output: &mut Output, change: &FlagChange) -> io::Result<()> {
-    let time = change.change_time.map(|time| time.to_rfc3339()).unwrap_or_default();
-    let before = change.before.as_ref().map_or("never set".to_owned(), short);
-    let after = change.after.as_ref().map(short).unwrap_or_default();
-    let reason = change.reason.as_deref().unwrap_or_default();
-    let [flag, caller, reason] = [&change.flag, &change.caller, reason].map(|text| Printable(text).to_string());
-    output.line(format_args!("{time}  {flag}  {caller}: {before} -> {after}  {reason}"))
+fn changed(output: &Output, change: &FlagChange) -> Vec<Cell> {
+    vec![
+        output.time(change.change_time).into(),
+        output.id(&change.flag).into(),
+        Printable(change.reason.as_deref().unwrap_or_default()).into(),
+        Printable(&change.caller).into(),
+        change.before.as_ref().map_or("never set".to_owned(), short).into(),
+        change.after.as_ref().map(short).unwrap_or_default().into(),
+    ]
+}
+
+fn row(output: &Output, flag: &Flag) -> Vec<Cell> {
+    let changed = flag.update_time.map_or("never set".to_owned(), |time| output.time(Some(time)));
+    vec![output.id(&flag.name).into(), short(flag).into(), changed.into(), flag.revision.into()]
 }
 
 /// A flag in a few words.
 fn short(flag: &Flag) -> String {
     let mut words = flag.state.to_string();
-    if flag.state == category_mirror_client::FlagState::Partial {
+    if flag.state == FlagState::Partial {
         words += &format!(" {} %", flag.percent);
         for (names, what) in [(&flag.tenants, "tenants"), (&flag.organizations, "organizations")] {
             if !names.is_empty() {
@@ -116,5 +130,5 @@ fn details(output: &mut Output, flag: &Flag) -> io::Result<()> {
         names.iter().try_for_each(|name| output.field(what, Some(Printable(name))))?;
     }
     output.field("revision", Some(flag.revision))?;
-    output.field("changed", flag.update_time)
+    output.time_field("changed", flag.update_time)
 }

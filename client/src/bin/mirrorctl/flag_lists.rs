@@ -1,4 +1,4 @@
-//! Changing the lists of a flag: each is read first, so that nothing is removed unsaid, and written only if it is still what was read.
+//! Changing the lists of a flag: each is read first, so that no name is removed without notice, and written only if it is still what was read.
 
 use std::collections::BTreeSet;
 
@@ -66,7 +66,7 @@ pub(crate) async fn edited(
             "{name} has changed: its revision is {revision}, not {expected}; read it again and retry"
         )));
     }
-    // Who changes the lists in the meantime is not overwritten.
+    // A change of the lists in the meantime is not overwritten.
     request = request.expected_revision(before.revision);
     let mut unconfirmed = Vec::new();
     for list in all(lists, &before).iter().filter(|list| list.is_changed()) {

@@ -8,21 +8,39 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 use category_mirror_client::{Printable, Run, RunState};
+use chrono::{DateTime, Local, Utc};
 use serde::Serialize;
 
-use crate::args::OutputFormat;
+use crate::{
+    args::OutputArgs,
+    args::OutputFormat,
+    ids,
+    table::{Cell, Table},
+};
 
 /// Standard output, in the form that was asked for.
 pub(crate) struct Output {
     format: OutputFormat,
-    colour: bool,
+    color: bool,
+    /// Whether times are UTC's, and not those of the local zone.
+    utc: bool,
+    full_ids: bool,
+    /// The terminal's; `None` in a pipe, where nothing is cut.
+    width: Option<usize>,
 }
 
 impl Output {
-    pub(crate) fn new(format: OutputFormat) -> Self {
+    pub(crate) fn new(args: &OutputArgs) -> Self {
         // https://no-color.org: present and not empty.
-        let no_colour = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { format, colour: format == OutputFormat::Text && !no_colour && io::stdout().is_terminal() }
+        let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let is_terminal = io::stdout().is_terminal();
+        Self {
+            format: args.output,
+            color: args.output == OutputFormat::Text && !no_color && is_terminal,
+            utc: args.utc,
+            full_ids: args.full_ids,
+            width: is_terminal.then(terminal_width),
+        }
     }
 
     /// The form that was asked for.
@@ -64,35 +82,66 @@ impl Output {
         value.map_or(Ok(()), |value| self.line(format_args!("{name:<14}{value}")))
     }
 
+    /// A name and its time, where there is one.
+    pub(crate) fn time_field(&mut self, name: &str, time: Option<DateTime<Utc>>) -> io::Result<()> {
+        let time = self.time(time);
+        self.field(name, Some(time).filter(|time| !time.is_empty()))
+    }
+
     /// A line for people beside what was asked for; programs get none.
     pub(crate) fn note(&mut self, name: &str, value: impl Display) -> io::Result<()> {
         if self.format == OutputFormat::Json { Ok(()) } else { self.field(name, Some(value)) }
     }
 
-    /// Lines of changes, each in the colour of its sign.
+    /// Lines of changes, each in the color of its sign.
     pub(crate) fn changes(&mut self, lines: impl Display) -> io::Result<()> {
         for line in lines.to_string().lines() {
-            let colour = match line.chars().next() {
+            let color = match line.chars().next() {
                 Some('+') => AnsiColor::Green,
                 Some('-' | 'x') => AnsiColor::Red,
                 Some('=') => AnsiColor::BrightBlack,
                 _ => AnsiColor::Yellow,
             };
-            self.line(self.paint(colour, line))?;
+            self.line(self.paint(Some(color), line))?;
         }
         Ok(())
     }
 
-    /// A run's state, in its colour and `width` wide.
-    pub(crate) fn state(&self, run: &Run, width: usize) -> String {
-        let colour = match run.state {
+    /// The rows that wait in a table.
+    pub(crate) fn rows(&mut self, table: &mut Table) -> io::Result<()> {
+        for line in table.take(self.width) {
+            let cells: Vec<String> = line.iter().map(|cell| self.paint(cell.color, &cell.text)).collect();
+            self.line(cells.join("  "))?;
+        }
+        Ok(())
+    }
+
+    /// The one form of times: RFC 3339 to the second, with a space in its middle. Nothing where there is none.
+    pub(crate) fn time(&self, time: Option<DateTime<Utc>>) -> String {
+        let Some(time) = time else { return String::new() };
+        if self.utc {
+            time.format("%Y-%m-%d %H:%M:%SZ").to_string()
+        } else {
+            time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S%:z").to_string()
+        }
+    }
+
+    /// The id in a resource name: shortened where it is a long one, unless full ids are wanted.
+    pub(crate) fn id(&self, name: &str) -> String {
+        let id = ids::of(name);
+        Printable(if self.full_ids { id } else { ids::short(id) }).to_string()
+    }
+
+    /// A run's state, and whether it is dry, in the state's color.
+    pub(crate) fn state(&self, run: &Run) -> Cell {
+        let color = match run.state {
             RunState::Succeeded => AnsiColor::Green,
             RunState::Failed => AnsiColor::Red,
             RunState::Running => AnsiColor::Yellow,
             _ => AnsiColor::BrightBlack,
         };
-        // Padded before it is painted: escapes take no room.
-        self.paint(colour, format_args!("{:<width$}", run.state)).to_string()
+        let dry = if run.dry_run { " (dry)" } else { "" };
+        Cell { text: format!("{}{dry}", run.state), color: Some(color) }
     }
 
     /// Ends the output: what cannot be written is known now at the latest.
@@ -100,13 +149,20 @@ impl Output {
         io::stdout().lock().flush()
     }
 
-    fn paint(&self, colour: AnsiColor, text: impl Display) -> String {
-        if !self.colour {
-            return text.to_string();
+    pub(crate) fn paint(&self, color: Option<AnsiColor>, text: impl Display) -> String {
+        match color.filter(|_| self.color) {
+            None => text.to_string(),
+            Some(color) => {
+                let style = Style::new().fg_color(Some(color.into()));
+                format!("{style}{text}{style:#}")
+            }
         }
-        let style = Style::new().fg_color(Some(colour.into()));
-        format!("{style}{text}{style:#}")
     }
+}
+
+/// Columns of the terminal; 80 where it does not say.
+pub(crate) fn terminal_width() -> usize {
+    terminal_size::terminal_size().map_or(80, |(width, _)| width.0.into())
 }
 
 /// Whether a text for people has an escape instead of this character.

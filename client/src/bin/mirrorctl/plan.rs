@@ -5,13 +5,14 @@ use category_mirror_client::{Client, Printable};
 use crate::{
     args::{OutputFormat, PlanCommand},
     exit::Exit,
+    ids,
     output::Output,
-    run::override_command,
+    overrides::override_command,
 };
 
 pub(crate) async fn plan(client: &Client, output: &mut Output, command: PlanCommand) -> Result<(), Exit> {
     let PlanCommand::Get { run } = command;
-    let run = client.get_run(run).send().await?;
+    let run = client.get_run(ids::run(client, run).await?).send().await?;
     let plan = run.plan.as_ref().ok_or(Exit::NoPlan)?;
     match output.format() {
         OutputFormat::Text => {
@@ -19,7 +20,7 @@ pub(crate) async fn plan(client: &Client, output: &mut Output, command: PlanComm
             output.field("to override", override_command(&run).as_deref().map(Printable))?;
         }
         OutputFormat::Json => output.json(&plan.to_json())?,
-        OutputFormat::Markdown => output.line(plan.to_markdown())?,
+        OutputFormat::Markdown => output.line(run.plan_to_markdown().ok_or(Exit::NoPlan)?)?,
     }
     Ok(())
 }

@@ -2,15 +2,39 @@
 
 use std::time::Duration;
 
-use category_mirror_client::{Client, FailureCount, Printable};
+use category_mirror_client::{Client, Items, Printable, Run, RunState, SyncStats};
 use chrono::{TimeDelta, Utc};
 
-use crate::{args::ListRunsArgs, exit::Exit, output::Output, run::summary};
+use crate::{
+    args::ListRunsArgs,
+    exit::Exit,
+    failures, ids,
+    list::{List, page_size},
+    output::Output,
+    table::{Cell, Column},
+};
+
+const RUNS: [Column; 8] = [
+    Column::whole("RUN"),
+    Column::whole("TIME"),
+    Column::whole("STATE"),
+    Column::whole("TENANT"),
+    Column::text("REASON"),
+    Column::optional("CHANGES"),
+    Column::optional("STRATEGY"),
+    Column::optional("CALLER"),
+];
 
 pub(crate) async fn list(client: &Client, output: &mut Output, filter: ListRunsArgs) -> Result<(), Exit> {
-    // No page need hold more than what is shown; the server takes 1000 at most.
-    let page_size = u16::try_from(filter.limit.clamp(1, 1000)).expect("at most 1000");
-    let mut request = client.list_sync_logs().page_size(page_size);
+    let limit = filter.limit;
+    let runs = filtered(client, filter).await?;
+    List { what: "runs", columns: &RUNS, limit: Some(limit), rows: &|output, run| vec![row(output, run)] }
+        .show(output, runs)
+        .await
+}
+
+async fn filtered(client: &Client, filter: ListRunsArgs) -> Result<Items<Run>, Exit> {
+    let mut request = client.list_sync_logs().page_size(page_size(filter.limit));
     if let Some(tenant) = filter.tenant {
         request = request.tenant(tenant);
     }
@@ -21,7 +45,7 @@ pub(crate) async fn list(client: &Client, output: &mut Output, filter: ListRunsA
         request = request.organization(organization);
     }
     if let Some(batch) = filter.batch {
-        request = request.batch(batch);
+        request = request.batch(ids::batch(client, batch).await?);
     }
     for state in filter.state {
         request = request.state(state);
@@ -42,13 +66,20 @@ pub(crate) async fn list(client: &Client, output: &mut Output, filter: ListRunsA
     if filter.out_of_sync {
         request = request.out_of_sync_only();
     }
-    let mut runs = request.send();
-    for _ in 0..filter.limit {
-        let Some(run) = runs.next().await else { break };
-        let run = run?;
-        output.show(&run, |output| summary(output, &run))?;
-    }
-    Ok(())
+    Ok(request.send())
+}
+
+fn row(output: &Output, run: &Run) -> Vec<Cell> {
+    vec![
+        output.id(&run.name).into(),
+        output.time(run.end_time.or(run.start_time).or(run.create_time)).into(),
+        output.state(run),
+        output.id(&run.tenant).into(),
+        Printable(run.reason.as_deref().unwrap_or_default()).into(),
+        run.counts.into(),
+        run.strategy.into(),
+        Printable(&run.caller).into(),
+    ]
 }
 
 pub(crate) async fn stats(
@@ -59,36 +90,36 @@ pub(crate) async fn stats(
     window: Duration,
 ) -> Result<(), Exit> {
     let mut request = client.get_sync_stats().window(window);
+    let mut failed = client.list_sync_logs().state(RunState::Failed).dry_run(false);
     if let Some(tenant) = tenant {
-        request = request.tenant(tenant);
+        request = request.tenant(tenant.clone());
+        failed = failed.tenant(tenant);
     }
     if let Some(organization) = organization {
-        request = request.organization(organization);
+        request = request.organization(organization.clone());
+        failed = failed.organization(organization);
     }
     let stats = request.send().await?;
-    let text = |output: &mut Output| {
-        let rate = stats.success_rate_percent.map(|percent| format!("{percent:.1} %"));
-        output.field("runs", Some(stats.total_runs))?;
-        output.field("succeeded", Some(stats.succeeded_runs))?;
-        output.field("failed", Some(stats.failed_runs - stats.guard_stopped_runs))?;
-        output.field("guard stopped", Some(stats.guard_stopped_runs))?;
-        output.field("skipped", Some(stats.skipped_runs))?;
-        output.field("cancelled", Some(stats.cancelled_runs))?;
-        output.field("live", Some(stats.live_runs))?;
-        output.field("dry runs", Some(stats.dry_runs))?;
-        output.field("out of sync", Some(stats.out_of_sync_runs))?;
-        output.field("tenants out", Some(stats.out_of_sync_tenants))?;
-        output.field("success rate", Some(rate.as_deref().unwrap_or("nothing to divide")))?;
-        let shown = |duration: Option<Duration>| duration.map(|duration| format!("{:.3} s", duration.as_secs_f64()));
-        output.field("p50", shown(stats.duration_p50))?;
-        output.field("p95", shown(stats.duration_p95))?;
-        // What a guard stopped has its own line above.
-        for FailureCount { reason, run_count: runs, .. } in
-            stats.failure_counts.iter().filter(|count| count.reason != "GUARD")
-        {
-            output.field("failed for", Some(format_args!("{}: {runs}", Printable(reason))))?;
-        }
-        stats.recent_failures.iter().try_for_each(|run| summary(output, run))
-    };
-    Ok(output.show(&stats, text)?)
+    output.show(&stats, |output| counts(output, &stats))?;
+    // A run that a guard stopped has its own line above.
+    let reasons: Vec<_> = stats.failure_counts.iter().filter(|count| count.reason != "GUARD").collect();
+    failures::show(output, &reasons, &stats.recent_failures, &failed).await
+}
+
+fn counts(output: &mut Output, stats: &SyncStats) -> std::io::Result<()> {
+    let rate = stats.success_rate_percent.map(|percent| format!("{percent:.1} %"));
+    output.field("runs", Some(stats.total_runs))?;
+    output.field("succeeded", Some(stats.succeeded_runs))?;
+    output.field("failed", Some(stats.failed_runs - stats.guard_stopped_runs))?;
+    output.field("guard stopped", Some(stats.guard_stopped_runs))?;
+    output.field("skipped", Some(stats.skipped_runs))?;
+    output.field("cancelled", Some(stats.cancelled_runs))?;
+    output.field("live", Some(stats.live_runs))?;
+    output.field("dry runs", Some(stats.dry_runs))?;
+    output.field("differed", Some(format_args!("{} runs found differences", stats.out_of_sync_runs)))?;
+    output.field("out of sync", Some(format_args!("{} tenants now", stats.out_of_sync_tenants)))?;
+    output.field("success rate", Some(rate.as_deref().unwrap_or("no run has succeeded or failed")))?;
+    let shown = |duration: Option<Duration>| duration.map(|duration| format!("{:.3} s", duration.as_secs_f64()));
+    output.field("half within", shown(stats.duration_p50))?;
+    output.field("95 % within", shown(stats.duration_p95))
 }

@@ -2,15 +2,15 @@
 
 use std::io;
 
-use category_mirror_client::{
-    AcceptedRun, Client, GbpView, GuardOutcome, GuardVerdict, Items, Printable, Run, RunState, WatchRuns,
-};
+use category_mirror_client::{AcceptedRun, Client, Items, Printable, Run, RunState, WatchRuns};
 use chrono::{DateTime, Utc};
 
 use crate::{
     args::{CreateRunArgs, RunCommand},
     exit::Exit,
+    ids,
     output::Output,
+    overrides::override_command,
     report,
 };
 
@@ -20,7 +20,7 @@ async fn create(client: &Client, output: &mut Output, args: CreateRunArgs) -> Re
         request = request.request_id(id);
     }
     if let Some(plan) = args.plan {
-        request = request.plan(plan);
+        request = request.plan(ids::run(client, plan).await?);
     }
     if let Some(view) = args.gbp_view {
         request = request.view(view);
@@ -31,7 +31,7 @@ async fn create(client: &Client, output: &mut Output, args: CreateRunArgs) -> Re
     accepted(client, output, request.send().await?, args.wait).await
 }
 
-/// Tells of the run that was accepted, and how it goes on where that is wanted.
+/// Shows the accepted run, and waits for its end if `wait` is set.
 async fn accepted(client: &Client, output: &mut Output, mirrored: AcceptedRun, wait: bool) -> Result<(), Exit> {
     let name = mirrored.run.name.clone();
     output.show(&mirrored, |output| {
@@ -44,17 +44,20 @@ async fn accepted(client: &Client, output: &mut Output, mirrored: AcceptedRun, w
 pub(crate) async fn run(client: &Client, output: &mut Output, command: RunCommand) -> Result<(), Exit> {
     let run = match command {
         RunCommand::Create(args) => return create(client, output, args).await,
-        RunCommand::Get { run } => client.get_run(run).send().await?,
+        RunCommand::Get { run } => client.get_run(ids::run(client, run).await?).send().await?,
         RunCommand::Last { tenant, strategy } => client.get_last_run(tenant, strategy).send().await?,
-        RunCommand::Cancel { run } => client.cancel_run(run).send().await?,
+        RunCommand::Cancel { run } => client.cancel_run(ids::run(client, run).await?).send().await?,
         RunCommand::Revert { run, dry_run, wait, overrides } => {
-            let mut request = client.revert_run(run).dry_run(dry_run);
+            let mut request = client.revert_run(ids::run(client, run).await?).dry_run(dry_run);
             if let Some((guards, reason)) = overrides.given() {
                 request = request.override_guards(guards, reason);
             }
             return accepted(client, output, request.send().await?, wait).await;
         }
-        RunCommand::Watch { run: Some(run), .. } => return watch_one(output, client.watch_run(run).send()).await,
+        RunCommand::Watch { run: Some(run), .. } => {
+            let run = ids::run(client, run).await?;
+            return watch_one(output, client.watch_run(run).send()).await;
+        }
         RunCommand::Watch { run: None, tenant, organization } => {
             let request = match (tenant, organization) {
                 (Some(tenant), _) => client.watch_tenant(tenant),
@@ -99,22 +102,24 @@ fn change_time(run: &Run) -> Option<DateTime<Utc>> {
     run.end_time.or(attempt).or(run.start_time).or(run.create_time)
 }
 
-/// One line for a run.
+/// One line for a run as it changes.
 pub(crate) fn summary(output: &mut Output, run: &Run) -> io::Result<()> {
-    let time = change_time(run).map(|time| time.format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default();
-    let kind = if run.dry_run { " dry run" } else { "" };
+    let state = output.state(run);
+    // Padded before it is painted: escapes take no room.
+    let state = output.paint(state.color, format_args!("{:<9}", state.text));
     let reason = run.reason.as_deref().unwrap_or_default();
-    let next =
-        run.next_attempt_time.map(|time| format!("next attempt {}", time.format("%H:%M:%S"))).unwrap_or_default();
+    let next = run.next_attempt_time.map(|time| format!("next attempt {}", output.time(Some(time))));
     let line = format!(
-        "{time:19}  {}  attempt {}/{}  {}  {}{kind}  {}  {}  {next}",
-        output.state(run, 9),
+        "{}  {state}  attempt {}/{}  {}  {}  {} {}  {}  {}",
+        output.time(change_time(run)),
         run.attempt,
         run.max_attempts,
         run.counts,
         run.strategy,
-        Printable(&run.name),
+        output.id(&run.tenant),
+        output.id(&run.name),
         Printable(reason),
+        next.unwrap_or_default(),
     );
     output.line(line.trim_end())
 }
@@ -124,29 +129,30 @@ fn details(output: &mut Output, run: &Run) -> io::Result<()> {
     let of = if run.dry_run { " (dry run)" } else { "" };
     output.field("run", Some(Printable(&run.name)))?;
     output.field("strategy", Some(format_args!("{}{of}", run.strategy)))?;
-    output.field("state", Some(output.state(run, 0)))?;
+    let state = output.state(run).color;
+    output.field("state", Some(output.paint(state, run.state)))?;
     output.field("attempt", Some(format_args!("{} of {}", run.attempt, run.max_attempts)))?;
     output.field("caller", Some(Printable(&run.caller)))?;
     output.field("organization", run.organization.as_deref().map(Printable))?;
-    output.field("takes back", run.revert_of.as_deref().map(Printable))?;
+    output.field("reverts", run.revert_of.as_deref().map(Printable))?;
     output.field("applies", run.applied_plan.as_deref().map(Printable))?;
     output.field("view", run.view)?;
     for guard in &run.overridden_guards {
-        output.field("lifts guard", Some(Printable(guard)))?;
+        output.field("overrides", Some(Printable(guard)))?;
     }
     for check in &run.overridden_checks {
         output.field("overrides", Some(Printable(check)))?;
     }
     output.field("decision", run.decision)?;
     output.field("because", run.override_reason.as_deref().map(Printable))?;
-    output.field("accepted", run.create_time)?;
-    output.field("started", run.start_time)?;
-    output.field("next attempt", run.next_attempt_time)?;
-    output.field("ended", run.end_time)?;
+    output.time_field("accepted", run.create_time)?;
+    output.time_field("started", run.start_time)?;
+    output.time_field("next attempt", run.next_attempt_time)?;
+    output.time_field("ended", run.end_time)?;
     output.field("cancel", run.cancel_requested.then_some("requested"))?;
-    // A single attempt is what the rest tells of.
+    // A single attempt is what the other fields show.
     for attempt in run.attempts.iter().filter(|_| run.attempts.len() > 1) {
-        let time = attempt.start_time.map(|time| time.format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default();
+        let time = output.time(attempt.start_time);
         let error = attempt.error.as_ref().map(|error| error.message.as_str()).unwrap_or_default();
         let line = format!("{}  {time}  {}  {}", attempt.claim_number, attempt.state, Printable(error));
         output.field("attempts", Some(line.trim_end()))?;
@@ -172,40 +178,11 @@ fn outcome(output: &mut Output, run: &Run) -> io::Result<()> {
     output.field("reason", run.reason.as_deref().map(Printable))?;
     let hint = override_command(run);
     if let Some(error) = &run.error {
-        // What the server says to do names fields of its protocol: the command line below says the same.
+        // The server's advice names fields of its protocol: the command line below does the same.
         let message =
             if hint.is_some() { error.message.split("; ").next().unwrap_or_default() } else { &error.message };
         output.field("error", Some(format_args!("{} (attempt {})", Printable(message), error.attempt)))?;
         output.field("google", error.upstream_details_json.as_deref().map(Printable))?;
     }
     output.field("to override", hint.as_deref().map(Printable))
-}
-
-/// The command line that does what guards stop in the plan of this run. It names each guard beyond its limit, those too that were overridden
-/// for this run: another request is without them.
-pub(crate) fn override_command(run: &Run) -> Option<String> {
-    let guards = &run.plan.as_ref()?.guard_verdicts;
-    if !guards.iter().any(GuardVerdict::stops) {
-        return None;
-    }
-    let id = |name: &str| name.rsplit('/').next().unwrap_or(name).to_owned();
-    let mut command = match (&run.revert_of, run.decision) {
-        (Some(reverted), _) => format!("mirrorctl run revert {}", id(reverted)),
-        // A run that executes no decision would be skipped: the tenant stays in conflict, or is cooling down.
-        (None, Some(decision)) => format!("mirrorctl sync decide {} {decision}", id(&run.tenant)),
-        (None, None) => format!("mirrorctl run create {} --strategy {}", id(&run.tenant), run.strategy),
-    };
-    if run.revert_of.is_none() && run.decision.is_none() {
-        let seen = if run.dry_run { Some(run.name.as_str()) } else { run.applied_plan.as_deref() };
-        command += &seen.map(|plan| format!(" --plan {}", id(plan))).unwrap_or_default();
-        command += &run
-            .view
-            .filter(|view| *view != GbpView::Merchant)
-            .map(|view| format!(" --gbp-view {view}"))
-            .unwrap_or_default();
-    }
-    for guard in guards.iter().filter(|guard| guard.outcome != GuardOutcome::Passed) {
-        command += &format!(" --override-guard {}", guard.rule);
-    }
-    Some(command + " --reason 'WHY'")
 }

@@ -8,6 +8,8 @@ use std::{
 
 use zeroize::Zeroizing;
 
+use crate::stderr::say;
+
 /// Bytes of such a file that are read; tokens, keys and certificates have some thousand.
 const MAX_FILE: u64 = 64 * 1024;
 
@@ -36,7 +38,7 @@ pub(crate) fn warn_if_exposed(setting: &str, file: &Path) {
         let mode = metadata.mode() & 0o7777;
         if metadata.is_file() && mode & 0o006 != 0 {
             let file = file.display();
-            eprintln!("mirrorctl: warning: {setting} {file}: other users of this machine can read it (mode {mode:o})");
+            say(format_args!("warning: {setting} {file}: other users of this machine can read it (mode {mode:o})"));
         }
     }
     #[cfg(not(unix))]

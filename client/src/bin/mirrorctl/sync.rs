@@ -1,10 +1,25 @@
-//! How tenants stand.
+//! Whether tenants are in sync, and decisions about them.
 
 use std::io;
 
 use category_mirror_client::{CategorySet, Client, Printable, TenantSync, TenantSyncDecisionResult};
 
-use crate::{args, exit::Exit, output::Output, run};
+use crate::{
+    args,
+    exit::Exit,
+    list::List,
+    output::Output,
+    run,
+    table::{Cell, Column},
+};
+
+const SYNCS: [Column; 5] = [
+    Column::whole("TENANT"),
+    Column::whole("CAUSE"),
+    Column::whole("SINCE"),
+    Column::text("CONFLICT"),
+    Column::optional("ORGANIZATION"),
+];
 
 pub(crate) async fn sync(client: &Client, output: &mut Output, command: args::SyncCommand) -> Result<(), Exit> {
     match command {
@@ -35,17 +50,19 @@ async fn list(client: &Client, output: &mut Output, filter: args::ListSyncsArgs)
     if filter.out_of_sync {
         request = request.out_of_sync_only();
     }
-    let mut syncs = request.send();
-    while let Some(sync) = syncs.next().await {
-        let sync = sync?;
-        output.show(&sync, |output| {
-            let name = Printable(&sync.tenant).to_string();
-            let since = sync.cause_time.map(|time| time.to_rfc3339()).unwrap_or_default();
-            let conflict = if sync.in_conflict { "  in conflict" } else { "" };
-            output.line(format_args!("{name:<32}  {:<20}  {since}{conflict}", sync.cause))
-        })?;
-    }
-    Ok(())
+    List { what: "tenants", columns: &SYNCS, limit: None, rows: &|output, sync| vec![row(output, sync)] }
+        .show(output, request.send())
+        .await
+}
+
+fn row(output: &Output, sync: &TenantSync) -> Vec<Cell> {
+    vec![
+        output.id(&sync.tenant).into(),
+        sync.cause.into(),
+        output.time(sync.cause_time).into(),
+        if sync.in_conflict { "needs a decision".into() } else { "".into() },
+        sync.organization.as_deref().map(|name| output.id(name)).unwrap_or_default().into(),
+    ]
 }
 
 async fn show_decided(
@@ -69,10 +86,10 @@ async fn show_decided(
 fn details(output: &mut Output, sync: &TenantSync) -> io::Result<()> {
     output.field("tenant", Some(Printable(&sync.tenant)))?;
     output.field("cause", Some(sync.cause))?;
-    output.field("since", sync.cause_time)?;
-    output.field("observed", sync.observe_time)?;
-    output.field("last success", sync.last_success_time)?;
-    output.field("failed look", sync.observe_failure_time)?;
+    output.time_field("since", sync.cause_time)?;
+    output.time_field("observed", sync.observe_time)?;
+    output.time_field("last success", sync.last_success_time)?;
+    output.time_field("unknown since", sync.observe_failure_time)?;
     for (what, set) in [
         ("wanted", &sync.desired),
         ("written", &sync.written),
@@ -87,8 +104,8 @@ fn details(output: &mut Output, sync: &TenantSync) -> io::Result<()> {
     sync.location_issues
         .iter()
         .try_for_each(|issue| output.field("location", Some(format_args!("{issue}: {}", issue.meaning()))))?;
-    sync.overwrite_times.iter().try_for_each(|time| output.field("changed back", Some(time)))?;
-    output.field("in conflict", sync.conflict_time)?;
+    sync.overwrite_times.iter().try_for_each(|time| output.time_field("overwritten", Some(*time)))?;
+    output.time_field("in conflict", sync.conflict_time)?;
     let decided = sync.decision.as_ref().map(|decided| {
         format!("{} by {}: {}", decided.decision, Printable(&decided.caller), Printable(&decided.reason))
     });

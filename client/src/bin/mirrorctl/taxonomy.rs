@@ -2,9 +2,34 @@
 
 use std::io;
 
-use category_mirror_client::{Client, Printable, TaxonomyRefresh};
+use category_mirror_client::{CategoryMatch, Client, MappingSuggestion, Printable, TaxonomyRefresh, TaxonomyVersion};
 
-use crate::{args, exit::Exit, output::Output};
+use crate::{
+    args,
+    exit::Exit,
+    ids,
+    list::{List, page_size},
+    output::Output,
+    table::{Cell, Column},
+};
+
+const VERSIONS: [Column; 6] = [
+    Column::whole("LIST"),
+    Column::number("VERSION"),
+    Column::whole("IMPORTED"),
+    Column::number("CATEGORIES"),
+    Column::whole("CHANGES"),
+    Column::text("CALLER"),
+];
+const MATCHES: [Column; 3] = [Column::number("SCORE"), Column::whole("GBP CATEGORY"), Column::text("NAME")];
+const SUGGESTIONS: [Column; 6] = [
+    Column::whole("SLUG"),
+    Column::text("NAME"),
+    Column::whole("MAPS TO"),
+    Column::number("SCORE"),
+    Column::whole("SUGGESTION"),
+    Column::text("ITS NAME"),
+];
 
 pub(crate) async fn taxonomy(client: &Client, output: &mut Output, command: args::TaxonomyCommand) -> Result<(), Exit> {
     match command {
@@ -20,34 +45,42 @@ pub(crate) async fn taxonomy(client: &Client, output: &mut Output, command: args
             list(client, output, region_code, language_code).await
         }
         args::TaxonomyCommand::Search { locale, query, limit } => {
-            let page_size = u16::try_from(limit.clamp(1, 1000)).expect("at most 1000");
-            let mut found =
-                client.search_categories(query, locale.region_code, locale.language_code).page_size(page_size).send();
-            for _ in 0..limit {
-                let Some(found) = found.next().await else { break };
-                let found = found?;
-                output.show(&found, |output| output.line(format_args!("{:.2}  {}", found.score, found.category)))?;
-            }
-            Ok(())
+            let request = client.search_categories(query, locale.region_code, locale.language_code);
+            let found = request.page_size(page_size(limit)).send();
+            let rows = |_: &Output, found: &CategoryMatch| vec![matched(found)];
+            List { what: "categories", columns: &MATCHES, limit: Some(limit), rows: &rows }.show(output, found).await
         }
         args::TaxonomyCommand::Suggest { locale, match_count } => {
             let request =
                 client.list_mapping_suggestions(locale.region_code, locale.language_code).match_count(match_count);
-            let mut suggestions = request.send();
-            while let Some(suggestion) = suggestions.next().await {
-                let suggestion = suggestion?;
-                output.show(&suggestion, |output| {
-                    let now = suggestion.gbp_category.as_deref().unwrap_or("unmapped");
-                    let [name, display_name, now] = [&suggestion.platform_category, &suggestion.display_name, now]
-                        .map(|text| Printable(text).to_string());
-                    output.line(format_args!("{name:<40}  {display_name:<32}  {now}"))?;
-                    let mut matches = suggestion.matches.iter();
-                    matches.try_for_each(|it| output.line(format_args!("  {:.2}  {}", it.score, it.category)))
-                })?;
-            }
-            Ok(())
+            let what = "platform categories without a mapping";
+            List { what, columns: &SUGGESTIONS, limit: None, rows: &suggested }.show(output, request.send()).await
         }
     }
+}
+
+fn matched(found: &CategoryMatch) -> Vec<Cell> {
+    let category = &found.category;
+    vec![
+        format!("{:.2}", found.score).into(),
+        Printable(ids::of(&category.name)).into(),
+        Printable(&category.display_name).into(),
+    ]
+}
+
+/// A row for each suggestion; the category is in the first one.
+fn suggested(output: &Output, suggestion: &MappingSuggestion) -> Vec<Vec<Cell>> {
+    let now = suggestion.gbp_category.as_deref().map_or("unmapped".to_owned(), |name| output.id(name));
+    let name = Printable(&suggestion.display_name).to_string();
+    let subject: [Cell; 3] = [output.id(&suggestion.platform_category).into(), name.into(), now.into()];
+    let same: [Cell; 3] = [" ".into(), " ".into(), " ".into()];
+    let none = || vec!["".into(), "".into(), "".into()];
+    let mut matches: Vec<Vec<Cell>> = suggestion.matches.iter().map(matched).collect();
+    if matches.is_empty() {
+        matches.push(none());
+    }
+    let subjects = std::iter::once(subject).chain(std::iter::repeat(same));
+    subjects.zip(matches).map(|(subject, found)| subject.into_iter().chain(found).collect()).collect()
 }
 
 async fn list(
@@ -63,21 +96,20 @@ async fn list(
     if let Some(language) = language_code {
         request = request.language_code(language);
     }
-    let mut versions = request.send();
-    while let Some(version) = versions.next().await {
-        let version = version?;
-        output.show(&version, |output| {
-            let locale = format!("{}/{}", Printable(&version.region_code), Printable(&version.language_code));
-            let (count, caller) = (version.category_count, Printable(&version.caller));
-            let changes = [('+', version.added_count), ('~', version.renamed_count), ('-', version.retired_count)];
-            let changes = changes.map(|(sign, count)| format!("{sign}{count}")).join(" ");
-            let time = version.import_time.map(|time| time.to_rfc3339()).unwrap_or_default();
-            let number = version.version;
-            output
-                .line(format_args!("{locale:<8}  {number:>4}  {time}  {count:>6} categories  {changes:<20}  {caller}"))
-        })?;
-    }
-    Ok(())
+    let rows = |output: &Output, version: &TaxonomyVersion| vec![row(output, version)];
+    List { what: "versions", columns: &VERSIONS, limit: None, rows: &rows }.show(output, request.send()).await
+}
+
+fn row(output: &Output, version: &TaxonomyVersion) -> Vec<Cell> {
+    let changes = [('+', version.added_count), ('~', version.renamed_count), ('-', version.retired_count)];
+    vec![
+        format!("{} {}", Printable(&version.region_code), Printable(&version.language_code)).into(),
+        version.version.into(),
+        output.time(version.import_time).into(),
+        version.category_count.into(),
+        changes.map(|(sign, count)| format!("{sign}{count}")).join(" ").into(),
+        Printable(&version.caller).into(),
+    ]
 }
 
 fn refreshed(output: &mut Output, refresh: &TaxonomyRefresh) -> io::Result<()> {
@@ -87,16 +119,31 @@ fn refreshed(output: &mut Output, refresh: &TaxonomyRefresh) -> io::Result<()> {
     output.field("renamed", Some(refresh.renamed_count))?;
     output.field("retired", Some(refresh.retired_count))?;
     let added = refresh.added.iter().map(|category| format!("+ {category}"));
+    output.changes(added.collect::<Vec<_>>().join("\n"))?;
+    part(output, "added categories", refresh.added.len(), refresh.added_count)?;
     let renamed =
         refresh.renamed.iter().map(|it| format!("~ {}, was {}", it.category, Printable(&it.previous_display_name)));
+    output.changes(renamed.collect::<Vec<_>>().join("\n"))?;
+    part(output, "renamed categories", refresh.renamed.len(), refresh.renamed_count)?;
     let retired = refresh.retired.iter().map(|category| format!("- {category}"));
-    output.changes(added.chain(renamed).chain(retired).collect::<Vec<_>>().join("\n"))?;
-    output.field("mappings hit", Some(refresh.affected_mapping_count))?;
+    output.changes(retired.collect::<Vec<_>>().join("\n"))?;
+    part(output, "retired categories", refresh.retired.len(), refresh.retired_count)?;
+    output.field("mappings", Some(format_args!("{} are affected", refresh.affected_mapping_count)))?;
     for mapping in &refresh.affected_mappings {
         let (name, category) = (Printable(&mapping.platform_category), Printable(&mapping.gbp_category));
         let (effect, tenants) = (mapping.effect, mapping.tenant_count);
         output.line(format_args!("  {effect:<8}  {name} maps to {category}, {tenants} tenants"))?;
     }
-    output.field("tenants hit", Some(refresh.affected_tenant_count))?;
-    refresh.affected_tenants.iter().try_for_each(|tenant| output.line(format_args!("  {}", Printable(tenant))))
+    part(output, "affected mappings", refresh.affected_mappings.len(), refresh.affected_mapping_count)?;
+    output.field("tenants", Some(format_args!("{} are affected", refresh.affected_tenant_count)))?;
+    refresh.affected_tenants.iter().try_for_each(|tenant| output.line(format_args!("  {}", Printable(tenant))))?;
+    part(output, "affected tenants", refresh.affected_tenants.len(), refresh.affected_tenant_count)
+}
+
+/// Says where a list of an answer is only its beginning.
+fn part(output: &mut Output, what: &str, shown: usize, count: i32) -> io::Result<()> {
+    if usize::try_from(count).is_ok_and(|count| shown < count) {
+        output.line(format_args!("  these are the first {shown} of {count} {what}"))?;
+    }
+    Ok(())
 }

@@ -4,7 +4,27 @@ use std::io;
 
 use category_mirror_client::{Client, Printable, Tenant, TenantCategories};
 
-use crate::{args, exit::Exit, import, output::Output};
+use crate::{
+    args, confirm,
+    exit::Exit,
+    ids, import,
+    list::List,
+    output::Output,
+    table::{Cell, Column},
+};
+
+const TENANTS: [Column; 7] = [
+    Column::whole("TENANT"),
+    Column::text("NAME"),
+    Column::text("ORGANIZATION"),
+    Column::whole("LOCATION"),
+    Column::optional("REGION"),
+    Column::optional("LANGUAGE"),
+    Column::optional("ACCOUNT"),
+];
+
+/// Tenants of a page: a long list takes few calls.
+const PAGE_SIZE: u16 = 1000;
 
 /// Sets on a request what was given on the command line.
 macro_rules! with_fields {
@@ -33,7 +53,10 @@ pub(crate) async fn tenant(client: &Client, output: &mut Output, command: args::
     let tenant = match command {
         args::TenantCommand::List { organization } => return list(client, output, organization).await,
         args::TenantCommand::Import(file) => return import::tenants(client, output, file).await,
-        args::TenantCommand::Delete { tenant } => return Ok(client.delete_tenant(tenant).send().await?),
+        args::TenantCommand::Delete { tenant, confirmation } => {
+            confirm::deletion(&format!("tenant {}", ids::of(&tenant)), confirmation.yes)?;
+            return Ok(client.delete_tenant(tenant).send().await?);
+        }
         args::TenantCommand::GetCategories { tenant } => {
             let categories = client.get_tenant_categories(tenant).send().await?;
             return show_categories(output, &categories);
@@ -58,17 +81,22 @@ async fn list(client: &Client, output: &mut Output, organization: Option<String>
     if let Some(organization) = organization {
         request = request.organization(organization);
     }
-    let mut tenants = request.send();
-    while let Some(tenant) = tenants.next().await {
-        let tenant = tenant?;
-        output.show(&tenant, |output| {
-            let location = tenant.gbp_location.as_deref().unwrap_or("no location");
-            let [name, display_name, location] =
-                [&tenant.name, &tenant.display_name, location].map(|text| Printable(text).to_string());
-            output.line(format_args!("{name:<32}  {display_name:<32}  {location}"))
-        })?;
-    }
-    Ok(())
+    List { what: "tenants", columns: &TENANTS, limit: None, rows: &|output, tenant| vec![row(output, tenant)] }
+        .show(output, request.page_size(PAGE_SIZE).send())
+        .await
+}
+
+fn row(output: &Output, tenant: &Tenant) -> Vec<Cell> {
+    let id = |name: &Option<String>| name.as_deref().map(|name| output.id(name)).unwrap_or_default();
+    vec![
+        output.id(&tenant.name).into(),
+        Printable(&tenant.display_name).into(),
+        id(&tenant.organization).into(),
+        id(&tenant.gbp_location).into(),
+        Printable(&tenant.region_code).into(),
+        Printable(&tenant.language_code).into(),
+        id(&tenant.gbp_account).into(),
+    ]
 }
 
 fn details(output: &mut Output, tenant: &Tenant) -> io::Result<()> {
@@ -79,8 +107,8 @@ fn details(output: &mut Output, tenant: &Tenant) -> io::Result<()> {
     output.field("location", tenant.gbp_location.as_deref().map(Printable))?;
     output.field("region", Some(Printable(&tenant.region_code)))?;
     output.field("language", Some(Printable(&tenant.language_code)))?;
-    output.field("created", tenant.create_time)?;
-    output.field("changed", tenant.update_time)
+    output.time_field("created", tenant.create_time)?;
+    output.time_field("changed", tenant.update_time)
 }
 
 fn show_categories(output: &mut Output, categories: &TenantCategories) -> Result<(), Exit> {

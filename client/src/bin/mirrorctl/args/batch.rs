@@ -3,71 +3,73 @@
 use category_mirror_client::Strategy;
 use clap::{Args, Subcommand};
 
+use super::values::{STRATEGIES, one_of};
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum BatchCommand {
-    /// Ask for a run of many tenants
+    /// Start a run for each of many tenants
     Create(CreateBatchArgs),
     /// List batches, newest first
     List {
-        /// At most so many
+        /// Maximum number of batches to list
         #[arg(long, short = 'n', default_value_t = 20)]
         limit: usize,
     },
-    /// Show how far a batch is
+    /// Show a batch and its counts
     Get {
-        /// batches/{batch}, or the batch's id
+        /// Id or name of the batch
         batch: String,
     },
-    /// Show its runs as they change, until it is over
+    /// Show the runs of a batch as they change, until it has ended
     Watch {
-        /// batches/{batch}, or the batch's id
+        /// Id or name of the batch
         batch: String,
     },
-    /// Cancel what has not begun to write
+    /// Cancel a batch, and its runs that have not begun to write
     Cancel {
-        /// batches/{batch}, or the batch's id
+        /// Id or name of the batch
         batch: String,
     },
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CreateBatchArgs {
-    /// Which side wins: platform_to_gbp or gbp_to_platform
-    #[arg(long)]
+    /// Which side wins
+    #[arg(long, value_parser = one_of::<Strategy>(&STRATEGIES))]
     pub(crate) strategy: Strategy,
     #[command(flatten)]
     pub(crate) target: BatchTargetArgs,
-    /// How many tenants you expect to touch; any other number is refused
-    #[arg(long)]
+    /// Number of tenants that you expect to touch; any other number is refused
+    #[arg(long, value_name = "NUMBER")]
     pub(crate) confirm_tenant_count: Option<u32>,
-    /// Only plan, write nothing
+    /// Plan only, and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Guards to override, with commas: of the batch, batch_tenants and batch_primary; of its runs, primary_change, removals,
+    /// Guards to override, separated by commas: of the batch, batch_tenants and batch_primary; of its runs, primary_change, removals,
     /// removed_share and first_run_removals, with --confirm-override-count
     #[arg(long = "override-guard", value_name = "GUARD", value_delimiter = ',', requires = "reason")]
     pub(crate) override_guards: Vec<String>,
-    /// For how many runs the guards of runs are overridden: what the last dry batch says; any other number is refused
-    #[arg(long, requires = "override_guards")]
+    /// Number of runs for which guards of runs are overridden, as the last dry batch shows it; any other number is refused
+    #[arg(long, requires = "override_guards", value_name = "NUMBER")]
     pub(crate) confirm_override_count: Option<u32>,
-    /// Why they are overridden; it is kept with the batch
+    /// Why the guards are overridden; kept with the batch
     #[arg(long, requires = "override_guards")]
     pub(crate) reason: Option<String>,
-    /// Show how it goes on, until it is over
+    /// Wait until the batch has ended, and show its progress
     #[arg(long)]
     pub(crate) wait: bool,
-    /// Asking again with the same id within 24 h returns the first answer
-    #[arg(long)]
+    /// Name of this request: a request of the same name within 24 h gets the first one's answer
+    #[arg(long, value_name = "ID")]
     pub(crate) request_id: Option<String>,
 }
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct BatchTargetArgs {
-    /// The tenants of this organization
+    /// Organization whose tenants to sync
     #[arg(long)]
     pub(crate) organization: Option<String>,
-    /// Every tenant
+    /// Sync all tenants
     #[arg(long, requires = "confirm_tenant_count")]
     pub(crate) all_tenants: bool,
 }

@@ -1,4 +1,4 @@
-//! Switching features on and off.
+//! Feature flags.
 
 use category_mirror_client::FlagState;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
@@ -9,42 +9,42 @@ pub(crate) enum FlagCommand {
     List,
     /// Show a flag
     Get {
-        /// Its name, such as FF_CATEGORY_MIRRORING
+        /// Name of the flag, such as FF_CATEGORY_MIRRORING
         flag: String,
     },
-    /// Change the given fields, and nothing else. Lists grow by --add-… and shrink by --remove-…; --tenants and its like replace a list as a
-    /// whole, which needs --replace when that removes names
+    /// Change the given fields, and no others. --add-… and --remove-… change a list by single names; --tenants and its like replace a list as
+    /// a whole, and need --replace where that removes names
     Update {
-        /// Its name
+        /// Name of the flag
         flag: String,
         #[command(flatten)]
         fields: Box<FlagFieldArgs>,
     },
-    /// Say whether a flag is on for a tenant, and why
+    /// Show whether a flag is on for a tenant, and why
     Evaluate {
-        /// Its name
+        /// Name of the flag
         flag: String,
-        /// The tenant
+        /// Tenant, an id or tenants/{id}
         tenant: String,
     },
-    /// List who changed flags, when and why, newest first
+    /// List changes of flags, newest first: who, when and why
     History {
-        /// Only those of this flag
+        /// List only changes of this flag
         flag: Option<String>,
-        /// At most so many
+        /// Maximum number of changes to list
         #[arg(long, short = 'n', default_value_t = 20)]
         limit: usize,
     },
 }
 
-/// Whom a flag is on for.
+/// For which tenants a flag is on.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum State {
-    /// Nobody
+    /// No tenant
     Off,
-    /// Everybody but the excluded
+    /// All tenants but the excluded ones
     On,
-    /// The pilot and the percentage, but not the excluded
+    /// The pilot and the percentage, but not the excluded tenants
     Partial,
 }
 
@@ -60,16 +60,16 @@ impl From<State> for FlagState {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct FlagFieldArgs {
-    /// Whom it is on for
+    /// For which tenants the flag is on
     #[arg(long)]
     pub(crate) state: Option<State>,
-    /// How many of the tenants that are not listed, 0 to 100
+    /// Share of the tenants that are not listed, 0 to 100
     #[arg(long)]
     pub(crate) percent: Option<f64>,
     #[command(flatten)]
     pub(crate) lists: FlagListArgs,
-    /// Refuse when it is not this revision any more
-    #[arg(long)]
+    /// Revision that the flag must have; otherwise the change is refused
+    #[arg(long, value_name = "NUMBER")]
     pub(crate) expected_revision: Option<i64>,
     /// Why, for the record
     #[arg(long)]
@@ -119,7 +119,7 @@ pub(crate) struct FlagListArgs {
     /// Confirm that replacing a list removes names from it
     #[arg(long)]
     pub(crate) replace: bool,
-    /// Accept names of tenants and organizations that do not exist (yet)
+    /// Accept tenants and organizations that do not exist yet
     #[arg(long)]
     pub(crate) allow_unknown: bool,
 }

@@ -1,14 +1,14 @@
-//! Plans, and what is asked for with them.
+//! Plans, and the guards that are overridden for them.
 
 use clap::{Args, Subcommand};
 
 /// Guards to override.
 #[derive(Debug, Args)]
 pub(crate) struct OverrideArgs {
-    /// Guards to override for this one run, with commas: primary_change, removals, removed_share, first_run_removals
+    /// Guards to override for this one run, separated by commas: primary_change, removals, removed_share, first_run_removals
     #[arg(long = "override-guard", value_name = "GUARD", value_delimiter = ',', requires = "reason")]
     pub(crate) guards: Vec<String>,
-    /// Why it is overridden; kept with the run
+    /// Why the guards are overridden; kept with the run
     #[arg(long, requires = "guards")]
     pub(crate) reason: Option<String>,
 }
@@ -22,9 +22,9 @@ impl OverrideArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PlanCommand {
-    /// Show the plan of a run, for a ticket with --output markdown
+    /// Show the plan of a run
     Get {
-        /// tenants/{tenant}/runs/{run}, or the run's id
+        /// Id or name of the run
         run: String,
     },
 }

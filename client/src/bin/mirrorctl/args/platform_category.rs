@@ -2,54 +2,56 @@
 
 use clap::{Args, Subcommand};
 
-use super::ImportArgs;
+use super::{DeleteArgs, ImportArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PlatformCategoryCommand {
-    /// List platform categories by slug
+    /// List platform categories by slug; as JSON, in the form that `import` accepts
     List {
-        /// Only those without a mapping
+        /// List only categories without a mapping
         #[arg(long)]
         unmapped: bool,
     },
     /// Show a platform category
     Get {
-        /// Its slug
+        /// Slug of the category
         slug: String,
     },
     /// Create a platform category
     Create {
-        /// Its slug
+        /// Slug of the category
         slug: String,
         #[command(flatten)]
         fields: PlatformCategoryFieldArgs,
     },
-    /// Change what is given, and nothing else; an empty mapping takes it away
+    /// Change the given fields, and no others; an empty mapping removes it
     Update {
-        /// Its slug
+        /// Slug of the category
         slug: String,
         #[command(flatten)]
         fields: PlatformCategoryFieldArgs,
     },
     /// Delete a platform category that no tenant has
     Delete {
-        /// Its slug
+        /// Slug of the category
         slug: String,
+        #[command(flatten)]
+        confirmation: DeleteArgs,
     },
-    /// Create or change what a file holds: a JSON object a line, with slug, display_name, gbp_category and regional_gbp_categories; each
-    /// good line is taken
+    /// Create or change the categories of a file: slug, display_name, gbp_category and regional_gbp_categories (in CSV, such as
+    /// `IN=gcid:bakery US=`); bad lines are reported, and good ones imported
     Import(ImportArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct PlatformCategoryFieldArgs {
-    /// The platform's name for people
-    #[arg(long)]
+    /// Name of the category for people
+    #[arg(long, value_name = "NAME")]
     pub(crate) display_name: Option<String>,
-    /// The GBP category it maps to, such as gcid:bakery
-    #[arg(long)]
+    /// GBP category that it maps to, such as gcid:bakery
+    #[arg(long, value_name = "GCID")]
     pub(crate) gbp_category: Option<String>,
-    /// A region where it maps to something else, such as IN=gcid:bakery, or to nothing, such as IN=; all of them, if any is changed
+    /// Mapping of one region, such as IN=gcid:bakery, or IN= for none there; replaces those of all regions
     #[arg(long, value_name = "REGION=GCID", value_parser = regional)]
     pub(crate) regional_gbp_category: Vec<(String, String)>,
 }

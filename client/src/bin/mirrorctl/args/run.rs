@@ -1,4 +1,4 @@
-//! Asking for runs, and about them.
+//! Runs.
 
 use std::time::Duration;
 
@@ -6,29 +6,32 @@ use category_mirror_client::{GbpView, RunState, Strategy};
 use clap::{Args, Subcommand};
 use humantime::parse_duration;
 
-use super::OverrideArgs;
+use super::{
+    OverrideArgs,
+    values::{RUN_STATES, STRATEGIES, VIEWS, one_of},
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct CreateRunArgs {
-    /// The tenant, an id or tenants/{id}
+    /// Tenant to sync, an id or tenants/{id}
     pub(crate) tenant: String,
-    /// Which side wins: platform_to_gbp or gbp_to_platform
-    #[arg(long)]
+    /// Which side wins
+    #[arg(long, value_parser = one_of::<Strategy>(&STRATEGIES))]
     pub(crate) strategy: Strategy,
-    /// Only plan, write nothing
+    /// Plan only, and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Show how it goes on, until it ends
+    /// Wait until the run has ended, and show each change
     #[arg(long)]
     pub(crate) wait: bool,
-    /// Asking again with the same id within 24 h returns the first answer
-    #[arg(long)]
+    /// Name of this request: a request of the same name within 24 h gets the first one's answer
+    #[arg(long, value_name = "ID")]
     pub(crate) request_id: Option<String>,
-    /// Apply exactly the plan of this dry run, or nothing
+    /// Dry run whose plan to apply, exactly or not at all
     #[arg(long, value_name = "RUN", conflicts_with = "dry_run")]
     pub(crate) plan: Option<String>,
-    /// Which of Google's records is the source, where Google wins: merchant or public
-    #[arg(long)]
+    /// Google's record that is read where Google wins
+    #[arg(long, value_name = "VIEW", value_parser = one_of::<GbpView>(&VIEWS))]
     pub(crate) gbp_view: Option<GbpView>,
     #[command(flatten)]
     pub(crate) overrides: OverrideArgs,
@@ -36,33 +39,34 @@ pub(crate) struct CreateRunArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RunCommand {
-    /// Ask for a run
+    /// Start a run
     Create(CreateRunArgs),
     /// Show a run with its plan
     Get {
-        /// tenants/{tenant}/runs/{run}, or the run's id
+        /// Id or name of the run
         run: String,
     },
     /// Show the newest run of a tenant and strategy
     Last {
-        /// The tenant
+        /// Tenant, an id or tenants/{id}
         tenant: String,
-        /// platform_to_gbp or gbp_to_platform
+        /// Strategy of the run
+        #[arg(value_parser = one_of::<Strategy>(&STRATEGIES))]
         strategy: Strategy,
     },
-    /// Cancel a run
+    /// Cancel a run that has not begun to write
     Cancel {
-        /// tenants/{tenant}/runs/{run}, or the run's id
+        /// Id or name of the run
         run: String,
     },
-    /// Take back what a run wrote, where it is still there
+    /// Revert what a run wrote, where it is still there
     Revert {
-        /// tenants/{tenant}/runs/{run}, or the run's id
+        /// Id or name of the run
         run: String,
-        /// Only plan the revert
+        /// Plan the revert only
         #[arg(long)]
         dry_run: bool,
-        /// Show how it goes on, until it ends
+        /// Wait until the run has ended, and show each change
         #[arg(long)]
         wait: bool,
         #[command(flatten)]
@@ -70,27 +74,27 @@ pub(crate) enum RunCommand {
     },
     /// List runs, newest first
     List(ListRunsArgs),
-    /// Count runs and their results
+    /// Count runs by result, and failures by reason
     Stats {
-        /// Only this tenant's
+        /// Count only this tenant's runs
         #[arg(long)]
         tenant: Option<String>,
-        /// Only this organization's
+        /// Count only this organization's runs
         #[arg(long)]
         organization: Option<String>,
-        /// How far back, such as 24h or 7days
-        #[arg(long, default_value = "24h", value_parser = parse_duration)]
+        /// How far to look back, such as 24h or 7days
+        #[arg(long, default_value = "24h", value_parser = parse_duration, value_name = "DURATION")]
         window: Duration,
     },
-    /// Show how a run goes on, until it ends; without one, how all change, without end
+    /// Show a run as it changes, until it has ended; without one, all runs, until interrupted
     Watch {
-        /// tenants/{tenant}/runs/{run}, or the run's id
+        /// Id or name of the run
         #[arg(conflicts_with_all = ["tenant", "organization"])]
         run: Option<String>,
-        /// Only this tenant's
+        /// Watch only this tenant's runs
         #[arg(long)]
         tenant: Option<String>,
-        /// Only this organization's
+        /// Watch only this organization's runs
         #[arg(long, conflicts_with = "tenant")]
         organization: Option<String>,
     },
@@ -98,37 +102,37 @@ pub(crate) enum RunCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListRunsArgs {
-    /// Only this tenant's
+    /// List only this tenant's runs
     #[arg(long)]
     pub(crate) tenant: Option<String>,
-    /// Only this organization's
+    /// List only this organization's runs
     #[arg(long)]
     pub(crate) organization: Option<String>,
-    /// Only this batch's
+    /// List only this batch's runs
     #[arg(long)]
     pub(crate) batch: Option<String>,
-    /// Only of this strategy
-    #[arg(long)]
+    /// List only runs of this strategy
+    #[arg(long, value_parser = one_of::<Strategy>(&STRATEGIES))]
     pub(crate) strategy: Option<Strategy>,
-    /// Only in this state, such as failed; may be given several times
-    #[arg(long)]
+    /// List only runs in this state; may be given several times
+    #[arg(long, value_parser = one_of::<RunState>(&RUN_STATES))]
     pub(crate) state: Vec<RunState>,
-    /// Only dry runs (true), or only real ones (false)
-    #[arg(long)]
+    /// List only dry runs (true), or only real ones (false)
+    #[arg(long, value_name = "true|false", hide_possible_values = true)]
     pub(crate) dry_run: Option<bool>,
-    /// Only with this reason, such as UNMAPPED_PRIMARY
+    /// List only runs with this reason, such as UNMAPPED_PRIMARY
     #[arg(long)]
     pub(crate) reason: Option<String>,
-    /// Only asked for by this caller
+    /// List only runs that this caller started
     #[arg(long)]
     pub(crate) caller: Option<String>,
-    /// Only accepted this long ago or later, such as 2h
-    #[arg(long, value_parser = parse_duration)]
+    /// List only runs accepted within this time, such as 2h
+    #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) since: Option<Duration>,
-    /// Only ended ones that found differences
+    /// List only ended runs that found differences
     #[arg(long)]
     pub(crate) out_of_sync: bool,
-    /// At most so many
+    /// Maximum number of runs to list
     #[arg(long, short = 'n', default_value_t = 20)]
     pub(crate) limit: usize,
 }

@@ -1,31 +1,34 @@
-//! How tenants stand, and what is decided about them.
+//! Whether tenants are in sync, and decisions.
 
 use category_mirror_client::{SyncCause, SyncDecision};
 use clap::{Args, Subcommand};
 
+use super::values::{CAUSES, DECISIONS, one_of};
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum SyncCommand {
-    /// Show how a tenant's two sides stand, and why they differ if they do
+    /// Show both sides of a tenant, and why they differ if they do
     Get {
-        /// The tenant
+        /// Tenant, an id or tenants/{id}
         tenant: String,
     },
-    /// List how tenants stand, as runs have observed them
+    /// List tenants with their drift cause, as runs last observed them
     List(ListSyncsArgs),
-    /// Decide about a tenant whose value is overwritten again and again, or that is to be left alone
+    /// Decide about a tenant in conflict, or one that is to be left alone
     Decide {
-        /// The tenant
+        /// Tenant, an id or tenants/{id}
         tenant: String,
-        /// accept_google, push_again or ignore
+        /// Decision to record
+        #[arg(value_parser = one_of::<SyncDecision>(&DECISIONS))]
         decision: SyncDecision,
         /// Why, for the record
         #[arg(long)]
         reason: String,
-        /// Guards to override for the run that executes the decision, with commas: primary_change, removals, removed_share,
+        /// Guards to override for the run that executes the decision, separated by commas: primary_change, removals, removed_share,
         /// first_run_removals
         #[arg(long = "override-guard", value_name = "GUARD", value_delimiter = ',')]
         override_guards: Vec<String>,
-        /// Show how the run goes on that executes the decision, until it ends
+        /// Wait until the run that executes the decision has ended, and show each change
         #[arg(long)]
         wait: bool,
     },
@@ -33,16 +36,16 @@ pub(crate) enum SyncCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListSyncsArgs {
-    /// Only of this cause, such as merchant_edited; may be given several times
-    #[arg(long)]
+    /// List only tenants with this drift cause; may be given several times
+    #[arg(long, value_parser = one_of::<SyncCause>(&CAUSES))]
     pub(crate) cause: Vec<SyncCause>,
-    /// Only those of this organization
+    /// List only tenants of this organization
     #[arg(long)]
     pub(crate) organization: Option<String>,
-    /// Only those in conflict, which a person has to decide about
+    /// List only tenants in conflict, which need a decision
     #[arg(long)]
     pub(crate) in_conflict: bool,
-    /// Only those that are out of sync
+    /// List only tenants that are out of sync
     #[arg(long)]
     pub(crate) out_of_sync: bool,
 }

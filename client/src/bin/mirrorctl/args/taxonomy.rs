@@ -4,49 +4,51 @@ use clap::{Args as ClapArgs, Subcommand};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TaxonomyCommand {
-    /// Import Google's list, and say what is different and whom it concerns; give it time with --timeout 60s
+    /// Import Google's list, and show what it changes; give it time with --timeout 60s
     Refresh {
         #[command(flatten)]
         locale: LocaleArgs,
-        /// Take the list also when it is more than 5 % shorter than the version before, for this reason
+        /// Accept a list that is more than 5 % shorter than the version before, for this reason
         #[arg(long, value_name = "REASON")]
         allow_shrink: Option<String>,
     },
-    /// List the versions of the lists, the newest first
+    /// List the imported versions, newest first
     List {
-        /// Only those of this region
-        #[arg(long)]
+        /// List only versions of this region
+        #[arg(long, value_name = "REGION")]
         region_code: Option<String>,
-        /// Only those of this language
-        #[arg(long)]
+        /// List only versions of this language
+        #[arg(long, value_name = "LANGUAGE")]
         language_code: Option<String>,
     },
-    /// Find categories by the beginning of a name or gcid, and by similar names
+    /// Find GBP categories by the beginning of a name or gcid, and by similar names
     Search {
         #[command(flatten)]
         locale: LocaleArgs,
-        /// What to look for; nothing finds all
+        /// Text to search; without one, all categories are listed
         #[arg(default_value = "")]
         query: String,
-        /// At most so many
+        /// Maximum number of categories to list
         #[arg(long, short = 'n', default_value_t = 20)]
         limit: usize,
     },
-    /// List the platform categories that stand for nothing that Google has, each with what it may stand for
+    /// List platform categories that are unmapped or map to nothing in Google's list, each with suggestions
     Suggest {
         #[command(flatten)]
         locale: LocaleArgs,
-        /// How many suggestions for each, at most 10
-        #[arg(long, default_value_t = 3)]
+        /// Number of suggestions for each category, at most 10
+        #[arg(long, default_value_t = 3, value_name = "NUMBER")]
         match_count: u8,
     },
 }
 
-/// Whose list.
+/// Region and language of a list.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct LocaleArgs {
     /// CLDR region code, such as US
+    #[arg(value_name = "REGION")]
     pub(crate) region_code: String,
     /// BCP 47 language code, such as en
+    #[arg(value_name = "LANGUAGE")]
     pub(crate) language_code: String,
 }

@@ -2,56 +2,58 @@
 
 use clap::{Args, Subcommand};
 
-use super::ImportArgs;
+use super::{DeleteArgs, ImportArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TenantCommand {
-    /// List tenants by id
+    /// List tenants by id; as JSON, in the form that `import` accepts
     List {
-        /// Only those of this organization
+        /// List only tenants of this organization
         #[arg(long)]
         organization: Option<String>,
     },
     /// Show a tenant
     Get {
-        /// Its id
+        /// Id of the tenant
         tenant: String,
     },
     /// Create a tenant
     Create {
-        /// Its id
+        /// Id of the tenant
         tenant: String,
         #[command(flatten)]
         fields: TenantFieldArgs,
     },
-    /// Change what is given, and nothing else; an empty organization or account and location take them away
+    /// Change the given fields, and no others; an empty organization, or an empty account and location, are removed
     Update {
-        /// Its id
+        /// Id of the tenant
         tenant: String,
         #[command(flatten)]
         fields: TenantFieldArgs,
     },
     /// Delete a tenant; its runs stay in the logs
     Delete {
-        /// Its id
+        /// Id of the tenant
         tenant: String,
+        #[command(flatten)]
+        confirmation: DeleteArgs,
     },
-    /// Create or change what a file holds: a JSON object a line, with tenant, display_name, organization, gbp_account, gbp_location,
-    /// region_code, language_code, primary and additional; each good line is taken
+    /// Create or change the tenants of a file: tenant, display_name, organization, gbp_account, gbp_location, region_code, language_code,
+    /// primary and additional (in CSV, separated by spaces); bad lines are reported, and good ones imported
     Import(ImportArgs),
     /// Show a tenant's categories on the platform
     GetCategories {
-        /// Its id
+        /// Id of the tenant
         tenant: String,
     },
     /// Replace a tenant's categories on the platform
     SetCategories {
-        /// Its id
+        /// Id of the tenant
         tenant: String,
-        /// The slug of the primary category
+        /// Slug of the primary category
         #[arg(long, value_name = "SLUG")]
         primary: String,
-        /// The slugs of up to 9 additional ones
+        /// Slugs of up to 9 additional categories, separated by commas
         #[arg(long, value_name = "SLUG", value_delimiter = ',')]
         additional: Vec<String>,
     },
@@ -59,22 +61,22 @@ pub(crate) enum TenantCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct TenantFieldArgs {
-    /// The store's name for people
-    #[arg(long)]
+    /// Name of the store for people
+    #[arg(long, value_name = "NAME")]
     pub(crate) display_name: Option<String>,
-    /// The chain it belongs to
+    /// Organization that it belongs to
     #[arg(long)]
     pub(crate) organization: Option<String>,
-    /// The GBP account that holds the location
-    #[arg(long, requires = "gbp_location")]
+    /// GBP account that holds the location
+    #[arg(long, requires = "gbp_location", value_name = "ACCOUNT")]
     pub(crate) gbp_account: Option<String>,
-    /// The GBP location
-    #[arg(long, requires = "gbp_account")]
+    /// GBP location
+    #[arg(long, requires = "gbp_account", value_name = "LOCATION")]
     pub(crate) gbp_location: Option<String>,
     /// CLDR region code, such as US
-    #[arg(long)]
+    #[arg(long, value_name = "REGION")]
     pub(crate) region_code: Option<String>,
     /// BCP 47 language code, such as en
-    #[arg(long)]
+    #[arg(long, value_name = "LANGUAGE")]
     pub(crate) language_code: Option<String>,
 }
