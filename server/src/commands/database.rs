@@ -23,17 +23,20 @@ impl Database {
     /// Starts PostgreSQL where none is named, checks what it is like, and brings the schema up to date; `dev` has a folder of its own.
     pub(super) async fn open(args: &DatabaseArgs, dev: bool) -> Result<Self, CommandError> {
         let direct = args.direct_url()?;
-        let (options, embedded) = match args.url()? {
-            Some(url) => (url.0, None),
+        let (options, embedded, origin) = match args.url()? {
+            Some(url) => (url.0, None, "DATABASE_URL".to_owned()),
             None => {
-                let mut options = Options::new(PROGRAM, args.data_dir(dev)?);
+                let folder = args.data_dir(dev)?;
+                // With its path, which `serve --dev` chooses itself.
+                let origin = format!("DATA_DIR {folder:?}");
+                let mut options = Options::new(PROGRAM, folder);
                 options.bin_dir.clone_from(&args.pg_bin_dir);
                 let embedded = Embedded::start(options).await.map_err(postgres_error)?;
-                (embedded.connect_options(), Some(embedded))
+                (embedded.connect_options(), Some(embedded), origin)
             }
         };
         // Boxed: it holds several connections as they are made, which would be in the future of the server for its life.
-        match Box::pin(migrated(&options, direct.map(|url| &url.0), args)).await {
+        match Box::pin(migrated(&options, direct.map(|url| &url.0), args, &origin)).await {
             Ok(route) => Ok(Self { pools: route.connect(args.database_max_connections), embedded }),
             Err(error) => {
                 stop(embedded).await;
@@ -78,15 +81,17 @@ async fn checked(
     }
 }
 
-/// The way to a database that is fit, and up to date.
+/// The way to a database that is fit, and up to date. `origin` names the setting that it comes from.
 async fn migrated(
     options: &PgConnectOptions,
     direct: Option<&PgConnectOptions>,
     args: &DatabaseArgs,
+    origin: &str,
 ) -> Result<Route, CommandError> {
     let route = checked(options, direct, args).await.map_err(unfit)?;
     let migrated = migrations::migrate_along(&route).await;
-    migrated.map_err(|error| CommandError::failed("DATABASE_URL: cannot bring the database up to date", error))?;
+    migrated
+        .map_err(|error| CommandError::failed(&format!("{origin}: cannot bring the database up to date"), error))?;
     Ok(route)
 }
 

@@ -1,5 +1,5 @@
-//! The schema's history, embedded in the server. sqlx keeps the account in `_sqlx_migrations`: what was applied, with its checksum, so
-//! that a migration that was changed afterwards is refused, and under an advisory lock, so that two servers can start at once.
+//! The migrations, embedded in the server. sqlx records in `_sqlx_migrations` which were applied, with their checksums, so that a migration
+//! that has changed since is refused. It runs them under an advisory lock, so that two servers can start at once.
 
 use std::time::Duration;
 
@@ -43,6 +43,16 @@ pub enum MigrationError {
         /// This server's newest version.
         own: i64,
     },
+    /// The schema has a migration under the same number with other contents; nothing is changed. Migrations never change after a release, so
+    /// a build between two releases made the schema.
+    #[error(
+        "the schema is of a development version, from which there is no upgrade: its migration {version} differs from this server's; \
+         recreate it: start with an empty database, or an empty DATA_DIR"
+    )]
+    Diverged {
+        /// The first migration that differs.
+        version: i64,
+    },
 }
 
 impl From<sqlx::Error> for MigrationError {
@@ -80,6 +90,10 @@ async fn migrate_locked(connection: &mut PgConnection) -> Result<(), MigrationEr
     sqlx::raw_sql(LOCK_TIMEOUT).execute(&mut *connection).await?;
     let mut migrator = migrator();
     migrator.set_locking(false);
+    // First: the other checks take the numbers of such a schema for this server's.
+    if let Some(version) = diverged(connection, &migrator).await? {
+        return Err(MigrationError::Diverged { version });
+    }
     if let Some((version, oldest)) = newer(connection).await? {
         if oldest > latest() {
             return Err(MigrationError::TooNew { version, oldest, own: latest() });
@@ -99,6 +113,23 @@ async fn migrate_locked(connection: &mut PgConnection) -> Result<(), MigrationEr
             migrated => return Ok(migrated?),
         }
     }
+}
+
+/// The first applied migration that is another one than this server's of the same number.
+async fn diverged(connection: &mut PgConnection, migrator: &Migrator) -> Result<Option<i64>, sqlx::Error> {
+    if !sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null").fetch_one(&mut *connection).await? {
+        return Ok(None);
+    }
+    let applied: Vec<(i64, Vec<u8>)> =
+        sqlx::query_as("select version, checksum from _sqlx_migrations where success order by version")
+            .fetch_all(connection)
+            .await?;
+    let is_other = |version: i64, checksum: &[u8]| {
+        migrator.iter().any(|own| {
+            own.version == version && own.migration_type.is_up_migration() && own.checksum.as_ref() != checksum
+        })
+    };
+    Ok(applied.iter().find(|(version, checksum)| is_other(*version, checksum)).map(|(version, _)| *version))
 }
 
 /// The version of a schema that is newer than this server, and of the oldest server that works with it.

@@ -1,15 +1,36 @@
 //! The schema goes up, down and up again.
 
-use category_mirror::store::migrations;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, migrate::Migrate, postgres::PgPoolOptions};
+use std::{collections::BTreeMap, fs, path::Path};
+
+use category_mirror::store::migrations::{self, MigrationError};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, migrate::Migrate, postgres::PgPoolOptions};
 
 use crate::database;
+
+/// What the schema consists of, with the order of columns; nothing where there is no schema.
+async fn schema(pool: &PgPool) -> Vec<String> {
+    sqlx::query_scalar(include_str!("../data/schema.sql")).bind(true).fetch_all(pool).await.expect("read")
+}
+
+/// The files of `migrations/` that end in `end`, in their order.
+fn files(end: &str) -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations");
+    let files = fs::read_dir(folder).expect("a folder").map(|file| file.expect("a file").path());
+    let mut files: Vec<_> = files.filter(|file| file.to_string_lossy().ends_with(end)).collect();
+    files.sort();
+    files.iter().map(|file| fs::read_to_string(file).expect("text")).collect()
+}
+
+async fn run(pool: &PgPool, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await.unwrap_or_else(|error| panic!("{error}: {sql}"));
+}
 
 #[tokio::test]
 async fn every_migration_can_be_undone_and_made_again() {
     let database = database::create().await;
     let pool = database.pool();
     let before = schema(&pool).await;
+    assert!(before.len() > 500, "{before:#?}");
     let applied: Option<i64> = sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
         .fetch_one(&pool)
         .await
@@ -22,6 +43,25 @@ async fn every_migration_can_be_undone_and_made_again() {
     migrations::migrate(&pool).await.expect("made again");
     assert_eq!(schema(&pool).await, before);
     migrations::migrate(&pool).await.expect("nothing to do");
+}
+
+#[tokio::test]
+async fn each_migration_needs_only_earlier_ones_and_its_down_reverts_exactly_its_up() {
+    let database = database::create_from("template template0").await;
+    let pool = database.pool();
+    let (ups, downs) = (files(".up.sql"), files(".down.sql"));
+    assert_eq!(ups.len(), downs.len());
+    assert_eq!(i64::try_from(ups.len()).ok(), Some(migrations::latest()), "numbered without gaps");
+    for (version, (up, down)) in ups.iter().zip(&downs).enumerate() {
+        let before = schema(&pool).await;
+        run(&pool, up).await;
+        let after = schema(&pool).await;
+        assert_ne!(after, before, "{version}");
+        run(&pool, down).await;
+        assert_eq!(schema(&pool).await, before, "{version} before");
+        run(&pool, up).await;
+        assert_eq!(schema(&pool).await, after, "{version} again");
+    }
 }
 
 #[tokio::test]
@@ -41,7 +81,7 @@ async fn two_servers_may_migrate_at_once() {
 async fn a_migration_of_another_server_is_waited_for_longer_than_any_statement_may_take() {
     let database = database::create().await;
     let pool = database.pool();
-    migrations::undo(&pool, 18).await.expect("undone");
+    migrations::undo(&pool, 7).await.expect("undone");
     let mut other = PgConnection::connect_with(&database.options()).await.expect("connected");
     other.lock().await.expect("it migrates");
     let options = database.options().options([("statement_timeout", "50ms")]);
@@ -60,20 +100,21 @@ async fn a_migration_of_another_server_is_waited_for_longer_than_any_statement_m
 async fn a_migration_does_not_keep_others_from_a_table_that_is_in_use() {
     let database = database::create().await;
     let pool = database.pool();
-    migrations::undo(&pool, 18).await.expect("undone");
-    let mut reader = pool.begin().await.expect("begun");
-    sqlx::query("select count(*) from tenant_rollup_watermark").execute(&mut *reader).await.expect("read");
+    // The next migration gives the tenants a trigger.
+    migrations::undo(&pool, 7).await.expect("undone");
+    let write = "update tenant set display_name = display_name";
+    let mut writer = pool.begin().await.expect("begun");
+    sqlx::query(write).execute(&mut *writer).await.expect("written");
     let migrating = tokio::spawn({
         let pool = pool.clone();
         async move { migrations::migrate(&pool).await }
     });
-    let waits =
-        "select exists (select 1 from pg_locks where not granted and relation = 'tenant_rollup_watermark'::regclass)";
+    let waits = "select exists (select 1 from pg_locks where not granted and relation = 'tenant'::regclass)";
     while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&pool).await.expect("asked") {}
     // Behind the migration, which gives up its place for it.
-    sqlx::query("select count(*) from tenant_rollup_watermark").execute(&pool).await.expect("read");
+    sqlx::query(write).execute(&pool).await.expect("written");
     assert!(!migrating.is_finished());
-    reader.rollback().await.expect("done");
+    writer.rollback().await.expect("done");
     migrating.await.expect("no panic").expect("migrated");
 }
 
@@ -81,7 +122,7 @@ async fn a_migration_does_not_keep_others_from_a_table_that_is_in_use() {
 async fn without_the_right_to_create_an_extension_the_error_says_what_to_do() {
     let database = database::create().await;
     let pool = database.pool();
-    migrations::undo(&pool, 6).await.expect("undone");
+    migrations::undo(&pool, 1).await.expect("undone");
     let role = "create role without_rights; grant usage, create on schema public to without_rights;
                 grant all on all tables in schema public to without_rights";
     sqlx::raw_sql(role).execute(&pool).await.expect("a role");
@@ -93,76 +134,7 @@ async fn without_the_right_to_create_an_extension_the_error_says_what_to_do() {
     sqlx::raw_sql("drop owned by without_rights; drop role without_rights").execute(&pool).await.expect("cleaned up");
 }
 
-/// Runs of two days, live ones and ended ones, as the schema had them before it had a history.
-const RUNS: &str = "
-    insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, fencing_token, next_attempt_at, lease_expires_at, caller, created_at, ended_at,
-                     reason, error, plan, written)
-    values ('019a0000-0000-7000-8000-000000000001', 'a', 'platform_to_gbp', false, 'succeeded', 5, 1, null, null, 'x', now(), now(),
-            null, null, '{\"changes\": [1]}', '[1]'),
-           ('019a0000-0000-7000-8000-000000000002', 'a', 'platform_to_gbp', true, 'succeeded', 5, 1, null, null, 'x', now(), now(),
-            null, null, '{\"changes\": []}', '[]'),
-           ('019b0000-0000-7000-8000-000000000003', 'a', 'platform_to_gbp', false, 'failed', 5, 5, null, null, 'x', now(), now(),
-            'X', '{}', null, '[]'),
-           ('019b0000-0000-7000-8000-000000000004', 'a', 'platform_to_gbp', false, 'queued', 5, 1, now(), null, 'x', now(), null,
-            'X', '{}', null, '[]'),
-           ('019b0000-0000-7000-8000-000000000005', 'b', 'platform_to_gbp', false, 'running', 5, 1, null, now(), 'x', now(), null,
-            null, null, '{\"changes\": [1]}', '[]')";
-
-#[tokio::test]
-async fn what_has_ended_moves_to_the_history_and_back() {
-    const COLUMNS: &str =
-        "id, tenant_id, strategy, dry_run, state, revision, fencing_token, uncounted_attempts, max_attempts, cancel_requested, plan,
-                           out_of_sync, written, reason, error, caller, created_at, ended_at";
-    let database = database::create().await;
-    let pool = database.pool();
-    let rows = async |table: &str| -> Vec<String> {
-        let rows = format!("select row({COLUMNS})::text from {table} order by id");
-        sqlx::query_scalar(AssertSqlSafe(rows)).fetch_all(&pool).await.expect("read")
-    };
-    migrations::undo(&pool, 4).await.expect("undone");
-    sqlx::raw_sql(RUNS).execute(&pool).await.expect("runs");
-    let before = rows("run").await;
-
-    migrations::migrate(&pool).await.expect("migrated");
-    assert_eq!(rows("all_runs").await, before);
-    assert_eq!(rows("run_history").await, before[..3]);
-    let successes: Vec<String> =
-        sqlx::query_scalar("select tenant_id from last_success").fetch_all(&pool).await.expect("read");
-    assert_eq!(successes, ["a"]);
-
-    migrations::undo(&pool, 4).await.expect("undone");
-    assert_eq!(rows("run").await, before);
-}
-
-/// Ended runs as an earlier version could leave them: some that wrote and were skipped or cancelled all the same, and some whose write is
-/// unsettled and that did not fail.
-const ENDED_BEFORE: &str = "
-    select ensure_run_history_partition('2025-10-24');
-    insert into run_history (id, tenant_id, strategy, dry_run, state, revision, fencing_token, uncounted_attempts, max_attempts, cancel_requested, plan,
-                             write_intent, attempts, written, created, updated, deleted, unmapped, reason, error, caller, created_at, ended_at)
-    select run_id_floor('2025-10-24Z'::timestamptz + number * interval '1 minute'), 'a', 'platform_to_gbp', false, state, 3, 1, 0, 5,
-           state = 'cancelled', null, write_intent::jsonb, '[]', written::jsonb, 0, 0, 0, 0, reason, error::jsonb, 'x', now(), now()
-      from (values (1, 'skipped', null, '[1]', 'FEATURE_DISABLED', '{}'),
-                   (2, 'cancelled', null, '[1]', null, null),
-                   (3, 'cancelled', '{\"before\": []}', '[]', null, null),
-                   (4, 'skipped', '{\"before\": []}', '[]', 'PLAN_STALE', '{}'),
-                   (5, 'failed', '{\"before\": []}', '[1]', 'X', '{}'),
-                   (6, 'succeeded', null, '[1]', null, null)) as ended (number, state, write_intent, written, reason, error)";
-
-#[tokio::test]
-async fn what_ended_under_looser_rules_keeps_no_server_from_the_newest_schema() {
-    let database = database::create().await;
-    let pool = database.pool();
-    migrations::undo(&pool, 15).await.expect("undone");
-    sqlx::raw_sql(ENDED_BEFORE).execute(&pool).await.expect("ended");
-    migrations::migrate(&pool).await.expect("migrated");
-    let ended: i64 = sqlx::query_scalar("select count(*) from run_history").fetch_one(&pool).await.expect("read");
-    assert_eq!(ended, 6);
-    migrations::undo(&pool, 15).await.expect("undone");
-    migrations::migrate(&pool).await.expect("migrated again");
-}
-
-/// What a database has in the middle of its work: of each table and column that the migrations after the 15th have made, something.
+/// What a database has in the middle of its work: rows in most tables, and a day of history that is being counted.
 const AT_WORK: &str = "
     insert into tenant (id, organization_id, display_name, gbp_account, gbp_location, region_code, language_code, created_at, updated_at)
     select id, 'chain', id, '1', 'at-' || id, 'US', 'en', now(), now() from unnest(array['a', 'b', 'c']) as id;
@@ -185,47 +157,98 @@ const AT_WORK: &str = "
            ('b', 'at-b', 'location_closed', now(), false, 'ignore', 'x', now(), 'why', null, 'executed', 'd', '{}', null),
            ('c', 'at-c', 'no_voice_of_merchant', now(), false, null, null, null, null, null, null, 'd', null, null);
     insert into last_success (tenant_id, strategy, ended_at, gbp_location) values ('a', 'platform_to_gbp', now(), 'at-a');
-    update tenant_rollup_watermark set day = current_date, counted_to = run_id_floor(now())";
+    select ensure_run_history_partition(current_date - 1);
+    insert into run_history (id, tenant_id, strategy, dry_run, state, revision, fencing_token, uncounted_attempts, max_attempts, cancel_requested,
+                             attempts, written, created, updated, deleted, unmapped, caller, created_at, ended_at)
+    select run_id_floor((current_date - 1)::timestamp at time zone 'UTC'), 'a', 'platform_to_gbp', false, 'succeeded', 3, 1, 0, 5, false,
+           '[]', '[1]', 1, 0, 0, 0, 'x', now(), now();
+    insert into platform_category (slug, display_name, gcid, created_at, updated_at) values ('cafe', 'Café', 'gcid:cafe', now(), now());
+    insert into tenant_category (tenant_id, position, slug) values ('a', 0, 'cafe');
+    select roll_up_next_chunk(current_date, 1)";
 
-#[tokio::test]
-async fn a_database_at_work_goes_down_to_the_schema_before_joins_and_up_again() {
-    let database = database::create().await;
-    let pool = database.pool();
-    let counts = async || -> Vec<i64> {
-        let all = "select unnest(array[(select count(*) from run), (select count(*) from tenant_sync), (select count(*) from batch_expansion),
-                                       (select count(*) from last_success), (select runs_created - runs_ended from batch)])";
-        sqlx::query_scalar(all).fetch_all(&pool).await.expect("counted")
-    };
-    sqlx::raw_sql(AT_WORK).execute(&pool).await.expect("at work");
-    let before = counts().await;
-    for target in [20, 19, 18, 17, 16, 15] {
-        migrations::undo(&pool, target).await.unwrap_or_else(|error| panic!("down to {target}: {error}"));
-        assert_eq!(counts().await, before, "{target}");
-        migrations::migrate(&pool).await.unwrap_or_else(|error| panic!("up from {target}: {error}"));
-        assert_eq!(counts().await, before, "{target}");
+/// The number of rows of each table. Partitions count as their table, and what is counted of history is left out: it is counted anew.
+async fn rows(pool: &PgPool) -> BTreeMap<String, i64> {
+    let tables = "select relname::text from pg_class
+                   where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition
+                     and relname !~ '^(_sqlx_migrations|tenant_rollup)'";
+    let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(pool).await.expect("tables");
+    let mut rows = BTreeMap::new();
+    for table in tables {
+        let count = format!("select count(*) from {table}");
+        let count = sqlx::query_scalar(AssertSqlSafe(count)).fetch_one(pool).await.expect("counted");
+        rows.insert(table, count);
     }
-    // As what was never counted: a decision of before took effect at once.
-    let states: Vec<Option<String>> = sqlx::query_scalar("select decision_state from tenant_sync order by tenant_id")
-        .fetch_all(&pool)
-        .await
-        .expect("read");
-    assert_eq!(states, [Some("executed".to_owned()), Some("executed".to_owned()), None]);
+    rows
 }
 
-/// Everything that a migration can make: relations, types, functions, constraints, triggers.
-async fn schema(pool: &sqlx::PgPool) -> Vec<String> {
-    sqlx::query_scalar(
-        "select 'relation ' || relname || ' ' || relkind::text from pg_class
-         where relnamespace = 'public'::regnamespace and relname not like '\\_sqlx%'
-         union all select 'type ' || typname from pg_type
-         where typnamespace = 'public'::regnamespace and typname !~ '^__?sqlx'
-         union all select 'function ' || oid::regprocedure from pg_proc where pronamespace = 'public'::regnamespace
-         union all select 'constraint ' || conrelid::regclass || ' ' || pg_get_constraintdef(oid) from pg_constraint
-         where connamespace = 'public'::regnamespace and conrelid::regclass::text !~ '^_sqlx'
-         union all select 'trigger ' || tgname from pg_trigger where not tgisinternal
-         order by 1",
-    )
-    .fetch_all(pool)
-    .await
-    .expect("read")
+#[tokio::test]
+async fn a_database_at_work_goes_down_to_every_version_and_keeps_the_rows_of_what_stays() {
+    let database = database::create().await;
+    let pool = database.pool();
+    run(&pool, AT_WORK).await;
+    let mut before = rows(&pool).await;
+    assert!(before.values().filter(|count| **count > 0).count() > 10, "{before:?}");
+    for target in (0..migrations::latest()).rev() {
+        migrations::undo(&pool, target).await.unwrap_or_else(|error| panic!("down to {target}: {error}"));
+        let kept = rows(&pool).await;
+        before.retain(|table, _| kept.contains_key(table));
+        assert_eq!(kept, before, "down to {target}");
+        migrations::migrate(&pool).await.unwrap_or_else(|error| panic!("up from {target}: {error}"));
+        let again = rows(&pool).await;
+        assert!(kept.iter().all(|(table, count)| again.get(table) == Some(count)), "up from {target}: {again:?}");
+    }
+    assert_eq!(before, BTreeMap::new());
+}
+
+#[tokio::test]
+async fn a_late_end_is_counted_once_after_the_counting_was_undone_and_made_again() {
+    let database = database::create().await;
+    let pool = database.pool();
+    let count = async || -> i64 {
+        let count = "select coalesce(sum(succeeded), 0) from tenant_rollup";
+        sqlx::query_scalar(count).fetch_one(&pool).await.expect("counted")
+    };
+    let count_day = "select roll_up_next_chunk(current_date, 10)";
+    run(&pool, AT_WORK).await;
+    run(&pool, count_day).await;
+    assert_eq!(count().await, 1);
+    migrations::undo(&pool, 5).await.expect("undone");
+    migrations::migrate(&pool).await.expect("migrated");
+    let late = "insert into run_history (id, tenant_id, strategy, dry_run, state, revision, fencing_token, uncounted_attempts, max_attempts,
+                                         cancel_requested, attempts, written, created, updated, deleted, unmapped, caller, created_at, ended_at)
+                select run_id_at((current_date - 1)::timestamp at time zone 'UTC', 1), 'b', 'platform_to_gbp', false, 'succeeded', 3, 1, 0, 5,
+                       false, '[]', '[1]', 1, 0, 0, 0, 'x', now(), now()";
+    run(&pool, late).await;
+    run(&pool, count_day).await;
+    assert_eq!(count().await, 2);
+    run(&pool, &late.replace("run_id_at(", "run_id_floor(").replace("', 1)", "' + interval '1 s')")).await;
+    assert_eq!(count().await, 3, "it counts itself");
+}
+
+/// Makes the records of the migrations those of a database from before the baseline: 26 steps, the first `steps` of them applied.
+async fn record_steps_of_before(pool: &PgPool, steps: i64) {
+    run(pool, "update _sqlx_migrations set checksum = sha256(checksum)").await;
+    let more = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+                select n, 'step', true, sha256(n::text::bytea), 0 from generate_series($1 + 1, $2) n";
+    sqlx::query(more).bind(migrations::latest()).bind(steps).execute(pool).await.expect("recorded");
+    sqlx::query("delete from _sqlx_migrations where version > $1").bind(steps).execute(pool).await.expect("deleted");
+}
+
+#[tokio::test]
+async fn a_schema_of_a_development_version_is_refused_with_what_to_do() {
+    for steps in [1, 7, 26] {
+        let database = database::create().await;
+        let pool = database.pool();
+        record_steps_of_before(&pool, steps).await;
+        if steps == 26 {
+            run(&pool, "update schema_compatibility set oldest_server = 24").await;
+        } else {
+            run(&pool, "drop table schema_compatibility").await;
+        }
+        let before = schema(&pool).await;
+        let error = migrations::migrate(&pool).await.expect_err("no upgrade");
+        assert!(matches!(error, MigrationError::Diverged { version: 1 }), "{steps}: {error:?}");
+        assert!(error.to_string().ends_with("start with an empty database, or an empty DATA_DIR"), "{error}");
+        assert_eq!(schema(&pool).await, before, "{steps}: nothing is changed");
+    }
 }

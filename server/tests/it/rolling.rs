@@ -63,6 +63,23 @@ async fn a_schema_that_has_left_a_server_behind_is_refused_in_one_line() {
     site.serve(&[]).await.stop().await;
 }
 
+#[tokio::test]
+async fn a_schema_from_before_the_baseline_is_refused_in_one_line_that_says_what_to_do() {
+    let site = Site::new().await;
+    site.serve(&[]).await.stop().await;
+    // As the 26 steps that the baseline replaced have left it.
+    let before = "update _sqlx_migrations set checksum = sha256(checksum);
+                  insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+                  select n, 'step', true, '', 0 from generate_series((select max(version) + 1 from _sqlx_migrations), 26) n;
+                  update schema_compatibility set oldest_server = 24";
+    sqlx::raw_sql(before).execute(&site.pool()).await.expect("recorded");
+    for command in ["serve", "migrate"] {
+        let line = refused_for_its_database(site.program(&[command])).await;
+        let told = "DATABASE_URL: cannot bring the database up to date: the schema is of a development version";
+        assert!(line.contains(told) && line.contains("recreate it: start with an empty database"), "{line}");
+    }
+}
+
 /// A server that has a run it carries out and one that waits, the newer one that comes to it, and what becomes of both.
 async fn roll_out(site: &Site, old: Server, new: impl Future<Output = Server>) {
     let client = site.client(&old);
@@ -109,9 +126,8 @@ async fn roll_out(site: &Site, old: Server, new: impl Future<Output = Server>) {
 async fn a_newer_server_migrates_under_one_that_has_runs() {
     let site = Site::new().await;
     let old = site.serve(&[("RUNNER_CONCURRENCY", "1")]).await;
-    // The schema without a migration that this build, which is the older server here, serves without. Its newest ones it writes to.
-    let before = "drop table schema_compatibility; delete from _sqlx_migrations where version = 24";
-    sqlx::raw_sql(before).execute(&site.pool()).await.expect("undone");
+    // The schema without its newest migration. This build is the older server here, which must be able to serve without it.
+    migrations::undo(&site.pool(), migrations::latest() - 1).await.expect("undone");
     roll_out(&site, old, site.serve(&[])).await;
 }
 

@@ -86,7 +86,7 @@ const THREE_WAIT: &str = "select count(*) >= 3 from pg_stat_activity
 /// The runner's own statements, which somebody waits for, change runs; the one that counts a day nobody gives up.
 const NO_READ_WAITS: &str = "select count(*) = 0 from pg_stat_activity
      where datname = current_database() and wait_event_type = 'Lock' and query like 'select%'
-       and query not like 'select roll_up_next_day%'";
+       and query not like 'select roll_up_next_chunk%'";
 
 #[tokio::test]
 async fn calls_that_nobody_waits_for_give_their_connections_back() {

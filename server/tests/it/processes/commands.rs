@@ -2,10 +2,16 @@
 
 use std::process::{Command, Stdio};
 
+use category_mirror::{
+    postgres::{Durability, Embedded, Options},
+    store::migrations,
+};
 use category_mirror_client::Client;
 use serde_json::Value;
+use sqlx::PgPool;
 
 use super::{
+    refused_for_its_database,
     server::Server,
     site::{self, Site},
 };
@@ -62,6 +68,26 @@ async fn a_database_can_be_migrated_twice_and_then_served() {
     assert_eq!(printed(&mut site.program(&["migrate"])), first);
     assert!(first.contains("version"), "{first}");
     site.serve(&[]).await.stop().await;
+}
+
+#[tokio::test]
+async fn a_data_dir_from_before_the_baseline_is_named_in_the_error() {
+    let site = Site::embedded().await;
+    let data = site.path("data");
+    let mut options = Options::new(data.clone());
+    options.durability = Durability::Volatile;
+    let embedded = Embedded::start(options).await.expect("started");
+    let pool = PgPool::connect_with(embedded.connect_options()).await.expect("connected");
+    migrations::migrate(&pool).await.expect("migrated");
+    let before = "update _sqlx_migrations set checksum = sha256(checksum)";
+    sqlx::query(before).execute(&pool).await.expect("recorded");
+    pool.close().await;
+    embedded.stop().await;
+
+    let mut serve = site.program(&["serve"]);
+    serve.env("DATA_DIR", &data);
+    let line = refused_for_its_database(serve).await;
+    assert!(line.contains(&format!("DATA_DIR {data:?}: ")) && line.contains("an empty DATA_DIR"), "{line}");
 }
 
 #[test]

@@ -27,13 +27,13 @@ async fn every_check_of_a_live_run_refuses_what_it_should() {
     for (constraint, changes) in [
         ("run_strategy_is_known", vec!["strategy = 'both'"]),
         ("run_state_is_known", vec!["state = 'paused'", "state = 'succeeded'", "state = 'cancelled'"]),
-        ("run_max_attempts_check", vec!["max_attempts = 0"]),
+        ("run_max_attempts_is_positive", vec!["max_attempts = 0"]),
         ("run_lease_while_running", vec!["state = 'running'", "lease_expires_at = now()"]),
         (
             "run_uncounted_attempts_within_claims",
             vec!["uncounted_attempts = 1", "fencing_token = 3, uncounted_attempts = -1"],
         ),
-        ("run_dry_writes_nothing", vec!["dry_run = true, written = '[1]'", "dry_run = true, intent = '{}'"]),
+        ("run_dry_writes_nothing", vec!["dry_run = true, written = '[1]'", "dry_run = true, write_intent = '{}'"]),
     ] {
         for change in changes {
             assert_eq!(refused_by(&store.pool, change).await.as_deref(), Some(constraint), "{change}");
@@ -42,7 +42,7 @@ async fn every_check_of_a_live_run_refuses_what_it_should() {
     for valid in [
         "state = 'running', lease_expires_at = now(), fencing_token = 1",
         "fencing_token = 3, uncounted_attempts = 3",
-        "written = '[1]', intent = '{}'",
+        "written = '[1]', write_intent = '{}'",
         "dry_run = true, plan = '{\"changes\": []}'",
     ] {
         assert_eq!(refused_by(&store.pool, valid).await, None, "{valid}");
@@ -96,7 +96,8 @@ async fn every_check_of_the_other_tables_refuses_what_it_should() {
     let store = store_with(&["a", "b"]).await;
     store
         .execute(
-            "insert into platform_category values ('cafe', 'Café', 'gcid:cafe', now(), now()), ('bar', 'Bar', null, now(), now());
+            "insert into platform_category (slug, display_name, gcid, created_at, updated_at)
+             values ('cafe', 'Café', 'gcid:cafe', now(), now()), ('bar', 'Bar', null, now(), now());
              insert into tenant_category values ('a', 0, 'cafe');
              insert into flag values ('FF_X', 'off', 0, '{}', '{}', '{}', '{}', 1, now());",
         )
@@ -117,8 +118,8 @@ async fn every_check_of_the_other_tables_refuses_what_it_should() {
         ("tenant_category_pkey", "insert into tenant_category values ('a', 0, 'bar')"),
         ("tenant_category_is_known", "insert into tenant_category values ('a', 1, 'pub')"),
         ("tenant_category_is_known", "delete from platform_category where slug = 'cafe'"),
-        ("tenant_category_position_check", "insert into tenant_category values ('a', -1, 'bar')"),
-        ("tenant_category_tenant_id_fkey", "insert into tenant_category values ('c', 0, 'bar')"),
+        ("tenant_category_position_is_not_negative", "insert into tenant_category values ('a', -1, 'bar')"),
+        ("tenant_category_tenant_exists", "insert into tenant_category values ('c', 0, 'bar')"),
     ] {
         let error = sqlx::raw_sql(sql).execute(&store.pool).await.expect_err(sql);
         assert_eq!(error.as_database_error().and_then(|e| e.constraint()), Some(constraint), "{sql}");

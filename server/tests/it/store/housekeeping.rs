@@ -210,16 +210,6 @@ async fn a_day_is_counted_in_pieces_between_any_two_of_which_a_server_may_die_an
 }
 
 #[tokio::test]
-async fn an_older_server_counts_in_pieces_as_well() {
-    let store = store_with(&["a"]).await;
-    history(&store, &[3, 2]).await;
-    let before = statistics(&store.store).await;
-    let older = "select roll_up_next_day((now() at time zone 'UTC')::date)";
-    while sqlx::query_scalar::<_, bool>(older).fetch_one(&store.pool).await.expect("counted") {}
-    assert_eq!(statistics(&store.store).await, before);
-}
-
-#[tokio::test]
 async fn a_piece_that_is_cut_short_changes_nothing() {
     let store = store_with(&["a"]).await;
     history(&store, &[50]).await;

@@ -19,7 +19,7 @@ pub(super) const HISTORY: &str = r#"
            2, 0, 5, false, '[]', '[]', 0, 0, 0, 0
       from (select n, date_trunc('day', now(), 'UTC') - interval '20 days' + interval '1 minute' * n as at
               from generate_series(1, 28799) n) as history;
-    insert into last_success select 't' || n, 'platform_to_gbp', now() from generate_series(0, 999) n;
+    insert into last_success (tenant_id, strategy, ended_at) select 't' || n, 'platform_to_gbp', now() from generate_series(0, 999) n;
     insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, fencing_token, next_attempt_at, lease_expires_at, caller, created_at)
     select run_id_floor(at), 'l' || n, 'platform_to_gbp', false, state, 5, 1, case when n % 3 = 0 and state = 'queued' then now() end,
            case when state = 'running' then at end, 'tester', at

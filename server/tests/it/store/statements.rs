@@ -128,10 +128,7 @@ async fn no_statement_takes_all_columns() {
     .expect("read");
     assert!(functions.len() > 15, "{}", functions.len());
     for (name, body) in functions {
-        // An older server's, which this one does not call.
-        if name != "retain_failed_run_history" {
-            assert_eq!(all_columns(&body), None, "{name}");
-        }
+        assert_eq!(all_columns(&body), None, "{name}");
     }
 }
 

@@ -1,10 +1,9 @@
 //! Names are kept in one form, and compared and found in it: what looks the same is the same.
 
-use category_mirror::store::migrations;
 use category_mirror_client::{PlatformCategoryImport, RunState, Strategy, TenantImport};
 use serde_json::json;
 
-use crate::{database, service};
+use crate::service;
 
 const NAME: &str = "Caf\u{e9}";
 const DECOMPOSED: &str = "Cafe\u{301}";
@@ -78,26 +77,5 @@ async fn an_imported_name_in_another_form_is_no_change_of_the_tenants_categories
         let run = service.ended(&run.name).await;
         assert_eq!(run.state, RunState::Succeeded, "{run:?}");
         assert_eq!(run.plan.expect("a plan").is_in_sync(), n == 1, "{form:?}");
-    }
-}
-
-#[tokio::test]
-async fn rows_of_before_are_composed_by_the_migration() {
-    let database = database::create().await;
-    let pool = database.pool();
-    migrations::undo(&pool, 21).await.expect("undone");
-    let rows = format!(
-        "insert into platform_category (slug, display_name, created_at, updated_at) values ('a', '{DECOMPOSED}', now(), now());
-         insert into tenant (id, display_name, region_code, language_code, created_at, updated_at)
-         values ('a', '{DECOMPOSED}', 'US', 'en', now(), now());
-         insert into taxonomy_version values ('US', 'en', 1, 1, 1, 0, 0, 'me', '', now(), now());
-         insert into taxonomy_category values ('US', 'en', 'gcid:cafe', '{DECOMPOSED}', 1, null);"
-    );
-    sqlx::raw_sql(sqlx::AssertSqlSafe(rows)).execute(&pool).await.expect("rows of before");
-    migrations::migrate(&pool).await.expect("migrated");
-    for table in ["platform_category", "tenant", "taxonomy_category"] {
-        let name = format!("select display_name from {table}");
-        let name: String = sqlx::query_scalar(sqlx::AssertSqlSafe(name)).fetch_one(&pool).await.expect("a row");
-        assert_eq!(name, NAME, "{table}");
     }
 }

@@ -1,7 +1,9 @@
-drop table regional_mapping;
 drop table taxonomy_category;
 drop table taxonomy_version;
--- Where an administrator had created it, it is theirs and stays.
+drop table tenant_category;
+drop table regional_mapping;
+drop table platform_category;
+-- An extension that an administrator created is theirs and stays.
 do $$
 begin
     drop extension pg_trgm;

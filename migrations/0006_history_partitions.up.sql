@@ -1,24 +1,16 @@
--- Housekeeping in bounded pieces: a day of millions of runs is counted, or reduced to its failed runs, one piece a transaction, so that no
--- statement runs into its time limit, a server that dies loses one piece, and nothing is unreadable in between.
+-- The days of the run history: their partitions are created, counted for the tenants, and reduced to
+-- their failed runs. The last two work in bounded pieces, one transaction each: so no statement reaches
+-- its timeout, a server that dies loses one piece, and the history stays readable.
 
--- However long an older server's housekeeping, which is waited for, still takes.
-set local statement_timeout = 0;
-
--- Of day `day`: the runs up to this id are counted in `tenant_rollup`. Null: none of that day is, or the day has none yet. Readers go by
--- `day` alone, so they do not see a day that is half counted.
-alter table tenant_rollup_watermark add column counted_to uuid;
-
--- The sum of two objects of counts.
-create or replace function add_counts(one jsonb, other jsonb) returns jsonb language sql immutable parallel safe as $$
-    select coalesce(jsonb_object_agg(key, count), '{}')
-      from (select key, sum(value::bigint) as count
-              from (select key, value from jsonb_each_text(one) union all select key, value from jsonb_each_text(other)) as counts
-             group by key) as sums
+-- Whether a table is a partition of the history.
+create function is_run_history_partition(partition text) returns boolean language sql stable as $$
+    select exists (select from pg_inherits
+                    where inhparent = 'run_history'::regclass and inhrelid = to_regclass(format('%I', partition)))
 $$;
 
--- A run of a day that is counted already, or in the part of a day that is, counts itself when it ends. While a piece is counted, such an
--- end waits for it, and sees here how far it went.
-create or replace function count_late_run() returns trigger language plpgsql as $$
+-- Counts a run for its tenant when it ends on a day that is counted already, or in the counted part of
+-- a day. While a piece is being counted, such an end waits for it, and reads here how far it came.
+create function count_late_run() returns trigger language plpgsql as $$
 begin
     if exists (select from tenant_rollup_watermark until
                 where new.id < run_id_floor(until.day::timestamp at time zone 'UTC') or new.id <= until.counted_to) then
@@ -29,15 +21,15 @@ begin
 end
 $$;
 
--- What a partition does not copy from `run_history`.
-create or replace function configure_run_history_partition(partition text, day date) returns void language plpgsql as $$
+-- Sets up what a partition does not copy from `run_history`.
+create function configure_run_history_partition(partition text, day date) returns void language plpgsql as $$
 begin
-    -- Lists are planned once, for any values. However few of them there are, each is then taken for rare: what names one goes by its index
-    -- and not by all ids.
+    -- Lists are planned once, for any values. With these statistics each value counts as rare, however
+    -- few there are, so a list that names one goes by that value's index and not through all ids.
     execute format('alter table %I alter column tenant_id set (n_distinct = 10000), alter column organization_id set (n_distinct = 10000),
                                    alter column batch_id set (n_distinct = 10000), alter column caller set (n_distinct = 10000),
                                    alter column reason set (n_distinct = 10000)', partition);
-    -- Also the day that is being counted: the trigger itself finds out how far that is.
+    -- The day that is being counted is included: the trigger itself checks how far the counting is.
     if day <= (select until.day from tenant_rollup_watermark until) then
         execute format('create trigger run_history_count_late_run after insert on %I for each row execute function count_late_run()',
                        partition);
@@ -45,8 +37,35 @@ begin
 end
 $$;
 
--- Counts for the tenants up to `size` more runs of the oldest day that is not counted, if it is before `before` and, at its first piece,
--- has no live run. Returns whether there was anything to count.
+-- Creates the partition of a day if there is none. Statements that read or end runs do not wait for it.
+create function ensure_run_history_partition(day date) returns void language plpgsql as $$
+declare
+    base text := 'run_history_' || to_char(day, 'YYYY_MM_DD');
+    name text := base;
+begin
+    for check in 1..2 loop
+        if exists (select from pg_inherits
+                     join pg_class on pg_class.oid = inhrelid
+                    where inhparent = 'run_history'::regclass and not inhdetachpending and starts_with(relname, base)) then
+            return;
+        end if;
+        -- One transaction at a time, and then a second check: another one may just have created the
+        -- partition, or counted the day.
+        lock table only run_history in share update exclusive mode;
+    end loop;
+    -- A partition that was detached and is not dropped yet still has the name.
+    if to_regclass(name) is not null then
+        name := base || '_' || txid_current();
+    end if;
+    execute format('create table %I (like run_history including all)', name);
+    perform configure_run_history_partition(name, day);
+    execute format('alter table run_history attach partition %I for values from (%L) to (%L)', name,
+                   run_id_floor(day::timestamp at time zone 'UTC'), run_id_floor((day + 1)::timestamp at time zone 'UTC'));
+end
+$$;
+
+-- Counts for the tenants up to `size` more runs of the oldest day that is not counted, if the day is
+-- before `before` and, at its first piece, has no live run. Returns whether there was anything to count.
 create function roll_up_next_chunk(before date, size integer) returns boolean language plpgsql as $$
 declare
     counting date;
@@ -59,7 +78,7 @@ begin
     if before <= (select until.day from tenant_rollup_watermark until) then
         return false;
     end if;
-    -- No partition is made or taken away in the meantime, and one server counts.
+    -- In the meantime no partition is created or detached, and no other server counts.
     lock table only run_history in share update exclusive mode;
     select until.day, until.counted_to into counting, counted from tenant_rollup_watermark until;
     if counting is null then
@@ -83,7 +102,8 @@ begin
          where inhparent = 'run_history'::regclass and not inhdetachpending
            and starts_with(relname, 'run_history_' || to_char(counting, 'YYYY_MM_DD'))
     loop
-        -- A run of that day that ends now, though none was live, waits for this, and then counts itself where the pieces are past it.
+        -- A run of this day can still end, although none was live. It waits for this transaction, and
+        -- counts itself if its id is in the counted part.
         execute format('lock table %I in share row exclusive mode', partition);
         if not exists (select from pg_trigger
                         where tgrelid = format('%I', partition)::regclass and tgname = 'run_history_count_late_run') then
@@ -107,16 +127,12 @@ begin
 end
 $$;
 
--- What an older server calls, which calls it again at once as long as there is anything to count.
-create or replace function roll_up_next_day(before date) returns boolean language sql as $$
-    select roll_up_next_chunk(before, 50000)
-$$;
-
--- Reduces a day of the history, the partition `old`, to its failed runs, a piece at a time. Returns what was done: a `piece` of the day, the
--- whole `day`, or nothing, because another server is `busy` with it.
+-- Reduces a day of the history, the table `old`, to its failed runs, one piece at a time. Returns what
+-- is done: a `piece` of the day, the whole `day`, or nothing, because another server is `busy` with it.
 --
--- The failed runs are copied beside the day, which stays readable as a whole; then the copy takes its place, in one transaction. For that
--- moment, and for at most `patience`, run_history is locked; whoever reads it for longer makes this fail, and another call try again.
+-- The failed runs are copied to a table beside the day, which stays readable as a whole. Then that
+-- table replaces the day in one transaction. Only for that, and for at most `patience`, run_history is
+-- locked: if a reader holds it for longer, the call fails and a later one tries again.
 create function reduce_run_history_partition(old text, day date, size integer, patience text) returns text language plpgsql as $$
 declare
     base text := 'run_history_' || to_char(day, 'YYYY_MM_DD');
@@ -141,11 +157,11 @@ begin
     end if;
     if to_regclass(format('%I', kept)) is null then
         execute format('create table %I (like run_history including all)', kept);
-        -- So that it is attached without being read.
+        -- With this constraint the table can be attached without being read.
         execute format('alter table %I add constraint run_history_is_of_its_day check (id >= %L and id < %L)',
                        kept, first_of_day, first_of_next);
     end if;
-    -- In the order of the ids: the copy itself tells how far it is.
+    -- In the order of ids, so that the copy itself shows how far it is.
     execute format('insert into %1$I (%2$s)
                     select %2$s from %3$I
                      where state = %4$L and id > coalesce((select id from %1$I order by id desc limit 1), %5$L)
@@ -156,9 +172,10 @@ begin
         return 'piece';
     end if;
     perform set_config('lock_timeout', patience, true);
-    -- What ended on that day since its ids were passed. Such an end, of a run that is older than the whole history, now waits.
+    -- Runs of this day that ended after the copy had passed their ids. Further ends now wait: they are
+    -- of runs that are older than the whole history.
     execute format('lock table %I in share row exclusive mode', old);
-    -- By the ids alone, which are in an index of either.
+    -- By id alone, which is in an index of both tables.
     execute format('insert into %1$I (%2$s)
                     select %2$s from %3$I
                      where id = any (array(select id from %3$I as old
@@ -172,7 +189,7 @@ begin
         execute format('alter table run_history detach partition %I', old);
     end if;
     execute format('drop table %I', old);
-    -- Another table of that day may have to be reduced, too; then the copy waits for it.
+    -- If another table of this day has to be reduced as well, the copy waits for it.
     if not exists (select from pg_inherits
                      join pg_class on pg_class.oid = inhrelid
                     where inhparent = 'run_history'::regclass and starts_with(relname, base)) then
@@ -181,10 +198,4 @@ begin
     end if;
     return 'day';
 end
-$$;
-
--- Whether a table is part of the history.
-create function is_run_history_partition(partition text) returns boolean language sql stable as $$
-    select exists (select from pg_inherits
-                    where inhparent = 'run_history'::regclass and inhrelid = to_regclass(format('%I', partition)))
 $$;

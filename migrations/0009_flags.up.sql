@@ -1,12 +1,13 @@
--- Feature flags: a row for each that somebody has set, and every change that was made.
+-- Feature flags and the log of their changes.
 
+-- One row for each flag that was ever set.
 create table flag (
     name text collate "C" primary key,
-    -- Off keeps the lists and the percentage: a flag that is switched on again is what it was.
+    -- Switching a flag off keeps its lists and its percentage.
     state text not null constraint flag_state_is_known check (state in ('off', 'on', 'partial')),
-    -- In hundredths of a percent.
+    -- Hundredths of a percent.
     rollout_basis_points integer not null constraint flag_rollout_basis_points_in_range check (rollout_basis_points between 0 and 10000),
-    -- The pilot, and who is never in. Ids of tenants that do not exist yet, or no more, do no harm.
+    -- The pilot, and those that are always excluded. Ids of tenants that do not exist have no effect.
     tenants text[] not null,
     organizations text[] not null,
     excluded_tenants text[] not null,
@@ -15,12 +16,12 @@ create table flag (
     updated_at timestamptz not null
 );
 
--- What was changed is never changed again, and outlives everything it names.
+-- The log: rows are never changed, and outlive everything that they name.
 create table flag_change (
     id bigint generated always as identity primary key,
     flag text collate "C" not null,
     revision bigint not null,
-    -- Null: nobody had set the flag before.
+    -- Null: the flag had never been set.
     before jsonb,
     after jsonb not null,
     caller text not null,

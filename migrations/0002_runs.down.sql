@@ -1,3 +1,0 @@
-drop table idempotency_key;
-drop table run;
-drop function reject_terminal_update();

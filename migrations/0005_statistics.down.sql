@@ -1,0 +1,10 @@
+drop function tenant_rollup_insert_sql(text);
+drop table tenant_rollup_watermark;
+drop table tenant_rollup;
+drop table rollup;
+drop table rollup_delta;
+drop function rollup_start(text, timestamptz);
+drop function add_counts(jsonb, jsonb);
+drop function count_texts(text[]);
+drop function count_duration_buckets(smallint[]);
+drop function duration_bucket(interval);

@@ -1,1 +1,0 @@
-alter table run drop column traceparent;

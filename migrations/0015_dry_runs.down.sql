@@ -1,1 +1,0 @@
-drop index run_history_by_tenant_dry;

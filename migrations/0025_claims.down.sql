@@ -1,1 +1,0 @@
-alter table run drop column claim_id;
