@@ -2,6 +2,7 @@
 
 mod commands;
 mod connecting;
+mod documented;
 mod flags;
 mod hostile;
 mod output;
