@@ -1,6 +1,7 @@
 //! A PostgreSQL for a while, in a folder that is gone afterwards: what the demo plays on, and the benchmarks run on.
 
 use std::{
+    io::ErrorKind,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -28,18 +29,27 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Starts one; `purpose` is in the folder's name.
-    ///
-    /// # Errors
-    /// PostgreSQL cannot be started, or the schema not be made.
+    /// Starts one; `purpose` is in the folder's name. If that fails, nothing is left of it.
     pub async fn open(purpose: &str, bin_dir: Option<&Path>, connections: u32) -> Result<Self, CommandError> {
         let name = format!("category-mirror-{purpose}-{}", uuid::Uuid::now_v7().simple());
         let folder = std::env::temp_dir().join(name);
         let mut options = Options::new(PROGRAM, &folder);
         options.bin_dir = bin_dir.map(Path::to_owned);
-        let postgres = Embedded::start(options).await.map_err(postgres_error)?;
-        let pool = migrated(postgres.connect_options(), connections).await?;
-        Ok(Self { pool, postgres, folder })
+        let postgres = match Embedded::start(options).await {
+            Ok(postgres) => postgres,
+            Err(error) => {
+                remove(&folder).await;
+                return Err(postgres_error(error));
+            }
+        };
+        match migrated(postgres.connect_options(), connections).await {
+            Ok(pool) => Ok(Self { pool, postgres, folder }),
+            Err(error) => {
+                postgres.stop().await;
+                remove(&folder).await;
+                Err(error)
+            }
+        }
     }
 
     /// A second database beside it, with the same schema.
@@ -84,9 +94,16 @@ impl Scratch {
     /// Stops PostgreSQL, and removes the folder.
     pub async fn close(self) {
         self.postgres.stop().await;
-        if let Err(error) = tokio::fs::remove_dir_all(&self.folder).await {
-            tracing::warn!(folder = %self.folder.display(), %error, "could not remove the folder");
+        remove(&self.folder).await;
+    }
+}
+
+async fn remove(folder: &Path) {
+    match tokio::fs::remove_dir_all(folder).await {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            tracing::warn!(folder = %folder.display(), %error, "failed to remove the folder");
         }
+        _ => {}
     }
 }
 

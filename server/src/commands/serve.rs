@@ -107,6 +107,9 @@ async fn start(args: &ServeArgs, secret_arguments: &[&str]) -> Result<Started, C
     };
     if args.dev {
         tracing::warn!("--dev: what is not configured is made for trying out; do not serve real stores with it");
+        if let Some(folder) = &development {
+            tracing::warn!(folder = %folder.display(), "the development key and PostgreSQL are kept in this folder");
+        }
     }
     let (gbp, gbp_file, emulator) = google(args, timeout).await?;
     // Not before: if a setting is wrong, that is the one line.
@@ -200,7 +203,10 @@ async fn google(
         }
         GbpChoice::Emulator => {
             let emulator = RunningEmulator::start(args.gbp.gbp_emulator_listen_addr).await?;
-            tracing::warn!(endpoint = emulator.endpoint, "using the built-in emulator, not Google");
+            tracing::warn!(
+                endpoint = emulator.endpoint,
+                "using the built-in emulator, not Google; it forgets its data when this server ends"
+            );
             let (client, file) = args.gbp.client(&emulator.endpoint, true, timeout)?;
             Ok((client, file, Some(emulator)))
         }

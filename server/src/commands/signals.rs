@@ -21,8 +21,26 @@ pub(super) enum Hangup {
 }
 
 /// Ready at Ctrl-C, or at what a supervisor sends; listens from this call on. A second signal ends the process at once, whatever it is
-/// doing: its runs are taken up again when their leases have expired, and the kernel stops an embedded PostgreSQL.
+/// doing: its runs are executed by other servers when their leases have expired, and the kernel stops an embedded PostgreSQL.
 pub(super) fn shutdown_signal(hangup: Hangup) -> WaitForCancellationFutureOwned {
+    on_signals(hangup, |second| {
+        tracing::warn!("ended at once by a second signal");
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a second signal means at once: the kernel stops the children, and leases bring the runs back"
+        )]
+        std::process::exit(SIGNALLED + second.as_raw_value());
+    })
+}
+
+/// Ready at the first signal that ends a command; listens from this call on. Later signals change nothing: for a command that removes
+/// what it has created, which takes a moment.
+pub(super) fn first_signal() -> WaitForCancellationFutureOwned {
+    on_signals(Hangup::Ends, |_| ())
+}
+
+/// Ready at the first signal; `again` is called with each later one.
+fn on_signals(hangup: Hangup, again: fn(SignalKind)) -> WaitForCancellationFutureOwned {
     let shutdown = CancellationToken::new();
     let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
     let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hung_up)) = signals else {
@@ -41,9 +59,9 @@ pub(super) fn shutdown_signal(hangup: Hangup) -> WaitForCancellationFutureOwned 
         };
         next().await;
         first.cancel();
-        let second = next().await;
-        tracing::warn!("ended at once by a second signal");
-        std::process::exit(SIGNALLED + second.as_raw_value());
+        loop {
+            again(next().await);
+        }
     });
     shutdown.cancelled_owned()
 }

@@ -1,5 +1,6 @@
 //! The integration tests: one binary, so that they share one PostgreSQL. Each test has a database of its own, and everything speaks
 //! real HTTP to real processes on loopback.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "figures for people, and why a test did not run here")]
 
 mod access;
 mod bad_input;
@@ -16,12 +17,14 @@ mod flags;
 mod floods;
 mod gbp;
 mod glossary;
+mod habits;
 mod idempotency;
 mod joins;
 mod limits;
 mod methods;
 mod migrations;
 mod mirroring;
+mod one_build;
 mod plans;
 mod pooler;
 mod postgres;
@@ -32,6 +35,7 @@ mod rows;
 mod runner;
 mod schema_growth;
 mod service;
+mod state_machine;
 mod store;
 mod streams;
 #[path = "../support/mod.rs"]

@@ -1,6 +1,7 @@
 //! The storm: real processes, a real PostgreSQL, the emulator, and everything that can happen to them; afterwards an auditor.
 //!
 //! It is a program, not a set of tests, so that it can also be run for an hour: `--help` teaches how. `cargo test` runs the short form.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program: what it prints is its report")]
 
 mod ask;
 mod audit;

@@ -30,6 +30,10 @@ impl Orders {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the storm bounds its orders, and an order must not wait for its reader"
+        )]
         let (sender, receiver) = mpsc::unbounded_channel();
         let task = tokio::spawn(work(Ordered { stage: stage.clone(), runs, receiver }));
         Self { stage: stage.clone(), who, runs, sender, task }

@@ -6,6 +6,7 @@ mod connecting;
 mod contexts;
 mod credentials;
 mod deletes;
+mod documented;
 mod errors;
 mod flags;
 mod generated;

@@ -55,6 +55,10 @@ pub(crate) async fn run(environment: &BenchEnvironment, bulk: u64, window: Durat
         let failed = |error| CommandError::failed("cannot fill the queue", error);
         store::queue(&environment.pool, queued, true).await.map_err(failed)?;
         let starts = Starts::default();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a full channel would slow down what is measured; the bench bounds the runs"
+        )]
         let (reported, heard) = mpsc::unbounded_channel();
         let google = starts.google(delay, reported)?;
         let service = environment.serve(CONCURRENCY, google).await?;

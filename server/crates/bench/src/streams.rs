@@ -72,6 +72,10 @@ pub(crate) async fn run(environment: &BenchEnvironment, streams: u64, window: Du
     let none = server.resident_kb().await?;
 
     let mut readers = JoinSet::new();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a full channel would slow down what is measured; the bench bounds the streams"
+    )]
     let (arrived, mut arrivals) = mpsc::unbounded_channel();
     let opened = Instant::now();
     open(&server.address, &token, streams, &arrived, &mut readers).await?;

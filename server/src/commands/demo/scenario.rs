@@ -1,4 +1,4 @@
-//! The demo's story: a plan, the same for real as far as guards let it, the rest with a reason, nothing left to do, and the statistics.
+//! The story of the demo: plans, real runs as far as guards allow, the others with a reason, nothing left to do, and statistics.
 
 use category_mirror_client::{Error, Mirror, Printable, Run, RunState, Strategy, SyncStats};
 use futures::future::try_join_all;
@@ -15,9 +15,9 @@ type Stopped = (&'static Store, Vec<String>);
 
 /// Plays the story, and checks that it went as it should.
 pub(super) async fn play(environment: &DemoEnvironment, screen: &Screen) -> Result<(), CommandError> {
-    sample::load(&environment.client).await.map_err(client_error)?;
+    sample::load(environment.client()).await.map_err(client_error)?;
     screen.say(&format!("Loaded {} stores of two chains.", STORES.len()));
-    let mirror = |store: &Store| environment.client.mirror(store.id, Strategy::PlatformToGbp);
+    let mirror = |store: &Store| environment.client().mirror(store.id, Strategy::PlatformToGbp);
 
     screen.heading("A dry run: what would change on Google?");
     let mut stopped: Vec<Stopped> = Vec::new();
@@ -37,7 +37,7 @@ pub(super) async fn play(environment: &DemoEnvironment, screen: &Screen) -> Resu
     }
     let is_stopped = |store: &Store| stopped.iter().any(|(other, _)| other.id == store.id);
 
-    screen.heading("The real run. Guards stop what a person should see first. One answer of Google's is made to fail, to show a retry:");
+    screen.heading("The real run. Guards stop changes that a person should review. One request to Google is made to fail, to show a retry:");
     environment.break_google_once().await?;
     let progress = screen.progress();
     for (store, run) in run_all(environment, Some(&progress), STORES.iter(), mirror).await? {
@@ -47,7 +47,7 @@ pub(super) async fn play(environment: &DemoEnvironment, screen: &Screen) -> Resu
         }
     }
 
-    screen.heading("Somebody has looked at these, and lifts the guards for one run each, with a reason:");
+    screen.heading("A person has reviewed these plans and overrides the guards for one run each, with a reason:");
     let guards = |store: &Store| {
         let of_store = stopped.iter().find(|(other, _)| other.id == store.id);
         of_store.map(|(_, guards)| guards.clone()).unwrap_or_default()
@@ -62,7 +62,7 @@ pub(super) async fn play(environment: &DemoEnvironment, screen: &Screen) -> Resu
         expect(store, &run, true)?;
     }
 
-    screen.heading("A second run: nothing is left to do.");
+    screen.heading("A second real run: nothing is left to do.");
     let progress = screen.progress();
     for (store, run) in run_all(environment, Some(&progress), STORES.iter(), mirror).await? {
         expect(store, &run, store.is_known_to_google)?;
@@ -72,7 +72,7 @@ pub(super) async fn play(environment: &DemoEnvironment, screen: &Screen) -> Resu
     }
 
     screen.heading("The last 24 hours:");
-    show(screen, &environment.client.get_sync_stats().send().await.map_err(client_error)?);
+    show(screen, &environment.client().get_sync_stats().send().await.map_err(client_error)?);
     Ok(())
 }
 
@@ -88,7 +88,7 @@ async fn run_all<'a>(
         async move {
             let mut line = progress.map(|progress| progress.line(store.name));
             let mut last = request.send().await?.run;
-            let mut snapshots = environment.client.watch_run(&last.name).send();
+            let mut snapshots = environment.client().watch_run(&last.name).send();
             while let Some(snapshot) = snapshots.next().await {
                 last = snapshot?;
                 if let Some(line) = &mut line {
@@ -126,9 +126,10 @@ fn show(screen: &Screen, stats: &SyncStats) {
     ] {
         screen.say(&line);
     }
+    screen.say("  The failed runs, each with its reason, as planned for this demo:");
     for run in &stats.recent_failures {
         let error = run.error.as_ref().map(|error| error.message.as_str()).unwrap_or_default();
         let reason = run.reason.as_deref().unwrap_or_default();
-        screen.block(&format!("  {}", run.tenant), &format!("  {reason}: {}", Printable(error)));
+        screen.say(&format!("    {:22} {reason}: {}", run.tenant, Printable(error)));
     }
 }

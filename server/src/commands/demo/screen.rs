@@ -65,6 +65,12 @@ impl Screen {
         self.say(&self.paint(Style::new().bold(), text));
     }
 
+    /// The good end, with a line of space before it.
+    pub(super) fn success(&self, text: &str) {
+        self.say("");
+        self.say(&self.paint(AnsiColor::Green.on_default().bold(), text));
+    }
+
     /// A store's name, and what was found about it, each line coloured by its first character.
     pub(super) fn block(&self, name: &str, text: &str) {
         self.say(&self.paint(Style::new().bold(), name));

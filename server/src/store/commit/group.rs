@@ -177,6 +177,7 @@ mod tests {
     /// A group, the sizes of its commits as they begin, and how many of them may end.
     fn group(linger: Duration) -> (GroupCommitter<i32, i32>, mpsc::UnboundedReceiver<usize>, Arc<Semaphore>) {
         let limits = GroupLimits { committers: 2, min_batch: 3, linger, max_batch: 10, queue_capacity: 100 };
+        #[expect(clippy::disallowed_methods, reason = "a test that sends a few numbers")]
         let (begun, begins) = mpsc::unbounded_channel();
         let ends = Arc::new(Semaphore::new(0));
         let may_end = ends.clone();

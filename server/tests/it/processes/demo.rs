@@ -119,15 +119,47 @@ fn kept_it_serves_until_ctrl_c_and_leaves_nothing_behind() {
     assert_nothing_is_left(folder.path());
 }
 
-#[test]
-fn interrupted_at_its_very_beginning_it_leaves_nothing_behind() {
+/// Interrupts the demo with each of the signals, one after the other, when it has shown so many lines.
+fn interrupt_after(lines: usize, signals: &[Signal]) {
     let (mut command, folder) = demo(&[]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("started");
-    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-    lines.next().expect("it says what it starts").expect("text");
+    let mut shown = BufReader::new(child.stdout.take().expect("piped")).lines();
+    for _ in 0..lines {
+        shown.next().expect("a line").expect("text");
+    }
+    let pid = Pid::from_raw(child.id().try_into().expect("a pid"));
+    for signal in signals {
+        // The process may have ended by the signal before.
+        let _ = kill(pid, *signal);
+    }
+    shown.for_each(|line| drop(line.expect("text")));
+    assert_eq!(child.wait().expect("ended").code(), Some(130), "after {lines} lines and {signals:?}");
+    assert_nothing_is_left(folder.path());
+}
 
-    kill(Pid::from_raw(child.id().try_into().expect("a pid")), Signal::SIGINT).expect("sent");
-    assert_eq!(child.wait().expect("ended").code(), Some(130));
+#[test]
+fn interrupted_at_any_moment_it_leaves_nothing_behind() {
+    // It starts PostgreSQL; stores are loaded; a dry run; real runs; guards are overridden.
+    for lines in [1, 2, 5, 40] {
+        interrupt_after(lines, &[Signal::SIGINT]);
+    }
+}
+
+#[test]
+fn interrupted_twice_or_by_a_supervisor_it_leaves_nothing_behind_either() {
+    interrupt_after(1, &[Signal::SIGINT, Signal::SIGINT, Signal::SIGINT]);
+    interrupt_after(3, &[Signal::SIGTERM, Signal::SIGINT]);
+}
+
+#[test]
+fn it_ends_with_success_and_what_to_try_next() {
+    let (mut command, folder) = demo(&[]);
+    let output = command.output().expect("ran");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let end = text.split("\n\n").last().expect("a last paragraph");
+    assert!(end.starts_with("Success: "), "{end}");
+    assert!(end.contains("demo --keep") && end.contains("serve --dev"), "{end}");
+    assert!(!end.contains("failed"), "{end}");
     assert_nothing_is_left(folder.path());
 }
 

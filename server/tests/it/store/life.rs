@@ -13,6 +13,7 @@ use proptest::{prelude::*, test_runner::TestRunner};
 use sqlx::{FromRow, Row};
 
 use super::{LEASE, TestStore, about_to_write, at, failed_attempt, model::Life, new_run, store_with, time};
+use crate::state_machine::is_step;
 
 const TENANTS: [&str; 3] = ["a", "b", "c"];
 /// Their organizations.
@@ -345,6 +346,10 @@ impl World {
         assert_eq!(table, self.runs);
         for tenant in TENANTS {
             assert!(table.values().filter(|run| run.is_live() && run.tenant_id == tenant).count() <= 1, "one live run");
+        }
+        for (id, new) in &table {
+            let old = before.get(id).map(|old| old.state.as_str());
+            assert!(is_step(old, &new.state), "{old:?} became {}", new.state);
         }
         for (id, old) in before {
             let new = &table[id];
