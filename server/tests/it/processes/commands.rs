@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 use category_mirror::{
+    PROGRAM,
     postgres::{Durability, Embedded, Options},
     store::migrations,
 };
@@ -74,7 +75,7 @@ async fn a_database_can_be_migrated_twice_and_then_served() {
 async fn a_data_dir_from_before_the_baseline_is_named_in_the_error() {
     let site = Site::embedded().await;
     let data = site.path("data");
-    let mut options = Options::new(data.clone());
+    let mut options = Options::new(PROGRAM, data.clone());
     options.durability = Durability::Volatile;
     let embedded = Embedded::start(options).await.expect("started");
     let pool = PgPool::connect_with(embedded.connect_options()).await.expect("connected");
