@@ -25,6 +25,7 @@ mod mapping_state;
 mod observation;
 mod plan;
 mod platform_category;
+mod requests;
 mod revert;
 #[cfg(test)]
 mod round_trip_tests;
@@ -76,6 +77,10 @@ pub use mapping_state::{CatalogEntry, MappingState, RegionalMapping, TaxonomyLoo
 pub use observation::Observation;
 pub use plan::{Plan, PlanSource, RecordedPlan, StaleInput, ValidationError, named_as_observed};
 pub use platform_category::{MAX_ADDITIONAL, PlatformCategory, Slug, TenantCategories};
+pub use requests::{
+    Affected, AffectedMapping, EndedRuns, MappingEffect, NewCategory, NewTenant, PlatformCategoryChange, RunFilter,
+    SyncFilter, SyncStats, TenantChange,
+};
 pub use revert::{NotRevertible, RevertTarget};
 pub use run::{Attempt, AttemptState, Run, RunError, RunId, RunKind, RunResult, RunState, Skip, SkipReason, Strategy};
 pub use run_options::{CONFLICT_CHECK, COOLDOWN_CHECK, RunOptions, View};

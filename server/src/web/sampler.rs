@@ -7,10 +7,7 @@ use metrics::gauge;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::recorder;
-use crate::{
-    error::Error,
-    store::{Store, SyncFilter},
-};
+use crate::{domain::SyncFilter, error::Error, store::Store};
 
 /// Between two looks, however often somebody asks for the metrics.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(10);

@@ -11,9 +11,9 @@ use super::{environment::BenchEnvironment, load::percentile_ms, report, rounded}
 use crate::{
     commands::CommandError,
     config::RunSpread,
-    domain::{BatchId, OrganizationId, RunId, RunState, Strategy, TenantId},
+    domain::{BatchId, OrganizationId, RunFilter, RunId, RunState, Strategy, TenantId},
     error::Error,
-    store::{self, ClaimLimits, Retention, RunFilter, Spread, Store},
+    store::{self, ClaimLimits, Retention, Spread, Store},
 };
 
 /// Days of history.
