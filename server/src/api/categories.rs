@@ -8,9 +8,8 @@ use tonic::{Request, Response, Status};
 use super::{convert, import, request, status::status};
 use crate::{
     app::{App, PageRequest},
-    domain::{Gcid, LanguageCode, Locale, RegionCode, RegionalMapping, Slug},
+    domain::{Gcid, LanguageCode, Locale, NewCategory, PlatformCategoryChange, RegionCode, RegionalMapping, Slug},
     error::{Error, Violations},
-    store::{NewCategory, PlatformCategoryChange},
 };
 
 /// Maximum length of a query, in characters.

@@ -7,11 +7,10 @@ use super::request;
 use crate::{
     app::PageRequest,
     domain::{
-        RunState, TenantId, batch_name, parse_batch_name,
+        RunFilter, RunState, TenantId, batch_name, parse_batch_name,
         text::{is_direction_mark, is_hidden},
     },
     error::{Error, Violations},
-    store::RunFilter,
 };
 
 /// Maximum length of a reason code, in characters.

@@ -5,9 +5,8 @@ use category_mirror_proto::v1::{self as proto, tenant_sync::Cause as Wire, tenan
 use super::{overrides::guards, request};
 use crate::{
     app::{DecideRequest, PageRequest},
-    domain::{Decision, DriftCause, GuardRule, TenantId, TraceContext},
+    domain::{Decision, DriftCause, GuardRule, SyncFilter, TenantId, TraceContext},
     error::{Error, Violations},
-    store::SyncFilter,
 };
 
 /// Returns the tenant of `tenants/{tenant}/sync`.

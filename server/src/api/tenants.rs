@@ -6,9 +6,11 @@ use tonic::{Request, Response, Status};
 use super::{convert, import, request, status::status, tenant_sync};
 use crate::{
     app::{App, PageRequest, check_set},
-    domain::{AccountId, InvalidCode, LanguageCode, LocationId, OrganizationId, RegionCode, Slug, Tenant, TenantId},
+    domain::{
+        AccountId, InvalidCode, LanguageCode, LocationId, NewTenant, OrganizationId, RegionCode, Slug, Tenant,
+        TenantChange, TenantId,
+    },
     error::{Error, Violations},
-    store::{NewTenant, TenantChange},
 };
 
 /// Implements the service with the use cases of the application.

@@ -2,9 +2,11 @@
 
 use super::{App, Page, PageRequest, require_unrestricted};
 use crate::{
-    domain::{Caller, CatalogEntry, Gcid, MappingState, RegionalMapping, Slug, TaxonomyLookup, mappings},
+    domain::{
+        Caller, CatalogEntry, Gcid, MappingState, PlatformCategoryChange, RegionalMapping, Slug, TaxonomyLookup,
+        mappings,
+    },
     error::{Error, Violations},
-    store::PlatformCategoryChange,
 };
 
 /// A platform category, and whether Google's lists contain its mappings.

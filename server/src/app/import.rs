@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{App, categories::add_mapping_violations, require_unrestricted};
 use crate::{
-    domain::{Caller, Flag, LocationId, TenantId},
+    domain::{Caller, Flag, LocationId, NewCategory, NewTenant, TenantId},
     error::{Error, FieldViolation, Violations},
-    store::{ImportRejection, ImportResult, NewCategory, NewTenant},
+    store::{ImportRejection, ImportResult},
 };
 
 /// An item of an import: parsed, or its violations.

@@ -42,9 +42,9 @@ pub use watch::Watched;
 
 use self::name_checks::NameChecks;
 use crate::{
-    domain::{Caller, TenantId, TenantScope},
+    domain::{Caller, RunFilter, TenantId, TenantScope},
     error::Error,
-    store::{Acceptor, RunFilter, Store},
+    store::{Acceptor, Store},
     wake::WakeUpBus,
 };
 

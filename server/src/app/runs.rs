@@ -4,9 +4,8 @@ use std::{fmt, time::Duration};
 
 use super::{App, Page, PageRequest, filter, visible};
 use crate::{
-    domain::{BatchId, Caller, OrganizationId, Run, RunId, Strategy, TenantId},
+    domain::{BatchId, Caller, OrganizationId, Run, RunFilter, RunId, Strategy, SyncStats, TenantId},
     error::{Error, Resource},
-    store::{RunFilter, SyncStats},
     wake::WakeUp,
 };
 

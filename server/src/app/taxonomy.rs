@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::{App, Page, PageRequest, require_unrestricted};
 use crate::{
     domain::{
-        Backoff, Caller, CompleteTaxonomy, Failure, FailureReason, InvalidTaxonomyList, LanguageCode, Locale,
+        Affected, Backoff, Caller, CompleteTaxonomy, Failure, FailureReason, InvalidTaxonomyList, LanguageCode, Locale,
         RegionCode, Retry, TaxonomyDiff, TaxonomyPage, TaxonomyPages, TaxonomyRead, TaxonomyVersion,
     },
     error::Error,
     gbp::TaxonomyReader,
-    store::{Affected, NewTaxonomy},
+    store::NewTaxonomy,
 };
 
 /// Maximum number of attempts to read one page.

@@ -6,11 +6,11 @@ use super::{App, Page, PageRequest, recorded_responses::IdempotentRequest, visib
 use crate::{
     domain::{
         Caller, Decision, DesiredRecord, DesiredState, DriftCause, DriftInputs, Flag, GbpRead, Gcid, GuardRule,
-        MappingState, RegionCode, Run, RunKind, RunOptions, Strategy, Tenant, TenantId, TenantSync, TraceContext, View,
-        named_as_observed,
+        MappingState, RegionCode, Run, RunKind, RunOptions, Strategy, SyncFilter, Tenant, TenantId, TenantSync,
+        TraceContext, View, named_as_observed,
     },
     error::Error,
-    store::{NewDecision, SyncFilter},
+    store::NewDecision,
     wake::WakeUp,
 };
 

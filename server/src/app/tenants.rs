@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{App, Page, PageRequest, require_unrestricted, visible};
 use crate::{
-    domain::{Caller, Flag, MAX_ADDITIONAL, OrganizationId, Slug, Tenant, TenantCategories, TenantId},
+    domain::{Caller, Flag, MAX_ADDITIONAL, OrganizationId, Slug, Tenant, TenantCategories, TenantChange, TenantId},
     error::{Error, Violations},
-    store::TenantChange,
 };
 
 impl App {

@@ -37,7 +37,7 @@ impl Database {
         };
         // Boxed: it holds several connections as they are made, which would be in the future of the server for its life.
         match Box::pin(migrated(&options, direct.map(|url| &url.0), args, &origin)).await {
-            Ok(route) => Ok(Self { pools: route.connect(args.database_max_connections), embedded }),
+            Ok(route) => Ok(Self { pools: Pools::new(route, args.database_max_connections), embedded }),
             Err(error) => {
                 stop(embedded).await;
                 Err(error)

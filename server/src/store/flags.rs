@@ -23,12 +23,12 @@ macro_rules! setting_columns {
     };
 }
 
-/// A change of a flag that somebody wants.
+/// A requested change of a flag.
 #[derive(Debug, Clone)]
 pub struct FlagUpdate<'a> {
     /// Which flag.
     pub flag: Flag,
-    /// The setting that the change was made from; `None`: nobody had set it.
+    /// The setting that the change is based on; `None`: the flag had not been set.
     pub before: Option<&'a FlagSetting>,
     /// Whom it shall be on for.
     pub after: &'a Rollout,
@@ -42,7 +42,7 @@ impl Store {
     /// Gets every flag that has been set, for a caller. Flags that only a newer version knows are left out.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn flags(&self) -> Result<HashMap<Flag, FlagSetting>, Error> {
         self.flags_over(&self.pool).await
     }
@@ -51,7 +51,7 @@ impl Store {
     /// that finds a feature switched off.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn flags_for_safety(&self) -> Result<HashMap<Flag, FlagSetting>, Error> {
         self.flags_over(&self.flag_pool).await
     }
@@ -68,10 +68,10 @@ impl Store {
         Ok(flags)
     }
 
-    /// Gets a flag; `None`: nobody has set it.
+    /// Gets a flag; `None`: it has not been set.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn flag(&self, flag: Flag) -> Result<Option<FlagSetting>, Error> {
         let row = sqlx::query_as::<_, SettingRow>(concat!("select ", setting_columns!(), " from flag where name = $1"))
             .bind(flag.as_str());
@@ -82,7 +82,7 @@ impl Store {
     /// was changed.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn update_flag(&self, now: StatementTime, update: &FlagUpdate<'_>) -> Result<Option<FlagSetting>, Error> {
         let after = update.after;
         let changed: Option<(i64, DateTime<Utc>)> = sqlx::query_as(
@@ -125,7 +125,7 @@ impl Store {
     /// Lists changes, newest first, older than `before`, at most `limit`; those of one flag, or of all.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn flag_changes(
         &self,
         flag: Option<Flag>,

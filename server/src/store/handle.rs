@@ -1,4 +1,4 @@
-//! The store: its pools, and what watches over them.
+//! The store: its pools, and the watchdogs over them.
 
 use std::sync::{
     Arc,
@@ -8,20 +8,20 @@ use std::sync::{
 use sqlx::PgPool;
 
 use super::{
-    connections::{ConnectionPool, Epochs, Watchdog, limits, route::Pools},
-    runs::queue::unanswered::UnansweredClaims,
+    connections::{ConnectionPool, Epochs, Watchdog, limits, pools, pools::Pools},
+    unanswered_claims::UnansweredClaims,
 };
 use crate::error::Error;
 
-/// Everything that is stored. Cheap to clone.
+/// The database of the service: every statement is a method of it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(super) pool: ConnectionPool,
     /// For the statements that every run goes through.
     pub(super) queue_pool: ConnectionPool,
-    /// For the safety controls, and for nothing that a call asks for; see [`limits::flag_pool`].
+    /// For the safety controls, and for nothing that a call asks for; see [`pools::single`].
     pub(super) flag_pool: ConnectionPool,
-    /// For what may read of every day of the history; see [`limits::history_pool`].
+    /// For what may read of every day of the history; see [`pools::history_pool`].
     pub(super) history_pool: ConnectionPool,
     /// For the renewal of leases, which must not wait behind what is done under them.
     pub(super) lease_pool: ConnectionPool,
@@ -46,29 +46,29 @@ struct Watchdogs {
 impl Store {
     /// A store over a database that is migrated, with the settings of these pools and connections of its own.
     #[must_use]
-    pub fn new(pools: impl Into<Pools>) -> Self {
-        let pools = pools.into();
-        let route = pools.route();
+    pub fn new(from: impl Into<Pools>) -> Self {
+        let from = from.into();
+        let route = from.route();
         let epochs = Epochs::default();
-        let pool = ConnectionPool::new(route.hosts(&[]), epochs.clone(), limits::shared(pools.max_connections()));
+        let pool = ConnectionPool::new(route.hosts(&[]), epochs.clone(), limits::shared(from.max_connections()));
         let own = Watchdog::new(route.hosts(&[]), epochs.clone());
         let (direct, direct_epochs, definition_pool) = if route.has_pooler() {
             let epochs = Epochs::default();
             let watchdog = Watchdog::new(route.direct_hosts(&[]), epochs.clone());
-            (Some(watchdog), epochs.clone(), limits::single(route, &epochs))
+            (Some(watchdog), epochs.clone(), pools::single(route, &epochs))
         } else {
             (None, epochs.clone(), pool.clone())
         };
         Self {
             pool,
-            queue_pool: limits::queue_pool(route, &epochs),
-            flag_pool: limits::single(route, &direct_epochs),
-            history_pool: limits::history_pool(route, &epochs),
-            lease_pool: limits::single(route, &direct_epochs),
+            queue_pool: pools::queue_pool(route, &epochs),
+            flag_pool: pools::single(route, &direct_epochs),
+            history_pool: pools::history_pool(route, &epochs),
+            lease_pool: pools::single(route, &direct_epochs),
             definition_pool,
             watchdogs: Watchdogs { own, direct, is_away: Arc::default() },
             unanswered: UnansweredClaims::default(),
-            given: pools.given(),
+            given: from.given(),
         }
     }
 

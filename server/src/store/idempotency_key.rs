@@ -1,4 +1,4 @@
-//! Request ids: for 24 hours each stands for the first answer to a request, and for no other one.
+//! Idempotency keys: for 24 hours, a replayed request gets its recorded response.
 
 use aws_lc_rs::digest;
 use uuid::Uuid;
@@ -37,8 +37,8 @@ impl IdempotencyKey {
         Self { key: digest_128(&[caller, request_id]), fingerprint: digest_128(arguments) }
     }
 
-    /// Records `answer` for the key, a run or a batch, unless it was answered within 24 hours. Returns whether it did. Waits for a transaction
-    /// that does the same.
+    /// Records `answer` for the key, a run or a batch, unless it was answered within 24 hours. Returns whether it did.
+    /// Waits for a transaction that does the same.
     pub(super) async fn claim(
         self,
         connection: &mut Connection,
@@ -63,11 +63,11 @@ impl IdempotencyKey {
         Ok(ours.is_some())
     }
 
-    /// Makes the key that of a request that starts no run, unless it was answered: then it returns so. A second call with the same id waits here
-    /// for the first one's commit.
+    /// Makes the key that of a request that starts no run, unless it was answered: then it returns so. A second call
+    /// with the same id waits here for the first one's commit.
     ///
     /// # Errors
-    /// [`Error::RequestIdReused`] when it was answered with other arguments, or the database's.
+    /// [`Error::RequestIdReused`] when it was answered with other arguments, [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub(super) async fn is_answered_without_run(
         self,
         connection: &mut Connection,
@@ -114,7 +114,7 @@ impl Store {
     /// none.
     ///
     /// # Errors
-    /// [`Error::RequestIdReused`] when it was answered with other arguments, or the database's.
+    /// [`Error::RequestIdReused`] when it was answered with other arguments, [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn recorded_response(
         &self,
         now: StatementTime,
@@ -139,10 +139,10 @@ impl Store {
         }
     }
 
-    /// Forgets first answers that are older than 24 hours, at most `limit`. Gives how many it forgot.
+    /// Deletes up to `limit` recorded responses that are older than 24 hours. Returns how many.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn delete_expired_requests(&self, now: StatementTime, limit: u64) -> Result<u64, Error> {
         let done = sqlx::query(
             "delete from idempotency_key

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::connections::route::Route;
 
-/// How long a migration waits for a table that is in use, and everybody who comes after it for the migration.
+/// How long a migration waits for a table that is in use. Every later statement on the table waits behind the migration.
 const LOCK_TIMEOUT: &str = "set lock_timeout = '3s'";
 /// How often that is tried, and after which pause again.
 const MAX_LOCK_TRIES: u32 = 20;
@@ -76,7 +76,7 @@ pub async fn migrate(pool: &PgPool) -> Result<(), MigrationError> {
 /// When the database cannot be reached, is too new for this server, or a migration fails (and is then rolled back).
 pub async fn migrate_along(route: &Route) -> Result<(), MigrationError> {
     // Another server's migration may take longer than any statement of a server may, and so may this one's own. While a table is locked
-    // that is used, everybody waits: that is kept short instead.
+    // that is used, all statements wait: that wait is kept short instead.
     let patient = [("statement_timeout", "0"), ("idle_in_transaction_session_timeout", "0")];
     let mut connection = route.open(&patient).await?;
     connection.lock().await?;

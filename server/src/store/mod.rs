@@ -1,7 +1,13 @@
-//! PostgreSQL: every SQL statement of the service, one typed function each.
+//! PostgreSQL: every SQL statement of the service, one typed function each. Statements of more than some 20 lines are files beside their
+//! functions.
 //!
-//! The time of a statement is a parameter, [`StatementTime`]: `None` is the database's own clock, the one clock that all replicas share; tests
-//! pass another. A statement that finds its run in other hands changes nothing, and says so in its answer.
+//! The time of a statement is a parameter, [`StatementTime`]: `None` is the database's own clock, the one clock that
+//! all replicas share; tests pass another. A statement whose fencing token is no longer current changes nothing, and
+//! its result says so.
+//!
+//! Imports go one way. `connections` knows no table. [`Store`] (`handle`) holds the pools; on it stand, in this order,
+//! `history`, `stats` and `catalog`, then `runs`, then `tenants`, `import` and `batches`, and `commit` for groups.
+//! Files import from the file that defines what they use; this module and those of the folders only wire.
 
 mod batches;
 mod bench;
@@ -21,11 +27,12 @@ mod runs;
 mod statement;
 mod stats;
 mod tenants;
+mod unanswered_claims;
 
 pub use self::{
     batches::{
-        accept::NewBatch,
-        expansion::{ChunkLimits, ChunkResult},
+        chunk::{ChunkLimits, ChunkResult},
+        new_batch::NewBatch,
         reservation::{BatchReservation, FullGuard},
         target::BatchTarget,
     },
@@ -35,52 +42,44 @@ pub use self::{
         history::{Spread, count_history, end_one, fill_history, row_after, who_failed},
         is_busy, queue, succeeded,
     },
-    catalog::{
-        affected::{Affected, AffectedMapping, Effect},
-        platform_category::PlatformCategoryChange,
-        search::MappedCategory,
-        taxonomy::NewTaxonomy,
-    },
-    commit::acceptor::Acceptor,
+    catalog::{search::MappedCategory, taxonomy::NewTaxonomy},
+    commit::{acceptor::Acceptor, finisher::Finisher},
     connections::{
         ConnectionPool,
-        limits::{HISTORY_CONNECTIONS, connect},
+        pools::{HISTORY_CONNECTIONS, Pools, connect},
         requirements::{UnfitDatabase, check},
-        route::{Pools, Route},
+        route::Route,
         session::{DEFAULT_SCHEMA, Session},
     },
-    credentials::{CredentialsVersion, NewCredentials, NotedRejection},
+    credentials::{
+        rejection::{CredentialsVersion, NotedRejection},
+        stored::NewCredentials,
+    },
     flags::FlagUpdate,
     handle::Store,
     history::{
         retention::{ReductionStep, Retention},
-        search::{RunFilter, RunSearchPage},
+        search::RunSearchPage,
     },
     idempotency_key::{IdempotencyKey, RecordedResponse, arguments},
-    import::{
-        categories::NewCategory,
-        tenants::{ImportRejection, ImportResult, NewTenant},
-    },
+    import::tenants::{ImportRejection, ImportResult},
     runs::{
         accept::single::{Accepted, ID_BY_DATABASE, NewRun},
         attempt::{
-            finish::{Finish, Finisher},
-            observation::{LastObservation, SyncObservation},
+            finish::Finish,
             platform_write::PlatformWriteResult,
             progress::{AttemptProgress, BeginWriteResult},
         },
         live::LiveFilter,
+        observation::{LastObservation, SyncObservation},
         queue::{
-            claim::{ClaimLimits, ClaimedRun, LeaseKey, LeaseStatus, ReclaimedRun},
-            ready::EnqueuedDue,
+            claim::{ClaimLimits, ClaimedRun},
+            lease::{LeaseKey, LeaseStatus},
+            ready_queue::EnqueuedDue,
+            reclaim::ReclaimedRun,
             sample::{Connections, QueueSample},
         },
     },
     statement::StatementTime,
-    stats::sync_stats::{Counts, SyncStats},
-    tenants::{
-        snapshot::TenantSnapshot,
-        sync::{NewDecision, SyncFilter},
-        tenant::TenantChange,
-    },
+    tenants::{decide::NewDecision, snapshot::TenantSnapshot},
 };

@@ -4,9 +4,9 @@ use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
 use crate::domain::{ChangeCounts, OrganizationId, Run, RunKind, RunOptions, RunState, Strategy, TenantId};
 
-/// The columns of a run that `run`, `run_history` and `all_runs` have in common, as [`RunRow`] reads them. A live run has `next_attempt_at` as well,
-/// an ended one `ended_at`. Statements name columns, because a server must go on when a newer one adds a column to a table: PostgreSQL
-/// refuses a prepared statement whose result has changed.
+/// The columns of a run that `run`, `run_history` and `all_runs` have in common, as [`RunRow`] reads them. A live run
+/// has `next_attempt_at` as well, an ended one `ended_at`. Statements name columns, because a server must go on when a
+/// newer one adds a column to a table: PostgreSQL refuses a prepared statement whose result has changed.
 macro_rules! run_columns {
     () => {
         "id, tenant_id, organization_id, batch_id, strategy, dry_run, options, state, revision, fencing_token, uncounted_attempts, max_attempts,
@@ -33,7 +33,16 @@ impl FromRow<'_, PgRow> for RunRow {
     }
 }
 
-/// A run of a list, as [`light_columns`][crate::store::runs::read::light_columns] give it: without what is read of single runs only.
+/// A run without the parts that make it large, and without the times that only live or only ended ones have.
+macro_rules! light_columns {
+    () => {
+        "id, tenant_id, organization_id, batch_id, strategy, dry_run, options, state, revision, fencing_token, uncounted_attempts, max_attempts,
+                cancel_requested, created, updated, deleted, unmapped, reason, error, caller, request_id, created_at, started_at"
+    };
+}
+pub(super) use light_columns;
+
+/// A run of a list, as [`light_columns`] give it: without what is read of single runs only.
 pub(super) struct LightRunRow(pub(super) Run);
 
 impl FromRow<'_, PgRow> for LightRunRow {

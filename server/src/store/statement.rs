@@ -1,4 +1,4 @@
-//! What every statement is given: the time, and durations as PostgreSQL counts them.
+//! Parameters that statements share: the time, and durations.
 
 use std::time::Duration;
 

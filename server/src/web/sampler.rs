@@ -7,10 +7,7 @@ use metrics::gauge;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::recorder;
-use crate::{
-    error::Error,
-    store::{Store, SyncFilter},
-};
+use crate::{domain::SyncFilter, error::Error, store::Store};
 
 /// Interval between samples, independent of scrapes.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(10);

@@ -88,7 +88,7 @@ impl TestDatabase {
     /// The pools of a server: through a pooler where the tests are to go through one.
     pub(crate) fn pools(&self, connections: u32) -> Pools {
         match self.pooler() {
-            Some(pooler) => Route::direct(self.options()).through(pooler).connect(connections),
+            Some(pooler) => Pools::new(Route::direct(self.options()).through(pooler), connections),
             None => store::connect(self.options(), connections).into(),
         }
     }
@@ -111,7 +111,7 @@ impl TestDatabase {
 
     /// The pools of a server behind a pooler in transaction mode.
     pub(crate) async fn pooled(&self, connections: u32) -> Pools {
-        Route::direct(self.options()).through(pooler().await.options(&self.options)).connect(connections)
+        Pools::new(Route::direct(self.options()).through(pooler().await.options(&self.options)), connections)
     }
 
     /// The `DATABASE_URL` that leads through the pooler.

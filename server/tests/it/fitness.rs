@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use category_mirror::store::{self, migrations};
+use category_mirror::store::{self, Pools, migrations};
 use sqlx::{AssertSqlSafe, PgExecutor};
 
 use crate::{
@@ -73,7 +73,7 @@ async fn a_session_has_the_same_settings_whatever_role_and_database_say() {
         set(&database, name, value).await;
         let route =
             store::check(&database.options(), None, None).await.unwrap_or_else(|error| panic!("{name}: {error}"));
-        let pools = route.connect(2);
+        let pools = Pools::new(route, 2);
         let listening = pools.for_listening().await.expect("connected");
         assert_eq!(values(&listening).await, usual, "{name} = {value}");
         assert_eq!(values(&pools.for_notifying()).await, usual, "{name} = {value}");

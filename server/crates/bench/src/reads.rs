@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use category_mirror::{
     commands::CommandError,
-    domain::{BatchId, OrganizationId, RunId, RunState, Strategy, TenantId},
+    domain::{BatchId, OrganizationId, RunFilter, RunId, RunState, Strategy, TenantId},
     error::Error,
-    store::{self, ClaimLimits, Retention, RunFilter, Spread, Store},
+    store::{self, ClaimLimits, Retention, Spread, Store},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt, stream};

@@ -5,6 +5,7 @@ mod access;
 mod catalog;
 mod failure;
 mod plan;
+mod requests;
 mod run;
 mod tenant;
 pub mod text;
@@ -44,6 +45,10 @@ pub use plan::observation::Observation;
 pub use plan::revert::{NotRevertible, RevertTarget};
 pub use plan::write_intent::{WriteIntent, WriteOutcome, visible_changes};
 pub use plan::{Plan, PlanSource, RecordedPlan, StaleInput, ValidationError, named_as_observed};
+pub use requests::{
+    Affected, AffectedMapping, EndedRuns, MappingEffect, NewCategory, NewTenant, PlatformCategoryChange, RunFilter,
+    SyncFilter, SyncStats, TenantChange,
+};
 pub use run::backoff::Backoff;
 pub use run::batch::{
     Batch, BatchChanges, BatchCounts, BatchGuardVerdict, BatchId, BatchState, FlagAtAcceptance, RunOverrides,

@@ -7,11 +7,9 @@ use super::{
     plan::{change, gbp_categories},
     time,
 };
-use crate::{
-    domain::{
-        Attempt, AttemptState, LocationId, Run, RunError, RunId, RunState, Strategy, View, WriteIntent, batch_name,
-    },
-    store::{Counts, SyncStats},
+use crate::domain::{
+    Attempt, AttemptState, EndedRuns, LocationId, Run, RunError, RunId, RunState, Strategy, SyncStats, View,
+    WriteIntent, batch_name,
 };
 
 pub(in crate::api) fn run(run: Run) -> proto::Run {
@@ -145,7 +143,7 @@ pub(in crate::api) fn stats(stats: SyncStats) -> proto::SyncStats {
     }
 }
 
-fn point(at: DateTime<Utc>, counts: Counts) -> proto::SyncStatsPoint {
+fn point(at: DateTime<Utc>, counts: EndedRuns) -> proto::SyncStatsPoint {
     proto::SyncStatsPoint {
         start_time: Some(time(at)),
         succeeded_runs: counts.succeeded,

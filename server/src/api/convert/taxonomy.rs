@@ -5,9 +5,8 @@ use category_mirror_proto::v1::{self as proto, affected_mapping, platform_catego
 use super::{plan::category as gbp_category, time};
 use crate::{
     app::{ImportReport, MappingSuggestion, PlatformCategoryDetails, TaxonomyRefresh},
-    domain::{CategoryMatch, GbpCategory, MappingState, TaxonomyVersion},
+    domain::{AffectedMapping, CategoryMatch, GbpCategory, MappingEffect, MappingState, TaxonomyVersion},
     error::FieldViolation,
-    store::{AffectedMapping, Effect},
 };
 
 /// Maximum number of categories of each kind in a response.
@@ -87,9 +86,9 @@ fn affected_mapping(mapping: AffectedMapping) -> proto::AffectedMapping {
         platform_category: mapping.slug.resource_name(),
         gbp_category: mapping.gcid.resource_name(),
         effect: match mapping.effect {
-            Effect::Retired => affected_mapping::Effect::Retired,
-            Effect::Unlisted => affected_mapping::Effect::Unlisted,
-            Effect::Renamed => affected_mapping::Effect::Renamed,
+            MappingEffect::Retired => affected_mapping::Effect::Retired,
+            MappingEffect::Unlisted => affected_mapping::Effect::Unlisted,
+            MappingEffect::Renamed => affected_mapping::Effect::Renamed,
         }
         .into(),
         tenant_count: count(mapping.tenants),

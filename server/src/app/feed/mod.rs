@@ -33,9 +33,9 @@ use self::{
     subscription_queue::CloseReason,
 };
 use crate::{
-    domain::{Run, RunId},
+    domain::{Run, RunFilter, RunId},
     error::Error,
-    store::{RunFilter, Store},
+    store::Store,
     wake::{WakeUp, WakeUpReceiver},
 };
 

@@ -13,9 +13,9 @@ use super::{
     subscription_queue::{CloseReason, Delivery, MAX_LAG, PendingUpdate},
 };
 use crate::{
-    domain::{Batch, BatchId, Caller, Run, RunId, TenantScope},
+    domain::{Batch, BatchId, Caller, Run, RunFilter, RunId, TenantScope},
     error::Error,
-    store::{LiveFilter, RunFilter},
+    store::LiveFilter,
 };
 
 /// Live runs that are read at once.

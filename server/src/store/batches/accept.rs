@@ -6,13 +6,14 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{
-    expansion::BATCHES_PER_CALLER_PER_ROUND,
+    chunk::BATCHES_PER_CALLER_PER_ROUND,
+    new_batch::NewBatch,
     read::{BatchRow, batch_columns},
-    target::{BatchTarget, TargetCounts, target_counts},
+    target::{TargetCounts, target_counts},
     tenants::{EnabledTenants, write_tenants},
 };
 use crate::{
-    domain::{Batch, BatchGuardRule, BatchId, FlagAtAcceptance, OrganizationId, RunKind, RunOverrides},
+    domain::{Batch, BatchGuardRule, BatchId},
     error::{Error, Resource},
     store::{
         connections::Connection,
@@ -28,81 +29,18 @@ const MAX_ACCEPT_TRIES: usize = 5;
 /// When to come back with a batch too many: batches take minutes.
 const BATCHES_FULL_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// A batch to accept.
-#[derive(Debug, Clone)]
-pub struct NewBatch {
-    /// Its id; usually [`ID_BY_DATABASE`].
-    pub id: BatchId,
-    /// Whose tenants.
-    pub target: BatchTarget,
-    /// Strategy and dry run.
-    pub kind: RunKind,
-    /// Which of them.
-    pub flag_at_acceptance: FlagAtAcceptance,
-    /// How many tenants the caller expects to touch; `None`: any number.
-    pub confirmed: Option<i64>,
-    /// The guards that its caller overrides.
-    pub overrides: Vec<BatchGuardRule>,
-    /// The guards of its runs that its caller overrides. In a dry batch: none.
-    pub run_overrides: RunOverrides,
-    /// Why.
-    pub reason: String,
-    /// Who asks.
-    pub caller: String,
-    /// The request's id, where it has one.
-    pub request_id: Option<String>,
-    /// How many attempts each of its runs may have.
-    pub max_attempts: i32,
-    /// How many batches its caller may have that have not ended, this one included.
-    pub max_live: usize,
-}
-
 /// The tenants of a batch that is being accepted.
 struct CountedTargets {
     target_counts: TargetCounts,
     tenants: i64,
 }
 
-impl BatchTarget {
-    /// `organizations/{organization}`, or `tenants/-`.
-    #[must_use]
-    pub fn resource_name(&self) -> String {
-        self.organization.as_ref().map_or_else(|| "tenants/-".to_owned(), OrganizationId::resource_name)
-    }
-}
-
-impl NewBatch {
-    /// The key of its request, where it has an id. Its arguments are every field and the caller's scope, in which the same target is another
-    /// one. They have a first text that no tenant's id is, so a request id that was used for a run cannot be used for a batch.
-    fn request(&self) -> Option<IdempotencyKey> {
-        let request_id = self.request_id.as_deref()?;
-        let every = "every tenant".to_owned();
-        let organization = self.target.organization.as_ref().map_or(every, OrganizationId::resource_name);
-        let dry_run = if self.kind.dry_run { "dry" } else { "real" };
-        let mut arguments = vec![organization, self.kind.strategy.to_string(), dry_run.to_owned()];
-        arguments.extend(self.overrides.iter().map(ToString::to_string));
-        arguments.extend(self.run_overrides.guards.iter().map(ToString::to_string));
-        arguments.extend(self.run_overrides.limit.map(|limit| format!("override limit:{limit}")));
-        if !self.reason.is_empty() {
-            arguments.push(format!("reason:{}", self.reason));
-        }
-        arguments.extend(self.confirmed.map(|confirmed| format!("confirmed:{confirmed}")));
-        if let Some(only) = &self.target.visible_tenants {
-            let mut only: Vec<String> = only.iter().map(|tenant| format!("only:{tenant}")).collect();
-            only.sort();
-            only.dedup();
-            arguments.push("limited".to_owned());
-            arguments.extend(only);
-        }
-        Some(IdempotencyKey::new(&self.caller, request_id, &arguments))
-    }
-}
-
 impl Store {
     /// Gets the batch that was the first answer to the request, where there was one.
     ///
     /// # Errors
-    /// [`Error::RequestIdReused`] when its arguments, or what it was for, were others; or the database's.
+    /// [`Error::RequestIdReused`] when its arguments, or what it was for, were others, [`Error::DatabaseUnavailable`]
+    /// or [`Error::Internal`].
     pub async fn recorded_batch(&self, now: StatementTime, new: &NewBatch) -> Result<Option<Batch>, Error> {
         let Some((request, id)) = new.request().zip(new.request_id.as_ref()) else { return Ok(None) };
         let first: Option<(Uuid, Uuid)> = sqlx::query_as(
@@ -120,13 +58,14 @@ impl Store {
         }
     }
 
-    /// Accepts a batch: one row, the tenants that it touches, and a row for what is left to do of it. Its number of tenants is compared with
-    /// the confirmed one, and the tenants are written down, in one snapshot. Gives it, and whether this call made it rather than an earlier
-    /// one with the same request id.
+    /// Accepts a batch: one row, the tenants that it touches, and a row for what is left to do of it. Its number of
+    /// tenants is compared with the confirmed one, and the tenants are written down, in one snapshot. Returns it, and
+    /// whether this call created it rather than an earlier one with the same request id.
     ///
     /// # Errors
-    /// [`Error::NotFound`] of an organization without tenants, [`Error::NoTenantWithLocation`], [`Error::FeatureDisabled`] where no tenant is
-    /// admitted, [`Error::ConfirmationMismatch`], [`Error::RequestIdReused`], or the database's. Nothing is changed then.
+    /// [`Error::NotFound`] of an organization without tenants, [`Error::NoTenantWithLocation`],
+    /// [`Error::FeatureDisabled`] where no tenant is admitted, [`Error::ConfirmationMismatch`],
+    /// [`Error::RequestIdReused`], [`Error::DatabaseUnavailable`] or [`Error::Internal`]; nothing is changed.
     pub async fn accept_batch(&self, now: StatementTime, new: &NewBatch) -> Result<(Batch, bool), Error> {
         for _ in 1..MAX_ACCEPT_TRIES {
             match self.accept_batch_once(now, new).await {
@@ -162,11 +101,11 @@ impl Store {
         if let Err(refusal) = check_live_batches(&mut transaction, new).await? {
             return Ok(Err(refusal));
         }
-        let insert_rollup_delta = match count_targets(&mut transaction, now, new).await? {
-            Ok(insert_rollup_delta) => insert_rollup_delta,
+        let counted = match count_targets(&mut transaction, now, new).await? {
+            Ok(counted) => counted,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let batch = insert(&mut transaction, new, &insert_rollup_delta).await?;
+        let batch = insert(&mut transaction, new, &counted).await?;
         transaction.commit().await?;
         Ok(Ok((batch, true)))
     }
@@ -214,17 +153,14 @@ async fn count_targets(
     })
 }
 
-async fn insert(
-    connection: &mut Connection,
-    new: &NewBatch,
-    insert_rollup_delta: &CountedTargets,
-) -> Result<Batch, sqlx::Error> {
-    let CountedTargets { target_counts, tenants } = insert_rollup_delta;
+async fn insert(connection: &mut Connection, new: &NewBatch, counted: &CountedTargets) -> Result<Batch, sqlx::Error> {
+    let CountedTargets { target_counts, tenants } = counted;
     let limit = |rule: BatchGuardRule| rule.limit(*tenants).filter(|_| !new.overrides.contains(&rule));
     let batch_rules = new.overrides.iter().map(|rule| rule.as_str());
     let overrides: Vec<&str> = batch_rules.chain(new.run_overrides.guards.iter().map(|rule| rule.as_str())).collect();
     let row = sqlx::query_as::<_, BatchRow>(concat!(
         "with accepted as (
+             -- The new batch.
              insert into batch (id, organization_id, visible_tenants, strategy, dry_run, flag_at_acceptance, tenants, without_location,
                                 disabled, max_attempts, max_changes, max_primary_changes, overridden_guards, caller, request_id,
                                 override_reason, created_at, max_overrides)
@@ -233,7 +169,7 @@ async fn insert(
         batch_columns!(),
         "
          ), to_do as (
-             -- In the round that is under way, or a later one where its caller has many.
+             -- Its expansion: in the current round, or a later one where its caller has many.
              insert into batch_expansion (batch_id, last_chunk_at, tenants_created_until, caller, fairness_rank)
              select id, created_at, $18, caller,
                     coalesce((select fairness_rank from batch_expansion order by fairness_rank limit 1), 0)
@@ -269,7 +205,7 @@ async fn insert(
     Ok(row.0)
 }
 
-/// What a request id stands for.
+/// The use of a request id.
 enum RequestClaim {
     /// This request.
     New,
@@ -279,8 +215,8 @@ enum RequestClaim {
     Reused,
 }
 
-/// Records the batch as the answer to its request id, unless that was answered. A second call waits here for the first one's commit, and then
-/// begins anew.
+/// Records the batch as the answer to its request id, unless that was answered. A second call waits here for the first
+/// one's commit, and then begins anew.
 async fn claim_request(
     connection: &mut Connection,
     now: StatementTime,

@@ -1,18 +1,21 @@
-//! Working on batches: making their runs, or cancelling them, a chunk at a time.
+//! The expansion of batches: creating their runs, or cancelling them, one chunk at a time.
 //!
-//! A chunk is one transaction. The row of `batch_expansion` is locked first and skipped by everybody else; the row of `batch` last, because
-//! whoever ends a run locks the run first and counts it there afterwards.
+//! A chunk is one transaction. The row of `batch_expansion` is locked first and skipped by other servers; the row of `batch` last, because
+//! a statement that ends a run locks the run first and counts it there afterwards.
 
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use sqlx::{Row, postgres::PgRow, types::Json};
 
-use super::{cancel::cancel, runs::expand, target::BatchTarget, tenants::delete_tenants};
+use super::{
+    cancel::cancel,
+    chunk::{ChunkLimits, ChunkResult, Expansion},
+    runs::expand,
+    target::BatchTarget,
+};
 use crate::{
-    domain::{
-        BatchId, FlagAtAcceptance, GuardRule, OrganizationId, RunId, RunKind, RunOptions, Skip, Strategy, TenantId,
-    },
+    domain::{BatchId, GuardRule, OrganizationId, RunKind, RunOptions, Skip, Strategy, TenantId},
     error::Error,
     store::{
         connections::Connection,
@@ -22,55 +25,12 @@ use crate::{
     },
 };
 
-/// How much to do at a time.
-#[derive(Debug, Clone, Copy)]
-pub struct ChunkLimits {
-    /// How many tenants to look at, or runs to cancel.
-    pub size: i64,
-    /// With so many live runs a batch waits until some of them are over.
-    pub live: i64,
-}
-
-/// Batches of one caller that have a turn each in a round. What a caller has beyond takes turns with these, so that a caller of thousands of
-/// batches is served no more than this many times as often as one who has a single batch.
-pub(in crate::store) const BATCHES_PER_CALLER_PER_ROUND: i64 = 4;
-
-/// What was done of a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChunkResult {
-    /// The batch.
-    pub batch: BatchId,
-    /// Runs that were made, or cancelled.
-    pub changed: Vec<RunId>,
-    /// Runs that are running, and are to be cancelled.
-    pub cancelling: Vec<RunId>,
-    /// Whether nothing is left to do, but for the runs to end.
-    pub is_done: bool,
-}
-
-/// What a chunk is of.
-pub(in crate::store) struct Expansion {
-    pub(in crate::store) id: BatchId,
-    pub(in crate::store) cursor: String,
-    pub(in crate::store) target: BatchTarget,
-    /// No tenant of it was created later. `None`: its tenants are not written down yet.
-    pub(in crate::store) created_until: Option<DateTime<Utc>>,
-    pub(in crate::store) flag_at_acceptance: FlagAtAcceptance,
-    pub(in crate::store) kind: RunKind,
-    pub(in crate::store) max_attempts: i32,
-    pub(in crate::store) caller: String,
-    /// What its runs are asked for beyond strategy and dry run.
-    pub(in crate::store) options: RunOptions,
-    pub(in crate::store) created_at: DateTime<Utc>,
-    pub(in crate::store) is_cancelled: bool,
-}
-
 impl Store {
     /// Does the next chunk of the batch whose turn it is: makes runs of some more tenants, or cancels some. `reason_to_skip` is asked for
-    /// each tenant. `None`: no batch has anything to do now, or somebody else is at it.
+    /// each tenant. `None`: no batch has anything to do now, or another server is at it.
     ///
     /// # Errors
-    /// The database's; then nothing was done.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`]; nothing is changed.
     pub async fn process_batch_chunk(
         &self,
         now: StatementTime,
@@ -100,13 +60,13 @@ impl Store {
     /// Whether a batch has anything to do: now, or when some of its runs are over.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn has_batch_to_process(&self) -> Result<bool, Error> {
         Ok(sqlx::query_scalar("select exists (select 1 from batch_expansion)").fetch_one(&self.pool).await?)
     }
 }
 
-/// Two statements: the second one sees what whoever had the lock before has done.
+/// Claims the next chunk, in two statements: the second one sees the changes of the previous lock holder.
 async fn claim(connection: &mut Connection, chunk: ChunkLimits) -> Result<Option<Expansion>, sqlx::Error> {
     let claimed: Option<(BatchId, String, Option<DateTime<Utc>>)> = sqlx::query_as(
         "select batch_expansion.batch_id, batch_expansion.cursor, batch_expansion.tenants_created_until
@@ -151,85 +111,10 @@ async fn claim(connection: &mut Connection, chunk: ChunkLimits) -> Result<Option
     }))
 }
 
-/// Ends a batch's turn: the next one is in the next round of those batches that have something to do now, or later where its caller has
-/// many. One that had to wait for its runs does not make up for the rounds that it missed.
-pub(in crate::store) async fn end_chunk(
-    connection: &mut Connection,
-    now: StatementTime,
-    batch: BatchId,
-    chunk: ChunkLimits,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "with round as materialized (
-             select ended.fairness_rank, next.fairness_rank as next_fairness_rank, batch.cancel_requested_at is not null as cancelling
-               from batch_expansion ended
-               join batch on batch.id = ended.batch_id
-               -- The next batch that has something to do: it is in the round that is under way.
-               left join lateral (select other.fairness_rank
-                                    from batch_expansion other
-                                    join batch on batch.id = other.batch_id
-                                   where other.batch_id <> $1
-                                     and (batch.cancel_requested_at is not null or batch.runs_created - batch.runs_ended < $3)
-                                   order by other.fairness_rank
-                                   limit 1) next on true
-              where ended.batch_id = $1
-         )
-         update batch_expansion
-            set cancelling = round.cancelling,
-                last_chunk_at = case when round.cancelling and not batch_expansion.cancelling then '-infinity' else coalesce($2, now()) end,
-                fairness_rank = greatest(round.next_fairness_rank,
-                                round.fairness_rank
-                                -- One that was cancelled during its turn goes on in this round.
-                                + case when round.cancelling and not batch_expansion.cancelling then 0
-                                       else (select (count(*) + $4 - 1) / $4
-                                               from batch_expansion own
-                                              where own.caller = batch_expansion.caller and own.cancelling = batch_expansion.cancelling) end)
-           from round
-          where batch_id = $1",
-    )
-    .bind(batch)
-    .bind(now)
-    .bind(chunk.live)
-    .bind(BATCHES_PER_CALLER_PER_ROUND)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
 /// What its runs are asked for: the guards that are overridden for them, and why.
 fn options(row: &PgRow) -> Result<RunOptions, sqlx::Error> {
     let names: Vec<String> = row.try_get("overridden_guards")?;
     let override_guards: BTreeSet<GuardRule> = names.iter().filter_map(|name| GuardRule::from_text(name)).collect();
     let reason = if override_guards.is_empty() { None } else { Some(row.try_get("override_reason")?) };
     Ok(RunOptions { overridden_guards: override_guards, override_reason: reason, ..RunOptions::default() })
-}
-
-/// Notes that nothing is left to do. Not where the batch was cancelled meanwhile: then there is. One that was cancelled when all its runs
-/// were made may be over already, by the end of the last.
-pub(in crate::store) async fn is_expanded(
-    connection: &mut Connection,
-    now: StatementTime,
-    batch: BatchId,
-    is_cancelled: bool,
-) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query(
-        "with expanded as (
-             update batch
-                set expanded_at = coalesce(expanded_at, $2, now()),
-                    ended_at = case when runs_ended = runs_created then coalesce(ended_at, $2, now()) end
-              where id = $1 and (cancel_requested_at is not null) = $3
-             returning id
-         )
-         delete from batch_expansion where batch_id in (select id from expanded)",
-    )
-    .bind(batch)
-    .bind(now)
-    .bind(is_cancelled)
-    .execute(&mut *connection)
-    .await?;
-    let is_expanded = done.rows_affected() > 0;
-    if is_expanded {
-        delete_tenants(connection, batch).await?;
-    }
-    Ok(is_expanded)
 }

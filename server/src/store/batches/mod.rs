@@ -2,7 +2,9 @@
 
 pub(in crate::store) mod accept;
 pub(in crate::store) mod cancel;
+pub(in crate::store) mod chunk;
 pub(in crate::store) mod expansion;
+pub(in crate::store) mod new_batch;
 pub(in crate::store) mod read;
 pub(in crate::store) mod reservation;
 pub(in crate::store) mod runs;

@@ -31,7 +31,7 @@ impl Store {
     /// Gets a batch. Its counts are one moment's.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn batch(&self, batch: BatchId) -> Result<Option<Batch>, Error> {
         let row = sqlx::query_as::<_, BatchRow>(concat!(
             "select ",
@@ -47,7 +47,7 @@ impl Store {
     /// Gets the newest dry batch of a target and strategy of which every run has ended, for the same tenants as the caller may see.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn last_dry_batch(&self, target: &BatchTarget, strategy: Strategy) -> Result<Option<Batch>, Error> {
         let row = sqlx::query_as::<_, BatchRow>(concat!(
             "select ",
@@ -71,7 +71,7 @@ impl Store {
     /// tenants and no others.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn batches(
         &self,
         only: Option<&[TenantId]>,

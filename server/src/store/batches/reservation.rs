@@ -3,7 +3,7 @@
 use crate::{
     domain::BatchGuardRule,
     error::Error,
-    store::{handle::Store, runs::queue::claim::LeaseKey, statement::StatementTime},
+    store::{handle::Store, runs::queue::lease::LeaseKey, statement::StatementTime},
 };
 
 /// Whether a run may begin to write, as far as its batch goes.
@@ -15,7 +15,7 @@ pub enum BatchReservation {
     Refused(FullGuard),
     /// Its tenant is no longer one of the organization that the batch is for.
     OrganizationChanged,
-    /// The run is in other hands.
+    /// The fencing token is no longer current.
     LeaseLost,
 }
 
@@ -29,14 +29,15 @@ pub enum FullGuard {
 }
 
 impl Store {
-    /// Takes a place for a run of a batch, one for another primary category where `primary` says so, and one of those that were confirmed for
-    /// guards of runs where the run's guards are `overridden`: all or none. A run takes each of these once, however many attempts it needs, and
-    /// keeps it whatever becomes of the write: there are never more writes of a kind than places. An attempt that would do something else than the
-    /// one before takes what that one did not need. A run that a single request has joined needs no place: it would be made without the batch.
-    /// Nor does the batch's target concern it.
+    /// Takes a place for a run of a batch, one for another primary category where `primary` says so, and one of those
+    /// that were confirmed for guards of runs where the run's guards are `overridden`: all or none. A run takes each of
+    /// these once, however many attempts it needs, and keeps it whatever becomes of the write: there are never more
+    /// writes of a kind than places. An attempt that would do something else than the one before takes what that one
+    /// did not need. A run that a single request has joined needs no place: it would be made without the batch. Nor
+    /// does the batch's target concern it.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn reserve_batch_write(
         &self,
         now: StatementTime,
@@ -44,60 +45,14 @@ impl Store {
         primary: bool,
         overridden: bool,
     ) -> Result<BatchReservation, Error> {
-        let row: Option<(bool, bool, bool, bool)> = sqlx::query_as(
-            "with holder as materialized (
-                 -- The run, while this attempt holds it, the places that it lacks, and whether it may write whatever becomes of its batch.
-                 select run.id, run.batch_id, not run.batch_write_reserved as lacks_write,
-                        $4 and not run.batch_primary_write_reserved as lacks_primary, $5 and not run.batch_override_reserved as lacks_override,
-                        not run.bulk
-                        or run.batch_write_reserved and (run.batch_primary_write_reserved or not $4) and (run.batch_override_reserved or not $5) as is_free
-                   from run
-                  where run.id = $2 and run.fencing_token = $3 and run.state = 'running' and run.lease_expires_at > coalesce($1, now())
-                    for update
-             ), left_organization as materialized (
-                 -- The same where the tenant has left the organization that the batch is for.
-                 select holder.id
-                   from holder
-                   join batch on batch.id = holder.batch_id and batch.organization_id is not null
-                   join run on run.id = holder.id
-                   join tenant on tenant.id = run.tenant_id
-                  where not holder.is_free and holder.lacks_write and tenant.organization_id is distinct from batch.organization_id
-             ), available as materialized (
-                 -- The batch of a run that needs a place, locked, so that what is full here is full where the place would be taken.
-                 select batch.id,
-                        holder.lacks_write and coalesce(batch.changes_reserved >= batch.max_changes, false) as tenants_full,
-                        holder.lacks_primary and coalesce(batch.primary_changes_reserved >= batch.max_primary_changes, false) as primary_full,
-                        holder.lacks_override and coalesce(batch.overrides_reserved >= batch.max_overrides, true) as overrides_full
-                   from holder
-                   join batch on batch.id = holder.batch_id
-                  where not holder.is_free and not exists (select 1 from left_organization)
-                    for update of batch
-             ), reserved as (
-                 -- The batch, where it has the places left.
-                 update batch
-                    set changes_reserved = changes_reserved + holder.lacks_write::integer,
-                        primary_changes_reserved = primary_changes_reserved + holder.lacks_primary::integer,
-                        overrides_reserved = overrides_reserved + holder.lacks_override::integer
-                   from holder, available
-                  where batch.id = available.id and not (available.tenants_full or available.primary_full or available.overrides_full)
-                 returning 1
-             ), batch_write_reserved as (
-                 update run
-                    set batch_write_reserved = true, batch_primary_write_reserved = batch_primary_write_reserved or $4,
-                        batch_override_reserved = batch_override_reserved or $5
-                  where id in (select id from holder) and exists (select 1 from reserved)
-             )
-             select holder.is_free or exists (select 1 from reserved), exists (select 1 from left_organization),
-                    coalesce((select overrides_full from available), false), coalesce((select primary_full from available), false)
-               from holder",
-        )
-        .bind(now)
-        .bind(held.id)
-        .bind(held.fencing_token)
-        .bind(primary)
-        .bind(overridden)
-        .fetch_optional(&self.pool)
-        .await?;
+        let row: Option<(bool, bool, bool, bool)> = sqlx::query_as(include_str!("reserve_batch_write.sql"))
+            .bind(now)
+            .bind(held.id)
+            .bind(held.fencing_token)
+            .bind(primary)
+            .bind(overridden)
+            .fetch_optional(&self.pool)
+            .await?;
         Ok(match row {
             None => BatchReservation::LeaseLost,
             Some((true, ..)) => BatchReservation::Granted,

@@ -1,4 +1,4 @@
-//! Making the runs of batches.
+//! Creating the runs of batches.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
 use super::{
-    expansion::{BATCHES_PER_CALLER_PER_ROUND, ChunkLimits, ChunkResult, Expansion, end_chunk, is_expanded},
+    chunk::{BATCHES_PER_CALLER_PER_ROUND, ChunkLimits, ChunkResult, Expansion, end_chunk, is_expanded},
     target::BatchTarget,
     tenants::{Member, next_members, write_tenants},
 };
@@ -20,16 +20,16 @@ use crate::{
     },
 };
 
-/// A run to make.
+/// A run to create.
 struct NewBatchRun {
     id: RunId,
     tenant: TenantId,
     organization: Option<OrganizationId>,
-    /// Why it is not to be carried out.
+    /// Why it is not executed; `None`: it is.
     skip: Option<Skip>,
 }
 
-/// Makes the runs of some more tenants.
+/// Creates the runs of the next tenants.
 pub(in crate::store) async fn expand(
     connection: &mut Connection,
     now: StatementTime,
@@ -133,62 +133,35 @@ async fn new_ids(connection: &mut Connection, now: StatementTime, count: i64) ->
         .await
 }
 
-/// Queues runs, at the end of the runs of their batch's fairness key. Gives those that met no live run.
+/// Queues runs, at the end of the runs of their batch's fairness key. Returns those that met no live run.
 ///
-/// Batches take turns, and each round has one run of each, for up to [`BATCHES_PER_CALLER_PER_ROUND`] live batches of one caller. If there are more, the
-/// runs of each are so many rounds apart that together they have no more turns, and the younger batches begin later.
+/// Batches take turns, and each round has one run of each, for up to [`BATCHES_PER_CALLER_PER_ROUND`] live batches of
+/// one caller. If there are more, the runs of each are so many rounds apart that together they get no additional turns,
+/// and the younger batches begin later.
 async fn queue(
     connection: &mut Connection,
     now: StatementTime,
     expansion: &Expansion,
     runs: &[NewBatchRun],
 ) -> Result<Vec<RunId>, sqlx::Error> {
-    let rows: Vec<(RunId,)> = sqlx::query_as(
-        "with to_make as materialized (
-             select id, tenant_id, organization_id from unnest($3::uuid[], $4::text[], $5::text[]) as to_make (id, tenant_id, organization_id)
-         ), share as materialized (
-             select greatest((count(*) + $11 - 1) / $11, 1) as stride, count(*) filter (where id < $2) / $11 as delay
-               from batch
-              where caller = $9 and ended_at is null
-         ), line as materialized (
-             -- The turn of the first of the runs.
-             select greatest(1 + share.delay + coalesce((select fairness_rank from run
-                                                          where state = 'queued' and next_attempt_at is null and bulk
-                                                          order by fairness_rank, id
-                                                          limit 1), 0),
-                             share.stride + (select fairness_rank from run
-                                              where state = 'queued' and next_attempt_at is null and fairness_key = $2::uuid::text and bulk
-                                              order by fairness_rank desc
-                                              limit 1)) as fairness_rank,
-                    share.stride
-               from share
-         )
-         insert into run (id, tenant_id, organization_id, batch_id, strategy, dry_run, state, max_attempts, bulk, fairness_key, fairness_rank,
-                          caller, created_at, options)
-         select to_make.id, tenant_id, organization_id, $2, $6, $7, 'queued', $8, true, $2::uuid::text,
-                line.fairness_rank + (row_number() over (order by tenant_id) - 1) * line.stride, $9, coalesce($1, now()), $10
-           from to_make, line
-          order by tenant_id
-         on conflict (tenant_id) do nothing
-         returning id",
-    )
-    .bind(now)
-    .bind(expansion.id)
-    .bind(column(runs, |run| run.id))
-    .bind(column(runs, |run| run.tenant.as_str()))
-    .bind(column(runs, |run| run.organization.as_ref().map(OrganizationId::as_str)))
-    .bind(expansion.kind.strategy.as_str())
-    .bind(expansion.kind.dry_run)
-    .bind(expansion.max_attempts)
-    .bind(&expansion.caller)
-    .bind((!expansion.options.is_empty()).then_some(Json(&expansion.options)))
-    .bind(BATCHES_PER_CALLER_PER_ROUND)
-    .fetch_all(connection)
-    .await?;
+    let rows: Vec<(RunId,)> = sqlx::query_as(include_str!("queue_batch_runs.sql"))
+        .bind(now)
+        .bind(expansion.id)
+        .bind(column(runs, |run| run.id))
+        .bind(column(runs, |run| run.tenant.as_str()))
+        .bind(column(runs, |run| run.organization.as_ref().map(OrganizationId::as_str)))
+        .bind(expansion.kind.strategy.as_str())
+        .bind(expansion.kind.dry_run)
+        .bind(expansion.max_attempts)
+        .bind(&expansion.caller)
+        .bind((!expansion.options.is_empty()).then_some(Json(&expansion.options)))
+        .bind(BATCHES_PER_CALLER_PER_ROUND)
+        .fetch_all(connection)
+        .await?;
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
-/// Joins the live runs of these tenants, where that is possible. Returns what is said of each tenant that has one.
+/// Joins the live runs of these tenants, where that is possible. Returns the skip of each tenant that has one.
 async fn join_live(
     connection: &mut Connection,
     now: StatementTime,

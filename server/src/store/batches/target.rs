@@ -15,7 +15,7 @@ use crate::{
 /// Whose tenants a batch is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchTarget {
-    /// One organization's; `None` is everybody's.
+    /// One organization's; `None`: all tenants.
     pub organization: Option<OrganizationId>,
     /// Only those that the caller may see; `None` is no limit.
     pub visible_tenants: Option<Vec<TenantId>>,

@@ -1,7 +1,8 @@
 //! The tenants of a batch: a set that is written down when the batch is accepted, and read while its runs are made.
 //!
-//! A tenant that moves into the target afterwards is not in it. One that leaves the target stays in it, so that the batch can report what
-//! became of each tenant that was confirmed. Accepting 1,000,000 tenants writes 16 MB and takes less than a second; counting them takes a tenth of that.
+//! A tenant that moves into the target afterwards is not in it. One that leaves the target stays in it, so that the
+//! batch can report what became of each tenant that was confirmed. Accepting 1,000,000 tenants writes 16 MB and takes
+//! less than a second; counting them takes a tenth of that.
 
 use chrono::{DateTime, Utc};
 use sqlx::{Row, postgres::PgRow};

@@ -12,7 +12,7 @@ const WORDS: &str = "'{store,shop,restaurant,service,center,school,repair,suppli
 /// without a mapping.
 ///
 /// # Errors
-/// The database's.
+/// Those of the statements.
 pub async fn fill_catalog(pool: &PgPool, locales: i32, listed: i32, mapped: i32) -> Result<(), sqlx::Error> {
     let name = format!(
         "initcap(({WORDS})[1 + n % 60] || ' ' || ({WORDS})[1 + n / 60 % 60] || ' ' || ({WORDS})[1 + n * 7 % 60])"

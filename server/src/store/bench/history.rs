@@ -17,7 +17,7 @@ pub enum Spread {
 /// organizations; one in 10 is dry, in 20 of the other strategy, in 30 out of sync, in 50 failed; every third is one of 100 batches.
 ///
 /// # Errors
-/// The database's.
+/// Those of the statements.
 pub async fn fill_history(pool: &PgPool, days_ago: i32, runs: i32, spread: Spread) -> Result<(), sqlx::Error> {
     // Not every second one by its number, which says what else it is.
     let one_tenant = match spread {
@@ -66,7 +66,7 @@ pub async fn fill_history(pool: &PgPool, days_ago: i32, runs: i32, spread: Sprea
 /// Counts what [`fill_history`] made on a day, as ends would have.
 ///
 /// # Errors
-/// The database's.
+/// Those of the statements.
 pub async fn count_history(pool: &PgPool, days_ago: i32) -> Result<(), sqlx::Error> {
     sqlx::query(concat!(
         "with moved as (
@@ -85,7 +85,7 @@ pub async fn count_history(pool: &PgPool, days_ago: i32) -> Result<(), sqlx::Err
 /// Ends one run more, now, and counts it, as a statement of its own.
 ///
 /// # Errors
-/// The database's.
+/// Those of the statements.
 pub async fn end_one(pool: &PgPool, tenant: i32, fails: bool) -> Result<(), sqlx::Error> {
     sqlx::query(concat!(
         "with moved as (
@@ -112,7 +112,7 @@ pub async fn end_one(pool: &PgPool, tenant: i32, fails: bool) -> Result<(), sqlx
 /// A tenant, and an organization, of which a real run failed on the last whole day.
 ///
 /// # Errors
-/// The database's.
+/// Those of the statements.
 pub async fn who_failed(pool: &PgPool) -> Result<(String, String), sqlx::Error> {
     sqlx::query_as(
         "select tenant_id, organization_id from run_history
@@ -127,7 +127,7 @@ pub async fn who_failed(pool: &PgPool) -> Result<(String, String), sqlx::Error> 
 /// The id of the run that `runs` newer ones are before in a list, or the oldest one's.
 ///
 /// # Errors
-/// The database's.
+/// Those of the statements.
 pub async fn row_after(pool: &PgPool, runs: i64) -> Result<RunId, sqlx::Error> {
     sqlx::query_scalar(
         "select id from run_history

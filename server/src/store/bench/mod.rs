@@ -10,7 +10,7 @@ use crate::{
         BatchId, CategoryRole, CategorySet, DesiredState, Flag, FlagAtAcceptance, GbpCategory, GbpState, Gcid,
         ResolvedCategory, RunKind, RunOverrides, Slug, Strategy, observation_digest,
     },
-    store::batches::{accept::NewBatch, target::BatchTarget},
+    store::batches::{new_batch::NewBatch, target::BatchTarget},
 };
 
 /// Rows of a piece.
@@ -19,7 +19,7 @@ const PIECE_SIZE: i64 = 20_000;
 /// Adds `tenants` tenants, `bench-0` and so on, each with a location and two categories.
 ///
 /// # Errors
-/// The database's.
+/// Those of the statements.
 pub async fn fill(pool: &PgPool, tenants: u64) -> Result<(), sqlx::Error> {
     let tenants = i64::try_from(tenants).unwrap_or(i64::MAX);
     sqlx::query(
@@ -98,7 +98,7 @@ fn in_sync() -> (DesiredState, GbpState) {
 /// Forgets every run, what came of it, and every request.
 ///
 /// # Errors
-/// The database's.
+/// Those of the statements.
 pub async fn clear_runs(pool: &PgPool) -> Result<(), sqlx::Error> {
     sqlx::query("truncate run, run_history, last_success, rollup, rollup_delta, tenant_rollup, idempotency_key")
         .execute(pool)
@@ -134,7 +134,7 @@ pub fn everybody(tenants: u64) -> NewBatch {
 /// Queues a run of each of the first `runs` tenants that [`fill`] made, as one batch or as single requests.
 ///
 /// # Errors
-/// The database's.
+/// Those of the statements.
 pub async fn queue(pool: &PgPool, runs: u64, bulk: bool) -> Result<(), sqlx::Error> {
     let runs = i64::try_from(runs).unwrap_or(i64::MAX);
     in_pieces("queued runs", runs, async |first, last| {
@@ -160,7 +160,7 @@ pub async fn queue(pool: &PgPool, runs: u64, bulk: bool) -> Result<(), sqlx::Err
 /// Clears up after the counts, as PostgreSQL does by itself within a minute.
 ///
 /// # Errors
-/// The database's.
+/// Those of the statements.
 pub async fn clear_up(pool: &PgPool) -> Result<(), sqlx::Error> {
     for table in ["rollup", "rollup_delta", "tenant_rollup"] {
         sqlx::raw_sql(sqlx::AssertSqlSafe(format!("vacuum (analyze) {table}"))).execute(pool).await?;
@@ -171,7 +171,7 @@ pub async fn clear_up(pool: &PgPool) -> Result<(), sqlx::Error> {
 /// Waits until all that was written is on the disk.
 ///
 /// # Errors
-/// The database's.
+/// Those of the statements.
 pub async fn checkpoint(pool: &PgPool) -> Result<(), sqlx::Error> {
     sqlx::raw_sql("checkpoint").execute(pool).await?;
     Ok(())
@@ -180,7 +180,7 @@ pub async fn checkpoint(pool: &PgPool) -> Result<(), sqlx::Error> {
 /// Whether a run is live.
 ///
 /// # Errors
-/// The database's.
+/// Those of the statements.
 pub async fn is_busy(pool: &PgPool) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("select exists (select 1 from run)").fetch_one(pool).await
 }
@@ -188,7 +188,7 @@ pub async fn is_busy(pool: &PgPool) -> Result<bool, sqlx::Error> {
 /// How many runs succeeded.
 ///
 /// # Errors
-/// The database's.
+/// Those of the statements.
 pub async fn succeeded(pool: &PgPool) -> Result<u64, sqlx::Error> {
     let count: i64 =
         sqlx::query_scalar("select count(*) from run_history where state = 'succeeded'").fetch_one(pool).await?;

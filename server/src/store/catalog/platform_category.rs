@@ -3,7 +3,7 @@
 use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
 use crate::{
-    domain::{CatalogEntry, Gcid, PlatformCategory, RegionCode, RegionalMapping, Slug},
+    domain::{CatalogEntry, Gcid, PlatformCategory, PlatformCategoryChange, RegionCode, RegionalMapping, Slug},
     error::{Error, Resource},
     store::{
         connections::Connection,
@@ -13,17 +13,6 @@ use crate::{
         statement::StatementTime,
     },
 };
-
-/// New values of a platform category; the outer `None` leaves a field alone, the inner one unmaps it.
-#[derive(Debug, Default, Clone)]
-pub struct PlatformCategoryChange {
-    /// The name for people.
-    pub display_name: Option<String>,
-    /// The GBP category.
-    pub gcid: Option<Option<Gcid>>,
-    /// The regions' own, as a whole.
-    pub regional: Option<RegionalMapping>,
-}
 
 /// The columns of `platform_category`, as [`CategoryRow`] reads them.
 macro_rules! category_columns {
@@ -37,7 +26,7 @@ impl Store {
     /// Adds a platform category.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`], or the database's.
+    /// [`Error::AlreadyExists`], [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn insert_platform_category(
         &self,
         now: StatementTime,
@@ -70,7 +59,7 @@ impl Store {
     /// Gets a platform category.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or the database's.
+    /// [`Error::NotFound`], [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn platform_category(&self, slug: &Slug) -> Result<CatalogEntry, Error> {
         sqlx::query_as::<_, EntryRow>(
             concat!("select ", category_columns!(), ",
@@ -85,10 +74,10 @@ impl Store {
         .ok_or_else(|| not_found(slug))
     }
 
-    /// Lists platform categories by slug, after `after`, at most `limit`. Unmapped are those that stand for nothing in any region.
+    /// Lists platform categories by slug, after `after`, at most `limit`. An unmapped category maps to nothing in any region.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn platform_categories(
         &self,
         unmapped_only: bool,
@@ -116,7 +105,7 @@ impl Store {
     /// Changes a platform category.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or the database's.
+    /// [`Error::NotFound`], [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn update_platform_category(
         &self,
         now: StatementTime,
@@ -156,7 +145,7 @@ impl Store {
     /// Deletes a platform category that no tenant has.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::CategoryInUse`], or the database's.
+    /// [`Error::NotFound`], [`Error::CategoryInUse`], [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn delete_platform_category(&self, slug: &Slug) -> Result<(), Error> {
         let deleted =
             sqlx::query("delete from platform_category where slug = $1").bind(slug.as_str()).execute(&self.pool).await;

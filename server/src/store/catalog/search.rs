@@ -26,7 +26,7 @@ impl Store {
     /// Lists all categories of one version of a list, in no order. A version never changes, so its list is the same whenever it is read.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn taxonomy_list(&self, locale: &Locale, version: i32) -> Result<Vec<GbpCategory>, Error> {
         let rows = sqlx::query_as::<_, ListedRow>(
             "select gcid, display_name from taxonomy_category
@@ -46,7 +46,7 @@ impl Store {
     /// Lists platform categories by slug, after `after`, at most `limit`, each with what it maps to in a region.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn mapped_categories(
         &self,
         region: &RegionCode,

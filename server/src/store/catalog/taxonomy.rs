@@ -42,7 +42,7 @@ impl Store {
     /// Gets the newest version of a list. `None`: none was imported.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn taxonomy(&self, locale: &Locale) -> Result<Option<TaxonomyVersion>, Error> {
         let row = sqlx::query_as::<_, VersionRow>(concat!(
             "select ",
@@ -63,7 +63,7 @@ impl Store {
     /// Lists versions by region and language, the newest first, after `after`, at most `limit`.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn taxonomy_versions(
         &self,
         region: Option<&RegionCode>,
@@ -95,7 +95,7 @@ impl Store {
     /// Gets the names on the newest version of a list.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn taxonomy_names(&self, locale: &Locale) -> Result<BTreeMap<Gcid, String>, Error> {
         let rows: Vec<(String, String)> = sqlx::query_as(
             "select gcid, display_name from taxonomy_category
@@ -113,7 +113,8 @@ impl Store {
     /// Adds a version: all of it, or nothing.
     ///
     /// # Errors
-    /// [`Error::TaxonomyChanged`] when there is a newer version than the one it was compared with, or the database's.
+    /// [`Error::TaxonomyChanged`] when there is a newer version than the one it was compared with,
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn insert_taxonomy(&self, now: StatementTime, new: &NewTaxonomy<'_>) -> Result<TaxonomyVersion, Error> {
         let (region, language) = (new.locale.region.as_str(), new.locale.language.as_str());
         let version = new.since + 1;
@@ -169,7 +170,7 @@ impl Store {
         .bind(begun.iter().map(|category| category.display_name.as_str()).collect::<Vec<_>>())
         .execute(&mut *transaction)
         .await?;
-        mark_tenants(&mut transaction, now, new).await?;
+        mark_tenants(&mut transaction, now, new.locale, new.diff).await?;
         transaction.commit().await?;
         Ok(inserted.0)
     }
@@ -177,7 +178,7 @@ impl Store {
     /// Notes that Google's list is still this version.
     ///
     /// # Errors
-    /// [`Error::TaxonomyChanged`] when there is a newer version, or the database's.
+    /// [`Error::TaxonomyChanged`] when there is a newer version, [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn confirm_taxonomy(
         &self,
         now: StatementTime,
@@ -205,10 +206,10 @@ impl Store {
         .ok_or_else(|| Error::TaxonomyChanged(locale.clone()))
     }
 
-    /// Looks categories up in the newest list of each region, in whatever language that is: it has the same categories in all of them.
+    /// Looks up categories in the newest taxonomy version of each region, in any language: all languages have the same categories.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn taxonomy_lookup(&self, gcids: &[&Gcid]) -> Result<TaxonomyLookup, Error> {
         let rows: Vec<(String, Option<String>, Option<bool>)> = sqlx::query_as(
             "with newest as (

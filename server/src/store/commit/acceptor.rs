@@ -32,7 +32,8 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// Starts the committers; they end with `stop`. `on_created` hears of the runs of each commit, once for all of them, before those who asked.
+    /// Starts the committers; they end with `stop`. `on_created` receives the new runs of each commit in one call,
+    /// before their callers are answered.
     #[must_use]
     pub fn start(
         store: &Store,
@@ -70,7 +71,7 @@ async fn accept_group(store: &Store, on_created: &(impl Fn(&[RunId]) + Sync), mu
     }
 }
 
-/// Keeps one request a tenant and one a request id, and gives the others: in one statement they would not see each other.
+/// Keeps one request per tenant and per request id, and returns the others: requests in one statement do not see each other.
 fn split_duplicates(group: &mut Vec<PendingRun>) -> Vec<PendingRun> {
     let mut tenants = HashSet::new();
     let mut requests = HashSet::new();

@@ -1,6 +1,6 @@
-//! Group commit: those who ask at the same time share a statement and a commit, and each is answered after it.
+//! Group commit: concurrent callers share a statement and a commit, and each is answered after it.
 //!
-//! Who is alone is served at once; what arrives while a commit is under way goes into the next. Another commit begins beside the first
+//! A single caller is served at once; callers that arrive during a commit go into the next one. A second commit begins beside the first
 //! for a group that is worth one, because a statement costs as much as a dozen of its rows, or when the first one takes long.
 
 use std::{pin::pin, sync::Arc, time::Duration};
@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{admission::HeldPermits, error::Error};
 
-/// When those should come back who found no place: by then, a database that works has taken in all who wait.
+/// When refused callers should retry: by then, a database that works has taken in all who wait.
 const QUEUE_FULL_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Somebody who asked, and where the answer goes.
+/// A waiting caller's item, and the channel of its answer.
 pub(in crate::store) struct PendingItem<Q, A> {
     pub(in crate::store) item: Q,
     pub(in crate::store) answer: oneshot::Sender<Result<A, Error>>,
@@ -31,7 +31,7 @@ impl<Q, A> PendingItem<Q, A> {
         (Self { item, answer, call: HeldPermits::current() }, answered)
     }
 
-    /// Whether nothing waits for the answer any more.
+    /// Whether the caller no longer waits for the answer.
     pub(in crate::store) fn is_given_up(&self) -> bool {
         self.answer.is_closed() || self.call.as_ref().is_some_and(HeldPermits::is_abandoned)
     }
@@ -40,11 +40,11 @@ impl<Q, A> PendingItem<Q, A> {
 /// How many questions wait, and how many go together.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct GroupLimits {
-    /// Commits under way at once: while one waits for the disk, the next is made ready.
+    /// Concurrent commits: while one waits for the disk, the next is prepared.
     pub(in crate::store) committers: usize,
     /// Questions that are worth a commit beside another one.
     pub(in crate::store) min_batch: usize,
-    /// How long fewer wait for more. A commit that hangs, behind somebody's lock, must not hold up everybody.
+    /// How long a smaller group waits for more. A commit that hangs behind a lock must not hold up all callers.
     pub(in crate::store) linger: Duration,
     /// Questions in one statement. Above, a batch takes longer and saves little more.
     pub(in crate::store) max_batch: usize,
@@ -112,7 +112,7 @@ impl<Q: Send + 'static, A: Send + 'static> GroupCommitter<Q, A> {
     }
 }
 
-/// Those who ask now; waits for the first one. `None`: nobody will ask any more.
+/// Returns the items that wait now; waits for the first one. `None`: the queue is closed.
 async fn gather<T>(queue: &mut mpsc::Receiver<T>, limit: usize) -> Option<Vec<T>> {
     let mut group = vec![queue.recv().await?];
     // Who was answered together asks again together: the first of them must not leave without the others, who run in a moment.
@@ -153,7 +153,7 @@ fn take<T>(queue: &mut mpsc::Receiver<T>, group: &mut Vec<T>, limit: usize) {
     }
 }
 
-/// Answers everybody with the error that all of them met. An error is not cloneable, as its cause is not; the cause is told once, here.
+/// Answers all callers of a group with the error that it met. The error's cause cannot be cloned, so it is logged once, here.
 pub(in crate::store) fn fail_all<A>(
     answers: impl ExactSizeIterator<Item = oneshot::Sender<Result<A, Error>>>,
     error: &Error,

@@ -1,9 +1,6 @@
-//! A connection in use, and a transaction on it.
+//! A connection in use.
 
-use std::{
-    ops::{Deref, DerefMut},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures::{
     TryStreamExt,
@@ -22,10 +19,10 @@ use tokio::{
 use super::{
     epoch::Epoch,
     hosts::{SERVER_IDENTITY, read_only},
-    pool::{ConnectionPermit, ConnectionPool, Opened},
+    pool_state::{ConnectionPermit, Opened, PoolState},
     repeatable::{Repeatable, Step},
+    sql_state::is_of_server,
 };
-use crate::store::error::is_of_server;
 
 /// How long a statement that was given up keeps its connection, and the place of the connection, from being used otherwise. One that is
 /// nearly done is waited for; behind one that hangs, the connection would be missing for as long as it does.
@@ -33,12 +30,12 @@ const ABANDONED_STATEMENT_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long the rollback of a transaction that was given up between two statements may take.
 const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A connection that is in use. Dropping it gives it back, unless it is in doubt: then it is closed.
+/// A connection in use. Dropping it returns it to its pool, unless its state is in doubt: then it is closed.
 #[derive(Debug)]
 pub(in crate::store) struct Connection {
     /// Both are there until the drop.
     held: Option<(Opened, ConnectionPermit)>,
-    pool: ConnectionPool,
+    pool: Arc<PoolState>,
     state: State,
     in_transaction: bool,
 }
@@ -54,7 +51,7 @@ enum State {
 }
 
 impl Connection {
-    pub(super) fn new(opened: Opened, pool: ConnectionPool, permit: ConnectionPermit) -> Self {
+    pub(super) fn new(opened: Opened, pool: Arc<PoolState>, permit: ConnectionPermit) -> Self {
         Self { held: Some((opened, permit)), pool, state: State::Ready, in_transaction: false }
     }
 
@@ -71,8 +68,9 @@ impl Connection {
 
     /// Sends a statement that is a transaction of its own, and returns its first row.
     ///
-    /// Invariant: that there is none is believed of a server that takes writes only. A primary that a standby has taken over from may answer
-    /// for some seconds more, most likely behind a pooler, and knows nothing of what was accepted since.
+    /// Invariant: that there is none is believed of a server that takes writes only. A primary that a standby has taken
+    /// over from may answer for some seconds more, most likely behind a pooler, and knows nothing of what was accepted
+    /// since.
     pub(super) async fn row_alone(&mut self, statement: Repeatable) -> Result<Option<PgRow>, sqlx::Error> {
         if !self.pool.hosts().lend_sessions() {
             let row = first_row(self.steps_alone(statement).await?);
@@ -124,14 +122,14 @@ impl Connection {
         done.and_then(|value| ended.map(|()| value))
     }
 
-    async fn begin(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
+    pub(super) async fn begin(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
         // Before it is sent: a connection whose `begin` was given up may be in a transaction.
         self.in_transaction = true;
         let begin = self.pool.hosts().begin(statement);
         self.send(Repeatable::simple(begin)).await.map(drop)
     }
 
-    async fn end(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
+    pub(super) async fn end(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
         self.send(Repeatable::simple(SqlStr::from_static(statement))).await?;
         self.in_transaction = false;
         Ok(())
@@ -181,7 +179,8 @@ fn first_row(steps: Vec<Step>) -> Option<PgRow> {
     steps.into_iter().find_map(Either::right)
 }
 
-/// Whether a connection can be used after this error: PostgreSQL says so of its own, except where the server takes no writes.
+/// Whether a connection can be used after this error: yes after PostgreSQL's own errors of severity `ERROR`, unless the
+/// server accepts no writes.
 fn leaves_sound(error: &sqlx::Error) -> bool {
     let database = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
     database.is_some_and(|error| error.severity() == PgSeverity::Error) && !is_of_server(error)
@@ -193,7 +192,7 @@ impl Drop for Connection {
         match (self.state, self.in_transaction) {
             (State::Ready, false) => self.pool.put(opened, permit),
             (State::Broken, _) => {}
-            // The last store may be dropped where there can be no task any more.
+            // The last store may be dropped after the runtime has stopped.
             (state, in_transaction) => {
                 if let Ok(runtime) = Handle::try_current() {
                     let pool = self.pool.clone();
@@ -204,11 +203,11 @@ impl Drop for Connection {
     }
 }
 
-/// Brings a connection to the end of what was left on it. It is used again only where the server has said that it is in no transaction.
+/// Ends what was left unfinished on a connection. It is used again only if the server has confirmed that it is in no transaction.
 async fn wind_down(
     mut opened: Opened,
     permit: ConnectionPermit,
-    pool: ConnectionPool,
+    pool: Arc<PoolState>,
     state: State,
     in_transaction: bool,
 ) {
@@ -264,46 +263,5 @@ impl<'c> Executor<'c> for &'c mut Connection {
             let prepared = epoch.bounded(raw.prepare_with(sql, parameters)).await;
             self.answered(prepared)
         })
-    }
-}
-
-/// A transaction. Dropping it rolls it back, by a task of its own.
-#[derive(Debug)]
-pub(in crate::store) struct Transaction(Connection);
-
-impl Transaction {
-    pub(super) async fn begin(mut connection: Connection, statement: &'static str) -> Result<Self, sqlx::Error> {
-        connection.begin(statement).await?;
-        Ok(Self(connection))
-    }
-
-    /// Commits it.
-    ///
-    /// # Errors
-    /// The database's. Where there was no answer, it is not known whether it was committed.
-    pub(in crate::store) async fn commit(mut self) -> Result<(), sqlx::Error> {
-        self.0.end("commit").await
-    }
-
-    /// Rolls it back.
-    ///
-    /// # Errors
-    /// The database's; it is rolled back all the same.
-    pub(in crate::store) async fn rollback(mut self) -> Result<(), sqlx::Error> {
-        self.0.end("rollback").await
-    }
-}
-
-impl Deref for Transaction {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        &self.0
-    }
-}
-
-impl DerefMut for Transaction {
-    fn deref_mut(&mut self) -> &mut Connection {
-        &mut self.0
     }
 }

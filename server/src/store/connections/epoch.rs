@@ -17,12 +17,12 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(35);
 #[derive(Debug, Clone, Default)]
 pub(super) struct Epoch {
     number: u64,
-    /// Ends every statement under way on the connections of this epoch.
+    /// Ends every statement in progress on the connections of this epoch.
     cut: CancellationToken,
 }
 
 impl Epoch {
-    /// Waits for an answer of a connection of this epoch. An error says that the connection must not be used again.
+    /// Waits for an answer of a connection of this epoch. After an error the connection must not be used again.
     pub(super) async fn bounded<T>(
         &self,
         answer: impl Future<Output = Result<T, sqlx::Error>>,
@@ -71,7 +71,7 @@ impl Epochs {
         self.state().current.number == epoch.number
     }
 
-    /// Begins a new epoch, unless one has begun since `epoch`: connections opened so far are used no more. Statements under way go on.
+    /// Begins a new epoch, unless one has begun since `epoch`: connections opened so far are not used again. Statements in progress go on.
     pub(super) fn retire(&self, epoch: &Epoch) {
         let mut state = self.state();
         if state.current.number == epoch.number {
@@ -79,7 +79,7 @@ impl Epochs {
         }
     }
 
-    /// Begins a new epoch, and ends every statement under way with an error.
+    /// Begins a new epoch, and ends every statement in progress with an error.
     pub(super) fn cut(&self) {
         self.state().cut();
     }

@@ -71,7 +71,7 @@ impl Hosts {
     }
 
     /// Connects to a server that takes writes, as libpq does with `target_session_attrs=read-write`: tries the one that did so last, and
-    /// then the others. Gives which server it is, too.
+    /// then the others. Also returns the identity of its server.
     ///
     /// # Errors
     /// The last server's; a server that refuses writes is [`io::ErrorKind::ReadOnlyFilesystem`].
@@ -79,7 +79,7 @@ impl Hosts {
         Ok(self.connect_to_any().await?.0)
     }
 
-    /// Finds the server that takes writes now. Gives how to connect to it alone.
+    /// Finds the server that accepts writes now. Returns how to connect to it alone.
     ///
     /// # Errors
     /// As [`Hosts::connect`].
@@ -87,7 +87,7 @@ impl Hosts {
         Ok(self.connect_to_any().await?.1.clone())
     }
 
-    /// The same, or where none takes writes, a connection to one of them all the same: whoever asks wants to know what it is like.
+    /// Connects to a server that accepts writes or, if there is none, to any of them, so that the caller can examine it.
     ///
     /// # Errors
     /// The last server's.
@@ -168,7 +168,8 @@ fn is_read_only(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem)
 }
 
-/// Whether a server that refuses a connection may let one in a moment later: it starts, has too many, or is a standby that is being promoted.
+/// Whether a server that refuses a connection may let one in a moment later: it starts, has too many, or is a standby
+/// that is being promoted.
 pub(super) fn may_pass(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(error) => {

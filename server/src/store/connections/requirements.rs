@@ -1,11 +1,13 @@
-//! What the service needs of its database, found out once, at the start, and said in one line with the remedy.
+//! The requirements of the database: checked once, at the start, and reported in one line with the remedy.
 
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::time::timeout;
 
-use super::{database_facts::DatabaseFacts, epoch::Epochs, limits, pool::ConnectionPool, route::Route, session_check};
+use super::{
+    database_facts::DatabaseFacts, epoch::Epochs, limits::limits, pool::ConnectionPool, route::Route, session_check,
+};
 
 /// How long a database may take to answer at the start.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,8 +52,8 @@ pub enum UnfitDatabase {
     },
 }
 
-/// Checks the database at `url`, with its tables in `schema` where one is named. Where there is a `direct` URL, `url` is that of a pooler in
-/// transaction mode. Gives the way to it.
+/// Checks the database at `url`, with its tables in `schema` where one is named. Where there is a `direct` URL, `url`
+/// is that of a pooler in transaction mode. Returns the route to it.
 ///
 /// # Errors
 /// [`UnfitDatabase`]; nothing is changed.
@@ -103,7 +105,7 @@ async fn reach(setting: &'static str, url: &PgConnectOptions) -> Result<(Route, 
 /// Checks that a statement gets through the pooler as those of the store do, and to the same database. Locks are known to all sessions of
 /// a database, and to no other's.
 async fn check_pooler(route: &Route, direct: &mut PgConnection) -> Result<(), UnfitDatabase> {
-    let pool = ConnectionPool::new(route.hosts(&[]), Epochs::default(), limits::limits(1));
+    let pool = ConnectionPool::new(route.hosts(&[]), Epochs::default(), limits(1));
     let (_, lock) = uuid::Uuid::now_v7().as_u64_pair();
     let locking = sqlx::query("select pg_advisory_lock($1)").bind(lock.cast_signed()).execute(direct);
     answer(DIRECT_URL, locking).await?;

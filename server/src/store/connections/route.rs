@@ -1,19 +1,14 @@
 //! The way to the database: which URL leads where, and what a session there keeps.
 
-use sqlx::{
-    PgConnection, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{PgConnection, postgres::PgConnectOptions};
 
 use super::{
-    epoch::Epochs,
     hosts::{Hosts, Sessions},
-    limits,
-    pool::ConnectionPool,
     session::Session,
 };
 
-/// How connections are made: the one place that both URLs share. Made by [`check`][super::requirements::check], which finds out what the database is like.
+/// How connections are made: the one place that both URLs share. Made by [`check`][crate::store::check], which
+/// finds out what the database is like.
 #[derive(Debug, Clone)]
 pub struct Route {
     /// Where a connection has a session of its own: for LISTEN, locks, and what cannot run in a transaction.
@@ -52,13 +47,13 @@ impl Route {
         Self { sessions: self.sessions.extra_float_digits(None), names_settings: false, ..self }
     }
 
-    /// Opens a connection and sets nothing there: it may turn out to be one through a pooler, whose sessions are others' as well. Of several
-    /// servers the one that takes writes, if there is one.
+    /// Opens a connection and sets nothing there: it may turn out to be one through a pooler, whose sessions are
+    /// others' as well. Of several servers the one that takes writes, if there is one.
     ///
     /// # Errors
     /// Those of the connection.
     pub(in crate::store) async fn open_untouched(&self) -> Result<PgConnection, sqlx::Error> {
-        Hosts::new(&self.session_options(&self.session), Sessions::Untouched).connect_anyway().await
+        Hosts::new(&self.startup(), Sessions::Untouched).connect_anyway().await
     }
 
     /// Sets the settings on a connection that was left alone so far.
@@ -80,12 +75,6 @@ impl Route {
         Ok(self.direct_hosts(settings).connect().await?.0)
     }
 
-    /// What a store connects with, which has so many connections for calls and runs. Nothing is connected.
-    #[must_use]
-    pub fn connect(self, max_connections: u32) -> Pools {
-        Pools { route: self, max_connections, given: None }
-    }
-
     /// Whether calls and runs go through a pooler that lends a session to each transaction.
     pub(in crate::store) fn has_pooler(&self) -> bool {
         self.pooler.is_some()
@@ -105,6 +94,11 @@ impl Route {
         Hosts::new(&self.session_options(&session), Sessions::Own(session))
     }
 
+    /// What a connection with a session of its own is opened with.
+    pub(super) fn startup(&self) -> PgConnectOptions {
+        self.session_options(&self.session)
+    }
+
     fn session_options(&self, session: &Session) -> PgConnectOptions {
         if self.names_settings { session.at_startup(self.sessions.clone()) } else { self.sessions.clone() }
     }
@@ -112,69 +106,4 @@ impl Route {
 
 fn named(options: PgConnectOptions) -> PgConnectOptions {
     options.application_name("category-mirror")
-}
-
-/// What a store connects with: the route of a server, and how many connections it has. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Pools {
-    route: Route,
-    max_connections: u32,
-    /// The pool that the settings are from. It is closed with the store, because its maker may have used it.
-    given: Option<PgPool>,
-}
-
-impl From<PgPool> for Pools {
-    /// With the settings of a pool that [`connect`][limits::connect] has made.
-    fn from(pool: PgPool) -> Self {
-        let route = Route::direct(PgConnectOptions::clone(&pool.connect_options()));
-        Self { route, max_connections: pool.options().get_max_connections(), given: Some(pool) }
-    }
-}
-
-impl Pools {
-    pub(in crate::store) fn route(&self) -> &Route {
-        &self.route
-    }
-
-    pub(in crate::store) fn given(&self) -> Option<PgPool> {
-        self.given.clone()
-    }
-
-    /// How many connections calls and runs share.
-    #[must_use]
-    pub fn max_connections(&self) -> u32 {
-        self.max_connections
-    }
-
-    /// A pool of one connection that stays open and has a session of its own, for LISTEN at the server that takes writes: a standby gets no
-    /// notification.
-    ///
-    /// # Errors
-    /// Those of the connection, or that no server takes writes.
-    pub async fn for_listening(&self) -> Result<PgPool, sqlx::Error> {
-        let hosts = self.route.direct_hosts(&[]);
-        let options = hosts.writable().await?;
-        let one = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
-        Ok(with_session(one.acquire_timeout(limits::ACQUIRE_TIMEOUT), hosts).connect_lazy_with(options))
-    }
-
-    /// One connection that has a session of its own, for NOTIFY.
-    #[must_use]
-    pub fn for_notifying(&self) -> ConnectionPool {
-        ConnectionPool::new(self.route.direct_hosts(&[]), Epochs::default(), limits::limits(1))
-    }
-}
-
-/// Makes sqlx's pool of connections that have a session of their own.
-pub(in crate::store) fn session_pool(route: &Route, options: PgPoolOptions) -> PgPool {
-    let connect = route.session_options(&route.session);
-    with_session(options, route.direct_hosts(&[])).connect_lazy_with(connect)
-}
-
-/// Sets the settings of each new session before anybody uses it.
-fn with_session(options: PgPoolOptions, hosts: Hosts) -> PgPoolOptions {
-    options.after_connect(move |connection, _| {
-        let hosts = hosts.clone();
-        Box::pin(async move { hosts.set_up(connection).await })
-    })
 }

@@ -14,7 +14,7 @@ pub const DEFAULT_SCHEMA: &str = "public";
 /// PostgreSQL 17, which has `transaction_timeout`.
 const WITH_TRANSACTION_TIMEOUT: u32 = 170_000;
 
-/// What `begin` says where a session has another default than the one that [`Session`] sets.
+/// The transaction modes that `begin` names, because a session behind a pooler may have other defaults.
 const BEGIN: &str = "begin isolation level read committed not deferrable";
 
 type Setting = (&'static str, Cow<'static, str>);
@@ -27,11 +27,11 @@ const FIXED: [(&str, &str); 23] = [
     // What waits for a lock is bounded by its statement, and a connection of the pool may be idle.
     ("lock_timeout", "0"),
     ("idle_session_timeout", "0"),
-    // A statement whose connection was given up, see `connections/connection.rs`, ends instead of taking effect when nobody expects it any longer.
+    // A statement whose connection was given up, see `connections/connection.rs`, ends instead of taking effect after its caller has gone.
     ("client_connection_check_interval", "1s"),
     // No statement here runs as long as its compilation would, whatever the planner takes it for.
     ("jit", "off"),
-    // Below are notices such as "relation already exists, skipping", which nobody needs in a log.
+    // Below are notices such as "relation already exists, skipping", which a log does not need.
     ("client_min_messages", "warning"),
     ("exit_on_error", "off"),
     // Statements that need another level begin their transaction with it.
@@ -94,7 +94,7 @@ impl Session {
         options.options(self.0.iter().map(|(name, value)| (name, value)))
     }
 
-    /// Sets them for the rest of a session: a pooler that keeps sessions may have dropped what the startup said.
+    /// Sets them for the rest of a session: a pooler that keeps sessions may have dropped the settings of the startup.
     pub(in crate::store) async fn set(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let session = self.on_version(connection.server_version_num());
         let statement = AssertSqlSafe(session.statement(false));

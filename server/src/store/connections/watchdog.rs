@@ -8,9 +8,10 @@ use tokio::time::{Instant, timeout};
 use super::{
     epoch::{Epochs, no_answer},
     hosts::{Hosts, SERVER_IDENTITY, read_only},
-    pool::{ConnectionPool, PoolLimits},
+    pool::ConnectionPool,
+    pool_state::PoolLimits,
+    sql_state::is_of_server,
 };
-use crate::store::error::is_of_server;
 
 /// How long a server may take to answer a ping before it counts as silent. With a ping each second a silent server is noticed within 4 s.
 const PING_TIMEOUT: Duration = Duration::from_secs(3);
@@ -37,7 +38,7 @@ impl Watchdog {
     }
 
     /// Asks whether there is a server that takes writes. Where it is silent, or another than before, statements under way on other
-    /// connections end with an error, and those connections are used no more.
+    /// connections end with an error, and those connections are not used again.
     ///
     /// # Errors
     /// When there is none.
@@ -60,7 +61,7 @@ impl Watchdog {
         self.connections.close().await;
     }
 
-    /// A connection that broke since the last ping says nothing of the server as it is now.
+    /// Pings again if the connection broke: it may have broken before this ping.
     async fn ping_twice(&self) -> Result<(), sqlx::Error> {
         match self.ping_once().await {
             Err(error) if is_of_server(&error) => self.ping_once().await,

@@ -5,10 +5,10 @@ use crate::{
     store::{handle::Store, statement::StatementTime},
 };
 
-/// How many days get their partition ahead of their time. Housekeeping looks every hour.
+/// How many days ahead partitions are created. Maintenance checks every hour.
 const PARTITIONS_AHEAD_DAYS: i32 = 2;
 
-/// What the history takes over from a deleted row of `run` as it is, for [`insert_into_history`].
+/// What the history takes over from a deleted row of `run` as it is, for `insert_into_history.sql`.
 macro_rules! run_to_history_columns {
     () => {
         "run.id, run.tenant_id, run.organization_id, run.batch_id, run.strategy, run.dry_run, run.revision, run.fencing_token,
@@ -18,29 +18,11 @@ macro_rules! run_to_history_columns {
 }
 pub(in crate::store) use run_to_history_columns;
 
-/// Inserts what `ended` deleted into the history. `ended` gives what is [`run_to_history_columns`], and what may be different in the end under names
-/// that begin with `end_`. What every run carries is named here once.
-macro_rules! insert_into_history {
-    () => {
-        "
-            insert into run_history (id, tenant_id, organization_id, batch_id, strategy, dry_run, state, revision, fencing_token, uncounted_attempts,
-                                     max_attempts, cancel_requested, plan, write_intent, attempts, written, created, updated, deleted,
-                                     unmapped, reason, error, caller, request_id, created_at, started_at, attempt_started_at, ended_at,
-                                     options)
-            select id, tenant_id, organization_id, batch_id, strategy, dry_run, end_state, revision + 1, fencing_token, end_handed_back,
-                   max_attempts, end_cancel_requested, end_plan, end_write_intent, attempts, end_written, end_created, end_updated, end_deleted,
-                   end_unmapped, end_reason, end_error, caller, request_id, created_at, started_at, attempt_started_at, coalesce($1, now()),
-                   options
-              from ended "
-    };
-}
-pub(in crate::store) use insert_into_history;
-
 impl Store {
-    /// Makes the partitions of history that will be needed: of the days to come, and of those on which a live run was accepted.
+    /// Creates the partitions that the history will need: those of the coming days, and of the days on which a live run was accepted.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn prepare_history(&self, now: StatementTime) -> Result<(), Error> {
         sqlx::query(
             "with recursive accepted (first) as (
@@ -67,8 +49,8 @@ impl Store {
         Ok(())
     }
 
-    /// Carries out a statement that ends runs. Where their day has no partition, nothing has ended; it is made, and the statement
-    /// carried out again.
+    /// Executes a statement that ends runs. If their day has no partition, the statement has changed nothing: the
+    /// partition is created and the statement executed again.
     pub(in crate::store) async fn with_history_partition<T, F>(
         &self,
         now: StatementTime,

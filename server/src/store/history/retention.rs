@@ -1,7 +1,7 @@
-//! History ends a whole day at a time; no live run is in it.
+//! Retention: the history is dropped a whole day at a time; no live run is in it.
 //!
-//! A day is a partition. It is detached first, which waits for those who read it and lets everybody pass, and dropped when nobody does. One
-//! whose failed runs are kept for longer stays, whole, while these are copied in pieces; then the copy takes its place.
+//! A day is a partition. It is detached first, which waits for its readers without blocking others, and dropped once it has none. A day
+//! whose failed runs are kept for longer stays whole while these are copied in chunks; then the copy takes its place.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ impl Default for Retention {
 
 /// Failed runs that one piece copies: about a second of work, as each of them is in a dozen indexes.
 const REDUCE_CHUNK_SIZE: i32 = 20_000;
-/// How long a day waits for its readers to let it be replaced, and with it everybody who comes after it.
+/// How long the replacement of a day waits for its readers. Every later reader waits behind it.
 const LOCK_TIMEOUT: &str = "100ms";
 /// How often that is tried, and after which pause again.
 const MAX_LOCK_TRIES: usize = 10;
@@ -58,11 +58,12 @@ pub enum ReductionStep {
 }
 
 impl Store {
-    /// Drops the days of history whose time has come, or all but their failed runs. Gives how many days. What an interrupted call left
+    /// Drops the days of history past their retention, or all but their failed runs. Returns how many days. What an interrupted call left
     /// behind, the next one finishes. A day that cannot be dropped holds up no other.
     ///
     /// # Errors
-    /// The database's of the first such day, also when a reader does not let go of it. The other days are dropped then.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`] of the first day that failed, even if only a reader held
+    /// it. The other days are dropped.
     pub async fn drop_history(&self, now: StatementTime, keep: Retention) -> Result<usize, Error> {
         let (mut days, mut failed) = (0, None);
         for day in self.old_days(now, keep).await? {
@@ -76,11 +77,11 @@ impl Store {
         failed.map_or(Ok(days), |error| Err(error.into()))
     }
 
-    /// Does one bounded piece of [`Store::drop_history`], of up to `size` rows. `None`: there is nothing to do. For tests, which stop between
-    /// any two of them.
+    /// Does one bounded piece of [`Store::drop_history`], of up to `size` rows. `None`: there is nothing to do. For
+    /// tests, which stop between any two of them.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn drop_history_piece(
         &self,
         now: StatementTime,
@@ -119,7 +120,7 @@ impl Store {
         .await
     }
 
-    /// Gives whether it was done, rather than left to the server that is at it.
+    /// Returns whether this call did it, rather than leaving it to another server that is doing it.
     async fn shorten_wholly(&self, day: &OldDay) -> Result<bool, sqlx::Error> {
         let mut tries = 0;
         loop {
@@ -127,7 +128,7 @@ impl Store {
                 Ok(ReductionStep::Piece) => {}
                 Ok(ReductionStep::Day) => return Ok(true),
                 Ok(ReductionStep::Busy) => return Ok(false),
-                // Somebody reads: whoever comes next shall not wait behind us for as long as that takes.
+                // A reader holds the partition: later readers must not wait behind this statement until it is done.
                 Err(error) if is_locked(&error) && tries < MAX_LOCK_TRIES => {
                     tries += 1;
                     sleep(LOCK_RETRY_DELAY).await;

@@ -3,23 +3,30 @@
 //! The history is looked at in windows of its ids, which are times: few partitions at once, and a list that is full after a few days of
 //! history costs these, however many there are. A filter that finds little gets wider windows, and an end to the time it takes.
 //!
-//! Planning a statement for each of many partitions takes ten times as long as carrying it out. So where it is certain which index to go
+//! Planning a statement for each of many partitions takes ten times as long as executing it. So where it is certain which index to go
 //! by, it is planned once for any values, and its windows are wide: each day is read in the order of the ids, and no further than the list
 //! is long. Only where that depends on which of two conditions is the rarer one, each window is planned for its own values.
 //!
-//! The index to go by is not left to the planner's estimates. A statement that is planned once orders by all columns of that index, in a form
-//! in which none of them is known to be constant, and its connections never sort (`pool.rs`): no other index has this order.
+//! The index to go by is not left to the planner's estimates. A statement that is planned once orders by all columns of
+//! that index, in a form in which none of them is known to be constant, and its connections never sort
+//! (`connections/pools.rs`): no other index has this order.
 
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use sqlx::QueryBuilder;
 
-use super::search_query::push_window;
+use super::{
+    first_id::first_id,
+    search_query::{SearchQuery, push_window},
+};
 use crate::{
-    domain::{BatchId, OrganizationId, Run, RunId, RunState, Strategy, TenantId},
+    domain::{Run, RunFilter, RunId, RunState},
     error::Error,
-    store::{handle::Store, row::LightRunRow, runs::read::light_columns},
+    store::{
+        handle::Store,
+        row::{LightRunRow, light_columns},
+    },
 };
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
@@ -29,41 +36,10 @@ const INITIAL_WINDOW_DAYS: [u64; 2] = [1, 16];
 const FAST_WINDOW: Duration = Duration::from_millis(50);
 /// How long a list is looked for; then it is what was found until then.
 const SEARCH_BUDGET: Duration = Duration::from_millis(300);
-/// Windows grow by this in either case, unless one has found something that tells how far to look; from [`MAX_WINDOW_DAYS`] days on they reach to
-/// the beginning.
+/// Windows grow by this in either case, unless one has found something that tells how far to look; from
+/// [`MAX_WINDOW_DAYS`] days on they reach to the beginning.
 const WINDOW_GROWTH: [u64; 2] = [4, 16];
 const MAX_WINDOW_DAYS: u64 = 256;
-
-/// Which runs to list. Each field that is set is a condition more.
-#[derive(Debug, Default, Clone)]
-pub struct RunFilter {
-    /// Only this tenant's.
-    pub tenant: Option<TenantId>,
-    /// Only this batch's.
-    pub batch: Option<BatchId>,
-    /// Only those that were this organization's when they were accepted.
-    pub organization: Option<OrganizationId>,
-    /// Only of this strategy.
-    pub strategy: Option<Strategy>,
-    /// Only in these states; none named: in all.
-    pub states: Vec<RunState>,
-    /// Only dry runs, or only real ones.
-    pub dry_run: Option<bool>,
-    /// Only with this reason.
-    pub reason: Option<String>,
-    /// Only asked for by this caller.
-    pub caller: Option<String>,
-    /// Only accepted at this time or later, by their ids.
-    pub accepted_from: Option<DateTime<Utc>>,
-    /// Only accepted before this time, by their ids.
-    pub accepted_before: Option<DateTime<Utc>>,
-    /// Only ended ones that found differences.
-    pub out_of_sync: bool,
-    /// Only ended at this time or later.
-    pub ended_from: Option<DateTime<Utc>>,
-    /// Only of these tenants: what the caller may see.
-    pub visible_tenants: Option<Vec<TenantId>>,
-}
 
 /// Runs that were found.
 #[derive(Debug, Clone)]
@@ -78,14 +54,14 @@ impl Store {
     /// Lists runs, newest first, older than `before`, at most `limit`, without plans and written changes.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn logs(&self, filter: &RunFilter, before: Option<RunId>, limit: i64) -> Result<RunSearchPage, Error> {
         let began = Instant::now();
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let oldest = filter.accepted_from.map_or(RunId::nil(), first_id);
         let newest = filter.accepted_before.map_or(RunId::max(), first_id);
         let mut end = before.map_or(newest, |before| before.min(newest));
-        let certain = filter.has_a_certain_index();
+        let certain = SearchQuery(filter).has_a_certain_index();
         // A run accepted since then has ended since then. Few others have, soon before it as a rule; a wide window would look at every run
         // of its days for them.
         let ended_from = filter.ended_from.map_or(RunId::nil(), first_id);
@@ -126,7 +102,7 @@ impl Store {
         end: RunId,
         limit: i64,
     ) -> Result<Vec<LightRunRow>, sqlx::Error> {
-        let mut query = QueryBuilder::new("");
+        let (mut query, search) = (QueryBuilder::new(""), SearchQuery(filter));
         let is_wanted = |state: &RunState| filter.states.is_empty() || filter.states.contains(state);
         let ended_states: Vec<Option<RunState>> = if filter.states.is_empty() {
             vec![None]
@@ -137,7 +113,7 @@ impl Store {
         let live = live && !filter.out_of_sync && filter.ended_from.is_none();
         // Each part has a limit of its own, and so reads no more of its index than that; states are parts for the same reason.
         let mut parts = 0;
-        let is_certain = filter.has_a_certain_index();
+        let is_certain = search.has_a_certain_index();
         if live {
             query.push(concat!(
                 "(select ",
@@ -146,8 +122,8 @@ impl Store {
             ));
             let is_of_one_tenant = filter.tenants().is_some_and(|tenants| tenants.len() == 1);
             push_window(&mut query, begin, end, is_of_one_tenant);
-            let leading = filter.leading_column().filter(|column| is_certain && *column == "batch_id");
-            filter.push(&mut query, leading);
+            let leading = search.leading_column().filter(|column| is_certain && *column == "batch_id");
+            search.push(&mut query, leading);
             if !filter.states.is_empty() {
                 let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
                 query.push(" and state = any (").push_bind(states).push(")");
@@ -168,10 +144,10 @@ impl Store {
                 ", null::timestamptz as next_attempt_at, ended_at from run_history"
             ));
             push_window(&mut query, begin, end, false);
-            let leading = filter.leading_column().filter(|_| is_certain);
-            filter.push(&mut query, leading);
+            let leading = search.leading_column().filter(|_| is_certain);
+            search.push(&mut query, leading);
             if filter.out_of_sync {
-                filter.push_flag(&mut query, "out_of_sync", true);
+                search.push_flag(&mut query, "out_of_sync", true);
             }
             if let Some(ended_from) = filter.ended_from {
                 query.push(" and ended_at >= ").push_bind(ended_from);
@@ -179,14 +155,14 @@ impl Store {
             let mut order = leading.map(|column| format!("{column} desc, ")).unwrap_or_default();
             if let Some(state) = state {
                 let text = state.as_str();
-                if is_certain && filter.has_an_index_with(state) {
+                if is_certain && search.has_an_index_with(state) {
                     // A range of one value: as an equality, the planner would take the column for constant, and the order for another's.
                     query.push(format_args!(" and state >= '{text}' and state <= '{text}' and state <> 'succeeded'"));
                     order += "state desc, ";
                 } else if is_certain {
                     query.push(format_args!(" and state = '{text}'"));
                 } else {
-                    filter.push_text(&mut query, "state", text);
+                    search.push_text(&mut query, "state", text);
                 }
             }
             query.push(format_args!(" order by {order}id desc limit ")).push_bind(limit).push(")");
@@ -216,10 +192,4 @@ fn window_begin(end: RunId, days: u64) -> RunId {
     let last_ms = last_ms.min(u64::try_from(Utc::now().timestamp_millis()).unwrap_or_default());
     let begin = (last_ms / DAY_MS * DAY_MS).saturating_sub((days - 1) * DAY_MS);
     RunId::from_u128(u128::from(begin) << 80)
-}
-
-/// The first id that a run accepted at `time` can have.
-pub(in crate::store) fn first_id(time: DateTime<Utc>) -> RunId {
-    let ms = u64::try_from(time.timestamp_millis()).unwrap_or_default();
-    RunId::from_u128(u128::from(ms) << 80)
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::tenants::ImportResult;
 use crate::{
-    domain::{Gcid, RegionalMapping, Slug},
+    domain::{NewCategory, RegionalMapping, Slug},
     error::Error,
     store::{
         catalog::platform_category::{EntryRow, category_columns, delete_regional, insert_regional},
@@ -13,24 +13,11 @@ use crate::{
     },
 };
 
-/// A platform category as it shall be. What is empty in it leaves what is there alone.
-#[derive(Debug, Clone)]
-pub struct NewCategory {
-    /// Its slug.
-    pub slug: Slug,
-    /// Its name for people.
-    pub display_name: String,
-    /// The GBP category.
-    pub gcid: Option<Gcid>,
-    /// The regions' own, as a whole.
-    pub regional: RegionalMapping,
-}
-
 impl Store {
     /// Creates or changes platform categories, each of which is there once, in one transaction. `validate_only` undoes it.
     ///
     /// # Errors
-    /// The database's. Nothing is changed then.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`]; nothing is changed.
     pub async fn import_categories(
         &self,
         now: StatementTime,
@@ -43,7 +30,7 @@ impl Store {
             .bind(&slugs)
             .execute(&mut *transaction)
             .await?;
-        // Only now, when nobody can change them any more.
+        // Only now, when the locks keep others from changing them.
         let before = sqlx::query_as::<_, EntryRow>(
             concat!("select ", category_columns!(), ",
                     (select jsonb_object_agg(region_code, own.gcid) from regional_mapping own where own.slug = category.slug) as regional

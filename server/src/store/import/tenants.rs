@@ -3,19 +3,10 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::{
-    domain::{AccountId, LocationId, OrganizationId, RunId, Slug, Tenant},
+    domain::{AccountId, LocationId, NewTenant, OrganizationId, RunId, Slug},
     error::Error,
     store::{connections::Connection, error::OnConstraint, handle::Store, statement::StatementTime},
 };
-
-/// A tenant as it shall be. What is empty in it leaves what is there alone.
-#[derive(Debug, Clone)]
-pub struct NewTenant {
-    /// The tenant.
-    pub tenant: Tenant,
-    /// Its categories as a whole, the primary one first; `None` leaves them alone.
-    pub categories: Option<Vec<Slug>>,
-}
 
 /// What an import did, or would have done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,10 +33,12 @@ pub enum ImportRejection {
 }
 
 impl Store {
-    /// Creates or changes tenants, each of which is there once: those that nothing is against, in one transaction. `validate_only` undoes it.
+    /// Creates or changes tenants, each of which is there once: those that nothing is against, in one transaction.
+    /// `validate_only` undoes it.
     ///
     /// # Errors
-    /// [`Error::LocationTaken`] when somebody else takes a location at the same moment, or the database's. Nothing is changed then.
+    /// [`Error::LocationTaken`] if a concurrent call takes a location, [`Error::DatabaseUnavailable`] or
+    /// [`Error::Internal`]; nothing is changed.
     pub async fn import_tenants(
         &self,
         now: StatementTime,
@@ -90,14 +83,14 @@ fn same(before: Option<&Vec<String>>, wanted: &[Slug]) -> bool {
     before.is_some_and(|before| before.iter().map(String::as_str).eq(wanted.iter().map(Slug::as_str)))
 }
 
-/// Locks the tenants that are there, in one order for all, and gives the categories that they have.
+/// Locks the tenants that exist, in one order for all transactions, and returns their categories.
 async fn lock(connection: &mut Connection, wanted: &[NewTenant]) -> Result<HashMap<String, Vec<String>>, Error> {
     let ids: Vec<&str> = wanted.iter().map(|it| it.tenant.id.as_str()).collect();
     sqlx::query("select 1 from tenant where tenant.id = any ($1) order by id for update")
         .bind(&ids)
         .execute(&mut *connection)
         .await?;
-    // Only now, when nobody can change them any more.
+    // Only now, when the locks keep others from changing them.
     let rows: Vec<(String, Vec<String>)> = sqlx::query_as(
         "select id, array(select slug from tenant_category where tenant_id = tenant.id order by position)
            from tenant
@@ -154,8 +147,8 @@ async fn refused(
     Ok(all)
 }
 
-/// The tenants that would move while a live run of theirs has an unsettled write, or was asked for with their location in view, with the run;
-/// see [`Store::update_tenant`]. The tenants are locked already.
+/// The tenants that would move while a live run of theirs has an unsettled write, or was asked for with their location
+/// in view, with the run; see [`Store::update_tenant`]. The tenants are locked already.
 async fn refused_moves(
     connection: &mut Connection,
     wanted: &[NewTenant],
@@ -177,47 +170,25 @@ async fn refused_moves(
     Ok(rows.into_iter().collect())
 }
 
-/// Writes the tenants; gives those that were created (true) or changed (false).
+/// Writes the tenants. Returns those that were created (`true`) or changed (`false`).
 async fn upsert(
     connection: &mut Connection,
     now: StatementTime,
     wanted: &[&NewTenant],
 ) -> Result<HashMap<String, bool>, Error> {
     let tenants = || wanted.iter().map(|it| &it.tenant);
-    let rows: Vec<(String, bool)> = sqlx::query_as(
-        "insert into tenant as present (id, display_name, organization_id, gbp_account, gbp_location, region_code, language_code,
-                                        created_at, updated_at)
-         select id, display_name, organization_id, gbp_account, gbp_location, region_code, language_code,
-                coalesce($8, now()), coalesce($8, now())
-           from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
-             as wanted (id, display_name, organization_id, gbp_account, gbp_location, region_code, language_code)
-          order by id
-             on conflict (id) do update
-            set display_name = excluded.display_name,
-                organization_id = coalesce(excluded.organization_id, present.organization_id),
-                gbp_account = coalesce(excluded.gbp_account, present.gbp_account),
-                gbp_location = coalesce(excluded.gbp_location, present.gbp_location),
-                region_code = excluded.region_code,
-                language_code = excluded.language_code,
-                updated_at = excluded.updated_at
-          where (normalize(present.display_name), present.region_code, present.language_code)
-                  <> (excluded.display_name, excluded.region_code, excluded.language_code)
-             or present.organization_id is distinct from coalesce(excluded.organization_id, present.organization_id)
-             or present.gbp_account is distinct from coalesce(excluded.gbp_account, present.gbp_account)
-             or present.gbp_location is distinct from coalesce(excluded.gbp_location, present.gbp_location)
-         returning id, xmax = 0",
-    )
-    .bind(tenants().map(|tenant| tenant.id.as_str()).collect::<Vec<_>>())
-    .bind(tenants().map(|tenant| tenant.display_name.as_str()).collect::<Vec<_>>())
-    .bind(tenants().map(|tenant| tenant.organization.as_ref().map(OrganizationId::as_str)).collect::<Vec<_>>())
-    .bind(tenants().map(|tenant| tenant.account.as_ref().map(AccountId::as_str)).collect::<Vec<_>>())
-    .bind(tenants().map(|tenant| tenant.location.as_ref().map(LocationId::as_str)).collect::<Vec<_>>())
-    .bind(tenants().map(|tenant| tenant.region_code.as_str()).collect::<Vec<_>>())
-    .bind(tenants().map(|tenant| tenant.language_code.as_str()).collect::<Vec<_>>())
-    .bind(now)
-    .fetch_all(connection)
-    .await
-    .on_constraint("tenant_location_is_unique", || Error::LocationTaken("of one of the tenants".to_owned()))?;
+    let rows: Vec<(String, bool)> = sqlx::query_as(include_str!("upsert_tenants.sql"))
+        .bind(tenants().map(|tenant| tenant.id.as_str()).collect::<Vec<_>>())
+        .bind(tenants().map(|tenant| tenant.display_name.as_str()).collect::<Vec<_>>())
+        .bind(tenants().map(|tenant| tenant.organization.as_ref().map(OrganizationId::as_str)).collect::<Vec<_>>())
+        .bind(tenants().map(|tenant| tenant.account.as_ref().map(AccountId::as_str)).collect::<Vec<_>>())
+        .bind(tenants().map(|tenant| tenant.location.as_ref().map(LocationId::as_str)).collect::<Vec<_>>())
+        .bind(tenants().map(|tenant| tenant.region_code.as_str()).collect::<Vec<_>>())
+        .bind(tenants().map(|tenant| tenant.language_code.as_str()).collect::<Vec<_>>())
+        .bind(now)
+        .fetch_all(connection)
+        .await
+        .on_constraint("tenant_location_is_unique", || Error::LocationTaken("of one of the tenants".to_owned()))?;
     Ok(rows.into_iter().collect())
 }
 

@@ -5,7 +5,7 @@ use crate::{
     error::Error,
     store::{
         handle::Store,
-        history::partition::{insert_into_history, run_to_history_columns},
+        history::partition::run_to_history_columns,
         row::{RunRow, run_columns},
         statement::StatementTime,
         stats::rollup::insert_rollup_delta,
@@ -23,7 +23,7 @@ macro_rules! cancelled_columns {
 pub(in crate::store) use cancelled_columns;
 
 /// Whether a run was released while its write may have been on its way. It is due when the write no longer can be, and not before:
-/// whoever looks earlier may find nothing, and the write arrives afterwards.
+/// an earlier attempt may find nothing, and the write arrives afterwards.
 macro_rules! awaits_write_outcome {
     () => {
         "(write_intent is not null and attempts -> -1 ->> 'state' = 'released')"
@@ -32,11 +32,11 @@ macro_rules! awaits_write_outcome {
 pub(in crate::store) use awaits_write_outcome;
 
 impl Store {
-    /// Cancels a run: a queued one at once, unless an earlier attempt's write is unsettled or done, and nobody lived to end the run; any
+    /// Cancels a run: a queued one at once, unless an earlier attempt's write is unsettled or done, and the run could not be ended; any
     /// other live one is marked, for its holder or its next attempt. `None` when the run is terminal already.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn cancel(&self, now: StatementTime, run: RunId) -> Result<Option<Run>, Error> {
         if let Some(ended) = self.with_history_partition(now, || self.cancel_queued(now, run)).await? {
             return Ok(Some(ended.0));
@@ -63,18 +63,23 @@ impl Store {
     async fn cancel_queued(&self, now: StatementTime, run: RunId) -> Result<Option<RunRow>, sqlx::Error> {
         sqlx::query_as::<_, RunRow>(concat!(
             "with ended as (
+                 -- The run, deleted, if it is queued and has written nothing.
                  delete from run
                   where id = $2 and state = 'queued' and write_intent is null and written = '[]'
                  returning ",
             run_to_history_columns!(),
             cancelled_columns!(),
             "
-             ), moved as (",
-            insert_into_history!(),
+             ), moved as (
+                 -- Its row in the history.
+                 ",
+            include_str!("../history/insert_into_history.sql"),
             "returning ",
             run_columns!(),
             ", out_of_sync, ended_at
-             ), counted as (",
+             ), counted as (
+                 -- Its count, for the rollups.
+                 ",
             insert_rollup_delta!(),
             ")
              select ",

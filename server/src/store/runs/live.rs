@@ -1,4 +1,4 @@
-//! What streams look at: runs that are live, and what changed while nobody heard of it.
+//! Reads for streams: live runs, and the ids of runs that may have changed while wake-ups were lost.
 
 use chrono::{DateTime, Utc};
 
@@ -27,7 +27,7 @@ impl Store {
     /// Lists live runs, whole, oldest first, younger than `after`, at most `limit`.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn live_runs(&self, filter: &LiveFilter, after: RunId, limit: i64) -> Result<Vec<Run>, Error> {
         let tenants = filter.tenants.as_ref().map(|tenants| tenants.iter().map(TenantId::as_str).collect::<Vec<_>>());
         let rows = sqlx::query_as::<_, RunRow>(concat!(
@@ -54,18 +54,18 @@ impl Store {
     /// Gets the time that the other statements go by.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn time(&self, now: StatementTime) -> Result<DateTime<Utc>, Error> {
         let (time,) = sqlx::query_as("select coalesce($1, now())").bind(now).fetch_one(&self.pool).await?;
         Ok(time)
     }
 
     /// Gets id and revision of every run that may have changed since: it ended after `ended_after`, is younger than `new_after` and
-    /// live, or is being carried out or waits for its next attempt. A run that went back into the ready queue is in none of these; whoever saw
+    /// live, or is running or delayed. A run that went back into the ready queue is in none of these; a caller that saw
     /// it leave the ready queue asks for it with [`Store::revisions`].
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn changed_runs(&self, ended_after: DateTime<Utc>, new_after: RunId) -> Result<Vec<(RunId, i64)>, Error> {
         Ok(sqlx::query_as(
             "select id, revision from run where state = 'running'
@@ -85,7 +85,7 @@ impl Store {
     /// Gets id and revision of a batch's runs that ended after `ended_after`.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn ended_of_batch(&self, batch: BatchId, ended_after: DateTime<Utc>) -> Result<Vec<(RunId, i64)>, Error> {
         let rows = sqlx::query_as("select id, revision from run_history where batch_id = $1 and ended_at > $2");
         Ok(rows.bind(batch).bind(ended_after).fetch_all(&self.pool).await?)
@@ -94,7 +94,7 @@ impl Store {
     /// Gets id and revision of those of these runs that there are.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn revisions(&self, ids: &[RunId]) -> Result<Vec<(RunId, i64)>, Error> {
         Ok(sqlx::query_as("select id, revision from all_runs where id = any ($1)")
             .bind(ids)

@@ -1,30 +1,20 @@
 //! Reading runs by their ids, and what is newest.
 
-use super::accept::single::live_run;
+use super::live_run::live_run;
 use crate::{
-    domain::{Run, RunId, Strategy, TenantId},
+    domain::{Run, RunFilter, RunId, Strategy, TenantId},
     error::Error,
     store::{
         handle::Store,
-        history::search::RunFilter,
         row::{RunRow, run_columns},
     },
 };
-
-/// A run without the parts that make it large, and without the times that only live or only ended ones have.
-macro_rules! light_columns {
-    () => {
-        "id, tenant_id, organization_id, batch_id, strategy, dry_run, options, state, revision, fencing_token, uncounted_attempts, max_attempts,
-                cancel_requested, created, updated, deleted, unmapped, reason, error, caller, request_id, created_at, started_at"
-    };
-}
-pub(in crate::store) use light_columns;
 
 impl Store {
     /// Gets a run, whole.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn run(&self, run: RunId) -> Result<Option<Run>, Error> {
         let row = sqlx::query_as::<_, RunRow>(concat!(
             "select ",
@@ -38,7 +28,7 @@ impl Store {
     /// Gets those of these runs that are `filter`'s tenants', whole, oldest first.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn runs(&self, filter: &RunFilter, ids: &[RunId]) -> Result<Vec<Run>, Error> {
         let rows = sqlx::query_as::<_, RunRow>(concat!(
             "select ",
@@ -62,9 +52,9 @@ impl Store {
     /// Gets the newest run of a tenant and strategy, whole.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn last_run(&self, tenant: &TenantId, strategy: Strategy) -> Result<Option<Run>, Error> {
-        // In this order: one that ends between the two looks is in the history by the second.
+        // In this order: a run that ends between the two reads is in the history by the second.
         let live = live_run(&mut self.pool.acquire().await?, tenant).await?;
         if let Some(live) = live.filter(|live| live.kind.strategy == strategy) {
             return Ok(Some(live));

@@ -5,11 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 
-use super::{
-    count_map::CountMap,
-    sync_stats::{Counts, SyncStats},
-    window::WindowLayout,
-};
+use super::{count_map::CountMap, window::WindowLayout};
+use crate::domain::{EndedRuns, SyncStats};
 
 /// Bins of durations for each doubling.
 const BUCKETS_PER_DOUBLING: f64 = 4.0;
@@ -19,7 +16,7 @@ pub(in crate::store) struct PartialAggregate {
     /// `None`: it counts live runs.
     starts_at: Option<DateTime<Utc>>,
     /// Nothing where another part has the same runs' counts, and this one only what was tallied of them.
-    counts: Counts,
+    counts: EndedRuns,
     /// By their bins.
     durations: CountMap<i16>,
     reasons: CountMap<String>,
@@ -28,7 +25,7 @@ pub(in crate::store) struct PartialAggregate {
 /// A sum, as `rollup` has it.
 impl FromRow<'_, PgRow> for PartialAggregate {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let counts = if row.try_get(1)? { Counts::at(row, 2)? } else { Counts::default() };
+        let counts = if row.try_get(1)? { counts_at(row, 2)? } else { EndedRuns::default() };
         let durations: Option<Json<CountMap<i16>>> = row.try_get(8)?;
         let reasons: Option<Json<CountMap<String>>> = row.try_get(9)?;
         Ok(Self::new(row.try_get(0)?, counts, durations.map(|json| json.0), reasons.map(|json| json.0)))
@@ -39,12 +36,25 @@ impl PartialAggregate {
     /// With durations and reasons as far as they were tallied.
     pub(in crate::store) fn new(
         starts_at: Option<DateTime<Utc>>,
-        counts: Counts,
+        counts: EndedRuns,
         durations: Option<CountMap<i16>>,
         reasons: Option<CountMap<String>>,
     ) -> Self {
         Self { starts_at, counts, durations: durations.unwrap_or_default(), reasons: reasons.unwrap_or_default() }
     }
+}
+
+/// Reads counts from six columns of a row, from `first` on. There are hundreds of rows: looking up each column by its
+/// name would take as long as reading it.
+pub(in crate::store) fn counts_at(row: &PgRow, first: usize) -> Result<EndedRuns, sqlx::Error> {
+    Ok(EndedRuns {
+        succeeded: row.try_get(first)?,
+        failed: row.try_get(first + 1)?,
+        skipped: row.try_get(first + 2)?,
+        cancelled: row.try_get(first + 3)?,
+        dry_runs: row.try_get(first + 4)?,
+        out_of_sync: row.try_get(first + 5)?,
+    })
 }
 
 /// Adds up parts of a window, which lacks its newest failures and the tenants that are out of sync.
@@ -54,9 +64,10 @@ pub(in crate::store) fn combine(
     end_at: DateTime<Utc>,
     layout: WindowLayout,
 ) -> SyncStats {
-    let (mut live, mut live_dry_runs, mut ended) = (0, 0, Counts::default());
+    let (mut live, mut live_dry_runs, mut ended) = (0, 0, EndedRuns::default());
     let (mut durations, mut reasons) = (BTreeMap::new(), BTreeMap::new());
-    let mut series: BTreeMap<_, _> = layout.points(start_at, end_at).map(|point| (point, Counts::default())).collect();
+    let mut series: BTreeMap<_, _> =
+        layout.points(start_at, end_at).map(|point| (point, EndedRuns::default())).collect();
     for part in parts {
         let PartialAggregate { starts_at, counts, .. } = part;
         part.durations.add_to(&mut durations);

@@ -1,4 +1,4 @@
-//! Counts of ended runs: added by the statement that ends them, and summed up by and by.
+//! Counts of ended runs: the statement that ends them adds a delta, and maintenance sums the deltas into rollups.
 
 use crate::{
     error::Error,
@@ -38,71 +38,19 @@ macro_rules! rollup_source_columns {
 pub(in crate::store) use rollup_source_columns;
 
 impl Store {
-    /// Sums up at most `limit` of the counts that were added and are not summed up yet. Gives how many.
+    /// Sums up to `limit` deltas into their rollups. Returns how many.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn compact_rollup_deltas(&self, limit: i64) -> Result<i64, Error> {
-        Ok(sqlx::query_scalar(
-            "with taken as (
-                 delete from rollup_delta
-                  where ctid = any (array(select ctid from rollup_delta limit $1 for update skip locked))
-                 returning scope, start_at, succeeded, failed, skipped, cancelled, dry_runs, out_of_sync, duration_buckets, failure_reasons
-             ), grains (grain) as (
-                 values ('minute'), ('ten_minutes'), ('hour'), ('day'), ('week')
-             ), duration_histograms as (
-                 select scope, grain, start_at, jsonb_object_agg(bucket, count) as duration_histogram
-                   from (select scope, grain, rollup_start(grain, start_at) as start_at, bucket, sum(count) as count
-                           from (select scope, start_at, bucket, count(*)
-                                   from taken
-                                  cross join unnest(duration_buckets) as bucket
-                                  group by scope, start_at, bucket) as buckets
-                           join grains on scope = '' or grain not in ('minute', 'ten_minutes')
-                          group by scope, grain, rollup_start(grain, start_at), bucket) as buckets
-                  group by scope, grain, start_at
-             ), reason_counts as (
-                 select scope, grain, start_at, jsonb_object_agg(reason, count) as failure_reason_counts
-                   from (select scope, grain, rollup_start(grain, start_at) as start_at, reason, count(*)
-                           from taken
-                          cross join unnest(failure_reasons) as reason
-                           join grains on scope = '' or grain not in ('minute', 'ten_minutes')
-                          group by scope, grain, rollup_start(grain, start_at), reason) as failure_reason_counts
-                  group by scope, grain, start_at
-             ), sums as (
-                 select scope, grain, rollup_start(grain, start_at) as start_at, sum(succeeded) as succeeded, sum(failed) as failed,
-                        sum(skipped) as skipped, sum(cancelled) as cancelled, sum(dry_runs) as dry_runs, sum(out_of_sync) as out_of_sync
-                   from taken
-                   join grains on scope = '' or grain not in ('minute', 'ten_minutes')
-                  group by scope, grain, rollup_start(grain, start_at)
-             ), folded as (
-                 insert into rollup as old (scope, grain, start_at, succeeded, failed, skipped, cancelled, dry_runs, out_of_sync,
-                                            duration_histogram, failure_reason_counts)
-                 select scope, grain, start_at, succeeded, failed, skipped, cancelled, dry_runs, out_of_sync,
-                        coalesce(duration_histogram, '{}'), coalesce(failure_reason_counts, '{}')
-                   from sums
-                   left join duration_histograms using (scope, grain, start_at)
-                   left join reason_counts using (scope, grain, start_at)
-                  -- In one order for all.
-                  order by scope, grain, start_at
-                 on conflict (scope, grain, start_at) do update
-                    set succeeded = old.succeeded + excluded.succeeded, failed = old.failed + excluded.failed,
-                        skipped = old.skipped + excluded.skipped, cancelled = old.cancelled + excluded.cancelled,
-                        dry_runs = old.dry_runs + excluded.dry_runs, out_of_sync = old.out_of_sync + excluded.out_of_sync,
-                        duration_histogram = add_counts(old.duration_histogram, excluded.duration_histogram),
-                        failure_reason_counts = add_counts(old.failure_reason_counts, excluded.failure_reason_counts)
-             )
-             select count(*) from taken",
-        )
-        .bind(limit)
-        .fetch_one(&self.pool)
-        .await?)
+        Ok(sqlx::query_scalar(include_str!("compact_rollup_deltas.sql")).bind(limit).fetch_one(&self.pool).await?)
     }
 
-    /// Forgets sums that no window reaches any more: minutes and ten minutes after 4 days, others after 92, at most `limit` of each grain.
-    /// Gives how many.
+    /// Deletes rollups that no window reaches: minutes and ten minutes after 4 days, others after 92; up to `limit` of each grain.
+    /// Returns how many.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn delete_expired_rollups(&self, now: StatementTime, limit: u64) -> Result<u64, Error> {
         let done = sqlx::query(
             "delete from rollup

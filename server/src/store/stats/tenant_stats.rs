@@ -8,25 +8,26 @@ use sqlx::{Row, types::Json};
 
 use super::{
     count_map::CountMap,
-    partial_aggregate::PartialAggregate,
-    sync_stats::{Counts, MAX_RECENT_FAILURES},
+    partial_aggregate::{PartialAggregate, counts_at},
     window::{Grain, WindowLayout},
 };
 use crate::{
-    domain::{Run, RunId},
+    domain::{Run, RunFilter, RunId},
     error::Error,
     store::{
         connections::Connection,
         handle::Store,
-        history::search::{RunFilter, first_id},
-        row::LightRunRow,
-        runs::read::light_columns,
+        history::first_id::first_id,
+        row::{LightRunRow, light_columns},
         statement::StatementTime,
     },
 };
 
 /// Runs of a day that is over that one statement counts for their tenants: about a second of work.
 const ROLL_UP_CHUNK_SIZE: i32 = 50_000;
+
+/// How many failures the statistics name.
+pub(in crate::store) const MAX_RECENT_FAILURES: usize = 5;
 
 /// What was counted of tenants.
 pub(in crate::store) struct TenantAggregates {
@@ -36,25 +37,25 @@ pub(in crate::store) struct TenantAggregates {
 }
 
 impl Store {
-    /// Does one bounded piece of counting days that are over for their tenants. Gives whether there was one.
+    /// Counts one chunk of past days for their tenants. Returns whether there was one.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn roll_up_day(&self, now: StatementTime) -> Result<bool, Error> {
         self.roll_up_day_chunk(now, ROLL_UP_CHUNK_SIZE).await
     }
 
     /// Counts for their tenants up to `size` runs more of the oldest day that is over and not counted yet, if none of its runs is live.
-    /// Gives whether there was one. A day shows only when all of it is counted.
+    /// Returns whether there was one. A day is visible only once all of it is counted.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn roll_up_day_chunk(&self, now: StatementTime, size: i32) -> Result<bool, Error> {
         // An hour for servers whose clocks are behind.
-        let insert_rollup_delta = sqlx::query_scalar(
+        let counted = sqlx::query_scalar(
             "select roll_up_next_chunk(((coalesce($1, now()) - interval '1 hour') at time zone 'UTC')::date, $2)",
         );
-        Ok(insert_rollup_delta.bind(now).bind(size).fetch_one(&self.pool).await?)
+        Ok(counted.bind(now).bind(size).fetch_one(&self.pool).await?)
     }
 
     /// Counts the runs of `tenants` that ended at `start_at` or later, and those that are live; `filter` may limit them to an organization.
@@ -65,7 +66,7 @@ impl Store {
         start_at: DateTime<Utc>,
         layout: WindowLayout,
     ) -> Result<TenantAggregates, Error> {
-        // One snapshot for all: a day may be counted, and a run may end, meanwhile.
+        // One snapshot for all statements: in between, a day may be counted, and a run may end.
         let mut snapshot = self.history_pool.begin_with("begin isolation level repeatable read read only").await?;
         let (counted_until, first_day): (Option<NaiveDate>, Option<NaiveDate>) = sqlx::query_as(
             "select day,
@@ -77,59 +78,30 @@ impl Store {
         .bind(start_at)
         .fetch_one(&mut *snapshot)
         .await?;
-        // Days are counted as a whole. Of a window that is cut more finely, they only tell which days' runs to look at.
+        // Days are counted as a whole. For a window with shorter periods they only bound the days whose runs are read.
         let (whole_days_before, first_day) = if layout.step == Grain::Day {
             (counted_until, counted_until)
         } else {
             (None, first_day.or(counted_until))
         };
-        let rows = sqlx::query(
-            "select ended_on::timestamp at time zone 'UTC' as start_at, succeeded::bigint, failed::bigint, skipped::bigint,
-                    cancelled::bigint, dry_runs::bigint, out_of_sync::bigint, duration_buckets, case when failed > 0 then failure_reasons end,
-                    case when failed > 0 then recent_failure_ids end, duration_histogram
-               from tenant_rollup
-              where tenant_id = any ($1) and accepted_on < $5 and ended_on >= ($2 at time zone 'UTC')::date
-                and ($3::text is null or organization_id = $3)
-             union all
-             select date_trunc($4, ended_at, 'UTC'),
-                    count(*) filter (where not dry_run and state = 'succeeded'),
-                    count(*) filter (where not dry_run and state = 'failed'),
-                    count(*) filter (where not dry_run and state = 'skipped'),
-                    count(*) filter (where not dry_run and state = 'cancelled'),
-                    count(*) filter (where dry_run),
-                    count(*) filter (where out_of_sync),
-                    array_agg(duration_bucket(ended_at - started_at)) filter (where not dry_run and state in ('succeeded', 'failed')),
-                    array_agg(reason) filter (where not dry_run and state = 'failed'),
-                    (array_agg(id order by id desc) filter (where not dry_run and state = 'failed'))[:5], null
-               from run_history
-              where tenant_id = any ($1) and id >= $6
-                -- Written so that the index to go by is the tenants', which have few runs.
-                and ended_at + interval '0' >= $2
-                and ($3::text is null or organization_id = $3)
-              group by 1
-             union all
-             select null, count(*) filter (where not dry_run), 0, 0, 0, count(*) filter (where dry_run), 0, null, null, null, null
-               from run
-              where tenant_id = any ($1)
-                and ($3::text is null or organization_id = $3)",
-        )
-        .bind(tenants)
-        .bind(start_at)
-        .bind(filter.organization.as_ref().map(|organization| organization.as_str()))
-        .bind(layout.step.as_str())
-        .bind(whole_days_before)
-        .bind(first_day.map_or(RunId::nil(), |day| first_id(day.and_time(NaiveTime::MIN).and_utc())))
-        .fetch_all(&mut *snapshot)
-        .await?;
+        let rows = sqlx::query(include_str!("tenant_aggregates.sql"))
+            .bind(tenants)
+            .bind(start_at)
+            .bind(filter.organization.as_ref().map(|organization| organization.as_str()))
+            .bind(layout.step.as_str())
+            .bind(whole_days_before)
+            .bind(first_day.map_or(RunId::nil(), |day| first_id(day.and_time(NaiveTime::MIN).and_utc())))
+            .fetch_all(&mut *snapshot)
+            .await?;
         let (mut parts, mut failures) = (Vec::with_capacity(rows.len()), Vec::new());
         for row in &rows {
             let durations: Option<Vec<i16>> = row.try_get(7)?;
             let reasons: Option<Vec<String>> = row.try_get(8)?;
             failures.extend(row.try_get::<Option<Vec<RunId>>, _>(9)?.unwrap_or_default());
-            let insert_rollup_delta: Option<Json<CountMap<i16>>> = row.try_get(10)?;
+            let histogram: Option<Json<CountMap<i16>>> = row.try_get(10)?;
             let (durations, reasons) = (durations.map(CountMap::of), reasons.map(CountMap::of));
-            let durations = durations.into_iter().chain(insert_rollup_delta.map(|json| json.0)).reduce(CountMap::and);
-            parts.push(PartialAggregate::new(row.try_get(0)?, Counts::at(row, 1)?, durations, reasons));
+            let durations = durations.into_iter().chain(histogram.map(|json| json.0)).reduce(CountMap::and);
+            parts.push(PartialAggregate::new(row.try_get(0)?, counts_at(row, 1)?, durations, reasons));
         }
         failures.sort_unstable_by(|one, other| other.cmp(one));
         failures.truncate(MAX_RECENT_FAILURES);

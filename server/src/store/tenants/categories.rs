@@ -2,18 +2,17 @@
 
 use chrono::{DateTime, Utc};
 
-use super::tenant::not_found;
 use crate::{
     domain::{Slug, TenantCategories, TenantId},
     error::Error,
-    store::{handle::Store, statement::StatementTime},
+    store::{error::tenant_not_found, handle::Store, statement::StatementTime},
 };
 
 impl Store {
     /// Gets a tenant's categories, the primary one first.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or the database's.
+    /// [`Error::NotFound`], [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn tenant_categories(&self, tenant: &TenantId) -> Result<TenantCategories, Error> {
         let (updated_at, slugs): (Option<DateTime<Utc>>, Vec<String>) = sqlx::query_as(
             "select t.categories_updated_at,
@@ -24,7 +23,7 @@ impl Store {
         .bind(tenant.as_str())
         .fetch_optional(&self.pool)
         .await?
-        .ok_or_else(|| not_found(tenant))?;
+        .ok_or_else(|| tenant_not_found(tenant))?;
         let mut slugs = slugs
             .iter()
             .map(|slug| Slug::parse(slug).map_err(|error| Error::Internal(error.into())))
@@ -33,11 +32,11 @@ impl Store {
         Ok(TenantCategories { primary: slugs.next(), additional: slugs.collect(), updated_at })
     }
 
-    /// Replaces a tenant's categories, in one transaction. Gives those of `slugs` that the platform does not know; if there are any,
+    /// Replaces a tenant's categories, in one transaction. Returns those of `slugs` that the platform does not know; if there are any,
     /// nothing was changed.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or the database's.
+    /// [`Error::NotFound`], [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn set_tenant_categories(
         &self,
         now: StatementTime,
@@ -52,7 +51,7 @@ impl Store {
             .bind(now)
             .fetch_optional(&mut *transaction)
             .await?
-            .ok_or_else(|| not_found(tenant))?;
+            .ok_or_else(|| tenant_not_found(tenant))?;
         // Locks the categories against a deletion, in one order for all.
         let known: Vec<(String,)> =
             sqlx::query_as("select slug from platform_category where slug = any ($1) order by slug for key share")

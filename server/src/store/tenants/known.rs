@@ -1,4 +1,4 @@
-//! Whether a name that a caller gives is one that the service knows.
+//! Whether the tenants and organizations of a request exist.
 
 use crate::{
     domain::{OrganizationId, TenantId},

@@ -5,32 +5,17 @@ use std::collections::HashMap;
 use sqlx::{FromRow, Row, postgres::PgRow};
 
 use crate::{
-    domain::{AccountId, FailureReason, LocationId, OrganizationId, Run, Tenant, TenantId},
+    domain::{AccountId, FailureReason, LocationId, OrganizationId, Run, Tenant, TenantChange, TenantId},
     error::{Error, Resource},
     store::{
         connections::Connection,
-        error::OnConstraint,
+        error::{OnConstraint, tenant_not_found},
         handle::Store,
         row::{id, optional_id},
-        runs::accept::single::{in_progress, kind, live_run},
+        runs::live_run::{in_progress, kind, live_run},
         statement::StatementTime,
     },
 };
-
-/// New values of a tenant; the outer `None` leaves a field alone, the inner one empties it.
-#[derive(Debug, Default, Clone)]
-pub struct TenantChange {
-    /// The name for people.
-    pub display_name: Option<String>,
-    /// The chain.
-    pub organization: Option<Option<OrganizationId>>,
-    /// The GBP account and location, which are set together.
-    pub account_and_location: Option<Option<(AccountId, LocationId)>>,
-    /// The region.
-    pub region_code: Option<String>,
-    /// The language.
-    pub language_code: Option<String>,
-}
 
 /// The columns of `tenant`, as [`TenantRow`] reads them.
 macro_rules! tenant_columns {
@@ -43,7 +28,7 @@ impl Store {
     /// Adds a tenant. Its times are the statement's.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`], [`Error::LocationTaken`], or the database's.
+    /// [`Error::AlreadyExists`], [`Error::LocationTaken`], [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn insert_tenant(&self, now: StatementTime, tenant: &Tenant) -> Result<Tenant, Error> {
         let row = sqlx::query_as::<_, TenantRow>(concat!(
             "insert into tenant (id, display_name, organization_id, gbp_account, gbp_location,
@@ -73,20 +58,20 @@ impl Store {
     /// Gets a tenant.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or the database's.
+    /// [`Error::NotFound`], [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn tenant(&self, tenant: &TenantId) -> Result<Tenant, Error> {
         sqlx::query_as::<_, TenantRow>(concat!("select ", tenant_columns!(), " from tenant where id = $1"))
             .bind(tenant.as_str())
             .fetch_optional(&self.pool)
             .await?
             .map(|row| row.0)
-            .ok_or_else(|| not_found(tenant))
+            .ok_or_else(|| tenant_not_found(tenant))
     }
 
     /// Lists tenants by id, after `after`, at most `limit`; `visible_tenants` limits them to what a caller may see.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn tenants(
         &self,
         organization: Option<&OrganizationId>,
@@ -116,7 +101,7 @@ impl Store {
     /// Gets the organizations of tenants. One that is missing has none, or does not exist.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn organizations(&self, tenants: &[&TenantId]) -> Result<HashMap<TenantId, OrganizationId>, Error> {
         let rows = sqlx::query(
             "select id, organization_id from tenant where tenant.id = any ($1) and organization_id is not null",
@@ -130,14 +115,15 @@ impl Store {
         Ok(rows.iter().map(pair).collect::<Result<_, _>>()?)
     }
 
-    /// Changes a tenant. One with an unsettled write keeps its location and account: the write may still reach the location, which must
-    /// not be another tenant's by then, and only that location tells what became of it. So does one with a live run that executes a decision, or
-    /// overrides guards: what a person has seen of one location is not to be done to another. Any other live run that has not begun to write is fenced by
-    /// [`Store::begin_write`] instead, and begins anew.
+    /// Changes a tenant. One with an unsettled write keeps its location and account: the write may still reach the
+    /// location, which must not be another tenant's by then, and only that location tells what became of it. So does
+    /// one with a live run that executes a decision, or overrides guards: what a person has seen of one location is not
+    /// to be done to another. Any other live run that has not begun to write is fenced by [`Store::begin_write`]
+    /// instead, and begins anew.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::LocationTaken`], [`Error::RunInProgress`] for another location or account while there is such a run, or the
-    /// database's. Nothing is changed then.
+    /// [`Error::NotFound`], [`Error::LocationTaken`], [`Error::RunInProgress`] for another location or account while
+    /// there is such a run, [`Error::DatabaseUnavailable`] or [`Error::Internal`]; nothing is changed.
     pub async fn update_tenant(
         &self,
         now: StatementTime,
@@ -156,15 +142,15 @@ impl Store {
     /// Deletes a tenant and its categories; its runs stay.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::RunInProgress`] while a run of it is live, or the database's.
+    /// [`Error::NotFound`], [`Error::RunInProgress`] while a run of it is live, [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn delete_tenant(&self, tenant: &TenantId) -> Result<(), Error> {
         let mut transaction = self.pool.begin().await?;
-        // Accepting a run locks nothing, so one may come between the look and the deletion: it fails with TENANT_NOT_FOUND.
+        // Accepting a run locks nothing, so a run accepted between the check and the deletion fails with TENANT_NOT_FOUND.
         sqlx::query("select 1 from tenant where id = $1 for update")
             .bind(tenant.as_str())
             .fetch_optional(&mut *transaction)
             .await?
-            .ok_or_else(|| not_found(tenant))?;
+            .ok_or_else(|| tenant_not_found(tenant))?;
         if let Some(live) = live_run(&mut transaction, tenant).await? {
             return Err(in_progress(&live));
         }
@@ -190,7 +176,7 @@ async fn refuse_move(
     .bind(account_and_location.map(|(_, location)| location.as_str()))
     .fetch_optional(&mut *connection)
     .await?
-    .ok_or_else(|| not_found(tenant))?;
+    .ok_or_else(|| tenant_not_found(tenant))?;
     // In a statement of its own, which sees every write that began before the lock was there; later ones wait for it.
     let live = if stays { None } else { live_run(connection, tenant).await? };
     match live.filter(|live| live.write_intent.is_some() || live.options.is_about_a_location()) {
@@ -243,7 +229,7 @@ async fn change_tenant(
     .await
     .on_constraint("tenant_location_is_unique", || taken(location))?
     .map(|row| row.0)
-    .ok_or_else(|| not_found(tenant))
+    .ok_or_else(|| tenant_not_found(tenant))
 }
 
 /// A row of `tenant`.
@@ -263,10 +249,6 @@ impl FromRow<'_, PgRow> for TenantRow {
             updated_at: row.try_get("updated_at")?,
         }))
     }
-}
-
-pub(in crate::store) fn not_found(tenant: &TenantId) -> Error {
-    Error::NotFound(Resource::Tenant, tenant.resource_name())
 }
 
 fn taken(location: Option<&LocationId>) -> Error {

@@ -3,9 +3,9 @@
 use category_mirror::{
     domain::{
         AttemptState, Change, ChangeCounts, Failure, FailureReason, RunError, RunResult, RunState, Skip, SkipReason,
-        diff,
+        TenantChange, diff,
     },
-    store::{AttemptProgress, BeginWriteResult, LeaseKey, TenantChange},
+    store::{AttemptProgress, BeginWriteResult, LeaseKey},
 };
 
 use super::{DRY, LEASE, NOBODY, REAL, about_to_write, at, failed_attempt, held, plan, set, store_with, time};

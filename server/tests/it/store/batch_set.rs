@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use category_mirror::{
-    domain::{BatchId, Flag, FlagAtAcceptance, FlagState, OrganizationId, Percent, Rollout, Tenant},
-    store::{BatchReservation, BatchTarget, ChunkLimits, NewBatch, TenantChange},
+    domain::{BatchId, Flag, FlagAtAcceptance, FlagState, OrganizationId, Percent, Rollout, Tenant, TenantChange},
+    store::{BatchReservation, BatchTarget, ChunkLimits, NewBatch},
 };
 use sqlx::Connection;
 

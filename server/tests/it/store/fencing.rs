@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use category_mirror::{
-    domain::{AccountId, Decision, DriftCause, GuardRule, LocationId, RunOptions, RunResult, Tenant, WriteIntent},
+    domain::{
+        AccountId, Decision, DriftCause, GuardRule, LocationId, NewTenant, RunOptions, RunResult, Tenant, TenantChange,
+        WriteIntent,
+    },
     error::Error,
-    store::{AttemptProgress, BeginWriteResult, ClaimedRun, ImportRejection, NewRun, NewTenant, TenantChange},
+    store::{AttemptProgress, BeginWriteResult, ClaimedRun, ImportRejection, NewRun},
 };
 
 use super::{LEASE, REAL, TestStore, about_to_write, at, held, id, new_run, store_with, tenant, time};

@@ -1,8 +1,8 @@
 //! Reading runs: pages that stay in place while rows arrive, and counts that agree with counting by hand.
 
 use category_mirror::{
-    domain::{LocationId, RunId, RunResult, RunState, Strategy},
-    store::{AttemptProgress, RunFilter},
+    domain::{LocationId, RunFilter, RunId, RunResult, RunState, Strategy},
+    store::AttemptProgress,
 };
 
 use super::{NOBODY, REAL, TestStore, about_to_write, at, held, id, store_with, time};

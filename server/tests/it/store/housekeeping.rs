@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use category_mirror::domain::RunResult;
 use category_mirror::{
-    domain::{RunId, RunState},
+    domain::{RunFilter, RunId, RunState},
     error::Error,
-    store::{AttemptProgress, ReductionStep, Retention, RunFilter, Store, connect},
+    store::{AttemptProgress, ReductionStep, Retention, Store, connect},
 };
 use sqlx::AssertSqlSafe;
 

@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use category_mirror::{
-    domain::{BatchId, OrganizationId, RunState, Strategy},
-    store::{Retention, RunFilter, Spread, Store, connect, end_one, fill_history},
+    domain::{BatchId, OrganizationId, RunFilter, RunState, Strategy},
+    store::{Retention, Spread, Store, connect, end_one, fill_history},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Connection, PgConnection, PgPool};

@@ -1,8 +1,8 @@
 //! Every combination of a list's filters gives what it names, and goes by an index.
 
 use category_mirror::{
-    domain::{BatchId, OrganizationId, RunId, RunState, Strategy},
-    store::{RunFilter, Store},
+    domain::{BatchId, OrganizationId, RunFilter, RunId, RunState, Strategy},
+    store::Store,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use category_mirror::{
-    domain::{Failure, FailureReason, OrganizationId, RunResult},
-    store::{AttemptProgress, Finish, NewRun, RunFilter, Store},
+    domain::{Failure, FailureReason, OrganizationId, RunFilter, RunResult},
+    store::{AttemptProgress, Finish, NewRun, Store},
 };
 use futures::future::join_all;
 use sqlx::AssertSqlSafe;

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use category_mirror::{
-    domain::{Failure, FailureReason, OrganizationId, RunId, RunResult, Skip, SkipReason},
-    store::{AttemptProgress, ClaimLimits, Counts, NewRun, RunFilter},
+    domain::{EndedRuns, Failure, FailureReason, OrganizationId, RunFilter, RunId, RunResult, Skip, SkipReason},
+    store::{AttemptProgress, ClaimLimits, NewRun},
 };
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use proptest::{prelude::*, test_runner::TestRunner};
@@ -143,8 +143,8 @@ const FORGET: &str = "do $$
     end
     $$";
 
-fn counted<'a>(history: impl Iterator<Item = &'a Past>) -> Counts {
-    history.fold(Counts::default(), |mut counts, run| {
+fn counted<'a>(history: impl Iterator<Item = &'a Past>) -> EndedRuns {
+    history.fold(EndedRuns::default(), |mut counts, run| {
         match run.how {
             _ if run.dry_run => counts.dry_runs += 1,
             How::Succeeds => counts.succeeded += 1,
@@ -187,7 +187,7 @@ async fn compare(store: &TestStore, history: &[(Past, RunId)], window: u64, filt
     let runs = || within.iter().map(|(run, _)| run);
     assert_eq!(stats.ended, counted(runs()), "{window} {filter:?}");
     assert_eq!(stats.total, i64::try_from(within.len()).expect("few") + stats.live + stats.live_dry_runs);
-    let mut summed = Counts::default();
+    let mut summed = EndedRuns::default();
     for (_, point) in &stats.series {
         summed.succeeded += point.succeeded;
         summed.failed += point.failed;

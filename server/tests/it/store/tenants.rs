@@ -1,9 +1,8 @@
 //! Tenants and categories: every way in which a change can be refused has its own error, and changes nothing.
 
 use category_mirror::{
-    domain::{Gcid, OrganizationId, RegionalMapping, Slug, Tenant},
+    domain::{Gcid, OrganizationId, PlatformCategoryChange, RegionalMapping, Slug, Tenant, TenantChange},
     error::Error,
-    store::{PlatformCategoryChange, TenantChange},
 };
 
 use super::{TestStore, at, id, new_run, store_with, tenant, time};

@@ -6,15 +6,12 @@ use sqlx::{FromRow, Row, error::DatabaseError, postgres::PgRow};
 
 use super::single::{Accepted, ID_BY_DATABASE, NewRun, reused};
 use crate::{
-    domain::{ChangeCounts, OrganizationId, Run, RunId, RunState, TraceContext},
+    domain::{ChangeCounts, OrganizationId, Run, RunFilter, RunId, RunState, TraceContext},
     error::Error,
-    store::{
-        handle::Store, history::search::RunFilter, row::optional_id, statement::StatementTime,
-        tenants::tenant::not_found,
-    },
+    store::{error::tenant_not_found, handle::Store, row::optional_id, statement::StatementTime},
 };
 
-/// How often a group looks again that met another transaction on its way.
+/// How often the statement of a group is repeated after a race with another transaction.
 const MAX_RACE_RETRIES: usize = 3;
 /// How many runs of a group are joined at a time: each is a transaction of its own.
 const MAX_CONCURRENT_JOINS: usize = 8;
@@ -51,7 +48,7 @@ impl Store {
     /// run that met another transaction on its way, and has to go the way of [`Store::accept`].
     ///
     /// # Errors
-    /// The database's, which concern all of them; what concerns one is in its answer.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`], for all of the runs. An error of a single run is in its answer.
     pub async fn accept_all(
         &self,
         now: StatementTime,
@@ -90,7 +87,7 @@ impl Store {
         }
     }
 
-    /// `None`: a race, again and again. Who meets one has waited for the other's commit, and sees at the next look what it left.
+    /// `None`: every try met a race. A race has waited for the other's commit, so the next try sees its result.
     async fn find_or_create(&self, now: StatementTime, wanted: &[NewRun]) -> Result<Option<Vec<AcceptLookup>>, Error> {
         for _ in 0..MAX_RACE_RETRIES {
             match self.accept_statement(now, wanted).await {
@@ -108,97 +105,34 @@ impl Store {
             wanted.iter().map(value).collect()
         }
         let requests = column(wanted, NewRun::request);
-        let statement = sqlx::query_as(
-            "with wanted as materialized (
-                 -- A look-up for each, by an index: a plan is made once, for a table of any size, and must not read one whole.
-                 -- The ids of one statement are in the order in which it was asked.
-                 select coalesce(asked.given_id, run_id_at(coalesce($1, now()), asked.position)) as id, asked.tenant_id, asked.strategy,
-                        asked.dry_run, asked.max_attempts, asked.caller, asked.request_id, asked.key, asked.fingerprint, asked.options,
-                        asked.traceparent, asked.tracestate, asked.position, place.organization_id, place.has_location, live.id as live_id,
-                        first.result_id as first_run_id, first.joined as first_joined,
-                        first.fingerprint = asked.fingerprint as is_same,
-                        first.created_at < coalesce($1, now()) - interval '24 hours' as is_old
-                   from unnest($2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::integer[], $7::text[], $8::text[],
-                               $9::uuid[], $10::uuid[], $11::jsonb[], $12::text[], $13::text[])
-                       with ordinality
-                       as asked (given_id, tenant_id, strategy, dry_run, max_attempts, caller, request_id, key, fingerprint, options,
-                                 traceparent, tracestate, position)
-                   left join lateral (select organization_id, gbp_location is not null as has_location
-                                        from tenant
-                                       where tenant.id = asked.tenant_id
-                                       limit 1) place on true
-                   left join lateral (select run.id
-                                        from run
-                                       where run.tenant_id = asked.tenant_id
-                                       limit 1) live on true
-                   left join lateral (select result_id, joined, idempotency_key.fingerprint, created_at
-                                        from idempotency_key
-                                       where idempotency_key.key = asked.key
-                                       limit 1) first on true
-             ), claimed_request as (
-                 insert into idempotency_key (key, fingerprint, result_id, joined, created_at)
-                 select key, fingerprint, id, false, coalesce($1, now())
-                   from wanted
-                  where key is not null and first_run_id is null and has_location and live_id is null
-                  order by key
-                 returning key
-             ), first_ready as materialized (
-                 select fairness_rank from run
-                  where state = 'queued' and next_attempt_at is null and not bulk
-                  order by fairness_rank, id
-                  limit 1
-             ), created as (
-                 insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, fairness_key, fairness_rank,
-                                  caller, request_id, created_at, options, traceparent, tracestate)
-                 select id, tenant_id, organization_id, strategy, dry_run, 'queued', max_attempts, organization_id,
-                        case when organization_id is null then 1 + coalesce((select fairness_rank from first_ready), 0)
-                             else row_number() over (partition by organization_id order by position)
-                                  + greatest((select fairness_rank from first_ready),
-                                             (select fairness_rank from run
-                                               where state = 'queued' and next_attempt_at is null
-                                                 and fairness_key = wanted.organization_id and not bulk
-                                               order by fairness_rank desc
-                                               limit 1),
-                                             0)
-                        end,
-                        caller, request_id, coalesce($1, now()), options, traceparent, tracestate
-                   from wanted
-                  where has_location and live_id is null and first_run_id is null
-                    -- The requests first, as everybody: two who meet on both would wait for each other.
-                    and (select count(*) from claimed_request) >= 0
-                  order by tenant_id
-             )
-             select position, id, has_location, organization_id, live_id, first_run_id, first_joined, is_same, is_old,
-                    coalesce($1, now()) as at
-               from wanted",
-        )
-        .bind(now)
-        .bind(column(wanted, |new| Some(new.id).filter(|id| *id != ID_BY_DATABASE)))
-        .bind(column(wanted, |new| new.tenant.as_str()))
-        .bind(column(wanted, |new| new.kind.strategy.as_str()))
-        .bind(column(wanted, |new| new.kind.dry_run))
-        .bind(column(wanted, |new| new.max_attempts))
-        .bind(column(wanted, |new| new.caller.as_str()))
-        .bind(column(wanted, |new| new.request_id.as_deref()))
-        .bind(requests.iter().map(|request| request.map(|request| request.key)).collect::<Vec<_>>())
-        .bind(requests.iter().map(|request| request.map(|request| request.fingerprint)).collect::<Vec<_>>())
-        .bind(column(wanted, NewRun::options))
-        .bind(column(wanted, |new| new.traceparent.as_ref().map(TraceContext::traceparent)))
-        .bind(column(wanted, |new| new.traceparent.as_ref().and_then(TraceContext::tracestate)));
+        let statement = sqlx::query_as(include_str!("accept_group.sql"))
+            .bind(now)
+            .bind(column(wanted, |new| Some(new.id).filter(|id| *id != ID_BY_DATABASE)))
+            .bind(column(wanted, |new| new.tenant.as_str()))
+            .bind(column(wanted, |new| new.kind.strategy.as_str()))
+            .bind(column(wanted, |new| new.kind.dry_run))
+            .bind(column(wanted, |new| new.max_attempts))
+            .bind(column(wanted, |new| new.caller.as_str()))
+            .bind(column(wanted, |new| new.request_id.as_deref()))
+            .bind(requests.iter().map(|request| request.map(|request| request.key)).collect::<Vec<_>>())
+            .bind(requests.iter().map(|request| request.map(|request| request.fingerprint)).collect::<Vec<_>>())
+            .bind(column(wanted, NewRun::options))
+            .bind(column(wanted, |new| new.traceparent.as_ref().map(TraceContext::traceparent)))
+            .bind(column(wanted, |new| new.traceparent.as_ref().and_then(TraceContext::tracestate)));
         statement.fetch_all(&self.queue_pool).await
     }
 }
 
-/// Somebody else was quicker; or two waited for each other, because what a batch finds free while it makes its runs is in no order.
+/// Another transaction was faster; or two waited for each other, because a batch inserts its runs in no order that this one shares.
 fn is_race(error: &(dyn DatabaseError + 'static)) -> bool {
     const DEADLOCK: &str = "40P01";
     error.is_unique_violation() || error.code().as_deref() == Some(DEADLOCK)
 }
 
-/// What the statement says about one of the wanted runs.
+/// The statement's result for one of the wanted runs.
 type Answer = Result<Result<Accepted, Error>, Unanswered>;
 
-/// Why the statement does not say what becomes of a wanted run.
+/// Why the statement has no result for a wanted run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unanswered {
     /// It met a run that was live already.
@@ -217,7 +151,7 @@ fn answer(new: &NewRun, found: &AcceptLookup, run: impl Fn(RunId) -> Option<Run>
         None => {}
     }
     match (found.has_location, found.live) {
-        (None, _) => Ok(Err(not_found(&new.tenant))),
+        (None, _) => Ok(Err(tenant_not_found(&new.tenant))),
         (Some(false), _) => Ok(Err(Error::NoLocation(new.tenant.clone()))),
         (Some(true), Some(_)) => Err(Unanswered::BesideLive),
         (Some(true), None) => {

@@ -1,4 +1,4 @@
-//! Joining live runs. The run is locked from the first look at it until the commit, so its holder can neither begin a write nor end it in
+//! Joining live runs. The run is locked from the first read until the commit, so its holder can neither begin a write nor end it in
 //! between.
 
 use chrono::{DateTime, Utc};
@@ -36,7 +36,7 @@ enum Joining {
     Refused(JoinRefusal),
 }
 
-/// Locks the live runs of tenants, in one order for everybody who locks several. A tenant is missing whose run has ended while the
+/// Locks the live runs of tenants, in one order for all transactions. A tenant is missing whose run has ended while the
 /// statement waited for it.
 pub(in crate::store) async fn lock_live(
     connection: &mut Connection,
@@ -134,7 +134,7 @@ async fn renew(connection: &mut Connection, now: StatementTime, runs: &[RunId]) 
     Ok(())
 }
 
-/// Gives a batch's run the place in the ready queue that a run of its own would have got now.
+/// Moves a batch's run to the rank in the ready queue that an interactive run would get now.
 async fn take_out_of_bulk(connection: &mut Connection, run: RunId) -> Result<(), sqlx::Error> {
     sqlx::query(
         "update run

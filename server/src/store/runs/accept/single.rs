@@ -9,16 +9,17 @@ use crate::{
     error::Error,
     store::{
         connections::Connection,
+        error::tenant_not_found,
         handle::Store,
         idempotency_key::{IdempotencyKey, NO_RUN, arguments},
         row::{RunRow, run_columns},
+        runs::live_run::{in_progress, kind, live_run},
         statement::StatementTime,
-        tenants::tenant::not_found,
     },
 };
 
-/// The id of what gets one from the database when it is accepted. Ids are times, which lists, windows and streams go by, and servers' clocks
-/// differ: so none is made by a server. Tests and benchmarks may bring ids of their own.
+/// The id of what gets one from the database when it is accepted. Ids are times, which lists, windows and streams go
+/// by, and servers' clocks differ: so none is made by a server. Tests and benchmarks may bring ids of their own.
 pub const ID_BY_DATABASE: Uuid = Uuid::nil();
 
 /// A run to accept.
@@ -83,7 +84,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`] and [`Error::NoLocation`] of the tenant, [`Error::RunInProgress`], [`Error::CannotJoin`],
-    /// [`Error::RequestIdReused`], or the database's.
+    /// [`Error::RequestIdReused`], [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn accept(&self, now: StatementTime, new: &NewRun) -> Result<Accepted, Error> {
         let mut transaction = self.pool.begin().await?;
         match accept_within(&mut transaction, now, new).await {
@@ -92,7 +93,7 @@ impl Store {
                 Ok(accepted)
             }
             Err(refusal) => {
-                // Not by the drop, which leaves the live run locked for a while: a claim would pass over it.
+                // The drop would roll back later and leave the live run locked until then: a claim would skip it.
                 let _ = transaction.rollback().await;
                 Err(refusal)
             }
@@ -105,7 +106,7 @@ pub(in crate::store) async fn new_id(connection: &mut Connection, now: Statement
     sqlx::query_scalar("select run_id_at(coalesce($1, now()), 0)").bind(now).fetch_one(connection).await
 }
 
-/// The same within somebody's transaction.
+/// Accepts a run within the caller's transaction.
 pub(in crate::store) async fn accept_within(
     connection: &mut Connection,
     now: StatementTime,
@@ -136,8 +137,9 @@ pub(in crate::store) async fn accept_within(
     Ok(accepted)
 }
 
-/// Makes the request id ours, or gives the first answer to it. A second call with the same id waits here for the first one's commit.
-/// An id whose run never came to be, because its batch lost a race, was never answered: it is free.
+/// Claims the request id for this call, or returns its recorded response. A second call with the same id waits here for
+/// the first one's commit. An id whose run never came to be, because its batch lost a race, was never answered: it is
+/// free.
 async fn claim_request(
     connection: &mut Connection,
     now: StatementTime,
@@ -192,7 +194,7 @@ async fn check_tenant(connection: &mut Connection, tenant: &TenantId) -> Result<
         .bind(tenant.as_str())
         .fetch_optional(connection)
         .await?
-        .ok_or_else(|| not_found(tenant))?;
+        .ok_or_else(|| tenant_not_found(tenant))?;
     if has_location { Ok(()) } else { Err(Error::NoLocation(tenant.clone())) }
 }
 
@@ -249,35 +251,11 @@ async fn insert_or_join(connection: &mut Connection, now: StatementTime, new: &N
     }
 }
 
-/// The tenant's live run.
-pub(in crate::store) async fn live_run(connection: &mut Connection, tenant: &TenantId) -> Result<Option<Run>, Error> {
-    let row = sqlx::query_as::<_, RunRow>(concat!(
-        "select ",
-        run_columns!(),
-        ", next_attempt_at from run where tenant_id = $1"
-    ))
-    .bind(tenant.as_str())
-    .fetch_optional(connection)
-    .await?;
-    Ok(row.map(|row| row.0))
-}
-
-/// The error of those who would start beside a live run.
-pub(in crate::store) fn in_progress(run: &Run) -> Error {
-    Error::RunInProgress { run: run.resource_name(), kind: kind(run) }
-}
-
 /// The error of a request that a live run does not meet.
 fn cannot_join(run: &Run, why: JoinRefusal) -> Error {
     match why {
-        // Its kind says it.
+        // The kind of the live run, which the error names, is the reason.
         JoinRefusal::OtherRequest => in_progress(run),
         why => Error::CannotJoin { run: run.resource_name(), kind: kind(run), why },
     }
-}
-
-pub(in crate::store) fn kind(run: &Run) -> String {
-    let dry = if run.kind.dry_run { ", dry run" } else { "" };
-    let options = if run.options.is_empty() { "" } else { ", with orders of its own" };
-    format!("{}{dry}{options}", run.kind.strategy)
 }

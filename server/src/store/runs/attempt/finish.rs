@@ -1,30 +1,22 @@
-//! The ends of runs: many in one statement, each fenced, each told whether it was still held.
+//! Ending runs: many in one statement, each of them fenced.
 
-use std::{collections::HashSet, time::Duration};
+use std::collections::HashSet;
 
+use serde::Serialize;
 use sqlx::types::Json;
-use tokio_util::sync::CancellationToken;
 
-use super::{
-    observation::{SyncObservation, observations, upsert_tenant_sync},
-    progress::AttemptProgress,
-};
+use super::progress::AttemptProgress;
 use crate::{
     domain::{ChangeCounts, LocationId, RecordedChange, RecordedPlan, RunError, RunId, RunResult, RunState},
     error::Error,
     store::{
-        commit::group::{GroupCommitter, GroupLimits, PendingItem, fail_all},
         handle::Store,
-        history::partition::{insert_into_history, run_to_history_columns},
-        runs::queue::claim::LeaseKey,
+        history::partition::run_to_history_columns,
+        runs::{observation::SyncObservation, queue::lease::LeaseKey},
         statement::StatementTime,
         stats::rollup::{insert_rollup_delta, rollup_source_columns},
     },
 };
-
-/// What waits is bounded by what the runner holds. One committer: while its statement runs, the next batch collects.
-const GROUP_LIMITS: GroupLimits =
-    GroupLimits { committers: 1, min_batch: 1, linger: Duration::ZERO, max_batch: 256, queue_capacity: 4096 };
 
 /// The end of a run, as its attempt found it.
 #[derive(Debug, Clone)]
@@ -81,11 +73,11 @@ impl Finish {
 }
 
 impl Store {
-    /// Ends runs. Gives those that were ended; the others are in other hands, or a request has joined them since their source was read,
+    /// Ends runs. Returns those that were ended; of the others, the lease is lost, or a request has joined them since their source was read
     /// and nothing was written of them.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn finish(&self, now: StatementTime, ends: &[Finish]) -> Result<HashSet<RunId>, Error> {
         let finished = self.with_history_partition(now, || self.finish_statement(now, ends)).await?;
         Ok(finished.into_iter().map(|(id,)| id).collect())
@@ -95,7 +87,7 @@ impl Store {
     /// is repeated, because the first one took effect.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn has_ended(&self, held: LeaseKey, state: RunState) -> Result<bool, Error> {
         let ended = sqlx::query_scalar(
             "select exists (select from run_history where id = $1 and fencing_token = $2 and state = $3)",
@@ -107,6 +99,7 @@ impl Store {
         let column = Column(ends);
         let statement = sqlx::query_as(concat!(
             "with ended as (
+                 -- The runs whose lease is still held, deleted, each beside what its attempt made of it.
                  delete from run
                   using unnest($2::uuid[], $3::integer[], $4::text[], $5::text[], $6::jsonb[], $7::jsonb[], $8::jsonb[],
                                $9::integer[], $10::integer[], $11::integer[], $12::integer[], $13::integer[], $14::integer[],
@@ -129,14 +122,19 @@ impl Store {
                            case when dry_run then ending.plan_deleted else ending.written_deleted end as end_deleted,
                            coalesce(ending.unmapped, run.unmapped) as end_unmapped, ending.location as end_location, run.uncounted_attempts as end_handed_back,
                            run.cancel_requested as end_cancel_requested
-             ), moved as (",
-            insert_into_history!(),
+             ), moved as (
+                 -- Their rows in the history.
+                 ",
+            include_str!("../../history/insert_into_history.sql"),
             "returning ",
             rollup_source_columns!(),
             "
-             ), counted as (",
+             ), counted as (
+                 -- Their counts, for the rollups.
+                 ",
             insert_rollup_delta!(),
             "), succeeded as (
+                 -- The start of the cooldown, by tenant and strategy.
                  insert into last_success as last (tenant_id, strategy, ended_at, gbp_location)
                  select moved.tenant_id, moved.strategy, moved.ended_at, ended.end_location
                    from moved
@@ -149,14 +147,17 @@ impl Store {
                                         else excluded.ended_at end,
                         gbp_location = excluded.gbp_location
              ), found as (
+                 -- What these runs have observed, where that is new.
                  select run, location, cause, digest, matches_baseline, desired, google, baseline, written, unresolved, resolved, overwritten_at,
                         in_conflict
                    from jsonb_to_recordset($16) as found (run uuid, location text, cause text, digest text, matches_baseline boolean,
                                                                  desired jsonb, google jsonb, baseline jsonb, written jsonb,
                                                                  unresolved jsonb, resolved jsonb, overwritten_at timestamptz,
                                                                  in_conflict boolean)
-             ), recorded as (",
-            upsert_tenant_sync!(),
+             ), recorded as (
+                 -- The sync state of their tenants.
+                 ",
+            include_str!("../upsert_tenant_sync.sql"),
             ")
              select id from moved"
         ))
@@ -192,45 +193,18 @@ impl<'a> Column<'a> {
     }
 }
 
-/// Ends runs, for all attempts of the process: those that end at the same time share a commit. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Finisher(GroupCommitter<(StatementTime, Finish), bool>);
-
-impl Finisher {
-    /// Starts the committer; it ends with `stop`.
-    #[must_use]
-    pub fn start(store: &Store, stop: &CancellationToken) -> Self {
-        let store = store.clone();
-        Self(GroupCommitter::start(GROUP_LIMITS, stop, move |group| finish_group(store.clone(), group)))
-    }
-
-    /// Ends a run. Gives whether it was still held; when this returns, the end is durable.
-    ///
-    /// # Errors
-    /// The database's, and [`Error::Draining`] after the stop.
-    pub async fn finish(&self, now: StatementTime, end: Finish) -> Result<bool, Error> {
-        self.0.submit_when_free((now, end)).await
-    }
+#[derive(Serialize)]
+struct SyncObservationJson<'a> {
+    run: RunId,
+    #[serde(flatten)]
+    observation: &'a SyncObservation,
 }
 
-async fn finish_group(store: Store, group: Vec<PendingItem<(StatementTime, Finish), bool>>) {
-    let (ends, answers): (Vec<_>, Vec<_>) = group.into_iter().map(|w| (w.item, w.answer)).unzip();
-    // Tests alone have times of their own, and one for all.
-    let now = ends.first().and_then(|(now, _)| *now);
-    let ends: Vec<Finish> = ends.into_iter().map(|(_, end)| end).collect();
-    match store.finish(now, &ends).await {
-        Ok(finished) => {
-            for (end, answer) in ends.iter().zip(answers) {
-                let _ = answer.send(Ok(finished.contains(&end.held.id)));
-            }
-        }
-        // One of them may be what the database refuses: alone, each meets its own error.
-        Err(Error::Internal(_)) if ends.len() > 1 => {
-            for (end, answer) in ends.iter().zip(answers) {
-                let finished = store.finish(now, std::slice::from_ref(end)).await;
-                let _ = answer.send(finished.map(|finished| finished.contains(&end.held.id)));
-            }
-        }
-        Err(error) => fail_all(answers.into_iter(), &error),
-    }
+/// What is new of these runs' tenants.
+fn observations(ends: &[Finish]) -> Json<Vec<SyncObservationJson<'_>>> {
+    Json(
+        ends.iter()
+            .filter_map(|end| Some(SyncObservationJson { run: end.held.id, observation: end.observation.as_ref()? }))
+            .collect(),
+    )
 }

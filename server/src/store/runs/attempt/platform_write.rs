@@ -1,28 +1,28 @@
-//! What `gbp_to_platform` reads and writes of the platform.
+//! What `gbp_to_platform` writes to the platform, and the record of it in the run: in one transaction.
 
-use sqlx::{FromRow, Row, types::Json};
+use sqlx::types::Json;
 
 use super::progress::AttemptProgress;
 use crate::{
     domain::{
-        AccountId, Category, Complete, Gcid, LocationId, Plan, PlanSource, PlatformCatalog, PlatformCategory,
-        PlatformWriteCapability, Tenant, TenantCategory, TenantId, candidate_slugs, text::is_same_name,
+        AccountId, Category, LocationId, Plan, PlanSource, PlatformCatalog, PlatformCategory, PlatformWriteCapability,
+        Tenant, TenantCategory, TenantId, text::is_same_name,
     },
     error::Error,
     store::{
-        catalog::platform_category::CategoryRow, connections::Connection, handle::Store, runs::queue::claim::LeaseKey,
+        catalog::platform_category::CategoryRow, connections::Connection, handle::Store, runs::queue::lease::LeaseKey,
         statement::StatementTime,
     },
 };
 
-/// What became of a write to the platform.
+/// The result of a write to the platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlatformWriteResult {
     /// It is durable, and so is the record of it in the run.
     Written,
-    /// Somebody cancelled the run.
+    /// The run's cancellation was requested.
     Cancelled,
-    /// The run is in other hands.
+    /// The fencing token is no longer current.
     LeaseLost,
     /// The platform is no longer what the plan was made from, or the tenant has another location.
     TargetChanged,
@@ -31,45 +31,7 @@ pub enum PlatformWriteResult {
 }
 
 impl Store {
-    /// Reads what the platform has for these categories of Google's, and what the tenant has: in one statement, so in one snapshot.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn platform_catalog(
-        &self,
-        tenant: &TenantId,
-        gcids: &[Gcid],
-    ) -> Result<Complete<PlatformCatalog>, Error> {
-        let slugs = gcids.iter().flat_map(candidate_slugs).map(|slug| slug.to_string());
-        let rows = sqlx::query(
-            "select category.slug, category.display_name, category.imported_locale, category.created_at, category.updated_at,
-                    case when own.slug is null then category.gcid else own.gcid end as gcid, chosen.position
-               from platform_category category
-               left join tenant_category chosen on chosen.slug = category.slug and chosen.tenant_id = $1
-               left join regional_mapping own
-                 on own.slug = category.slug and own.region_code = (select region_code from tenant where id = $1)
-              where case when own.slug is null then category.gcid else own.gcid end = any ($2)
-                 or category.slug = any ($3)
-                 or category.slug in (select slug from tenant_category where tenant_id = $1)
-              order by chosen.position, category.slug",
-        )
-        .bind(tenant.as_str())
-        .bind(gcids.iter().map(ToString::to_string).collect::<Vec<_>>())
-        .bind(slugs.collect::<Vec<_>>())
-        .fetch_all(&self.pool)
-        .await?;
-        let mut side = PlatformCatalog { chosen: Vec::new(), known: Vec::new() };
-        for row in &rows {
-            let category = CategoryRow::from_row(row)?.0;
-            if row.try_get::<Option<i16>, _>("position")?.is_some() {
-                side.chosen.push(category.clone());
-            }
-            side.known.push(category);
-        }
-        Ok(Complete::read(side))
-    }
-
-    /// Carries out a plan for a tenant's categories and records it in the run: both or neither. `progress` is what is then known of the
+    /// Executes a plan for a tenant's categories and records it in the run: both or neither. `progress` is what is then known of the
     /// run, the changes of this plan among what was written. Only what differs is touched. Only a run whose target this is may, and only
     /// while `tenant` is bound to the location that the plan was made from.
     ///
@@ -92,7 +54,7 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn write_platform(
         &self,
         now: StatementTime,
@@ -176,7 +138,7 @@ async fn import(
         .bind(slugs(&desired))
         .execute(&mut *connection)
         .await?;
-    // Only now, when nobody can change them any more: who changes a region's mapping locks its category first.
+    // Only now, when the locks keep others from changing them: a change of a regional mapping locks its category first.
     follow_names(connection, now, tenant, &imported).await?;
     let known = sqlx::query_as::<_, CategoryRow>(
         "select category.slug, category.display_name, category.imported_locale, category.created_at, category.updated_at,
@@ -276,7 +238,7 @@ async fn chosen(connection: &mut Connection, tenant: &TenantId) -> Result<Vec<Pl
     Ok(rows.into_iter().map(|row| row.0).collect())
 }
 
-/// Whether the tenant still has what the plan was made from, and each of these stands for what it stood for.
+/// Whether the tenant still has the categories that the plan was made from, and each of them its mapping.
 fn is_observed(plan: &Plan<TenantCategory>, now: &[PlatformCategory]) -> bool {
     let now = PlatformCatalog { chosen: now.to_vec(), known: Vec::new() }.set();
     let stands_for_the_same = |category: &TenantCategory| {

@@ -1,4 +1,4 @@
-//! What an attempt writes into its run. Each statement names the fencing token: 0 rows means that the run is in other hands.
+//! What an attempt records in its run. Each statement names the fencing token: 0 rows means that the lease is lost.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     store::{
         handle::Store,
-        runs::queue::claim::LeaseKey,
+        runs::queue::lease::LeaseKey,
         statement::{StatementTime, interval},
     },
 };
@@ -20,9 +20,9 @@ use crate::{
 pub enum BeginWriteResult {
     /// It may, and its lease was renewed.
     Granted,
-    /// Somebody cancelled the run.
+    /// The run's cancellation was requested.
     Cancelled,
-    /// The run is in other hands.
+    /// The fencing token is no longer current.
     LeaseLost,
     /// The location is no longer the tenant's, or is in another account.
     TargetChanged,
@@ -50,7 +50,7 @@ impl Store {
     /// statement before a write to Google. Until the intent is settled, [`Store::update_tenant`] refuses to move the tenant.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn begin_write(
         &self,
         now: StatementTime,
@@ -60,43 +60,23 @@ impl Store {
     ) -> Result<BeginWriteResult, Error> {
         let intent = progress.write_intent.as_ref();
         let location = intent.and_then(|intent| intent.location.as_ref());
-        // Whether the run was cancelled, where it was held and could be written; and whether the location is still the tenant's.
-        // The tenant's row is locked before the run's, as by everything that takes both. A move that is not committed yet is waited for; the
-        // condition is then checked against the row as it has become.
-        let begun: (Option<bool>, bool) = sqlx::query_as(
-            "with binding as materialized (
-                 select 1 from tenant
-                  where id = (select tenant_id from run where id = $2)
-                    and gbp_location = $8 and gbp_account is not distinct from $9
-                    for share
-             ), begun as (
-                 update run
-                    set plan = case when cancel_requested then plan else $4 end,
-                        write_intent = case when cancel_requested then write_intent else $5 end,
-                        observation = coalesce($10, observation),
-                        written = $6,
-                        lease_expires_at = coalesce($1, now()) + $7,
-                        revision = revision + 1
-                  where id = $2 and fencing_token = $3 and state = 'running' and lease_expires_at > coalesce($1, now())
-                    and ($8::text is null or exists (select from binding))
-                    and (joined_at is null or $11::timestamptz is null or joined_at < $11)
-                 returning cancel_requested
-             )
-             select (select cancel_requested from begun), $8::text is null or exists (select from binding)",
-        )
-        .bind(now)
-        .bind(held.id)
-        .bind(held.fencing_token)
-        .bind(progress.plan.as_ref().map(Json))
-        .bind(intent.map(Json))
-        .bind(Json(&progress.written))
-        .bind(interval(lease))
-        .bind(location.map(LocationId::as_str))
-        .bind(intent.and_then(|intent| intent.account.as_ref()).map(AccountId::as_str))
-        .bind(progress.observation.as_ref().map(Json))
-        .bind(progress.read_at)
-        .fetch_one(&self.pool)
-        .await?;
+        // Whether the run was cancelled, where it was held and could be written; and whether the location is still the
+        // tenant's. The tenant's row is locked before the run's, as by everything that takes both. A move that is not
+        // committed yet is waited for; the condition is then checked against the row as it has become.
+        let begun: (Option<bool>, bool) = sqlx::query_as(include_str!("begin_write.sql"))
+            .bind(now)
+            .bind(held.id)
+            .bind(held.fencing_token)
+            .bind(progress.plan.as_ref().map(Json))
+            .bind(intent.map(Json))
+            .bind(Json(&progress.written))
+            .bind(interval(lease))
+            .bind(location.map(LocationId::as_str))
+            .bind(intent.and_then(|intent| intent.account.as_ref()).map(AccountId::as_str))
+            .bind(progress.observation.as_ref().map(Json))
+            .bind(progress.read_at)
+            .fetch_one(&self.pool)
+            .await?;
         Ok(match begun {
             (Some(true), _) => BeginWriteResult::Cancelled,
             (Some(false), _) => BeginWriteResult::Granted,
@@ -107,12 +87,12 @@ impl Store {
         })
     }
 
-    /// Queues a run for its next attempt, `delay` from now, or now when somebody cancelled it and nothing is unsettled: then there is
-    /// nothing left to wait for. An attempt that is not to count, because it met a failure that is not the tenant's, is released.
-    /// Gives whether it was still held.
+    /// Queues a run for its next attempt, `delay` from now, or now if its cancellation was requested and nothing is
+    /// unsettled: then there is nothing left to wait for. An attempt that is not to count, because it met a failure
+    /// that is not the tenant's, is released. Returns whether its lease was still held.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn retry(
         &self,
         now: StatementTime,
@@ -148,12 +128,13 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Returns a run to the queue for an attempt that begins anew after `pause`, because this one may not go on with what it has read. It is
-    /// not counted. Whoever has joined the run so far has done so before that attempt reads, also where the clock has been set back since: else
-    /// attempt would follow attempt until it has caught up. Gives whether the run was still held.
+    /// Returns a run to the queue for an attempt that begins anew after `pause`, because this one may not go on with
+    /// what it has read. It is not counted. Requests that have joined the run count as earlier than that attempt's
+    /// read, even if the clock has been set back: else attempt would follow attempt until it has caught up. Returns
+    /// whether its lease was still held.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn requeue(
         &self,
         now: StatementTime,
@@ -186,7 +167,7 @@ impl Store {
     /// Whether a held run goes on only with a source that is read after `read_at`, because a request has joined it since.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn is_superseded(&self, held: LeaseKey, read_at: Option<DateTime<Utc>>) -> Result<bool, Error> {
         Ok(sqlx::query_scalar(
             "select exists (select from run where id = $1 and fencing_token = $2 and state = 'running' and joined_at >= $3)",

@@ -1,7 +1,9 @@
 //! The table of runs as a queue: the ready queue, claims, leases, and the way back.
 
 pub(in crate::store) mod claim;
+pub(in crate::store) mod lease;
 pub(in crate::store) mod probe;
-pub(in crate::store) mod ready;
+pub(in crate::store) mod ready_queue;
+pub(in crate::store) mod reclaim;
+pub(in crate::store) mod release;
 pub(in crate::store) mod sample;
-pub(in crate::store) mod unanswered;

@@ -1,4 +1,4 @@
-//! The claim of one run while Google fails for everybody: whose turn it is to find out whether it works again.
+//! The claim of a single run while the circuit breaker is open: its attempt tests whether Google works again.
 
 use std::time::Duration;
 
@@ -17,17 +17,18 @@ impl Store {
     /// `accounts/{account}`. `None`: there is none.
     ///
     /// # Errors
-    /// The database's; nothing is claimed.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`]. A claim that took effect without an answer is returned by
+    /// [`Store::return_unanswered_claims`].
     pub async fn claim_for_probe(
         &self,
         now: StatementTime,
         probed: &[String],
         lease: Duration,
     ) -> Result<Option<ClaimedRun>, Error> {
-        // next: the run, locked. claimed: the same run, under its new lease.
         let claim = self.unanswered.begin(lease);
         let claimed: Option<ClaimedRow> = sqlx::query_as(concat!(
             "with next as materialized (
+                 -- The run to claim.
                  select id from run
                   where state = 'queued' and next_attempt_at is null
                     and 'tenants/' || tenant_id <> all ($2)
@@ -37,6 +38,7 @@ impl Store {
                   limit 1
                     for update of run skip locked
              ), claimed as (
+                 -- The same run, under its new lease.
                  update run
                     set state = 'running',
                         fencing_token = fencing_token + 1,

@@ -1,4 +1,4 @@
-//! What the metrics show of the queue, at a cost that does not grow with it.
+//! Samples of the queue for the metrics, at a cost that does not grow with it.
 
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Row, postgres::PgRow};
@@ -35,7 +35,7 @@ pub struct QueueSample {
 pub struct Connections {
     /// All of them.
     pub open: u32,
-    /// Those that nobody uses.
+    /// The idle ones.
     pub idle: u32,
 }
 
@@ -54,45 +54,20 @@ impl FromRow<'_, PgRow> for QueueSample {
 }
 
 impl Store {
-    /// Looks at the queue: some first entries of indexes, and at most 40,000 to count.
+    /// Samples the queue: reads first entries of indexes, and counts at most 40,000 rows.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn queue_sample(&self, now: StatementTime) -> Result<QueueSample, Error> {
-        let statement = sqlx::query_as(
-            "with counted as materialized (
-                 select (select count(*) from (select 1 from run where state = 'queued' and next_attempt_at is null and not bulk limit $2) counted)
-                            as interactive,
-                        (select count(*) from (select 1 from run where state = 'queued' and next_attempt_at is null and bulk limit $2) counted)
-                            as bulk,
-                        (select count(*) from (select 1 from run where state = 'queued' and next_attempt_at is not null limit $2) counted)
-                            as delayed,
-                        (select count(*) from (select 1 from run where state = 'running' limit $2) counted)
-                            as running,
-                        (select reltuples::bigint from pg_class where oid = 'run_ready'::regclass)
-                            as estimate
-             )
-             select coalesce($1, now()) as at,
-                    interactive,
-                    case when bulk < $2 then bulk else greatest(bulk, estimate) end as bulk,
-                    delayed,
-                    running,
-                    (select created_at from run where state = 'queued' and next_attempt_at is null and not bulk order by fairness_rank, id limit 1)
-                        as interactive_since,
-                    (select created_at from run where state = 'queued' and next_attempt_at is null and bulk order by fairness_rank, id limit 1)
-                        as bulk_since
-               from counted",
-        )
-        .bind(now)
-        .bind(EXACT_COUNT_LIMIT);
-        // By the indexes of the ready queue, also while the table is so small that reading it whole looks cheap.
+        let statement = sqlx::query_as(include_str!("queue_sample.sql")).bind(now).bind(EXACT_COUNT_LIMIT);
+        // On the queue's pool, so by the indexes of the ready queue, even if the table is so small that reading it whole looks cheap.
         Ok(statement.fetch_one(&self.queue_pool).await?)
     }
 
-    /// Counts the tenants that a person has to decide about, by the index of these; at most 10,000 are counted.
+    /// Counts the tenants in conflict, by their partial index; at most 10,000 are counted.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
     pub async fn in_conflict_sample(&self) -> Result<i64, Error> {
         let count = sqlx::query_scalar(
             "select count(*) from (select 1 from tenant_sync where conflict_at is not null limit $1) as counted",

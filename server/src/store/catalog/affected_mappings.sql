@@ -1,0 +1,33 @@
+with here as (
+    -- Parameters: $1 region, $2 language, $3 renamed gcids, $4 the limit of the list.
+    -- Every platform category with the gcid that it maps to in the region; null where it is unmapped
+    -- there.
+    select category.slug,
+           case when own.slug is null then category.gcid else own.gcid end as gcid
+      from platform_category category
+      left join regional_mapping own on own.slug = category.slug and own.region_code = $1
+),
+affected as (
+    -- The mappings to a gcid that the newest version lacks or renames. `is_listed` is null where no
+    -- version has the gcid.
+    select here.slug, here.gcid, bool_or(known.until_version is null) filter (where known.gcid is not null)
+               as is_listed
+      from here
+      left join taxonomy_category known
+        on known.region_code = $1
+       and known.language_code = $2
+       and known.gcid = here.gcid
+     where here.gcid is not null
+     group by here.slug, here.gcid
+    having bool_or(known.until_version is null and known.gcid is not null) is not true
+        or here.gcid = any ($3)
+)
+select slug, gcid, is_listed, count(*) over () as mapping_count,
+       (select count(*)
+          from tenant_category chosen
+          join tenant on tenant.id = chosen.tenant_id
+         where chosen.slug = affected.slug
+           and tenant.region_code = $1) as tenants
+  from affected
+ order by slug
+ limit $4
