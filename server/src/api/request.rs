@@ -128,7 +128,7 @@ pub(super) fn reason(text: &str) -> Result<String, String> {
     free_text(text, MAX_REASON)
 }
 
-/// Parses text of a person: bounded, in one form, and without characters that a terminal or a log would interpret or a
+/// Parses a person's text: bounded, in one form, and without characters that a terminal or a log would interpret or a
 /// reader would not see. It may be empty.
 pub(super) fn free_text(given: &str, max: usize) -> Result<String, String> {
     let free_text = text::clean(given).map_err(|forbidden| forbidden.to_string())?;

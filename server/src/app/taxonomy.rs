@@ -89,7 +89,7 @@ impl App {
         Ok(TaxonomyRefresh { version, diff, affected })
     }
 
-    /// Reads the list, and restarts if Google no longer accepts a page token: the pages read so far may not fit to the
+    /// Reads the list, and restarts if Google no longer accepts a page token: the pages read so far may not match the
     /// following ones.
     async fn read_taxonomy(&self, locale: &Locale) -> Result<CompleteTaxonomy, Failure> {
         let mut restarts = 0;

@@ -9,7 +9,7 @@ use crate::{credential_cipher::CredentialCipher, key_files::Watched};
 
 /// Accounts' own credentials.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Credentials of Google accounts' own, kept in the database by CredentialService")]
+#[command(next_help_heading = "Credentials of individual GBP accounts, set with CredentialService")]
 pub struct CredentialArgs {
     /// File with the keys that encrypt accounts' own credentials, one per line: 64 hexadecimal digits, as printed by
     /// `openssl rand -hex 32`. The first key encrypts, all keys decrypt. To replace a key, add the new one as the

@@ -8,7 +8,7 @@ use crate::domain::ProcessFlags;
 /// `FlagService`, for all servers. Until a flag is set, it is off; with `--dev`, on.
 #[derive(Debug, Args)]
 #[command(
-    next_help_heading = "Feature flags, forced on or off for this process (not forced: as FlagService says; else off, on with --dev)"
+    next_help_heading = "Feature flags, forced on or off for this process (default: as set with FlagService, else off; on with --dev)"
 )]
 pub struct FlagArgs {
     /// Start runs

@@ -48,8 +48,8 @@ Examples:
   category-mirror token --role viewer --subject support --tenant store-1 --ttl 15m --auth-hs256-secret-file secret";
 
 const EMULATOR_EXAMPLES: &str = r#"Examples, with `category-mirror gbp-emulator --seed-demo` running:
-  curl http://127.0.0.1:8765/_control/locations/2001        what the merchant and the public see
-  curl http://127.0.0.1:8765/_control/calls                 what was called, and what was written
+  curl http://127.0.0.1:8765/_control/locations/2001        the merchant's and the public's view
+  curl http://127.0.0.1:8765/_control/calls                 numbers of calls, and all writes
   curl http://127.0.0.1:8765/_control/faults -d '{"method": "locations.get", "status": 503, "times": 2}'"#;
 
 /// A missing or invalid setting, described in one line that names it. The process exits with code 64.
