@@ -80,7 +80,7 @@ fn arrow(step: &Transition) -> (String, (i32, i32), &'static str) {
             (format!("M {} {from_y} L {to} {to_y}", from + WIDTH), ((from + WIDTH + to) / 2, from_y - 8), "middle")
         }
         _ => {
-            let (begin, bend) = (from + WIDTH, from + WIDTH + 60);
+            let (begin, bend) = (from + WIDTH, from + WIDTH + 30);
             (format!("M {begin} {from_y} C {bend} {from_y}, {bend} {to_y}, {to} {to_y}"), (to - 14, to_y - 8), "end")
         }
     }
@@ -98,11 +98,11 @@ fn draw() -> String {
     for step in &TRANSITIONS {
         let (path, (x, y), anchor) = arrow(step);
         let line = format!("<path d=\"{path}\" fill=\"none\" stroke=\"#555\" marker-end=\"url(#head)\"/>");
-        let text = format!(
-            "<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\" stroke=\"#fff\" stroke-width=\"4\" paint-order=\"stroke\">{}</text>",
-            step.event
-        );
-        writeln!(svg, "{line}\n{text}").expect("a string grows");
+        // Twice: the first one is a white margin around the second.
+        let text =
+            |style: &str| format!("<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\"{style}>{}</text>", step.event);
+        let (margin, text) = (text(" stroke=\"#fff\" stroke-width=\"5\""), text(""));
+        writeln!(svg, "{line}\n{margin}\n{text}").expect("a string grows");
     }
     for (state, left, middle) in PLACES {
         if state.is_empty() {
