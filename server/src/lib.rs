@@ -51,3 +51,8 @@ pub mod serve;
 pub mod config;
 
 pub mod commands;
+
+/// The examples of `docs/api.md`, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/api.md")]
+pub struct ApiPage;

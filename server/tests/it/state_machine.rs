@@ -21,7 +21,7 @@ const fn step(from: &'static str, to: &'static str, event: &'static str) -> Tran
 /// Every step that a run may take. It takes no others: a terminal run never changes.
 pub(crate) const TRANSITIONS: [Transition; 9] = [
     step("", "queued", "accepted"),
-    step("", "skipped", "batch: a live run is in the way"),
+    step("", "skipped", "a batch met a live run of the tenant"),
     step("queued", "running", "claimed"),
     step("running", "queued", "retried, released, lease expired"),
     step("queued", "cancelled", "cancelled, nothing written"),
@@ -39,12 +39,12 @@ pub(crate) fn is_step(from: Option<&str>, to: &str) -> bool {
 /// Where each state is in the picture: its left edge and its middle. The beginning has no box.
 const PLACES: [(&str, i32, i32); 7] = [
     ("", 30, 150),
-    ("queued", 170, 150),
-    ("running", 480, 150),
-    ("succeeded", 800, 60),
-    ("failed", 800, 150),
-    ("skipped", 800, 240),
-    ("cancelled", 800, 330),
+    ("queued", 140, 150),
+    ("running", 470, 150),
+    ("succeeded", 900, 60),
+    ("failed", 900, 150),
+    ("cancelled", 900, 240),
+    ("skipped", 900, 330),
 ];
 const WIDTH: i32 = 120;
 const HEIGHT: i32 = 40;
@@ -54,54 +54,55 @@ fn place(state: &str) -> (i32, i32) {
     found.map(|(_, left, middle)| (*left, *middle)).expect("each state has a place")
 }
 
-/// The path of an arrow, and where its text stands.
-fn arrow(step: &Transition) -> (String, (i32, i32)) {
+/// The path of an arrow, where its text stands, and which part of the text stands there.
+fn arrow(step: &Transition) -> (String, (i32, i32), &'static str) {
     let ((from, from_y), (to, to_y)) = (place(step.from), place(step.to));
-    let right = if step.from.is_empty() { from + 8 } else { from + WIDTH };
+    let (center, bottom) = (from + WIDTH / 2, from_y + HEIGHT / 2);
     match (step.from, step.to) {
-        // Around the others.
         ("running", "queued") => {
-            let (begin, end, top) = (from + WIDTH / 2, to + WIDTH / 2, from_y - HEIGHT / 2);
+            let (end, top, bend) = (to + WIDTH / 2, from_y - HEIGHT / 2, from_y - HEIGHT / 2 - 60);
             (
-                format!("M {begin} {top} C {begin} {y}, {end} {y}, {end} {top}", y = top - 60),
-                ((begin + end) / 2, top - 52),
+                format!("M {center} {top} C {center} {bend}, {end} {bend}, {end} {top}"),
+                ((center + end) / 2, top - 53),
+                "middle",
             )
         }
-        ("", "skipped") => (
-            format!("M {right} {y} C 60 470, 980 470, {end} {target}", y = from_y + 6, end = to + WIDTH, target = to_y),
-            (480, 410),
-        ),
-        ("queued", "cancelled") => {
-            let begin = from + WIDTH / 2;
-            (
-                format!("M {begin} {y} C {begin} {to_y}, 500 {to_y}, {to} {to_y}", y = from_y + HEIGHT / 2),
-                (470, to_y + 4),
-            )
+        ("", "queued") => (format!("M {} {from_y} L {to} {to_y}", from + 7), ((from + to) / 2, from_y - 12), "middle"),
+        ("", "skipped") => {
+            (format!("M {from} {} C {from} 420, 300 390, {to} {}", from_y + 7, to_y + 8), (330, 398), "middle")
         }
-        _ => (
-            format!("M {right} {from_y} C {bend} {from_y}, {bend} {to_y}, {to} {to_y}", bend = (right + to) / 2),
-            ((right + to) / 2, (from_y + to_y) / 2 - 8),
+        ("queued", "cancelled") => (
+            format!("M {center} {bottom} C {center} {to_y}, 400 {to_y}, {to} {}", to_y + 8),
+            (330, to_y + 22),
+            "middle",
         ),
+        ("queued", "running") => {
+            (format!("M {} {from_y} L {to} {to_y}", from + WIDTH), ((from + WIDTH + to) / 2, from_y - 8), "middle")
+        }
+        _ => {
+            let (begin, bend) = (from + WIDTH, from + WIDTH + 30);
+            (format!("M {begin} {from_y} C {bend} {from_y}, {bend} {to_y}, {to} {to_y}"), (to - 14, to_y - 8), "end")
+        }
     }
 }
 
 fn draw() -> String {
     let mut svg = String::from(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 980 450\" role=\"img\" \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 1050 430\" role=\"img\" \
          font-family=\"sans-serif\" font-size=\"13\">\n\
          <title>States of a run</title>\n\
          <defs><marker id=\"head\" viewBox=\"0 0 10 10\" refX=\"9\" refY=\"5\" markerWidth=\"8\" markerHeight=\"8\" \
          orient=\"auto\"><path d=\"M 0 0 L 10 5 L 0 10 z\" fill=\"#555\"/></marker></defs>\n\
-         <rect width=\"980\" height=\"450\" fill=\"#fff\"/>\n",
+         <rect width=\"1050\" height=\"430\" fill=\"#fff\"/>\n",
     );
     for step in &TRANSITIONS {
-        let (path, (x, y)) = arrow(step);
+        let (path, (x, y), anchor) = arrow(step);
         let line = format!("<path d=\"{path}\" fill=\"none\" stroke=\"#555\" marker-end=\"url(#head)\"/>");
-        let text = format!(
-            "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\" stroke=\"#fff\" stroke-width=\"4\" paint-order=\"stroke\">{}</text>",
-            step.event
-        );
-        writeln!(svg, "{line}\n{text}").expect("a string grows");
+        // Twice: the first one is a white margin around the second.
+        let text =
+            |style: &str| format!("<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\"{style}>{}</text>", step.event);
+        let (margin, text) = (text(" stroke=\"#fff\" stroke-width=\"5\""), text(""));
+        writeln!(svg, "{line}\n{margin}\n{text}").expect("a string grows");
     }
     for (state, left, middle) in PLACES {
         if state.is_empty() {

@@ -10,8 +10,8 @@ use super::documents::{inline_code, pages, root};
 const EXTENSIONS: [&str; 10] = ["json", "md", "proto", "py", "rs", "sh", "sql", "svg", "toml", "yaml"];
 /// Where paths begin that name something in the repository whatever their end.
 const FOLDERS: [&str; 8] = [".cargo/", ".ci/", ".github/", "client/", "deploy/", "docs/", "migrations/", "server/"];
-/// Files of users, which pages show how to write.
-const EXAMPLES: [&str; 2] = ["adc.json", "google.json"];
+/// Files that a reader is to write.
+const EXAMPLES: [&str; 4] = ["adc.json", "google.json", "NNNN_name.up.sql", "NNNN_name.down.sql"];
 
 /// The paths of all files and folders of the repository, as they are and as pages may shorten them.
 struct Tree {
@@ -57,7 +57,7 @@ impl Tree {
 fn is_path(code: &str) -> bool {
     let is_plain = code.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c));
     let has_extension = code.rsplit_once('.').is_some_and(|(name, end)| !name.is_empty() && EXTENSIONS.contains(&end));
-    let is_below = FOLDERS.iter().any(|folder| code.starts_with(folder)) && !code.starts_with("server/health");
+    let is_below = FOLDERS.iter().any(|folder| code.starts_with(folder));
     is_plain && !code.starts_with('/') && (has_extension || is_below) && !EXAMPLES.contains(&code)
 }
 
@@ -69,6 +69,10 @@ fn names_after(rest: &str) -> Vec<&str> {
 }
 
 fn defines(source: &str, name: &str) -> bool {
+    // Some enums are made by a macro, from the lines within them.
+    if source.lines().any(|line| line.trim() == format!("{name} {{")) {
+        return true;
+    }
     let is_end = |rest: &str| rest.chars().next().is_none_or(|c| !c.is_alphanumeric() && c != '_');
     ["fn ", "struct ", "enum ", "const ", "static ", "trait ", "type ", "mod "].iter().any(|kind| {
         let wanted = format!("{kind}{name}");
