@@ -1,45 +1,16 @@
 //! The gRPC interface: converts requests to use cases, and their results to messages. Every call passes the gate first.
 
-mod abandoned;
-mod admission_body;
-mod answer_body;
-mod batch_request;
-mod batches;
-mod bulkhead;
-mod categories;
-mod category_mirror;
-mod convert;
-mod costs;
-mod credentials;
-mod deadline;
-mod drain_body;
-mod flags;
-mod gate;
-mod import;
-mod key_waits;
+mod decode;
+mod encode;
 mod limits;
-mod logs;
-mod measured;
-mod memory;
-mod open_calls;
-mod open_permits;
-mod open_streams;
-mod overrides;
-mod rate;
-mod read_headers;
-mod request;
-mod request_body;
-mod schema;
-mod server_version;
-mod status;
-mod tenant_sync;
-mod tenants;
-mod traced;
-mod updates;
+mod middleware;
+mod services;
 
-pub use abandoned::{AbandonedCalls, Drain};
 pub use limits::CallLimits;
-pub use read_headers::sift_headers;
+pub use middleware::{
+    abandoned::{AbandonedCalls, Drain},
+    read_headers::sift_headers,
+};
 
 use std::{sync::Arc, time::Duration};
 
@@ -62,15 +33,16 @@ use tower::{
 };
 
 use self::{
-    batches::BatchApi,
-    categories::CategoryApi,
-    category_mirror::CategoryMirrorApi,
-    credentials::CredentialApi,
-    flags::FlagApi,
-    gate::{Gate, GateLayer},
-    measured::{Measured, MeasuredLayer},
-    open_streams::OpenStreams,
-    tenants::TenantApi,
+    middleware::{
+        bodies::{drain_body, memory},
+        gate::{Gate, GateLayer},
+        measured::{Measured, MeasuredLayer},
+        open_streams::OpenStreams,
+    },
+    services::{
+        batches::BatchApi, categories::CategoryApi, category_mirror::CategoryMirrorApi, credentials::CredentialApi,
+        flags::FlagApi, tenants::TenantApi,
+    },
 };
 use crate::{app::App, auth::Verifier};
 
