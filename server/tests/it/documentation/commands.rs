@@ -112,7 +112,7 @@ fn a_command_that_does_not_exist_is_found() {
     assert_eq!(
         found,
         [
-            "category-mirror has no command dance",
+            "category-mirror-server has no command dance",
             "cargo has no command jump",
             "serve has no option --deaf",
             "there is no test none"

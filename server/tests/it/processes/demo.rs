@@ -47,7 +47,7 @@ fn assert_nothing_is_left(folder: &Path) {
 }
 
 #[test]
-fn in_a_pipe_it_tells_of_every_store_in_plain_text() {
+fn in_a_pipe_it_tells_of_every_store_in_plain_text_and_ends_on_success() {
     let (mut command, folder) = demo(&[]);
     let output = command.output().expect("ran");
     let (text, errors) = (String::from_utf8(output.stdout).expect("text"), String::from_utf8_lossy(&output.stderr));
@@ -71,6 +71,9 @@ fn in_a_pipe_it_tells_of_every_store_in_plain_text() {
     ] {
         assert!(text.contains(part), "{part:?}: {text}");
     }
+    let end = text.split("\n\n").last().expect("a last paragraph");
+    assert!(end.starts_with("Success: ") && !end.contains("failed"), "{end}");
+    assert!(end.contains("demo --keep") && end.contains("serve --dev"), "{end}");
     assert_nothing_is_left(folder.path());
 }
 
@@ -149,18 +152,6 @@ fn interrupted_at_any_moment_it_leaves_nothing_behind() {
 fn interrupted_twice_or_by_a_supervisor_it_leaves_nothing_behind_either() {
     interrupt_after(1, &[Signal::SIGINT, Signal::SIGINT, Signal::SIGINT]);
     interrupt_after(3, &[Signal::SIGTERM, Signal::SIGINT]);
-}
-
-#[test]
-fn it_ends_with_success_and_what_to_try_next() {
-    let (mut command, folder) = demo(&[]);
-    let output = command.output().expect("ran");
-    let text = String::from_utf8(output.stdout).expect("text");
-    let end = text.split("\n\n").last().expect("a last paragraph");
-    assert!(end.starts_with("Success: "), "{end}");
-    assert!(end.contains("demo --keep") && end.contains("serve --dev"), "{end}");
-    assert!(!end.contains("failed"), "{end}");
-    assert_nothing_is_left(folder.path());
 }
 
 #[test]
