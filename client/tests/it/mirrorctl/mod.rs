@@ -1,11 +1,11 @@
 //! The tool, as a process of its own.
 
 mod batches;
+mod changes;
 mod commands;
 mod connecting;
 mod contexts;
 mod credentials;
-mod deletes;
 mod errors;
 mod flags;
 mod generated;
@@ -13,16 +13,12 @@ mod hostile;
 mod imports;
 mod lists;
 mod output;
-mod plans;
-mod progress;
-mod round_trip;
 mod runs;
 mod starting;
 mod stats;
 mod tables;
 mod taxonomy;
 mod terminal;
-mod updates;
 
 use std::{
     fs,
