@@ -46,6 +46,25 @@ fn key(service: &Service) -> Vec<u8> {
 }
 
 #[tokio::test]
+async fn the_version_is_sent_to_admitted_callers_only() {
+    const HEADER: &str = "category-mirror-version";
+    let service = store().await;
+    let list = async |wire: Wire| wire.flags.clone().list_flags(v1::ListFlagsRequest::default()).await;
+    let admitted = list(Wire::admin(&service)).await.expect("admitted");
+    let version = admitted.metadata().get(HEADER).expect("a version").to_str().expect("ASCII");
+    assert_eq!(version.split('+').next(), Some(env!("CARGO_PKG_VERSION")));
+    let known = service
+        .client_with(&service.token(Role::Viewer, "viewer", None))
+        .get_server_version()
+        .send()
+        .await
+        .expect("admitted");
+    assert_eq!(known.expect("a version").version, env!("CARGO_PKG_VERSION"));
+    let refused = list(Wire::with_header(&service, None)).await.expect_err("no token");
+    assert_eq!((refused.code(), refused.metadata().get(HEADER)), (Code::Unauthenticated, None));
+}
+
+#[tokio::test]
 async fn d10_headers_that_nobody_signed_are_no_identity() {
     let service = store().await;
     let before = contents(&service.pool).await;

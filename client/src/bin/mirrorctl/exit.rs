@@ -4,7 +4,7 @@ use std::{io, process::ExitCode};
 
 use category_mirror_client::{Code, Error, Printable};
 
-use crate::{stderr::say, words::Words};
+use crate::{show::stderr::say, words::Words};
 
 /// Any end but a good one. The codes are in `--help`.
 pub(crate) enum Exit {

@@ -1,47 +1,22 @@
 //! `mirrorctl`: Category Mirror from the command line.
 
 mod args;
-mod batch;
 mod cli;
-mod config;
+mod commands;
 mod confirm;
-mod connect;
-mod context;
-mod credentials;
+mod connection;
 mod examples;
 mod exit;
-mod failures;
-mod flag;
-mod flag_lists;
-mod generate;
-mod ids;
-mod import;
-mod list;
-mod output;
-mod overrides;
-mod plan;
-mod platform_category;
-mod progress;
-mod report;
-mod run;
-mod secret_file;
-mod stderr;
-mod sync;
-mod table;
-mod taxonomy;
-mod tenant;
-mod version;
+mod show;
 mod words;
 
 use std::{io, io::Write, process::ExitCode};
-
-use category_mirror_client::Client;
 
 use crate::{
     args::{Command, OutputFormat},
     cli::Parsed,
     exit::Exit,
-    output::Output,
+    show::output::Output,
     words::Words,
 };
 
@@ -74,31 +49,15 @@ async fn execute(args: args::Args, words: &mut Words, given: &args::ConnectionAr
     let mut output = Output::new(&args.output);
     match args.command {
         // These need no server.
-        Command::Context(command) => context::context(&mut output, command, given),
-        Command::Completions(shell) => generate::completions(cli::command(), shell.shell),
-        Command::Man(man) => generate::man(cli::command(), &man.directory),
+        Command::Context(command) => commands::context::context(&mut output, command, given),
+        Command::Completions(shell) => commands::generate::completions(cli::command(), shell.shell),
+        Command::Man(man) => commands::generate::man(cli::command(), &man.directory),
         command => {
-            let server = connect::server(&args.connection)?;
+            let server = connection::connect::server(&args.connection)?;
             words.endpoint.clone_from(&server.endpoint);
-            let client = connect::client(&server, &args.connection)?;
-            ask(&client, &mut output, command, &server.endpoint).await?;
+            let client = connection::connect::client(&server, &args.connection)?;
+            commands::ask(&client, &mut output, command, &server.endpoint).await?;
             Ok(output.end()?)
         }
-    }
-}
-
-async fn ask(client: &Client, output: &mut Output, command: Command, endpoint: &str) -> Result<(), Exit> {
-    match command {
-        Command::Run(command) => run::run(client, output, command).await,
-        Command::Plan(command) => plan::plan(client, output, command).await,
-        Command::Batch(command) => batch::batch(client, output, command).await,
-        Command::Tenant(command) => tenant::tenant(client, output, command).await,
-        Command::Sync(command) => sync::sync(client, output, command).await,
-        Command::PlatformCategory(command) => platform_category::platform_category(client, output, command).await,
-        Command::Taxonomy(command) => taxonomy::taxonomy(client, output, command).await,
-        Command::Flag(command) => flag::flag(client, output, command).await,
-        Command::Credentials(command) => credentials::credentials(client, output, command).await,
-        Command::Version => version::version(client, output, endpoint).await,
-        Command::Context(_) | Command::Completions(_) | Command::Man(_) => Ok(()),
     }
 }

@@ -4,10 +4,16 @@ use std::collections::BTreeMap;
 
 use category_mirror_client::{Code, Error, Printable};
 
-use crate::ids;
+use crate::show::ids;
 
 /// What the server and the client crate call something, and what the command line does.
-const WORDS: [(&str, &str); 17] = [
+const WORDS: [(&str, &str); 20] = [
+    (
+        "`tenants/{tenant}/runs/{run}` or `tenants/-/runs/{run}`, the run a UUID in lower case",
+        "an id, its last 8 digits, or tenants/{tenant}/runs/{run}",
+    ),
+    ("must be `tenants/{id}`, the id ", "must be "),
+    ("set allow_unknown (mirrorctl: --allow-unknown)", "give --allow-unknown"),
     ("RefreshTaxonomy imports it", "`mirrorctl taxonomy refresh` imports it"),
     ("run RefreshTaxonomy again", "run `mirrorctl taxonomy refresh` again"),
     ("RefreshTaxonomy", "`mirrorctl taxonomy refresh`"),
@@ -93,9 +99,14 @@ impl Words {
     /// Everything that is wrong with the request, each under the option that it came from.
     fn violations(&self, error: &Error) -> String {
         let violations = error.field_violations().iter();
-        let lines: Vec<String> =
-            violations.map(|it| format!("{} {}", self.option(&it.field), setting(&it.description))).collect();
+        let lines: Vec<String> = violations.map(|it| self.violation(&it.field, &setting(&it.description))).collect();
         lines.join("; ")
+    }
+
+    fn violation(&self, field: &str, description: &str) -> String {
+        // `tenants/a does not exist` needs no option before it: it names what was typed.
+        let first = description.split(' ').next().unwrap_or_default();
+        if first.contains('/') { description.to_owned() } else { format!("{} {description}", self.option(field)) }
     }
 
     /// The option or argument for a field of a request.
@@ -141,9 +152,10 @@ impl Words {
 
 /// A setting of the client crate, or any other text, in the words of the command line.
 pub(crate) fn setting(message: &str) -> String {
-    let mut text = message.replace("tenants/- ", "all tenants ");
-    if text.starts_with("all tenants has no tenant") {
-        text = text.replacen("all tenants has no tenant", "there is no tenant", 1);
+    // A name of all tenants, or of a run of any tenant, is what the protocol needs and no person has typed.
+    let mut text = message.replace("tenants/- has no tenant", "there is no tenant");
+    if let Some(run) = text.strip_prefix("tenants/-/runs/") {
+        text = format!("run {run}");
     }
     for name in SETTINGS {
         if text.starts_with(name) {
@@ -152,8 +164,8 @@ pub(crate) fn setting(message: &str) -> String {
         }
     }
     for (theirs, ours) in WORDS {
-        // What was replaced already is not found again inside its replacement.
-        if !text.contains(ours) {
+        // What was replaced already is not replaced again inside its replacement.
+        if !(ours.contains(theirs) && text.contains(ours)) {
             text = text.replace(theirs, ours);
         }
     }

@@ -1,6 +1,7 @@
 //! The tool, as a process of its own.
 
 mod batches;
+mod changes;
 mod commands;
 mod connecting;
 mod contexts;
@@ -14,16 +15,12 @@ mod hostile;
 mod imports;
 mod lists;
 mod output;
-mod plans;
-mod progress;
-mod round_trip;
 mod runs;
 mod starting;
 mod stats;
 mod tables;
 mod taxonomy;
 mod terminal;
-mod updates;
 
 use std::{
     fs,

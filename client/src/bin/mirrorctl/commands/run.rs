@@ -7,11 +7,9 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     args::{CreateRunArgs, RunCommand},
+    commands::{find, overrides::override_command, report},
     exit::Exit,
-    ids,
-    output::Output,
-    overrides::override_command,
-    report,
+    show::output::Output,
 };
 
 async fn create(client: &Client, output: &mut Output, args: CreateRunArgs) -> Result<(), Exit> {
@@ -20,7 +18,7 @@ async fn create(client: &Client, output: &mut Output, args: CreateRunArgs) -> Re
         request = request.request_id(id);
     }
     if let Some(plan) = args.plan {
-        request = request.plan(ids::run(client, plan).await?);
+        request = request.plan(find::run(client, plan).await?);
     }
     if let Some(view) = args.gbp_view {
         request = request.view(view);
@@ -44,18 +42,18 @@ async fn accepted(client: &Client, output: &mut Output, mirrored: AcceptedRun, w
 pub(crate) async fn run(client: &Client, output: &mut Output, command: RunCommand) -> Result<(), Exit> {
     let run = match command {
         RunCommand::Create(args) => return create(client, output, args).await,
-        RunCommand::Get { run } => client.get_run(ids::run(client, run).await?).send().await?,
+        RunCommand::Get { run } => client.get_run(find::run(client, run).await?).send().await?,
         RunCommand::Last { tenant, strategy } => client.get_last_run(tenant, strategy).send().await?,
-        RunCommand::Cancel { run } => client.cancel_run(ids::run(client, run).await?).send().await?,
+        RunCommand::Cancel { run } => client.cancel_run(find::run(client, run).await?).send().await?,
         RunCommand::Revert { run, dry_run, wait, overrides } => {
-            let mut request = client.revert_run(ids::run(client, run).await?).dry_run(dry_run);
+            let mut request = client.revert_run(find::run(client, run).await?).dry_run(dry_run);
             if let Some((guards, reason)) = overrides.given() {
                 request = request.override_guards(guards, reason);
             }
             return accepted(client, output, request.send().await?, wait).await;
         }
         RunCommand::Watch { run: Some(run), .. } => {
-            let run = ids::run(client, run).await?;
+            let run = find::run(client, run).await?;
             return watch_one(output, client.watch_run(run).send()).await;
         }
         RunCommand::Watch { run: None, tenant, organization } => {
@@ -79,7 +77,7 @@ pub(crate) async fn watch_one(output: &mut Output, mut snapshots: Items<Run>) ->
     while let Some(run) = snapshots.next().await {
         let run = run?;
         output.show(&run, |output| {
-            summary(output, &run)?;
+            change(output, &run, "")?;
             if run.is_terminal() { outcome(output, &run) } else { Ok(()) }
         })?;
         last = Some(run.state);
@@ -102,25 +100,23 @@ fn change_time(run: &Run) -> Option<DateTime<Utc>> {
     run.end_time.or(attempt).or(run.start_time).or(run.create_time)
 }
 
-/// One line for a run as it changes.
+/// One line for one of many runs as it changes.
 pub(crate) fn summary(output: &mut Output, run: &Run) -> io::Result<()> {
+    let which = format!("{} {}  {}  ", output.id(&run.tenant), output.id(&run.name), run.strategy);
+    change(output, run, &which)
+}
+
+/// One line for a change of a run. `which` says of which one, where that is not clear.
+fn change(output: &mut Output, run: &Run, which: &str) -> io::Result<()> {
     let state = output.state(run);
     // Padded before it is painted: escapes take no room.
     let state = output.paint(state.color, format_args!("{:<9}", state.text));
-    let reason = run.reason.as_deref().unwrap_or_default();
-    let next = run.next_attempt_time.map(|time| format!("next attempt {}", output.time(Some(time))));
-    let line = format!(
-        "{}  {state}  attempt {}/{}  {}  {}  {} {}  {}  {}",
-        output.time(change_time(run)),
-        run.attempt,
-        run.max_attempts,
-        run.counts,
-        run.strategy,
-        output.id(&run.tenant),
-        output.id(&run.name),
-        Printable(reason),
-        next.unwrap_or_default(),
-    );
+    let attempt = if run.attempt > 1 { format!("attempt {}/{}", run.attempt, run.max_attempts) } else { String::new() };
+    let reason = Printable(run.reason.as_deref().unwrap_or_default()).to_string();
+    let next =
+        run.next_attempt_time.map(|time| format!("next attempt {}", output.time(Some(time)))).unwrap_or_default();
+    let rest = [attempt, reason, next].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("  ");
+    let line = format!("{}  {state}  {which}{}  {rest}", output.time(change_time(run)), run.counts);
     output.line(line.trim_end())
 }
 

@@ -12,13 +12,14 @@ use zeroize::Zeroizing;
 
 use crate::{
     args, confirm,
+    connection::secret_file::{warn_if_exposed, without_mark},
     exit::Exit,
-    ids,
-    import::without_mark,
-    list::List,
-    output::Output,
-    secret_file::warn_if_exposed,
-    table::{Cell, Column},
+    show::{
+        ids,
+        list::List,
+        output::Output,
+        table::{Cell, Column},
+    },
 };
 
 const CREDENTIALS: [Column; 6] = [

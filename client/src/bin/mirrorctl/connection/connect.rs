@@ -9,10 +9,11 @@ use category_mirror_client::{Client, TokenFuture, TokenProvider};
 
 use crate::{
     args::ConnectionArgs,
-    config::{self, Context},
+    connection::{
+        config::{self, Context},
+        secret_file::{self, warn_if_exposed, without_mark},
+    },
     exit::Exit,
-    import::without_mark,
-    secret_file::{self, warn_if_exposed},
     words::setting,
 };
 

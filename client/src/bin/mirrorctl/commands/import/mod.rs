@@ -13,12 +13,8 @@ use self::read::{Line, lines};
 use crate::{
     args::{ImportArgs, OutputFormat},
     exit::Exit,
-    ids,
-    output::Output,
-    stderr::say,
+    show::{ids, output::Output, stderr::say},
 };
-
-pub(crate) use self::read::without_mark;
 
 /// Items of one call.
 const CHUNK_SIZE: usize = 1000;

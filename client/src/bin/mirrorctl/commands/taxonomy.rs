@@ -7,10 +7,12 @@ use category_mirror_client::{CategoryMatch, Client, MappingSuggestion, Printable
 use crate::{
     args,
     exit::Exit,
-    ids,
-    list::{List, page_size},
-    output::Output,
-    table::{Cell, Column},
+    show::{
+        ids,
+        list::{List, page_size},
+        output::Output,
+        table::{Cell, Column},
+    },
 };
 
 const VERSIONS: [Column; 6] = [
@@ -97,7 +99,7 @@ async fn list(
         request = request.language_code(language);
     }
     let rows = |output: &Output, version: &TaxonomyVersion| vec![row(output, version)];
-    List { what: "versions", columns: &VERSIONS, limit: None, rows: &rows }.show(output, request.send()).await
+    List { what: "imported versions", columns: &VERSIONS, limit: None, rows: &rows }.show(output, request.send()).await
 }
 
 fn row(output: &Output, version: &TaxonomyVersion) -> Vec<Cell> {

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::line::ImportLine;
 use crate::{
     args::{ImportArgs, ImportFormat},
+    connection::secret_file::without_mark,
     exit::Exit,
 };
 
@@ -42,11 +43,6 @@ fn reader(file: &Path) -> io::Result<Box<dyn BufRead>> {
         Some("-") => Ok(Box::new(io::stdin().lock())),
         _ => Ok(Box::new(BufReader::new(File::open(file)?))),
     }
-}
-
-/// A file's text without a byte order mark at its start, which editors and spreadsheets put there.
-pub(crate) fn without_mark(text: &str) -> &str {
-    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// Blank lines are skipped.

@@ -4,15 +4,14 @@ use category_mirror_client::{Client, Printable};
 
 use crate::{
     args::{OutputFormat, PlanCommand},
+    commands::{find, overrides::override_command},
     exit::Exit,
-    ids,
-    output::Output,
-    overrides::override_command,
+    show::output::Output,
 };
 
 pub(crate) async fn plan(client: &Client, output: &mut Output, command: PlanCommand) -> Result<(), Exit> {
     let PlanCommand::Get { run } = command;
-    let run = client.get_run(ids::run(client, run).await?).send().await?;
+    let run = client.get_run(find::run(client, run).await?).send().await?;
     let plan = run.plan.as_ref().ok_or(Exit::NoPlan)?;
     match output.format() {
         OutputFormat::Text => {

@@ -5,8 +5,10 @@ use category_mirror_client::{FailureCount, ListSyncLogs, Printable, Run};
 use crate::{
     args::OutputFormat,
     exit::Exit,
-    output::Output,
-    table::{Cell, Column, Table},
+    show::{
+        output::Output,
+        table::{Cell, Column, Table},
+    },
 };
 
 /// Examples that are read one by one. The reasons are sorted by their number of runs, so the rare ones do without.

@@ -6,9 +6,11 @@ use serde::Serialize;
 use crate::{
     args::OutputFormat,
     exit::Exit,
-    output::Output,
-    stderr::say,
-    table::{Cell, Column, Table},
+    show::{
+        output::Output,
+        stderr::say,
+        table::{Cell, Column, Table},
+    },
 };
 
 /// Rows that wait for their widths; longer tables are printed in parts, which bounds the memory.

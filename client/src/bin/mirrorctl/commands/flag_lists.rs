@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use category_mirror_client::{Client, Flag, Printable, UpdateFlag};
 
-use crate::{args::FlagListArgs, exit::Exit, output::Output};
+use crate::{args::FlagListArgs, exit::Exit, show::output::Output};
 
 /// One list: what is there, and what is wanted of it.
 struct List<'a> {

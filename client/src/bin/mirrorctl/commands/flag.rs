@@ -6,11 +6,13 @@ use category_mirror_client::{Client, Flag, FlagChange, FlagState, Printable};
 
 use crate::{
     args,
+    commands::flag_lists,
     exit::Exit,
-    flag_lists,
-    list::{List, page_size},
-    output::Output,
-    table::{Cell, Column},
+    show::{
+        list::{List, page_size},
+        output::Output,
+        table::{Cell, Column},
+    },
 };
 
 const FLAGS: [Column; 4] =
@@ -72,7 +74,9 @@ async fn history(client: &Client, output: &mut Output, flag: Option<String>, lim
         request = request.flag(flag);
     }
     let rows = |output: &Output, change: &FlagChange| vec![changed(output, change)];
-    List { what: "changes", columns: &CHANGES, limit: Some(limit), rows: &rows }.show(output, request.send()).await
+    List { what: "changes of flags", columns: &CHANGES, limit: Some(limit), rows: &rows }
+        .show(output, request.send())
+        .await
 }
 
 fn changed(output: &Output, change: &FlagChange) -> Vec<Cell> {

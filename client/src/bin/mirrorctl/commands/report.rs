@@ -7,11 +7,13 @@ use chrono::{TimeDelta, Utc};
 
 use crate::{
     args::ListRunsArgs,
+    commands::{failures, find},
     exit::Exit,
-    failures, ids,
-    list::{List, page_size},
-    output::Output,
-    table::{Cell, Column},
+    show::{
+        list::{List, page_size},
+        output::Output,
+        table::{Cell, Column},
+    },
 };
 
 const RUNS: [Column; 8] = [
@@ -45,7 +47,7 @@ async fn filtered(client: &Client, filter: ListRunsArgs) -> Result<Items<Run>, E
         request = request.organization(organization);
     }
     if let Some(batch) = filter.batch {
-        request = request.batch(ids::batch(client, batch).await?);
+        request = request.batch(find::batch(client, batch).await?);
     }
     for state in filter.state {
         request = request.state(state);

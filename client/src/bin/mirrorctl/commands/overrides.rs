@@ -2,7 +2,7 @@
 
 use category_mirror_client::{GbpView, GuardOutcome, GuardVerdict, Run};
 
-use crate::ids;
+use crate::show::ids;
 
 /// The command line that does what guards stop in the plan of this run. It names each guard beyond its limit, those too that were overridden
 /// for this run: another request is without them.

@@ -5,7 +5,10 @@ use std::{fmt::Write, time::Duration};
 use category_mirror_client::{Batch, Client};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use crate::{exit::Exit, output::terminal_width, stderr::MovingLine, table::cut};
+use crate::{
+    exit::Exit,
+    show::{output::terminal_width, stderr::MovingLine, table::cut},
+};
 
 /// How often the line on a terminal moves.
 const MOVING_INTERVAL: Duration = Duration::from_secs(1);

@@ -1,31 +1,15 @@
-//! Ids as they are shown and typed. Ids of runs and batches are UUIDs that begin with their time, so neighbors differ at their end: the last
-//! eight digits are shown, and found again among the newest.
+//! Finds runs and batches by their shortened ids, among the newest.
 
 use category_mirror_client::{Client, Items};
 
-use crate::exit::Exit;
+use crate::{exit::Exit, show::ids};
 
-/// Digits of a shortened id.
-const SHORT_LENGTH: usize = 8;
-/// Digits of a whole one, with its hyphens.
-const UUID_LENGTH: usize = 36;
 /// How many runs or batches, the newest ones, a shortened id is searched in: one page of the server.
 const MAX_SEARCHED: u16 = 1000;
 
-/// The id in a resource name.
-pub(crate) fn of(name: &str) -> &str {
-    name.rsplit_once('/').map_or(name, |(_, id)| id)
-}
-
-/// The last digits of a UUID; any other id stays whole.
-pub(crate) fn short(id: &str) -> &str {
-    let is_uuid = id.len() == UUID_LENGTH && id.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
-    if is_uuid { &id[UUID_LENGTH - SHORT_LENGTH..] } else { id }
-}
-
 /// The name of the run that a person means.
 pub(crate) async fn run(client: &Client, text: String) -> Result<String, Exit> {
-    if !is_shortened(&text) {
+    if !ids::is_shortened(&text) {
         return Ok(text);
     }
     found("run", text, client.list_sync_logs().page_size(MAX_SEARCHED).send(), |run| run.name).await
@@ -33,14 +17,10 @@ pub(crate) async fn run(client: &Client, text: String) -> Result<String, Exit> {
 
 /// The name of the batch that a person means.
 pub(crate) async fn batch(client: &Client, text: String) -> Result<String, Exit> {
-    if !is_shortened(&text) {
+    if !ids::is_shortened(&text) {
         return Ok(text);
     }
     found("batch", text, client.list_batches().page_size(MAX_SEARCHED).send(), |batch| batch.name).await
-}
-
-fn is_shortened(text: &str) -> bool {
-    text.len() == SHORT_LENGTH && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 async fn found<T>(what: &str, text: String, mut items: Items<T>, name: impl Fn(T) -> String) -> Result<String, Exit> {
@@ -48,7 +28,7 @@ async fn found<T>(what: &str, text: String, mut items: Items<T>, name: impl Fn(T
     let mut names = Vec::new();
     for _ in 0..MAX_SEARCHED {
         let Some(item) = items.next().await else { break };
-        names.extend(Some(name(item?)).filter(|name| of(name).ends_with(&ending)));
+        names.extend(Some(name(item?)).filter(|name| ids::of(name).ends_with(&ending)));
     }
     match names.as_slice() {
         [] => Err(Exit::Refused(format!(

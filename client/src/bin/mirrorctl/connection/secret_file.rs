@@ -1,4 +1,4 @@
-//! Files that hold secrets.
+//! Files that hold secrets, and what editors leave in files.
 
 use std::{
     fs::File,
@@ -8,10 +8,15 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use crate::stderr::say;
+use crate::show::stderr::say;
 
 /// Bytes of such a file that are read; tokens, keys and certificates have some thousand.
 const MAX_FILE: u64 = 64 * 1024;
+
+/// A file's text without a byte order mark at its start, which editors and spreadsheets put there.
+pub(crate) fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
 
 /// What a file holds, wiped from memory when it is dropped.
 pub(crate) fn read(file: &Path) -> io::Result<Zeroizing<Vec<u8>>> {

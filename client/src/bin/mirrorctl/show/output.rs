@@ -12,10 +12,11 @@ use chrono::{DateTime, Local, Utc};
 use serde::Serialize;
 
 use crate::{
-    args::OutputArgs,
-    args::OutputFormat,
-    ids,
-    table::{Cell, Table},
+    args::{OutputArgs, OutputFormat},
+    show::{
+        ids,
+        table::{Cell, Table},
+    },
 };
 
 /// Standard output, in the form that was asked for.

@@ -3,12 +3,16 @@
 use category_mirror_client::{Client, Items, PlatformCategory, Printable};
 
 use crate::{
-    args, confirm,
+    args,
+    commands::import,
+    confirm,
     exit::Exit,
-    ids, import,
-    list::List,
-    output::Output,
-    table::{Cell, Column},
+    show::{
+        ids,
+        list::List,
+        output::Output,
+        table::{Cell, Column},
+    },
 };
 
 const CATEGORIES: [Column; 5] = [

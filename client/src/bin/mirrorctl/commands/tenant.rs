@@ -5,12 +5,16 @@ use std::io;
 use category_mirror_client::{Client, Printable, Tenant, TenantCategories};
 
 use crate::{
-    args, confirm,
+    args,
+    commands::import,
+    confirm,
     exit::Exit,
-    ids, import,
-    list::List,
-    output::Output,
-    table::{Cell, Column},
+    show::{
+        ids,
+        list::List,
+        output::Output,
+        table::{Cell, Column},
+    },
 };
 
 const TENANTS: [Column; 7] = [

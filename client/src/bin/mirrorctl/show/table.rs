@@ -7,6 +7,8 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 const GAP: usize = 2;
 /// The narrowest that a text is cut to, its ellipsis included.
 const MIN_TEXT_WIDTH: usize = 8;
+/// The width below which no text is cut while there is an optional column to leave out.
+const READABLE_TEXT_WIDTH: usize = 24;
 
 /// What becomes of a column where the terminal is too narrow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,16 +113,16 @@ impl Table {
         let mut widths: Vec<Option<usize>> = self.widths.iter().copied().map(Some).collect();
         let Some(width) = width else { return widths };
         let total = |widths: &[Option<usize>]| widths.iter().flatten().map(|width| width + GAP).sum::<usize>() - GAP;
-        let narrowest = |widths: &[Option<usize>]| {
+        let readable = |widths: &[Option<usize>]| {
             let cut = |(width, column): (&Option<usize>, &Column)| {
-                width.map(|width| if column.fit == Fit::Cut { width.min(MIN_TEXT_WIDTH) } else { width })
+                width.map(|width| if column.fit == Fit::Cut { width.min(READABLE_TEXT_WIDTH) } else { width })
             };
             total(&widths.iter().zip(self.columns).map(cut).collect::<Vec<_>>())
         };
-        while narrowest(&widths) > width {
+        while readable(&widths) > width {
             let is_left_out =
                 |(index, column): &(usize, &Column)| column.fit == Fit::Optional && widths[*index].is_some();
-            let Some((last, _)) = self.columns.iter().enumerate().filter(is_left_out).next_back() else { break };
+            let Some((last, _)) = self.columns.iter().enumerate().rfind(is_left_out) else { break };
             widths[last] = None;
         }
         while total(&widths) > width {

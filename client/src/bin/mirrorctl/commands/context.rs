@@ -6,11 +6,13 @@ use serde::Serialize;
 
 use crate::{
     args::{ConnectionArgs, ContextCommand, OutputFormat},
-    config::{Config, Context},
+    connection::config::{Config, Context},
     exit::Exit,
-    output::Output,
-    stderr::say,
-    table::{Cell, Column, Table},
+    show::{
+        output::Output,
+        stderr::say,
+        table::{Cell, Column, Table},
+    },
 };
 
 const COLUMNS: [Column; 5] = [
@@ -40,7 +42,7 @@ pub(crate) fn context(output: &mut Output, command: ContextCommand, given: &Conn
         }
         ContextCommand::Set { name } => {
             if let Some(endpoint) = &given.endpoint {
-                crate::connect::check_endpoint(endpoint)?;
+                crate::connection::connect::check_endpoint(endpoint)?;
             }
             let file = |file: &Option<PathBuf>| file.as_deref().map(absolute).transpose();
             let context = Context {

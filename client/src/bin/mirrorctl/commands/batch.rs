@@ -5,15 +5,14 @@ use std::io;
 use category_mirror_client::{Batch, Client, Printable};
 
 use crate::{
-    args,
-    args::OutputFormat,
+    args::{self, OutputFormat},
+    commands::{failures, find, progress, run::summary},
     exit::Exit,
-    failures, ids,
-    list::{List, page_size},
-    output::Output,
-    progress,
-    run::summary,
-    table::{Cell, Column},
+    show::{
+        list::{List, page_size},
+        output::Output,
+        table::{Cell, Column},
+    },
 };
 
 const BATCHES: [Column; 9] = [
@@ -33,10 +32,10 @@ pub(crate) async fn batch(client: &Client, output: &mut Output, command: args::B
         args::BatchCommand::Create(args) => return start(client, output, args).await,
         args::BatchCommand::List { limit } => return list(client, output, limit).await,
         args::BatchCommand::Watch { batch } => {
-            return watch(client, output, ids::batch(client, batch).await?).await;
+            return watch(client, output, find::batch(client, batch).await?).await;
         }
-        args::BatchCommand::Get { batch } => client.get_batch(ids::batch(client, batch).await?).send().await?,
-        args::BatchCommand::Cancel { batch } => client.cancel_batch(ids::batch(client, batch).await?).send().await?,
+        args::BatchCommand::Get { batch } => client.get_batch(find::batch(client, batch).await?).send().await?,
+        args::BatchCommand::Cancel { batch } => client.cancel_batch(find::batch(client, batch).await?).send().await?,
     };
     show(client, output, &batch).await
 }

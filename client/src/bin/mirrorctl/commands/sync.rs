@@ -6,11 +6,13 @@ use category_mirror_client::{CategorySet, Client, Printable, TenantSync, TenantS
 
 use crate::{
     args,
+    commands::run,
     exit::Exit,
-    list::List,
-    output::Output,
-    run,
-    table::{Cell, Column},
+    show::{
+        list::List,
+        output::Output,
+        table::{Cell, Column},
+    },
 };
 
 const SYNCS: [Column; 5] = [

@@ -5,7 +5,7 @@ use std::io;
 use category_mirror_client::{Client, Printable};
 use serde::Serialize;
 
-use crate::{exit::Exit, output::Output};
+use crate::{exit::Exit, show::output::Output};
 
 /// The commit that was built, where the build was told.
 const COMMIT: Option<&str> = option_env!("CATEGORY_MIRROR_COMMIT");
@@ -33,7 +33,7 @@ pub(crate) async fn version(client: &Client, output: &mut Output, endpoint: &str
     // The client's version is shown although the server cannot be reached.
     let server = server?;
     if server.is_none() {
-        crate::stderr::say(format_args!("{}: the server does not tell its version", Printable(endpoint)));
+        crate::show::stderr::say(format_args!("{}: the server does not tell its version", Printable(endpoint)));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Deletions are confirmed: on a terminal by an answer, elsewhere by an option.
+//! Changes of what is kept. Deletions are confirmed: on a terminal by an answer, elsewhere by an option.
 
 use category_mirror_proto::v1;
 
@@ -50,4 +50,15 @@ async fn a_terminal_is_asked_and_no_answer_is_no() {
         assert_eq!(shown.text.contains("nothing was deleted"), code != 0, "{}", shown.text);
     }
     assert_eq!(deleted(&fake), 1);
+}
+
+#[tokio::test]
+async fn an_update_sends_what_was_given() {
+    let fake = Fake::start().await;
+    let tenant = v1::Tenant { name: "tenants/a".into(), ..Default::default() };
+    fake.methods.update_tenant.will(Ok(v1::UpdateTenantResponse { tenant: Some(tenant) }));
+    let output = mirrorctl(&fake, &["tenant", "update", "a", "--organization", "", "--region-code", "US"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let asked = fake.methods.update_tenant.asked();
+    assert_eq!(asked[0].message.update_mask.as_ref().expect("a mask").paths, ["organization", "region_code"]);
 }
