@@ -4,12 +4,21 @@
 //! longer kept, a tenant has moved. The store knows first answers when it accepts. What is refused before that is looked up here, so that a
 //! request that is accepted pays for no look-up.
 
-use super::{AcceptedRun, App};
+use super::App;
 use crate::{
     domain::{Caller, Run},
     error::{Error, Resource},
     store::{IdempotencyKey, RecordedResponse},
 };
+
+/// The accepted run.
+#[derive(Debug, Clone)]
+pub struct AcceptedRun {
+    /// The run.
+    pub run: Run,
+    /// Whether it was live already.
+    pub joined: bool,
+}
 
 /// A request that has an id, in its own words.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use tracing::Instrument;
 
 use super::{
     App, RunName,
-    recorded_responses::{IdempotentRequest, may_be_answered, visible_run},
+    recorded_responses::{AcceptedRun, IdempotentRequest, may_be_answered, visible_run},
     visible,
 };
 use crate::{
@@ -69,15 +69,6 @@ async fn once(admission: &mut Option<impl Future<Output = Result<(), Error>>>) -
         Some(admission) => admission.await,
         None => Ok(()),
     }
-}
-
-/// The accepted run.
-#[derive(Debug, Clone)]
-pub struct AcceptedRun {
-    /// The run.
-    pub run: Run,
-    /// Whether it was live already.
-    pub joined: bool,
 }
 
 impl App {

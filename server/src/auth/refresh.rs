@@ -3,7 +3,8 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::remote::Remote;
+use super::AuthConfigError;
+use super::remote::{FetchPolicy, Remote};
 
 /// The pause after the first fetch that failed; it doubles with each further one.
 const MIN_PAUSE: Duration = Duration::from_secs(1);
@@ -12,8 +13,18 @@ const MAX_PAUSE: Duration = Duration::from_secs(15);
 /// The shortest time between two fetches that succeed, however short-lived the keys are.
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
+/// Connects to a key set, and keeps it fresh for as long as the answer is held.
+///
+/// # Errors
+/// Those of [`Remote::connect`].
+pub(super) async fn connect(url: &str, policy: FetchPolicy) -> Result<Arc<Remote>, AuthConfigError> {
+    let remote = Remote::connect(url, policy).await?;
+    tokio::spawn(keep_fresh(Arc::downgrade(&remote)));
+    Ok(remote)
+}
+
 /// Fetches the set whenever it is due, until nobody holds it any longer.
-pub(super) async fn keep_fresh(remote: Weak<Remote>) {
+async fn keep_fresh(remote: Weak<Remote>) {
     while let Some(pause) = remote.upgrade().map(|remote| pause(&remote)) {
         tokio::time::sleep(pause).await;
         let Some(remote) = remote.upgrade() else { return };

@@ -2,6 +2,7 @@
 //! real HTTP to real processes on loopback.
 
 mod access;
+mod architecture;
 mod bad_input;
 mod batches;
 mod cancel;
