@@ -10,7 +10,6 @@ use std::{
 
 use chrono::{DateTime, Utc};
 
-use self::rejections::rejected;
 use crate::{
     credential_cipher::{CredentialCipher, DecryptError},
     domain::{AccountCredentials, AccountId, EncryptedCredentials, Failure, FailureReason, Rejection},
@@ -150,6 +149,16 @@ impl fmt::Debug for AccountClients {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Accounts").field("default", &self.0.default).finish_non_exhaustive()
     }
+}
+
+/// The failure of a run that need not ask.
+fn rejected(whose: &str, rejection: &Rejection, now: DateTime<Utc>) -> Failure {
+    let Rejection { at, reason, .. } = rejection;
+    let ago = (now - at).num_seconds().max(0);
+    let message = format!(
+        "Google refuses the credentials of {whose}: {reason}, {ago} s ago; runs wait or fail until these are replaced, or accepted again"
+    );
+    Failure::permanent(FailureReason::CredentialsRejected, message).with("oauth_error", reason).cached()
 }
 
 /// Clients by account, at most `max`: the least recently used one is evicted.

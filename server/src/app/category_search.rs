@@ -4,22 +4,19 @@
 //! millisecond, and the database is only queried for the number of the newest version and for rows by key.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::{sync::OnceCell, task::spawn_blocking};
+use tokio::task::spawn_blocking;
 
 use super::{App, Page, PageRequest};
 use crate::{
     domain::{CategoryIndex, CategoryMatch, Gcid, Locale, Slug},
     error::Error,
-    store::{MappedCategory, Store},
+    store::MappedCategory,
 };
 
-/// Maximum number of indexed lists, of about 2 MB each.
-const MAX_INDEXES: usize = 8;
 /// Number of platform categories that are read per statement to find those that need a decision.
 const READ_BATCH_SIZE: usize = 1000;
 /// Time for computing the suggestions of one page. After that, the page has what was found so far.
@@ -36,56 +33,6 @@ pub struct MappingSuggestion {
     pub gcid: Option<Gcid>,
     /// Categories with similar display names, best first.
     pub matches: Vec<CategoryMatch>,
-}
-
-/// Indexes of the most recently searched lists. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub(super) struct CategoryIndexes(Arc<Mutex<Indexes>>);
-
-#[derive(Debug, Default)]
-struct Indexes {
-    /// Counts look-ups.
-    clock: u64,
-    slots: HashMap<Locale, Slot>,
-}
-
-#[derive(Debug)]
-struct Slot {
-    version: i32,
-    used: u64,
-    /// Created by the first task that needs it, while others wait for it.
-    index: Arc<OnceCell<Arc<CategoryIndex>>>,
-}
-
-impl CategoryIndexes {
-    /// Returns the index of a version, and creates it the first time.
-    async fn get(&self, store: &Store, locale: &Locale, version: i32) -> Result<Arc<CategoryIndex>, Error> {
-        let slot = self.slot(locale, version);
-        let index = slot.get_or_try_init(|| async {
-            let list = store.taxonomy_list(locale, version).await?;
-            let made = spawn_blocking(move || Arc::new(CategoryIndex::new(version, list)));
-            made.await.map_err(|error| Error::Internal(error.into()))
-        });
-        index.await.cloned()
-    }
-
-    fn slot(&self, locale: &Locale, version: i32) -> Arc<OnceCell<Arc<CategoryIndex>>> {
-        // No code panics while holding the lock.
-        let mut indexes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        indexes.clock += 1;
-        let used = indexes.clock;
-        if let Some(slot) = indexes.slots.get_mut(locale).filter(|slot| slot.version == version) {
-            slot.used = used;
-            return slot.index.clone();
-        }
-        let index = Arc::<OnceCell<_>>::default();
-        indexes.slots.insert(locale.clone(), Slot { version, used, index: index.clone() });
-        if indexes.slots.len() > MAX_INDEXES {
-            let oldest = indexes.slots.iter().min_by_key(|(_, slot)| slot.used).map(|(locale, _)| locale.clone());
-            oldest.and_then(|oldest| indexes.slots.remove(&oldest));
-        }
-        index
-    }
 }
 
 impl App {

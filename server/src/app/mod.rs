@@ -7,6 +7,7 @@
 mod account_clients;
 mod batches;
 mod categories;
+mod category_indexes;
 mod category_search;
 mod credentials;
 mod feed;
@@ -33,11 +34,12 @@ pub use flag_cache::{FlagCache, FlagSnapshot};
 pub use flag_management::{Evaluation, FlagDetails, FlagRequest, RolloutEdit};
 pub use import::{ImportReport, Item};
 pub use page::{Page, PageRequest};
+pub use recorded_responses::AcceptedRun;
 pub use runs::RunName;
 pub use taxonomy::{TaxonomyImportConfig, TaxonomyRefresh};
 pub use tenant_sync::DecideRequest;
 pub use tenants::check_set;
-pub use trigger::{AcceptedRun, MirrorRequest, Overrides, RevertRequest};
+pub use trigger::{MirrorRequest, Overrides, RevertRequest};
 pub use watch::Watched;
 
 use self::name_checks::NameChecks;
@@ -71,7 +73,7 @@ pub struct App {
     name_checks: NameChecks,
     runs: RunLimits,
     taxonomy: TaxonomyImportConfig,
-    category_indexes: category_search::CategoryIndexes,
+    category_indexes: category_indexes::CategoryIndexes,
 }
 
 impl App {
@@ -87,7 +89,7 @@ impl App {
         taxonomy: TaxonomyImportConfig,
     ) -> Self {
         let (feed, name_checks) = (Feed::new(store.clone()), NameChecks::new(store.clone()));
-        let category_indexes = category_search::CategoryIndexes::default();
+        let category_indexes = category_indexes::CategoryIndexes::default();
         Self { store, acceptor, wake, flags, accounts, feed, name_checks, runs, taxonomy, category_indexes }
     }
 

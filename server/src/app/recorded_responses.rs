@@ -4,12 +4,21 @@
 //! a plan is no longer kept, a tenant has moved. The store finds recorded responses when it accepts a request. Requests
 //! that are refused before that are looked up here, so that an accepted request needs no look-up.
 
-use super::{AcceptedRun, App};
+use super::App;
 use crate::{
     domain::{Caller, Run},
     error::{Error, Resource},
     store::{IdempotencyKey, RecordedResponse},
 };
+
+/// The accepted run.
+#[derive(Debug, Clone)]
+pub struct AcceptedRun {
+    /// The run.
+    pub run: Run,
+    /// Whether it was live already.
+    pub joined: bool,
+}
 
 /// A request with an id, in canonical form.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use tracing::Instrument;
 
 use super::{
     App, RunName,
-    recorded_responses::{IdempotentRequest, may_be_answered, visible_run},
+    recorded_responses::{AcceptedRun, IdempotentRequest, may_be_answered, visible_run},
     visible,
 };
 use crate::{
@@ -69,15 +69,6 @@ async fn once(admission: &mut Option<impl Future<Output = Result<(), Error>>>) -
         Some(admission) => admission.await,
         None => Ok(()),
     }
-}
-
-/// Result of a request for a run.
-#[derive(Debug, Clone)]
-pub struct AcceptedRun {
-    /// The run.
-    pub run: Run,
-    /// Whether it was already live and the request joined it.
-    pub joined: bool,
 }
 
 impl App {

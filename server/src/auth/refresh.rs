@@ -3,7 +3,8 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::remote::Remote;
+use super::AuthConfigError;
+use super::remote::{FetchPolicy, Remote};
 
 /// Delay after the first failed fetch; it doubles with each further one.
 const MIN_PAUSE: Duration = Duration::from_secs(1);
@@ -12,8 +13,18 @@ const MAX_PAUSE: Duration = Duration::from_secs(15);
 /// Minimum interval between two successful fetches, however short the lifetime of the keys.
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Fetches the set whenever it is due, until it is dropped.
-pub(super) async fn keep_fresh(remote: Weak<Remote>) {
+/// Connects to a key set, and keeps it fresh for as long as the answer is held.
+///
+/// # Errors
+/// Those of [`Remote::connect`].
+pub(super) async fn connect(url: &str, policy: FetchPolicy) -> Result<Arc<Remote>, AuthConfigError> {
+    let remote = Remote::connect(url, policy).await?;
+    tokio::spawn(keep_fresh(Arc::downgrade(&remote)));
+    Ok(remote)
+}
+
+/// Fetches the set whenever it is due, until nobody holds it any longer.
+async fn keep_fresh(remote: Weak<Remote>) {
     while let Some(pause) = remote.upgrade().map(|remote| pause(&remote)) {
         tokio::time::sleep(pause).await;
         let Some(remote) = remote.upgrade() else { return };

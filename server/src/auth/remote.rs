@@ -10,7 +10,6 @@ use reqwest::{Client, StatusCode, Url, redirect};
 use tokio::sync::watch;
 
 use super::jwks::KeySet;
-use super::refresh::keep_fresh;
 use super::{AuthConfigError, Rejected};
 use crate::domain::public_url;
 
@@ -124,7 +123,6 @@ impl Remote {
                 (fetches.failures, fetches.is_staleness_logged) = (1, true);
             }
         }
-        tokio::spawn(keep_fresh(Arc::downgrade(&remote)));
         Ok(remote)
     }
 

@@ -10,6 +10,7 @@ use jsonwebtoken::{Validation, decode, decode_header};
 use super::claims::{Claims, Expected};
 use super::jwks::KeySet;
 use super::key::{self, VerificationKey};
+use super::refresh;
 use super::remote::{FetchPolicy, Remote};
 use super::{AuthArgs, AuthConfigError, Rejected, development};
 use crate::domain::{Caller, Secret};
@@ -70,7 +71,7 @@ impl Verifier {
             (Keys::Set(set), Some(watched))
         } else {
             let url = args.auth_jwks_url.as_ref().map(Secret::reveal).unwrap_or_default();
-            (Keys::Remote(Remote::connect(url, FetchPolicy::of(args.max_staleness())).await?), None)
+            (Keys::Remote(refresh::connect(url, FetchPolicy::of(args.max_staleness())).await?), None)
         };
         let expected = Expected { issuer: args.auth_issuer.clone(), audience: args.auth_audience.clone() };
         Ok((Self { keys, expected }, watched))

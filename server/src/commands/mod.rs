@@ -1,62 +1,30 @@
 //! What the commands do. Each starts the parts that it needs, and stops them in reverse order.
 
+mod command_error;
 mod database;
 mod demo;
 mod emulator;
 mod migrate;
+mod output;
 mod scratch;
 mod serve;
 mod signals;
 mod token;
 
 use std::{
-    fmt::Display,
     io::{self, Write},
     process::ExitCode,
     time::Duration,
 };
 
-pub use self::scratch::Scratch;
+pub use self::{command_error::CommandError, output::print, scratch::Scratch};
 
-use self::signals::{Hangup, shutdown_signal};
-use crate::config::{self, Cli, Command, ConfigError};
-
-/// A setting is missing or wrong (`EX_USAGE` of sysexits.h).
-const EXIT_CONFIGURATION: u8 = 64;
-/// Ctrl-C (128 and SIGINT, as shells have it).
-const EXIT_INTERRUPTED: u8 = 130;
-
-/// Why a command ended early.
-#[derive(Debug, thiserror::Error)]
-pub enum CommandError {
-    /// A setting is missing or wrong.
-    #[error(transparent)]
-    Configuration(#[from] ConfigError),
-    /// Somebody ended it before it was done.
-    #[error("interrupted")]
-    Interrupted,
-    /// Something else.
-    #[error("{0}")]
-    Failed(String),
-}
-
-impl CommandError {
-    /// An error of something that was tried.
-    #[must_use]
-    pub fn failed(what: &str, error: impl std::fmt::Display) -> Self {
-        Self::Failed(format!("{what}: {error}"))
-    }
-
-    /// 64 for configuration, 130 for an interruption, else 1.
-    #[must_use]
-    pub fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Configuration(_) => ExitCode::from(EXIT_CONFIGURATION),
-            Self::Interrupted => ExitCode::from(EXIT_INTERRUPTED),
-            Self::Failed(_) => ExitCode::FAILURE,
-        }
-    }
-}
+use self::{
+    command_error::EXIT_CONFIGURATION,
+    output::{complain, unwritten},
+    signals::{Hangup, shutdown_signal},
+};
+use crate::config::{self, Cli, Command};
 
 /// Reads the command line.
 ///
@@ -81,24 +49,6 @@ pub fn parse() -> Result<Cli, ExitCode> {
             ExitCode::from(EXIT_CONFIGURATION)
         }
     })
-}
-
-/// Says on standard error why a command ended. Where that cannot be written either, the exit code is all that is left.
-fn complain(error: impl Display) {
-    let _ = writeln!(io::stderr(), "error: {error}");
-}
-
-/// Prints a line of what a command was asked for. `println!` would panic where nobody reads on or the disk is full.
-///
-/// # Errors
-/// The output cannot be written.
-pub fn print(line: impl Display) -> Result<(), CommandError> {
-    // Flushed by its end.
-    writeln!(io::stdout(), "{line}").map_err(|error| unwritten(&error))
-}
-
-fn unwritten(error: &io::Error) -> CommandError {
-    CommandError::failed("cannot write the output", error)
 }
 
 /// How long work on threads of its own may take when the command has ended.

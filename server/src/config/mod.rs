@@ -13,11 +13,12 @@ mod log_fields;
 mod log_json;
 mod logging;
 mod otlp;
+mod read;
 mod runner;
 mod secrets;
 mod switch;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 pub use credentials::CredentialArgs;
 pub use database::{DatabaseArgs, development_folder};
@@ -74,19 +75,6 @@ pub struct Cli {
     /// Variable names of the secrets that were given as arguments.
     #[arg(skip)]
     pub secret_arguments: Vec<&'static str>,
-}
-
-impl Cli {
-    /// Reads the command line and the environment of this process.
-    ///
-    /// # Errors
-    ///
-    /// clap's error, which [`explain`] turns into one line.
-    pub fn read() -> Result<Self, clap::Error> {
-        let matches = Self::command().try_get_matches()?;
-        let cli = Self::from_arg_matches(&matches)?;
-        Ok(Self { secret_arguments: secrets::among_arguments(&matches), ..cli })
-    }
 }
 
 /// The commands of `category-mirror`.

@@ -12,6 +12,7 @@ mod descriptors;
 mod grpc;
 mod listener;
 mod permits;
+mod port;
 mod preface;
 mod refusals;
 
@@ -23,7 +24,8 @@ pub use self::{
     connection::{Connection, UnsentBytes},
     descriptors::{raise_descriptor_limit, reserved_descriptors},
     grpc::{Http2, Parties, serve_grpc},
-    permits::{Connections, Permit, Port},
+    permits::{Connections, Permit},
+    port::Port,
     refusals::RefusalReason,
 };
 

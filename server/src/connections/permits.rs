@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use super::{
     ConnectionLimits,
     connection::Connection,
+    port::Port,
     refusals::{RefusalReason, Refusals},
 };
 
@@ -23,29 +24,6 @@ const MAX_UNSENT_BYTES: usize = 64 * 1024 * 1024;
 
 /// Number of displaced connections with open descriptors at which no further connection is accepted.
 pub(super) const MAX_CLOSING: usize = 64;
-
-/// A port of the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Port {
-    /// The port for gRPC.
-    Grpc,
-    /// The port for health and metrics.
-    Admin,
-}
-
-impl Port {
-    /// Both ports.
-    pub const ALL: [Self; 2] = [Self::Grpc, Self::Admin];
-
-    /// Returns its name in metrics and logs.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Grpc => "grpc",
-            Self::Admin => "admin",
-        }
-    }
-}
 
 /// The connections of one port. Cheap to clone.
 #[derive(Debug, Clone)]

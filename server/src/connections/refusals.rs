@@ -8,7 +8,7 @@ use std::{
 
 use metrics::counter;
 
-use super::permits::Port;
+use super::port::Port;
 
 /// Time without refusals after which the next one begins a new burst, which is logged.
 const BURST_INTERVAL: Duration = Duration::from_secs(10);

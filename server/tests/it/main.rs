@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "figures for people, and why a test did not run here")]
 
 mod access;
+mod architecture;
 mod bad_input;
 mod batches;
 mod cancel;

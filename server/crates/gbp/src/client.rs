@@ -6,7 +6,7 @@ use category_mirror_domain::{AuthorizedUser, Failure, GbpWriteCapability, TraceC
 
 use crate::{
     Credentials, Endpoint, GbpConfigError, Quota, Reader, TaxonomyReader, Validator, Writer, session::Session,
-    transport::Site,
+    transport::Connections,
 };
 
 /// What a [`Client`] needs to know.
@@ -35,7 +35,7 @@ impl Client {
     pub fn new(config: GbpConfig) -> Result<Self, GbpConfigError> {
         let GbpConfig { endpoint, token_url, credentials, timeout } = config;
         let token_url = token_url.unwrap_or_else(Endpoint::google_token);
-        Session::new(Site::new(endpoint, token_url, timeout)?, credentials).map(Self)
+        Session::new(Connections::new(endpoint, token_url, timeout)?, credentials).map(Self)
     }
 
     /// Calls in the name of other credentials from now on, in every clone. Calls under way go on as they began.
@@ -80,7 +80,7 @@ impl Client {
     pub fn in_process(google: crate::InProcessGbp) -> Result<Self, GbpConfigError> {
         let nowhere = Endpoint::google_token();
         let credentials = Credentials::AccessToken("in-process".into());
-        let session = Session::new(Site::new(nowhere.clone(), nowhere, Duration::from_secs(1))?, credentials)?;
+        let session = Session::new(Connections::new(nowhere.clone(), nowhere, Duration::from_secs(1))?, credentials)?;
         Ok(Self(session.answered_by(google)))
     }
 

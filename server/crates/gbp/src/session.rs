@@ -17,7 +17,7 @@ use crate::{
         token::TokenSource,
     },
     response::answer::UpstreamResponse,
-    transport::{Site, Transport},
+    transport::{Connections, Transport},
 };
 
 /// One identity's way to Google. Cheap to clone; clones share tokens and quota.
@@ -31,25 +31,25 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Starts one at `site`. Nothing is connected, and no token is requested, before the first call.
-    pub(crate) fn new(site: Site, credentials: Credentials) -> Result<Self, GbpConfigError> {
-        let tokens = site.tokens(credentials)?;
-        Ok(Self::with_tokens(Arc::new(site), tokens))
+    /// Starts one at `connections`. Nothing is connected, and no token is requested, before the first call.
+    pub(crate) fn new(connections: Connections, credentials: Credentials) -> Result<Self, GbpConfigError> {
+        let tokens = connections.tokens(credentials)?;
+        Ok(Self::with_tokens(Arc::new(connections), tokens))
     }
 
-    fn with_tokens(site: Arc<Site>, tokens: TokenSource) -> Self {
+    fn with_tokens(connections: Arc<Connections>, tokens: TokenSource) -> Self {
         Self {
-            transport: Transport { site, trace: None, quota: Arc::new(Quota::new(DEFAULT_QUOTA)) },
+            transport: Transport { connections, trace: None, quota: Arc::new(Quota::new(DEFAULT_QUOTA)) },
             tokens: Arc::new(RwLock::new(Arc::new(tokens))),
             #[cfg(feature = "in-process")]
             in_process: None,
         }
     }
 
-    /// The same site in another's name, with tokens and a quota of its own.
+    /// The same connections in another's name, with tokens and a quota of its own.
     pub(crate) fn of(&self, user: AuthorizedUser) -> Self {
-        let site = &self.transport.site;
-        let other = Self::with_tokens(site.clone(), site.tokens_of(user));
+        let connections = &self.transport.connections;
+        let other = Self::with_tokens(connections.clone(), connections.tokens_of(user));
         let transport = Transport { trace: self.transport.trace.clone(), ..other.transport };
         Self { transport, tokens: other.tokens, ..self.clone() }
     }
@@ -79,7 +79,7 @@ impl Session {
 
     /// Uses other credentials from now on, in every clone. Running calls go on as they began.
     pub(crate) fn replace_credentials(&self, credentials: Credentials) -> Result<(), GbpConfigError> {
-        let tokens = Arc::new(self.transport.site.tokens(credentials)?);
+        let tokens = Arc::new(self.transport.connections.tokens(credentials)?);
         *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = tokens;
         Ok(())
     }
@@ -126,6 +126,6 @@ impl Session {
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("endpoint", self.transport.site.endpoint()).finish_non_exhaustive()
+        f.debug_struct("Session").field("endpoint", self.transport.connections.endpoint()).finish_non_exhaustive()
     }
 }

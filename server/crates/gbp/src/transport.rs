@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Where Google is, and the connections to it, whoever calls.
-pub(crate) struct Site {
+pub(crate) struct Connections {
     api: reqwest::Client,
     endpoint: Endpoint,
     renewal: reqwest::Client,
@@ -26,7 +26,7 @@ pub(crate) struct Site {
     timeout: Duration,
 }
 
-impl Site {
+impl Connections {
     /// Connects to nothing yet.
     pub(crate) fn new(endpoint: Endpoint, token_url: Endpoint, timeout: Duration) -> Result<Self, GbpConfigError> {
         let api = http_client(&endpoint, timeout)?;
@@ -57,7 +57,7 @@ impl Site {
 #[derive(Clone)]
 pub(crate) struct Transport {
     /// Where to.
-    pub(crate) site: Arc<Site>,
+    pub(crate) connections: Arc<Connections>,
     /// The trace that its requests belong to.
     pub(crate) trace: Option<TraceContext>,
     /// What its requests are counted against.
@@ -71,12 +71,12 @@ impl Transport {
     /// When no status came back; every status is an [`UpstreamResponse`]. [`WriteFailure::Expired`] if the call's deadline leaves no time
     /// for a request.
     pub(crate) async fn send(&self, call: &Call<'_>, bearer: &Bearer) -> Result<UpstreamResponse, WriteFailure> {
-        let Self { site, trace, quota } = self;
+        let Self { connections, trace, quota } = self;
         // Here, where the request leaves, and not before: a token may have been waited for.
-        if !call.may_be_sent(site.timeout) {
+        if !call.may_be_sent(connections.timeout) {
             return Err(WriteFailure::Expired);
         }
-        let request = site.api.request(call.method.clone(), call.url(&site.endpoint));
+        let request = connections.api.request(call.method.clone(), call.url(&connections.endpoint));
         let request = request.query(call.query).header(AUTHORIZATION, bearer.header.clone());
         let request = match &call.body {
             Some(body) => request.json(body),

@@ -5,7 +5,7 @@
 //! `admin`.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -29,13 +29,13 @@ use crate::api::{
             admission_body::AdmissionBody,
             answer_body::{AnswerBounds, bounded},
             memory::{RequestMemory, Reservation},
-            request_body::{RequestBody, RequestLimits, SharedReservation},
+            request_body::{RequestLimits, SharedReservation, metered},
         },
         bulkhead::Bulkhead,
         costs::{Cost, cost},
         deadline::{self, Deadline},
         key_waits::KeyWaits,
-        open_calls::{self, OpenCalls},
+        open_calls::{self, OpenCallRules},
         open_streams::OpenStreams,
         rate::RateLimit,
         read_headers::keep_read,
@@ -52,8 +52,6 @@ use crate::{
     spans,
 };
 
-/// Memory of a call apart from its message: its task, the decoder's first buffer, and HTTP/2's state (measured).
-const CALL_BYTES: usize = 16 * 1024;
 /// Maximum size of a message to a method that imports: some thousand items.
 const MAX_IMPORT: usize = 4 * 1024 * 1024;
 /// Maximum size of any other message: far above the needs of every method.
@@ -69,12 +67,11 @@ pub(in crate::api) struct GateLayer {
     verifier: Arc<Verifier>,
     key_waits: KeyWaits,
     rate: Arc<RateLimit>,
-    pub(in crate::api) call_timeout: Duration,
+    call_timeout: Duration,
     bulkhead: Arc<Bulkhead>,
     drain: Drain,
     memory: RequestMemory,
-    pub(in crate::api) open_calls: OpenCalls,
-    pub(in crate::api) streams: OpenStreams,
+    open: OpenCallRules,
 }
 
 impl GateLayer {
@@ -85,6 +82,7 @@ impl GateLayer {
         is_serving: watch::Receiver<bool>,
         drain: Drain,
     ) -> Self {
+        let memory = RequestMemory::new(limits.request_memory);
         Self {
             verifier,
             key_waits: KeyWaits::new(&limits.connections),
@@ -92,9 +90,8 @@ impl GateLayer {
             call_timeout: limits.call_timeout,
             bulkhead: Arc::new(Bulkhead::new(limits.database_connections, is_serving, drain.begins.clone())),
             drain,
-            memory: RequestMemory::new(limits.request_memory),
-            open_calls: OpenCalls::new(limits),
-            streams,
+            open: OpenCallRules::new(limits, memory.clone(), streams),
+            memory,
         }
     }
 }
@@ -133,7 +130,7 @@ where
         let inner = std::mem::replace(&mut self.inner, inner);
         let rules = self.rules.clone();
         if open_calls::is_open(request.uri().path()) {
-            return Box::pin(async move { open_calls::call(&rules, inner, request).await });
+            return Box::pin(async move { open_calls::call(&rules.open, inner, request).await });
         }
         let span = spans::call(request.uri(), request::trace(request.headers()).as_ref());
         // Measured from here, before the first await: the transport's own timer, whose error is less specific, starts
@@ -211,7 +208,7 @@ impl GateLayer {
             return Err(Error::Draining);
         }
         let token = bearer(headers)?;
-        let reservation = self.reserve(headers, connection)?;
+        let reservation = self.memory.reserve(headers, connection)?;
         let verification = self.verifier.verify(token, chrono::Utc::now());
         let caller = self.key_waits.verified(connection.map(Arc::as_ref), verification).await?;
         // From here on, refused calls count toward the caller's rate.
@@ -245,34 +242,8 @@ impl GateLayer {
         let subject = caller.subject.clone();
         request.extensions_mut().insert(caller);
         reservation.assign(Some(&subject))?;
-        let (request, reservation) = self.metered(request, reservation, limits);
+        let (request, reservation) = metered(request, reservation, limits);
         Ok((self.admitted(request, subject, held, deadline), bounds, reservation))
-    }
-
-    /// Reserves the memory that every call needs.
-    pub(in crate::api) fn reserve(
-        &self,
-        headers: &HeaderMap,
-        connection: Option<&Arc<Connection>>,
-    ) -> Result<Reservation, Error> {
-        let mut reservation = self.memory.reservation(connection.cloned());
-        let headers: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-        reservation.grow(CALL_BYTES + headers)?;
-        Ok(reservation)
-    }
-
-    /// Makes the body of a call count its bytes, in addition to what is reserved. Hold the result until the response
-    /// exists.
-    pub(in crate::api) fn metered(
-        &self,
-        request: Request<Body>,
-        reservation: Reservation,
-        limits: RequestLimits,
-    ) -> (Request<Body>, SharedReservation) {
-        let base = reservation.bytes();
-        let reservation = Arc::new(Mutex::new(reservation));
-        let held = reservation.clone();
-        (request.map(|body| Body::new(RequestBody::new(body, limits, held, base))), reservation)
     }
 }
 

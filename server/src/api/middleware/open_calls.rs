@@ -20,11 +20,12 @@ use crate::api::{
     middleware::{
         bodies::{
             answer_body::{AnswerBounds, bounded},
-            request_body::RequestLimits,
+            memory::RequestMemory,
+            request_body::{RequestLimits, metered},
         },
         deadline,
-        gate::GateLayer,
         open_permits::{Displaces, OpenPermit, OpenPermits, PermitLimits},
+        open_streams::OpenStreams,
         read_headers::keep_read,
     },
 };
@@ -65,16 +66,31 @@ pub(in crate::api) fn is_open(path: &str) -> bool {
     OPEN.iter().any(|open| path.starts_with(open))
 }
 
+/// What such calls are held to. Cheap to clone.
+#[derive(Clone)]
+pub(in crate::api) struct OpenCallRules {
+    call_timeout: Duration,
+    memory: RequestMemory,
+    calls: OpenCalls,
+    streams: OpenStreams,
+}
+
+impl OpenCallRules {
+    pub(in crate::api) fn new(limits: &CallLimits, memory: RequestMemory, streams: OpenStreams) -> Self {
+        Self { call_timeout: limits.call_timeout, memory, calls: OpenCalls::new(limits), streams }
+    }
+}
+
 /// Numbers of such calls.
 #[derive(Debug, Clone)]
-pub(in crate::api) struct OpenCalls {
+struct OpenCalls {
     health: OpenPermits,
     reflection: OpenPermits,
     arriving: OpenPermits,
 }
 
 impl OpenCalls {
-    pub(in crate::api) fn new(limits: &CallLimits) -> Self {
+    fn new(limits: &CallLimits) -> Self {
         let permits = |total| {
             let limits = PermitLimits::new(total, &limits.connections);
             OpenPermits::new(limits, Displaces::Always, "too many calls without a token")
@@ -116,7 +132,7 @@ impl Drop for OnConnection {
 
 /// Executes a call without a token.
 pub(in crate::api) async fn call<S>(
-    rules: &GateLayer,
+    rules: &OpenCallRules,
     mut inner: S,
     mut request: Request<Body>,
 ) -> Result<Response<Body>, S::Error>
@@ -137,15 +153,15 @@ where
     // Counted from the headers on, in whatever way the call ends.
     let counted = OnConnection::begin(connection.as_ref());
     let metered = counted.and_then(|counted| {
-        let mut reservation = rules.reserve(request.headers(), connection.as_ref())?;
+        let mut reservation = rules.memory.reserve(request.headers(), connection.as_ref())?;
         reservation.assign(None)?;
-        Ok((counted, rules.metered(request, reservation, limits)))
+        Ok((counted, metered(request, reservation, limits)))
     });
     let (counted, (request, _reservation)) = match metered {
         Ok(metered) => metered,
         Err(error) => return Ok(status(error).into_http()),
     };
-    let arriving = &rules.open_calls.arriving;
+    let arriving = &rules.calls.arriving;
     let request = match arrival::arrived(request, !is_health, arriving, connection.as_deref(), ends_at).await {
         Ok(request) => request,
         Err(status) => return Ok(status.into_http()),
@@ -154,7 +170,7 @@ where
     let admitted = if is_watch {
         watch(rules, &mut bounds)
     } else {
-        let permits = if is_health { &rules.open_calls.health } else { &rules.open_calls.reflection };
+        let permits = if is_health { &rules.calls.health } else { &rules.calls.reflection };
         let permit = permits.take(bounds.connection.as_deref());
         permit.map(|permit| short(&mut bounds, (counted, permit), permits.displaced(), limit, ends_at))
     };
@@ -167,8 +183,8 @@ where
     }
 }
 
-/// Gives a watch a permit among the streams. It ends with its connection, or when another watch displaces it.
-fn watch(rules: &GateLayer, bounds: &mut AnswerBounds) -> Result<(), Error> {
+/// A watch takes a place among the streams. It ends with its connection, and where another one takes its place.
+fn watch(rules: &OpenCallRules, bounds: &mut AnswerBounds) -> Result<(), Error> {
     let permit = rules.streams.admit_watch(bounds.connection.as_deref())?;
     let displaced = permit.displaced().unwrap_or_default();
     let expired = bounds.connection.as_ref().map(|connection| connection.expired().clone()).unwrap_or_default();

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 
 use super::{AccountClients, CredentialsOutcome};
 use crate::{
-    domain::{AccountId, Failure, FailureReason, REJECTION_RETRY_INTERVAL, Rejection},
+    domain::{AccountId, Failure, REJECTION_RETRY_INTERVAL, Rejection},
     error::Error,
     store::{CredentialsVersion, NotedRejection},
 };
@@ -167,14 +167,4 @@ impl AccountClients {
 /// Returns Google's reason for rejecting credentials, as one word.
 fn reason_of(failure: &Failure) -> &str {
     failure.metadata.get("oauth_error").map_or("unauthenticated", String::as_str)
-}
-
-/// Returns the failure of a run that need not try the credentials.
-pub(super) fn rejected(whose: &str, rejection: &Rejection, now: DateTime<Utc>) -> Failure {
-    let Rejection { at, reason, .. } = rejection;
-    let ago = (now - at).num_seconds().max(0);
-    let message = format!(
-        "Google refuses the credentials of {whose}: {reason}, {ago} s ago; runs wait or fail until these are replaced, or accepted again"
-    );
-    Failure::permanent(FailureReason::CredentialsRejected, message).with("oauth_error", reason).cached()
 }

@@ -45,7 +45,7 @@ impl Provider {
     }
 
     async fn with_policy(&self, policy: FetchPolicy) -> Verifier {
-        Verifier::remote(Remote::connect(&self.url(), policy).await.expect("fetched"))
+        Verifier::remote(refresh::connect(&self.url(), policy).await.expect("fetched"))
     }
 
     fn publish(&self, status: StatusCode, body: String) {

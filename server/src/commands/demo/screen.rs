@@ -10,7 +10,7 @@ use anstyle::{AnsiColor, Style};
 use category_mirror_client::{Run, RunState};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::commands::{CommandError, unwritten};
+use crate::commands::{CommandError, output::unwritten};
 
 const TICK: Duration = Duration::from_millis(80);
 

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use http::HeaderMap;
+
 use crate::{
     connections::{Account, Connection},
     error::Error,
@@ -15,6 +17,8 @@ use crate::{
 const MEMORY_SHARE_DIVISOR: usize = 3;
 /// Part of the memory for all calls without a token together: each needs a few hundred bytes.
 const OPEN_MEMORY_SHARE_DIVISOR: usize = 8;
+/// Bytes that a call holds apart from its message: its task, the decoder's first buffer, and what HTTP/2 keeps of it (measured).
+const CALL_BYTES: usize = 16 * 1024;
 /// Time after which a refused caller may retry: calls end within seconds.
 const FULL_RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -54,6 +58,18 @@ impl RequestMemory {
     /// total.
     pub(in crate::api) fn reservation(&self, connection: Option<Arc<Connection>>) -> Reservation {
         Reservation { memory: self.clone(), caller: None, account: None, connection, bytes: 0 }
+    }
+
+    /// Reserves what a call costs in any case.
+    pub(in crate::api) fn reserve(
+        &self,
+        headers: &HeaderMap,
+        connection: Option<&Arc<Connection>>,
+    ) -> Result<Reservation, Error> {
+        let mut reservation = self.reservation(connection.cloned());
+        let headers: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        reservation.grow(CALL_BYTES + headers)?;
+        Ok(reservation)
     }
 
     fn account(&self, caller: Option<&str>) -> Arc<Account> {

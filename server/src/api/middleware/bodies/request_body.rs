@@ -11,6 +11,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use http::Request;
 use hyper::body::{Bytes, Frame, SizeHint};
 use tokio_util::bytes::{Buf, BufMut, BytesMut};
 use tonic::{Status, body::Body};
@@ -43,6 +44,18 @@ pub(in crate::api) struct RequestLimits {
 
 /// Memory that a call holds until it is answered, shared by the call and its body.
 pub(in crate::api) type SharedReservation = Arc<Mutex<Reservation>>;
+
+/// Has the body of a call count what it brings, beside what is reserved. The result is to be held until the answer is there.
+pub(in crate::api) fn metered(
+    request: Request<Body>,
+    reservation: Reservation,
+    limits: RequestLimits,
+) -> (Request<Body>, SharedReservation) {
+    let base = reservation.bytes();
+    let reservation = Arc::new(Mutex::new(reservation));
+    let held = reservation.clone();
+    (request.map(|body| Body::new(RequestBody::new(body, limits, held, base))), reservation)
+}
 
 /// A body that counts its bytes.
 pub(in crate::api) struct RequestBody {
