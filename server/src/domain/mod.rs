@@ -1,6 +1,7 @@
 //! What the project is about, without I/O and without a clock: category sets, their difference, plans, guards, runs and their
 //! life, batches, feature flags, Google's list of categories.
 
+mod attempt;
 mod backoff;
 mod batch;
 mod batch_guard;
@@ -41,6 +42,13 @@ mod trace_state;
 mod trigram;
 mod write_intent;
 
+pub use attempt::{
+    AppliedPlan, AttemptOutcome, AttemptStatus, Conclusion, CredentialsSignal, DriftAssessment, RecordedSync,
+    SyncChange, SyncConclusion, SyncEnd, SyncRecord, SyncTracker, UpstreamSignal, WriteCheck, categories_changed,
+    check_write, closed_location_skip, conflict_skip, cooldown_skip, credentials_signal, defect, failure_scope,
+    full_guard, location_changed, no_account, no_location, not_revertible, observed_gcids, overrides_beyond_confirmed,
+    replaces_plan, source_failure, tenant_deleted, unknown_outcome, upstream_signal, write_not_sent,
+};
 pub use backoff::Backoff;
 pub use batch::{
     Batch, BatchChanges, BatchCounts, BatchGuardVerdict, BatchId, BatchState, FlagAtAcceptance, RunOverrides,
