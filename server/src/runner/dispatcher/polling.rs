@@ -1,49 +1,104 @@
-//! Looking at the queue: what is claimed, and when it is begun.
+//! The polls of the queue: what is claimed, and when it is started.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::task::JoinError;
+use tokio::{
+    task::{JoinError, JoinSet},
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
 
 use super::{
-    MIN_POLL_INTERVAL, NextPoll, POLL_INTERVAL, Runner, RunnerContext,
-    attempt::AttemptExecution,
-    circuit_breaker::{Permission, Probe},
-    error_chain,
-    held_leases::HeldLeases,
-    log_end,
-    prefetch::PrefetchedRun,
+    claiming::{claim, claim_for_probe, return_unanswered_claims},
+    prefetch::{PrefetchQueue, PrefetchedRun},
+    release::release,
+    worker_slots::{SlotPermit, WorkerSlots},
 };
 use crate::{
     error::Error,
-    store::{ClaimLimits, ClaimedRun, StatementTime},
-    wake::WakeUp,
+    runner::{
+        circuit_breaker::{Permission, Probe},
+        context::{RunnerContext, error_chain},
+        execution,
+        leases::HeldLeases,
+    },
+    store::{ClaimLimits, StatementTime},
+    wake::{WakeUp, WakeUpReceiver},
 };
 
+/// The longest wait between polls of the queue: what a lost wake-up costs.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// The shortest wait for a run that is due: one whose row another transaction has locked must not be polled without a pause.
+const MIN_POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// The wait after a poll that the database refused.
 const DATABASE_RETRY_DELAY: Duration = Duration::from_secs(1);
-/// How many runs whose time has come enter the ready queue at a time: those that wait there are not to find a crowd before them.
-pub(super) const DUE_BATCH_SIZE: i64 = 100;
-/// Claims beyond the places: those that wait for one, and those whose end waits for its commit.
+/// How many due runs enter the ready queue at a time, so that those that wait there do not get a crowd before them.
+pub(in crate::runner) const DUE_BATCH_SIZE: i64 = 100;
+/// Claims beyond the slots: runs that wait for a slot, and runs whose end waits for its commit.
 const MAX_CLAIMED_BEYOND_SLOTS: usize = 1024;
 
-impl Runner {
-    /// One poll of the queue: claims what there is room for, and starts what there are places for.
-    pub(super) async fn poll_queue(&mut self) -> NextPoll {
+/// A reason to poll the queue again. A wake-up is always one.
+#[derive(Debug)]
+pub(in crate::runner) struct NextPoll {
+    /// A free slot for such a run: bulk, or any.
+    slot: Option<bool>,
+    /// So much time.
+    time: Duration,
+}
+
+/// Claims runs and starts their attempts.
+pub(in crate::runner) struct Dispatcher {
+    pub(super) context: Arc<RunnerContext>,
+    pub(super) leases: HeldLeases,
+    slots: WorkerSlots,
+    pub(super) prefetched: PrefetchQueue,
+    /// The claim that a poll waits for: at most one. A task of its own, so that a poll that is cut short does not lose what it brings.
+    pub(super) claiming: JoinSet<Result<Vec<PrefetchedRun>, Error>>,
+    pub(super) attempts: JoinSet<()>,
+    /// When delayed runs are polled next.
+    next_enqueue_due: Instant,
+    /// Ends the work: what a running poll has claimed is not started any more.
+    stop: CancellationToken,
+}
+
+impl Dispatcher {
+    /// Creates a dispatcher whose slots are all free.
+    pub(in crate::runner) fn new(context: Arc<RunnerContext>, leases: HeldLeases) -> Self {
+        Self {
+            slots: WorkerSlots::new(context.settings.concurrency),
+            context,
+            leases,
+            prefetched: PrefetchQueue::default(),
+            claiming: JoinSet::new(),
+            attempts: JoinSet::new(),
+            next_enqueue_due: Instant::now(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// Starts no attempt after `stop`.
+    pub(in crate::runner) fn work_until(&mut self, stop: CancellationToken) {
+        self.stop = stop;
+    }
+
+    /// Polls the queue once: claims what there is room for, and starts what there are slots for.
+    pub(in crate::runner) async fn poll(&mut self) -> NextPoll {
         while let Some(ended) = self.attempts.try_join_next() {
             log_end(ended);
             self.prefetched.ended();
         }
-        let returned = self.context.return_unanswered_claims().await;
+        let returned = return_unanswered_claims(&self.context).await;
         let polled = match (returned, self.context.circuit.permits(Instant::now())) {
             (Err(error), _) => Err(error),
             (Ok(()), Permission::Allowed) => self.poll_ready_runs().await,
             (Ok(()), Permission::Probe(probe)) => self.probe(probe).await,
             (Ok(()), Permission::Wait(wait)) => {
+                // Nothing is started here while the circuit is open, so another process may have them.
                 let prefetched = self.prefetched.take_all();
-                self.release(prefetched).await;
+                release(&self.context, &prefetched).await;
                 Ok(NextPoll { slot: None, time: wait.min(POLL_INTERVAL) })
             }
         };
@@ -53,10 +108,44 @@ impl Runner {
         })
     }
 
+    /// Waits for a reason to poll again.
+    pub(in crate::runner) async fn wait(&mut self, next: NextPoll, wake_ups: &mut WakeUpReceiver) {
+        tokio::select! {
+            () = sleep(next.time) => {}
+            wake_up = wake_ups.next() => {
+                // One poll serves all wake-ups that are there.
+                let mut wake_up = Some(wake_up);
+                while let Some(next) = wake_up {
+                    if let WakeUp::RunDueIn(time) = next {
+                        self.next_enqueue_due = self.next_enqueue_due.min(Instant::now() + time.max(MIN_POLL_INTERVAL));
+                    }
+                    wake_up = wake_ups.pending();
+                }
+            }
+            () = self.slots.freed(next.slot.unwrap_or_default()), if next.slot.is_some() => {}
+        }
+    }
+
+    /// Claims what is ready at `now` and executes it, to the end of each attempt. For tests, which own the clock.
+    pub(in crate::runner) async fn execute_ready(&mut self, now: StatementTime) -> Result<usize, Error> {
+        let limit = i64::try_from(self.context.settings.concurrency).unwrap_or(i64::MAX);
+        let claimed = self.claim(now, ClaimLimits::of(limit)).await?;
+        while self.prefetched.next_is_bulk().is_some() {
+            self.start(now);
+            if let Some(ended) = self.attempts.join_next().await {
+                log_end(ended);
+            }
+        }
+        while let Some(ended) = self.attempts.join_next().await {
+            log_end(ended);
+        }
+        Ok(claimed)
+    }
+
     async fn poll_ready_runs(&mut self) -> Result<NextPoll, Error> {
         let expired = self.prefetched.take_expired(Instant::now());
-        self.release(expired).await;
-        // Runs that are claimed while the kill switch cannot be read would only be released, again and again.
+        release(&self.context, &expired).await;
+        // Before the claim: runs that are claimed while the kill switch cannot be read would only be released, again and again.
         self.context.flags.now().await?;
         self.start(None);
         let limits = self.claim_limits();
@@ -68,10 +157,10 @@ impl Runner {
         Ok(NextPoll { slot, time: self.enqueue_due().await? })
     }
 
-    /// How many runs to claim: as many as there are free places, and some ahead. Interactive ones pass those that are ready.
+    /// How many runs to claim: as many as there are free slots, and some ahead. Interactive ones pass those that are ready.
     fn claim_limits(&mut self) -> ClaimLimits {
         let prefetch_size = self.prefetched.prefetch_size();
-        let held = self.claims.len();
+        let held = self.leases.len();
         let bound = (self.context.settings.concurrency + MAX_CLAIMED_BEYOND_SLOTS).saturating_sub(held);
         let limits = |bulk: bool| {
             let prefetched = self.prefetched.len(bulk);
@@ -87,12 +176,12 @@ impl Runner {
         ClaimLimits { runs: count(limits(false)), bulk: count(limits(true)) }
     }
 
-    /// Claims runs. Whoever is ready is started meanwhile.
-    pub(super) async fn claim(&mut self, now: StatementTime, limits: ClaimLimits) -> Result<usize, Error> {
+    /// Claims runs, and starts those that are ready in the meantime.
+    async fn claim(&mut self, now: StatementTime, limits: ClaimLimits) -> Result<usize, Error> {
         if limits.runs <= 0 {
             return Ok(0);
         }
-        self.claiming.spawn(claim(self.context.clone(), self.claims.clone(), now, limits));
+        self.claiming.spawn(claim(self.context.clone(), self.leases.clone(), now, limits));
         let claimed = loop {
             let next = self.prefetched.next_is_bulk();
             tokio::select! {
@@ -108,50 +197,42 @@ impl Runner {
         Ok(count)
     }
 
-    /// Starts an attempt of each run that is ready and gets a place.
-    pub(super) fn start(&mut self, now: StatementTime) {
+    /// Starts an attempt of each run that is ready and gets a slot.
+    fn start(&mut self, now: StatementTime) {
+        // The slot first: a run that was taken out of the queue and got none would have to go back to its place.
         while !self.stop.is_cancelled()
             && let Some(slot) = self.prefetched.next_is_bulk().and_then(|bulk| self.slots.take(bulk))
             && let Some(prefetched) = self.prefetched.pop()
         {
-            let attempt = AttemptExecution::new(self.context.clone(), prefetched, now);
-            self.attempts.spawn(attempt.execute((slot, None)));
+            self.spawn(prefetched, now, slot, None);
         }
     }
 
-    /// Carries one run out, to see whether Google works again: the first in the ready queue whose turn it was not yet.
+    /// Starts an attempt. It holds the slot and the probe until its way has ended and the circuit has its answer.
+    fn spawn(&mut self, prefetched: PrefetchedRun, now: StatementTime, slot: SlotPermit, probe: Option<Probe>) {
+        let begun = prefetched.begin(&self.context, now);
+        self.attempts.spawn(execution::execute(self.context.clone(), begun, (slot, probe)));
+    }
+
+    /// Executes one run, to see whether Google works again: the first in the ready queue that was not probed in this rotation.
     async fn probe(&mut self, probe: Probe) -> Result<NextPoll, Error> {
         self.context.flags.now().await?;
-        // What is left from before the circuit opened has no turn before others.
+        // Runs that are left from before the circuit opened do not go before others.
         let left = self.prefetched.take_all();
-        self.release(left).await;
-        for prefetched in self.claim_for_probe().await? {
+        release(&self.context, &left).await;
+        for prefetched in claim_for_probe(&self.context, &self.leases).await? {
             self.prefetched.push(prefetched);
         }
         if let Some(slot) = self.prefetched.next_is_bulk().and_then(|bulk| self.slots.take(bulk))
             && let Some(prefetched) = self.prefetched.pop()
         {
             prefetched.names().into_iter().for_each(|name| probe.is_for(name));
-            let attempt = AttemptExecution::new(self.context.clone(), prefetched, None);
-            self.attempts.spawn(attempt.execute((slot, Some(probe))));
+            self.spawn(prefetched, None, slot, Some(probe));
         }
         Ok(NextPoll { slot: None, time: self.enqueue_due().await? })
     }
 
-    /// Claims the run for a probe. Where every ready run had a turn, the rotation begins anew.
-    async fn claim_for_probe(&self) -> Result<Vec<PrefetchedRun>, Error> {
-        let RunnerContext { store, circuit, settings, .. } = &*self.context;
-        let since = Instant::now();
-        let probed = circuit.probed();
-        let mut claimed = store.claim_for_probe(None, &probed, settings.lease).await?;
-        if claimed.is_none() && !probed.is_empty() {
-            circuit.forget_probed();
-            claimed = store.claim_for_probe(None, &[], settings.lease).await?;
-        }
-        Ok(hold(&self.context, &self.claims, None, since, claimed.into_iter().collect()).await)
-    }
-
-    /// Moves due runs into the ready queue. Gives how long to wait before the next poll.
+    /// Moves due runs into the ready queue. Returns how long to wait before the next poll.
     async fn enqueue_due(&mut self) -> Result<Duration, Error> {
         let now = Instant::now();
         if now < self.next_enqueue_due {
@@ -164,56 +245,13 @@ impl Runner {
     }
 }
 
-impl RunnerContext {
-    /// Puts back what was claimed here without an answer: nobody else would before its lease expires.
-    pub(super) async fn return_unanswered_claims(&self) -> Result<(), Error> {
-        let returned = self.store.return_unanswered_claims().await?;
-        if !returned.is_empty() {
-            tracing::info!(runs = returned.len(), "returned runs whose claim had no answer");
-            self.wake.send(WakeUp::RunsReady);
-            self.wake.send(WakeUp::RunsChanged(returned.into()));
-        }
-        Ok(())
+/// An attempt catches what its strategy does; a panic here is in what records it, and the lease brings the run back.
+pub(super) fn log_end(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "an attempt broke off; its run waits for its lease to expire");
     }
 }
 
 fn claim_failed(error: JoinError) -> Error {
     Error::Internal(format!("a claim broke off: {error}").into())
-}
-
-/// Claims runs.
-async fn claim(
-    context: Arc<RunnerContext>,
-    claims: HeldLeases,
-    now: StatementTime,
-    limits: ClaimLimits,
-) -> Result<Vec<PrefetchedRun>, Error> {
-    let since = Instant::now();
-    let lease = context.settings.lease;
-    let claimed = context.store.claim(now, limits, lease).await?;
-    Ok(hold(&context, &claims, now, since, claimed).await)
-}
-
-/// Holds what was claimed at `since`, and reads the platform's side of all of it at once.
-async fn hold(
-    context: &RunnerContext,
-    claims: &HeldLeases,
-    now: StatementTime,
-    since: Instant,
-    claimed: Vec<ClaimedRun>,
-) -> Vec<PrefetchedRun> {
-    if claimed.is_empty() {
-        return Vec::new();
-    }
-    let lease = context.settings.lease;
-    let held: Vec<_> = claimed.iter().map(|claimed| claims.hold(claimed, since, lease)).collect();
-    context.wake.send(WakeUp::RunsChanged(claimed.iter().map(|claimed| claimed.run.id).collect()));
-    let runs: Vec<_> = claimed.iter().map(|claimed| &claimed.run).collect();
-    // One of them may be what cannot be read: alone, each meets its own error.
-    let mut tenant_snapshots = context.store.tenant_snapshots(now, &runs).await.ok();
-    let prefetched = claimed.into_iter().zip(held).map(|(claimed, claim)| {
-        let source = tenant_snapshots.as_mut().map(|tenant_snapshots| tenant_snapshots.remove(&claimed.run.id));
-        PrefetchedRun { claimed, claim, source, since }
-    });
-    prefetched.collect()
 }

@@ -1,40 +1,51 @@
-//! Runs that are claimed and wait for a place: as many as are used up in a moment, so that no place waits for the database.
+//! Runs that are claimed and wait for a slot: as many as are used up in a moment, so that no slot waits for the database.
 
 use std::{
     collections::VecDeque,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use super::held_leases::HeldLease;
 use crate::{
     domain::AccountId,
-    store::{ClaimedRun, LeaseKey, TenantSnapshot},
+    runner::{
+        attempt::{BegunAttempt, PrefetchedSnapshot},
+        context::RunnerContext,
+        leases::HeldLease,
+    },
+    store::{ClaimedRun, LeaseKey, StatementTime},
 };
 
-/// What is claimed ahead is what the last so long used up. Longer would save few statements, and have runs wait here that another process
-/// could carry out.
+/// Runs are claimed ahead for this long at the current throughput. A longer window would save few statements, and have runs wait here that
+/// another process could execute.
 const PREFETCH_WINDOW: Duration = Duration::from_millis(50);
-/// The most that is claimed ahead.
+/// The most runs that are claimed ahead.
 const MAX_PREFETCHED: usize = 512;
-/// A run that waited so long is released: this process is not as quick as it was.
+/// A run that waited for so long is released: this process is not as fast as it was.
 const MAX_PREFETCH_AGE: Duration = Duration::from_secs(1);
 
-/// A claimed run without a place.
+/// A claimed run without a slot.
 pub(super) struct PrefetchedRun {
     pub(super) claimed: ClaimedRun,
-    pub(super) claim: HeldLease,
-    /// The platform's side, or that the tenant is gone; where the read for all failed, it is for the attempt to read.
-    pub(super) source: Option<Option<TenantSnapshot>>,
+    pub(super) lease: HeldLease,
+    pub(super) snapshot: PrefetchedSnapshot,
+    /// When it was claimed.
     pub(super) since: Instant,
 }
 
 impl PrefetchedRun {
-    /// Whom a probe with it is about: its tenant, and an account whose credentials and quota are its own.
+    /// Returns the names that a probe with it is about: its tenant, and an account whose credentials and quota are its own.
     pub(super) fn names(&self) -> Vec<String> {
-        let source = self.source.as_ref().and_then(Option::as_ref);
+        let source = self.snapshot.as_ref().and_then(Option::as_ref);
         let account = source.filter(|source| source.credentials.is_some()).and_then(|it| it.tenant.account.as_ref());
         let tenant = self.claimed.run.tenant.resource_name();
         std::iter::once(tenant).chain(account.map(AccountId::resource_name)).collect()
+    }
+
+    /// Begins an attempt of it.
+    pub(super) fn begin(self, context: &Arc<RunnerContext>, now: StatementTime) -> Box<BegunAttempt> {
+        let Self { claimed, lease, snapshot, since } = self;
+        Box::new(BegunAttempt::new(context.clone(), claimed, lease, snapshot, since, now))
     }
 }
 
@@ -83,6 +94,7 @@ impl PrefetchQueue {
         let is_expired =
             |prefetched: &PrefetchedRun| now.saturating_duration_since(prefetched.since) > MAX_PREFETCH_AGE;
         let mut expired = Vec::new();
+        // Each queue is in the order of claims, so the expired ones are at its front.
         for queue in [&mut self.interactive, &mut self.bulk] {
             let fresh_from = queue.iter().position(|prefetched| !is_expired(prefetched)).unwrap_or(queue.len());
             expired.extend(queue.drain(..fresh_from));
@@ -96,9 +108,9 @@ impl PrefetchQueue {
     }
 }
 
-/// What statements call those that wait.
-pub(super) fn held(prefetched: &[PrefetchedRun]) -> Vec<LeaseKey> {
-    prefetched.iter().map(|prefetched| prefetched.claim.held).collect()
+/// The names by which statements know runs and their leases.
+pub(super) fn keys(prefetched: &[PrefetchedRun]) -> Vec<LeaseKey> {
+    prefetched.iter().map(|prefetched| prefetched.lease.key).collect()
 }
 
 /// How many runs end in a moment, counted over windows of [`PREFETCH_WINDOW`].

@@ -1,20 +1,20 @@
-//! Places: how many runs are carried out at once, and how many of them may be bulk ones.
+//! Slots: how many runs are executed at once, and how many of them may be bulk ones.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// One place in so many is kept free of bulk runs, so that a run that somebody waits for need not wait for the end of one of them.
+/// One slot in so many is kept free of bulk runs, so that a run that a caller waits for need not wait for the end of one of them.
 const INTERACTIVE_RESERVE_DIVISOR: usize = 5;
 
-/// Free places.
+/// The free slots.
 #[derive(Debug)]
 pub(super) struct WorkerSlots {
     all: Arc<Semaphore>,
     bulk: Arc<Semaphore>,
 }
 
-/// A taken place; dropping it frees it.
+/// A taken slot; dropping it frees it.
 #[derive(Debug)]
 pub(super) struct SlotPermit {
     _any: OwnedSemaphorePermit,
@@ -22,27 +22,28 @@ pub(super) struct SlotPermit {
 }
 
 impl WorkerSlots {
-    /// So many, all free. A single place is anybody's.
+    /// Creates so many, all free. A single slot is for every kind of run.
     pub(super) fn new(slots: usize) -> Self {
         let reserved = if slots < 2 { 0 } else { (slots / INTERACTIVE_RESERVE_DIVISOR).max(1) };
         Self { all: Arc::new(Semaphore::new(slots)), bulk: Arc::new(Semaphore::new(slots - reserved)) }
     }
 
-    /// Takes one, if there is one for this kind of run.
+    /// Takes a slot, if one is free for this kind of run.
     pub(super) fn take(&self, bulk: bool) -> Option<SlotPermit> {
+        // In this order: a permit for bulk runs is given back if there is no slot at all.
         let bulk = if bulk { Some(self.bulk.clone().try_acquire_owned().ok()?) } else { None };
         Some(SlotPermit { _any: self.all.clone().try_acquire_owned().ok()?, _bulk: bulk })
     }
 
-    /// How many there are for this kind of run.
+    /// How many are free for this kind of run.
     pub(super) fn free(&self, bulk: bool) -> usize {
         let all = self.all.available_permits();
         if bulk { all.min(self.bulk.available_permits()) } else { all }
     }
 
-    /// Waits for one for this kind of run, without taking it.
+    /// Waits until one is free for this kind of run, without taking it. Cancel-safe.
     pub(super) async fn freed(&self, bulk: bool) {
-        // The semaphores are never closed.
+        // The results are ignored, as the semaphores are never closed.
         let _of_bulk = if bulk { Some(self.bulk.acquire().await) } else { None };
         drop(self.all.acquire().await);
     }

@@ -1,17 +1,17 @@
-//! What the logs and metrics say of an attempt's end: one line a failure, bounded labels, no tenant among them.
+//! The logs and metrics of an attempt's end: one line per failure, bounded labels, no tenant among them.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tracing::Span;
 
-use super::attempt::Abort;
 use crate::{
     domain::{ChangeCounts, DriftCause, Failure, FailureReason, Run, RunResult},
+    runner::attempt::Abort,
     spans,
     store::AttemptProgress,
 };
 
-/// An attempt failed, and another will follow.
+/// Records that an attempt failed, and another follows.
 pub(super) fn record_retry(run: &Run, failure: &Failure, delay: Duration) {
     metrics::counter!("category_mirror_retries_total", "reason" => failure.reason.as_str()).increment(1);
     tracing::warn!(
@@ -20,7 +20,7 @@ pub(super) fn record_retry(run: &Run, failure: &Failure, delay: Duration) {
     );
 }
 
-/// A run ended whose last attempt was claimed at `claimed`. `cause` is why it found differences, if it did.
+/// Records the end of a run whose last attempt was claimed at `claimed`. `cause` is why it found differences, if it did.
 pub(super) fn record_run_end(
     run: &Run,
     result: &RunResult,
@@ -32,7 +32,7 @@ pub(super) fn record_run_end(
     let earlier = run.attempt_started_at.zip(run.started_at).and_then(|(last, first)| (last - first).to_std().ok());
     let duration = earlier.unwrap_or_default() + claimed.elapsed();
     let planned = ChangeCounts::of(progress.plan.as_ref().map(|plan| plan.changes.as_slice()).unwrap_or_default());
-    // Whoever takes a run back knows of the differences.
+    // A revert makes the differences that it finds.
     if planned != ChangeCounts::default() && run.options.revert_of.is_none() {
         let operation = run.kind.strategy.as_str();
         metrics::counter!("gbp_sync_out_of_sync_detected", "operation" => operation, "cause" => cause.as_str())
@@ -42,7 +42,7 @@ pub(super) fn record_run_end(
             created = planned.created, updated = planned.updated, deleted = planned.deleted, "found a tenant out of sync"
         );
     }
-    // A dry run and a run that was not carried out are no successes: they would hide failures in the rate.
+    // A dry run and a run that was skipped are no successes: they would hide failures in the rate.
     let is_real = !run.kind.dry_run;
     match result {
         RunResult::Succeeded if is_real => {
@@ -79,25 +79,25 @@ pub(super) fn record_run_end(
     }
 }
 
-/// An attempt came to its end, whatever follows.
-pub(super) fn record_attempt_end(outcome: &Result<RunResult, Abort>, span: &Span) {
-    let state = match outcome {
-        Ok(RunResult::Succeeded) => "succeeded",
-        Ok(RunResult::Failed(_)) | Err(Abort::Failed(_)) => "failed",
-        Ok(RunResult::Skipped(_)) | Err(Abort::Skipped(_)) => "skipped",
-        Ok(RunResult::Cancelled) | Err(Abort::Cancelled) => "cancelled",
+/// Records that the way of an attempt has ended, whatever follows.
+pub(super) fn record_attempt_end(ended: &Result<(), Abort>, span: &Span) {
+    let state = match ended {
+        Ok(()) => "succeeded",
+        Err(Abort::Failed(_)) => "failed",
+        Err(Abort::Skipped(_)) => "skipped",
+        Err(Abort::Cancelled) => "cancelled",
         Err(Abort::LeaseLost) => "lease_lost",
         Err(Abort::ServiceError(_)) => "service_error",
-        Err(Abort::Superseded(_)) => "released",
+        Err(Abort::Superseded) => "released",
     };
     metrics::counter!("category_mirror_attempts_total", "state" => state).increment(1);
     span.record("state", state);
-    match outcome {
-        Ok(RunResult::Failed(failure)) | Err(Abort::Failed(failure)) => {
+    match ended {
+        Err(Abort::Failed(failure)) => {
             spans::failed(span, failure.reason.as_str());
             span.record("otel.status_description", &failure.message);
         }
-        Ok(RunResult::Skipped(skip)) | Err(Abort::Skipped(skip)) => drop(span.record("reason", skip.reason.as_str())),
+        Err(Abort::Skipped(skip)) => drop(span.record("reason", skip.reason.as_str())),
         Err(Abort::ServiceError(error)) => spans::failed(span, error.reason()),
         _ => {}
     }

@@ -13,77 +13,76 @@ use crate::{
     store::{ClaimedRun, LeaseKey, LeaseStatus},
 };
 
-/// What a held run is told.
+/// What the process knows of a held run.
 #[derive(Debug, Clone)]
 struct Entry {
     fencing_token: i32,
     lease_expires_at: Instant,
     cancelled: CancellationToken,
-    lease_lost: CancellationToken,
+    lost: CancellationToken,
 }
 
-/// Every claim of the process. Cheap to clone.
+/// Every lease of the process. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct HeldLeases(Arc<Mutex<HashMap<RunId, Entry>>>);
+pub(in crate::runner) struct HeldLeases(Arc<Mutex<HashMap<RunId, Entry>>>);
 
 impl HeldLeases {
-    /// Notes a claim that was asked for at `sent`, for as long as the guard lives.
-    pub(super) fn hold(&self, claimed: &ClaimedRun, sent: Instant, lease: Duration) -> HeldLease {
+    /// Notes a claim that was sent at `sent`, for as long as the returned guard lives.
+    pub(in crate::runner) fn hold(&self, claimed: &ClaimedRun, sent: Instant, lease: Duration) -> HeldLease {
         let entry = Entry {
             fencing_token: claimed.fencing_token,
+            // From when the claim was sent, not from its answer: the database counts from somewhere between the two, and a holder must
+            // never believe in its lease for longer than the database does.
             lease_expires_at: sent + lease,
             cancelled: CancellationToken::new(),
-            lease_lost: CancellationToken::new(),
+            lost: CancellationToken::new(),
         };
         if claimed.run.cancel_requested {
             entry.cancelled.cancel();
         }
-        let held = LeaseKey { id: claimed.run.id, fencing_token: claimed.fencing_token };
-        let claim = HeldLease {
-            claims: self.clone(),
-            held,
-            cancelled: entry.cancelled.clone(),
-            lease_lost: entry.lease_lost.clone(),
-        };
-        self.entries().insert(held.id, entry);
-        claim
+        let key = LeaseKey { id: claimed.run.id, fencing_token: claimed.fencing_token };
+        let held =
+            HeldLease { leases: self.clone(), key, cancelled: entry.cancelled.clone(), lost: entry.lost.clone() };
+        // A run that was claimed here before takes the place of its older entry, whose guard then finds another fencing token.
+        self.entries().insert(key.id, entry);
+        held
     }
 
     /// How many are held now.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::runner) fn len(&self) -> usize {
         self.entries().len()
     }
 
     /// What is held now.
-    pub(super) fn held(&self) -> Vec<LeaseKey> {
+    pub(in crate::runner) fn keys(&self) -> Vec<LeaseKey> {
         self.entries().iter().map(|(id, entry)| LeaseKey { id: *id, fencing_token: entry.fencing_token }).collect()
     }
 
-    /// Takes in the answer to a heartbeat that was sent at `sent`: renewed leases, wanted cancellations, and what is missing is lost.
+    /// Applies the answer to a renewal of `asked` that was sent at `sent`: renewed leases, wanted cancellations, and lost leases, which
+    /// are those that are missing.
     pub(super) fn apply_renewal(&self, asked: &[LeaseKey], answered: &[LeaseStatus], sent: Instant, lease: Duration) {
-        let answered: HashMap<RunId, &LeaseStatus> =
-            answered.iter().map(|apply_renewal| (apply_renewal.id, apply_renewal)).collect();
+        let answered: HashMap<RunId, &LeaseStatus> = answered.iter().map(|status| (status.id, status)).collect();
         let mut entries = self.entries();
-        for held in asked {
-            let Some(entry) = entries.get_mut(&held.id).filter(|entry| entry.fencing_token == held.fencing_token)
-            else {
+        for key in asked {
+            // The run may have ended, or have been claimed here again, while the answer was on its way.
+            let Some(entry) = entries.get_mut(&key.id).filter(|entry| entry.fencing_token == key.fencing_token) else {
                 continue;
             };
-            match answered.get(&held.id) {
-                Some(apply_renewal) => {
-                    if apply_renewal.renewed {
+            match answered.get(&key.id) {
+                Some(status) => {
+                    if status.renewed {
                         entry.lease_expires_at = sent + lease;
                     }
-                    if apply_renewal.cancel_requested {
+                    if status.cancel_requested {
                         entry.cancelled.cancel();
                     }
                 }
-                None => entry.lease_lost.cancel(),
+                None => entry.lost.cancel(),
             }
         }
     }
 
-    /// Tells a held run that somebody wants it cancelled.
+    /// Notes that a caller has asked to cancel a run, if it is held here.
     pub(super) fn cancel(&self, run: RunId) {
         if let Some(entry) = self.entries().get(&run) {
             entry.cancelled.cancel();
@@ -96,44 +95,44 @@ impl HeldLeases {
     }
 }
 
-/// One held run; dropping it ends the holding.
+/// The lease of one run; dropping it ends the holding, and returns nothing to the queue.
 #[derive(Debug)]
-pub(super) struct HeldLease {
-    claims: HeldLeases,
+pub(in crate::runner) struct HeldLease {
+    leases: HeldLeases,
     /// Run and fencing token, as statements name them.
-    pub(super) held: LeaseKey,
-    /// Somebody wants the run cancelled.
-    pub(super) cancelled: CancellationToken,
-    /// The run is in other hands.
-    pub(super) lease_lost: CancellationToken,
+    pub(in crate::runner) key: LeaseKey,
+    /// Cancelled when a caller has asked to cancel the run.
+    pub(in crate::runner) cancelled: CancellationToken,
+    /// Cancelled when the lease is lost.
+    pub(in crate::runner) lost: CancellationToken,
 }
 
 impl HeldLease {
-    /// Notes a renewal that a statement other than the heartbeat made, sent at `sent`.
-    pub(super) fn renewed(&self, sent: Instant, lease: Duration) {
-        if let Some(entry) =
-            self.claims.entries().get_mut(&self.held.id).filter(|e| e.fencing_token == self.held.fencing_token)
-        {
+    /// Notes a renewal that another statement than the periodic one made, sent at `sent`.
+    pub(in crate::runner) fn renewed(&self, sent: Instant, lease: Duration) {
+        let mut entries = self.leases.entries();
+        if let Some(entry) = entries.get_mut(&self.key.id).filter(|it| it.fencing_token == self.key.fencing_token) {
             entry.lease_expires_at = sent + lease;
         }
     }
 
-    /// Until when the lease runs, by this process's own clock: a process that was stopped for a while finds out here, without asking.
-    /// `None`: it is lost.
-    pub(super) fn lease_expires_at(&self) -> Option<Instant> {
-        let entries = self.claims.entries();
-        let entry = entries.get(&self.held.id).filter(|entry| entry.fencing_token == self.held.fencing_token);
+    /// Returns when the lease expires, by this process's own clock; `None`: it is lost. A process that was stopped for a while learns it
+    /// here, without a statement.
+    pub(in crate::runner) fn expires_at(&self) -> Option<Instant> {
+        let entries = self.leases.entries();
+        let entry = entries.get(&self.key.id).filter(|entry| entry.fencing_token == self.key.fencing_token);
         entry
             .map(|entry| entry.lease_expires_at)
-            .filter(|until| !self.lease_lost.is_cancelled() && Instant::now() < *until)
+            .filter(|expires_at| !self.lost.is_cancelled() && Instant::now() < *expires_at)
     }
 }
 
 impl Drop for HeldLease {
     fn drop(&mut self) {
-        let mut entries = self.claims.entries();
-        if entries.get(&self.held.id).is_some_and(|entry| entry.fencing_token == self.held.fencing_token) {
-            entries.remove(&self.held.id);
+        let mut entries = self.leases.entries();
+        // Not the entry of a later claim of the same run.
+        if entries.get(&self.key.id).is_some_and(|entry| entry.fencing_token == self.key.fencing_token) {
+            entries.remove(&self.key.id);
         }
     }
 }

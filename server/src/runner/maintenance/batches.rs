@@ -4,11 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
-use super::{RunnerContext, attempt, error_chain};
 use crate::{
     app::FlagSnapshot,
     domain::{Flag, OrganizationId, Skip, TenantId},
     error::Error,
+    runner::{
+        context::{RunnerContext, error_chain},
+        feature_skip::feature_skip,
+    },
     store::{ChunkLimits, ChunkResult, StatementTime},
     wake::{Topic, WakeUp},
 };
@@ -23,7 +26,7 @@ const BUSY_POLL_INTERVAL: Duration = Duration::from_millis(100);
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Works on batches. Never ends.
-pub(super) async fn run(context: Arc<RunnerContext>) {
+pub(in crate::runner) async fn keep_processing_batches(context: Arc<RunnerContext>) {
     let mut wake_ups = context.wake.subscribe(Topic::Batches);
     loop {
         let pause = match process_chunk(&context, None).await {
@@ -45,7 +48,7 @@ pub(super) async fn run(context: Arc<RunnerContext>) {
 }
 
 /// Does one chunk, where there is one to do.
-pub(super) async fn process_chunk(context: &RunnerContext, now: StatementTime) -> Result<Option<ChunkResult>, Error> {
+async fn process_chunk(context: &RunnerContext, now: StatementTime) -> Result<Option<ChunkResult>, Error> {
     let flags = context.flags.now().await?;
     let processed =
         context.store.process_batch_chunk(now, CHUNK_LIMITS, |tenant, of| flag_skip(&flags, tenant, of)).await?;
@@ -65,5 +68,5 @@ pub(super) async fn process_chunk(context: &RunnerContext, now: StatementTime) -
 
 /// A tenant that was in when the batch was accepted, and that the flag is off for since.
 fn flag_skip(flags: &FlagSnapshot, tenant: &TenantId, organization: Option<&OrganizationId>) -> Option<Skip> {
-    attempt::disabled(flags.require(Flag::CategoryMirroring, tenant, organization))
+    feature_skip(flags.require(Flag::CategoryMirroring, tenant, organization))
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::{RunnerContext, error_chain};
+use crate::runner::context::{RunnerContext, error_chain};
 
 /// Between polls of what comes, which is days away.
 const HISTORY_INTERVAL: Duration = Duration::from_secs(3600);
@@ -23,7 +23,7 @@ const COMPACT_BATCH_SIZE: i64 = 1_000;
 ///
 /// Sums and what is forgotten do not wait for the history: a piece of it may wait for a reader. Its own pieces lock the same table, and so
 /// take turns.
-pub(super) async fn run(context: Arc<RunnerContext>) {
+pub(in crate::runner) async fn keep_house(context: Arc<RunnerContext>) {
     tokio::join!(keep_history(&context), compact(&context), delete_expired(&context));
 }
 

@@ -2,244 +2,225 @@
 
 use std::time::Instant;
 
-use super::{
-    attempt::{Abort, AttemptExecution, MAX_SOURCE_CHECKS, SUPERSEDED, unknown_outcome},
-    batch_guard,
-    run_options::{source_failure, wrong_target},
-};
+use super::strategy::StrategySteps;
 use crate::{
     domain::{
-        CategorySet, Failure, FailureReason, GbpCategory, LocationId, NotRevertible, Plan, RunResult, Tenant,
-        WriteIntent, WriteOutcome, apply, enforce, map_to_gbp, visible_changes,
+        CategorySet, GbpCategory, LocationId, NotRevertible, Plan, WriteIntent, WriteOutcome, location_changed,
+        map_to_gbp, no_location, source_failure, unknown_outcome, write_not_sent,
     },
-    gbp::{Client, LocationViews, Reader, Validator, WriteFailure, Writer},
+    error::Error,
+    gbp::{LocationViews, Reader, Validator, WriteFailure, Writer},
+    runner::attempt::{Abort, AttemptContext, GbpTarget, Journal, Request, desired, gbp_target},
     store::{BeginWriteResult, TenantSnapshot},
     wake::WakeUp,
 };
 
-/// Carries the strategy out. A dry run gets no [`Writer`], and neither does what plans: it cannot write.
-pub(super) async fn execute(
-    attempt: &mut AttemptExecution,
-    source: &TenantSnapshot,
-    location: &LocationId,
-    google: Client,
-) -> Result<RunResult, Abort> {
-    let plan = plan(attempt, source, location, &google.reader()).await?;
-    if plan.is_some() {
-        attempt.assess(source).await?;
-    }
-    if let Some(skip) = attempt.closed(location) {
-        return Ok(RunResult::Skipped(skip));
-    }
-    let Some(plan) = plan else { return Ok(RunResult::Succeeded) };
-    if attempt.claim.cancelled.is_cancelled() {
-        return Err(Abort::Cancelled);
-    }
-    let Some(capability) = attempt.run.kind.gbp_write_capability() else {
-        return finish_dry_run(attempt, plan, location, &google.validator()).await;
-    };
-    if let Some(skip) = attempt.conflict_skip(source) {
-        return Ok(RunResult::Skipped(skip));
-    }
-    enforce(&plan.guards)?;
-    match attempt.flag_skip(&source.tenant).await? {
-        Some(skip) => Ok(RunResult::Skipped(skip)),
-        None => write(attempt, source, plan, &google.reader(), &google.writer(capability)).await,
-    }
+/// How often an attempt compares its source while requests keep joining its run, before another attempt begins. It bounds a loop that one
+/// comparison nearly always ends.
+const MAX_SOURCE_CHECKS: usize = 10;
+
+/// The steps of the strategy. What plans has no [`Writer`], and neither has a dry run.
+pub(in crate::runner) struct PlatformToGbp {
+    location: LocationId,
+    reader: Reader,
+    validator: Validator,
 }
 
-pub(super) fn location_of(tenant: &Tenant) -> Result<LocationId, Failure> {
-    tenant.location.clone().ok_or_else(|| {
-        let message = format!("tenants/{} has no GBP location", tenant.id);
-        Failure::permanent(FailureReason::NoLocation, message)
-    })
+/// What the merchant's record is after a write.
+pub(in crate::runner) struct GbpWritten {
+    intent: WriteIntent,
+    actual: Option<CategorySet>,
+    in_review: bool,
 }
 
-/// Reads the target and plans. `None`: there is nothing to do.
-async fn plan(
-    attempt: &mut AttemptExecution,
-    source: &TenantSnapshot,
-    location: &LocationId,
-    reader: &Reader,
-) -> Result<Option<Plan>, Abort> {
-    let applied = attempt.plan_to_apply().await?;
-    let target = attempt.revert_target().await?;
-    let now = attempt.guard_context(source);
-    let mut plan = match target {
-        Some((run, target)) => {
-            target.check_location(location).map_err(|why| attempt.not_revertible(&why))?;
-            let observed = read(attempt, source, location, reader).await?.merchant;
+impl StrategySteps for PlatformToGbp {
+    type Category = GbpCategory;
+    type Capability = Writer;
+    type Written = GbpWritten;
+
+    async fn open(
+        context: &AttemptContext,
+        journal: &mut Journal,
+        source: &TenantSnapshot,
+    ) -> Result<(Self, Option<Writer>), Abort> {
+        let location = source.tenant.location.clone().ok_or_else(|| no_location(&source.tenant.id))?;
+        let GbpTarget { reader, validator, writer } = gbp_target(context, journal, source).await?;
+        Ok((Self { location, reader, validator }, writer))
+    }
+
+    async fn plan(
+        &self,
+        context: &AttemptContext,
+        journal: &mut Journal,
+        source: &TenantSnapshot,
+        request: &Request,
+    ) -> Result<Plan, Abort> {
+        let guards = context.guard_context(source);
+        if let Some((run, target)) = &request.revert {
+            // Before the read: of another location, Google is not asked.
+            target.check_location(&self.location).map_err(|why| context.not_revertible(&why))?;
+            let observed = self.read(context, journal, source).await?.merchant;
             let recorded = observed.get().clone().map(CategorySet::recorded);
-            target.check(recorded.as_ref()).map_err(|why| attempt.not_revertible(&why))?;
-            let before = target.before.try_map(GbpCategory::try_from).map_err(wrong_target)?;
-            Plan::revert(run, before, observed, &now, source.read_at)
+            target.check(recorded.as_ref()).map_err(|why| context.not_revertible(&why))?;
+            // A record that is about the other side is a defect.
+            let before = target.before.clone().try_map(GbpCategory::try_from);
+            let before = before.map_err(|error| Error::Internal(error.into()))?;
+            return Ok(Plan::revert(*run, before, observed, &guards, source.read_at));
         }
-        None => {
-            let mapped = map_to_gbp(&source.categories, attempt.context.settings.max_additional);
-            let mapped = match (mapped, &applied) {
-                (Ok(mapped), _) => mapped,
-                (Err(error), Some(applied)) => return Err(applied.source_changed(&error)),
-                (Err(error), None) => {
-                    attempt.sync_tracker.set_desired(attempt.desired(source));
-                    return Err(source_failure(error).into());
+        // Mapped before the read: a source that cannot be written costs no request.
+        let mapped = match (map_to_gbp(&source.categories, context.settings().max_additional), &request.applied) {
+            (Ok(mapped), _) => mapped,
+            (Err(error), Some(applied)) => return Err(applied.source_changed(&error).into()),
+            (Err(error), None) => {
+                journal.sync.set_desired(desired(context, source));
+                return Err(source_failure(error).into());
+            }
+        };
+        let side = self.read(context, journal, source).await?;
+        let observed = side.target(&mapped.set);
+        Ok(Plan::to_gbp(mapped, observed, &guards, source.read_at))
+    }
+
+    /// Adds Google's own objections to the plan.
+    async fn finish_dry_run(
+        &self,
+        context: &AttemptContext,
+        journal: &mut Journal,
+        mut plan: Plan,
+    ) -> Result<(), Abort> {
+        if plan.is_empty() {
+            return Ok(());
+        }
+        context.check_cancelled()?;
+        plan.validation_errors = self.validator.validate(&self.location, &plan.desired).await?;
+        journal.validated(&plan);
+        Ok(())
+    }
+
+    async fn write(
+        &self,
+        context: &AttemptContext,
+        journal: &mut Journal,
+        source: &TenantSnapshot,
+        _request: &Request,
+        plan: &Plan,
+        writer: Writer,
+    ) -> Result<GbpWritten, Abort> {
+        let intent = WriteIntent {
+            before: plan.observed.clone(),
+            after: plan.desired.clone(),
+            changes: plan.changes.clone(),
+            location: Some(self.location.clone()),
+            account: source.tenant.account.clone(),
+        };
+        begin(context, journal, source, &intent).await?;
+        // The process may have been stopped since: without a lease there is no write. The intent stays, for the next holder to check.
+        if context.lease.expires_at().is_none() {
+            return Err(Abort::LeaseLost);
+        }
+        // The writer asks for the deadline again when the request leaves: a token may have been waited for.
+        let deadline = || context.lease.expires_at();
+        match writer.replace_categories(&self.location, &intent.after, &deadline).await {
+            Ok(answer) => {
+                let (actual, in_review) = (answer.categories.into_inner(), answer.has_pending_edits);
+                Ok(GbpWritten { intent, actual, in_review })
+            }
+            Err(WriteFailure::Refused(failure)) => {
+                journal.not_applied();
+                Err(failure.into())
+            }
+            Err(WriteFailure::Expired) => {
+                journal.not_applied();
+                Err(write_not_sent().into())
+            }
+            Err(WriteFailure::Unknown(failure)) => {
+                // The intent stays if the read fails, and if the location is as it was: a request that is still on its way may yet take
+                // effect, so the next attempt reads again.
+                let Ok(now) = self.reader.merchant_view(&self.location).await else { return Err(failure.into()) };
+                match now.outcome_of(&intent) {
+                    WriteOutcome::Applied => {
+                        let (actual, in_review) = (now.merchant.into_inner(), now.in_review);
+                        Ok(GbpWritten { intent, actual, in_review })
+                    }
+                    WriteOutcome::NotApplied => Err(failure.into()),
+                    WriteOutcome::Unknown => Err(unknown_outcome(&intent, now.merchant.get().as_ref()).into()),
                 }
-            };
-            let side = read(attempt, source, location, reader).await?;
-            let observed = side.target(&mapped.set);
-            Plan::to_gbp(mapped, observed, &now, source.read_at)
+            }
         }
-    };
-    plan.location_issues = attempt.sync_tracker.issues().to_vec();
-    let plan = plan.at(Some(location.clone()));
-    attempt.planned(plan.recorded());
-    if let Some(applied) = &applied {
-        applied.check(&plan)?;
     }
-    Ok((!plan.is_empty()).then_some(plan))
-}
 
-async fn read(
-    attempt: &mut AttemptExecution,
-    source: &TenantSnapshot,
-    location: &LocationId,
-    reader: &Reader,
-) -> Result<LocationViews, Abort> {
-    let side = reader.merchant_view(location).await?;
-    attempt.sync_tracker.observed(&side);
-    attempt.sync_tracker.set_desired(attempt.desired(source));
-    Ok(side)
-}
-
-/// The end of a dry run: Google's own objections go into the plan.
-async fn finish_dry_run(
-    attempt: &mut AttemptExecution,
-    mut plan: Plan,
-    location: &LocationId,
-    validator: &Validator,
-) -> Result<RunResult, Abort> {
-    plan.validation_errors = validator.validate(location, &plan.desired).await?;
-    attempt.progress.plan = Some(plan.recorded());
-    Ok(RunResult::Succeeded)
-}
-
-async fn write(
-    attempt: &mut AttemptExecution,
-    source: &TenantSnapshot,
-    plan: Plan,
-    reader: &Reader,
-    writer: &Writer,
-) -> Result<RunResult, Abort> {
-    batch_guard::pass(attempt, &plan.changes).await?;
-    let location = location_of(&source.tenant)?;
-    let intent = WriteIntent {
-        before: plan.observed.clone(),
-        after: plan.desired.clone(),
-        changes: plan.changes.clone(),
-        location: Some(location.clone()),
-        account: source.tenant.account.clone(),
-    };
-    attempt.progress.observation = attempt.sync_tracker.observation();
-    begin(attempt, source, &intent).await?;
-    // The process may have been stopped since: without a lease there is no write.
-    if attempt.claim.lease_expires_at().is_none() {
-        return Err(Abort::LeaseLost);
+    fn verify(&self, journal: &mut Journal, _plan: &Plan, written: GbpWritten) -> Result<(), Abort> {
+        let GbpWritten { intent, actual, in_review } = written;
+        match journal.wrote(&intent, actual.as_ref(), in_review) {
+            Some(failure) => Err(failure.into()),
+            None => Ok(()),
+        }
     }
-    let claim = &attempt.claim;
-    let written = writer.replace_categories(&location, &intent.after, &|| claim.lease_expires_at()).await;
-    match written {
-        Ok(answer) => verify(attempt, &intent, answer.categories.get().as_ref(), answer.has_pending_edits),
-        Err(WriteFailure::Refused(failure)) => {
-            attempt.progress.write_intent = None;
-            Err(failure.into())
-        }
-        Err(WriteFailure::Expired) => {
-            attempt.progress.write_intent = None;
-            let message =
-                "the write was not sent, because less time was left of the run's lease than a request may take";
-            Err(Failure::transient(FailureReason::Internal, message).into())
-        }
-        Err(WriteFailure::Unknown(failure)) => resolve_intent(attempt, &intent, failure, &location, reader).await,
+}
+
+impl PlatformToGbp {
+    async fn read(
+        &self,
+        context: &AttemptContext,
+        journal: &mut Journal,
+        source: &TenantSnapshot,
+    ) -> Result<LocationViews, Abort> {
+        let side = self.reader.merchant_view(&self.location).await?;
+        journal.observed(&side);
+        journal.sync.set_desired(desired(context, source));
+        Ok(side)
     }
 }
 
 /// Records the intent, with what else the run is to be known by from now on, and asks whether it may be carried out.
-async fn begin(attempt: &mut AttemptExecution, source: &TenantSnapshot, intent: &WriteIntent) -> Result<(), Abort> {
-    let lease = attempt.context.settings.lease;
+async fn begin(
+    context: &AttemptContext,
+    journal: &mut Journal,
+    source: &TenantSnapshot,
+    intent: &WriteIntent,
+) -> Result<(), Abort> {
+    let lease = context.settings().lease;
     for _ in 0..MAX_SOURCE_CHECKS {
-        attempt.progress.write_intent = Some(intent.clone());
+        // Before the statement: if the attempt ends while that runs, the journal knows what the database may have recorded.
+        journal.intends(intent);
         let asked = Instant::now();
-        let begun = attempt.context.store.begin_write(attempt.now, attempt.claim.held, &attempt.progress, lease).await;
+        let begun = context.store().begin_write(context.now, context.lease.key, journal.progress(), lease).await;
         if !matches!(begun, Ok(BeginWriteResult::Granted)) {
-            // Nothing is sent, so there is nothing to settle later.
-            attempt.progress.write_intent = None;
-            attempt.may_have_begun = begun.is_err();
+            journal.not_begun(begun.is_err());
         }
         match begun? {
             BeginWriteResult::Granted => {
-                attempt.claim.renewed(asked, lease);
+                context.lease.renewed(asked, lease);
                 // The plan can be seen from now on.
-                attempt.context.wake.send(WakeUp::RunsChanged([attempt.run.id].into()));
+                context.wake().send(WakeUp::RunsChanged([context.run.id].into()));
                 return Ok(());
             }
             BeginWriteResult::Cancelled => return Err(Abort::Cancelled),
             BeginWriteResult::LeaseLost => return Err(Abort::LeaseLost),
-            BeginWriteResult::TargetChanged => return Err(target_changed(attempt, source)),
+            BeginWriteResult::TargetChanged if context.run.options.revert_of.is_some() => {
+                return Err(context.not_revertible(&NotRevertible::ConcurrentChange).into());
+            }
+            BeginWriteResult::TargetChanged => return Err(location_changed(&source.tenant.id).into()),
             // Asked again as long as requests keep joining for what is planned already.
-            BeginWriteResult::Superseded if attempt.is_source_current(source).await? => {}
+            BeginWriteResult::Superseded if is_source_current(context, journal, source).await? => {}
             BeginWriteResult::Superseded => break,
         }
     }
-    Err(Abort::Superseded(SUPERSEDED))
+    Err(Abort::Superseded)
 }
 
-/// The end of an attempt whose tenant was moved to another location. Nothing was written.
-fn target_changed(attempt: &AttemptExecution, source: &TenantSnapshot) -> Abort {
-    if attempt.run.options.revert_of.is_some() {
-        return attempt.not_revertible(&NotRevertible::ConcurrentChange).into();
+/// Whether the source is still what the attempt goes by, although a request has joined the run since: then what the request asks for is what
+/// the attempt is about to write, however the other side has changed.
+async fn is_source_current(
+    context: &AttemptContext,
+    journal: &mut Journal,
+    source: &TenantSnapshot,
+) -> Result<bool, Error> {
+    let mut now = context.store().tenant_snapshots(context.now, &[&context.run]).await?;
+    let Some(now) = now.remove(&context.run.id) else { return Ok(false) };
+    let is_current = now.tenant == source.tenant && now.categories == source.categories;
+    if is_current {
+        journal.read_source_at(now.read_at);
     }
-    let tenant = source.tenant.id.resource_name();
-    let message = format!("the GBP location of {tenant} was changed between the read and the write");
-    Failure::transient(FailureReason::TargetChanged, message).with("tenant", tenant).into()
-}
-
-/// Reads what became of a write whose answer was lost. The intent stays where that is not known, and where the location is as it was: a
-/// request that is still on its way may yet take effect, so the next attempt reads again.
-async fn resolve_intent(
-    attempt: &mut AttemptExecution,
-    intent: &WriteIntent,
-    failure: Failure,
-    location: &LocationId,
-    reader: &Reader,
-) -> Result<RunResult, Abort> {
-    let Ok(now) = reader.merchant_view(location).await else { return Err(failure.into()) };
-    match now.outcome_of(intent) {
-        WriteOutcome::Applied => verify(attempt, intent, now.merchant.get().as_ref(), now.in_review),
-        WriteOutcome::NotApplied => Err(failure.into()),
-        WriteOutcome::Unknown => Err(unknown_outcome(intent, now.merchant.get().as_ref()).into()),
-    }
-}
-
-/// Compares the merchant's record with what was written, and records what became of it: of the difference, only what was asked for and is
-/// there is the run's.
-fn verify(
-    attempt: &mut AttemptExecution,
-    intent: &WriteIntent,
-    actual: Option<&CategorySet>,
-    in_review: bool,
-) -> Result<RunResult, Abort> {
-    let own = actual.map(|actual| visible_changes(&intent.changes, actual)).unwrap_or_default();
-    let is_all_own = actual.is_some() && apply(intent.before.as_ref(), &own).as_ref() == actual;
-    attempt.progress.written = own.into_iter().map(|change| change.recorded()).collect();
-    // Another actor was there too: what the write has left is not known.
-    attempt.progress.write_intent = (!is_all_own).then(|| intent.clone());
-    attempt.sync_tracker.wrote(actual, in_review);
-    if actual == Some(&intent.after) {
-        return Ok(RunResult::Succeeded);
-    }
-    let actual = actual.map_or_else(|| "no categories".to_owned(), ToString::to_string);
-    let message = format!("after the write the location has {actual}, not {}", intent.after);
-    Err(Failure::permanent(FailureReason::VerifyMismatch, message)
-        .with("expected", &intent.after)
-        .with("actual", actual)
-        .into())
+    Ok(is_current)
 }
