@@ -22,6 +22,7 @@ mod limits;
 mod methods;
 mod migrations;
 mod mirroring;
+mod one_way;
 mod plans;
 mod pooler;
 mod postgres;
