@@ -2,6 +2,7 @@
 //! life, batches, feature flags, Google's list of categories.
 
 mod access;
+mod attempt;
 mod catalog;
 mod failure;
 mod plan;
@@ -17,6 +18,13 @@ pub use access::credentials::{
 pub use access::flag::{Flag, FlagChange, FlagSetting, FlagState, Percent, ProcessFlags, Rollout};
 pub use access::flag_evaluation::{FlagOrigin, FlagReason, evaluate};
 pub use access::secret::{Secret, public_url};
+pub use attempt::{
+    AppliedPlan, AttemptOutcome, AttemptStatus, Conclusion, CredentialsSignal, DriftAssessment, RecordedSync,
+    SyncChange, SyncConclusion, SyncEnd, SyncRecord, SyncTracker, UpstreamSignal, WriteCheck, categories_changed,
+    check_write, closed_location_skip, conflict_skip, cooldown_skip, credentials_signal, defect, failure_scope,
+    full_guard, location_changed, no_account, no_location, not_revertible, observed_gcids, overrides_beyond_confirmed,
+    replaces_plan, source_failure, tenant_deleted, unknown_outcome, upstream_signal, write_not_sent,
+};
 pub use catalog::category::{Category, EitherCategory, GbpCategory, TenantCategory, WrongTarget};
 pub use catalog::category_index::{CategoryIndex, CategoryMatch};
 pub use catalog::category_set::{CategorySet, InvalidSet};

@@ -11,8 +11,8 @@ use proptest::prelude::{Just, Strategy, prop, prop_oneof, proptest};
 
 use super::{
     registry::{Subscription, SubscriptionRegistry, SubscriptionScope},
-    registry_tests::run,
     subscription_queue::{Delivery, PendingUpdate},
+    test_run::run,
 };
 use crate::domain::{Run, RunId, RunState};
 

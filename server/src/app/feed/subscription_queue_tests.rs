@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::{
     memory::PendingCount,
-    registry_tests::run,
     subscription_queue::{CloseReason, Delivery, MAX_LAG, PendingUpdate, SubscriptionQueue},
+    test_run::run,
 };
 use crate::domain::Run;
 

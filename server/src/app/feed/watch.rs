@@ -7,9 +7,9 @@ use std::{
 };
 
 use super::{
-    Feed, READ_BATCH_SIZE,
     memory::ReadAheadPermit,
     registry::{FIRST, Subscription, SubscriptionScope},
+    shared::{FeedState, READ_BATCH_SIZE},
     subscription_queue::{CloseReason, Delivery, MAX_LAG, PendingUpdate},
 };
 use crate::{
@@ -26,7 +26,7 @@ const LAGGED_RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1
 /// A watch. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Watch {
-    feed: Feed,
+    feed: FeedState,
     subscription: Subscription,
     /// Who watches: reads are counted by caller.
     caller: String,
@@ -59,58 +59,59 @@ struct LivePage {
     early: HashSet<RunId>,
 }
 
-impl Feed {
-    /// Begins a watch of many runs. The first of the live ones are read here, so that a database that is away is noticed at once.
-    pub(in crate::app) async fn watch_many(
-        &self,
-        subscription_scope: &SubscriptionScope,
+impl Watch {
+    /// Begins a watch of many runs.
+    pub(super) async fn of_many(
+        feed: FeedState,
+        scope: &SubscriptionScope,
         caller: &Caller,
         filter: LiveFilter,
-    ) -> Result<Watch, Error> {
-        let mut watch = self.watch(subscription_scope, caller).await?;
+    ) -> Result<Self, Error> {
+        let mut watch = Self::begin(feed, scope, caller).await?;
         watch.page = Some(Box::new(LivePage { filter, after: FIRST, early: HashSet::new() }));
         watch.read_page().await?;
         Ok(watch)
     }
 
     /// Begins a watch of a batch.
-    pub(in crate::app) async fn watch_batch(
-        &self,
+    pub(super) async fn of_batch(
+        feed: FeedState,
         batch: &Batch,
         caller: &Caller,
         filter: LiveFilter,
-    ) -> Result<Watch, Error> {
-        let mut watch = self.watch_many(&SubscriptionScope::Batch(batch.id), caller, filter).await?;
+    ) -> Result<Self, Error> {
+        let mut watch = Self::of_many(feed, &SubscriptionScope::Batch(batch.id), caller, filter).await?;
         watch.batch = Some(batch.id);
         watch.is_last = batch.ended_at.is_some();
-        // It may have ended between the look at it and the begin of the watch.
+        // It may have ended between the read of it and the subscription.
         watch.is_notified = true;
         Ok(watch)
     }
 
     /// Begins a watch of one run, that `read` reads.
-    pub(in crate::app) async fn watch_one(
-        &self,
+    pub(super) async fn of_one(
+        feed: FeedState,
         run: RunId,
         after_revision: i64,
         caller: &Caller,
         read: impl Future<Output = Result<Run, Error>>,
-    ) -> Result<Watch, Error> {
-        let mut watch = self.watch(&SubscriptionScope::Run(run), caller).await?;
+    ) -> Result<Self, Error> {
+        let mut watch = Self::begin(feed, &SubscriptionScope::Run(run), caller).await?;
         watch.seen = Some(after_revision);
         let run = Arc::new(read.await?);
+        // A terminal run never changes again, so there is nothing to remember of it.
         if !run.state.is_terminal() {
-            self.registry().show(&watch.subscription, &run, Instant::now());
+            watch.feed.registry().show(&watch.subscription, &run, Instant::now());
         }
         watch.ready.push_back(run);
         Ok(watch)
     }
 
-    async fn watch(&self, subscription_scope: &SubscriptionScope, caller: &Caller) -> Result<Watch, Error> {
-        // Before anything is read: nothing falls between.
-        let subscription = self.registry().subscribe(subscription_scope);
-        let watch = Watch {
-            feed: self.clone(),
+    async fn begin(feed: FeedState, scope: &SubscriptionScope, caller: &Caller) -> Result<Self, Error> {
+        // Before anything is read: a change between the two would be missed.
+        let subscription = feed.registry().subscribe(scope);
+        let watch = Self {
+            feed,
             subscription,
             caller: caller.subject.clone(),
             scope: caller.scope.clone(),
@@ -124,15 +125,14 @@ impl Feed {
             is_last: false,
             has_ended: false,
         };
-        if !self.registry().has_begun() {
-            let time = self.store.time(None).await?;
-            self.registry().begin(time);
+        // From here on dropping the watch ends the subscription, also when the read fails.
+        if !watch.feed.registry().has_begun() {
+            let time = watch.feed.store.time(None).await?;
+            watch.feed.registry().begin(time);
         }
         Ok(watch)
     }
-}
 
-impl Watch {
     /// Waits for the next snapshot. `None` after the last one of a single run or a batch. Cancel-safe.
     ///
     /// # Errors
@@ -142,6 +142,9 @@ impl Watch {
             if self.has_ended {
                 return Ok(None);
             }
+            // In this order: what was read goes before what is to be read, changes before more pages, so that a long list of live runs does
+            // not keep them back, and the end comes last. Each step that awaits changes nothing before its await: a call that is dropped in
+            // the middle loses nothing.
             if let Some(run) = self.ready.pop_front() {
                 self.release_read_ahead();
                 // A newer one goes in its place.
