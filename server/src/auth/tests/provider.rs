@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::auth::Rejected;
-use crate::auth::remote::{FetchPolicy, Remote};
+use crate::auth::{refresh, remote::FetchPolicy};
 
 /// A provider on this machine, whose response the test determines.
 struct Provider {

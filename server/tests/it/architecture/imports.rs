@@ -117,7 +117,9 @@ impl Crate {
 
 /// What a module gives on, by name; `None`: it is another crate's.
 fn exports(crates: &Crate, module: &Path, mentions: &[Mention]) -> BTreeMap<String, Option<Path>> {
-    let public = mentions.iter().filter(|mention| mention.is_public);
+    // A macro of the module's own is shown under its own name.
+    let is_own = |mention: &Mention| mention.path == [mention.name.clone()];
+    let public = mentions.iter().filter(|mention| mention.is_public && !is_own(mention));
     public.map(|mention| (mention.name.clone(), crates.absolute(module, &mention.path))).collect()
 }
 
@@ -213,11 +215,14 @@ fn imports_are_found_wherever_they_are() {
             &["a", "d"],
             "fn f() { let text = \"crate::b::x\"; super::c::f() }\n#[cfg(test)]\nmod tests { use crate::b; }",
         ),
-        file(&["b"], "use crate::{\n    a::{Deep, d::{E, F}},\n    outside::G,\n};"),
-        file(&["e"], "fn f() { f::g() }"),
+        file(&["b"], "pub use mac;\nuse crate::{\n    a::{Deep, d::{E, F}},\n    outside::G,\n};"),
+        file(&["e"], "use crate::b::mac; fn f() { f::g() }"),
         file(&["e", "f"], "use super::X;"),
     ]);
     let arrows: Vec<_> = imports.arrows().collect();
-    assert_eq!(arrows, [("a::c", "b"), ("a::d", "a::c"), ("b", "a::c"), ("b", "a::d"), ("e", "e::f"), ("e::f", "e")]);
+    assert_eq!(
+        arrows,
+        [("a::c", "b"), ("a::d", "a::c"), ("b", "a::c"), ("b", "a::d"), ("e", "b"), ("e", "e::f"), ("e::f", "e")]
+    );
     assert_eq!(circles(&imports), ["a::c a::d b", "e e::f"]);
 }

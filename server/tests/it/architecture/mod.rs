@@ -62,10 +62,10 @@ const CIRCLES: &[&str] = &[
     "store::affected store::taxonomy",
     "store::batch_cancel store::batch_expansion store::batch_runs",
     "store::connections::connection store::connections::pool",
-    "store::finish store::sync_observation",
+    "store::attempt store::finish store::queue store::sync_observation",
     "store::partial_aggregate store::stats",
     "store::pool store::route",
-    "store::run_search store::run_search_query",
+    "store::run_search store::run_search_query store::runs",
 ];
 
 /// Files of `api` that name the store all the same.

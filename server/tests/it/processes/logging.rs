@@ -64,7 +64,7 @@ async fn every_line_is_json_and_says_when_where_and_what() {
 #[tokio::test]
 async fn the_lines_of_an_attempt_name_its_run_and_what_was_found_is_in_fields() {
     let site = Site::new().await;
-    let log = session(&site, &[("RUST_LOG", "info,category_mirror::gbp=debug")]).await;
+    let log = session(&site, &[("RUST_LOG", "info,category_mirror_gbp=debug")]).await;
     let lines: Vec<Value> = log.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let of =
         |message: &str| lines.iter().find(|line| line["message"] == message).unwrap_or_else(|| panic!("{message}"));
