@@ -6,7 +6,6 @@ mod commands;
 mod connecting;
 mod contexts;
 mod credentials;
-mod deletes;
 mod documented;
 mod errors;
 mod flags;
