@@ -26,15 +26,15 @@ macro_rules! setting_columns {
 /// A requested change of a flag.
 #[derive(Debug, Clone)]
 pub struct FlagUpdate<'a> {
-    /// Which flag.
+    /// The flag to change.
     pub flag: Flag,
     /// The setting that the change is based on; `None`: the flag had not been set.
     pub before: Option<&'a FlagSetting>,
-    /// Whom it shall be on for.
+    /// The new rollout.
     pub after: &'a Rollout,
-    /// Who wants it.
+    /// The authenticated subject of the caller.
     pub caller: &'a str,
-    /// Why.
+    /// The caller's reason.
     pub reason: &'a str,
 }
 
@@ -78,7 +78,7 @@ impl Store {
         Ok(row.fetch_optional(&self.pool).await?.map(|row| row.0))
     }
 
-    /// Changes a flag and notes the change, both or neither. `None`: the flag is no longer what the change was made from, and nothing
+    /// Changes a flag and records the change, both or neither. `None`: the flag is no longer as the change assumes, and nothing
     /// was changed.
     ///
     /// # Errors

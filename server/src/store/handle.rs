@@ -8,7 +8,10 @@ use std::sync::{
 use sqlx::PgPool;
 
 use super::{
-    connections::{ConnectionPool, Epochs, Watchdog, limits, pools, pools::Pools},
+    connections::{
+        ConnectionPool, Epochs, Watchdog, limits,
+        pools::{self, Pools},
+    },
     unanswered_claims::UnansweredClaims,
 };
 use crate::error::Error;
@@ -16,35 +19,36 @@ use crate::error::Error;
 /// The database of the service: every statement is a method of it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
+    /// For the statements of calls and of attempts.
     pub(super) pool: ConnectionPool,
-    /// For the statements that every run goes through.
+    /// For the statements that every run passes: accept, claim, finish; see [`pools::queue_pool`].
     pub(super) queue_pool: ConnectionPool,
-    /// For the safety controls, and for nothing that a call asks for; see [`pools::single`].
+    /// For reads of the flags before a write, which no call may delay; see [`pools::single`].
     pub(super) flag_pool: ConnectionPool,
-    /// For what may read of every day of the history; see [`pools::history_pool`].
+    /// For statements that may read every partition of the history; see [`pools::history_pool`].
     pub(super) history_pool: ConnectionPool,
-    /// For the renewal of leases, which must not wait behind what is done under them.
+    /// For lease renewals, which must not wait behind the work under the leases.
     pub(super) lease_pool: ConnectionPool,
-    /// For changes of the schema that cannot run in a transaction.
+    /// For changes of the schema that cannot run in a transaction, such as detaching a partition.
     pub(super) definition_pool: ConnectionPool,
     watchdogs: Watchdogs,
     pub(super) unanswered: UnansweredClaims,
-    /// What the settings are from.
+    /// The pool that the settings are taken from, which is closed with the store.
     given: Option<PgPool>,
 }
 
-/// The watchdogs of the connections of a store, one for each way to the database: a pooler may lead to another server for a while.
+/// The watchdogs of a store, one for each route to the database: a pooler may lead to another server for a while.
 #[derive(Debug, Clone)]
 struct Watchdogs {
     own: Watchdog,
-    /// Of the direct way, where `own` is that through a pooler.
+    /// That of the direct route, if `own` goes through a pooler.
     direct: Option<Watchdog>,
     /// Whether the last ping failed.
     is_away: Arc<AtomicBool>,
 }
 
 impl Store {
-    /// A store over a database that is migrated, with the settings of these pools and connections of its own.
+    /// Creates a store of a migrated database, with the settings of these pools and connections of its own. Nothing is connected yet.
     #[must_use]
     pub fn new(from: impl Into<Pools>) -> Self {
         let from = from.into();
@@ -72,7 +76,7 @@ impl Store {
         }
     }
 
-    /// How many connections calls share.
+    /// Returns the number of connections that calls share.
     #[must_use]
     pub fn max_connections(&self) -> u32 {
         self.pool.max_connections()
@@ -111,11 +115,11 @@ impl Store {
         }
     }
 
-    /// Checks that the database takes writes. Called again and again it is the watchdog of every connection: statements that wait for a
-    /// server that is silent, or is not the one that answers now, end with an error.
+    /// Checks that the database accepts writes. Call it about once a second: a failed ping ends the statements that
+    /// wait for a server that is silent, or has been replaced, with an error.
     ///
     /// # Errors
-    /// [`Error::DatabaseUnavailable`] when it does not.
+    /// [`Error::DatabaseUnavailable`] if it does not.
     pub async fn ping(&self) -> Result<(), Error> {
         Ok(self.watchdogs.ping().await?)
     }
@@ -125,7 +129,7 @@ impl Watchdogs {
     async fn ping(&self) -> Result<(), sqlx::Error> {
         let pinged = match &self.direct {
             Some(direct) => {
-                // Both to the end: each of them ends what waits on its way.
+                // Both to the end: each of them ends the statements that wait on its route.
                 let (own, direct) = tokio::join!(self.own.ping(), direct.ping());
                 own.and(direct)
             }

@@ -9,35 +9,35 @@ use crate::{
     error::Error,
 };
 
-/// What a request is answered with that starts neither a run nor a batch.
+/// The recorded response of a request that created neither a run nor a batch.
 pub(super) const NO_RUN: Uuid = Uuid::nil();
 
 /// A request id and its arguments, as the table keeps them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdempotencyKey {
-    /// Of the caller and the request id.
+    /// Digest of the caller and the request id.
     pub(super) key: Uuid,
-    /// Of the arguments.
+    /// Digest of the arguments.
     pub(super) fingerprint: Uuid,
 }
 
-/// The first answer to a request id that was given with the same arguments.
+/// The recorded response to a request with the same id and arguments.
 #[derive(Debug, Clone)]
 pub struct RecordedResponse {
-    /// The run, as it is now. `None`: the request started none.
+    /// The run in its current state. `None`: the request created none.
     pub run: Option<Run>,
     /// Whether the request joined it.
     pub joined: bool,
 }
 
 impl IdempotencyKey {
-    /// The key of a caller's request: `arguments` holds every field of it, and what it was called by where two calls have the same fields.
+    /// Returns the key of a caller's request: `arguments` holds every field, and the name of the call where two calls have the same fields.
     #[must_use]
     pub fn new(caller: &str, request_id: &str, arguments: &[impl AsRef<str>]) -> Self {
         Self { key: digest_128(&[caller, request_id]), fingerprint: digest_128(arguments) }
     }
 
-    /// Records `answer` for the key, a run or a batch, unless it was answered within 24 hours. Returns whether it did.
+    /// Records `answer`, a run or a batch, as the response, unless one was recorded within 24 hours. Returns whether it did.
     /// Waits for a transaction that does the same.
     pub(super) async fn claim(
         self,
@@ -85,7 +85,7 @@ impl IdempotencyKey {
     }
 }
 
-/// The fields of a request for a run, where `options` are as the request says them.
+/// Returns the fields of a request for a run whose `options` are those of the request.
 #[must_use]
 pub fn arguments(tenant: &TenantId, kind: RunKind, options: &RunOptions) -> Vec<String> {
     let dry_run = if kind.dry_run { "dry" } else { "real" };
@@ -96,7 +96,7 @@ pub fn arguments(tenant: &TenantId, kind: RunKind, options: &RunOptions) -> Vec<
     arguments
 }
 
-/// Half of the SHA-256 of texts and their lengths, so that no two lists of texts run together.
+/// Returns half of the SHA-256 of texts and their lengths: with the lengths, different lists never concatenate to the same text.
 fn digest_128(texts: &[impl AsRef<str>]) -> Uuid {
     let mut context = digest::Context::new(&digest::SHA256);
     for text in texts {
@@ -110,7 +110,7 @@ fn digest_128(texts: &[impl AsRef<str>]) -> Uuid {
 }
 
 impl Store {
-    /// Gets the first answer to a request, where it was answered within 24 hours. What that answer names may be gone since: then there is
+    /// Gets the recorded response to a request of the last 24 hours. If its run no longer exists, there is
     /// none.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! From a row of `run` or `run_history` to a [`Run`].
+//! Reads [`Run`]s, identifiers and enums from rows.
 
 use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
 

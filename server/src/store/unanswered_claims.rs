@@ -18,12 +18,12 @@ pub(super) struct UnansweredClaims(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     /// Each with the end of its lease. The database may execute a claim long after its connection was given up, as a server that was silent
-    /// executes what it had received; so it is looked for until then, and no longer: after that the run may be another server's.
+    /// executes what it had received. So it is searched for until then, and no longer: after that the run may be another server's.
     claims: Vec<(Uuid, Instant)>,
     returned_at: Option<Instant>,
 }
 
-/// A claim that has no answer yet. Dropped, it is an unanswered one.
+/// A claim in progress. Dropping it without [`PendingClaim::answered`] makes it an unanswered one.
 #[derive(Debug)]
 pub(super) struct PendingClaim {
     id: Uuid,
@@ -61,7 +61,7 @@ impl PendingClaim {
         self.id
     }
 
-    /// Notes that the database has answered.
+    /// Records that the database has answered.
     pub(super) fn answered(mut self) {
         self.is_answered = true;
     }

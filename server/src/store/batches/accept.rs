@@ -1,4 +1,4 @@
-//! Accepting batches: one small row each, the set of the tenants that it touches, and the request id as for a run.
+//! Accepting batches: one row for each, the set of the tenants that it touches, and its idempotency key, as for a run.
 
 use std::time::Duration;
 
@@ -24,9 +24,9 @@ use crate::{
     },
 };
 
-/// How often a transaction is tried again that met another one with the same request id.
+/// Tries of a transaction that meets another one with the same request id.
 const MAX_ACCEPT_TRIES: usize = 5;
-/// When to come back with a batch too many: batches take minutes.
+/// When to retry with a batch too many: batches take minutes.
 const BATCHES_FULL_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// The tenants of a batch that is being accepted.
@@ -36,10 +36,10 @@ struct CountedTargets {
 }
 
 impl Store {
-    /// Gets the batch that was the first answer to the request, where there was one.
+    /// Gets the batch that is the recorded response to the request, if there is one.
     ///
     /// # Errors
-    /// [`Error::RequestIdReused`] when its arguments, or what it was for, were others, [`Error::DatabaseUnavailable`]
+    /// [`Error::RequestIdReused`] if the request id was used with other arguments or for something else, [`Error::DatabaseUnavailable`]
     /// or [`Error::Internal`].
     pub async fn recorded_batch(&self, now: StatementTime, new: &NewBatch) -> Result<Option<Batch>, Error> {
         let Some((request, id)) = new.request().zip(new.request_id.as_ref()) else { return Ok(None) };
@@ -58,13 +58,13 @@ impl Store {
         }
     }
 
-    /// Accepts a batch: one row, the tenants that it touches, and a row for what is left to do of it. Its number of
-    /// tenants is compared with the confirmed one, and the tenants are written down, in one snapshot. Returns it, and
+    /// Accepts a batch: one row, the tenants that it touches, and a row for its expansion. Its number of
+    /// tenants is compared with the confirmed one, and the tenants are recorded, in one snapshot. Returns it, and
     /// whether this call created it rather than an earlier one with the same request id.
     ///
     /// # Errors
     /// [`Error::NotFound`] of an organization without tenants, [`Error::NoTenantWithLocation`],
-    /// [`Error::FeatureDisabled`] where no tenant is admitted, [`Error::ConfirmationMismatch`],
+    /// [`Error::FeatureDisabled`] if the flag is off for all tenants, [`Error::ConfirmationMismatch`],
     /// [`Error::RequestIdReused`], [`Error::DatabaseUnavailable`] or [`Error::Internal`]; nothing is changed.
     pub async fn accept_batch(&self, now: StatementTime, new: &NewBatch) -> Result<(Batch, bool), Error> {
         for _ in 1..MAX_ACCEPT_TRIES {
@@ -83,7 +83,7 @@ impl Store {
         new: &NewBatch,
     ) -> Result<Result<(Batch, bool), Error>, sqlx::Error> {
         let mut transaction = self.pool.begin_with("begin isolation level repeatable read").await?;
-        // In this transaction, whose time is that of all that it makes.
+        // In this transaction, so that the id has the time of all of its rows.
         let id = if new.id == ID_BY_DATABASE { new_id(&mut transaction, now).await? } else { new.id };
         let new = &NewBatch { id, ..new.clone() };
         if let Some((request, id)) = new.request().zip(new.request_id.as_ref()) {
@@ -111,7 +111,7 @@ impl Store {
     }
 }
 
-/// Refuses a batch of a caller who has as many as they may. Of several requests at once, each may be taken that would be the last.
+/// Refuses a batch of a caller who has as many as allowed. Concurrent requests may exceed the limit, because none sees the others' batches.
 async fn check_live_batches(connection: &mut Connection, new: &NewBatch) -> Result<Result<(), Error>, sqlx::Error> {
     let live: i64 = sqlx::query_scalar("select count(*) from batch where caller = $1 and ended_at is null")
         .bind(&new.caller)
@@ -124,7 +124,7 @@ async fn check_live_batches(connection: &mut Connection, new: &NewBatch) -> Resu
     Ok(Err(Error::RateLimited { problem, limit: new.max_live, wait: BATCHES_FULL_RETRY_AFTER }))
 }
 
-/// Counts the tenants that the batch touches and writes them down.
+/// Counts the tenants that the batch touches, and records them.
 async fn count_targets(
     connection: &mut Connection,
     now: StatementTime,
@@ -138,7 +138,7 @@ async fn count_targets(
     if target_counts.with_location == 0 {
         return Ok(Err(Error::NoTenantWithLocation(name)));
     }
-    // A number that is known already costs no page.
+    // Before the tenants are recorded, if their number is known without that.
     let expected = new.flag_at_acceptance.is_on_for_all().then_some(target_counts.with_location);
     let mismatch = |tenants: i64| new.confirmed.filter(|confirmed| *confirmed != tenants);
     if let Some((expected, confirmed)) = expected.and_then(|tenants| Some((tenants, mismatch(tenants)?))) {
@@ -207,15 +207,15 @@ async fn insert(connection: &mut Connection, new: &NewBatch, counted: &CountedTa
 
 /// The use of a request id.
 enum RequestClaim {
-    /// This request.
+    /// It was free, and is this request's now.
     New,
-    /// This batch, which was the first answer.
+    /// Its recorded response is this batch.
     First(BatchId),
-    /// Something else.
+    /// It was used for another request.
     Reused,
 }
 
-/// Records the batch as the answer to its request id, unless that was answered. A second call waits here for the first
+/// Records the batch as the response to its request id, unless it has one. A second call waits here for the first
 /// one's commit, and then begins anew.
 async fn claim_request(
     connection: &mut Connection,

@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl Store {
-    /// Marks a batch as cancelled; [`Store::process_batch_chunk`] does the rest. Nothing happens to one that is over.
+    /// Marks a batch as cancelled; [`Store::process_batch_chunk`] does the rest. A batch that has ended stays as it is.
     ///
     /// # Errors
     /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].

@@ -1,4 +1,4 @@
-//! Chunks: the work on a batch that one transaction does, and its end.
+//! Chunks: the part of a batch that one transaction creates or cancels, and the end of that transaction.
 
 use chrono::{DateTime, Utc};
 
@@ -17,42 +17,42 @@ pub struct ChunkLimits {
     pub live: i64,
 }
 
-/// Batches of one caller that have a turn each in a round. What a caller has beyond takes turns with these, so that a
+/// Batches of one caller that have a turn each in a round. Further ones take turns with these, so that a
 /// caller of thousands of batches is served no more than this many times as often as one who has a single batch.
 pub(in crate::store) const BATCHES_PER_CALLER_PER_ROUND: i64 = 4;
 
-/// What was done of a batch.
+/// The result of a chunk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChunkResult {
     /// The batch.
     pub batch: BatchId,
-    /// Runs that were made, or cancelled.
+    /// Runs that were created or cancelled.
     pub changed: Vec<RunId>,
-    /// Runs that are running, and are to be cancelled.
+    /// Running runs whose holders are to cancel them.
     pub cancelling: Vec<RunId>,
-    /// Whether nothing is left to do, but for the runs to end.
+    /// Whether the batch has nothing left to do but to wait for its runs.
     pub is_done: bool,
 }
 
-/// What a chunk is of.
+/// A batch whose chunk is claimed.
 pub(in crate::store) struct Expansion {
     pub(in crate::store) id: BatchId,
     pub(in crate::store) cursor: String,
     pub(in crate::store) target: BatchTarget,
-    /// No tenant of it was created later. `None`: its tenants are not written down yet.
+    /// No tenant of it was created later. `None`: its tenants are not recorded yet.
     pub(in crate::store) created_until: Option<DateTime<Utc>>,
     pub(in crate::store) flag_at_acceptance: FlagAtAcceptance,
     pub(in crate::store) kind: RunKind,
     pub(in crate::store) max_attempts: i32,
     pub(in crate::store) caller: String,
-    /// What its runs are asked for beyond strategy and dry run.
+    /// The options of its runs.
     pub(in crate::store) options: RunOptions,
     pub(in crate::store) created_at: DateTime<Utc>,
     pub(in crate::store) is_cancelled: bool,
 }
 
-/// Ends a batch's turn: the next one is in the next round of those batches that have something to do now, or later where its caller has
-/// many. One that had to wait for its runs does not make up for the rounds that it missed.
+/// Ends a batch's turn: its next one is in the next round of the batches that have something to do now, or later if its caller has
+/// many. A batch that had to wait for its runs does not catch up on the rounds that it missed.
 pub(in crate::store) async fn end_chunk(
     connection: &mut Connection,
     now: StatementTime,

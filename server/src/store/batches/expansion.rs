@@ -26,8 +26,8 @@ use crate::{
 };
 
 impl Store {
-    /// Does the next chunk of the batch whose turn it is: makes runs of some more tenants, or cancels some. `reason_to_skip` is asked for
-    /// each tenant. `None`: no batch has anything to do now, or another server is at it.
+    /// Processes a chunk of the batch whose turn it is: creates the runs of its next tenants, or cancels runs.
+    /// `reason_to_skip` is called for each tenant. `None`: no batch has anything to do now, or another server is at it.
     ///
     /// # Errors
     /// [`Error::DatabaseUnavailable`] or [`Error::Internal`]; nothing is changed.
@@ -57,7 +57,7 @@ impl Store {
         Ok(Some(worked))
     }
 
-    /// Whether a batch has anything to do: now, or when some of its runs are over.
+    /// Returns whether a batch has anything to do: now, or once some of its runs have ended.
     ///
     /// # Errors
     /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
@@ -111,7 +111,7 @@ async fn claim(connection: &mut Connection, chunk: ChunkLimits) -> Result<Option
     }))
 }
 
-/// What its runs are asked for: the guards that are overridden for them, and why.
+/// Returns the options of its runs: the overridden guards, and the reason.
 fn options(row: &PgRow) -> Result<RunOptions, sqlx::Error> {
     let names: Vec<String> = row.try_get("overridden_guards")?;
     let override_guards: BTreeSet<GuardRule> = names.iter().filter_map(|name| GuardRule::from_text(name)).collect();

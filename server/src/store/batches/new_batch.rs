@@ -11,32 +11,32 @@ use crate::{
 pub struct NewBatch {
     /// Its id; usually [`ID_BY_DATABASE`][crate::store::ID_BY_DATABASE].
     pub id: BatchId,
-    /// Whose tenants.
+    /// Its request target.
     pub target: BatchTarget,
     /// Strategy and dry run.
     pub kind: RunKind,
-    /// Which of them.
+    /// The flag as of the acceptance, which selects the tenants.
     pub flag_at_acceptance: FlagAtAcceptance,
     /// How many tenants the caller expects to touch; `None`: any number.
     pub confirmed: Option<i64>,
-    /// The guards that its caller overrides.
+    /// The batch guards that its caller overrides.
     pub overrides: Vec<BatchGuardRule>,
     /// The guards of its runs that its caller overrides. In a dry batch: none.
     pub run_overrides: RunOverrides,
-    /// Why.
+    /// The reason of the overrides.
     pub reason: String,
-    /// Who asks.
+    /// The authenticated subject of the caller.
     pub caller: String,
-    /// The request's id, where it has one.
+    /// The request id, if the request has one.
     pub request_id: Option<String>,
-    /// How many attempts each of its runs may have.
+    /// Limit of the counted attempts of each run.
     pub max_attempts: i32,
-    /// How many batches its caller may have that have not ended, this one included.
+    /// Limit of its caller's batches that have not ended, this one included.
     pub max_live: usize,
 }
 
 impl BatchTarget {
-    /// `organizations/{organization}`, or `tenants/-`.
+    /// Returns `organizations/{organization}`, or `tenants/-`.
     #[must_use]
     pub fn resource_name(&self) -> String {
         self.organization.as_ref().map_or_else(|| "tenants/-".to_owned(), OrganizationId::resource_name)
@@ -44,9 +44,9 @@ impl BatchTarget {
 }
 
 impl NewBatch {
-    /// The key of its request, where it has an id. Its arguments are every field and the caller's scope, in which the
-    /// same target is another one. They have a first text that no tenant's id is, so a request id that was used for a
-    /// run cannot be used for a batch.
+    /// Returns the idempotency key of its request, if the request has an id. Its arguments are every field and the
+    /// caller's scope, in which the same target is another one. They have a first text that no tenant's id is, so a
+    /// request id that was used for a run cannot be used for a batch.
     pub(super) fn request(&self) -> Option<IdempotencyKey> {
         let request_id = self.request_id.as_deref()?;
         let every = "every tenant".to_owned();

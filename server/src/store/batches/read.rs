@@ -1,4 +1,4 @@
-//! Reading batches.
+//! Reads of batches.
 
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Row, postgres::PgRow, types::Json};
@@ -28,7 +28,7 @@ macro_rules! batch_columns {
 pub(in crate::store) use batch_columns;
 
 impl Store {
-    /// Gets a batch. Its counts are one moment's.
+    /// Gets a batch, with counts of one snapshot.
     ///
     /// # Errors
     /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
@@ -44,7 +44,7 @@ impl Store {
         Ok(row.fetch_optional(&self.pool).await?.map(|row| row.0))
     }
 
-    /// Gets the newest dry batch of a target and strategy of which every run has ended, for the same tenants as the caller may see.
+    /// Gets the newest dry batch of a target and strategy whose runs have all ended, if it was for the tenants that the caller may see.
     ///
     /// # Errors
     /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].

@@ -1,4 +1,4 @@
-//! The places of a batch: how many of its runs may write.
+//! Reservations: how many runs of a batch may write.
 
 use crate::{
     domain::BatchGuardRule,
@@ -6,12 +6,12 @@ use crate::{
     store::{handle::Store, runs::queue::lease::LeaseKey, statement::StatementTime},
 };
 
-/// Whether a run may begin to write, as far as its batch goes.
+/// Whether the guards of its batch let a run write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BatchReservation {
-    /// It may: it took a place now, or an earlier attempt of it did.
+    /// Yes: it, or an earlier attempt, has reserved its write.
     Granted,
-    /// As many as may have taken a place of this kind already.
+    /// No: this limit is reached.
     Refused(FullGuard),
     /// Its tenant is no longer one of the organization that the batch is for.
     OrganizationChanged,
@@ -19,7 +19,7 @@ pub enum BatchReservation {
     LeaseLost,
 }
 
-/// What of a batch has no place left for a run that needs one.
+/// The limit of a batch that is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FullGuard {
     /// A guard of the batch.

@@ -79,7 +79,7 @@ pub(in crate::store) async fn expand(
     Ok(ChunkResult { batch: expansion.id, changed, cancelling: Vec::new(), is_done })
 }
 
-/// Writes the tenants of a batch down that a server of an earlier version accepted: those that it would take now. Returns the time after
+/// Records the tenants of a batch that a server of an earlier version accepted: those that it would touch now. Returns the time after
 /// which none of the batch's tenants was created.
 async fn ensure_tenants_written(
     connection: &mut Connection,
@@ -94,13 +94,13 @@ async fn ensure_tenants_written(
     Ok(expansion.created_at)
 }
 
-/// Why a tenant is not touched that was confirmed: it has left the organization that the batch is for.
+/// Returns why a confirmed tenant is skipped: it has left the organization that the batch is for.
 fn has_left(target: &BatchTarget, tenant: &TenantId, now: Option<&OrganizationId>) -> Option<Skip> {
     let organization = target.organization.as_ref().filter(|organization| now != Some(organization))?;
     Some(Skip::left_organization(tenant, organization.resource_name()))
 }
 
-/// Queues the runs that nothing is against. Returns the others, with why they are not queued.
+/// Queues the runs that can be queued. Returns the others, with the reasons.
 async fn queue_or_join(
     connection: &mut Connection,
     now: StatementTime,
@@ -109,7 +109,7 @@ async fn queue_or_join(
 ) -> Result<Vec<NewBatchRun>, sqlx::Error> {
     let (mut skipped, mut runs): (Vec<NewBatchRun>, Vec<NewBatchRun>) =
         wanted.into_iter().partition(|run| run.skip.is_some());
-    // A live run can end between the conflict and the read of it: then the place is free, and we try again.
+    // A live run can end between the conflict and the read of it: then the insert is tried again.
     while !runs.is_empty() {
         let queued = queue(connection, now, expansion, &runs).await?;
         runs.retain(|run| !queued.contains(&run.id));
@@ -124,7 +124,7 @@ async fn queue_or_join(
     Ok(skipped)
 }
 
-/// Makes ids of the database's time, one after the other.
+/// Creates run ids of the statement's time, in their order.
 async fn new_ids(connection: &mut Connection, now: StatementTime, count: i64) -> Result<Vec<RunId>, sqlx::Error> {
     sqlx::query_scalar("select run_id_at(coalesce($1, now()), nth) from generate_series(1, $2) nth order by nth")
         .bind(now)
@@ -161,7 +161,7 @@ async fn queue(
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
-/// Joins the live runs of these tenants, where that is possible. Returns the skip of each tenant that has one.
+/// Joins the live runs of these tenants, if they can be joined. Returns the skip of each tenant that has one.
 async fn join_live(
     connection: &mut Connection,
     now: StatementTime,
@@ -190,7 +190,7 @@ fn beside(name: String, joined: Result<(), JoinRefusal>) -> Skip {
     Skip { reason, message, metadata: [("run".to_owned(), name)].into_iter().chain(why).collect() }
 }
 
-/// Records runs that are over as soon as they are made: they were never live.
+/// Records skipped runs, which are never live.
 async fn record_skipped(
     connection: &mut Connection,
     now: StatementTime,
@@ -231,7 +231,7 @@ async fn record_skipped(
     Ok(())
 }
 
-/// One value of each run, as the statements take them.
+/// Columns of the runs, as the statements take them.
 fn column<'a, T>(runs: &'a [NewBatchRun], value: impl Fn(&'a NewBatchRun) -> T) -> Vec<T> {
     runs.iter().map(value).collect()
 }

@@ -1,4 +1,4 @@
-//! Whose tenants a batch touches.
+//! Request targets of batches, and their tenants.
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
@@ -12,19 +12,19 @@ use crate::{
     },
 };
 
-/// Whose tenants a batch is for.
+/// The request target of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchTarget {
     /// One organization's; `None`: all tenants.
     pub organization: Option<OrganizationId>,
-    /// Only those that the caller may see; `None` is no limit.
+    /// Only the tenants that the caller may see; `None`: all of them.
     pub visible_tenants: Option<Vec<TenantId>>,
 }
 
-/// How many tenants a target has.
+/// Counts of a target's tenants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) struct TargetCounts {
-    /// In all.
+    /// All of them.
     pub(in crate::store) tenants: i64,
     /// Those with a location.
     pub(in crate::store) with_location: i64,
@@ -92,7 +92,7 @@ pub(in crate::store) async fn located_tenants(
     rows.iter().map(tenant_and_organization).collect()
 }
 
-/// A row with a tenant's id and its organization's.
+/// Reads a tenant's id and organization from a row.
 fn tenant_and_organization(row: &PgRow) -> Result<(TenantId, Option<OrganizationId>), sqlx::Error> {
     Ok((id(row, "id", TenantId::parse)?, optional_id(row, "organization_id", OrganizationId::parse)?))
 }

@@ -1,7 +1,7 @@
-//! The tenants of a batch: a set that is written down when the batch is accepted, and read while its runs are made.
+//! The tenants of a batch: a set that is recorded when the batch is accepted, and read during its expansion.
 //!
 //! A tenant that moves into the target afterwards is not in it. One that leaves the target stays in it, so that the
-//! batch can report what became of each tenant that was confirmed. Accepting 1,000,000 tenants writes 16 MB and takes
+//! batch can report a result for each confirmed tenant. Accepting 1,000,000 tenants writes 16 MB and takes
 //! less than a second; counting them takes a tenth of that.
 
 use chrono::{DateTime, Utc};
@@ -16,29 +16,29 @@ use crate::{
     },
 };
 
-/// Tenants of a page. More than a chunk of runs, so that a chunk reads two pages at most.
+/// Tenants per page: more than runs per chunk, so that a chunk reads two pages at most.
 const PAGE_SIZE: i64 = 1000;
-/// How many tenants are asked for at a time, where the flag is not the same for all.
+/// Tenants per read where the flag has to be evaluated for each.
 const EVALUATION_PAGE_SIZE: i64 = 10_000;
 
-/// Who was admitted.
+/// The tenants for which the flag is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) struct EnabledTenants {
-    /// How many tenants.
+    /// Their number.
     pub(in crate::store) tenants: i64,
-    /// Why the first of the others was not, where there is one.
+    /// Why the flag is off for the first of the others, if there is one.
     pub(in crate::store) refusal: Option<FlagReason>,
 }
 
-/// A tenant of a batch, as it is now.
+/// A tenant of a batch in its current state.
 pub(in crate::store) struct Member {
     pub(in crate::store) id: TenantId,
-    /// `None`: it is gone, or has no location.
+    /// `None`: it was deleted, or has no location.
     pub(in crate::store) organization_if_located: Option<Option<OrganizationId>>,
 }
 
-/// Writes down the target's located tenants after `after` that are admitted. It may take several statements, so a caller that relies on one
-/// snapshot needs a transaction that has one.
+/// Records the target's located tenants after `after` for which the flag is on. It may take several statements, so a
+/// caller that relies on one snapshot needs a transaction that has one.
 pub(in crate::store) async fn write_tenants(
     connection: &mut Connection,
     batch: BatchId,
@@ -68,7 +68,7 @@ pub(in crate::store) async fn write_tenants(
     Ok(enabled)
 }
 
-/// One statement, which reads one snapshot whatever the transaction does.
+/// Records all located tenants of the target: one statement, and so one snapshot in any transaction.
 async fn write_all(
     connection: &mut Connection,
     batch: BatchId,
@@ -100,7 +100,7 @@ async fn write_all(
     .await
 }
 
-/// Writes tenants, by id, down as pages of their own.
+/// Records tenants, in the order of their ids, as new pages.
 async fn write_pages(connection: &mut Connection, batch: BatchId, tenants: &[String]) -> Result<i64, sqlx::Error> {
     sqlx::query(
         "insert into batch_tenant_page (batch_id, last_tenant_id, tenant_ids)
@@ -116,7 +116,7 @@ async fn write_pages(connection: &mut Connection, batch: BatchId, tenants: &[Str
     Ok(i64::try_from(tenants.len()).unwrap_or(i64::MAX))
 }
 
-/// Reads the next tenants of a batch after `after`, at most `limit`, as they are now.
+/// Reads the next tenants of a batch after `after`, at most `limit`, in their current state.
 pub(in crate::store) async fn next_members(
     connection: &mut Connection,
     batch: BatchId,
@@ -157,7 +157,7 @@ fn member(row: &PgRow) -> Result<Member, sqlx::Error> {
     Ok(Member { id: id(row, "id", TenantId::parse)?, organization_if_located: is_located.then_some(organization) })
 }
 
-/// Forgets which tenants a batch touches: there is no run of it left to make.
+/// Deletes the set of a batch's tenants, once all of its runs exist.
 pub(in crate::store) async fn delete_tenants(connection: &mut Connection, batch: BatchId) -> Result<(), sqlx::Error> {
     sqlx::query("delete from batch_tenant_page where batch_id = $1").bind(batch).execute(connection).await?;
     Ok(())

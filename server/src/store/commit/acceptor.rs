@@ -48,14 +48,14 @@ impl Acceptor {
         Self { group, store: store.clone() }
     }
 
-    /// Accepts a run. When this returns, the answer is durable.
+    /// Accepts a run. Once this returns, the answer is durable.
     ///
     /// # Errors
     /// Those of [`Store::accept`], [`Error::RateLimited`] when too many wait already, [`Error::DatabaseUnavailable`] when that is because
     /// the database is away, and [`Error::Draining`] after the stop.
     pub async fn accept(&self, new: NewRun) -> Result<Accepted, Error> {
         self.group.submit(new).await.map_err(|error| match error {
-            // Sending less would not help its caller.
+            // The database is the cause, not the rate of the caller.
             Error::RateLimited { .. } if self.store.is_away() => {
                 Error::DatabaseUnavailable("the database does not answer the requests before".into())
             }
@@ -95,7 +95,7 @@ async fn commit(store: &Store, on_created: &(impl Fn(&[RunId]) + Sync), group: V
     }
     let found = match store.accept_all(None, &wanted).await {
         Ok(found) => found,
-        // One of them may be what the database refuses: alone, each meets its own error.
+        // The database may have rejected one of them: alone, each meets its own error.
         Err(Error::Internal(_)) if wanted.len() > 1 => wanted.iter().map(|_| None).collect(),
         Err(error) => return fail_all(answers.into_iter(), &error),
     };

@@ -10,7 +10,7 @@ use crate::{
     store::{handle::Store, runs::attempt::finish::Finish, statement::StatementTime},
 };
 
-/// What waits is bounded by what the runner holds. One committer: while its statement runs, the next batch collects.
+/// The slots of the runner bound the queue. One committer: while its statement runs, the next group collects.
 const GROUP_LIMITS: GroupLimits =
     GroupLimits { committers: 1, min_batch: 1, linger: Duration::ZERO, max_batch: 256, queue_capacity: 4096 };
 
@@ -46,7 +46,7 @@ async fn finish_group(store: Store, group: Vec<PendingItem<(StatementTime, Finis
                 let _ = answer.send(Ok(finished.contains(&end.held.id)));
             }
         }
-        // One of them may be what the database refuses: alone, each meets its own error.
+        // The database may have rejected one of them: alone, each meets its own error.
         Err(Error::Internal(_)) if ends.len() > 1 => {
             for (end, answer) in ends.iter().zip(answers) {
                 let finished = store.finish(now, std::slice::from_ref(end)).await;

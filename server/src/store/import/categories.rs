@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Store {
-    /// Creates or changes platform categories, each of which is there once, in one transaction. `validate_only` undoes it.
+    /// Creates or changes platform categories, each listed once, in one transaction. `validate_only` rolls it back.
     ///
     /// # Errors
     /// [`Error::DatabaseUnavailable`] or [`Error::Internal`]; nothing is changed.

@@ -8,20 +8,20 @@ use crate::{
     store::{connections::Connection, error::OnConstraint, handle::Store, statement::StatementTime},
 };
 
-/// What an import did, or would have done.
+/// The result of an import, or of its validation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImportResult {
-    /// How many were created.
+    /// Items that were created.
     pub created: usize,
-    /// How many were there, and changed.
+    /// Items that existed and were changed.
     pub updated: usize,
-    /// How many were there as they should be.
+    /// Items that existed as wanted.
     pub unchanged: usize,
-    /// The others, by their place, with everything that is against them.
+    /// The other items by position, with all of their rejections.
     pub refused: Vec<(usize, Vec<ImportRejection>)>,
 }
 
-/// What is against an item.
+/// Why an item is not imported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImportRejection {
     /// The location belongs to another tenant.
@@ -33,8 +33,8 @@ pub enum ImportRejection {
 }
 
 impl Store {
-    /// Creates or changes tenants, each of which is there once: those that nothing is against, in one transaction.
-    /// `validate_only` undoes it.
+    /// Creates or changes tenants, each listed once: those without a rejection, in one transaction.
+    /// `validate_only` rolls it back.
     ///
     /// # Errors
     /// [`Error::LocationTaken`] if a concurrent call takes a location, [`Error::DatabaseUnavailable`] or
@@ -48,7 +48,7 @@ impl Store {
         let mut transaction = self.pool.begin().await?;
         let before = lock(&mut transaction, wanted).await?;
         let refused = refused(&mut transaction, wanted).await?;
-        // Sets, here and below: a walk over 5,000 items for each of 5,000 would block other calls for as long as a statement takes.
+        // Sets, here and below: 5,000 walks over 5,000 items would block other calls for as long as a statement takes.
         let out: HashSet<usize> = refused.iter().map(|(index, _)| *index).collect();
         let taken: Vec<&NewTenant> =
             wanted.iter().enumerate().filter(|(index, _)| !out.contains(index)).map(|(_, wanted)| wanted).collect();
@@ -102,7 +102,7 @@ async fn lock(connection: &mut Connection, wanted: &[NewTenant]) -> Result<HashM
     Ok(rows.into_iter().collect())
 }
 
-/// What is against the tenants, by their place.
+/// Returns the rejections of the tenants, by position.
 async fn refused(
     connection: &mut Connection,
     wanted: &[NewTenant],

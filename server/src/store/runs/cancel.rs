@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// What a deleted run is in the history that was cancelled before it began, besides what is [`run_to_history_columns`].
+/// The `end_` columns of a run that was cancelled before it began, beside [`run_to_history_columns`].
 macro_rules! cancelled_columns {
     () => {
         ", 'cancelled' as end_state, reason as end_reason, error as end_error, plan as end_plan,
@@ -22,7 +22,7 @@ macro_rules! cancelled_columns {
 }
 pub(in crate::store) use cancelled_columns;
 
-/// Whether a run was released while its write may have been on its way. It is due when the write no longer can be, and not before:
+/// Whether a run was released while its write may have been on its way. It is due once the write can no longer be, and not before:
 /// an earlier attempt may find nothing, and the write arrives afterwards.
 macro_rules! awaits_write_outcome {
     () => {
@@ -32,7 +32,7 @@ macro_rules! awaits_write_outcome {
 pub(in crate::store) use awaits_write_outcome;
 
 impl Store {
-    /// Cancels a run: a queued one at once, unless an earlier attempt's write is unsettled or done, and the run could not be ended; any
+    /// Cancels a run: a queued one at once, unless an earlier attempt left a write that is unsettled, or not recorded as the run's end; any
     /// other live one is marked, for its holder or its next attempt. `None` when the run is terminal already.
     ///
     /// # Errors
@@ -41,8 +41,8 @@ impl Store {
         if let Some(ended) = self.with_history_partition(now, || self.cancel_queued(now, run)).await? {
             return Ok(Some(ended.0));
         }
-        // It is marked whatever it has become since, unless it is over. The first cancellation makes the next attempt due at once, which
-        // settles what is unsettled. Asking again must not: attempts that follow each other without a pause would be used up.
+        // Any live run is marked, whatever its state is by now. The first cancellation makes the next attempt due at once, which
+        // settles what is unsettled. A repeated cancellation must not: attempts without a pause between them would soon be used up.
         let marked = sqlx::query_as::<_, RunRow>(concat!(
             "update run
                 set cancel_requested = true, revision = revision + 1,

@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// Whose live runs to list; every restriction holds.
+/// A filter of live runs. Each field that is set is one more condition.
 #[derive(Debug, Clone, Default)]
 pub struct LiveFilter {
     /// Only these tenants'.
@@ -51,7 +51,7 @@ impl Store {
         Ok(rows.into_iter().map(|row| row.0).collect())
     }
 
-    /// Gets the time that the other statements go by.
+    /// Returns the time of statements: `now`, or the database's clock.
     ///
     /// # Errors
     /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
@@ -60,7 +60,7 @@ impl Store {
         Ok(time)
     }
 
-    /// Gets id and revision of every run that may have changed since: it ended after `ended_after`, is younger than `new_after` and
+    /// Gets id and revision of every run that may have changed: it ended after `ended_after`, is younger than `new_after` and
     /// live, or is running or delayed. A run that went back into the ready queue is in none of these; a caller that saw
     /// it leave the ready queue asks for it with [`Store::revisions`].
     ///
@@ -91,7 +91,7 @@ impl Store {
         Ok(rows.bind(batch).bind(ended_after).fetch_all(&self.pool).await?)
     }
 
-    /// Gets id and revision of those of these runs that there are.
+    /// Gets id and revision of those of these runs that exist.
     ///
     /// # Errors
     /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].

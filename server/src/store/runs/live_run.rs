@@ -1,4 +1,4 @@
-//! The live run of a tenant, and the error of a request that it stands in the way of.
+//! The live run of a tenant, and the error of a request that it conflicts with.
 
 use crate::{
     domain::{Run, TenantId},
@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-/// The tenant's live run.
+/// Returns the live run of a tenant.
 pub(in crate::store) async fn live_run(connection: &mut Connection, tenant: &TenantId) -> Result<Option<Run>, Error> {
     let row = sqlx::query_as::<_, RunRow>(concat!(
         "select ",
@@ -22,7 +22,7 @@ pub(in crate::store) async fn live_run(connection: &mut Connection, tenant: &Ten
     Ok(row.map(|row| row.0))
 }
 
-/// The error of those who would start beside a live run.
+/// Returns the error of a request that conflicts with a live run.
 pub(in crate::store) fn in_progress(run: &Run) -> Error {
     Error::RunInProgress { run: run.resource_name(), kind: kind(run) }
 }

@@ -5,10 +5,10 @@ use serde::Serialize;
 
 use crate::domain::{Baseline, DesiredRecord, DriftCause, GbpState, LocationId, Stamped, WrittenSet};
 
-/// What a run has found, and is not recorded yet. What is not given stays as it is.
+/// What a run has observed of its tenant, to be recorded. `None` keeps the recorded value.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SyncObservation {
-    /// Whose categories were read.
+    /// The location whose categories were read.
     pub location: LocationId,
     /// Why the tenant is, or is not, in sync.
     pub cause: DriftCause,
@@ -16,13 +16,13 @@ pub struct SyncObservation {
     pub digest: Option<String>,
     /// Whether this is what the last successful real run left.
     pub matches_baseline: bool,
-    /// What the platform wants.
+    /// The desired state, from the platform.
     pub desired: Option<DesiredRecord>,
-    /// What Google has.
+    /// The state at Google.
     pub google: Option<GbpState>,
-    /// What this run has left, if it has.
+    /// The state that this run has left, if it wrote.
     pub baseline: Option<Baseline>,
-    /// What this run has written to Google, if it has.
+    /// The set that this run has written to Google, if it has.
     pub written: Option<WrittenSet>,
     /// A write of this run to Google whose outcome is unknown.
     pub unresolved: Option<WrittenSet>,

@@ -1,4 +1,4 @@
-//! Reading runs by their ids, and what is newest.
+//! Reads of runs by their ids, and of the newest run of a tenant.
 
 use super::live_run::live_run;
 use crate::{

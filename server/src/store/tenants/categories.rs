@@ -1,4 +1,4 @@
-//! Which categories a tenant has on the platform.
+//! The platform categories of tenants.
 
 use chrono::{DateTime, Utc};
 

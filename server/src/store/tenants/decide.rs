@@ -28,20 +28,21 @@ pub struct NewDecision<'a> {
     pub caller: &'a str,
     /// The operator's reason.
     pub reason: &'a str,
-    /// The request, where it has an id, and that id.
+    /// The idempotency key of the request and the request id, if it has one.
     pub request: Option<(IdempotencyKey, String)>,
     /// The run that executes it; `None`: it needs none.
     pub run: Option<&'a NewRun>,
 }
 
 impl Store {
-    /// Records what a person decides about a tenant, and accepts the run that executes it, where one does: both, or
-    /// neither. A conflict ends, and the overwrites so far count no more, when that run succeeds (see
-    /// `record_decision_result` in the schema), or at once where none is needed. A request that is repeated gets its
-    /// first answer and decides nothing.
+    /// Records an operator's decision about a tenant, and accepts the run that executes it, if it needs one: both, or
+    /// neither. A conflict ends, and its overwrites no longer count, when that run succeeds (see
+    /// `record_decision_result` in the schema), or at once if it needs none. A replayed request gets its
+    /// recorded response and decides nothing.
     ///
     /// # Errors
-    /// Those of [`Store::accept`], [`Error::RunInProgress`] while any run of the tenant is live, because that goes by what was before.
+    /// Those of [`Store::accept`], [`Error::RunInProgress`] while any run of the tenant is live, because that run does
+    /// not know the decision.
     pub async fn decide(
         &self,
         now: StatementTime,

@@ -23,13 +23,13 @@ use crate::{
 pub struct TenantSnapshot {
     /// The tenant.
     pub tenant: Tenant,
-    /// Its account's own credentials; `None`: it has none, and the server's are for it.
+    /// The version of its account's own credentials; `None`: it has none and uses the server's.
     pub credentials: Option<CredentialsVersion>,
     /// Its categories with their mappings in its region, the primary one first. Empty: it has none.
     pub categories: Complete<Vec<PlatformCategory>>,
     /// When a real run of the same tenant, strategy and location last succeeded.
     pub last_success_at: Option<DateTime<Utc>>,
-    /// What the last observation of its location found. `None`: none is recorded.
+    /// The last observation of its location. `None`: none is recorded.
     pub last_observation: Option<LastObservation>,
     /// The time of the read, by the statement's clock.
     pub read_at: DateTime<Utc>,
@@ -56,7 +56,7 @@ impl Store {
     }
 }
 
-/// The same, with its run.
+/// A snapshot with the run that it is for.
 struct TenantSnapshotRow(RunId, TenantSnapshot);
 
 impl FromRow<'_, PgRow> for TenantSnapshotRow {
@@ -81,7 +81,7 @@ impl FromRow<'_, PgRow> for TenantSnapshotRow {
     }
 }
 
-/// The tenant's categories: each of their columns is a list.
+/// Reads the tenant's categories from a row, where each of their columns is an array.
 fn categories(row: &PgRow) -> Result<Vec<PlatformCategory>, sqlx::Error> {
     let Some(slugs) = row.try_get::<Option<Vec<String>>, _>("slugs")? else { return Ok(Vec::new()) };
     let names = zip(slugs, row.try_get::<Vec<String>, _>("names")?);

@@ -25,7 +25,7 @@ macro_rules! tenant_columns {
 }
 
 impl Store {
-    /// Adds a tenant. Its times are the statement's.
+    /// Creates a tenant, with the statement's time.
     ///
     /// # Errors
     /// [`Error::AlreadyExists`], [`Error::LocationTaken`], [`Error::DatabaseUnavailable`] or [`Error::Internal`].
@@ -186,7 +186,7 @@ async fn refuse_move(
     }
 }
 
-/// The error of a move from a location where a write is unsettled.
+/// Returns the error of a move from a location where a write is unsettled.
 fn unsettled(run: &Run) -> Error {
     let rejected = FailureReason::CredentialsRejected.as_str();
     let waits_for_credentials = run.error.as_ref().is_some_and(|error| error.reason == rejected);

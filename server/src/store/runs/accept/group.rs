@@ -16,36 +16,36 @@ const MAX_RACE_RETRIES: usize = 3;
 /// How many runs of a group are joined at a time: each is a transaction of its own.
 const MAX_CONCURRENT_JOINS: usize = 8;
 
-/// What the statement found for one of the wanted runs. Where nothing was in the way, the run was made.
+/// What the statement found for one of the wanted runs. If nothing is in its way, the run was created.
 struct AcceptLookup {
     position: i64,
-    /// The run's own id, if it was made.
+    /// The id of the new run, if it was created.
     id: RunId,
-    /// `None`: there is no such tenant.
+    /// `None`: the tenant does not exist.
     has_location: Option<bool>,
     organization: Option<OrganizationId>,
-    /// The live run of the tenant, from before.
+    /// The tenant's live run from before the statement.
     live: Option<RunId>,
-    /// The first answer to the request id.
+    /// The recorded response to the request id.
     first: Option<RecordedRun>,
     /// The time of the statement.
     at: DateTime<Utc>,
 }
 
-/// The first answer to a request id.
+/// A recorded response.
 #[derive(Clone, Copy)]
 struct RecordedRun {
     run: RunId,
     joined: bool,
-    /// It was asked the same.
+    /// Whether its request had the same arguments.
     is_same: bool,
-    /// It is older than answers are kept, and not cleared away yet.
+    /// Whether it has expired, and is not deleted yet.
     is_old: bool,
 }
 
 impl Store {
-    /// Accepts runs of different tenants, with different request ids, in one commit. Each gets an answer of its own; `None` is a
-    /// run that met another transaction on its way, and has to go the way of [`Store::accept`].
+    /// Accepts runs of different tenants, with different request ids, in one commit. Each gets its own answer. `None`: the run met another
+    /// transaction, so that the caller must use [`Store::accept`].
     ///
     /// # Errors
     /// [`Error::DatabaseUnavailable`] or [`Error::Internal`], for all of the runs. An error of a single run is in its answer.
@@ -68,7 +68,7 @@ impl Store {
         Ok(answers.into_iter().map(Result::ok).collect())
     }
 
-    /// Accepts those that met a live run one by one: a join locks the run, and most groups have none.
+    /// Accepts the runs that met a live run one by one: a join locks the live run, and most groups have none.
     async fn join_all(
         &self,
         now: StatementTime,
@@ -98,8 +98,8 @@ impl Store {
         Ok(None)
     }
 
-    /// What is in the way is looked up, and the inserts expect nothing there: to be ready for a conflict with each row would cost a third
-    /// of the statement, and only a race makes one.
+    /// The statement looks up conflicting rows first, and its inserts expect none: an `on conflict` clause for each row would cost a third
+    /// of the statement, and only a race causes a conflict.
     async fn accept_statement(&self, now: StatementTime, wanted: &[NewRun]) -> Result<Vec<AcceptLookup>, sqlx::Error> {
         fn column<'a, T>(wanted: &'a [NewRun], value: impl Fn(&'a NewRun) -> T) -> Vec<T> {
             wanted.iter().map(value).collect()
@@ -135,9 +135,9 @@ type Answer = Result<Result<Accepted, Error>, Unanswered>;
 /// Why the statement has no result for a wanted run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unanswered {
-    /// It met a run that was live already.
+    /// The tenant has a live run.
     BesideLive,
-    /// It met another transaction.
+    /// Another transaction has changed the same rows.
     Race,
 }
 
@@ -162,7 +162,7 @@ fn answer(new: &NewRun, found: &AcceptLookup, run: impl Fn(RunId) -> Option<Run>
 }
 
 impl NewRun {
-    /// The run as the insert left it.
+    /// Returns the run as the insert left it.
     fn as_queued(&self, id: RunId, organization: Option<OrganizationId>, created_at: DateTime<Utc>) -> Run {
         Run {
             id,

@@ -28,15 +28,15 @@ pub(in crate::store) struct LockedRun {
 /// Whether a request joins a run now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Joining {
-    /// It does, and an attempt that has read the source already plans anew.
+    /// Yes, and an attempt that has read the source plans again.
     Anew,
-    /// It does, and the attempt goes on.
+    /// Yes, and the attempt goes on.
     AsItIs,
-    /// It does not.
+    /// No.
     Refused(JoinRefusal),
 }
 
-/// Locks the live runs of tenants, in one order for all transactions. A tenant is missing whose run has ended while the
+/// Locks the live runs of tenants, in one order for all transactions. A tenant is missing if its run has ended while the
 /// statement waited for it.
 pub(in crate::store) async fn lock_live(
     connection: &mut Connection,
@@ -69,7 +69,7 @@ pub(in crate::store) struct Met {
     pub(in crate::store) joined: Result<(), JoinRefusal>,
 }
 
-/// Joins live runs that are locked, those that can be joined. A single request that joins a batch's run takes it out of the bulk, and no
+/// Joins the locked live runs that can be joined. A single request that joins a batch's run makes it interactive, and no
 /// guard or cancellation of the batch concerns it from then on.
 pub(in crate::store) async fn join(
     connection: &mut Connection,
@@ -118,13 +118,13 @@ impl LockedRun {
         })
     }
 
-    /// When the source was read that the run has written by, or has set out to.
+    /// When the source was read of the plan that the run has begun to write.
     fn read_at(&self) -> Option<DateTime<Utc>> {
         self.live.plan.as_ref().map(|plan| plan.observed_at)
     }
 }
 
-/// Notes when the runs were joined. Not the time at which the transaction began: a caller's change may have been committed since.
+/// Records when the runs were joined: not the start of the transaction, because a caller's change may have been committed since.
 async fn renew(connection: &mut Connection, now: StatementTime, runs: &[RunId]) -> Result<(), sqlx::Error> {
     sqlx::query("update run set joined_at = greatest(joined_at, coalesce($2, clock_timestamp())) where id = any ($1)")
         .bind(runs)
@@ -158,8 +158,8 @@ async fn take_out_of_bulk(connection: &mut Connection, run: RunId) -> Result<(),
     Ok(())
 }
 
-/// Whether a tenant's categories and their mappings are `source` still, and the tenant itself is what it was at `time`. The times of
-/// changes would not do for the categories: a change that was committed late bears an early one.
+/// Whether a tenant's categories and their mappings are still `source`, and the tenant itself is as it was at `time`. The times of
+/// changes are not enough for the categories: a change that was committed late has an early one.
 async fn is_unchanged(
     connection: &mut Connection,
     tenant: &TenantId,

@@ -1,4 +1,4 @@
-//! Accepting runs: after the commit a run is durable, and so is the answer to its request id.
+//! Accepting one run in a transaction: after its commit, the run and the recorded response to its request id are durable.
 
 use sqlx::types::Json;
 use uuid::Uuid;
@@ -18,47 +18,47 @@ use crate::{
     },
 };
 
-/// The id of what gets one from the database when it is accepted. Ids are times, which lists, windows and streams go
-/// by, and servers' clocks differ: so none is made by a server. Tests and benchmarks may bring ids of their own.
+/// Placeholder of an id that the database assigns at acceptance. Ids are times, which lists, windows and streams go
+/// by, and servers' clocks differ, so servers create none. Tests and benchmarks may use their own ids.
 pub const ID_BY_DATABASE: Uuid = Uuid::nil();
 
 /// A run to accept.
 #[derive(Debug, Clone)]
 pub struct NewRun {
-    /// Its id, if it becomes a run of its own; usually [`ID_BY_DATABASE`].
+    /// Its id, if it does not join another run; usually [`ID_BY_DATABASE`].
     pub id: RunId,
     /// The tenant.
     pub tenant: TenantId,
     /// Strategy and dry run.
     pub kind: RunKind,
-    /// What else is asked for.
+    /// What else is requested: overrides, a revert, a view.
     pub options: RunOptions,
-    /// Who asks.
+    /// The authenticated subject of the caller.
     pub caller: String,
-    /// The request's id, where it has one.
+    /// The request id, if the request has one.
     pub request_id: Option<String>,
-    /// Every field of the request, where orders and strategy were made from more than that, such as from the state of something: a request
-    /// that is repeated says the same, whatever has changed since. `None`: tenant, kind and orders are the request's fields.
+    /// Every field of the request, if kind and options were derived from more than these, such as from the state of another run: a replay
+    /// has the same fields, even if that state has changed. `None`: tenant, kind and options are the request's fields.
     pub asked: Option<Vec<String>>,
-    /// How many attempts there may be.
+    /// Limit of its counted attempts.
     pub max_attempts: i32,
-    /// The trace that the request belongs to.
+    /// The trace of the request.
     pub traceparent: Option<TraceContext>,
 }
 
 /// The answer to a request for a run.
 #[derive(Debug, Clone)]
 pub struct Accepted {
-    /// The run, as it is now.
+    /// The run in its current state.
     pub run: Run,
     /// Whether it was live already.
     pub joined: bool,
-    /// Whether this call made it.
+    /// Whether this call created it.
     pub created: bool,
 }
 
 impl NewRun {
-    /// The key of its request, where it has an id.
+    /// Returns the idempotency key of its request, if the request has an id.
     pub(in crate::store) fn request(&self) -> Option<IdempotencyKey> {
         let request_id = self.request_id.as_deref()?;
         if let Some(asked) = &self.asked {
@@ -67,20 +67,20 @@ impl NewRun {
         Some(IdempotencyKey::new(&self.caller, request_id, &arguments(&self.tenant, self.kind, &self.options)))
     }
 
-    /// What else is asked for, as the table keeps it.
+    /// Returns the options as the table keeps them; `None`: there are none.
     pub(in crate::store) fn options(&self) -> Option<Json<&RunOptions>> {
         (!self.options.is_empty()).then_some(Json(&self.options))
     }
 
-    /// What it asks of a live run that it would join.
+    /// Returns what it requires of a live run that it would join.
     fn joiner(&self) -> Joiner<'_> {
         Joiner { kind: self.kind, options: &self.options, is_batch: false }
     }
 }
 
 impl Store {
-    /// Accepts one run, or joins the live one of its kind, or repeats the first answer to the request id: all in one transaction, so
-    /// in every race. [`Store::accept_all`] is the quick way for what is not in a race.
+    /// Accepts one run, joins the live one of its kind, or returns the recorded response to the request id: all in one transaction, so
+    /// correct in every race. [`Store::accept_all`] is faster for runs without a race.
     ///
     /// # Errors
     /// [`Error::NotFound`] and [`Error::NoLocation`] of the tenant, [`Error::RunInProgress`], [`Error::CannotJoin`],
@@ -101,7 +101,7 @@ impl Store {
     }
 }
 
-/// Makes an id of the time that the other statements go by.
+/// Creates a run id of the statement's time.
 pub(in crate::store) async fn new_id(connection: &mut Connection, now: StatementTime) -> Result<Uuid, sqlx::Error> {
     sqlx::query_scalar("select run_id_at(coalesce($1, now()), 0)").bind(now).fetch_one(connection).await
 }
@@ -173,7 +173,7 @@ async fn claim_request(
         .bind(NO_RUN)
         .execute(connection)
         .await?;
-        // It was answered with a batch, or with a decision that needed no run.
+        // The recorded response is a batch, or a decision that needed no run.
         return if freed.rows_affected() > 0 { Ok(None) } else { Err(reused(new)) };
     };
     if fingerprint != request.fingerprint {
@@ -182,13 +182,13 @@ async fn claim_request(
     Ok(Some(Accepted { run, joined, created: false }))
 }
 
-/// The error of those whose request id was used for something else.
+/// Returns the error of a request id that was used for another request.
 pub(in crate::store) fn reused(new: &NewRun) -> Error {
     Error::RequestIdReused(new.request_id.clone().unwrap_or_default())
 }
 
-/// Checks that the tenant is there. It is not locked: each accepted run would write to the tenant's row for it, and a run whose tenant is
-/// deleted at this moment ends as one whose tenant is deleted in the next, with a reason.
+/// Checks that the tenant exists. The tenant is not locked: each accepted run would write to the tenant's row for that,
+/// and a run whose tenant is deleted now ends like one whose tenant is deleted a moment later, with a reason.
 async fn check_tenant(connection: &mut Connection, tenant: &TenantId) -> Result<(), Error> {
     let (has_location,): (bool,) = sqlx::query_as("select gbp_location is not null from tenant where id = $1")
         .bind(tenant.as_str())
@@ -199,7 +199,7 @@ async fn check_tenant(connection: &mut Connection, tenant: &TenantId) -> Result<
 }
 
 async fn insert_or_join(connection: &mut Connection, now: StatementTime, new: &NewRun) -> Result<Accepted, Error> {
-    // A live run can end between the conflict and the read of it: then the place is free, and we try again.
+    // A live run can end between the conflict and the read of it: then the insert is tried again.
     loop {
         check_tenant(connection, &new.tenant).await?;
         let inserted = sqlx::query_as::<_, RunRow>(concat!(
@@ -241,7 +241,7 @@ async fn insert_or_join(connection: &mut Connection, now: StatementTime, new: &N
         }
         let live = lock_live(connection, &[new.tenant.as_str()]).await?;
         let met = join(connection, now, live, new.joiner()).await?.pop();
-        // What is locked is there.
+        // A locked run exists.
         if let Some((Met { joined, .. }, run)) = met.zip(live_run(connection, &new.tenant).await?) {
             return match joined {
                 Ok(()) => Ok(Accepted { run, joined: true, created: false }),
@@ -251,7 +251,7 @@ async fn insert_or_join(connection: &mut Connection, now: StatementTime, new: &N
     }
 }
 
-/// The error of a request that a live run does not meet.
+/// Returns the error of a request that cannot join a live run.
 fn cannot_join(run: &Run, why: JoinRefusal) -> Error {
     match why {
         // The kind of the live run, which the error names, is the reason.

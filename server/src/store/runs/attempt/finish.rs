@@ -18,25 +18,25 @@ use crate::{
     },
 };
 
-/// The end of a run, as its attempt found it.
+/// The end of a run, as its attempt reports it.
 #[derive(Debug, Clone)]
 pub struct Finish {
-    /// Run and fencing token.
+    /// The lease of the attempt.
     pub held: LeaseKey,
-    /// The attempt that counts.
+    /// The number of the attempt.
     pub attempt: i32,
-    /// How it ended.
+    /// The result of the run.
     pub result: RunResult,
-    /// What is known of it.
+    /// The plan, the written changes and the write intent.
     pub progress: AttemptProgress,
-    /// The location that it was about: a success starts the cooldown of this one, and of no other.
+    /// The location of the run: a success starts the cooldown of this location, and of no other.
     pub location: Option<LocationId>,
-    /// What it has found of its tenant, where that is new.
+    /// What it has observed of its tenant, if that is new.
     pub observation: Option<SyncObservation>,
 }
 
 impl Finish {
-    /// The state that the run ends in.
+    /// Returns the state that the run ends in.
     #[must_use]
     pub fn state(&self) -> RunState {
         match self.result {
@@ -83,8 +83,8 @@ impl Store {
         Ok(finished.into_iter().map(|(id,)| id).collect())
     }
 
-    /// Whether the attempt of `held` has ended its run in this state: asked where [`Store::finish`] had no answer, and ends nothing when it
-    /// is repeated, because the first one took effect.
+    /// Returns whether the attempt of `held` has ended its run in this state: for a [`Store::finish`] without an
+    /// answer, which ends nothing when it is repeated, because the first one took effect.
     ///
     /// # Errors
     /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].
@@ -184,7 +184,7 @@ impl Store {
     }
 }
 
-/// One value of each end, as the statement takes them.
+/// Columns of the ends, as the statement takes them.
 struct Column<'a>(&'a [Finish]);
 
 impl<'a> Column<'a> {
@@ -200,7 +200,7 @@ struct SyncObservationJson<'a> {
     observation: &'a SyncObservation,
 }
 
-/// What is new of these runs' tenants.
+/// Returns the observations of these ends.
 fn observations(ends: &[Finish]) -> Json<Vec<SyncObservationJson<'_>>> {
     Json(
         ends.iter()

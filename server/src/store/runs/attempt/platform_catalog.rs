@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Store {
-    /// Reads what the platform has for these categories of Google's, and what the tenant has: in one statement, so in one snapshot.
+    /// Reads the platform categories that map to these gcids or would be created for them, and those of the tenant: in one snapshot.
     ///
     /// # Errors
     /// [`Error::DatabaseUnavailable`] or [`Error::Internal`].

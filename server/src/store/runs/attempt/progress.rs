@@ -18,7 +18,7 @@ use crate::{
 /// Whether an attempt may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BeginWriteResult {
-    /// It may, and its lease was renewed.
+    /// Yes, and its lease is renewed.
     Granted,
     /// The run's cancellation was requested.
     Cancelled,
@@ -30,23 +30,23 @@ pub enum BeginWriteResult {
     Superseded,
 }
 
-/// What an attempt knows of its run, and passes on to the next one.
+/// What an attempt knows of its run, and hands to the next one.
 #[derive(Debug, Clone, Default)]
 pub struct AttemptProgress {
-    /// The newest plan, where there is one.
+    /// The newest plan, if there is one.
     pub plan: Option<RecordedPlan>,
-    /// What was written, over all attempts.
+    /// The written changes of all attempts.
     pub written: Vec<RecordedChange>,
-    /// What was begun and is not known to be written.
+    /// The intended write, while its outcome is unknown.
     pub write_intent: Option<WriteIntent>,
-    /// What was observed of both sides before the write.
+    /// The observation of both sides before the write.
     pub observation: Option<Observation>,
-    /// When the source was read that the attempt goes by, by the database's clock. `None`: it goes by none.
+    /// When the source was read that the attempt's plan is from, by the database's clock. `None`: it has read none.
     pub read_at: Option<DateTime<Utc>>,
 }
 
 impl Store {
-    /// Records plan and intent, and asks whether the attempt still holds the run, and the tenant still has the location: the last
+    /// Records plan and intent, and checks that the attempt still holds the run, and the tenant still has the location: the last
     /// statement before a write to Google. Until the intent is settled, [`Store::update_tenant`] refuses to move the tenant.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl Store {
             (Some(true), _) => BeginWriteResult::Cancelled,
             (Some(false), _) => BeginWriteResult::Granted,
             (None, false) => BeginWriteResult::TargetChanged,
-            // Asked in a statement of its own: the one above may have waited for the very join that it then found.
+            // A statement of its own: the one above may have waited for the very join that it then found.
             (None, true) if self.is_superseded(held, progress.read_at).await? => BeginWriteResult::Superseded,
             (None, true) => BeginWriteResult::LeaseLost,
         })

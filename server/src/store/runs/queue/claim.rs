@@ -17,29 +17,29 @@ use crate::{
 /// A claimed run, with the fencing token that every write of this attempt names.
 #[derive(Debug, Clone)]
 pub struct ClaimedRun {
-    /// The run.
+    /// The run as of the claim.
     pub run: Run,
-    /// The fencing token.
+    /// The fencing token of this claim.
     pub fencing_token: i32,
     /// Whether it was created by a batch, so that no caller waits for it alone.
     pub bulk: bool,
-    /// What an earlier attempt observed before it wrote, or failed.
+    /// What an earlier attempt observed before it wrote or failed.
     pub observation: Option<Observation>,
-    /// The trace that it belongs to.
+    /// The trace of the request that created it.
     pub traceparent: Option<TraceContext>,
 }
 
-/// How many runs to claim.
+/// Limits of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClaimLimits {
-    /// In all.
+    /// Maximum number of runs.
     pub runs: i64,
-    /// How many of them may be bulk ones.
+    /// Maximum number of bulk runs among them.
     pub bulk: i64,
 }
 
 impl ClaimLimits {
-    /// Room for runs of either kind.
+    /// Returns limits that do not hold back bulk runs.
     #[must_use]
     pub fn of(runs: i64) -> Self {
         Self { runs, bulk: runs }

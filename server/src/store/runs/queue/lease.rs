@@ -27,7 +27,7 @@ pub struct LeaseStatus {
     pub id: RunId,
     /// Whether its cancellation is requested.
     pub cancel_requested: bool,
-    /// Whether the lease was renewed. Not while another statement has the row: then it keeps the lease it has.
+    /// Whether the lease was renewed. While another statement has the row locked, it is not, and its expiry stays as it is.
     pub renewed: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The table of runs as a queue: the ready queue, claims, leases, and the way back.
+//! The table of runs as a queue: the ready queue, claims, leases, releases and reclaims.
 
 pub(in crate::store) mod claim;
 pub(in crate::store) mod lease;

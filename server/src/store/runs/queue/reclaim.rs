@@ -13,12 +13,12 @@ use crate::{
     },
 };
 
-/// A run whose lease had expired.
+/// A run whose lease had expired, and its new state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReclaimedRun {
     /// The run.
     pub id: RunId,
-    /// Whether it failed, rather than being queued again.
+    /// Whether it failed; otherwise it is queued.
     pub failed: bool,
 }
 

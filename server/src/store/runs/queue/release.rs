@@ -7,7 +7,7 @@ use tokio::time::sleep;
 use super::lease::{LeaseKey, columns};
 use crate::{domain::RunId, error::Error, store::handle::Store};
 
-/// How often the release of what is still held is tried again, and after which delay: for 5 s.
+/// Retries of the release of locked rows: for 5 s in all.
 const RELEASE_MAX_RETRIES: usize = 200;
 const RELEASE_RETRY_DELAY: Duration = Duration::from_millis(25);
 
@@ -42,8 +42,8 @@ impl Store {
         rows.bind(ids).bind(fencing_tokens).fetch_all(&self.pool).await
     }
 
-    /// Returns runs to the queue that were claimed by a claim of this store without an answer. Their attempts are not counted. Does nothing
-    /// where there is no such claim, or where one was looked for a moment ago.
+    /// Releases the runs of claims of this store that had no answer. Their attempts are not counted. Does nothing
+    /// if there is no such claim, or within 500 ms of the last search.
     ///
     /// # Errors
     /// [`Error::DatabaseUnavailable`] or [`Error::Internal`]; the claims are kept for the next call.

@@ -8,34 +8,34 @@ use crate::{
     store::{connections::ConnectionPool, handle::Store, statement::StatementTime},
 };
 
-/// Rows of a kind that are counted one by one. Beyond, PostgreSQL's estimate of the ready queue's index is taken.
+/// Maximum number of rows of a kind that are counted. Beyond it, the sample has PostgreSQL's estimate of the ready queue's index.
 const EXACT_COUNT_LIMIT: i64 = 10_000;
 
-/// The queue at a moment.
+/// A sample of the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueSample {
-    /// The moment.
+    /// The time of the sample.
     pub at: DateTime<Utc>,
     /// Interactive runs in the ready queue. Of each kind, no more than 10,000 are counted.
     pub interactive: i64,
     /// Bulk runs in the ready queue; beyond 10,000 an estimate, of both kinds together.
     pub bulk: i64,
-    /// Queued runs that wait for their time.
+    /// Delayed runs.
     pub delayed: i64,
-    /// Running ones.
+    /// Running runs.
     pub running: i64,
-    /// When the interactive run was accepted that is next in the ready queue.
+    /// When the next interactive run of the ready queue was accepted; `None`: there is none.
     pub interactive_since: Option<DateTime<Utc>>,
-    /// When the bulk run was accepted that is next in the ready queue.
+    /// When the next bulk run of the ready queue was accepted; `None`: there is none.
     pub bulk_since: Option<DateTime<Utc>>,
 }
 
 /// Connections of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connections {
-    /// All of them.
+    /// Open connections.
     pub open: u32,
-    /// The idle ones.
+    /// Idle ones among them.
     pub idle: u32,
 }
 
