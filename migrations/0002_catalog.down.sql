@@ -1,6 +1,8 @@
 drop table taxonomy_category;
 drop table taxonomy_version;
 drop table tenant_category;
+drop function categories_in_region(text);
+drop type category_in_region;
 drop table regional_mapping;
 drop table platform_category;
 -- An extension that an administrator created is theirs and stays.

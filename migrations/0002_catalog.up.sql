@@ -48,6 +48,30 @@ create table regional_mapping (
     primary key (slug, region_code)
 );
 
+-- A platform category with what it maps to in a region. A type, because the columns of a function
+-- cannot have a collation.
+create type category_in_region as (
+    slug text collate "C",
+    display_name text,
+    gcid text,
+    imported_locale text,
+    created_at timestamptz,
+    updated_at timestamptz
+);
+
+-- The platform categories with their effective mappings in a region; `gcid` is null if a category
+-- is unmapped there.
+--
+-- The planner inlines this function, unless `region` is a subquery. If `region` is a column, it
+-- cannot move a join with the categories into the function, and would read all of them. So for each
+-- tenant category, use a lateral subquery with a condition on `slug` and `limit 1`.
+create function categories_in_region(region text) returns setof category_in_region language sql stable parallel safe as $$
+    select category.slug, category.display_name, case when own.slug is null then category.gcid else own.gcid end,
+           category.imported_locale, category.created_at, category.updated_at
+      from platform_category category
+      left join regional_mapping own on own.slug = category.slug and own.region_code = region
+$$;
+
 create table tenant_category (
     tenant_id text collate "C" not null
         constraint tenant_category_tenant_exists references tenant (id) on delete cascade,
@@ -82,7 +106,8 @@ create table taxonomy_version (
     constraint taxonomy_version_is_imported_once primary key (region_code, language_code, version)
 );
 
--- The name of a category from one version until another. A version consists of the rows that span it.
+-- The name of a category from one version until another. A version consists of the rows that span
+-- it.
 create table taxonomy_category (
     region_code text collate "C" not null,
     language_code text collate "C" not null,

@@ -1,10 +1,11 @@
--- The run history. The statement that ends a run moves it from `run` to `run_history`, so each run is
--- in exactly one of the two, and claims read a table that is as small as the queue.
+-- The run history. The statement that ends a run moves it from `run` to `run_history`, so each run
+-- is in exactly one of the two, and claims read a table that is as small as the queue.
 
 -- Ended runs, in a partition for each day (UTC) on which runs were accepted.
 --
--- There is no default partition: beside one, no other partition could be detached without a lock that
--- every reader waits for. A day gets its partition in advance, or from the first end that misses it.
+-- There is no default partition: beside one, no other partition could be detached without a lock
+-- that every reader waits for. A day gets its partition in advance, or from the first end that
+-- misses it.
 create table run_history (
     id uuid primary key,
     -- No foreign keys: history outlives its tenants and batches.
@@ -50,13 +51,14 @@ create table run_history (
     constraint run_history_failed_has_reason check (state <> 'failed' or (reason is not null and error is not null)),
     constraint run_history_skipped_has_reason check (state <> 'skipped' or reason is not null),
     constraint run_history_dry_writes_nothing check (not dry_run or (written = '[]' and write_intent is null)),
-    -- A run that wrote was neither skipped nor cancelled, and one whose write is unknown has failed.
+    -- A run that wrote was neither skipped nor cancelled, and one whose write is unknown has
+    -- failed.
     constraint run_history_written_has_effect check (written = '[]' or state in ('succeeded', 'failed')),
     constraint run_history_unknown_write_failed check (write_intent is null or state = 'failed')
 ) partition by range (id);
 
--- The order of the lists, by tenant and by organization; the other filters of a list follow. Every end
--- pays for each index that it is in. An interactive run that succeeded and was in sync is in few.
+-- What a list can be limited to, each in the order of ids. Every end pays for each index that it is
+-- in; an interactive run that succeeded and was in sync is in few of them.
 create index run_history_by_tenant on run_history (tenant_id, id);
 create index run_history_by_tenant_and_state on run_history (tenant_id, state, id) where state <> 'succeeded';
 create index run_history_by_tenant_dry on run_history (tenant_id, id) where dry_run;
@@ -72,11 +74,14 @@ create index run_history_by_reason on run_history (reason, id) where reason is n
 create index run_history_out_of_sync on run_history (id) where out_of_sync;
 create index run_history_dry on run_history (id) where dry_run;
 create index run_history_gbp_to_platform on run_history (id) where strategy = 'gbp_to_platform';
+-- For the run feed, which reads the ends since its last poll, and for the newest failures of a
+-- window.
 create index run_history_by_end on run_history (ended_at);
 
 create function reject_terminal_update() returns trigger language plpgsql as $$
 begin
-    raise exception 'run % is terminal and never changes', old.id using errcode = 'check_violation', constraint = 'run_terminal_is_final';
+    raise exception 'run % is terminal and never changes', old.id
+        using errcode = 'check_violation', constraint = 'run_terminal_is_final';
 end
 $$;
 
@@ -97,8 +102,8 @@ select id, tenant_id, organization_id, batch_id, strategy, dry_run, options, max
        unmapped, reason, error, created_at, started_at, attempt_started_at, ended_at
   from run_history;
 
--- When a real run of a tenant and strategy last succeeded. Each attempt checks it for the cooldown. It
--- is a table of its own, because it outlives the history.
+-- When a real run of a tenant and strategy last succeeded. Each attempt checks it for the cooldown.
+-- It is a table of its own, because it outlives the history.
 create table last_success (
     tenant_id text collate "C" not null,
     strategy text not null,
@@ -108,8 +113,8 @@ create table last_success (
     primary key (tenant_id, strategy)
 ) with (fillfactor = 80);
 
--- A tenant that is created again under the same id has no success. This is a trigger and not a foreign
--- key, because the end of a run must not lock its tenant.
+-- A tenant that is created again under the same id has no success. This is a trigger and not a
+-- foreign key, because the end of a run must not lock its tenant.
 create function delete_last_success() returns trigger language plpgsql as $$
 begin
     delete from last_success where tenant_id = old.id;

@@ -1,15 +1,16 @@
--- Counts of ended runs, added when runs end, so that statistics cost the same however long the history
--- is: rollups for all runs and for each organization, and daily counts for each tenant.
+-- Counts of ended runs, added when runs end, so that statistics cost the same however long the
+-- history is: rollups for all runs and for each organization, and daily counts for each tenant.
 
--- The bucket of a duration: four buckets for each doubling, from 1 ms on, so that a quantile is known
--- to within a tenth.
+-- The bucket of a duration: four buckets for each doubling, from 1 ms on, so that a quantile is
+-- known to within a tenth.
 create function duration_bucket(duration interval) returns smallint language sql immutable parallel safe as $$
     select least(greatest(floor(4 * ln(greatest(date_part('epoch', duration) * 1000, 1)) / ln(2::float8)), 0), 127)::smallint
 $$;
 
 -- Counts equal buckets: {"40": 2, "41": 1}.
 create function count_duration_buckets(buckets smallint[]) returns jsonb language sql immutable parallel safe as $$
-    select coalesce(jsonb_object_agg(bucket, count), '{}') from (select bucket, count(*) from unnest(buckets) as bucket group by bucket) as counts
+    select coalesce(jsonb_object_agg(bucket, count), '{}')
+      from (select bucket, count(*) from unnest(buckets) as bucket group by bucket) as counts
 $$;
 
 -- Counts equal texts: {"GUARD": 2}.
@@ -31,9 +32,9 @@ create function rollup_start(grain text, moment timestamptz) returns timestamptz
     select case grain when 'ten_minutes' then date_bin('10 minutes', moment, 'epoch') else date_trunc(grain, moment, 'UTC') end
 $$;
 
--- What the statements that end runs add, in the same transaction: each one row for all of its runs, and
--- one for each organization among them. Rows are only inserted and deleted, so concurrent ends never
--- wait for one another.
+-- What the statements that end runs add, in the same transaction: each one row for all of its runs,
+-- and one for each organization among them. Rows are only inserted and deleted, so concurrent ends
+-- never wait for one another.
 create table rollup_delta (
     -- Empty: all runs. Otherwise an organization.
     scope text collate "C" not null,
@@ -51,9 +52,9 @@ create table rollup_delta (
     failure_reasons text[] not null
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
 
--- The deltas summed by whole periods. An organization has no sums below an hour, because it rarely ends
--- more than one run in a minute. Together with the deltas that are not summed yet, each grain counts
--- every end once.
+-- The deltas summed by whole periods. An organization has no sums below an hour, because it rarely
+-- ends more than one run in a minute. Together with the deltas that are not summed yet, each grain
+-- counts every end once.
 create table rollup (
     scope text collate "C" not null,
     grain text collate "C" not null
@@ -72,8 +73,8 @@ create table rollup (
 
 create index rollup_by_age on rollup (grain, start_at);
 
--- The ended runs of each tenant by day. Only days that are over and have no live run are counted, so
--- runs do not pay for it when they end.
+-- The ended runs of each tenant by day. Only days that are over and have no live run are counted,
+-- so runs do not pay for it when they end.
 create table tenant_rollup (
     tenant_id text collate "C" not null,
     -- The day (UTC) on which the runs were accepted: the day of their partition.
@@ -90,8 +91,8 @@ create table tenant_rollup (
     out_of_sync integer not null,
     -- The buckets of runs that were counted one by one; see `duration_histogram`.
     duration_buckets smallint[] not null,
-    -- The buckets of real runs that succeeded or failed. As an object, so that reading a day is bounded
-    -- by the number of buckets and not by that of runs.
+    -- The buckets of real runs that succeeded or failed. As an object, so that reading a day is
+    -- bounded by the number of buckets and not by that of runs.
     duration_histogram jsonb not null default '{}',
     -- The reason of each real run that failed.
     failure_reasons text[] not null,
@@ -104,8 +105,8 @@ create table tenant_rollup (
 create index tenant_rollup_by_end on tenant_rollup using brin (ended_on) with (pages_per_range = 16, autosummarize = on);
 
 -- One row: the days before `day` are counted in `tenant_rollup`, and of `day` itself the runs up to
--- `counted_to`. Readers go by `day` alone, so they never see a day that is half counted. Null: nothing
--- is counted.
+-- `counted_to`. Readers go by `day` alone, so they never see a day that is half counted. Null:
+-- nothing is counted.
 create table tenant_rollup_watermark (
     day date,
     counted_to uuid
@@ -113,10 +114,12 @@ create table tenant_rollup_watermark (
 create unique index tenant_rollup_watermark_has_one_row on tenant_rollup_watermark ((true));
 insert into tenant_rollup_watermark (day) values (null);
 
--- The statement that counts ended runs for their tenants. `ended` is a subquery that returns the runs.
+-- The statement that counts ended runs for their tenants. `ended` is a subquery that returns the
+-- runs.
 create function tenant_rollup_insert_sql(ended text) returns text language sql immutable as $$
-    select 'insert into tenant_rollup as old (tenant_id, accepted_on, ended_on, organization_id, succeeded, failed, skipped, cancelled, dry_runs,
-                                          out_of_sync, duration_buckets, failure_reasons, recent_failure_ids, duration_histogram)
+    select 'insert into tenant_rollup as old (tenant_id, accepted_on, ended_on, organization_id, succeeded, failed, skipped,
+                                              cancelled, dry_runs, out_of_sync, duration_buckets, failure_reasons, recent_failure_ids,
+                                              duration_histogram)
             select tenant_id, (run_id_time(id) at time zone ''UTC'')::date, (ended_at at time zone ''UTC'')::date,
                    coalesce(organization_id, ''''),
                    count(*) filter (where not dry_run and state = ''succeeded''),
@@ -138,5 +141,7 @@ create function tenant_rollup_insert_sql(ended text) returns text language sql i
                    dry_runs = old.dry_runs + excluded.dry_runs, out_of_sync = old.out_of_sync + excluded.out_of_sync,
                    duration_histogram = add_counts(old.duration_histogram, excluded.duration_histogram),
                    failure_reasons = old.failure_reasons || excluded.failure_reasons,
-                   recent_failure_ids = array(select id from unnest(old.recent_failure_ids || excluded.recent_failure_ids) id order by id desc limit 5)'
+                   recent_failure_ids = array(select id from unnest(old.recent_failure_ids || excluded.recent_failure_ids) id
+                                               order by id desc
+                                               limit 5)'
 $$;

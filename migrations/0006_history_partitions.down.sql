@@ -1,5 +1,5 @@
--- Without the triggers of the partitions, counted days miss late ends. So the days are counted again
--- after the next upgrade.
+-- Without the triggers of the partitions, counted days miss late ends. So the days are counted
+-- again after the next upgrade.
 drop function count_late_run() cascade;
 truncate tenant_rollup;
 update tenant_rollup_watermark set day = null, counted_to = null;

@@ -1,6 +1,6 @@
--- The days of the run history: their partitions are created, counted for the tenants, and reduced to
--- their failed runs. The last two work in bounded pieces, one transaction each: so no statement reaches
--- its timeout, a server that dies loses one piece, and the history stays readable.
+-- The days of the run history: their partitions are created, counted for the tenants, and reduced
+-- to their failed runs. The last two work in bounded pieces, one transaction each: so no statement
+-- reaches its timeout, a server that dies loses one piece, and the history stays readable.
 
 -- Whether a table is a partition of the history.
 create function is_run_history_partition(partition text) returns boolean language sql stable as $$
@@ -8,14 +8,15 @@ create function is_run_history_partition(partition text) returns boolean languag
                     where inhparent = 'run_history'::regclass and inhrelid = to_regclass(format('%I', partition)))
 $$;
 
--- Counts a run for its tenant when it ends on a day that is counted already, or in the counted part of
--- a day. While a piece is being counted, such an end waits for it, and reads here how far it came.
+-- Counts a run for its tenant when it ends on a day that is counted already, or in the counted part
+-- of a day. While a piece is being counted, such an end waits for it, and reads here how far it
+-- came.
 create function count_late_run() returns trigger language plpgsql as $$
 begin
     if exists (select from tenant_rollup_watermark until
                 where new.id < run_id_floor(until.day::timestamp at time zone 'UTC') or new.id <= until.counted_to) then
-        execute tenant_rollup_insert_sql('(select ($1).id, ($1).tenant_id, ($1).organization_id, ($1).dry_run, ($1).state, ($1).reason,
-                                             ($1).out_of_sync, ($1).started_at, ($1).ended_at)') using new;
+        execute tenant_rollup_insert_sql('(select ($1).id, ($1).tenant_id, ($1).organization_id, ($1).dry_run, ($1).state,
+                                             ($1).reason, ($1).out_of_sync, ($1).started_at, ($1).ended_at)') using new;
     end if;
     return null;
 end
@@ -24,20 +25,23 @@ $$;
 -- Sets up what a partition does not copy from `run_history`.
 create function configure_run_history_partition(partition text, day date) returns void language plpgsql as $$
 begin
-    -- Lists are planned once, for any values. With these statistics each value counts as rare, however
-    -- few there are, so a list that names one goes by that value's index and not through all ids.
-    execute format('alter table %I alter column tenant_id set (n_distinct = 10000), alter column organization_id set (n_distinct = 10000),
+    -- Lists are planned once, for any values. With these statistics each value counts as rare,
+    -- however few there are, so a list that names one goes by that value's index and not through
+    -- all ids.
+    execute format('alter table %I alter column tenant_id set (n_distinct = 10000),
+                                   alter column organization_id set (n_distinct = 10000),
                                    alter column batch_id set (n_distinct = 10000), alter column caller set (n_distinct = 10000),
                                    alter column reason set (n_distinct = 10000)', partition);
     -- The day that is being counted is included: the trigger itself checks how far the counting is.
     if day <= (select until.day from tenant_rollup_watermark until) then
-        execute format('create trigger run_history_count_late_run after insert on %I for each row execute function count_late_run()',
-                       partition);
+        execute format('create trigger run_history_count_late_run after insert on %I
+                            for each row execute function count_late_run()', partition);
     end if;
 end
 $$;
 
--- Creates the partition of a day if there is none. Statements that read or end runs do not wait for it.
+-- Creates the partition of a day if there is none. Statements that read or end runs do not wait for
+-- it.
 create function ensure_run_history_partition(day date) returns void language plpgsql as $$
 declare
     base text := 'run_history_' || to_char(day, 'YYYY_MM_DD');
@@ -64,8 +68,9 @@ begin
 end
 $$;
 
--- Counts for the tenants up to `size` more runs of the oldest day that is not counted, if the day is
--- before `before` and, at its first piece, has no live run. Returns whether there was anything to count.
+-- Counts for the tenants up to `size` more runs of the oldest day that is not counted, if the day
+-- is before `before` and, at its first piece, has no live run. Returns whether there was anything
+-- to count.
 create function roll_up_next_chunk(before date, size integer) returns boolean language plpgsql as $$
 declare
     counting date;
@@ -102,13 +107,13 @@ begin
          where inhparent = 'run_history'::regclass and not inhdetachpending
            and starts_with(relname, 'run_history_' || to_char(counting, 'YYYY_MM_DD'))
     loop
-        -- A run of this day can still end, although none was live. It waits for this transaction, and
-        -- counts itself if its id is in the counted part.
+        -- A run of this day can still end, although none was live. It waits for this transaction,
+        -- and counts itself if its id is in the counted part.
         execute format('lock table %I in share row exclusive mode', partition);
         if not exists (select from pg_trigger
                         where tgrelid = format('%I', partition)::regclass and tgname = 'run_history_count_late_run') then
-            execute format('create trigger run_history_count_late_run after insert on %I for each row execute function count_late_run()',
-                           partition);
+            execute format('create trigger run_history_count_late_run after insert on %I
+                                for each row execute function count_late_run()', partition);
         end if;
     end loop;
     -- Literals, so that only the day's partition is planned and locked.
@@ -127,12 +132,13 @@ begin
 end
 $$;
 
--- Reduces a day of the history, the table `old`, to its failed runs, one piece at a time. Returns what
--- is done: a `piece` of the day, the whole `day`, or nothing, because another server is `busy` with it.
+-- Reduces a day of the history, the table `old`, to its failed runs, one piece at a time. Returns
+-- what is done: a `piece` of the day, the whole `day`, or nothing, because another server is `busy`
+-- with it.
 --
 -- The failed runs are copied to a table beside the day, which stays readable as a whole. Then that
--- table replaces the day in one transaction. Only for that, and for at most `patience`, run_history is
--- locked: if a reader holds it for longer, the call fails and a later one tries again.
+-- table replaces the day in one transaction. Only for that, and for at most `patience`, run_history
+-- is locked: if a reader holds it for longer, the call fails and a later one tries again.
 create function reduce_run_history_partition(old text, day date, size integer, patience text) returns text language plpgsql as $$
 declare
     base text := 'run_history_' || to_char(day, 'YYYY_MM_DD');
@@ -172,8 +178,8 @@ begin
         return 'piece';
     end if;
     perform set_config('lock_timeout', patience, true);
-    -- Runs of this day that ended after the copy had passed their ids. Further ends now wait: they are
-    -- of runs that are older than the whole history.
+    -- Runs of this day that ended after the copy had passed their ids. Further ends now wait: they
+    -- are of runs that are older than the whole history.
     execute format('lock table %I in share row exclusive mode', old);
     -- By id alone, which is in an index of both tables.
     execute format('insert into %1$I (%2$s)
@@ -194,7 +200,8 @@ begin
                      join pg_class on pg_class.oid = inhrelid
                     where inhparent = 'run_history'::regclass and starts_with(relname, base)) then
         perform configure_run_history_partition(kept, day);
-        execute format('alter table run_history attach partition %I for values from (%L) to (%L)', kept, first_of_day, first_of_next);
+        execute format('alter table run_history attach partition %I for values from (%L) to (%L)',
+                       kept, first_of_day, first_of_next);
     end if;
     return 'day';
 end

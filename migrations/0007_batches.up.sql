@@ -1,8 +1,9 @@
 -- Batches: many runs made by one request.
 --
--- A batch is one small row, whatever its size. Its runs are created one chunk at a time by any server:
--- the server locks the row of `batch_expansion`, and the cursor moves in the transaction that creates
--- the runs. No server owns a batch, so none that dies stops it, and no run is created twice or missed.
+-- A batch is one small row, whatever its size. Its runs are created one chunk at a time by any
+-- server: the server locks the row of `batch_expansion`, and the cursor moves in the transaction
+-- that creates the runs. No server owns a batch, so none that dies stops it, and no run is created
+-- twice or missed.
 
 create table batch (
     -- A UUIDv7, so ids sort by the time of acceptance.
@@ -13,20 +14,21 @@ create table batch (
     visible_tenants text[],
     strategy text not null constraint batch_strategy_is_known check (strategy in ('platform_to_gbp', 'gbp_to_platform')),
     dry_run boolean not null,
-    -- The feature flag at the time of acceptance. The batch touches the tenants for which it was on.
+    -- The feature flag at the time of acceptance. The batch touches the tenants for which it was
+    -- on.
     flag_at_acceptance jsonb not null,
     max_attempts integer not null,
     caller text not null,
     request_id text,
 
-    -- The tenants that the batch touches, counted and confirmed at acceptance. Later changes of tenants
-    -- cannot add any.
+    -- The tenants that the batch touches, counted and confirmed at acceptance. Later changes of
+    -- tenants cannot add any.
     tenants bigint not null constraint batch_has_tenants check (tenants > 0),
     without_location bigint not null,
     disabled bigint not null,
 
-    -- Limits of the batch; null: none. They bound how many runs may write, how many of these may change
-    -- a primary category, and for how many the guards of runs may be overridden.
+    -- Limits of the batch; null: none. They bound how many runs may write, how many of these may
+    -- change a primary category, and for how many the guards of runs may be overridden.
     max_changes bigint,
     max_primary_changes bigint,
     max_overrides bigint,
@@ -45,15 +47,16 @@ create table batch (
     joined bigint not null default 0,
     cancelled bigint not null default 0,
     runs_ended bigint not null generated always as (succeeded + failed + skipped + joined + cancelled) stored,
-    -- Of the ended runs: those that were out of sync, and those that found another primary category.
+    -- Of the ended runs: those that were out of sync, and those that found another primary
+    -- category.
     out_of_sync bigint not null default 0,
     primary_changes bigint not null default 0,
     created bigint not null default 0,
     updated bigint not null default 0,
     deleted bigint not null default 0,
     unmapped bigint not null default 0,
-    -- Runs by the guard rules that stop them, sorted and joined by commas:
-    -- {"primary_change": 40, "primary_change,removals": 4}. In a dry run, that would stop them.
+    -- Runs by the guard rules that stop them, sorted and joined by commas: {"primary_change": 40,
+    -- "primary_change,removals": 4}. In a dry run, that would stop them.
     stopped jsonb not null default '{}',
     -- Failed runs by reason.
     failure_reason_counts jsonb not null default '{}',
@@ -66,7 +69,8 @@ create table batch (
 
     constraint batch_runs_within_tenants check (runs_created <= tenants),
     constraint batch_ended_within_created check (runs_ended <= runs_created),
-    constraint batch_changes_within_limits check (changes_reserved <= max_changes and primary_changes_reserved <= max_primary_changes),
+    constraint batch_changes_within_limits
+        check (changes_reserved <= max_changes and primary_changes_reserved <= max_primary_changes),
     constraint batch_overrides_within_limit check (overrides_reserved <= max_overrides),
     constraint batch_ended_has_no_live_runs check (ended_at is null or (expanded_at is not null and runs_ended = runs_created))
 )
@@ -84,12 +88,13 @@ create table batch_expansion (
     -- The last tenant that was read.
     cursor text collate "C" not null default '',
     -- No tenant of the batch was created later, so one that was is another tenant with the same id.
-    -- Null: the tenants are not written to `batch_tenant_page` yet.
+    -- Null: `batch_tenant_page` has no tenants of the batch, which it does not need if it is
+    -- cancelled.
     tenants_created_until timestamptz,
     caller text not null default '',
     cancelling boolean not null default false,
-    -- The round in which the next chunk is processed; within a round, by `last_chunk_at`. The batches of
-    -- one caller share a few turns of each round.
+    -- The round in which the next chunk is processed; within a round, by `last_chunk_at`. The
+    -- batches of one caller share a few turns of each round.
     fairness_rank bigint not null default 0,
     last_chunk_at timestamptz not null
 );
@@ -118,10 +123,10 @@ create function stopping_rules(plan jsonb) returns text language sql immutable p
      where guard ->> 'outcome' = 'stopped'
 $$;
 
--- Counts ended runs in their batches. As a trigger it covers every way in which runs end. Batches are
--- locked in one order, because statements that end runs of several batches would deadlock otherwise. A
--- statement that ends no run of a batch stops at the first check. Batches are compared with an array,
--- because then the index serves under any planner setting.
+-- Counts ended runs in their batches. As a trigger it covers every way in which runs end. Batches
+-- are locked in one order, because statements that end runs of several batches would deadlock
+-- otherwise. A statement that ends no run of a batch stops at the first check. Batches are compared
+-- with an array, because then the index serves under any planner setting.
 create function count_ended_batch_runs() returns trigger language plpgsql as $$
 declare
     batches uuid[] := array(select distinct batch_id from ended where batch_id is not null);
@@ -146,7 +151,8 @@ begin
                           else add_counts(batch.stopped, count_texts(counted.stopped)) end,
            failure_reason_counts = case when counted.failure_reason_counts is null then batch.failure_reason_counts
                                   else add_counts(batch.failure_reason_counts, count_texts(counted.failure_reason_counts)) end,
-           ended_at = case when batch.expanded_at is not null and batch.runs_ended + counted.runs = batch.runs_created then counted.ended_at end
+           ended_at = case when batch.expanded_at is not null and batch.runs_ended + counted.runs = batch.runs_created
+                           then counted.ended_at end
       from (select batch_id,
                    count(*) as runs,
                    count(*) filter (where state = 'succeeded') as succeeded,
@@ -160,8 +166,8 @@ begin
                    sum(updated) as updated,
                    sum(deleted) as deleted,
                    sum(ended.unmapped) as unmapped,
-                   -- A real run checks its guards before it writes. If it ended earlier, they did not
-                   -- stop it.
+                   -- A real run checks its guards before it writes. If it ended earlier, they did
+                   -- not stop it.
                    array_agg(stopping_rules(plan))
                        filter (where (dry_run or reason = 'GUARD') and stopping_rules(plan) is not null) as stopped,
                    array_agg(reason) filter (where state = 'failed') as failure_reason_counts,

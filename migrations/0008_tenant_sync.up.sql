@@ -1,7 +1,7 @@
 -- The sync state of tenants: what runs observed of both sides, and what operators decided.
 
--- One row for each tenant that a run has observed. A run that observes what is recorded already writes
--- nothing.
+-- One row for each tenant that a run has observed. A run that observes what is recorded already
+-- writes nothing.
 create table tenant_sync (
     tenant_id text collate "C" primary key
         constraint tenant_sync_tenant_exists references tenant (id) on delete cascade,
@@ -27,8 +27,8 @@ create table tenant_sync (
     digest text,
     -- Whether the observation equals the baseline.
     matches_baseline boolean not null,
-    -- {set, problem, retired}: what the platform's categories map to, or the problem why they map to
-    -- nothing, and the categories of theirs that Google has retired.
+    -- {set, problem, retired}: what the platform's categories map to, or the problem why they map
+    -- to nothing, and the categories of theirs that Google has retired.
     desired jsonb,
     -- {merchant, public, in_review}: Google's side.
     google jsonb,
@@ -56,7 +56,8 @@ create table tenant_sync (
     decision_run_reason text,
 
     constraint tenant_sync_unknown_has_no_digest check (cause <> 'unknown' or digest is null),
-    constraint tenant_sync_failure_is_unknown check ((observe_failed_at is null) = (observe_failed_run_id is null) and (observe_failed_at is null or cause = 'unknown')),
+    constraint tenant_sync_failure_is_unknown
+        check ((observe_failed_at is null) = (observe_failed_run_id is null) and (observe_failed_at is null or cause = 'unknown')),
     constraint tenant_sync_decision_is_whole check (num_nulls(decision, decided_by, decided_at, decision_reason) in (0, 4)),
     constraint tenant_sync_open_decision_has_run check (decision_state = 'executed' or decision_run_id is not null)
 ) with (fillfactor = 80);

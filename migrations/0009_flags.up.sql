@@ -6,8 +6,10 @@ create table flag (
     -- Switching a flag off keeps its lists and its percentage.
     state text not null constraint flag_state_is_known check (state in ('off', 'on', 'partial')),
     -- Hundredths of a percent.
-    rollout_basis_points integer not null constraint flag_rollout_basis_points_in_range check (rollout_basis_points between 0 and 10000),
-    -- The pilot, and those that are always excluded. Ids of tenants that do not exist have no effect.
+    rollout_basis_points integer not null
+        constraint flag_rollout_basis_points_in_range check (rollout_basis_points between 0 and 10000),
+    -- The pilot, and those that are always excluded. Ids of tenants that do not exist have no
+    -- effect.
     tenants text[] not null,
     organizations text[] not null,
     excluded_tenants text[] not null,

@@ -65,6 +65,19 @@ async fn each_migration_needs_only_earlier_ones_and_its_down_reverts_exactly_its
 }
 
 #[tokio::test]
+async fn constraints_are_named_as_what_they_enforce_and_indexes_after_their_table() {
+    let database = database::create().await;
+    let generated = "select conname::text from pg_constraint
+                      where connamespace = 'public'::regnamespace and conname ~ '_(check|fkey|key|excl)[0-9]*$'
+                     union all
+                     select indexrelid::regclass::text from pg_index
+                       join pg_class on pg_class.oid = indrelid and relnamespace = 'public'::regnamespace
+                      where not starts_with(indexrelid::regclass::text, relname || '_') or indexrelid::regclass::text ~ '_idx[0-9]*$'";
+    let generated: Vec<String> = sqlx::query_scalar(generated).fetch_all(&database.pool()).await.expect("read");
+    assert_eq!(generated, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn two_servers_may_migrate_at_once() {
     let database = database::create().await;
     let (one, other) = (database.pool(), database.pool());
@@ -142,8 +155,8 @@ const AT_WORK: &str = "
                        caller, override_reason, created_at, runs_created, failed, max_overrides, overrides_reserved, stopped, failure_reason_counts)
     values ('019a0000-0000-7000-8000-00000000000b', 'chain', 'platform_to_gbp', false, '{}', 3, 0, 0, 5, '{removals}',
             'x', 'seen', now(), 2, 1, 4, 2, '{\"removals\": 1}', '{\"GUARD\": 1}');
-    insert into batch_expansion (batch_id, cursor, last_chunk_at, tenants_created_until)
-    values ('019a0000-0000-7000-8000-00000000000b', 'b', now(), now());
+    insert into batch_expansion (batch_id, cursor, caller, last_chunk_at, tenants_created_until)
+    values ('019a0000-0000-7000-8000-00000000000b', 'b', 'x', now(), now());
     insert into batch_tenant_page (batch_id, last_tenant_id, tenant_ids) values ('019a0000-0000-7000-8000-00000000000b', 'c', '{a,b,c}');
     insert into run (id, tenant_id, strategy, dry_run, state, max_attempts, fencing_token, lease_expires_at, caller, created_at, options, joined_at,
                      observation, batch_id, batch_write_reserved, write_intent, bulk)

@@ -72,7 +72,7 @@ async fn claimed_unheard(store: &TestStore, run: RunId) -> bool {
     let active = async |waits: &'static str| {
         let claims = "select count(*) from pg_stat_activity
                        where datname = current_database() and state = 'active' and coalesce(wait_event_type, '') like $1
-                         and query like '%claim_id%' and pid <> pg_backend_pid()";
+                         and query like 'with interactive%' and pid <> pg_backend_pid()";
         sqlx::query_scalar::<_, i64>(claims).bind(waits).fetch_one(&store.pool).await.expect("counted")
     };
     {

@@ -7,6 +7,7 @@ mod batches;
 mod constraints;
 mod fairness;
 mod fencing;
+mod functions;
 mod given_up;
 mod history;
 mod housekeeping;
