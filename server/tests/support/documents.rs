@@ -6,7 +6,8 @@ use std::{
 };
 
 /// Where pages are. The change log is not among them: it may name what is gone.
-const PLACES: [&str; 6] = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "client/README.md", "deploy", "docs"];
+const PLACES: [&str; 7] =
+    ["README.md", "CONTRIBUTING.md", "SECURITY.md", "client/README.md", "deploy", "docs", "server"];
 
 /// The root of the repository; the packages whose tests use this are one folder below it.
 pub(crate) fn root() -> PathBuf {
