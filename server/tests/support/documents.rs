@@ -41,10 +41,9 @@ pub(crate) fn pages() -> Vec<(String, String)> {
 /// Returns what stands between single backticks outside of code blocks, each with the text that follows it.
 pub(crate) fn inline_code(page: &str) -> Vec<(&str, &str)> {
     let mut found = Vec::new();
-    for (index, part) in page.split("```").enumerate() {
-        let mut rest = part;
-        while index % 2 == 0 {
-            let Some((_, after)) = rest.split_once('`') else { break };
+    // Every other part is a block of code.
+    for mut rest in page.split("```").step_by(2) {
+        while let Some((_, after)) = rest.split_once('`') {
             let Some((code, after)) = after.split_once('`') else { break };
             found.push((code, after));
             rest = after;
