@@ -36,6 +36,7 @@ impl ReadAhead {
     pub(super) fn take(&self, wanted: usize) -> ReadAheadPermit {
         let mut count = 0;
         let _ = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
+            // Relaxed: the counter guards no other memory, and being a little late only makes a bound a little softer.
             let free = MAX_READ_AHEAD.saturating_sub(taken);
             let least = if taken < MAX_MIN_READ_AHEAD { MIN_READ_AHEAD } else { LAST_READ_AHEAD };
             count = wanted.min((free / READ_AHEAD_DIVISOR).max(least));
@@ -84,6 +85,7 @@ impl Snapshots {
                 self.until_search -= 1;
                 return false;
             }
+            // A search costs a walk over all of them, so it is not for every run.
             self.kept.retain(|run| run.strong_count() > 0);
             self.until_search = if self.kept.len() >= MAX_SNAPSHOTS { SNAPSHOT_SEARCH_INTERVAL } else { 0 };
         }

@@ -45,6 +45,7 @@ impl WatchReads {
         caller: &str,
         read: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
+        // Dropped with this future: a read that still waits for its permits is then forgotten, while one that has begun ends by itself.
         let given_up = CancellationToken::new();
         let _give_up = given_up.clone().drop_guard();
         let (permits, caller) = (self.0.clone(), caller.to_owned());

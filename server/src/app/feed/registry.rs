@@ -1,4 +1,5 @@
-//! Who watches what, and what was said of each run: pure, and under one lock, so that nobody hears of a revision twice, or of an older one.
+//! Subscriptions, and the last published revision of each run: pure, and under one lock, so that no subscriber receives a revision twice or
+//! out of order.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,12 +18,12 @@ use crate::domain::{BatchId, OrganizationId, Run, RunId, TenantId};
 
 /// How far a scan goes back behind the scan before it: a commit may be seen later than the time that it wrote.
 const SCAN_OVERLAP: Duration = Duration::from_secs(60);
-/// How long the end of a run may take to be committed that was live when somebody began to watch: what ended before is history.
+/// How long the commit of a run's end may take, for a run that was live when a watch began. What ended before is history.
 const MAX_COMMIT_DELAY: TimeDelta = TimeDelta::seconds(1);
-/// How long it is remembered what was said of a run that no scan will find again: for a wake-up that comes late.
+/// How long the published revision of a run is kept that no scan will find again: for a wake-up that comes late.
 const PUBLISHED_RETENTION: Duration = Duration::from_secs(120);
 
-/// What somebody watches.
+/// What a watch is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::app) enum SubscriptionScope {
     /// One run.
@@ -46,7 +47,7 @@ enum SubscriptionKey {
     Everything,
 }
 
-/// Where a run is found that has changed.
+/// The keys under which a changed run is published.
 fn keys_of(run: &Run) -> impl Iterator<Item = SubscriptionKey> {
     let organization = run.organization.clone().map(SubscriptionKey::Organization);
     let batch = run.batch.map(SubscriptionKey::Batch);
@@ -56,11 +57,11 @@ fn keys_of(run: &Run) -> impl Iterator<Item = SubscriptionKey> {
         .chain(batch)
 }
 
-/// What was said of a run.
+/// The last revision of a run that was published.
 #[derive(Debug)]
 struct Published {
     revision: i64,
-    /// Which of all things that were ever said it was.
+    /// Its number among all revisions that were ever published.
     number: u64,
     at: Instant,
     ended_at: Option<DateTime<Utc>>,
@@ -75,11 +76,11 @@ pub(super) struct ScanRange {
     pub(super) new_after: RunId,
     /// Runs to read by name.
     pub(super) named: Vec<RunId>,
-    /// Whether anybody watches more than single runs. If not, the named ones are all.
+    /// Whether there is a watch of more than a single run. If not, the named ones are all.
     pub(super) is_broad: bool,
 }
 
-/// Times of the database: since when somebody watches, and the last scan.
+/// Times of the database: the beginning of the first watch, and the last scan.
 #[derive(Debug, Clone, Copy)]
 struct ScanProgress {
     since: DateTime<Utc>,
@@ -102,14 +103,14 @@ impl ScanProgress {
 #[derive(Debug, Default)]
 pub(super) struct SubscriptionRegistry {
     published: HashMap<RunId, Published>,
-    /// How many things were said.
+    /// How many revisions were published.
     number: u64,
     watchers: HashMap<SubscriptionKey, Vec<(u64, Arc<SubscriptionQueue>)>>,
     count: usize,
-    /// Those who watch more than a single run.
+    /// How many watches are of more than a single run.
     broad: usize,
     next_watcher: u64,
-    /// `None` while nobody watches.
+    /// `None` while there is no watch.
     scanned: Option<ScanProgress>,
     /// What waits in all queues.
     news: PendingCount,
@@ -123,12 +124,12 @@ pub(super) struct Subscription {
     id: u64,
     keys: Vec<SubscriptionKey>,
     is_broad: bool,
-    /// What was said before it came.
+    /// The number of the last revision that was published before it.
     number: u64,
 }
 
 impl SubscriptionRegistry {
-    /// Takes a watcher in. It hears of everything that is published from now on.
+    /// Adds a subscription. It receives everything that is published from now on.
     pub(super) fn subscribe(&mut self, subscription_scope: &SubscriptionScope) -> Subscription {
         let keys: Vec<SubscriptionKey> = match subscription_scope {
             SubscriptionScope::Run(run) => vec![SubscriptionKey::Run(*run)],
@@ -151,7 +152,7 @@ impl SubscriptionRegistry {
         Subscription { queue, id: self.next_watcher, keys, is_broad, number: self.number }
     }
 
-    /// Lets a watcher go. When it was the last, everything is forgotten.
+    /// Removes a subscription. With the last one, everything is forgotten: without a watch no scan keeps it true.
     pub(super) fn unsubscribe(&mut self, subscription: &Subscription) {
         for key in &subscription.keys {
             if let Some(watchers) = self.watchers.get_mut(key) {
@@ -166,34 +167,37 @@ impl SubscriptionRegistry {
         self.count -= 1;
         self.broad -= usize::from(subscription.is_broad);
         if self.count == 0 {
-            // The numbers go on.
+            // The numbers go on, so that none is given twice. So does the count of what waits in queues, which their owners have not
+            // dropped yet.
             let news = std::mem::take(&mut self.news);
             *self = Self { number: self.number, next_watcher: self.next_watcher, news, ..Self::default() };
         }
     }
 
-    /// Whether it is known since when somebody watches.
+    /// Whether it is known when the first watch began.
     pub(super) fn has_begun(&self) -> bool {
         self.scanned.is_some()
     }
 
-    /// Notes since when somebody watches, by the database's clock.
+    /// Notes when the first watch began, by the database's clock. The first call counts.
     pub(super) fn begin(&mut self, since: DateTime<Utc>) {
+        // The watch may have ended while it read the time.
         if self.count > 0 {
             self.scanned.get_or_insert(ScanProgress { since: since - MAX_COMMIT_DELAY, last: since });
         }
     }
 
-    /// Whether a change of this run is anybody's concern, as far as its id tells.
+    /// Whether a change of this run concerns any watch, as far as its id tells.
     pub(super) fn concerns(&self, run: RunId) -> bool {
         self.broad > 0 || self.watchers.contains_key(&SubscriptionKey::Run(run))
     }
 
-    /// Tells everybody concerned of a run as it is now, unless that much was said before.
+    /// Publishes a run as it is now to every watch that it concerns, unless this revision or a newer one was published before.
     pub(super) fn publish(&mut self, run: &Arc<Run>, now: Instant) {
         if self.count == 0 || self.published.get(&run.id).is_some_and(|published| published.revision >= run.revision) {
             return;
         }
+        // Noted before it is put into the queues, and both under the same lock: a watch that subscribes later reads it for itself.
         self.number += 1;
         let published = Published { revision: run.revision, number: self.number, at: now, ended_at: run.ended_at };
         self.published.insert(run.id, published);
@@ -208,14 +212,14 @@ impl SubscriptionRegistry {
         }
     }
 
-    /// Has the watchers of a batch check whether it is over. Its last run may have ended, or somebody told of the batch itself.
+    /// Has the watches of a batch check whether it has ended: its last run may have, or a wake-up named the batch itself.
     pub(super) fn notify_batch(&self, batch: BatchId) {
         for (_, queue) in self.watchers.get(&SubscriptionKey::Batch(batch)).into_iter().flatten() {
             queue.notify_batch();
         }
     }
 
-    /// The same, for all batches: nobody may have told.
+    /// The same for all batches, because a wake-up may have been lost.
     pub(super) fn notify_all_batches(&self) {
         for key in self.watchers.keys() {
             if let SubscriptionKey::Batch(batch) = key {
@@ -224,12 +228,13 @@ impl SubscriptionRegistry {
         }
     }
 
-    /// What to do with a live run that a watcher read itself after it came: gives whether to show it now. If not, it is, or was, in
-    /// the watcher's queue, as this revision or a newer one.
+    /// Returns whether a watch that has read a live run by itself shows it now. If not, the run is, or was, in the watch's queue, as this
+    /// revision or a newer one.
     pub(super) fn show(&mut self, subscription: &Subscription, run: &Arc<Run>, now: Instant) -> bool {
         match self.published.get(&run.id) {
             Some(published) if published.revision >= run.revision => published.number <= subscription.number,
-            // One that was never claimed, and that every other watcher was shown when it came, or came after.
+            // It was never claimed, and every other watch was shown it when the run was created, or began later. Publishing it would take
+            // memory for each run that waits.
             None if run.revision == 1 && !self.is_young(run.id) => true,
             _ => {
                 self.publish(run, now);
@@ -243,13 +248,13 @@ impl SubscriptionRegistry {
         self.scanned.is_none_or(|scanned| run > scanned.new_after())
     }
 
-    /// What the next scan has to read; `None` while nobody watches.
+    /// What the next scan has to read; `None` while there is no watch.
     pub(super) fn scan_range(&self) -> Option<ScanRange> {
         let scanned = self.scanned?;
         let is_broad = self.broad > 0;
         let watched =
             self.watchers.keys().filter_map(|key| if let SubscriptionKey::Run(run) = key { Some(*run) } else { None });
-        // A live run that is not in its first line can be anywhere by now.
+        // A live run beyond its first revision is found by its id alone: it may be in any state by now.
         let moved = self
             .published
             .iter()
@@ -263,10 +268,11 @@ impl SubscriptionRegistry {
         })
     }
 
-    /// Of what a scan found, the runs that there is something to say of.
+    /// Of what a scan found, the runs with a revision that was not published.
     pub(super) fn news(&self, found: &[(RunId, i64)]) -> Vec<RunId> {
         let is_news = |run: RunId, revision| match self.published.get(&run) {
             Some(published) => revision > published.revision,
+            // An old run in its first revision waits since before the first watch, and each watch has read it by itself.
             None => revision > 1 || self.is_young(run),
         };
         found.iter().filter(|(run, revision)| is_news(*run, *revision)).map(|(run, _)| *run).collect()
@@ -291,6 +297,7 @@ impl SubscriptionRegistry {
                 };
             can_come_again && (is_broad || watchers.contains_key(&SubscriptionKey::Run(*run)))
         });
+        // A burst of runs is not to hold its memory for as long as the process lives.
         if self.published.capacity() > 4 * self.published.len() + 1024 {
             self.published.shrink_to_fit();
         }

@@ -1,4 +1,4 @@
-//! What waits for one watcher: of each run the newest snapshot, or only its number where they are many.
+//! What waits for one watch: the newest snapshot of each run, or only its revision if there are many.
 
 use std::{
     collections::BTreeMap,
@@ -11,9 +11,9 @@ use tokio::sync::Notify;
 use super::memory::PendingCount;
 use crate::domain::{Run, RunId};
 
-/// Snapshots that are kept for a watcher who does not read them. Beyond, it is told which runs to read.
+/// Snapshots that are kept for a watch that does not read them. Beyond, it gets the ids of the runs to read.
 const MAX_SNAPSHOTS: usize = 256;
-/// Runs that a watcher may be behind. Beyond, it is quicker to begin anew.
+/// Runs that a watch may be behind. Beyond, it is faster to begin anew.
 pub(super) const MAX_LAG: usize = 100_000;
 
 /// News of one run.
@@ -28,7 +28,7 @@ pub(super) enum PendingUpdate {
 /// Why nothing more will come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CloseReason {
-    /// The watcher reads too slowly.
+    /// The watch reads too slowly.
     Lagged,
     /// The database cannot be read.
     Unavailable,
@@ -43,7 +43,7 @@ pub(super) enum Delivery {
     CloseReason(CloseReason),
 }
 
-/// The queue of a watcher.
+/// The queue of a watch.
 #[derive(Debug)]
 pub(super) struct SubscriptionQueue {
     content: Mutex<Content>,
@@ -59,7 +59,7 @@ struct Content {
     /// The run that was taken last: the next one is that after it, so that a busy run does not keep the others back.
     taken: RunId,
     end: Option<CloseReason>,
-    /// Whether there was a sign.
+    /// Whether the batch is to be checked.
     is_notified: bool,
 }
 
@@ -73,6 +73,7 @@ impl SubscriptionQueue {
     /// Puts a snapshot in, in place of an older one; where it is not to be kept, only its revision.
     pub(super) fn put(&self, run: &Arc<Run>, keep: bool) {
         let mut content = self.content();
+        // Its content was dropped, and would only grow again.
         if content.end.is_some() {
             return;
         }
@@ -86,17 +87,19 @@ impl SubscriptionQueue {
         if (is_new && self.count.add(here)) || here > MAX_LAG {
             self.end_content(&mut content, CloseReason::Lagged);
         }
+        // Unlocked first, so that the reader that is woken does not wait for the lock. One permit is enough: the reader takes all there is
+        // before it waits again.
         drop(content);
         self.filled.notify_one();
     }
 
-    /// Gives a sign: what is watched, as a whole, may have changed.
+    /// Notes that the watched batch, as a whole, may have changed.
     pub(super) fn notify_batch(&self) {
         self.content().is_notified = true;
         self.filled.notify_one();
     }
 
-    /// Whether there was a sign since this was last asked.
+    /// Whether the batch is to be checked; resets it.
     pub(super) fn take_notification(&self) -> bool {
         std::mem::take(&mut self.content().is_notified)
     }
@@ -120,6 +123,7 @@ impl SubscriptionQueue {
         if let Some(end) = content.end {
             return Some(Delivery::CloseReason(end));
         }
+        // Round and round in the order of ids, from where it was.
         let after = content.news.range((Excluded(content.taken), Unbounded)).next().map(|(id, _)| *id);
         let id = after.or_else(|| content.news.keys().next().copied())?;
         let news = content.news.remove(&id)?;

@@ -1,4 +1,4 @@
-//! One watch: what is live when it begins, page by page, and then each change.
+//! One watch: the runs that are live when it begins, page by page, and then each change.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -20,7 +20,7 @@ use crate::{
 
 /// Live runs that are read at once.
 const LIVE_PAGE_SIZE: usize = 100;
-/// When a watcher that was too slow should come again.
+/// When a reader that was too slow should open another watch.
 const LAGGED_RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// A watch. It ends when it is dropped.
@@ -177,7 +177,7 @@ impl Watch {
         self.batch.filter(|_| self.is_notified)
     }
 
-    /// Checks whether a batch is over. What of it was not told yet is looked for once more, because nobody will tell of it afterwards.
+    /// Checks whether a batch has ended. If it has, its runs are scanned once more, because no wake-up comes for it afterwards.
     async fn check_batch(&mut self, batch: BatchId) -> Result<(), Error> {
         let store = self.feed.store.clone();
         let has_ended = self
@@ -197,11 +197,12 @@ impl Watch {
             }
             self.is_last = true;
         }
+        // Last: a check that is cancelled in the middle is made again.
         self.is_notified = false;
         Ok(())
     }
 
-    /// Opens a piece of mail, and those after it that only say what to read.
+    /// Opens a delivery, and those after it that only say what to read: one statement reads for all of them.
     fn open(&mut self, delivery: Delivery) -> Result<Option<Arc<Run>>, Error> {
         let mut next = Some(delivery);
         while let Some(delivery) = next {
@@ -263,6 +264,7 @@ impl Watch {
         let (store, filter, after) = (self.feed.store.clone(), page.filter.clone(), page.after);
         let runs = self.in_own_task(async move { store.live_runs(&filter, after, limit).await }).await?;
         let Some(page) = &mut self.page else { return Ok(()) };
+        // A page that is not full is the last one.
         let next = runs.last().filter(|_| runs.len() == count).map(|last| last.id);
         let (mut registry, now) = (self.feed.registry(), Instant::now());
         for run in runs.into_iter().map(Arc::new) {

@@ -16,6 +16,7 @@ impl Request {
     pub(in crate::runner) async fn read(context: &AttemptContext) -> Result<Self, Abort> {
         let applied = match context.run.options.applied_plan {
             Some(id) => {
+                // It may have gone with the history since the request was accepted.
                 let dry_run = context.store().run(id).await?;
                 Some(AppliedPlan::of(context.run_name(id), dry_run.and_then(|run| run.plan))?)
             }

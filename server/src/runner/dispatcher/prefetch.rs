@@ -69,7 +69,7 @@ impl PrefetchQueue {
         Some(next.claimed.bulk)
     }
 
-    /// Takes the next run.
+    /// Takes the next run, an interactive one first.
     pub(super) fn pop(&mut self) -> Option<PrefetchedRun> {
         self.interactive.pop_front().or_else(|| self.bulk.pop_front())
     }

@@ -32,6 +32,7 @@ pub(super) async fn release_until(context: &RunnerContext, held: &[LeaseKey], de
                 context.wake.send(WakeUp::RunsChanged(runs.into()));
                 return;
             }
+            // A deadline that has passed already means one try: a run that waits for its lease to expire is late, and nothing else.
             Err(error) if Instant::now() < deadline => {
                 tracing::warn!(error = %error_chain(&error), "could not hand runs back; trying again");
                 sleep(RETRY_DELAY).await;

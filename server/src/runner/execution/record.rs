@@ -36,6 +36,7 @@ pub(super) fn outcome_of(context: &AttemptContext, ended: Result<(), Abort>) -> 
         Err(Abort::Failed(failure)) => AttemptOutcome::Ended(RunResult::Failed(failure)),
         Err(Abort::Superseded) => AttemptOutcome::Superseded,
         Err(Abort::LeaseLost) => AttemptOutcome::LeaseLost,
+        // Not the run's fault, and whatever was read may be old by the time that the database is back.
         Err(Abort::ServiceError(error @ Error::DatabaseUnavailable(_))) => {
             tracing::warn!(%run_id, error = %error_chain(&error), "interrupted an attempt; it does not count");
             AttemptOutcome::Interrupted
@@ -147,6 +148,7 @@ async fn retry(
 ) -> bool {
     telemetry::record_retry(&context.run, &failure, delay);
     let error = RunError::new(failure, context.run.attempt);
+    // Before the statement: the next attempt is to know what this one has found.
     journal.hand_over();
     let (store, held, progress) = (&runner.store, context.lease.key, journal.progress());
     let queued = persist(runner, context, |_| async {
@@ -211,6 +213,7 @@ where
                 return None;
             }
         }
+        // The lease goes on to be renewed as well as it can be. Once it is lost, another worker may have begun.
         tokio::select! {
             () = tokio::time::sleep(RECORD_RETRY_DELAY) => {}
             () = context.lease.lost.cancelled() => {

@@ -22,6 +22,7 @@ pub(super) fn to_circuit(
     outcome: &AttemptOutcome,
     began: Instant,
 ) {
+    // Before the account's report, which may wait for the database: every call that fails in the meantime is one too many.
     let circuit = &runner.circuit;
     let credentials = journal.credentials();
     match (upstream_signal(outcome, credentials.is_some()), outcome) {
@@ -31,6 +32,7 @@ pub(super) fn to_circuit(
             let scope = failure_scope(&context.run.tenant, own, failure);
             circuit.failed(began, Instant::now(), &scope, retry_after);
         }
+        // No call, or none that shows anything: the circuit stays as it is.
         _ => {}
     }
 }
@@ -45,6 +47,7 @@ pub(super) async fn to_accounts(
     let Some((account, version)) = journal.credentials() else { return outcome };
     match (credentials_signal(&outcome), outcome) {
         (CredentialsSignal::Rejected, AttemptOutcome::Ended(RunResult::Failed(failure))) => {
+            // The first run to find out fails; the others of the account wait until the credentials are accepted or replaced.
             let failure = runner.accounts.refused(account, version, failure, context.run.created_at).await;
             AttemptOutcome::Ended(RunResult::Failed(failure))
         }

@@ -17,6 +17,7 @@ pub(super) async fn observation(
     journal: &mut Journal,
     result: &RunResult,
 ) -> Option<SyncObservation> {
+    // Without a source that it goes by, the attempt has not got as far as the location.
     let source = journal.source()?.clone();
     new_observation(context, journal, &source, result).await.unwrap_or_else(|error| {
         tracing::warn!(run_id = %context.run.id, error = %error_chain(&error), "cannot tell how the tenant's sides stand");

@@ -63,6 +63,7 @@ pub(super) async fn follow<S: StrategySteps, Slot>(
         context.check_cancelled()?;
         skip(conflict_skip(kind, options, &journal.sync, &tenant.id, source.read_at))?;
         enforce(&plan.guards)?;
+        // Once more, as late as possible: this is the kill switch.
         context.check_flag(tenant).await?;
         // Last, because a place of the batch that is taken is not given back.
         batch_guard::reserve(context, &plan).await?;
@@ -71,12 +72,14 @@ pub(super) async fn follow<S: StrategySteps, Slot>(
         // Verify.
         strategy.verify(journal, &plan, written)
     });
+    // A lost lease ends the steps wherever they are: what they would do next is another worker's by now.
     let ended = context.lease.lost.run_until_cancelled(catch_panic(steps)).await.unwrap_or(Err(Abort::LeaseLost));
     // Record: in the log and the metrics, for the circuit breaker and the account's other runs, and in the run itself.
     telemetry::record_attempt_end(&ended, span);
     let outcome = record::outcome_of(context, ended);
     signals::to_circuit(runner, context, journal, &outcome, began);
     let outcome = signals::to_accounts(runner, context, journal, outcome).await;
+    // Before the record, which waits for a commit: another attempt can have the slot.
     drop(slot);
     // Boxed as well: an attempt that goes on waits in it for one commit, and one that ends holds its plan several times.
     if Box::pin(record::record(runner, context, journal, outcome)).await {

@@ -20,6 +20,7 @@ const MAX_LEASE_EXPIRATIONS: i32 = 20;
 
 /// Reclaims expired leases, three times per lease. A task of its own, because renewals must not wait for it. Never ends.
 pub(in crate::runner) async fn keep_reclaiming_expired(context: Arc<RunnerContext>) {
+    // As often as leases are renewed, so an expired one is found within a third of a lease.
     let mut ticks = interval(context.settings.lease / RENEWALS_PER_LEASE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -41,6 +42,7 @@ pub(in crate::runner) async fn reclaim_expired(context: &RunnerContext, now: Sta
     }
     tracing::warn!(runs = reclaimed.len(), "took over runs whose lease had expired");
     metrics::counter!("category_mirror_lease_expirations_total").increment(reclaimed.len() as u64);
+    // After the commit: a poll that is woken sooner would not find them.
     context.wake.send(WakeUp::RunsReady);
     context.wake.send(WakeUp::RunsChanged(reclaimed.iter().map(|run| run.id).collect()));
     Ok(())

@@ -1,4 +1,4 @@
-//! Making and cancelling the runs of batches, a chunk at a time. Every server does, and none has to.
+//! The expansion and cancellation of batches, one chunk at a time. Every server takes part, and none has to.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,11 +25,12 @@ const BUSY_POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Between polls otherwise: what a lost wake-up costs.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Works on batches. Never ends.
+/// Processes batches. Never ends.
 pub(in crate::runner) async fn keep_processing_batches(context: Arc<RunnerContext>) {
     let mut wake_ups = context.wake.subscribe(Topic::Batches);
     loop {
         let pause = match process_chunk(&context, None).await {
+            // At once: chunks are small so that others get between them, not to make the batch take longer.
             Ok(Some(_)) => continue,
             Ok(None) => match context.store.has_batch_to_process().await {
                 Ok(true) => BUSY_POLL_INTERVAL,
@@ -47,12 +48,14 @@ pub(in crate::runner) async fn keep_processing_batches(context: Arc<RunnerContex
     }
 }
 
-/// Does one chunk, where there is one to do.
+/// Processes one chunk, if there is one.
 async fn process_chunk(context: &RunnerContext, now: StatementTime) -> Result<Option<ChunkResult>, Error> {
+    // Before the chunk: without the kill switch, no run is created.
     let flags = context.flags.now().await?;
     let processed =
         context.store.process_batch_chunk(now, CHUNK_LIMITS, |tenant, of| flag_skip(&flags, tenant, of)).await?;
     if let Some(processed) = &processed {
+        // After the commit of the chunk.
         context.wake.send(WakeUp::RunsReady);
         for run in &processed.cancelling {
             context.wake.send(WakeUp::CancelRequested(*run));
@@ -66,7 +69,7 @@ async fn process_chunk(context: &RunnerContext, now: StatementTime) -> Result<Op
     Ok(processed)
 }
 
-/// A tenant that was in when the batch was accepted, and that the flag is off for since.
+/// Returns the skip of a tenant for which the flag was switched off after the batch was accepted.
 fn flag_skip(flags: &FlagSnapshot, tenant: &TenantId, organization: Option<&OrganizationId>) -> Option<Skip> {
     feature_skip(flags.require(Flag::CategoryMirroring, tenant, organization))
 }

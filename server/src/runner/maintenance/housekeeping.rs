@@ -1,4 +1,4 @@
-//! What nobody waits for: making room for what is to come, summing up, and forgetting what has had its time.
+//! The upkeep of the tables: partitions for the next days, rollups, and the deletion of what has expired.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,23 +6,23 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::runner::context::{RunnerContext, error_chain};
 
-/// Between polls of what comes, which is days away.
+/// Between preparations of the history's next days, which are made days ahead.
 const HISTORY_INTERVAL: Duration = Duration::from_secs(3600);
-/// Between polls, while there is little to forget.
+/// Between deletions, while there is little to delete.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(60);
-/// How many rows one statement forgets: some tens of milliseconds of work.
+/// How many rows one statement deletes: some tens of milliseconds of work.
 const DELETE_BATCH_SIZE: u64 = 10_000;
 
-/// Between sums. What is not summed up yet, every reader of the statistics adds for itself.
+/// Between rollups. Every reader of the statistics adds the deltas that are not rolled up yet.
 const COMPACT_INTERVAL: Duration = Duration::from_secs(2);
-/// How many counts one statement sums up.
+/// How many deltas one statement rolls up.
 const COMPACT_BATCH_SIZE: i64 = 1_000;
 
-/// Prepares the history's next days and drops those whose time has come, sums counts up, counts days that are over, forgets
-/// answers to request ids that are too old to be asked for again, and counts the accounts that Google refuses. Never ends.
+/// Prepares the history's next days and drops expired ones, rolls up deltas and days that have ended, deletes recorded responses that are too
+/// old to be replayed, and counts the accounts whose credentials Google rejects. Never ends.
 ///
-/// Sums and what is forgotten do not wait for the history: a piece of it may wait for a reader. Its own pieces lock the same table, and so
-/// take turns.
+/// Rollups and deletions do not wait for the history, whose statements may wait for a reader. Those of the history lock the same table, and so
+/// take turns. Every error is only logged: the next tick tries again.
 pub(in crate::runner) async fn keep_house(context: Arc<RunnerContext>) {
     tokio::join!(keep_history(&context), compact(&context), delete_expired(&context));
 }

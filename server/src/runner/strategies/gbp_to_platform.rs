@@ -57,6 +57,7 @@ impl StrategySteps for GbpToPlatform {
         };
         let gcids: Vec<_> =
             at_google.get().iter().flat_map(|set| set.iter()).map(|category| category.gcid.clone()).collect();
+        // After the read of Google's side, which says what to look up; the connection is not held in between.
         let platform = context.store().platform_catalog(&source.tenant.id, &gcids).await?;
         let mapped = map_to_platform(&at_google, &platform, &source.tenant.locale());
         let mapped = mapped.map_err(|error| match &request.applied {
