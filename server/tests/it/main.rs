@@ -26,7 +26,6 @@ mod methods;
 mod migrations;
 mod mirroring;
 mod one_build;
-mod one_way;
 mod plans;
 mod pooler;
 mod postgres;

@@ -15,7 +15,8 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    environment::{BenchEnvironment, in_process, settings},
+    environment::{BenchEnvironment, settings},
+    in_process::in_process,
     pgbench,
     report::{report, rounded},
 };

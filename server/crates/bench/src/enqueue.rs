@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     echo::EchoServer,
-    environment::{BenchEnvironment, CONNECTIONS, ServerEndpoint, TENANTS, in_process},
+    environment::{BenchEnvironment, CONNECTIONS, ServerEndpoint, TENANTS},
+    in_process::in_process,
     load::{Measured, measure},
     pgbench,
     report::{report, rounded},

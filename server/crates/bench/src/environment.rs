@@ -7,8 +7,8 @@ use category_mirror::{
     auth::Verifier,
     commands::{CommandError, Scratch},
     credential_cipher::CredentialCipher,
-    domain::{Backoff, GuardLimits, LocationId, MAX_ADDITIONAL, ProcessFlags},
-    gbp::{self, InProcessGbp},
+    domain::{Backoff, GuardLimits, MAX_ADDITIONAL, ProcessFlags},
+    gbp,
     runner::RunnerConfig,
     serve::{Listeners, STREAM_HEARTBEAT, ServerConfig, serve},
     store::{self, Store},
@@ -148,15 +148,6 @@ impl Service {
 async fn prepare(pool: &PgPool) -> Result<(), CommandError> {
     let prepared = Store::new(pool.clone()).prepare_history(None).await;
     prepared.map_err(|error| CommandError::failed("cannot prepare the history", error))
-}
-
-/// A Google inside this process that answers after `delay`, and calls `asked` for each call before.
-pub(crate) fn in_process(
-    delay: Duration,
-    asked: impl Fn(&LocationId) + Send + Sync + 'static,
-) -> Result<gbp::Client, CommandError> {
-    let client = gbp::Client::in_process(InProcessGbp::new(delay, asked));
-    client.map_err(|error| CommandError::failed("cannot make a Google", error))
 }
 
 /// A runner without pauses.

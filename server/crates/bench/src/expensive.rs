@@ -19,7 +19,8 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    environment::{BenchEnvironment, Service, in_process},
+    environment::{BenchEnvironment, Service},
+    in_process::in_process,
     load::{measure, percentile_ms},
     report::{report, rounded},
 };

@@ -8,7 +8,8 @@ use futures::future::try_join_all;
 use serde_json::json;
 
 use crate::{
-    environment::{BenchEnvironment, in_process},
+    environment::BenchEnvironment,
+    in_process::in_process,
     load::percentile_ms,
     report::{report, rounded},
 };

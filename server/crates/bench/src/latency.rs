@@ -16,7 +16,8 @@ use tokio::{
 };
 
 use crate::{
-    environment::{BenchEnvironment, Service, TENANTS, in_process},
+    environment::{BenchEnvironment, Service, TENANTS},
+    in_process::in_process,
     load::percentile_ms,
     pgbench,
     report::{report, rounded},

@@ -12,6 +12,7 @@ mod environment;
 mod expensive;
 mod figures;
 mod flags;
+mod in_process;
 mod latency;
 mod load;
 mod memory;

@@ -7,10 +7,7 @@ use category_mirror_client::Strategy;
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::{
-    environment::{BenchEnvironment, in_process},
-    report::report,
-};
+use crate::{environment::BenchEnvironment, in_process::in_process, report::report};
 
 const CONCURRENCY: usize = 10;
 /// How long Google takes: the queue is to stay what it is.

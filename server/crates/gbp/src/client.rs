@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use category_mirror_domain::{AuthorizedUser, Failure, GbpWriteCapability, TraceContext};
 
 use crate::{
-    Credentials, Endpoint, GbpConfigError, Quota, Reader, TaxonomyReader, Validator, Writer, session::Session,
-    transport::Connections,
+    Credentials, Endpoint, GbpConfigError, Quota, Reader, Responder, TaxonomyReader, Validator, Writer,
+    session::Session, transport::Connections,
 };
 
 /// What a [`Client`] needs to know.
@@ -72,16 +72,15 @@ impl Client {
         self.0.refresh().await
     }
 
-    /// Makes a client that sends nothing: `google` answers.
+    /// Makes a client that sends nothing: `responder` answers.
     ///
     /// # Errors
     /// [`GbpConfigError`]; the machine's HTTP client is made all the same.
-    #[cfg(feature = "in-process")]
-    pub fn in_process(google: crate::InProcessGbp) -> Result<Self, GbpConfigError> {
+    pub fn answered_by(responder: impl Responder + 'static) -> Result<Self, GbpConfigError> {
         let nowhere = Endpoint::google_token();
-        let credentials = Credentials::AccessToken("in-process".into());
+        let credentials = Credentials::AccessToken("none".into());
         let session = Session::new(Connections::new(nowhere.clone(), nowhere, Duration::from_secs(1))?, credentials)?;
-        Ok(Self(session.answered_by(google)))
+        Ok(Self(session.answered_by(responder)))
     }
 
     /// The same, for work that belongs to a trace: each call tells Google which.

@@ -13,8 +13,7 @@ mod client;
 mod error;
 mod http;
 mod identity;
-#[cfg(feature = "in-process")]
-mod in_process;
+mod responder;
 mod response;
 mod session;
 mod taxonomy;
@@ -30,8 +29,7 @@ pub use http::{
     span::{SPAN_TARGET, SpanContext, set_span_context},
 };
 pub use identity::credentials::{Credentials, CredentialsError};
-#[cfg(feature = "in-process")]
-pub use in_process::InProcessGbp;
+pub use responder::{PendingAnswer, Responder};
 pub use response::{
     location::{Location, PublicLocation},
     location_views::LocationViews,

@@ -7,8 +7,6 @@ use std::{
 
 use category_mirror_domain::{AuthorizedUser, Failure, TraceContext};
 
-#[cfg(feature = "in-process")]
-use crate::InProcessGbp;
 use crate::{
     Credentials, DEFAULT_QUOTA, GbpConfigError, Quota, WriteFailure,
     http::call::Call,
@@ -16,6 +14,7 @@ use crate::{
         rejection::{is_rejected, rejection},
         token::TokenSource,
     },
+    responder::{self, Responder},
     response::answer::UpstreamResponse,
     transport::{Connections, Transport},
 };
@@ -25,9 +24,8 @@ use crate::{
 pub(crate) struct Session {
     transport: Transport,
     tokens: Arc<RwLock<Arc<TokenSource>>>,
-    /// Answers in Google's place.
-    #[cfg(feature = "in-process")]
-    in_process: Option<InProcessGbp>,
+    /// Answers in Google's place: in benchmarks alone.
+    responder: Option<Arc<dyn Responder>>,
 }
 
 impl Session {
@@ -41,8 +39,7 @@ impl Session {
         Self {
             transport: Transport { connections, trace: None, quota: Arc::new(Quota::new(DEFAULT_QUOTA)) },
             tokens: Arc::new(RwLock::new(Arc::new(tokens))),
-            #[cfg(feature = "in-process")]
-            in_process: None,
+            responder: None,
         }
     }
 
@@ -66,10 +63,9 @@ impl Session {
         Self { transport, ..self.clone() }
     }
 
-    /// The same, answered by `google`.
-    #[cfg(feature = "in-process")]
-    pub(crate) fn answered_by(self, google: InProcessGbp) -> Self {
-        Self { in_process: Some(google), ..self }
+    /// The same, answered by `responder`.
+    pub(crate) fn answered_by(self, responder: impl Responder + 'static) -> Self {
+        Self { responder: Some(Arc::new(responder)), ..self }
     }
 
     /// What has been used of the quota.
@@ -96,9 +92,8 @@ impl Session {
     /// When no status came back, and where Google rejects the token twice; every other status is an [`UpstreamResponse`]. [`WriteFailure::Expired`]
     /// when the call's deadline leaves no time for a request, before the first or before the second one.
     pub(crate) async fn call(&self, call: &Call<'_>) -> Result<UpstreamResponse, WriteFailure> {
-        #[cfg(feature = "in-process")]
-        if let Some(google) = &self.in_process {
-            return Ok(google.answer(&call.target).await);
+        if let Some(responder) = &self.responder {
+            return Ok(responder::answer(&**responder, &call.target).await);
         }
         let tokens = self.tokens();
         // Without a token nothing is sent.
