@@ -20,14 +20,14 @@ pub mod spans;
 // Permits of calls, which connections to the database hold as well.
 pub mod admission;
 
-// Files with keys in them, which everything below may have.
+// Files with keys in them, which everything below may have, and the keys that the program makes itself.
 pub mod key_files;
 pub mod secret_file;
 
 /// The name of the program: of the folder that it claims, of its database there, and of its only role.
 pub const PROGRAM: &str = "category-mirror";
 
-// The outside: the machine, PostgreSQL, Google, tokens, keys. None of them knows another.
+// The outside: the database, tokens, keys. None of them knows another.
 pub mod auth;
 pub mod credential_cipher;
 pub mod store;

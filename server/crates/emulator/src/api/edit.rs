@@ -100,7 +100,7 @@ fn read_category(
         let description = format!("The category '{name}' is not valid.");
         problems.add("INVALID_CATEGORY", &format!("{field}.name"), description, json!({ "value": name }));
     }
-    Ok(gcid.map(|gcid| gcid))
+    Ok(gcid)
 }
 
 fn parse(body: &[u8]) -> Result<Value, GoogleError> {

@@ -21,10 +21,7 @@ const LOCATIONS: [(&str, &str, &str, &str, &[&str]); 5] = [
 /// Adds the demo's locations.
 pub(crate) fn seed(state: &mut EmulatorState) {
     for (account, id, title, primary, additional) in LOCATIONS {
-        let category = |slug: &&str| {
-            let gcid = Gcid::parse(&format!("gcid:{slug}")).expect("the demo's slugs are valid");
-            gcid
-        };
+        let category = |slug: &&str| Gcid::parse(&format!("gcid:{slug}")).expect("the demo's slugs are valid");
         let additional = additional.iter().map(category).collect();
         let set = CategorySet::new(category(&primary), additional).expect("the demo's sets have no duplicates");
         let account = AccountId::parse(account).expect("the demo's ids are numbers");

@@ -69,10 +69,12 @@ impl Gcid {
         let Some(slug) = slug else {
             return Err("must be `gcid:{slug}` or `categories/gcid:{slug}`, such as `gcid:grocery_store`".to_owned());
         };
-        let is_valid = (1..=MAX_SLUG_CHARS).contains(&slug.len())
-            && slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-        if is_valid {
+        let is_of_a_slug = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        if (1..=MAX_SLUG_CHARS).contains(&slug.len()) && slug.bytes().all(is_of_a_slug) {
             Ok(Self(slug.to_owned()))
+        } else if slug.contains('-') {
+            // A mistake that real data has.
+            Err(format!("`gcid:{slug}` has hyphens, which Google's identifiers never have"))
         } else {
             Err(format!("the part after `gcid:` must be 1 to {MAX_SLUG_CHARS} characters of a-z, 0-9 and _"))
         }

@@ -147,9 +147,9 @@ impl Location {
     fn categories(&self, set: &CategorySet, taxonomy: &Taxonomy) -> Value {
         let locale = Locale { region: &self.region_code, language: &self.language_code };
         let category = |gcid: &Gcid| taxonomy.category(gcid, locale);
-        let mut categories = json!({ "primaryCategory": category(&set.primary()) });
+        let mut categories = json!({ "primaryCategory": category(set.primary()) });
         if !set.additional().is_empty() {
-            categories["additionalCategories"] = set.additional().iter().map(|c| category(&c)).collect();
+            categories["additionalCategories"] = set.additional().iter().map(category).collect();
         }
         categories
     }
