@@ -44,7 +44,7 @@ Examples:
 
 const TOKEN_EXAMPLES: &str = "\
 Examples:
-  export TOKEN=$(category-mirror token --dev --role admin --subject \"$USER\")
+  export TOKEN=$(category-mirror token --dev --role admin --subject me)
   grpcurl -plaintext -H \"authorization: Bearer $TOKEN\" 127.0.0.1:50051 categorymirror.v1.TenantService/ListTenants
   category-mirror token --role viewer --subject support --tenant store-1 --ttl 15m --auth-hs256-secret-file secret";
 

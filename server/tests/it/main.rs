@@ -1,6 +1,6 @@
 //! The integration tests: one binary, so that they share one PostgreSQL. Each test has a database of its own, and everything speaks
 //! real HTTP to real processes on loopback.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "figures for people, and why a test did not run here")]
+#![expect(clippy::print_stderr, reason = "figures for people, and why a test did not run here")]
 
 mod access;
 mod architecture;
