@@ -228,7 +228,6 @@ async fn platform_categories_are_imported_as_they_were_listed() {
         imported: true,
         create_time: time,
         update_time: time,
-        ..Default::default()
     };
     let unmapped = v1::PlatformCategory { name: "platformCategories/x".into(), ..Default::default() };
     let platform_categories = vec![mapped.clone(), unmapped.clone()];
