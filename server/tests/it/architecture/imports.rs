@@ -96,7 +96,7 @@ impl Crate {
                 }
             }
             _ => {
-                let inside = [&module[..], &[first.clone()]].concat();
+                let inside = [&module[..], std::slice::from_ref(first)].concat();
                 self.modules.contains(&inside).then(|| [module, path].concat())
             }
         }

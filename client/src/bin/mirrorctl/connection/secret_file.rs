@@ -33,7 +33,6 @@ pub(crate) fn read(file: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
 
 /// Warns of a file that other users of this machine can read, or change. Not a refusal: a secret that Kubernetes mounts has mode 0644
 /// unless it is told otherwise.
-#[expect(clippy::print_stderr, reason = "the tool's own warning")]
 pub(crate) fn warn_if_exposed(setting: &str, file: &Path) {
     #[cfg(unix)]
     {
