@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-pub use self::{command_error::CommandError, output::print, scratch::Scratch};
+pub use self::{command_error::CommandError, output::print, scratch::Scratch, signals::first_signal};
 
 use self::{
     command_error::EXIT_CONFIGURATION,

@@ -35,7 +35,7 @@ pub(super) fn shutdown_signal(hangup: Hangup) -> WaitForCancellationFutureOwned 
 
 /// Ready at the first signal that ends a command; listens from this call on. Later signals change nothing: for a command that removes
 /// what it has created, which takes a moment.
-pub(super) fn first_signal() -> WaitForCancellationFutureOwned {
+pub fn first_signal() -> WaitForCancellationFutureOwned {
     on_signals(Hangup::Ends, |_| ())
 }
 

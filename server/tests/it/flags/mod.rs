@@ -49,7 +49,7 @@ pub(crate) async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
             again.tick().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), look).await.unwrap_or_else(|_| panic!("waited in vain: {what}"));
+    tokio::time::timeout(Duration::from_secs(180), look).await.unwrap_or_else(|_| panic!("waited in vain: {what}"));
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ use tonic_health::pb::{
 };
 
 /// Longer than anything takes that a test waits for.
-const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// A running server. Dropped, it is killed.
 pub(crate) struct Server {

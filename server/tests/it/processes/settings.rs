@@ -6,7 +6,7 @@ use super::site::{Site, program};
 
 const EXIT_CONFIGURATION: i32 = 64;
 /// Longer than any refusal takes.
-const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// The one line that it ended with.
 pub(crate) async fn refused(command: Command) -> String {

@@ -223,5 +223,5 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn()
             again.tick().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), look).await.unwrap_or_else(|_| panic!("waited in vain: {what}"));
+    tokio::time::timeout(Duration::from_secs(180), look).await.unwrap_or_else(|_| panic!("waited in vain: {what}"));
 }

@@ -25,7 +25,7 @@ use self::google::Google;
 use super::service::{self, Service, Setup};
 
 /// Nothing takes so long: what does is lost.
-const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// A service that carries nothing out, with tenants `tenants` that want `cafe` and `bakery`.
 async fn service_for(tenants: &[&str]) -> Service {

@@ -5,7 +5,7 @@ use category_mirror::{
     store::AttemptProgress,
 };
 
-use super::{NOBODY, REAL, TestStore, about_to_write, at, held, id, store_with, time};
+use super::{NOBODY, REAL, TestStore, about_to_write, at, held, id, listed, store_with, time};
 
 async fn ended(store: &TestStore, tenant: &str) -> RunId {
     let claimed = store.claimed(0, tenant, REAL).await;
@@ -24,7 +24,7 @@ async fn pages_neither_repeat_nor_miss_while_runs_arrive() {
     let mut seen = Vec::new();
     let mut before = None;
     loop {
-        let page = store.logs(&RunFilter::default(), before, 3).await.expect("a page").runs;
+        let page = listed(&store, &RunFilter::default(), before, 3).await;
         seen.extend(page.iter().map(|run| run.id));
         before = page.last().map(|run| run.id);
         if page.len() < 3 {
@@ -41,7 +41,7 @@ async fn lists_hold_what_the_filter_names_and_nothing_large() {
     let store = store_with(&["a", "b", "c"]).await;
     let [a, b, c] = [ended(&store, "a").await, ended(&store, "b").await, ended(&store, "c").await];
     let list = async |filter: RunFilter| -> Vec<RunId> {
-        let runs = store.logs(&filter, None, 10).await.expect("listed").runs;
+        let runs = listed(&store, &filter, None, 10).await;
         assert!(runs.iter().all(|run| run.plan.is_none() && run.written.is_empty()));
         runs.iter().map(|run| run.id).collect()
     };

@@ -34,7 +34,7 @@ use std::time::Duration;
 use category_mirror::{
     domain::{
         AccountId, CategorySet, Failure, FailureReason, GbpCategory, Gcid, LocationId, RecordedPlan, Run, RunError,
-        RunId, RunKind, RunOptions, RunResult, Strategy, Tenant, TenantId, WriteIntent, diff,
+        RunFilter, RunId, RunKind, RunOptions, RunResult, Strategy, Tenant, TenantId, WriteIntent, diff,
     },
     error::Error,
     store::{
@@ -80,6 +80,20 @@ async fn store_with(tenants: &[&str]) -> TestStore {
         store.insert_tenant(at(0), &tenant(id)).await.expect("a tenant");
     }
     TestStore { store, pool, database }
+}
+
+/// The `limit` newest runs of a list that are older than `before`. On a busy machine a search stops early, and goes on where it stopped.
+async fn listed(store: &Store, filter: &RunFilter, mut before: Option<RunId>, limit: usize) -> Vec<Run> {
+    let mut runs = Vec::new();
+    loop {
+        let left = i64::try_from(limit - runs.len()).expect("few");
+        let page = store.logs(filter, before, left).await.expect("listed");
+        runs.extend(page.runs);
+        before = page.rest;
+        if before.is_none() || runs.len() == limit {
+            return runs;
+        }
+    }
 }
 
 impl TestStore {
