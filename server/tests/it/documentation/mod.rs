@@ -1,8 +1,9 @@
-//! What the documents state, and a test can hold: reasons, settings, paths, functions, links and commands.
+//! What the documents state, and a test can hold: reasons, settings, paths, functions, links, commands and filters of tests.
 
 mod commands;
 #[path = "../../support/documents.rs"]
 pub(crate) mod documents;
+mod filters;
 mod paths;
 
 use std::{
