@@ -67,7 +67,7 @@ impl CategoryMirrorService for CategoryMirrorApi {
             let batch = Some(encode::batch(batch));
             return Ok(Response::new(proto::MirrorCategoriesResponse { batch, ..Default::default() }));
         }
-        let wanted = idempotency_key(message, traceparent).map_err(status)?;
+        let wanted = single_request(message, traceparent).map_err(status)?;
         // Reading the run costs as much as a call that gets a resource, so it takes the same permit.
         let admission = bulkhead.admit(MIRROR, Cost::Light, &caller.subject, &held);
         let mirrored = self.app.mirror(&caller, wanted, admission).await.map_err(status)?;
@@ -172,7 +172,7 @@ impl CategoryMirrorService for CategoryMirrorApi {
     }
 }
 
-fn idempotency_key(
+fn single_request(
     message: proto::MirrorCategoriesRequest,
     traceparent: Option<TraceContext>,
 ) -> Result<MirrorRequest, Error> {

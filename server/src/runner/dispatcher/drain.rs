@@ -29,7 +29,7 @@ pub(in crate::runner) async fn drain(dispatcher: &mut Dispatcher) {
     drop(not_begun);
     let in_progress = leases.len();
     if in_progress > 0 {
-        tracing::info!(runs = in_progress, "waiting for attempts under way");
+        tracing::info!(runs = in_progress, "waiting for running attempts");
     }
     let all_ended = async {
         while let Some(ended) = attempts.join_next().await {

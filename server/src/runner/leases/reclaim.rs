@@ -38,7 +38,7 @@ pub(in crate::runner) async fn reclaim_expired(context: &RunnerContext, now: Sta
         return Ok(());
     }
     for exhausted in reclaimed.iter().filter(|run| run.failed) {
-        tracing::error!(run_id = %exhausted.id, "gave a run up: its lease expired too often");
+        tracing::error!(run_id = %exhausted.id, "run failed: its lease expired too often");
     }
     tracing::warn!(runs = reclaimed.len(), "took over runs whose lease had expired");
     metrics::counter!("category_mirror_lease_expirations_total").increment(reclaimed.len() as u64);

@@ -48,7 +48,7 @@ impl Watchdog {
         match &pinged {
             // Unless an older connection was answered in the meantime: then only the ping's own way is blocked, or this process is slow.
             Err(error) if is_gone(error) && !self.epochs.has_answered_since(began_at) => {
-                tracing::warn!(%error, "no database server answers; statements under way are given up");
+                tracing::warn!(%error, "no database server answers; running statements are abandoned");
                 self.epochs.cut();
             }
             _ => {}

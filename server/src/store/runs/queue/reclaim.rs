@@ -37,7 +37,7 @@ impl Store {
         max_expirations: i32,
     ) -> Result<Vec<ReclaimedRun>, Error> {
         let message = format!(
-            "given up: whoever carried the run out did not live to tell, {} times",
+            "run failed: its lease expired {} times, each time without a result from the server that executed it",
             max_expirations.saturating_add(1)
         );
         let failure = Failure::permanent(FailureReason::Internal, message);
