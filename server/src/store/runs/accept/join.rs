@@ -167,12 +167,13 @@ async fn is_unchanged(
     time: Option<DateTime<Utc>>,
 ) -> Result<bool, sqlx::Error> {
     let rows = sqlx::query(
-        "select category.slug, category.display_name, chosen.position,
-                case when own.slug is null then category.gcid else own.gcid end as gcid
+        "select category.slug, category.display_name, chosen.position, category.gcid
            from tenant
            join tenant_category chosen on chosen.tenant_id = tenant.id
-           join platform_category category on category.slug = chosen.slug
-           left join regional_mapping own on own.slug = category.slug and own.region_code = tenant.region_code
+          cross join lateral (select slug, display_name, gcid
+                                from categories_in_region(tenant.region_code)
+                               where slug = chosen.slug
+                               limit 1) as category
           where tenant.id = $1 and tenant.updated_at <= $2",
     )
     .bind(tenant.as_str())
