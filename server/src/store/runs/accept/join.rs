@@ -140,16 +140,7 @@ async fn take_out_of_bulk(connection: &mut Connection, run: RunId) -> Result<(),
         "update run
             set bulk = false,
                 fairness_key = organization_id,
-                fairness_rank = 1 + greatest((select fairness_rank from run
-                                      where state = 'queued' and next_attempt_at is null and not bulk
-                                      order by fairness_rank, id
-                                      limit 1),
-                                    (select other.fairness_rank from run other
-                                      where other.state = 'queued' and other.next_attempt_at is null
-                                        and other.fairness_key = run.organization_id and not other.bulk
-                                      order by other.fairness_rank desc
-                                      limit 1),
-                                    0)
+                fairness_rank = (select rank from next_interactive_rank(run.organization_id) as rank)
           where id = $1",
     )
     .bind(run)
