@@ -52,6 +52,34 @@ create table rollup_delta (
     failure_reasons text[] not null
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
 
+-- Adds the deltas of the runs that a statement ended. As a trigger it covers every way in which
+-- runs end.
+create function add_rollup_delta() returns trigger language plpgsql as $$
+begin
+    insert into rollup_delta (scope, start_at, succeeded, failed, skipped, cancelled, dry_runs, out_of_sync,
+                              duration_buckets, failure_reasons)
+    select coalesce(organization_id, ''), coalesce(minute, hour),
+           count(*) filter (where not dry_run and state = 'succeeded'),
+           count(*) filter (where not dry_run and state = 'failed'),
+           count(*) filter (where not dry_run and state = 'skipped'),
+           count(*) filter (where not dry_run and state = 'cancelled'),
+           count(*) filter (where dry_run),
+           count(*) filter (where out_of_sync),
+           coalesce(array_agg(duration_bucket(ended_at - started_at))
+                        filter (where not dry_run and state in ('succeeded', 'failed')), '{}'),
+           coalesce(array_agg(reason) filter (where not dry_run and state = 'failed'), '{}')
+      from (select organization_id, dry_run, state, reason, out_of_sync, started_at, ended_at,
+                   date_trunc('minute', ended_at, 'UTC') as minute, date_trunc('hour', ended_at, 'UTC') as hour
+              from ended) as ended
+     group by grouping sets ((minute), (hour, organization_id))
+    having grouping(organization_id) = 1 or organization_id is not null;
+    return null;
+end
+$$;
+
+create trigger run_history_add_rollup_delta after insert on run_history
+    referencing new table as ended for each statement execute function add_rollup_delta();
+
 -- The deltas summed by whole periods. An organization has no sums below an hour, because it rarely
 -- ends more than one run in a minute. Together with the deltas that are not summed yet, each grain
 -- counts every end once.
