@@ -117,11 +117,9 @@ create table tenant_rollup (
     cancelled integer not null,
     dry_runs integer not null,
     out_of_sync integer not null,
-    -- The buckets of runs that were counted one by one; see `duration_histogram`.
-    duration_buckets smallint[] not null,
     -- The buckets of real runs that succeeded or failed. As an object, so that reading a day is
     -- bounded by the number of buckets and not by that of runs.
-    duration_histogram jsonb not null default '{}',
+    duration_histogram jsonb not null,
     -- The reason of each real run that failed.
     failure_reasons text[] not null,
     -- The newest real runs that failed, up to 5.
@@ -146,7 +144,7 @@ insert into tenant_rollup_watermark (day) values (null);
 -- runs.
 create function tenant_rollup_insert_sql(ended text) returns text language sql immutable as $$
     select 'insert into tenant_rollup as old (tenant_id, accepted_on, ended_on, organization_id, succeeded, failed, skipped,
-                                              cancelled, dry_runs, out_of_sync, duration_buckets, failure_reasons, recent_failure_ids,
+                                              cancelled, dry_runs, out_of_sync, failure_reasons, recent_failure_ids,
                                               duration_histogram)
             select tenant_id, (run_id_time(id) at time zone ''UTC'')::date, (ended_at at time zone ''UTC'')::date,
                    coalesce(organization_id, ''''),
@@ -156,7 +154,6 @@ create function tenant_rollup_insert_sql(ended text) returns text language sql i
                    count(*) filter (where not dry_run and state = ''cancelled''),
                    count(*) filter (where dry_run),
                    count(*) filter (where out_of_sync),
-                   ''{}'',
                    coalesce(array_agg(reason) filter (where not dry_run and state = ''failed''), ''{}''),
                    coalesce((array_agg(id order by id desc) filter (where not dry_run and state = ''failed''))[:5], ''{}''),
                    count_duration_buckets(array_agg(duration_bucket(ended_at - started_at))
