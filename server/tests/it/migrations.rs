@@ -221,9 +221,9 @@ async fn a_late_end_is_counted_once_after_the_counting_was_undone_and_made_again
         let count = "select coalesce(sum(succeeded), 0) from tenant_rollup";
         sqlx::query_scalar(count).fetch_one(&pool).await.expect("counted")
     };
-    let count_day = "select roll_up_next_chunk(current_date, 10)";
+    let roll_up = "select roll_up_next_chunk(current_date, 10)";
     run(&pool, AT_WORK).await;
-    run(&pool, count_day).await;
+    run(&pool, roll_up).await;
     assert_eq!(count().await, 1);
     migrations::undo(&pool, 5).await.expect("undone");
     migrations::migrate(&pool).await.expect("migrated");
@@ -232,7 +232,7 @@ async fn a_late_end_is_counted_once_after_the_counting_was_undone_and_made_again
                 select run_id_at((current_date - 1)::timestamp at time zone 'UTC', 1), 'b', 'platform_to_gbp', false, 'succeeded', 3, 1, 0, 5,
                        false, '[]', '[1]', 1, 0, 0, 0, 'x', now(), now()";
     run(&pool, late).await;
-    run(&pool, count_day).await;
+    run(&pool, roll_up).await;
     assert_eq!(count().await, 2);
     run(&pool, &late.replace("run_id_at(", "run_id_floor(").replace("', 1)", "' + interval '1 s')")).await;
     assert_eq!(count().await, 3, "it counts itself");
