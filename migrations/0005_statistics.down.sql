@@ -2,6 +2,8 @@ drop function tenant_rollup_insert_sql(text);
 drop table tenant_rollup_watermark;
 drop table tenant_rollup;
 drop table rollup;
+drop trigger run_history_add_rollup_delta on run_history;
+drop function add_rollup_delta();
 drop table rollup_delta;
 drop function rollup_start(text, timestamptz);
 drop function add_counts(jsonb, jsonb);

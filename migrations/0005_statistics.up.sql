@@ -52,6 +52,34 @@ create table rollup_delta (
     failure_reasons text[] not null
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
 
+-- Adds the deltas of the runs that a statement ended. As a trigger it covers every way in which
+-- runs end.
+create function add_rollup_delta() returns trigger language plpgsql as $$
+begin
+    insert into rollup_delta (scope, start_at, succeeded, failed, skipped, cancelled, dry_runs, out_of_sync,
+                              duration_buckets, failure_reasons)
+    select coalesce(organization_id, ''), coalesce(minute, hour),
+           count(*) filter (where not dry_run and state = 'succeeded'),
+           count(*) filter (where not dry_run and state = 'failed'),
+           count(*) filter (where not dry_run and state = 'skipped'),
+           count(*) filter (where not dry_run and state = 'cancelled'),
+           count(*) filter (where dry_run),
+           count(*) filter (where out_of_sync),
+           coalesce(array_agg(duration_bucket(ended_at - started_at))
+                        filter (where not dry_run and state in ('succeeded', 'failed')), '{}'),
+           coalesce(array_agg(reason) filter (where not dry_run and state = 'failed'), '{}')
+      from (select organization_id, dry_run, state, reason, out_of_sync, started_at, ended_at,
+                   date_trunc('minute', ended_at, 'UTC') as minute, date_trunc('hour', ended_at, 'UTC') as hour
+              from ended) as ended
+     group by grouping sets ((minute), (hour, organization_id))
+    having grouping(organization_id) = 1 or organization_id is not null;
+    return null;
+end
+$$;
+
+create trigger run_history_add_rollup_delta after insert on run_history
+    referencing new table as ended for each statement execute function add_rollup_delta();
+
 -- The deltas summed by whole periods. An organization has no sums below an hour, because it rarely
 -- ends more than one run in a minute. Together with the deltas that are not summed yet, each grain
 -- counts every end once.
@@ -89,11 +117,9 @@ create table tenant_rollup (
     cancelled integer not null,
     dry_runs integer not null,
     out_of_sync integer not null,
-    -- The buckets of runs that were counted one by one; see `duration_histogram`.
-    duration_buckets smallint[] not null,
     -- The buckets of real runs that succeeded or failed. As an object, so that reading a day is
     -- bounded by the number of buckets and not by that of runs.
-    duration_histogram jsonb not null default '{}',
+    duration_histogram jsonb not null,
     -- The reason of each real run that failed.
     failure_reasons text[] not null,
     -- The newest real runs that failed, up to 5.
@@ -118,7 +144,7 @@ insert into tenant_rollup_watermark (day) values (null);
 -- runs.
 create function tenant_rollup_insert_sql(ended text) returns text language sql immutable as $$
     select 'insert into tenant_rollup as old (tenant_id, accepted_on, ended_on, organization_id, succeeded, failed, skipped,
-                                              cancelled, dry_runs, out_of_sync, duration_buckets, failure_reasons, recent_failure_ids,
+                                              cancelled, dry_runs, out_of_sync, failure_reasons, recent_failure_ids,
                                               duration_histogram)
             select tenant_id, (run_id_time(id) at time zone ''UTC'')::date, (ended_at at time zone ''UTC'')::date,
                    coalesce(organization_id, ''''),
@@ -128,7 +154,6 @@ create function tenant_rollup_insert_sql(ended text) returns text language sql i
                    count(*) filter (where not dry_run and state = ''cancelled''),
                    count(*) filter (where dry_run),
                    count(*) filter (where out_of_sync),
-                   ''{}'',
                    coalesce(array_agg(reason) filter (where not dry_run and state = ''failed''), ''{}''),
                    coalesce((array_agg(id order by id desc) filter (where not dry_run and state = ''failed''))[:5], ''{}''),
                    count_duration_buckets(array_agg(duration_bucket(ended_at - started_at))

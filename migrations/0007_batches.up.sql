@@ -91,7 +91,7 @@ create table batch_expansion (
     -- Null: `batch_tenant_page` has no tenants of the batch, which it does not need if it is
     -- cancelled.
     tenants_created_until timestamptz,
-    caller text not null default '',
+    caller text not null,
     cancelling boolean not null default false,
     -- The round in which the next chunk is processed; within a round, by `last_chunk_at`. The
     -- batches of one caller share a few turns of each round.

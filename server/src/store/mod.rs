@@ -40,7 +40,7 @@ pub use self::{
         catalog::fill_catalog,
         checkpoint, clear_runs, clear_up, everybody, fill,
         history::{Spread, count_history, end_one, fill_history, row_after, who_failed},
-        is_busy, queue, succeeded,
+        is_busy, queue, set_counting, succeeded,
     },
     catalog::{search::MappedCategory, taxonomy::NewTaxonomy},
     commit::{acceptor::Acceptor, finisher::Finisher},

@@ -76,7 +76,10 @@ async fn by_pgbench(environment: &BenchEnvironment, runs: u64) -> Result<f64, Co
     let failed = |error| CommandError::failed("cannot fill the queue", error);
     store::queue(&environment.pool, runs, false).await.map_err(failed)?;
     let transactions = runs / pgbench::DRAIN_BATCH / pgbench::DRAIN_CLIENTS;
+    let failed = |error| CommandError::failed("cannot switch the counting", error);
+    store::set_counting(&environment.pool, false).await.map_err(failed)?;
     let per_second = environment.pgbench.run_times(pgbench::DRAIN, pgbench::DRAIN_CLIENTS, transactions).await?;
+    store::set_counting(&environment.pool, true).await.map_err(failed)?;
     #[expect(clippy::cast_precision_loss, reason = "100")]
     let batch = pgbench::DRAIN_BATCH as f64;
     Ok(per_second * batch)

@@ -10,7 +10,6 @@ use crate::{
         history::partition::run_to_history_columns,
         runs::cancel::{awaits_write_outcome, cancelled_columns},
         statement::StatementTime,
-        stats::rollup::{insert_rollup_delta, rollup_source_columns},
     },
 };
 
@@ -67,14 +66,8 @@ pub(in crate::store) async fn cancel(
              -- Their rows in the history.
              ",
         include_str!("../history/insert_into_history.sql"),
-        "returning ",
-        rollup_source_columns!(),
-        "
-         ), counted as (
-             -- Their counts, for the rollups.
-             ",
-        insert_rollup_delta!(),
-        ")
+        "returning id
+         )
          select id, state = 'running' from marked
           union all
          select id, false from moved"

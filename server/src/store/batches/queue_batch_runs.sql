@@ -12,14 +12,8 @@ with to_make as materialized (
      where caller = $9 and ended_at is null
 ), line as materialized (
     -- One row: the rank of the first of the runs, and the distance between them.
-    select greatest(1 + share.delay + coalesce((select fairness_rank from run
-                                                 where state = 'queued' and next_attempt_at is null and bulk
-                                                 order by fairness_rank, id
-                                                 limit 1), 0),
-                    share.stride + (select fairness_rank from run
-                                     where state = 'queued' and next_attempt_at is null and fairness_key = $2::uuid::text and bulk
-                                     order by fairness_rank desc
-                                     limit 1)) as fairness_rank,
+    select greatest(1 + share.delay + coalesce((select rank from first_ready_rank(true) as rank), 0),
+                    share.stride + (select rank from last_ready_rank($2::uuid::text, true) as rank)) as fairness_rank,
            share.stride
       from share
 )

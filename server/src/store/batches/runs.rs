@@ -16,7 +16,6 @@ use crate::{
         connections::Connection,
         runs::accept::join::{Met, join, lock_live},
         statement::StatementTime,
-        stats::rollup::{insert_rollup_delta, rollup_source_columns},
     },
 };
 
@@ -201,21 +200,15 @@ async fn record_skipped(
         return Ok(());
     }
     let errors = column(runs, |run| run.skip.clone().map(|skip| Json(RunError::skipped(skip, 0))));
-    sqlx::query(concat!(
-        "with moved as (
-         insert into run_history (id, tenant_id, organization_id, batch_id, strategy, dry_run, state, revision, fencing_token, uncounted_attempts,
+    sqlx::query(
+        "insert into run_history (id, tenant_id, organization_id, batch_id, strategy, dry_run, state, revision, fencing_token, uncounted_attempts,
                                   max_attempts, cancel_requested, attempts, written, created, updated, deleted, unmapped,
                                   reason, error, caller, created_at, ended_at)
          select id, tenant_id, organization_id, $2, $3, $4, 'skipped', 1, 0, 0,
                 $5, false, '[]', '[]', 0, 0, 0, 0,
                 error ->> 'reason', error, $6, coalesce($1, now()), coalesce($1, now())
-           from unnest($7::uuid[], $8::text[], $9::text[], $10::jsonb[]) as skipped (id, tenant_id, organization_id, error)
-         returning ",
-        rollup_source_columns!(),
-        "
-         )",
-        insert_rollup_delta!(),
-    ))
+           from unnest($7::uuid[], $8::text[], $9::text[], $10::jsonb[]) as skipped (id, tenant_id, organization_id, error)",
+    )
     .bind(now)
     .bind(expansion.id)
     .bind(expansion.kind.strategy.as_str())

@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, PgPool};
 
-use crate::{domain::RunId, store::stats::rollup::insert_rollup_delta};
+use crate::domain::RunId;
 
 /// Whose runs a history has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,45 +63,43 @@ pub async fn fill_history(pool: &PgPool, days_ago: i32, runs: i32, spread: Sprea
     Ok(())
 }
 
-/// Counts what [`fill_history`] made on a day, as ends would have.
+/// Counts what [`fill_history`] made on a day, as ends would have: it fills a partition that is not attached yet, so
+/// the trigger does not fire.
 ///
 /// # Errors
 /// Those of the statements.
 pub async fn count_history(pool: &PgPool, days_ago: i32) -> Result<(), sqlx::Error> {
-    sqlx::query(concat!(
-        "with moved as (
-             select organization_id, dry_run, state, reason, out_of_sync, started_at, ended_at from run_history
-              where id >= run_id_floor(date_trunc('day', now(), 'UTC') - interval '1 day' * $1::integer)
-                and id < run_id_floor(date_trunc('day', now(), 'UTC') - interval '1 day' * ($1::integer - 1))
-         )",
-        insert_rollup_delta!()
-    ))
-    .bind(days_ago)
-    .execute(pool)
-    .await?;
-    Ok(())
+    // The trigger function of `run_history`, on a table with the columns that it reads.
+    let count = format!(
+        "create temporary table counted (organization_id text, dry_run boolean, state text, reason text, out_of_sync boolean,
+                                         started_at timestamptz, ended_at timestamptz);
+         create trigger count after insert on counted
+             referencing new table as ended for each statement execute function add_rollup_delta();
+         insert into counted (organization_id, dry_run, state, reason, out_of_sync, started_at, ended_at)
+         select organization_id, dry_run, state, reason, out_of_sync, started_at, ended_at from run_history
+          where id >= run_id_floor(date_trunc('day', now(), 'UTC') - interval '1 day' * {days_ago})
+            and id < run_id_floor(date_trunc('day', now(), 'UTC') - interval '1 day' * ({days_ago} - 1));
+         drop table counted"
+    );
+    sqlx::raw_sql(AssertSqlSafe(count)).execute(pool).await.map(drop)
 }
 
-/// Ends one run more, now, and counts it, as a statement of its own.
+/// Ends one run more, now, as a statement of its own.
 ///
 /// # Errors
 /// Those of the statements.
 pub async fn end_one(pool: &PgPool, tenant: i32, fails: bool) -> Result<(), sqlx::Error> {
-    sqlx::query(concat!(
-        "with moved as (
-             insert into run_history (id, tenant_id, organization_id, strategy, dry_run, state, revision, fencing_token, uncounted_attempts,
-                                      max_attempts, cancel_requested, attempts, written, created, updated, deleted, unmapped, reason, error,
-                                      caller, created_at, started_at, attempt_started_at, ended_at)
-             select overlay(gen_random_uuid()::text placing left(run_id_floor(now())::text, 14) || '7' from 1)::uuid, 'tenant-' || $1::integer,
-                    'org-' || $1 % 200 * 2, 'platform_to_gbp', false, case when $2 then 'failed' else 'succeeded' end, 3, 1, 0, 5, false, '[]', '[]',
-                    0, 0, 0, 0, case when $2 then 'EMPTY_SOURCE' end,
-                    case when $2 then jsonb_build_object('reason', 'EMPTY_SOURCE', 'message', 'as it happens', 'attempt', 1,
-                                                         'metadata', '{}'::jsonb, 'upstream_details', null) end,
-                    'caller-1', now(), now(), now(), now()
-             returning organization_id, dry_run, state, reason, out_of_sync, started_at, ended_at
-         )",
-        insert_rollup_delta!()
-    ))
+    sqlx::query(
+        "insert into run_history (id, tenant_id, organization_id, strategy, dry_run, state, revision, fencing_token, uncounted_attempts,
+                                  max_attempts, cancel_requested, attempts, written, created, updated, deleted, unmapped, reason, error,
+                                  caller, created_at, started_at, attempt_started_at, ended_at)
+         select overlay(gen_random_uuid()::text placing left(run_id_floor(now())::text, 14) || '7' from 1)::uuid, 'tenant-' || $1::integer,
+                'org-' || $1 % 200 * 2, 'platform_to_gbp', false, case when $2 then 'failed' else 'succeeded' end, 3, 1, 0, 5, false, '[]', '[]',
+                0, 0, 0, 0, case when $2 then 'EMPTY_SOURCE' end,
+                case when $2 then jsonb_build_object('reason', 'EMPTY_SOURCE', 'message', 'as it happens', 'attempt', 1,
+                                                     'metadata', '{}'::jsonb, 'upstream_details', null) end,
+                'caller-1', now(), now(), now(), now()",
+    )
     .bind(tenant)
     .bind(fails)
     .execute(pool)

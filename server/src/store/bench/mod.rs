@@ -3,7 +3,7 @@
 pub(in crate::store) mod catalog;
 pub(in crate::store) mod history;
 
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::{
     domain::{
@@ -105,6 +105,16 @@ pub async fn clear_runs(pool: &PgPool) -> Result<(), sqlx::Error> {
         .await?;
     sqlx::query("update tenant_rollup_watermark set day = null, counted_to = null").execute(pool).await?;
     Ok(())
+}
+
+/// Switches the counting of ended runs on or off: pgbench is compared without it.
+///
+/// # Errors
+/// Those of the statements.
+pub async fn set_counting(pool: &PgPool, is_on: bool) -> Result<(), sqlx::Error> {
+    let switch = if is_on { "enable" } else { "disable" };
+    let switch = format!("alter table run_history {switch} trigger run_history_add_rollup_delta");
+    sqlx::raw_sql(AssertSqlSafe(switch)).execute(pool).await.map(drop)
 }
 
 /// A batch of every tenant that [`fill`] made.

@@ -1,18 +1,10 @@
-with here as (
+with affected as (
     -- Parameters: $1 region, $2 language, $3 renamed gcids, $4 the limit of the list.
-    -- Every platform category with the gcid that it maps to in the region; null where it is unmapped
-    -- there.
-    select category.slug,
-           case when own.slug is null then category.gcid else own.gcid end as gcid
-      from platform_category category
-      left join regional_mapping own on own.slug = category.slug and own.region_code = $1
-),
-affected as (
     -- The mappings to a gcid that the newest version lacks or renames. `is_listed` is null where no
     -- version has the gcid.
     select here.slug, here.gcid, bool_or(known.until_version is null) filter (where known.gcid is not null)
                as is_listed
-      from here
+      from categories_in_region($1) as here
       left join taxonomy_category known
         on known.region_code = $1
        and known.language_code = $2

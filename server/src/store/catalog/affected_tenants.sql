@@ -2,10 +2,8 @@ with affected as (
     -- Parameters: $1 region, $2 language, $3 renamed gcids, $4 the limit of the list.
     -- The platform categories that map, in the region, to a gcid that the newest version lacks or
     -- renames.
-    select category.slug
-      from platform_category category
-      left join regional_mapping own on own.slug = category.slug and own.region_code = $1
-     cross join lateral (select case when own.slug is null then category.gcid else own.gcid end as gcid) here
+    select here.slug
+      from categories_in_region($1) as here
      where here.gcid is not null
        and (here.gcid = any ($3)
              or not exists (select from taxonomy_category listed

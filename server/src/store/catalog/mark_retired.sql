@@ -2,11 +2,10 @@ with concerned as (
     -- Parameters: $1 region, $2 retired gcids, $3 now (null: the clock of the database).
     -- The tenants of the region with a platform category that maps to a retired gcid.
     select distinct chosen.tenant_id
-      from platform_category category
-      left join regional_mapping own on own.slug = category.slug and own.region_code = $1
-      join tenant_category chosen on chosen.slug = category.slug
+      from categories_in_region($1) as here
+      join tenant_category chosen on chosen.slug = here.slug
       join tenant on tenant.id = chosen.tenant_id and tenant.region_code = $1
-     where case when own.slug is null then category.gcid else own.gcid end = any ($2)
+     where here.gcid = any ($2)
 ), locked as (
     -- Their sync state, locked in one order for all, unless it is unknown or already names this cause.
     select tenant_id

@@ -54,14 +54,13 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<MappedCategory>, Error> {
         let rows = sqlx::query_as::<_, MappedRow>(
-            "select category.slug, category.display_name,
-                    case when own.slug is null then category.gcid else own.gcid end as gcid
-               from (select slug, display_name, gcid from platform_category
+            "select category.slug, category.display_name, category.gcid
+               from (select slug from platform_category
                       where slug > $2
                       order by slug
-                      limit $3) category
-               left join regional_mapping own on own.slug = category.slug and own.region_code = $1
-              order by category.slug",
+                      limit $3) as page
+              cross join lateral (select slug, display_name, gcid from categories_in_region($1) where slug = page.slug limit 1) as category
+              order by page.slug",
         )
         .bind(region.as_str())
         .bind(after)

@@ -8,7 +8,6 @@ use crate::{
         history::partition::run_to_history_columns,
         row::{RunRow, run_columns},
         statement::StatementTime,
-        stats::rollup::insert_rollup_delta,
     },
 };
 
@@ -76,12 +75,8 @@ impl Store {
             include_str!("../history/insert_into_history.sql"),
             "returning ",
             run_columns!(),
-            ", out_of_sync, ended_at
-             ), counted as (
-                 -- Its count, for the rollups.
-                 ",
-            insert_rollup_delta!(),
-            ")
+            ", ended_at
+             )
              select ",
             run_columns!(),
             ", ended_at from moved"

@@ -1,7 +1,7 @@
 select ended_on::timestamp at time zone 'UTC' as start_at, succeeded::bigint, failed::bigint, skipped::bigint,
        -- Parameters: $1 tenants, $2 the start of the window, $3 organization (null: any), $4 the grain, $5
        -- the first day that is counted from the runs, $6 the first id of the runs to read.
-       cancelled::bigint, dry_runs::bigint, out_of_sync::bigint, duration_buckets, case when failed > 0 then failure_reasons end,
+       cancelled::bigint, dry_runs::bigint, out_of_sync::bigint, null::smallint[], case when failed > 0 then failure_reasons end,
        case when failed > 0 then recent_failure_ids end, duration_histogram
   from tenant_rollup
  where tenant_id = any ($1) and accepted_on < $5 and ended_on >= ($2 at time zone 'UTC')::date

@@ -1,7 +1,7 @@
 //! Counting the runs of tenants: what days that are over came to is kept for each tenant; what is newer is counted from the runs.
 //!
 //! A day is counted when none of its runs is live any more, so runs do not pay for it when they end. One that ends on such a day all the
-//! same counts itself; see `roll_up_next_day` in the migrations.
+//! same counts itself; see `count_late_run` in the migrations.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use sqlx::{Row, types::Json};

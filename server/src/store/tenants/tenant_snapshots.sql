@@ -26,17 +26,12 @@ select wanted.run_id, tenant.id, tenant.display_name, tenant.organization_id, te
  cross join lateral (select array_agg(slug) as slugs, array_agg(display_name) as names, array_agg(gcid) as gcids,
                             array_agg(imported_locale) as locales, array_agg(created_at) as created,
                             array_agg(updated_at) as updated
-                       from (select category.slug, category.display_name, category.imported_locale,
-                                    category.created_at, category.updated_at,
-                                    case when own.slug is null then category.gcid else own.gcid end as gcid
+                       from (select category.slug, category.display_name, category.gcid, category.imported_locale,
+                                    category.created_at, category.updated_at
                                from tenant_category place
                               cross join lateral (select slug, display_name, gcid, imported_locale, created_at, updated_at
-                                                    from platform_category
-                                                   where platform_category.slug = place.slug
+                                                    from categories_in_region(tenant.region_code)
+                                                   where slug = place.slug
                                                    limit 1) category
-                               left join lateral (select slug, gcid from regional_mapping
-                                                   where regional_mapping.slug = place.slug
-                                                     and regional_mapping.region_code = tenant.region_code
-                                                   limit 1) own on true
                               where place.tenant_id = tenant.id
                               order by place.position) as placed) chosen

@@ -127,3 +127,34 @@ async fn the_planner_reads_a_rank_from_an_index() {
         assert!(plan.contains(index), "{plan}");
     }
 }
+
+#[tokio::test]
+async fn each_statement_that_ends_runs_adds_one_count_for_all_and_one_for_each_organization() {
+    let store = store_with(&[]).await;
+    let end = "insert into run_history (id, tenant_id, organization_id, strategy, dry_run, state, revision, fencing_token, uncounted_attempts, max_attempts,
+                                        cancel_requested, plan, attempts, written, created, updated, deleted, unmapped, reason, error, caller, created_at,
+                                        started_at, ended_at)
+               select run_id_at(now(), n), n, organization, 'platform_to_gbp', dry_run, state, 3, 1, 0, 5, false, plan::jsonb, '[]', '[]', 0, 0, 0, 0,
+                      reason, '{}', 'x', now(), at - interval '1 ms', at
+                 from (values (1, 'chain', false, 'succeeded', '{\"changes\": [1]}', null, '2025-01-01 10:20:30Z'::timestamptz),
+                              (2, 'chain', false, 'failed', null, 'GUARD', '2025-01-01 10:20:31Z'),
+                              (3, 'other', true, 'succeeded', '{\"changes\": [1]}', null, '2025-01-01 10:20:32Z'),
+                              (4, null, false, 'skipped', null, 'COOLDOWN', '2025-01-01 10:20:33Z'),
+                              (5, null, false, 'cancelled', null, null, '2025-01-01 10:21:00Z'))
+                      as ended (n, organization, dry_run, state, plan, reason, at)";
+    store.prepare_history(None).await.expect("prepared");
+    store.execute("set time zone 'Asia/Kolkata'").await;
+    sqlx::raw_sql(AssertSqlSafe(format!("{end}; {end} where false"))).execute(&store.pool).await.expect("ended");
+    let deltas = "select scope, start_at at time zone 'UTC', succeeded, failed, skipped, cancelled, dry_runs, out_of_sync, duration_buckets, failure_reasons
+                    from rollup_delta
+                   order by scope, start_at";
+    assert_eq!(
+        rows(&store.pool, deltas).await,
+        [
+            "(\"\",\"2025-01-01 10:20:00\",1,1,1,0,1,2,\"{0,0}\",{GUARD})",
+            "(\"\",\"2025-01-01 10:21:00\",0,0,0,1,0,0,{},{})",
+            "(chain,\"2025-01-01 10:00:00\",1,1,0,0,0,1,\"{0,0}\",{GUARD})",
+            "(other,\"2025-01-01 10:00:00\",0,0,0,0,1,1,{},{})",
+        ]
+    );
+}

@@ -37,24 +37,19 @@ with wanted as materialized (
     returning key
 ), first_ready as materialized (
     -- The rank of the next ready interactive run; no row where none is ready.
-    select fairness_rank from run
-     where state = 'queued' and next_attempt_at is null and not bulk
-     order by fairness_rank, id
-     limit 1
+    select rank from first_ready_rank(false) as rank
 ), created as (
     -- The new runs: those of tenants with a location, without a live run and without a recorded
     -- response.
     insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, fairness_key, fairness_rank,
                      caller, request_id, created_at, options, traceparent, tracestate)
     select id, tenant_id, organization_id, strategy, dry_run, 'queued', max_attempts, organization_id,
-           case when organization_id is null then 1 + coalesce((select fairness_rank from first_ready), 0)
+           -- As `next_interactive_rank`, for many: the first rank is read once, and runs of one key
+           -- follow each other.
+           case when organization_id is null then 1 + coalesce((select rank from first_ready), 0)
                 else row_number() over (partition by organization_id order by position)
-                     + greatest((select fairness_rank from first_ready),
-                                (select fairness_rank from run
-                                  where state = 'queued' and next_attempt_at is null
-                                    and fairness_key = wanted.organization_id and not bulk
-                                  order by fairness_rank desc
-                                  limit 1),
+                     + greatest((select rank from first_ready),
+                                (select rank from last_ready_rank(wanted.organization_id, false) as rank),
                                 0)
            end,
            caller, request_id, coalesce($1, now()), options, traceparent, tracestate

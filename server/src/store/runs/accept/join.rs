@@ -140,16 +140,7 @@ async fn take_out_of_bulk(connection: &mut Connection, run: RunId) -> Result<(),
         "update run
             set bulk = false,
                 fairness_key = organization_id,
-                fairness_rank = 1 + greatest((select fairness_rank from run
-                                      where state = 'queued' and next_attempt_at is null and not bulk
-                                      order by fairness_rank, id
-                                      limit 1),
-                                    (select other.fairness_rank from run other
-                                      where other.state = 'queued' and other.next_attempt_at is null
-                                        and other.fairness_key = run.organization_id and not other.bulk
-                                      order by other.fairness_rank desc
-                                      limit 1),
-                                    0)
+                fairness_rank = (select rank from next_interactive_rank(run.organization_id) as rank)
           where id = $1",
     )
     .bind(run)
@@ -167,12 +158,13 @@ async fn is_unchanged(
     time: Option<DateTime<Utc>>,
 ) -> Result<bool, sqlx::Error> {
     let rows = sqlx::query(
-        "select category.slug, category.display_name, chosen.position,
-                case when own.slug is null then category.gcid else own.gcid end as gcid
+        "select category.slug, category.display_name, chosen.position, category.gcid
            from tenant
            join tenant_category chosen on chosen.tenant_id = tenant.id
-           join platform_category category on category.slug = chosen.slug
-           left join regional_mapping own on own.slug = category.slug and own.region_code = tenant.region_code
+          cross join lateral (select slug, display_name, gcid
+                                from categories_in_region(tenant.region_code)
+                               where slug = chosen.slug
+                               limit 1) as category
           where tenant.id = $1 and tenant.updated_at <= $2",
     )
     .bind(tenant.as_str())

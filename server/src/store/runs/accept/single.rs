@@ -206,15 +206,7 @@ async fn insert_or_join(connection: &mut Connection, now: StatementTime, new: &N
             "insert into run (id, tenant_id, organization_id, strategy, dry_run, state, max_attempts, fairness_key, fairness_rank,
                               caller, request_id, created_at, options, traceparent, tracestate)
              select $1, tenant.id, tenant.organization_id, $3, $4, 'queued', $5, tenant.organization_id,
-                    1 + greatest((select fairness_rank from run
-                                   where state = 'queued' and next_attempt_at is null and not bulk
-                                   order by fairness_rank, id
-                                   limit 1),
-                                 (select fairness_rank from run
-                                   where state = 'queued' and next_attempt_at is null and fairness_key = tenant.organization_id and not bulk
-                                   order by fairness_rank desc
-                                   limit 1),
-                                 0),
+                    (select rank from next_interactive_rank(tenant.organization_id) as rank),
                     $6, $7, coalesce($8, now()), $9, $10, $11
                from tenant
               where tenant.id = $2

@@ -14,7 +14,6 @@ use crate::{
         history::partition::run_to_history_columns,
         runs::{observation::SyncObservation, queue::lease::LeaseKey},
         statement::StatementTime,
-        stats::rollup::{insert_rollup_delta, rollup_source_columns},
     },
 };
 
@@ -126,14 +125,8 @@ impl Store {
                  -- Their rows in the history.
                  ",
             include_str!("../../history/insert_into_history.sql"),
-            "returning ",
-            rollup_source_columns!(),
-            "
-             ), counted as (
-                 -- Their counts, for the rollups.
-                 ",
-            insert_rollup_delta!(),
-            "), succeeded as (
+            "returning id, tenant_id, strategy, dry_run, state, ended_at
+             ), succeeded as (
                  -- The start of the cooldown, by tenant and strategy.
                  insert into last_success as last (tenant_id, strategy, ended_at, gbp_location)
                  select moved.tenant_id, moved.strategy, moved.ended_at, ended.end_location

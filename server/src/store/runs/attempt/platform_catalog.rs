@@ -20,13 +20,13 @@ impl Store {
     ) -> Result<Complete<PlatformCatalog>, Error> {
         let slugs = gcids.iter().flat_map(candidate_slugs).map(|slug| slug.to_string());
         let rows = sqlx::query(
-            "select category.slug, category.display_name, category.imported_locale, category.created_at, category.updated_at,
-                    case when own.slug is null then category.gcid else own.gcid end as gcid, chosen.position
-               from platform_category category
+            "select category.slug, category.display_name, category.gcid, category.imported_locale, category.created_at, category.updated_at,
+                    chosen.position
+               -- A row even if the tenant is gone.
+               from (select (select region_code from tenant where id = $1) as region_code) as here
+              cross join lateral categories_in_region(here.region_code) as category
                left join tenant_category chosen on chosen.slug = category.slug and chosen.tenant_id = $1
-               left join regional_mapping own
-                 on own.slug = category.slug and own.region_code = (select region_code from tenant where id = $1)
-              where case when own.slug is null then category.gcid else own.gcid end = any ($2)
+              where category.gcid = any ($2)
                  or category.slug = any ($3)
                  or category.slug in (select slug from tenant_category where tenant_id = $1)
               order by chosen.position, category.slug",

@@ -141,12 +141,10 @@ async fn import(
     // Only now, when the locks keep others from changing them: a change of a regional mapping locks its category first.
     follow_names(connection, now, tenant, &imported).await?;
     let known = sqlx::query_as::<_, CategoryRow>(
-        "select category.slug, category.display_name, category.imported_locale, category.created_at, category.updated_at,
-                case when own.slug is null then category.gcid else own.gcid end as gcid
-           from platform_category category
-           left join regional_mapping own
-             on own.slug = category.slug and own.region_code = (select region_code from tenant where id = $1)
-          where category.slug = any ($2)",
+        "select category.slug, category.display_name, category.gcid, category.imported_locale, category.created_at, category.updated_at
+           from tenant
+          cross join lateral categories_in_region(tenant.region_code) as category
+          where tenant.id = $1 and category.slug = any ($2)",
     )
     .bind(tenant.as_str())
     .bind(slugs(&desired))
@@ -198,12 +196,12 @@ async fn follow_names(
         "update platform_category known
             set display_name = wanted.display_name, updated_at = coalesce($1, now())
            from unnest($3::text[], $4::text[], $5::text[], $6::text[]) as wanted (slug, display_name, gcid, locale)
-           left join regional_mapping own
-             on own.slug = wanted.slug and own.region_code = (select region_code from tenant where id = $2)
+           join tenant on tenant.id = $2
+          cross join lateral (select gcid from categories_in_region(tenant.region_code) where slug = wanted.slug limit 1) as mapped
           where known.slug = wanted.slug
             and known.imported_locale = wanted.locale
             and normalize(known.display_name) <> normalize(wanted.display_name)
-            and case when own.slug is null then known.gcid else own.gcid end = wanted.gcid",
+            and mapped.gcid = wanted.gcid",
     )
     .bind(now)
     .bind(tenant.as_str())
@@ -223,12 +221,13 @@ fn slugs<'a>(categories: &[&'a TenantCategory]) -> Vec<&'a str> {
 /// What the tenant has, the primary one first.
 async fn chosen(connection: &mut Connection, tenant: &TenantId) -> Result<Vec<PlatformCategory>, Error> {
     let rows = sqlx::query_as::<_, CategoryRow>(
-        "select category.slug, category.display_name, category.imported_locale, category.created_at, category.updated_at,
-                case when own.slug is null then category.gcid else own.gcid end as gcid
+        "select category.slug, category.display_name, category.gcid, category.imported_locale, category.created_at, category.updated_at
            from tenant_category chosen
            join tenant on tenant.id = chosen.tenant_id
-           join platform_category category using (slug)
-           left join regional_mapping own on own.slug = category.slug and own.region_code = tenant.region_code
+          cross join lateral (select slug, display_name, gcid, imported_locale, created_at, updated_at
+                                from categories_in_region(tenant.region_code)
+                               where slug = chosen.slug
+                               limit 1) as category
           where chosen.tenant_id = $1
           order by chosen.position",
     )

@@ -7,17 +7,15 @@ with due as materialized (
      limit $2
        for update skip locked
 ), first_ready as materialized (
-    -- The rank of the next ready run of each priority; null where none is ready.
-    select class.bulk, (select fairness_rank from run
-                         where state = 'queued' and next_attempt_at is null and bulk = class.bulk
-                         order by fairness_rank, id
-                         limit 1) as fairness_rank
+    -- The rank of the next ready run of each priority; no row where none is ready.
+    select class.bulk, rank
       from (values (true), (false)) class (bulk)
+     cross join lateral first_ready_rank(class.bulk) as rank
 ), enqueued as (
     -- The runs that become ready, in the round after the next ready run.
     update run
        set next_attempt_at = null, revision = revision + 1,
-           fairness_rank = 1 + coalesce((select fairness_rank from first_ready where first_ready.bulk = run.bulk), 0)
+           fairness_rank = 1 + coalesce((select rank from first_ready where first_ready.bulk = run.bulk), 0)
      where id = any (array(select id from due))
     returning 1
 )

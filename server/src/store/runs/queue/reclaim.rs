@@ -5,12 +5,7 @@ use sqlx::types::Json;
 use crate::{
     domain::{Failure, FailureReason, RunError, RunId},
     error::Error,
-    store::{
-        handle::Store,
-        history::partition::run_to_history_columns,
-        statement::StatementTime,
-        stats::rollup::{insert_rollup_delta, rollup_source_columns},
-    },
+    store::{handle::Store, history::partition::run_to_history_columns, statement::StatementTime},
 };
 
 /// A run whose lease had expired, and its new state.
@@ -89,14 +84,8 @@ impl Store {
                  -- Their rows in the history.
                  ",
             include_str!("../../history/insert_into_history.sql"),
-            "returning ",
-            rollup_source_columns!(),
-            "
-             ), counted as (
-                 -- Their counts, for the rollups.
-                 ",
-            insert_rollup_delta!(),
-            "), found as (
+            "returning id, tenant_id, ended_at
+             ), found as (
                  -- That their tenants' state is unknown, where such a run may have written.
                  select id as run, end_write_intent ->> 'location' as location, 'unknown' as cause, null as digest, false as matches_baseline,
                         null::jsonb as desired, null::jsonb as google, null::jsonb as baseline, null::jsonb as written,
