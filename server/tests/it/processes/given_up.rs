@@ -6,7 +6,10 @@ use category_mirror_client::{Client, Code, RetryPolicy, Strategy};
 use nix::sys::signal::Signal;
 use sqlx::{PgPool, Postgres, Transaction};
 
-use super::{server::Server, site::Site};
+use super::{
+    server::Server,
+    site::{Site, until},
+};
 
 /// How long a caller waits who gives up.
 const WAIT_TIMEOUT: Duration = Duration::from_millis(500);
@@ -24,12 +27,18 @@ async fn lock(pool: &PgPool, statement: &'static str) -> Transaction<'static, Po
     lock
 }
 
-/// Gives up an update of a locked tenant.
+/// Gives up an update of a locked tenant, once the database is at work on it.
 async fn give_up_an_update(site: &Site, server: &Server) -> Transaction<'static, Postgres> {
     site.load(&site.client(server)).await;
     let lock = lock(&site.pool(), "select from tenant where id = 'store' for update").await;
-    let update = impatient(site, server).update_tenant("store").display_name("New").send().await;
-    assert_eq!(update.expect_err("no answer").code(), Code::DeadlineExceeded);
+    let (client, pool) = (site.client(server), site.pool());
+    let waits = "select exists (select from pg_stat_activity
+                                 where datname = current_database() and wait_event_type = 'Lock' and query like 'update tenant%')";
+    let is_waiting = || async { sqlx::query_scalar(waits).fetch_one(&pool).await.expect("asked") };
+    tokio::select! {
+        update = client.update_tenant("store").display_name("New").send() => panic!("the tenant is locked: {update:?}"),
+        () = until("the update waits for the lock", is_waiting) => {}
+    }
     lock
 }
 
