@@ -76,7 +76,7 @@ impl FlagCache {
     /// Returns the current flags, for any number of tenants.
     ///
     /// # Errors
-    /// [`Error::DatabaseUnavailable`] if they could not be read for longer than [`MAX_SETTINGS_AGE`], or never.
+    /// [`Error::DatabaseUnavailable`] if they could not be read for longer than 2 seconds, or never.
     pub async fn now(&self) -> Result<FlagSnapshot, Error> {
         let known = self.0.reads.borrow().fresh();
         let settings = match known {
