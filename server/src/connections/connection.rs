@@ -1,6 +1,7 @@
 //! One accepted connection, as the layers above see it.
 
 use std::{
+    fmt,
     net::IpAddr,
     sync::{
         Arc,
@@ -11,7 +12,7 @@ use std::{
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{account::Account, permits::Connections};
+use super::account::Account;
 
 /// Unsent bytes of a connection at which its streams pause. A stream that resumes adds one message, so streams alone
 /// stay near this value.
@@ -20,12 +21,22 @@ const STREAMS_PAUSE_BYTES: usize = 4 * 1024 * 1024;
 /// read.
 const MAX_UNSENT_BYTES: usize = 16 * 1024 * 1024;
 
+/// The connections of a port together, as one of them sees them.
+pub(super) trait PortConnections: fmt::Debug + Send + Sync {
+    /// Records that a valid token has arrived over the connection.
+    fn proven(&self, connection: &Connection);
+    /// Counts bytes that a connection hands to its transport.
+    fn add_unsent(&self, bytes: usize);
+    /// Counts bytes that a transport has sent, or dropped.
+    fn remove_unsent(&self, bytes: usize);
+}
+
 /// A connection. It exists as long as any part of it does: the socket, a call, a response.
 #[derive(Debug)]
 pub struct Connection {
     pub(super) id: u64,
     pub(super) address: IpAddr,
-    connections: Connections,
+    connections: Arc<dyn PortConnections>,
     is_proven: AtomicBool,
     has_called: Notify,
     /// Open calls without a token, apart from health watches that have their permit.
@@ -41,7 +52,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(id: u64, address: IpAddr, connections: Connections, request_limit: usize) -> Self {
+    pub(super) fn new(id: u64, address: IpAddr, connections: Arc<dyn PortConnections>, request_limit: usize) -> Self {
         Self {
             id,
             address,

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use super::{
     ConnectionLimits,
-    connection::Connection,
+    connection::{Connection, PortConnections},
     port::Port,
     refusals::{RefusalReason, Refusals},
 };
@@ -121,8 +121,10 @@ impl Connections {
             self.shared.closed.notified().await;
         }
     }
+}
 
-    pub(super) fn proven(&self, connection: &Connection) {
+impl PortConnections for Connections {
+    fn proven(&self, connection: &Connection) {
         let mut state = self.shared.state();
         state.unproven.remove(&connection.id);
         if let Some(address) = state.addresses.get_mut(&connection.address) {
@@ -130,7 +132,7 @@ impl Connections {
         }
     }
 
-    pub(super) fn add_unsent(&self, bytes: usize) {
+    fn add_unsent(&self, bytes: usize) {
         if self.shared.unsent.fetch_add(bytes, Ordering::Relaxed) + bytes <= MAX_UNSENT_BYTES {
             return;
         }
@@ -144,7 +146,7 @@ impl Connections {
         }
     }
 
-    pub(super) fn remove_unsent(&self, bytes: usize) {
+    fn remove_unsent(&self, bytes: usize) {
         self.shared.unsent.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
@@ -171,7 +173,7 @@ impl Shared {
     fn add(&self, state: &mut State, address: IpAddr, connections: &Connections) -> Permit {
         state.next_id += 1;
         let id = state.next_id;
-        let connection = Arc::new(Connection::new(id, address, connections.clone(), self.request_limit));
+        let connection = Arc::new(Connection::new(id, address, Arc::new(connections.clone()), self.request_limit));
         state.open.insert(id, connection.clone());
         state.unproven.insert(id, address);
         let here = state.addresses.entry(address).or_default();
