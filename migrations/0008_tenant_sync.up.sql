@@ -27,12 +27,12 @@ create table tenant_sync (
     digest text,
     -- Whether the observation equals the baseline.
     matches_baseline boolean not null,
-    -- {set, problem, retired}: what the platform's categories map to, or the problem why they map
+    -- {set, error, retired}: what the platform's categories map to, or the error for which they map
     -- to nothing, and the categories of theirs that Google has retired.
     desired jsonb,
     -- {merchant, public, in_review}: Google's side.
     google jsonb,
-    -- {choices, set, run, at}: both sides after the last successful real run.
+    -- {categories, set, run, at}: both sides after the last successful real run.
     baseline jsonb,
     -- {set, run, at}: what a run last wrote to Google.
     written jsonb,

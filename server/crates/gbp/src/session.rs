@@ -82,6 +82,9 @@ impl Session {
 
     /// Requests a new access token now, whatever is known of the credentials.
     pub(crate) async fn refresh(&self) -> Result<(), Failure> {
+        if self.responder.is_some() {
+            return Ok(());
+        }
         self.tokens().refresh().await
     }
 

@@ -114,7 +114,7 @@ impl Journal {
         self.progress.write_intent = Some(intent.clone());
     }
 
-    /// Notes that the intended write was not sent, so that there is nothing to find out about it later. `is_recorded` is `false` if the
+    /// Notes that the intended write was not sent, so that there is nothing to find out about it later. `may_be_recorded` is `false` if the
     /// database has certainly not recorded the intent.
     pub(in crate::runner) fn not_begun(&mut self, may_be_recorded: bool) {
         self.progress.write_intent = None;

@@ -98,7 +98,7 @@ impl Dispatcher {
             (Ok(()), Permission::Wait(wait)) => {
                 // Nothing is started here while the circuit is open, so another process may have them.
                 let prefetched = self.prefetched.take_all();
-                release(&self.context, &prefetched).await;
+                release(&self.context, prefetched).await;
                 Ok(NextPoll { slot: None, time: wait.min(POLL_INTERVAL) })
             }
         };
@@ -144,7 +144,7 @@ impl Dispatcher {
 
     async fn poll_ready_runs(&mut self) -> Result<NextPoll, Error> {
         let expired = self.prefetched.take_expired(Instant::now());
-        release(&self.context, &expired).await;
+        release(&self.context, expired).await;
         // Before the claim: runs that are claimed while the kill switch cannot be read would only be released, again and again.
         self.context.flags.now().await?;
         self.start(None);
@@ -219,7 +219,7 @@ impl Dispatcher {
         self.context.flags.now().await?;
         // Runs that are left from before the circuit opened do not go before others.
         let left = self.prefetched.take_all();
-        release(&self.context, &left).await;
+        release(&self.context, left).await;
         for prefetched in claim_for_probe(&self.context, &self.leases).await? {
             self.prefetched.push(prefetched);
         }

@@ -14,10 +14,11 @@ use crate::{
 /// The wait between tries.
 const RETRY_DELAY: Duration = Duration::from_millis(10);
 
-/// Releases runs that got no slot here, with one try.
-pub(super) async fn release(context: &RunnerContext, prefetched: &[PrefetchedRun]) {
+/// Releases runs that got no slot here, with one try. It takes them, because with them their leases are no longer renewed here: if the
+/// statement fails, they soon expire.
+pub(super) async fn release(context: &RunnerContext, prefetched: Vec<PrefetchedRun>) {
     if !prefetched.is_empty() {
-        release_until(context, &prefetch::keys(prefetched), Instant::now()).await;
+        release_until(context, &prefetch::keys(&prefetched), Instant::now()).await;
     }
 }
 
@@ -34,11 +35,11 @@ pub(super) async fn release_until(context: &RunnerContext, held: &[LeaseKey], de
             }
             // A deadline that has passed already means one try: a run that waits for its lease to expire is late, and nothing else.
             Err(error) if Instant::now() < deadline => {
-                tracing::warn!(error = %error_chain(&error), "could not hand runs back; trying again");
+                tracing::warn!(error = %error_chain(&error), "failed to release runs; trying again");
                 sleep(RETRY_DELAY).await;
             }
             Err(error) => {
-                tracing::error!(error = %error_chain(&error), "could not hand runs back; their leases will expire");
+                tracing::error!(error = %error_chain(&error), "failed to release runs; their leases will expire");
                 return;
             }
         }

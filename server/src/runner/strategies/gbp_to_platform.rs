@@ -9,7 +9,7 @@ use crate::{
     },
     error::Error,
     runner::attempt::{Abort, AttemptContext, Journal, Request, desired, gbp_reader},
-    store::{AttemptProgress, PlatformWriteResult, TenantSnapshot},
+    store::{PlatformWriteResult, TenantSnapshot},
     wake::WakeUp,
 };
 
@@ -20,7 +20,7 @@ impl StrategySteps for GbpToPlatform {
     type Category = TenantCategory;
     type Capability = PlatformWriteCapability;
     /// What the transaction has recorded beside the categories.
-    type Written = AttemptProgress;
+    type Written = ();
 
     async fn open(
         context: &AttemptContext,
@@ -86,7 +86,7 @@ impl StrategySteps for GbpToPlatform {
         request: &Request,
         plan: &Plan<TenantCategory>,
         capability: PlatformWriteCapability,
-    ) -> Result<AttemptProgress, Abort> {
+    ) -> Result<(), Abort> {
         // Categories and record are one transaction, so it needs no intent: the journal changes when both are there.
         let mut progress = journal.progress().clone();
         progress.written = plan.changes.iter().cloned().map(|change| change.recorded()).collect();
@@ -94,8 +94,10 @@ impl StrategySteps for GbpToPlatform {
         let (store, tenant) = (context.store(), &source.tenant);
         match store.write_platform(context.now, context.lease.key, tenant, plan, &progress, capability).await? {
             PlatformWriteResult::Written => {
+                // First of all: whatever ends the attempt from here on, its record must not lack what is committed.
+                journal.wrote_platform(progress, &plan.desired);
                 context.wake().send(WakeUp::RunsChanged([context.run.id].into()));
-                Ok(progress)
+                Ok(())
             }
             PlatformWriteResult::Cancelled => Err(Abort::Cancelled),
             PlatformWriteResult::LeaseLost => Err(Abort::LeaseLost),
@@ -104,14 +106,8 @@ impl StrategySteps for GbpToPlatform {
         }
     }
 
-    /// The transaction has compared the target with the plan, and is committed: only the journal is behind.
-    fn verify(
-        &self,
-        journal: &mut Journal,
-        plan: &Plan<TenantCategory>,
-        written: AttemptProgress,
-    ) -> Result<(), Abort> {
-        journal.wrote_platform(written, &plan.desired);
+    /// Nothing is left to compare: the transaction that wrote the target has compared it with the plan.
+    fn verify(&self, _journal: &mut Journal, _plan: &Plan<TenantCategory>, (): ()) -> Result<(), Abort> {
         Ok(())
     }
 }
