@@ -107,7 +107,7 @@ impl Watched {
                 tracing::error!(
                     setting = self.settings,
                     error,
-                    "a changed key file cannot be used; the key of before stays in use"
+                    "changed key file rejected; the previous key stays in use"
                 );
                 self.reported = Some(state);
                 "rejected"

@@ -132,7 +132,7 @@ async fn a_changed_key_set_is_read_without_a_signal_and_an_empty_one_is_a_set() 
 
 #[tokio::test]
 async fn a_bad_new_file_keeps_the_old_keys_and_is_reported_once() {
-    const REJECTED: &str = "a changed key file cannot be used; the key of before stays in use";
+    const REJECTED: &str = "changed key file rejected; the previous key stays in use";
     const GAUGE: &str = "category_mirror_key_files_rejected";
     let site = Site::new().await;
     let server = site.serve(&[]).await;
@@ -247,7 +247,7 @@ async fn keys_of_credentials_change_under_a_running_server() {
     let client = site.client(&server);
     let first = client.set_credentials("accounts/1", "client", "hush-1", "hush-2").send().await.expect("set");
     replace(&file, "no key, hush-3");
-    let line = server.logged("a changed key file cannot be used; the key of before stays in use").await;
+    let line = server.logged("changed key file rejected; the previous key stays in use").await;
     assert!(line["setting"] == "CREDENTIALS_KEYS_FILE" && !line.to_string().contains("hush"), "{line}");
     replace(&file, format!("{NEW}\n{OLD}\n"));
     server.signal(Signal::SIGHUP);

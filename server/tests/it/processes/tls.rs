@@ -117,7 +117,7 @@ async fn a_renewed_certificate_is_served_to_new_connections_and_old_ones_go_on()
 
     // A certificate that does not fit its key changes nothing.
     replace(&key, std::fs::read(file("other.key")).expect("read"));
-    let line = server.logged("a changed key file cannot be used; the key of before stays in use").await;
+    let line = server.logged("changed key file rejected; the previous key stays in use").await;
     assert!(line["setting"] == "TLS_CERT, TLS_KEY", "{line}");
     caller(&site, &server, "second-authority.pem", None).get_sync_stats().send().await.expect("served");
     server.stop().await;
