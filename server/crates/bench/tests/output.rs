@@ -2,8 +2,9 @@
 
 use std::{
     fs::OpenOptions,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     process::{Command, Stdio},
+    thread,
 };
 
 /// How a panic ends a program.
@@ -30,10 +31,17 @@ fn figures_that_cannot_be_written_end_it_with_an_error() {
 #[test]
 fn a_reader_that_goes_after_the_first_figure_is_no_panic() {
     let mut child = bench().stdout(Stdio::piped()).spawn().expect("started");
+    // Read beside: with everything logged, a full pipe would stop it before the first figure.
+    let mut stderr = child.stderr.take().expect("piped");
+    let log = thread::spawn(move || {
+        let mut log = Vec::new();
+        stderr.read_to_end(&mut log).map(|_| log)
+    });
     let mut first = BufReader::new(child.stdout.take().expect("piped")).lines();
     first.next().expect("a line").expect("text");
     drop(first);
-    let output = child.wait_with_output().expect("ended");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(!errors.contains("panicked") && output.status.code() != Some(PANIC), "{errors}");
+    let status = child.wait().expect("ended");
+    let log = log.join().expect("no panic").expect("read");
+    let errors = String::from_utf8_lossy(&log);
+    assert!(!errors.contains("panicked") && status.code() != Some(PANIC), "{errors}");
 }
