@@ -19,7 +19,7 @@ const MAX_STALENESS: Duration = Duration::from_secs(7 * 24 * 3600);
 #[command(next_help_heading = "Authentication")]
 pub struct AuthArgs {
     /// File with the secret for tokens signed with HS256: at least 32 bytes, without leading and trailing white space.
-    /// Re-read when it changes, like the other files here
+    /// Re-read when it changes, like all files of this section
     #[arg(long, env = "AUTH_HS256_SECRET_FILE", value_name = "FILE")]
     pub auth_hs256_secret_file: Option<PathBuf>,
 

@@ -12,7 +12,7 @@ use crate::{credential_cipher::CredentialCipher, key_files::Watched};
 #[command(next_help_heading = "Credentials of individual GBP accounts, set with CredentialService")]
 pub struct CredentialArgs {
     /// File with the keys that encrypt accounts' own credentials, one per line: 64 hexadecimal digits, as printed by
-    /// `openssl rand -hex 32`. The first key encrypts, all keys decrypt. To replace a key, add the new one as the
+    /// `openssl rand -hex 32`. The first key encrypts; every key decrypts. To replace a key, add the new one as the
     /// second line on every server, then move it to the first line, run `mirrorctl credentials reencrypt`, and remove
     /// the old one. Re-read when it changes and on SIGHUP
     #[arg(long, env = "CREDENTIALS_KEYS_FILE", value_name = "FILE")]

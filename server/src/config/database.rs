@@ -15,11 +15,11 @@ pub struct DatabaseArgs {
     /// (`one:5432,two:5432`), the server connects to the one that accepts writes
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<DatabaseUrl>,
-    /// File that contains DATABASE_URL, which keeps its password out of the environment and the arguments
+    /// File that contains DATABASE_URL, so that its password is in neither the environment nor the arguments
     #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE")]
     pub database_url_file: Option<PathBuf>,
     /// URL of the same database that bypasses the pooler in transaction mode (PgBouncer, Supavisor) of DATABASE_URL.
-    /// Used for LISTEN, locks and migrations
+    /// Used for LISTEN, the kill switch, lease renewals, locks and migrations
     #[arg(long, env = "DATABASE_DIRECT_URL", value_name = "URL", hide_env_values = true)]
     pub database_direct_url: Option<DatabaseUrl>,
     /// Existing schema that contains the tables [default: public]
@@ -32,9 +32,9 @@ pub struct DatabaseArgs {
     /// Directory with PostgreSQL's binaries for the embedded database [default: the newest installed version]
     #[arg(long, env = "PG_BIN_DIR", value_name = "DIR")]
     pub pg_bin_dir: Option<PathBuf>,
-    /// Size of the connection pool that calls and runs share, from 2 to 1000. 15 further connections accept runs, read
-    /// the history, renew leases and listen for wake-ups. DATABASE_DIRECT_URL adds two; then six of all of them bypass
-    /// the pooler
+    /// Size of the connection pool that calls and runs share, from 2 to 1000. The server uses 15 further connections to
+    /// accept runs, read the history, renew leases and listen for wake-ups. DATABASE_DIRECT_URL adds two; then, six of
+    /// all connections bypass the pooler
     #[arg(long, env = "DATABASE_MAX_CONNECTIONS", value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub database_max_connections: u32,
 }

@@ -11,13 +11,13 @@ use crate::domain::ProcessFlags;
     next_help_heading = "Feature flags, forced on or off for this process (default: as set with FlagService, else off; on with --dev)"
 )]
 pub struct FlagArgs {
-    /// Start runs
+    /// Start of runs. While it is off, requests for runs fail
     #[arg(long, env = "FF_CATEGORY_MIRRORING", value_name = "on|off", hide_possible_values = true)]
     pub ff_category_mirroring: Option<Switch>,
-    /// Change a tenant's categories
+    /// Changes of tenants' categories. While it is off, they fail
     #[arg(long, env = "FF_TENANT_PLATFORM_CATEGORY", value_name = "on|off", hide_possible_values = true)]
     pub ff_tenant_platform_category: Option<Switch>,
-    /// Execute runs. While it is off, runs end as skipped
+    /// Execution of runs. While it is off, runs end as skipped
     #[arg(long, env = "FF_TENANT_GBP_CATEGORY_SYNC", value_name = "on|off", hide_possible_values = true)]
     pub ff_tenant_gbp_category_sync: Option<Switch>,
 }

@@ -34,7 +34,8 @@ pub struct LimitArgs {
     /// connection may use a third of them
     #[arg(long, env = "REQUEST_MEMORY_BYTES", value_name = "BYTES", default_value_t = CallLimits::default().request_memory, value_parser = request_memory)]
     pub request_memory_bytes: usize,
-    /// Maximum number of open connections on LISTEN_ADDR, from 1 to 1000000. Lower if the process may open fewer files
+    /// Maximum number of open connections on LISTEN_ADDR, from 1 to 1000000. The effective limit is lower if the process
+    /// may open fewer files
     #[arg(long, env = "MAX_CONNECTIONS", value_name = "N", default_value_t = ConnectionLimits::default().max_connections, value_parser = streams)]
     pub max_connections: usize,
     /// Maximum number of open connections per address, or per /64 network for IPv6, from 1 to 1000000. Raise it behind

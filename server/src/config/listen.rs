@@ -18,8 +18,8 @@ pub struct ListenArgs {
     /// and TLS_KEY, or INSECURE_LISTEN, are required
     #[arg(long, env = "LISTEN_ADDR", value_name = "ADDR", default_value = "127.0.0.1:50051")]
     pub listen_addr: SocketAddr,
-    /// Address and port of /healthz and /metrics, without TLS and tokens: do not expose it. If other machines can reach
-    /// the address, INSECURE_ADMIN_LISTEN or INSECURE_LISTEN is required
+    /// Address and port of /livez, /readyz, /healthz and /metrics, without TLS and tokens: do not expose it. If other
+    /// machines can reach the address, INSECURE_ADMIN_LISTEN or INSECURE_LISTEN is required
     #[arg(long, env = "ADMIN_LISTEN_ADDR", value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub admin_listen_addr: SocketAddr,
     /// Allow all ports to be reachable from other machines without TLS or with --dev. Tokens can then be read in
@@ -37,8 +37,8 @@ pub struct ListenArgs {
     /// PEM file with the private key of TLS_CERT
     #[arg(long, env = "TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
-    /// PEM file with certificate authorities; requires TLS_CERT. Callers of gRPC then need a certificate of one of them
-    /// in addition to a token
+    /// PEM file with certificate authorities; requires TLS_CERT. Callers of gRPC then need a certificate that one of
+    /// them issued, in addition to a token
     #[arg(long, env = "TLS_CLIENT_CA", value_name = "FILE")]
     pub tls_client_ca: Option<PathBuf>,
 }

@@ -17,8 +17,8 @@ use super::{ConfigError, log_fields::TextFields, log_json::JsonLines};
 use crate::spans::{self, Exporter};
 
 /// Libraries that process secrets in headers, bodies, handshakes and values, and the most verbose level that they may
-/// log at, whatever RUST_LOG contains. Our tests find no secret in their logs today, but any release may change what
-/// they log in such detail.
+/// log at, whatever RUST_LOG contains. Tests find no secret in the logs of their current versions, but any release may
+/// change what they log in such detail.
 const CAPPED: [(&str, Level); 10] = [
     ("axum", Level::INFO),
     ("h2", Level::INFO),

@@ -50,7 +50,7 @@ Examples:
 
 const EMULATOR_EXAMPLES: &str = r#"Examples, with `category-mirror gbp-emulator --seed-demo` running:
   curl http://127.0.0.1:8765/_control/locations/2001        the merchant's and the public's view
-  curl http://127.0.0.1:8765/_control/calls                 numbers of calls, and all writes
+  curl http://127.0.0.1:8765/_control/calls                 the counts of calls, and all writes
   curl http://127.0.0.1:8765/_control/faults -d '{"method": "locations.get", "status": 503, "times": 2}'"#;
 
 /// A missing or invalid setting, described in one line that names it. The process exits with code 64.
@@ -104,7 +104,7 @@ pub enum Command {
     /// `serve` also does this when it starts. Use this command to migrate in a separate step. Running it again has no
     /// effect.
     Migrate(Box<DatabaseArgs>),
-    /// Sign a token and print it, without other output, on stdout
+    /// Sign a token, and print only the token on stdout
     ///
     /// Signs with a secret or private key whose counterpart the server trusts, or, with `--dev`, with the development
     /// key of this machine.
@@ -132,8 +132,8 @@ pub struct DemoArgs {
 /// Settings of `serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// For evaluation: replace every missing setting by an embedded PostgreSQL, the GBP emulator, a development key,
-    /// and flags that are on
+    /// For evaluation: replace missing settings with an embedded PostgreSQL, the GBP emulator, a development key, and
+    /// flags that are on
     #[arg(long)]
     pub dev: bool,
     /// Listening addresses.

@@ -35,16 +35,16 @@ pub struct RunnerArgs {
     /// Maximum number of attempts of a run before it fails, from 1 to 100
     #[arg(long, env = "RUNNER_ATTEMPTS", value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(i32).range(1..=100))]
     pub runner_attempts: i32,
-    /// Delay after the first failed attempt. It doubles with each further one
+    /// Delay after the first failed attempt. It doubles with each further attempt
     #[arg(long, env = "RUNNER_BACKOFF", value_name = "DURATION", default_value = "500ms", value_parser = duration)]
     pub runner_backoff: Duration,
-    /// Maximum delay between attempts. Only Google can request a longer one (Retry-After)
+    /// Maximum delay between attempts. Only a Retry-After from Google can make it longer
     #[arg(long, env = "RUNNER_BACKOFF_MAX", value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub runner_backoff_max: Duration,
     /// Maximum random addition to a delay
     #[arg(long, env = "RUNNER_BACKOFF_JITTER", value_name = "DURATION", default_value = "250ms", value_parser = duration)]
     pub runner_backoff_jitter: Duration,
-    /// Time that a shutdown waits for running attempts and calls
+    /// Time for which a shutdown waits for running attempts and calls
     #[arg(long, env = "SHUTDOWN_GRACE_PERIOD", value_name = "DURATION", default_value = "25s", value_parser = duration)]
     pub shutdown_grace_period: Duration,
     /// Maximum number of additional categories that Google accepts for one location
@@ -73,7 +73,7 @@ pub struct GuardArgs {
     /// Maximum number of categories that a run may remove from a location or a tenant (guard `removals`)
     #[arg(long, env = "GUARD_MAX_REMOVALS", value_name = "N", default_value_t = GuardLimits::default().removals)]
     pub guard_max_removals: u32,
-    /// Maximum percentage of its categories that a run may remove from a location or a tenant, from 0 to 100. 100: no
+    /// Maximum percentage of the categories of a location or a tenant that a run may remove, from 0 to 100. 100: no
     /// limit (guard `removed_share`)
     #[arg(long, env = "GUARD_MAX_REMOVED_PERCENT", value_name = "PERCENT", default_value_t = GuardLimits::default().removed_percent, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub guard_max_removed_percent: u32,

@@ -33,22 +33,22 @@ pub(crate) use taxonomy::TaxonomyCommand;
 pub(crate) use tenant::TenantCommand;
 
 const AFTER_HELP: &str = "\
-The token comes from the file of --token-file, from MIRRORCTL_TOKEN, or from the token file of the context. Options and variables go before \
-the context (see `mirrorctl context --help`). NO_COLOR turns colors off; there are none in a pipe.
+The token is read from --token-file, from MIRRORCTL_TOKEN, or from the token file of the context, in this order. Options and variables \
+take precedence over the context (see `mirrorctl context --help`). NO_COLOR turns colors off; output to a pipe has none.
 
-Tables are as wide as the terminal: a narrow one leaves columns out and cuts texts, a pipe does neither. Ids of runs and batches are \
-shortened to their last 8 digits, which every command accepts.
+Tables fit the terminal: in a narrow one, columns are left out and texts are cut; in a pipe, nothing is. Tables show the last 8 digits of \
+the ids of runs and batches; every command accepts these.
 
 Exit codes:
   0  done; a watched run succeeded
   1  a watched run failed, was skipped or was cancelled
-  2  the command line is wrong
+  2  the command line is invalid
   3  the server refused the request, or items of an import
-  4  the token is missing, invalid or does not suffice
+  4  the token is missing, invalid or not sufficient
   5  the server is not available, or did not answer in time: try again
   6  anything else";
 
-/// Operate Category Mirror: start, watch and list category syncs, and keep what they need.
+/// Operate Category Mirror: start, watch and list category syncs, and manage tenants, categories and flags.
 #[derive(Debug, Parser)]
 #[command(name = "mirrorctl", version, after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -70,13 +70,13 @@ pub(crate) enum OutputFormat {
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
-    /// Form of the output: text for people, JSON with one object a line, Markdown for tickets (plans only)
+    /// Output format: text for people, JSON with one object per line, or Markdown for tickets (plans only)
     #[arg(long, global = true, default_value = "text", hide_possible_values = true, value_name = "text|json|markdown")]
     pub(crate) output: OutputFormat,
     /// Show times in UTC instead of the local time zone
     #[arg(long, global = true)]
     pub(crate) utc: bool,
-    /// Show whole ids of runs and batches in tables
+    /// Show full ids of runs and batches in tables
     #[arg(long, global = true)]
     pub(crate) full_ids: bool,
 }
@@ -84,34 +84,34 @@ pub(crate) struct OutputArgs {
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectionArgs {
-    /// Context of the configuration file, instead of the current one
+    /// Context in the configuration file to use instead of the current one
     #[arg(long, global = true, env = "MIRRORCTL_CONTEXT", value_name = "NAME")]
     pub(crate) context: Option<String>,
     /// Address of the server [default: the context's, or http://127.0.0.1:50051]
     #[arg(long, global = true, env = "MIRRORCTL_ENDPOINT", hide_env_values = true, value_name = "URL")]
     pub(crate) endpoint: Option<String>,
-    /// File with the bearer token, read again for each call; goes before MIRRORCTL_TOKEN
+    /// File with the bearer token, re-read for each call; takes precedence over MIRRORCTL_TOKEN
     #[arg(long, global = true, env = "MIRRORCTL_TOKEN_FILE", value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
     /// PEM file with the certificate authority to trust, instead of the system's
     #[arg(long, global = true, env = "MIRRORCTL_CA_FILE", value_name = "FILE", hide_short_help = true)]
     pub(crate) ca_file: Option<PathBuf>,
-    /// PEM file with the certificate chain for a server that asks for one; with --client-key-file
+    /// PEM file with the certificate chain, for a server that requires one; requires --client-key-file
     #[arg(long, global = true, env = "MIRRORCTL_CLIENT_CERT_FILE", value_name = "FILE", hide_short_help = true)]
     pub(crate) client_cert_file: Option<PathBuf>,
     /// PEM file with the private key of --client-cert-file
     #[arg(long, global = true, env = "MIRRORCTL_CLIENT_KEY_FILE", value_name = "FILE", hide_short_help = true)]
     pub(crate) client_key_file: Option<PathBuf>,
-    /// Send the token over http:// to another machine, where everyone on the way can read it
+    /// Send the token over http:// even to another machine; it can be read in transit
     #[arg(long, global = true, hide_short_help = true)]
     pub(crate) allow_plaintext_token: bool,
-    /// Time limit of a call, with its retries
+    /// Maximum duration of a call, including its retries
     #[arg(long, global = true, default_value = "10s", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) timeout: Duration,
-    /// Trace that the calls are part of (W3C Trace Context), such as 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
+    /// Trace that the calls belong to (W3C Trace Context), such as 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
     #[arg(long, global = true, env = "TRACEPARENT", value_name = "TRACEPARENT", hide_short_help = true)]
     pub(crate) traceparent: Option<String>,
-    /// Metadata to send with each call; may be given several times
+    /// Metadata to send with each call; can be repeated
     #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = metadata, hide_short_help = true)]
     pub(crate) metadata: Vec<(String, String)>,
 }
@@ -123,48 +123,48 @@ fn metadata(text: &str) -> Result<(String, String), &'static str> {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Start, watch, list and count runs, cancel them, or revert what they wrote
+    /// Start, watch, list, count, cancel and revert runs
     #[command(subcommand)]
     Run(RunCommand),
-    /// Show plans, also as JSON or Markdown
+    /// Show the plans of runs
     #[command(subcommand)]
     Plan(PlanCommand),
-    /// Sync an organization, or all tenants
+    /// Start, watch, list and cancel batches: runs for an organization or for all tenants
     #[command(subcommand)]
     Batch(BatchCommand),
-    /// Keep tenants and their categories
+    /// Manage tenants and their categories
     #[command(subcommand)]
     Tenant(TenantCommand),
     /// Show whether tenants are in sync, and decide about conflicts
     #[command(subcommand)]
     Sync(SyncCommand),
-    /// Keep the platform's categories and their mappings
+    /// Manage platform categories and their mappings
     #[command(subcommand)]
     PlatformCategory(PlatformCategoryCommand),
-    /// Import Google's lists of categories, and search them
+    /// Import and search Google's lists of categories
     #[command(subcommand)]
     Taxonomy(TaxonomyCommand),
-    /// Switch features on and off
+    /// Show, change and evaluate feature flags
     #[command(subcommand)]
     Flag(FlagCommand),
-    /// Keep accounts' own credentials for Google
+    /// Manage accounts' own credentials for Google
     #[command(subcommand)]
     Credentials(CredentialsCommand),
-    /// Keep the servers that this tool talks to, by name
+    /// Manage contexts: named servers that this tool can call
     #[command(subcommand)]
     Context(ContextCommand),
     /// Show the versions of this tool and of the server
     Version,
-    /// Print completions for a shell
+    /// Print the completion script for a shell
     Completions(CompletionsArgs),
-    /// Write the manual pages
+    /// Write the manual pages to a directory
     Man(ManArgs),
 }
 
 /// Whether a deletion was confirmed beforehand.
 #[derive(Debug, Clone, Copy, ClapArgs)]
 pub(crate) struct DeleteArgs {
-    /// Delete without asking; required where there is no terminal
+    /// Delete without confirmation; required if there is no terminal
     #[arg(long, short)]
     pub(crate) yes: bool,
 }

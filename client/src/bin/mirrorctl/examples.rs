@@ -1,6 +1,6 @@
-//! An example or two in each help text. A test executes every one of them.
+//! One or two examples in each help text. A test executes all of them.
 
-/// The way to a command, and what can be typed.
+/// Each command with its examples, without `mirrorctl`.
 const EXAMPLES: [(&str, &[&str]); 52] = [
     (
         "run create",
@@ -97,10 +97,10 @@ const EXAMPLES: [(&str, &[&str]); 52] = [
     ("man", &["man --directory man1"]),
 ];
 
-/// Characters of a line of an example, which a terminal of 80 columns does not wrap with its indentation.
+/// Maximum length of a line of an example, so that a terminal of 80 columns does not wrap it with its indentation.
 const MAX_LINE_CHARS: usize = 70;
 
-/// The command with its examples.
+/// Adds the examples to a command and to all commands below it.
 pub(crate) fn added(command: clap::Command) -> clap::Command {
     added_below(command, "")
 }
@@ -122,7 +122,7 @@ fn added_below(command: clap::Command, way: &str) -> clap::Command {
     })
 }
 
-/// A command line over as many lines as it needs, each of which a shell continues: what a terminal wraps cannot be copied.
+/// Folds a command line with `\` at the ends of its lines, because a line that the terminal wraps cannot be copied.
 fn folded(line: &str) -> String {
     let mut lines = Vec::new();
     for (index, option) in line.split(" --").enumerate() {

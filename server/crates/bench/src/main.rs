@@ -35,7 +35,7 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// Measure Category Mirror, beside PostgreSQL's own `pgbench`; prints one JSON object a line
+/// Measure Category Mirror in comparison with PostgreSQL's `pgbench`; print one JSON object per line
 #[derive(Debug, Parser)]
 #[command(name = "category-mirror-bench", version)]
 struct Cli {

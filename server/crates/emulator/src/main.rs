@@ -6,7 +6,7 @@ use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// A Google Business Profile to develop and test against, on this machine.
+/// Emulates Google Business Profile on this machine, for development and tests.
 #[derive(Debug, Parser)]
 #[command(name = "gbp-emulator", version)]
 struct Cli {

@@ -3,8 +3,8 @@
 use clap::Subcommand;
 
 const AFTER_HELP: &str = "\
-A context is a server with its token file and its certificate authority. They are in $XDG_CONFIG_HOME/mirrorctl/config.toml, or \
-~/.config/mirrorctl/config.toml:
+A context is a server with its token file and its certificate authority. Contexts are stored in \
+$XDG_CONFIG_HOME/mirrorctl/config.toml, or ~/.config/mirrorctl/config.toml:
 
   current = \"production\"
 
@@ -13,20 +13,20 @@ A context is a server with its token file and its certificate authority. They ar
   token_file = \"~/.config/mirrorctl/production.token\"
   ca_file = \"/etc/ssl/example-ca.pem\"
 
-There are no secrets in this file, and no other user may be able to change it. With another --endpoint or MIRRORCTL_ENDPOINT, a context's \
-token file and authority are not used.";
+The file contains no secrets, and must not be writable by other users. If --endpoint or MIRRORCTL_ENDPOINT names another server, the \
+context's token file and authority are not used.";
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) enum ContextCommand {
     /// List the contexts
     List,
-    /// Make a context the current one
+    /// Select the current context
     Use {
         /// Name of the context
         name: String,
     },
-    /// Create a context, or change it, with --endpoint, --token-file and --ca-file
+    /// Create or change a context with --endpoint, --token-file and --ca-file
     Set {
         /// Name of the context
         name: String,

@@ -12,8 +12,8 @@ pub(crate) enum FlagCommand {
         /// Name of the flag, such as FF_CATEGORY_MIRRORING
         flag: String,
     },
-    /// Change the given fields, and no others. --add-… and --remove-… change a list by single names; --tenants and its like replace a list as
-    /// a whole, and need --replace where that removes names
+    /// Change only the given fields of a flag. --add-… and --remove-… change single entries of a list; --tenants and the other list options
+    /// replace the whole list, and require --replace if that removes entries
     Update {
         /// Name of the flag
         flag: String,
@@ -27,7 +27,7 @@ pub(crate) enum FlagCommand {
         /// Tenant, an id or tenants/{id}
         tenant: String,
     },
-    /// List changes of flags, newest first: who, when and why
+    /// List changes of flags, newest first, with caller, time and reason
     History {
         /// List only changes of this flag
         flag: Option<String>,
@@ -37,14 +37,14 @@ pub(crate) enum FlagCommand {
     },
 }
 
-/// For which tenants a flag is on.
+/// The tenants for which a flag is on.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum State {
     /// No tenant
     Off,
-    /// All tenants but the excluded ones
+    /// All tenants except the excluded ones
     On,
-    /// The pilot and the percentage, but not the excluded tenants
+    /// The pilot and the percentage, except the excluded tenants
     Partial,
 }
 
@@ -60,23 +60,23 @@ impl From<State> for FlagState {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct FlagFieldArgs {
-    /// For which tenants the flag is on
+    /// Tenants for which the flag is on
     #[arg(long)]
     pub(crate) state: Option<State>,
-    /// Share of the tenants that are not listed, 0 to 100
+    /// Percentage of the tenants that are not listed, from 0 to 100
     #[arg(long)]
     pub(crate) percent: Option<f64>,
     #[command(flatten)]
     pub(crate) lists: FlagListArgs,
-    /// Revision that the flag must have; otherwise the change is refused
+    /// Revision that the flag must have; if it differs, the change is refused
     #[arg(long, value_name = "NUMBER")]
     pub(crate) expected_revision: Option<i64>,
-    /// Why, for the record
+    /// Reason for the change, stored with it
     #[arg(long)]
     pub(crate) reason: Option<String>,
 }
 
-/// Changes of a flag's lists: names with commas between them, or the option several times.
+/// Changes of a flag's lists. Names are separated by commas, or the option is repeated.
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "Lists")]
 pub(crate) struct FlagListArgs {
@@ -92,31 +92,31 @@ pub(crate) struct FlagListArgs {
     /// Organizations to remove from the pilot
     #[arg(long, value_delimiter = ',', conflicts_with = "organizations")]
     pub(crate) remove_organizations: Vec<String>,
-    /// Tenants to add to those that the flag is never on for
+    /// Tenants to exclude: the flag is never on for them
     #[arg(long, value_delimiter = ',', conflicts_with = "excluded_tenants")]
     pub(crate) add_excluded_tenants: Vec<String>,
-    /// Tenants to remove from those that the flag is never on for
+    /// Tenants to exclude no longer
     #[arg(long, value_delimiter = ',', conflicts_with = "excluded_tenants")]
     pub(crate) remove_excluded_tenants: Vec<String>,
-    /// Organizations to add to those that the flag is never on for
+    /// Organizations to exclude: the flag is never on for their tenants
     #[arg(long, value_delimiter = ',', conflicts_with = "excluded_organizations")]
     pub(crate) add_excluded_organizations: Vec<String>,
-    /// Organizations to remove from those that the flag is never on for
+    /// Organizations to exclude no longer
     #[arg(long, value_delimiter = ',', conflicts_with = "excluded_organizations")]
     pub(crate) remove_excluded_organizations: Vec<String>,
-    /// All tenants of the pilot: replaces the list; empty for none
+    /// New list of all tenants of the pilot; an empty value clears it
     #[arg(long)]
     pub(crate) tenants: Option<String>,
-    /// All organizations of the pilot: replaces the list; empty for none
+    /// New list of all organizations of the pilot; an empty value clears it
     #[arg(long)]
     pub(crate) organizations: Option<String>,
-    /// All tenants that the flag is never on for: replaces the list; empty for none
+    /// New list of all excluded tenants; an empty value clears it
     #[arg(long)]
     pub(crate) excluded_tenants: Option<String>,
-    /// All organizations that the flag is never on for: replaces the list; empty for none
+    /// New list of all excluded organizations; an empty value clears it
     #[arg(long)]
     pub(crate) excluded_organizations: Option<String>,
-    /// Confirm that replacing a list removes names from it
+    /// Confirm that replacing a list removes entries from it
     #[arg(long)]
     pub(crate) replace: bool,
     /// Accept tenants and organizations that do not exist yet
@@ -125,7 +125,7 @@ pub(crate) struct FlagListArgs {
 }
 
 impl FlagListArgs {
-    /// Whether any list is to change.
+    /// Whether any list changes.
     pub(crate) fn is_given(&self) -> bool {
         let edits = [
             &self.add_tenants,

@@ -7,13 +7,13 @@ use clap_complete::Shell;
 
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
-    /// Shell to complete commands in
+    /// Shell to print the script for
     pub(crate) shell: Shell,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
-    /// Folder to write the pages to; it is created where there is none
+    /// Directory to write the pages to; created if it does not exist
     #[arg(long, value_name = "FOLDER")]
     pub(crate) directory: PathBuf,
 }

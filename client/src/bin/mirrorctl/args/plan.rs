@@ -5,10 +5,10 @@ use clap::{Args, Subcommand};
 /// Guards to override.
 #[derive(Debug, Args)]
 pub(crate) struct OverrideArgs {
-    /// Guards to override for this one run, separated by commas: primary_change, removals, removed_share, first_run_removals
+    /// Guards to override for this run only, separated by commas: primary_change, removals, removed_share, first_run_removals
     #[arg(long = "override-guard", value_name = "GUARD", value_delimiter = ',', requires = "reason")]
     pub(crate) guards: Vec<String>,
-    /// Why the guards are overridden; kept with the run
+    /// Reason for overriding the guards, stored with the run
     #[arg(long, requires = "guards")]
     pub(crate) reason: Option<String>,
 }

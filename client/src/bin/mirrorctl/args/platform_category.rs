@@ -6,9 +6,9 @@ use super::{DeleteArgs, ImportArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PlatformCategoryCommand {
-    /// List platform categories by slug; as JSON, in the form that `import` accepts
+    /// List platform categories by slug; `import` accepts the JSON output
     List {
-        /// List only categories without a mapping
+        /// List only unmapped categories
         #[arg(long)]
         unmapped: bool,
     },
@@ -24,34 +24,34 @@ pub(crate) enum PlatformCategoryCommand {
         #[command(flatten)]
         fields: PlatformCategoryFieldArgs,
     },
-    /// Change the given fields, and no others; an empty mapping removes it
+    /// Change only the given fields of a platform category; an empty value removes a mapping
     Update {
         /// Slug of the category
         slug: String,
         #[command(flatten)]
         fields: PlatformCategoryFieldArgs,
     },
-    /// Delete a platform category that no tenant has
+    /// Delete a platform category; refused if a tenant has it
     Delete {
         /// Slug of the category
         slug: String,
         #[command(flatten)]
         confirmation: DeleteArgs,
     },
-    /// Create or change the categories of a file: slug, display_name, gbp_category and regional_gbp_categories (in CSV, such as
-    /// `IN=gcid:bakery US=`); bad lines are reported, and good ones imported
+    /// Create or change the categories in a file, with slug, display_name, gbp_category and regional_gbp_categories (in CSV, such as
+    /// `IN=gcid:bakery US=`). Valid lines are imported even if others are invalid; those are reported
     Import(ImportArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct PlatformCategoryFieldArgs {
-    /// Name of the category for people
+    /// Display name of the category
     #[arg(long, value_name = "NAME")]
     pub(crate) display_name: Option<String>,
     /// GBP category that it maps to, such as gcid:bakery
     #[arg(long, value_name = "GCID")]
     pub(crate) gbp_category: Option<String>,
-    /// Mapping of one region, such as IN=gcid:bakery, or IN= for none there; replaces those of all regions
+    /// Regional mapping, such as IN=gcid:bakery, or IN= for unmapped; can be repeated, and replaces the mappings of all regions
     #[arg(long, value_name = "REGION=GCID", value_parser = regional)]
     pub(crate) regional_gbp_category: Vec<(String, String)>,
 }

@@ -15,22 +15,22 @@ use super::{
 pub(crate) struct CreateRunArgs {
     /// Tenant to sync, an id or tenants/{id}
     pub(crate) tenant: String,
-    /// Which side wins
+    /// Strategy: which side wins
     #[arg(long, value_parser = one_of::<Strategy>(&STRATEGIES))]
     pub(crate) strategy: Strategy,
-    /// Plan only, and write nothing
+    /// Only plan, without writing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Wait until the run has ended, and show each change
+    /// Wait until the run has ended, showing each change
     #[arg(long)]
     pub(crate) wait: bool,
-    /// Name of this request: a request of the same name within 24 h gets the first one's answer
+    /// Idempotency key: a request with the same id within 24 hours gets the first response
     #[arg(long, value_name = "ID")]
     pub(crate) request_id: Option<String>,
-    /// Dry run whose plan to apply, exactly or not at all
+    /// Dry run whose plan is applied, exactly or not at all
     #[arg(long, value_name = "RUN", conflicts_with = "dry_run")]
     pub(crate) plan: Option<String>,
-    /// Google's record that is read where Google wins
+    /// Google's record to read, for gbp_to_platform
     #[arg(long, value_name = "VIEW", value_parser = one_of::<GbpView>(&VIEWS))]
     pub(crate) gbp_view: Option<GbpView>,
     #[command(flatten)]
@@ -59,14 +59,14 @@ pub(crate) enum RunCommand {
         /// Id or name of the run
         run: String,
     },
-    /// Revert what a run wrote, where it is still there
+    /// Revert a run, if its target is still as the run left it
     Revert {
         /// Id or name of the run
         run: String,
-        /// Plan the revert only
+        /// Only plan the revert, without writing
         #[arg(long)]
         dry_run: bool,
-        /// Wait until the run has ended, and show each change
+        /// Wait until the run has ended, showing each change
         #[arg(long)]
         wait: bool,
         #[command(flatten)]
@@ -82,11 +82,11 @@ pub(crate) enum RunCommand {
         /// Count only this organization's runs
         #[arg(long)]
         organization: Option<String>,
-        /// How far to look back, such as 24h or 7days
+        /// Length of the period, which ends now, such as 24h or 7days
         #[arg(long, default_value = "24h", value_parser = parse_duration, value_name = "DURATION")]
         window: Duration,
     },
-    /// Show a run as it changes, until it has ended; without one, all runs, until interrupted
+    /// Show a run as it changes, until it has ended; without a run, show all runs until interrupted
     Watch {
         /// Id or name of the run
         #[arg(conflicts_with_all = ["tenant", "organization"])]
@@ -114,7 +114,7 @@ pub(crate) struct ListRunsArgs {
     /// List only runs of this strategy
     #[arg(long, value_parser = one_of::<Strategy>(&STRATEGIES))]
     pub(crate) strategy: Option<Strategy>,
-    /// List only runs in this state; may be given several times
+    /// List only runs in this state; can be repeated
     #[arg(long, value_parser = one_of::<RunState>(&RUN_STATES))]
     pub(crate) state: Vec<RunState>,
     /// List only dry runs (true), or only real ones (false)

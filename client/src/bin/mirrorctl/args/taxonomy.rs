@@ -4,11 +4,11 @@ use clap::{Args as ClapArgs, Subcommand};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TaxonomyCommand {
-    /// Import Google's list, and show what it changes; give it time with --timeout 60s
+    /// Import Google's list, and show what it changes; takes about ten seconds, so set --timeout 60s
     Refresh {
         #[command(flatten)]
         locale: LocaleArgs,
-        /// Accept a list that is more than 5 % shorter than the version before, for this reason
+        /// Reason to import a list that is more than 5 % shorter than the previous version
         #[arg(long, value_name = "REASON")]
         allow_shrink: Option<String>,
     },
@@ -21,22 +21,22 @@ pub(crate) enum TaxonomyCommand {
         #[arg(long, value_name = "LANGUAGE")]
         language_code: Option<String>,
     },
-    /// Find GBP categories by the beginning of a name or gcid, and by similar names
+    /// Search GBP categories by the start of a name or gcid, and by similar names
     Search {
         #[command(flatten)]
         locale: LocaleArgs,
-        /// Text to search; without one, all categories are listed
+        /// Text to search for; without it, all categories are listed
         #[arg(default_value = "")]
         query: String,
         /// Maximum number of categories to list
         #[arg(long, short = 'n', default_value_t = 20)]
         limit: usize,
     },
-    /// List platform categories that are unmapped or map to nothing in Google's list, each with suggestions
+    /// List platform categories that are unmapped or whose GBP category Google's list lacks, with suggestions
     Suggest {
         #[command(flatten)]
         locale: LocaleArgs,
-        /// Number of suggestions for each category, at most 10
+        /// Maximum number of suggestions per category, at most 10
         #[arg(long, default_value_t = 3, value_name = "NUMBER")]
         match_count: u8,
     },

@@ -6,7 +6,7 @@ use super::{DeleteArgs, ImportArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TenantCommand {
-    /// List tenants by id; as JSON, in the form that `import` accepts
+    /// List tenants by id; `import` accepts the JSON output
     List {
         /// List only tenants of this organization
         #[arg(long)]
@@ -24,7 +24,7 @@ pub(crate) enum TenantCommand {
         #[command(flatten)]
         fields: TenantFieldArgs,
     },
-    /// Change the given fields, and no others; an empty organization, or an empty account and location, are removed
+    /// Change only the given fields of a tenant; empty values remove the organization, or the account and location
     Update {
         /// Id of the tenant
         tenant: String,
@@ -38,8 +38,8 @@ pub(crate) enum TenantCommand {
         #[command(flatten)]
         confirmation: DeleteArgs,
     },
-    /// Create or change the tenants of a file: tenant, display_name, organization, gbp_account, gbp_location, region_code, language_code,
-    /// primary and additional (in CSV, separated by spaces); bad lines are reported, and good ones imported
+    /// Create or change the tenants in a file, with tenant, display_name, organization, gbp_account, gbp_location, region_code, language_code,
+    /// primary and additional (in CSV, separated by spaces). Valid lines are imported even if others are invalid; those are reported
     Import(ImportArgs),
     /// Show a tenant's categories on the platform
     GetCategories {
@@ -61,10 +61,10 @@ pub(crate) enum TenantCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct TenantFieldArgs {
-    /// Name of the store for people
+    /// Display name of the store
     #[arg(long, value_name = "NAME")]
     pub(crate) display_name: Option<String>,
-    /// Organization that it belongs to
+    /// Organization that the tenant belongs to
     #[arg(long)]
     pub(crate) organization: Option<String>,
     /// GBP account that holds the location
