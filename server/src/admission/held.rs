@@ -14,10 +14,10 @@ tokio::task_local! {
 /// The permits of one call. They are freed when the last clone is dropped: the call has one, and so has each connection
 /// that it uses.
 #[derive(Debug, Clone, Default)]
-pub struct HeldPermits(Arc<Mutex<LeaseKey>>);
+pub struct HeldPermits(Arc<Mutex<HeldState>>);
 
 #[derive(Debug, Default)]
-struct LeaseKey {
+struct HeldState {
     permits: Vec<SharePermit>,
     /// Number of admissions that the call waits for.
     waiting: usize,
@@ -29,7 +29,7 @@ impl HeldPermits {
     /// Creates a holder of these permits.
     #[must_use]
     pub fn of(permits: Vec<SharePermit>) -> Self {
-        Self(Arc::new(Mutex::new(LeaseKey { permits, ..LeaseKey::default() })))
+        Self(Arc::new(Mutex::new(HeldState { permits, ..HeldState::default() })))
     }
 
     /// Returns the holder of the call that is being polled. `None` outside of [`HeldPermits::within`].
@@ -78,7 +78,7 @@ impl HeldPermits {
         self.held().is_abandoned
     }
 
-    fn held(&self) -> MutexGuard<'_, LeaseKey> {
+    fn held(&self) -> MutexGuard<'_, HeldState> {
         // No code panics while holding the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -42,7 +42,7 @@ const MINUTES: i32 = 24 * 60;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Something to ask, by its name.
-type Question = (String, IdempotentRequest);
+type Question = (String, Read);
 
 /// What asking one question of both histories has given. Times are p50 in milliseconds.
 struct Answers {
@@ -55,7 +55,7 @@ struct Answers {
 }
 
 /// What is asked.
-enum IdempotentRequest {
+enum Read {
     Stats(RunFilter, Duration),
     Logs(RunFilter, Option<RunId>),
 }
@@ -172,8 +172,8 @@ impl History {
     /// Asks a question; the rows of the answer, where it is a list.
     async fn ask(&self, number: usize, limit: i64) -> Result<Option<usize>, Error> {
         match &self.questions[number].1 {
-            IdempotentRequest::Stats(filter, window) => self.store.stats(None, filter, *window).await.map(|_| None),
-            IdempotentRequest::Logs(filter, before) => {
+            Read::Stats(filter, window) => self.store.stats(None, filter, *window).await.map(|_| None),
+            Read::Logs(filter, before) => {
                 self.store.logs(filter, *before, limit).await.map(|found| Some(found.runs.len()))
             }
         }
@@ -271,8 +271,7 @@ fn questions(deep: RunId, tenant: &str, organization: &str) -> Vec<Question> {
     for (scope, filter) in scopes {
         for days in [1, 90] {
             let window = Duration::from_secs(days * 24 * 3600);
-            questions
-                .push((format!("GetSyncStats {days} d, {scope}"), IdempotentRequest::Stats(filter.clone(), window)));
+            questions.push((format!("GetSyncStats {days} d, {scope}"), Read::Stats(filter.clone(), window)));
         }
     }
     let failed = vec![RunState::Failed];
@@ -297,8 +296,8 @@ fn questions(deep: RunId, tenant: &str, organization: &str) -> Vec<Question> {
         ("tenant and time range", RunFilter { tenant: tenant(), accepted_from: days_ago(60), ..none() }),
     ];
     for (name, filter) in filters {
-        questions.push((format!("ListSyncLogs, {name}"), IdempotentRequest::Logs(filter.clone(), None)));
-        questions.push((format!("ListSyncLogs, {name}{DEEPER}"), IdempotentRequest::Logs(filter, Some(deep))));
+        questions.push((format!("ListSyncLogs, {name}"), Read::Logs(filter.clone(), None)));
+        questions.push((format!("ListSyncLogs, {name}{DEEPER}"), Read::Logs(filter, Some(deep))));
     }
     questions
 }

@@ -64,7 +64,7 @@ pub(in crate::api) struct OpenPermits {
 #[derive(Debug, Default)]
 struct State {
     next_id: u64,
-    permits: HashMap<u64, LeaseKey>,
+    permits: HashMap<u64, PermitRecord>,
     /// Contains only connections that hold permits; `None` if the transport does not identify them.
     connections: HashMap<Option<u64>, OfConnection>,
     addresses: HashMap<IpAddr, usize>,
@@ -78,7 +78,7 @@ struct OfConnection {
 }
 
 #[derive(Debug)]
-struct LeaseKey {
+struct PermitRecord {
     connection: Option<u64>,
     displaced: CancellationToken,
 }
@@ -135,7 +135,7 @@ impl State {
     fn add(&mut self, connection: Option<u64>, address: Option<IpAddr>) -> u64 {
         self.next_id += 1;
         let id = self.next_id;
-        self.permits.insert(id, LeaseKey { connection, displaced: CancellationToken::new() });
+        self.permits.insert(id, PermitRecord { connection, displaced: CancellationToken::new() });
         let own = self.connections.entry(connection);
         own.or_insert_with(|| OfConnection { address, permits: BTreeSet::new() }).permits.insert(id);
         if let Some(address) = address {
@@ -145,7 +145,7 @@ impl State {
     }
 
     /// Removes a permit. The second removal, when the permit itself is dropped, finds nothing.
-    fn remove(&mut self, id: u64) -> Option<LeaseKey> {
+    fn remove(&mut self, id: u64) -> Option<PermitRecord> {
         let held = self.permits.remove(&id)?;
         let own = self.connections.get_mut(&held.connection)?;
         own.permits.remove(&id);

@@ -36,7 +36,7 @@ enum Step {
     /// A watcher takes its mail.
     Take(usize),
     /// The feed scans everything.
-    GbpRead,
+    Scan,
     /// So many seconds pass. Nothing is under way for so long.
     Pass(i64),
 }
@@ -50,7 +50,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..WATCHERS).prop_map(Step::LivePage),
         4 => (0..WATCHERS).prop_map(Step::Show),
         4 => (0..WATCHERS).prop_map(Step::Take),
-        1 => Just(Step::GbpRead),
+        1 => Just(Step::Scan),
         1 => (1..200_i64).prop_map(Step::Pass),
     ]
 }
@@ -174,19 +174,19 @@ impl Model {
                     watcher.take();
                 }
             }
-            Step::GbpRead => self.look(),
+            Step::Scan => self.scan(),
             Step::Pass(seconds) => {
                 self.settle();
                 self.is_hinted = vec![false; RUNS];
                 self.time += TimeDelta::seconds(seconds);
                 self.now += Duration::from_secs(seconds.unsigned_abs());
-                self.look();
+                self.scan();
             }
         }
     }
 
     /// What the statements of a scan find.
-    fn look(&mut self) {
+    fn scan(&mut self) {
         let Some(scan_range) = self.registry.scan_range() else { return };
         let is_found = |(run, is_in_line): (&Run, &bool)| {
             scan_range.named.contains(&run.id)
@@ -216,7 +216,7 @@ impl Model {
         for run in 0..RUNS {
             self.change(run, 2);
         }
-        self.look();
+        self.scan();
         for watcher in 0..WATCHERS {
             while self.watchers[watcher].as_ref().is_some_and(|watcher| !watcher.page.is_empty()) {
                 self.do_step(Step::LivePage(watcher));
