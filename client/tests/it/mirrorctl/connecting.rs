@@ -34,7 +34,7 @@ async fn what_cannot_be_used_to_connect_is_a_usage_error_that_names_it() {
         (&["--client-key-file", garbage], "--client-cert-file is required"),
         (&["--client-cert-file", "/nonexistent.pem", "--client-key-file", garbage], "/nonexistent.pem"),
         (&["--client-cert-file", garbage, "--client-key-file", "/nonexistent.key"], "/nonexistent.key"),
-        (&["--client-cert-file", garbage, "--client-key-file", garbage], "--client-cert-file: only https://"),
+        (&["--client-cert-file", garbage, "--client-key-file", garbage], "--client-cert-file: requires an https://"),
         (&["--endpoint", "https://mirror.example/?token=hush"], "scheme, host and port"),
         (&["--endpoint", "ftp://mirror.example?token=hush"], "must begin with https://"),
         (&["--endpoint", "https://me:hush@mirror.example"], "user or a password"),
