@@ -98,7 +98,7 @@ fn read(file: &Path) -> Result<[String; 3], Exit> {
     }
     let field = |name: &str| {
         let text = fields.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
-        text.map(str::to_owned).ok_or_else(|| wrong(format!("the field `{name}` must be a text that is not empty")))
+        text.map(str::to_owned).ok_or_else(|| wrong(format!("the field `{name}` must be a non-empty string")))
     };
     Ok([field("client_id")?, field("client_secret")?, field("refresh_token")?])
 }

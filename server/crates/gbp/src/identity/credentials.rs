@@ -132,15 +132,15 @@ mod tests {
             (r#"{"type": "service_account"}"#, "`FILE`: the field `type` must be `authorized_user`"),
             (
                 r#"{"type": "authorized_user", "client_id": "i", "client_secret": "hush"}"#,
-                "`FILE`: the field `refresh_token` must be a text that is not empty",
+                "`FILE`: the field `refresh_token` must be a non-empty string",
             ),
             (
                 r#"{"type": "authorized_user", "client_id": 5, "refresh_token": "hush"}"#,
-                "`FILE`: the field `client_id` must be a text that is not empty",
+                "`FILE`: the field `client_id` must be a non-empty string",
             ),
             (
                 r#"{"type": "authorized_user", "client_id": "i", "client_secret": " "}"#,
-                "`FILE`: the field `client_secret` must be a text that is not empty",
+                "`FILE`: the field `client_secret` must be a non-empty string",
             ),
         ] {
             assert_eq!(read(content).expect_err("wrong"), error, "{content}");
