@@ -10,6 +10,7 @@
 //! ```
 
 use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,6 +28,9 @@ use crate::{pid_file, spawn, stale_processes};
 
 /// Recovery after a crash replays at most `max_wal_size` of log.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long the rest of a stopped `initdb` is waited for; it writes for a second or so.
+const REMOVE_TIMEOUT: Duration = Duration::from_secs(60);
+const REMOVE_RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// A cluster that is ours alone, initialised.
 #[derive(Debug)]
@@ -168,9 +172,7 @@ impl Cluster {
     async fn initialise(&self) -> Result<(), Error> {
         let unfinished = self.dir.join("postgres.new");
         for ctype in ["C.UTF-8", "C"] {
-            if unfinished.exists() {
-                fs::remove_dir_all(&unfinished).map_err(Error::io(&unfinished))?;
-            }
+            remove_unfinished(&unfinished).await?;
             self.account.create_private_dir(&unfinished)?;
             let mut command = spawn::command(&self.binaries.program("initdb"), &self.account, self.dir.path());
             command.arg("-D").arg(&unfinished).args(["-U", &self.role, "-A", "peer", "-E", "UTF8", "--data-checksums"]);
@@ -186,7 +188,7 @@ impl Cluster {
             }
             let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             if ctype == "C" || !text.contains("invalid locale name") {
-                fs::remove_dir_all(&unfinished).map_err(Error::io(&unfinished))?;
+                remove_unfinished(&unfinished).await?;
                 return Err(Error::Program { program: "initdb", output: text });
             }
         }
@@ -211,4 +213,18 @@ impl Cluster {
 fn read_version(cluster: &Path) -> Result<String, Error> {
     let path = cluster.join("PG_VERSION");
     fs::read_to_string(&path).map(|text| text.trim().to_owned()).map_err(Error::io(path))
+}
+/// Removes what an `initdb` has left that did not end. The kernel stops one whose server was stopped, but not the `postgres` that it has
+/// started, which goes on writing for a moment: it cannot be waited for, so a folder that is not empty yet is removed once more.
+async fn remove_unfinished(folder: &Path) -> Result<(), Error> {
+    let deadline = tokio::time::Instant::now() + REMOVE_TIMEOUT;
+    loop {
+        match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty && tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(REMOVE_RETRY_DELAY).await;
+            }
+            removed => return removed.map_err(Error::io(folder)),
+        }
+    }
 }
