@@ -1,10 +1,8 @@
 //! No name that `docs/glossary.md` has replaced comes back.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, fs, path::Path};
+
+use crate::documentation::documents::{files_below, root};
 
 /// Where names are, from the root of the repository. The change log is not among them: it may tell of what was.
 const ROOTS: [&str; 7] = ["client", "deploy", "docs", "migrations", "proto", "README.md", "server"];
@@ -57,24 +55,12 @@ const CONSTANTS: &str = "
 
 /// All files with names in them, by their paths from the root.
 fn files() -> Vec<(String, String)> {
-    fn below(path: &Path, found: &mut Vec<PathBuf>) {
-        if path.is_dir() {
-            for entry in fs::read_dir(path).expect("a folder") {
-                below(&entry.expect("an entry").path(), found);
-            }
-        } else if path.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known)) {
-            found.push(path.to_owned());
-        }
-    }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the root");
-    let mut found = Vec::new();
-    for start in ROOTS {
-        below(&root.join(start), &mut found);
-    }
+    let root = root();
     let own = Path::new(file!()).file_name();
-    let others = found.into_iter().filter(|path| path.file_name() != own);
+    let found = ROOTS.iter().flat_map(|start| files_below(&root.join(start), &EXTENSIONS));
+    let others = found.filter(|path| path.file_name() != own);
     let named = others.map(|path| {
-        let name = path.strip_prefix(root).expect("below the root").display().to_string();
+        let name = path.strip_prefix(&root).expect("below the root").display().to_string();
         (name, fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
     });
     named.collect()

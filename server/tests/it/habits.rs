@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use crate::documentation::documents::files_below;
+
 /// Files that may sleep, with the reason. A test that waits for an event waits for the event itself.
 const SLEEPERS: [(&str, &str); 9] = [
     ("it/floods/abandoning.rs", "the pace of an attack"),
@@ -15,25 +17,13 @@ const SLEEPERS: [(&str, &str); 9] = [
     ("support/node.rs", "PostgreSQL sends no event when it is ready or has ended"),
 ];
 
-fn sources(folder: &Path, found: &mut Vec<String>) {
-    for entry in fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path.display().to_string());
-        }
-    }
-}
-
 /// The storm is not among them: when its blows fall is what it is about.
 #[test]
 fn no_other_test_sleeps() {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let mut files = Vec::new();
-    for folder in ["it", "support", "../../client/tests"] {
-        sources(&tests.join(folder), &mut files);
-    }
+    let folders = ["it", "support", "../../client/tests"];
+    let files = folders.iter().flat_map(|folder| files_below(&tests.join(folder), &["rs"]));
+    let files: Vec<String> = files.map(|file| file.display().to_string()).collect();
     let sleeps = |file: &&String| {
         let source = fs::read_to_string(file).expect("source");
         let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));

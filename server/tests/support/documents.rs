@@ -14,21 +14,25 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a package below the root").to_owned()
 }
 
+/// Returns the files with one of these endings below a folder, however deep, in their order. A file is below itself.
+pub(crate) fn files_below(path: &Path, extensions: &[&str]) -> Vec<PathBuf> {
+    if !path.is_dir() {
+        let is_one = path.extension().is_some_and(|extension| extensions.iter().any(|known| extension == *known));
+        return Vec::from_iter(is_one.then(|| path.to_owned()));
+    }
+    let entries = fs::read_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut found: Vec<PathBuf> =
+        entries.flat_map(|entry| files_below(&entry.expect("an entry").path(), extensions)).collect();
+    found.sort();
+    found
+}
+
 /// Returns every page, by its path from the root.
 pub(crate) fn pages() -> Vec<(String, String)> {
-    fn below(path: &Path, found: &mut Vec<PathBuf>) {
-        if path.is_dir() {
-            for entry in fs::read_dir(path).expect("a folder") {
-                below(&entry.expect("an entry").path(), found);
-            }
-        } else if path.extension().is_some_and(|extension| extension == "md") {
-            found.push(path.to_owned());
-        }
-    }
     let (root, mut found) = (root(), Vec::new());
     for place in PLACES {
         assert!(root.join(place).exists(), "{place} is missing");
-        below(&root.join(place), &mut found);
+        found.extend(files_below(&root.join(place), &["md"]));
     }
     found.sort();
     let named = found.into_iter().map(|path| {

@@ -1,9 +1,8 @@
 //! The sources of a crate, without what is no code.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{ffi::OsStr, fs, path::PathBuf};
+
+use crate::documentation::documents::{files_below, root};
 
 /// A file.
 pub(super) struct Source {
@@ -30,9 +29,9 @@ pub(super) fn read(path: &str) -> String {
 /// All Rust files below a folder but those of tests.
 pub(super) fn sources(folder: &str) -> Vec<Source> {
     let (root, folder) = (root(), root().join(folder));
-    let mut paths = Vec::new();
-    below(&folder, &mut paths);
-    paths.sort();
+    let mut paths = files_below(&folder, &["rs"]);
+    let is_of_tests = |part: &OsStr| part == "tests" || part.to_string_lossy().ends_with("tests.rs");
+    paths.retain(|path| !path.strip_prefix(&folder).expect("below it").iter().any(is_of_tests));
     assert!(paths.len() > 5, "{} has only {paths:?}", folder.display());
     let source = |path: &PathBuf| {
         let inside = path.strip_prefix(&folder).expect("below it").with_extension("");
@@ -42,24 +41,6 @@ pub(super) fn sources(folder: &str) -> Vec<Source> {
         Source { path: path.strip_prefix(&root).expect("below it").display().to_string(), module, text }
     };
     paths.iter().map(source).collect()
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the root").to_owned()
-}
-
-fn below(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
-        let path = entry.expect("an entry").path();
-        let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        if path.is_dir() {
-            if name != "tests" {
-                below(&path, found);
-            }
-        } else if path.extension().is_some_and(|extension| extension == "rs") && !name.ends_with("tests") {
-            found.push(path);
-        }
-    }
 }
 
 /// Drops comments and what is between quotes, which may look like code.

@@ -9,6 +9,7 @@ use std::{
 use sqlx::{AssertSqlSafe, Executor, SqlSafeStr, Statement};
 
 use super::store_with;
+use crate::documentation::documents::files_below;
 
 /// A statement as a source has it.
 pub(super) struct SourceStatement {
@@ -19,8 +20,7 @@ pub(super) struct SourceStatement {
 /// The statements of the store and the wake-ups.
 pub(super) fn all() -> Vec<SourceStatement> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files: Vec<PathBuf> = files_below(&sources.join("store"));
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "rs"));
+    let mut files: Vec<PathBuf> = files_below(&sources.join("store"), &["rs"]);
     files.push(sources.join("wake/remote.rs"));
     files.sort();
     let texts: Vec<(PathBuf, String)> =
@@ -51,12 +51,6 @@ pub(super) fn all() -> Vec<SourceStatement> {
             .collect()
     };
     texts.iter().flat_map(calls).collect()
-}
-
-/// All files of a folder and of those in it.
-fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
-    entries.flat_map(|entry| if entry.is_dir() { files_below(&entry) } else { vec![entry] }).collect()
 }
 
 /// The file `name` that the source `file` includes.
@@ -124,7 +118,9 @@ async fn no_statement_takes_all_columns() {
     }
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut read = 0;
-    for file in ["store", "wake", "commands"].iter().flat_map(|folder| files_below(&sources.join(folder))) {
+    for file in
+        ["store", "wake", "commands"].iter().flat_map(|folder| files_below(&sources.join(folder), &["rs", "sql"]))
+    {
         let source = fs::read_to_string(&file).expect("text");
         let is_sql = file.extension().is_some_and(|extension| extension == "sql");
         for text in if is_sql { vec![source] } else { texts(&source) } {
